@@ -1,0 +1,1 @@
+"""The measured process: one artifact in one fresh process. Imports the standard library and numpy only."""

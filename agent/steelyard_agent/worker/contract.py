@@ -1,0 +1,112 @@
+"""The contract of a runtime: what an adapter must offer so that the worker can measure with it.
+
+A runtime is one class, found by its entry point in the group ``steelyard_agent.runtimes``. Adapters import their
+library inside their methods, never at the top of the file, and raise ``BlockFailure`` for everything that a user can
+understand. ``tests/contracts/test_runtime_contract.py`` runs the same tests over every adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """Name, numpy dtype name and shape of an input or output; a dynamic dimension is its name, "" when it has none."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSpec:
+    """An execution provider or delegate by its runtime's own name, with its options."""
+
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeOptions:
+    """How to load a model; None leaves the runtime's own default, which the result then names.
+
+    ``graph_optimization`` is "disabled", "basic", "extended" or "all". ``input_shapes`` gives sizes to dynamic inputs.
+    """
+
+    providers: tuple[ProviderSpec, ...] = ()
+    intra_op_thread_count: int | None = None
+    inter_op_thread_count: int | None = None
+    graph_optimization: str | None = None
+    spinning: bool | None = None
+    arena: bool | None = None
+    allow_fallback: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+    input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderProbe:
+    """A provider that this installation knows; ``reason`` says why it cannot be used, "" when it can."""
+
+    name: str
+    reason: str = ""
+
+
+class LoadedModel(Protocol):
+    """A model that is ready to run. Inputs are bound once; ``run`` is what gets timed and allocates nothing of ours."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    # The providers or delegates that the runtime says it uses, in order of preference.
+    providers: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def bind(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
+        """Bind inputs (and preallocated outputs where shapes are known) and return the call that runs once.
+
+        Raises:
+            BlockFailure: USER_ERROR when names, dtypes or shapes do not fit the model.
+        """
+        ...
+
+    def fetch(self) -> dict[str, Array]:
+        """Return the outputs of the last run as arrays, by output name, in the model's order."""
+        ...
+
+
+class Runtime(Protocol):
+    """A way to run models. Created once in a worker."""
+
+    name: str
+    # File suffixes that it runs: {".onnx"}.
+    suffixes: frozenset[str]
+
+    def version(self) -> str:
+        """Import the library and return its version.
+
+        Raises:
+            BlockFailure: RUNTIME_MISSING, with the pip line that installs it.
+        """
+        ...
+
+    def probe(self) -> tuple[ProviderProbe, ...]:
+        """Return every provider or delegate that this installation knows, usable or not."""
+        ...
+
+    def load(self, model_path: Path, options: RuntimeOptions) -> LoadedModel:
+        """Load a model.
+
+        Raises:
+            BlockFailure: INVALID_MODEL, UNSUPPORTED, FALLBACK, RUNTIME_MISSING or USER_ERROR.
+        """
+        ...

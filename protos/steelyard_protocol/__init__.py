@@ -1,0 +1,1 @@
+"""The wire between agents and controllers: generated messages and services."""
