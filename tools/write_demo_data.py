@@ -22,6 +22,7 @@ from fashion_mnist import (
 )
 
 DEFAULT_OUTPUT = Path(__file__).resolve().parent.parent / "controller" / "steelyard" / "demo" / "assets"
+DEFAULT_SEED = 2026
 EVALUATION_PER_CLASS = 200
 CALIBRATION_PER_CLASS = 50
 
@@ -83,7 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER, help="folder with the four IDX gz files")
     parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT, help="folder to write into")
-    parser.add_argument("--seed", type=int, default=2026, help="seed of the two draws (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="seed of the two draws (default: %(default)s)")
     arguments = parser.parse_args()
     write_demo_data(arguments.data, arguments.output, arguments.seed)
 

@@ -1,1 +1,37 @@
-"""Steelyard weighs compressed neural networks on the hardware they will run on: the controller and its Python API."""
+"""Steelyard weighs compressed neural networks on the hardware they will run on: the controller and its Python API.
+
+>>> import steelyard
+>>> with steelyard.connect() as client:  # doctest: +SKIP
+...     model = client.add_model("model.onnx")
+...     job = client.measure([model], device="local")
+...     print(job.wait().decision.sentence)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+__all__ = ["Client", "SteelyardError", "__version__", "connect"]
+
+if TYPE_CHECKING:
+    from steelyard.control.client import Client
+    from steelyard.control.connect import connect
+    from steelyard.errors import SteelyardError
+
+
+def __getattr__(name: str) -> object:
+    """Import the API on use: ``import steelyard`` alone stays instant (PEP 562)."""
+    if name == "Client":
+        from steelyard.control.client import Client
+
+        return Client
+    if name == "connect":
+        from steelyard.control.connect import connect
+
+        return connect
+    if name == "SteelyardError":
+        from steelyard.errors import SteelyardError
+
+        return SteelyardError
+    raise AttributeError(f"module 'steelyard' has no attribute {name!r}")

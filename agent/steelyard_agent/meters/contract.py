@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,13 @@ class System:
     """The world that meters look at; tests give a fake tree and a fake clock.
 
     ``root`` is put before every absolute path (``/sys/class/hwmon`` becomes ``root/sys/class/hwmon``).
+    ``open_descriptor`` opens a path with flags as ``os.open`` does; tests refuse files with it, which file modes cannot
+    do for root.
     """
 
     root: Path = Path("/")
     clock_ns: Callable[[], int]
+    open_descriptor: Callable[[Path, int], int] = os.open
 
     def path(self, absolute: str) -> Path:
         """Return ``absolute`` under the root."""
@@ -36,4 +40,8 @@ class Meter(Protocol):
 
     def read(self) -> list[Reading]:
         """Read the sources that the last probe found; a source that fails now gives an unavailable reading."""
+        ...
+
+    def close(self) -> None:
+        """Give cached descriptors back; the next probe opens them again."""
         ...

@@ -18,6 +18,16 @@ KIND_EVALUATION = "evaluation"  # data_path, reducer, batch_size, output_path, o
 KIND_ENERGY = "energy"  # energy_window_ms: one closed-loop window; window edges come back for the meters
 KIND_PROBE = "probe"  # no model: version and providers of the runtime
 KIND_SIGNATURE = "signature"  # load only: inputs and outputs
+KINDS = (KIND_LATENCY, KIND_EVALUATION, KIND_ENERGY, KIND_PROBE, KIND_SIGNATURE)
+
+# How an evaluation block reduces outputs: docs of worker/reduce.py.
+REDUCERS = ("argmax", "top_k", "score_threshold", "full")
+
+
+def _refuse_below(record: object, least: int, *names: str) -> None:
+    for name in names:
+        if (value := getattr(record, name)) < least:
+            raise ValueError(f"{name} is {value!r}; {least} is the least")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +39,11 @@ class Timing:
     warmup_tolerance: float = 0.03
     warmup_cap_ms: int = 2000
     min_sample_count: int = 10
+
+    def __post_init__(self) -> None:
+        """Refuse a timing that could not end or would measure nothing."""
+        _refuse_below(self, 1, "sample_window_ms", "warmup_window_ms", "min_sample_count")
+        _refuse_below(self, 0, "warmup_cap_ms", "warmup_tolerance")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +72,19 @@ class Block:
     energy_window_ms: int = 10_000
     core_ids: tuple[int, ...] = ()
     protocol: int = PIPE_PROTOCOL_VERSION
+
+    def __post_init__(self) -> None:
+        """Refuse a block that no worker could run."""
+        if self.kind not in KINDS:
+            raise ValueError(f"block kind {self.kind!r} is none of {', '.join(KINDS)}")
+        if self.reducer not in REDUCERS:
+            raise ValueError(f"reducer {self.reducer!r} is none of {', '.join(REDUCERS)}")
+        if self.kind != KIND_PROBE and not self.model_path:
+            raise ValueError(f"a block of kind {self.kind!r} needs a model_path")
+        if self.kind == KIND_EVALUATION and not (self.data_path and self.output_path):
+            raise ValueError("an evaluation block needs a data_path and an output_path")
+        _refuse_below(self, 1, "batch_size", "top_count", "output_quota_bytes", "energy_window_ms")
+        _refuse_below(self, 0, "seed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from steelyard_agent.worker.failure import BlockFailure
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -53,6 +55,19 @@ class RuntimeOptions:
     options: Mapping[str, str] = field(default_factory=dict)
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse what no runtime could mean."""
+        if self.graph_optimization not in (None, "disabled", "basic", "extended", "all"):
+            raise ValueError(
+                f"graph_optimization is {self.graph_optimization!r}; it is disabled, basic, extended or all"
+            )
+        for name in ("intra_op_thread_count", "inter_op_thread_count"):
+            if (count := getattr(self, name)) is not None and count < 1:
+                raise ValueError(f"{name} is {count}; leave it out for the runtime's own default")
+        for name, shape in self.input_shapes.items():
+            if any(size < 1 for size in shape):
+                raise ValueError(f"input_shapes[{name!r}] is {shape}; every size is 1 or more")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderProbe:
@@ -81,6 +96,10 @@ class LoadedModel(Protocol):
 
     def fetch(self) -> dict[str, Array]:
         """Return the outputs of the last run as arrays, by output name, in the model's order."""
+        ...
+
+    def explain(self, error: Exception) -> BlockFailure | None:
+        """Say what an exception of the bound call means; None when it is not the runtime's."""
         ...
 
 

@@ -23,7 +23,7 @@ class BlockStatus(Enum):
     DISK_FULL = "DISK_FULL"
 
 
-class BlockFailure(Exception):
+class BlockFailure(Exception):  # noqa: N818 - it is the end of a block, with a status, more than an error
     """Ends a block with a status of its own, a reason for machines and one sentence for people."""
 
     def __init__(self, status: BlockStatus, reason: str, message: str) -> None:

@@ -544,6 +544,7 @@ class SubmitCompressionRequest(google.protobuf.message.Message):
     RECIPE_TOML_FIELD_NUMBER: builtins.int
     TASK_ID_FIELD_NUMBER: builtins.int
     SEED_FIELD_NUMBER: builtins.int
+    DEVICE_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     artifact_digest: builtins.str
     recipe_toml: builtins.str
@@ -551,6 +552,8 @@ class SubmitCompressionRequest(google.protobuf.message.Message):
     task_id: builtins.str
     """Calibration data comes from this task; "" when the recipe needs none."""
     seed: builtins.int
+    device: builtins.str
+    """The device that the variant is for: its processor's features decide what "auto" means. "" when it is for none."""
     def __init__(
         self,
         *,
@@ -559,8 +562,9 @@ class SubmitCompressionRequest(google.protobuf.message.Message):
         recipe_toml: builtins.str = ...,
         task_id: builtins.str = ...,
         seed: builtins.int = ...,
+        device: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["artifact_digest", b"artifact_digest", "recipe_toml", b"recipe_toml", "request_id", b"request_id", "seed", b"seed", "task_id", b"task_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["artifact_digest", b"artifact_digest", "device", b"device", "recipe_toml", b"recipe_toml", "request_id", b"request_id", "seed", b"seed", "task_id", b"task_id"]) -> None: ...
 
 Global___SubmitCompressionRequest: typing_extensions.TypeAlias = SubmitCompressionRequest
 

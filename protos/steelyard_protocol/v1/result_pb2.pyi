@@ -293,7 +293,7 @@ class RoundResult(google.protobuf.message.Message):
 
     JOB_ID_FIELD_NUMBER: builtins.int
     ATTEMPT_FIELD_NUMBER: builtins.int
-    PASS_FIELD_NUMBER: builtins.int
+    PASS_KIND_FIELD_NUMBER: builtins.int
     ROUND_INDEX_FIELD_NUMBER: builtins.int
     SEGMENT_FIELD_NUMBER: builtins.int
     BLOCKS_FIELD_NUMBER: builtins.int
@@ -301,6 +301,7 @@ class RoundResult(google.protobuf.message.Message):
     FINISHED_AT_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     attempt: builtins.int
+    pass_kind: Global___Pass.ValueType
     round_index: builtins.int
     segment: builtins.int
     """Rises whenever a measurement was interrupted and resumed."""
@@ -317,6 +318,7 @@ class RoundResult(google.protobuf.message.Message):
         *,
         job_id: builtins.str = ...,
         attempt: builtins.int = ...,
+        pass_kind: Global___Pass.ValueType = ...,
         round_index: builtins.int = ...,
         segment: builtins.int = ...,
         blocks: collections.abc.Iterable[Global___BlockResult] | None = ...,
@@ -324,7 +326,7 @@ class RoundResult(google.protobuf.message.Message):
         finished_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["finished_at", b"finished_at", "started_at", b"started_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "blocks", b"blocks", "finished_at", b"finished_at", "job_id", b"job_id", "pass", b"pass", "round_index", b"round_index", "segment", b"segment", "started_at", b"started_at"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "blocks", b"blocks", "finished_at", b"finished_at", "job_id", b"job_id", "pass_kind", b"pass_kind", "round_index", b"round_index", "segment", b"segment", "started_at", b"started_at"]) -> None: ...
 
 Global___RoundResult: typing_extensions.TypeAlias = RoundResult
 
@@ -336,18 +338,20 @@ class ResultKey(google.protobuf.message.Message):
 
     JOB_ID_FIELD_NUMBER: builtins.int
     ATTEMPT_FIELD_NUMBER: builtins.int
-    PASS_FIELD_NUMBER: builtins.int
+    PASS_KIND_FIELD_NUMBER: builtins.int
     ROUND_INDEX_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     attempt: builtins.int
+    pass_kind: Global___Pass.ValueType
     round_index: builtins.int
     def __init__(
         self,
         *,
         job_id: builtins.str = ...,
         attempt: builtins.int = ...,
+        pass_kind: Global___Pass.ValueType = ...,
         round_index: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "job_id", b"job_id", "pass", b"pass", "round_index", b"round_index"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "job_id", b"job_id", "pass_kind", b"pass_kind", "round_index", b"round_index"]) -> None: ...
 
 Global___ResultKey: typing_extensions.TypeAlias = ResultKey

@@ -363,12 +363,13 @@ class RoundGrant(google.protobuf.message.Message):
     JOB_ID_FIELD_NUMBER: builtins.int
     ATTEMPT_FIELD_NUMBER: builtins.int
     EPOCH_FIELD_NUMBER: builtins.int
-    PASS_FIELD_NUMBER: builtins.int
+    PASS_KIND_FIELD_NUMBER: builtins.int
     FIRST_ROUND_FIELD_NUMBER: builtins.int
     ROUND_COUNT_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     attempt: builtins.int
     epoch: builtins.int
+    pass_kind: steelyard_protocol.v1.result_pb2.Pass.ValueType
     first_round: builtins.int
     round_count: builtins.int
     def __init__(
@@ -377,10 +378,11 @@ class RoundGrant(google.protobuf.message.Message):
         job_id: builtins.str = ...,
         attempt: builtins.int = ...,
         epoch: builtins.int = ...,
+        pass_kind: steelyard_protocol.v1.result_pb2.Pass.ValueType = ...,
         first_round: builtins.int = ...,
         round_count: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "epoch", b"epoch", "first_round", b"first_round", "job_id", b"job_id", "pass", b"pass", "round_count", b"round_count"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "epoch", b"epoch", "first_round", b"first_round", "job_id", b"job_id", "pass_kind", b"pass_kind", "round_count", b"round_count"]) -> None: ...
 
 Global___RoundGrant: typing_extensions.TypeAlias = RoundGrant
 
@@ -393,7 +395,7 @@ class JobProgress(google.protobuf.message.Message):
     JOB_ID_FIELD_NUMBER: builtins.int
     ATTEMPT_FIELD_NUMBER: builtins.int
     PHASE_FIELD_NUMBER: builtins.int
-    PASS_FIELD_NUMBER: builtins.int
+    PASS_KIND_FIELD_NUMBER: builtins.int
     ROUND_INDEX_FIELD_NUMBER: builtins.int
     BLOCKS_DONE_FIELD_NUMBER: builtins.int
     BLOCK_COUNT_FIELD_NUMBER: builtins.int
@@ -403,6 +405,7 @@ class JobProgress(google.protobuf.message.Message):
     job_id: builtins.str
     attempt: builtins.int
     phase: Global___JobPhase.ValueType
+    pass_kind: steelyard_protocol.v1.result_pb2.Pass.ValueType
     round_index: builtins.int
     blocks_done: builtins.int
     block_count: builtins.int
@@ -416,6 +419,7 @@ class JobProgress(google.protobuf.message.Message):
         job_id: builtins.str = ...,
         attempt: builtins.int = ...,
         phase: Global___JobPhase.ValueType = ...,
+        pass_kind: steelyard_protocol.v1.result_pb2.Pass.ValueType = ...,
         round_index: builtins.int = ...,
         blocks_done: builtins.int = ...,
         block_count: builtins.int = ...,
@@ -423,7 +427,7 @@ class JobProgress(google.protobuf.message.Message):
         bytes_done: builtins.int = ...,
         bytes_total: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "block_count", b"block_count", "blocks_done", b"blocks_done", "bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "detail", b"detail", "job_id", b"job_id", "pass", b"pass", "phase", b"phase", "round_index", b"round_index"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "block_count", b"block_count", "blocks_done", b"blocks_done", "bytes_done", b"bytes_done", "bytes_total", b"bytes_total", "detail", b"detail", "job_id", b"job_id", "pass_kind", b"pass_kind", "phase", b"phase", "round_index", b"round_index"]) -> None: ...
 
 Global___JobProgress: typing_extensions.TypeAlias = JobProgress
 
@@ -464,18 +468,20 @@ class GrantFinished(google.protobuf.message.Message):
     JOB_ID_FIELD_NUMBER: builtins.int
     ATTEMPT_FIELD_NUMBER: builtins.int
     EPOCH_FIELD_NUMBER: builtins.int
-    PASS_FIELD_NUMBER: builtins.int
+    PASS_KIND_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     attempt: builtins.int
     epoch: builtins.int
+    pass_kind: steelyard_protocol.v1.result_pb2.Pass.ValueType
     def __init__(
         self,
         *,
         job_id: builtins.str = ...,
         attempt: builtins.int = ...,
         epoch: builtins.int = ...,
+        pass_kind: steelyard_protocol.v1.result_pb2.Pass.ValueType = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "epoch", b"epoch", "job_id", b"job_id", "pass", b"pass"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "epoch", b"epoch", "job_id", b"job_id", "pass_kind", b"pass_kind"]) -> None: ...
 
 Global___GrantFinished: typing_extensions.TypeAlias = GrantFinished
 

@@ -1,0 +1,185 @@
+"""Runs one block in one fresh worker process and says how it ended. No block can take the agent with it.
+
+The supervisor imports neither numpy nor a runtime. It execs the worker, since forks of a process with live gRPC crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import steelyard_agent
+from steelyard_agent.memory_watch import default_limit_bytes, wait_until_over
+from steelyard_agent.worker.birth import LAUNCH_VARIABLE, SUPERVISOR_VARIABLE
+from steelyard_agent.worker.block import Block
+from steelyard_agent.worker.codec import encode_block
+from steelyard_agent.worker.ending import Answer, BlockOutcome, Evidence, explain_end, oom_kill_count
+from steelyard_agent.worker.failure import BlockStatus
+from steelyard_agent.worker.listening import LONGEST_LINE_BYTES, read_answer, read_tail
+
+__all__ = ["BlockOutcome", "run_block"]
+
+# After TERM a worker has this long before KILL.
+_TERM_GRACE_S = 2.0
+_PIPE_GRACE_S = 5.0
+
+# What a worker needs of the supervisor's environment; secrets and gRPC's settings stay here.
+_KEPT_VARIABLES = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONHOME", "PREFIX"})
+_KEPT_PREFIXES = ("LC_", "LD_", "DYLD_", "COVERAGE_", "OMP_", "MKL_", "ORT_", "CUDA_", "TF_", "ANDROID_")
+
+
+async def run_block(
+    block: Block,
+    *,
+    timeout_s: float,
+    memory_limit_bytes: int | None,
+    python: Path | None = None,
+    work_dir: Path,
+    on_phase: Callable[[str], None] | None = None,
+) -> BlockOutcome:
+    """Run a block in a fresh process and return how it ended; whatever happens, the process is gone afterwards.
+
+    ``memory_limit_bytes`` None means 80 % of the memory that is available at the start. ``python`` is the interpreter
+    of another runtime environment. ``on_phase`` hears the worker's phases as they end and must be quick.
+
+    Raises:
+        asyncio.CancelledError: the caller was cancelled; the worker was killed first.
+    """
+    started_at_unix_ns, start_ns = time.time_ns(), time.perf_counter_ns()
+    try:
+        process = await _launch(python, work_dir, start_ns)
+    except OSError as error:
+        outcome = BlockOutcome(
+            status=BlockStatus.RUNTIME_MISSING,
+            reason="no_interpreter",
+            message=f"no worker can be started with {python or sys.executable} in {work_dir}: {error.strerror}",
+        )
+    else:
+        limit_bytes = default_limit_bytes() if memory_limit_bytes is None else memory_limit_bytes
+        outcome = await _Supervision(process, limit_bytes, on_phase or _ignore).run(block, timeout_s)
+    return replace(outcome, started_at_unix_ns=started_at_unix_ns, wall_ns=time.perf_counter_ns() - start_ns)
+
+
+class _Supervision:
+    """One worker process from its first to its last moment."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, limit_bytes: int | None, on_phase: Callable[[str], None]
+    ) -> None:
+        self._process = process
+        self._limit_bytes = limit_bytes
+        self._on_phase = on_phase
+        self._answer = Answer()
+        self._tail = bytearray()
+
+    async def run(self, block: Block, timeout_s: float) -> BlockOutcome:
+        kills_before = oom_kill_count()
+        life = asyncio.create_task(self._live(block))
+        watch = asyncio.create_task(self._watch())
+        timed_out = False
+        try:
+            await asyncio.wait({life, watch}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            if not life.done() and not watch.done():
+                timed_out = True
+                self._signal(signal.SIGTERM)
+                await asyncio.wait({life}, timeout=_TERM_GRACE_S)
+            self._signal(signal.SIGKILL)
+            await life
+        finally:
+            # Also the way out of a cancelled caller: no orphan, no task, no open pipe is left.
+            self._signal(signal.SIGKILL)
+            watch.cancel()
+            await asyncio.wait({life, watch})
+        kills_after = oom_kill_count()
+        known = kills_before is not None and kills_after is not None
+        return explain_end(
+            self._answer,
+            Evidence(
+                return_code=life.result(),
+                timeout_s=timeout_s if timed_out else None,
+                over_limit_bytes=None if watch.cancelled() else watch.result(),
+                limit_bytes=self._limit_bytes,
+                oom_kill_count=kills_after - kills_before if known else None,  # type: ignore[operator]
+                stderr_tail=self._tail.decode(errors="replace"),
+            ),
+        )
+
+    async def _live(self, block: Block) -> int:
+        """Feed the worker, hear it out, and return its exit code; standard input stays open while it lives."""
+        stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
+        assert stdin is not None
+        assert stdout is not None
+        assert stderr is not None
+        with suppress(ConnectionError):
+            # A worker that died at birth is explained by its end, not by the pipe.
+            stdin.write(encode_block(block).encode() + b"\n")
+            await stdin.drain()
+        readers = asyncio.gather(
+            read_answer(
+                stdout, self._answer, on_phase=self._on_phase, on_nonsense=partial(self._signal, signal.SIGKILL)
+            ),
+            read_tail(stderr, self._tail),
+        )
+        return_code = await self._process.wait()
+        # The pipes end with the process, unless something that it started has inherited them.
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(readers, _PIPE_GRACE_S)
+        stdin.close()
+        return return_code
+
+    async def _watch(self) -> int:
+        limit_bytes = sys.maxsize if self._limit_bytes is None else self._limit_bytes
+        return await wait_until_over(self._process.pid, limit_bytes)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Signal the worker and all that it started; its group exists as long as it was not waited for."""
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, number)
+
+
+async def _launch(python: Path | None, work_dir: Path, launch_ns: int) -> asyncio.subprocess.Process:
+    environment = _worker_environment(launch_ns)
+    if python is not None:
+        environment["PYTHONPATH"] = str(_package_link(work_dir))
+    return await asyncio.create_subprocess_exec(
+        str(python or sys.executable),
+        "-m",
+        "steelyard_agent.worker",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=LONGEST_LINE_BYTES,
+        cwd=work_dir,
+        env=environment,
+        # A group of its own: an interrupt at the terminal is the supervisor's to handle.
+        start_new_session=True,
+    )
+
+
+def _worker_environment(launch_ns: int) -> dict[str, str]:
+    kept = {
+        name: value for name, value in os.environ.items() if name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES)
+    }
+    return {**kept, LAUNCH_VARIABLE: str(launch_ns), SUPERVISOR_VARIABLE: str(os.getpid())}
+
+
+def _package_link(work_dir: Path) -> Path:
+    """Return a folder that shows another interpreter this package and nothing else of our environment."""
+    folder = work_dir / "worker_path"
+    folder.mkdir(exist_ok=True)
+    with suppress(FileExistsError):
+        (folder / "steelyard_agent").symlink_to(Path(steelyard_agent.__file__).parent, target_is_directory=True)
+    return folder
+
+
+def _ignore(_phase: str) -> None:
+    return

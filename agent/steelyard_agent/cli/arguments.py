@@ -1,0 +1,163 @@
+"""What ``steelyard-agent`` can be asked."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from steelyard_agent import __version__
+
+_RUN_EXAMPLES = """\
+examples:
+  steelyard-agent run --controller 127.0.0.1:7433
+  steelyard-agent run --controller 127.0.0.1:7433 --name kitchen-pi
+
+The controller must be on this machine's loopback until devices can be enrolled. To reach a board today, run this on
+the controller's machine, and leave it open:
+  ssh -R 7433:127.0.0.1:7433 USER@DEVICE
+"""
+_DOCTOR_EXAMPLES = """\
+examples:
+  steelyard-agent doctor
+  steelyard-agent doctor --json
+"""
+_MEASURE_EXAMPLES = """\
+examples:
+  steelyard-agent measure model.onnx
+  steelyard-agent measure model.tflite --threads 4 --rounds 10
+  steelyard-agent measure detector.onnx --shape images=1x3x640x640 --json
+"""
+_EXIT_STATUS = """\
+exit status:
+  0 fine; 2 usage; 3 something was not measured; 4 device or infrastructure; 70 a bug of ours; 130 interrupted
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; the chosen command is in ``command``, a callable that takes the parsed options."""
+    parser = argparse.ArgumentParser(
+        prog="steelyard-agent",
+        description="Measures neural networks on this device, for a controller or by itself.",
+        epilog=_EXIT_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"steelyard-agent {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_doctor(commands)
+    _add_measure(commands)
+    return parser
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = _add(commands, "run", "serve a controller: dial it, and dial again whenever the link breaks", _RUN_EXAMPLES)
+    run.add_argument("--controller", required=True, metavar="HOST:PORT", help="where the controller listens (loopback)")
+    run.add_argument("--name", default="", help="what this device is called (default: its host name)")
+    run.add_argument(
+        "--state-directory", type=Path, metavar="DIR", help="where identity, blobs and unsent results are kept"
+    )
+    run.set_defaults(command=_run_command)
+
+
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    doctor = _add(commands, "doctor", "say what this device can and cannot measure, and why", _DOCTOR_EXAMPLES)
+    doctor.add_argument("--json", action="store_true", help="print JSON with a schema version")
+    doctor.set_defaults(command=_doctor_command)
+
+
+def _add_measure(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    measure = _add(commands, "measure", "measure one model file with no controller", _MEASURE_EXAMPLES)
+    measure.add_argument("model", type=Path, metavar="MODEL", help="an .onnx or .tflite file")
+    measure.add_argument("--rounds", type=_positive, default=5, help="fresh processes to measure in (default: 5)")
+    measure.add_argument("--threads", type=_positive, help="threads within an operator (default: the runtime's)")
+    measure.add_argument("--runtime", default="", help="onnxruntime, litert or a plugin (default: by the file's name)")
+    measure.add_argument(
+        "--provider", action="append", default=[], help="execution provider or delegate; repeat for more, in order"
+    )
+    measure.add_argument(
+        "--shape",
+        action="append",
+        type=parse_shape,
+        default=[],
+        metavar="NAME=1x3x224x224",
+        help="size of a dynamic input; repeat for more",
+    )
+    measure.add_argument(
+        "--graph-optimization", choices=("disabled", "basic", "extended", "all"), help="default: the runtime's"
+    )
+    measure.add_argument("--no-spinning", action="store_true", help="let idle threads of the runtime sleep")
+    measure.add_argument("--no-arena", action="store_true", help="no memory arena")
+    measure.add_argument(
+        "--block-timeout",
+        type=_positive_number,
+        default=60.0,
+        metavar="S",
+        help="seconds for one process (default: 60)",
+    )
+    measure.add_argument(
+        "--memory-limit", type=_positive, metavar="MB", help="largest resident set (default: most of what is free)"
+    )
+    measure.add_argument("--json", action="store_true", help="print JSON with a schema version")
+    measure.set_defaults(command=_measure_command)
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, purpose: str, examples: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=purpose,
+        description=f"{purpose[0].upper()}{purpose[1:]}.",
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--verbose", "-v", action="store_true", help="log more on standard error")
+    return parser
+
+
+def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """Read ``NAME=1x3x224x224``.
+
+    Raises:
+        argparse.ArgumentTypeError: It is something else.
+    """
+    name, _, sizes = text.rpartition("=")
+    parts = sizes.split("x")
+    if not name or not all(part.isascii() and part.isdigit() and 0 < int(part) < 2**31 for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=1x3x224x224")
+    return name, tuple(int(part) for part in parts)
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _positive_number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    # A NaN or an endless time-out fails the comparison as well.
+    if not 0 < value < 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0 and below a day")
+    return value
+
+
+def _run_command(options: argparse.Namespace) -> int:
+    from steelyard_agent.cli.run import run
+
+    return run(options)
+
+
+def _doctor_command(options: argparse.Namespace) -> int:
+    from steelyard_agent.cli.doctor import doctor
+
+    return doctor(options)
+
+
+def _measure_command(options: argparse.Namespace) -> int:
+    from steelyard_agent.cli.measure import measure
+
+    return measure(options)

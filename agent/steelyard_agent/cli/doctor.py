@@ -1,0 +1,32 @@
+"""``steelyard-agent doctor``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import tempfile
+import time
+from pathlib import Path
+
+from steelyard_agent.cli.device import describe_this_device, this_system
+from steelyard_agent.doctor import diagnose, diagnosis_lines, diagnosis_to_json
+from steelyard_agent.profiles import load_profiles
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Print what this device can and cannot measure."""
+    with tempfile.TemporaryDirectory(prefix="steelyard-") as folder:
+        # No state directory is made or locked: the doctor may be called while an agent runs.
+        device = asyncio.run(describe_this_device(name="", device_id="", work_folder=Path(folder)))
+    diagnosis = diagnose(
+        this_system(),
+        device,
+        profiles=load_profiles(),
+        clock_resolution_s=time.get_clock_info("perf_counter").resolution,
+    )
+    if options.json:
+        print(json.dumps(diagnosis_to_json(diagnosis), indent=2))
+    else:
+        print("\n".join(diagnosis_lines(diagnosis)))
+    return 0

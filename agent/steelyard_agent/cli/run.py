@@ -1,0 +1,88 @@
+"""``steelyard-agent run``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from steelyard_agent.block_runner import run_block
+from steelyard_agent.cli.device import describe_this_device, this_system
+from steelyard_agent.description import read_boot_id
+from steelyard_agent.jobs.energy import SamplerWatch
+from steelyard_agent.jobs.gate import QuietGate
+from steelyard_agent.jobs.rounds import RoundTools
+from steelyard_agent.jobs.translate import description_message
+from steelyard_agent.link.address import ControllerAddress, parse_controller_address
+from steelyard_agent.link.agent import Agent, AgentParts
+from steelyard_agent.meters.frequency import FrequencyMeter
+from steelyard_agent.meters.temperature import TemperatureMeter
+from steelyard_agent.readings import Reading
+from steelyard_agent.state.blob_cache import BlobCache
+from steelyard_agent.state.directory import StateDirectory, default_state_directory, open_state_directory
+from steelyard_agent.state.identity import IdentityFile
+from steelyard_agent.state.outbox import Outbox
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve the controller until a signal: 0 after SIGTERM, 130 after SIGINT."""
+    address = parse_controller_address(options.controller)
+    state = open_state_directory(options.state_directory or default_state_directory(os.environ, Path.home()))
+    try:
+        return asyncio.run(_serve(address, state, options.name))
+    finally:
+        state.close()
+
+
+async def _serve(address: ControllerAddress, state: StateDirectory, name: str) -> int:
+    stop = asyncio.Event()
+    signals: list[signal.Signals] = []
+
+    def on_signal(number: signal.Signals) -> None:
+        signals.append(number)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    await Agent(await _parts(address, state, name)).run(stop)
+    return 130 if signals[:1] == [signal.SIGINT] else 0
+
+
+async def _parts(address: ControllerAddress, state: StateDirectory, name: str) -> AgentParts:
+    identity = IdentityFile(state.identity_file)
+    device = await describe_this_device(name=name, device_id=identity.device_id, work_folder=state.work)
+    system = this_system()
+    temperature, frequency = TemperatureMeter(system), FrequencyMeter(system)
+    temperature.probe()
+    frequency.probe()
+
+    def read_meters() -> list[Reading]:
+        return temperature.read() + frequency.read()
+
+    return AgentParts(
+        address=address,
+        description=description_message(device),
+        boot_id=read_boot_id(system),
+        identity=identity,
+        outbox=Outbox(state.outbox),
+        cache=BlobCache(state.blobs, free_bytes=_free_bytes),
+        rounds=RoundTools(
+            run_block=run_block,
+            read_meters=read_meters,
+            energy_watch=lambda core_ids: SamplerWatch(system, core_ids),
+            gate=QuietGate(),
+            work_folder=state.work,
+        ),
+        clock_s=time.monotonic,
+        free_bytes=_free_bytes,
+        read_temperature=temperature.read,
+    )
+
+
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free

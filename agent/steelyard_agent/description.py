@@ -1,0 +1,181 @@
+"""Who this device is: model, processor, memory, system, runtimes and meters. No ML runtime and no numpy."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from steelyard_agent.meters.catalog import probe_all
+from steelyard_agent.meters.contract import System
+from steelyard_agent.meters.sysfs import text_or_empty
+from steelyard_agent.processor import Processor, parse_cpuinfo
+from steelyard_agent.profiles import Identity, load_profiles, match_profile
+from steelyard_agent.readings import Reading
+
+RunCommand = Callable[[Sequence[str]], str]
+
+_DMI_FOLDER = "/sys/class/dmi/id"
+# What board makers leave in DMI when they fill nothing in.
+_PLACEHOLDER = re.compile(
+    r"(?i)\W*|to be filled.*|default string|system (product name|manufacturer)|not (specified|applicable)|unknown|none"
+)
+# Features that macOS names by its own keys.
+_MACOS_FEATURES = {
+    "hw.optional.arm.FEAT_DotProd": ("asimddp",),
+    "hw.optional.arm.FEAT_FP16": ("fphp", "asimdhp"),
+    "hw.optional.arm.FEAT_I8MM": ("i8mm",),
+    "hw.optional.arm.FEAT_BF16": ("bf16",),
+    "hw.optional.avx2_0": ("avx2",),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeDescription:
+    """A runtime that was looked for; ``version`` is "" and ``reason`` says why when it cannot be used."""
+
+    name: str
+    version: str = ""
+    providers: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceDescription:
+    """What a device is and what can be read and run on it; the fields are those of the message of the same name."""
+
+    device_id: str
+    name: str
+    model: str
+    profile: str
+    architecture: str
+    operating_system: str
+    kernel: str
+    processor: str
+    logical_core_count: int
+    processor_features: tuple[str, ...]
+    memory_bytes: int
+    python_version: str
+    runtimes: tuple[RuntimeDescription, ...] = ()
+    meters: tuple[Reading, ...] = ()
+
+
+def run_quietly(command: Sequence[str]) -> str:
+    """Return what a command printed, "" when it is not there, fails or takes longer than two seconds."""
+    if shutil.which(command[0]) is None:
+        return ""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=2, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
+
+
+def describe_device(
+    system: System,
+    *,
+    name: str,
+    device_id: str,
+    runtimes: Sequence[RuntimeDescription] = (),
+    run_command: RunCommand = run_quietly,
+) -> DeviceDescription:
+    """Return who the device is; probes every meter once.
+
+    ``runtimes`` come from the caller, who probes them in workers. Features are what the device says, never what a
+    profile says.
+
+    Raises:
+        ProfileError: a shipped profile is broken.
+    """
+    processor = _processor(system, run_command)
+    identity = identify(system, processor)
+    profile = match_profile(identity, load_profiles())
+    return DeviceDescription(
+        device_id=device_id,
+        name=name,
+        model=_model(system, identity, processor, run_command),
+        profile=profile.name if profile else "",
+        architecture=text_or_empty(system, "/proc/sys/kernel/arch") or platform.machine(),
+        operating_system=_operating_system(system, run_command),
+        kernel=text_or_empty(system, "/proc/sys/kernel/osrelease") or platform.release(),
+        processor=processor.name,
+        logical_core_count=len(processor.core_features) or os.cpu_count() or 0,
+        processor_features=processor.features,
+        memory_bytes=_memory_bytes(system),
+        python_version=platform.python_version(),
+        runtimes=tuple(runtimes),
+        meters=tuple(probe_all(system)),
+    )
+
+
+def identify(system: System, processor: Processor) -> Identity:
+    """Return the strings by which a profile knows a device."""
+    return Identity(
+        device_tree_compatibles=tuple(text_or_empty(system, "/proc/device-tree/compatible").split("\x00")),
+        device_tree_model=text_or_empty(system, "/proc/device-tree/model"),
+        dmi_vendor=_dmi(system, "sys_vendor"),
+        dmi_product=_dmi(system, "product_name"),
+        processor=processor.name,
+        virtual=processor.virtual,
+    )
+
+
+def read_boot_id(system: System) -> str:
+    """Return a text that changes with every boot."""
+    boot_id = text_or_empty(system, "/proc/sys/kernel/random/boot_id")
+    if boot_id:
+        return boot_id
+    import psutil
+
+    return f"booted-at-{int(psutil.boot_time())}"
+
+
+def _processor(system: System, run_command: RunCommand) -> Processor:
+    processor = parse_cpuinfo(text_or_empty(system, "/proc/cpuinfo"))
+    if processor.core_features:
+        return processor
+    found = {
+        name for key, names in _MACOS_FEATURES.items() if run_command(("sysctl", "-n", key)) == "1" for name in names
+    }
+    return Processor(name=run_command(("sysctl", "-n", "machdep.cpu.brand_string")), features=tuple(sorted(found)))
+
+
+def _model(system: System, identity: Identity, processor: Processor, run_command: RunCommand) -> str:
+    """Return the device's own name, from the source that is most likely to be right; "" when none says."""
+    board = " ".join(part for part in (_dmi(system, "board_vendor"), _dmi(system, "board_name")) if part)
+    machine = f"{identity.dmi_vendor} {identity.dmi_product}".strip() if identity.dmi_product else board
+    return (
+        identity.device_tree_model
+        or machine
+        or run_command(("getprop", "ro.product.model"))
+        or processor.model
+        or run_command(("sysctl", "-n", "hw.model"))
+    )
+
+
+def _dmi(system: System, attribute: str) -> str:
+    text = text_or_empty(system, f"{_DMI_FOLDER}/{attribute}")
+    return "" if _PLACEHOLDER.fullmatch(text) else text
+
+
+def _operating_system(system: System, run_command: RunCommand) -> str:
+    release = text_or_empty(system, "/etc/os-release")
+    if match := re.search(r"^PRETTY_NAME=\"?([^\"\n]+)\"?$", release, re.MULTILINE):
+        return match.group(1)
+    if android := run_command(("getprop", "ro.build.version.release")):
+        return f"Android {android}"
+    macos = platform.mac_ver()[0]
+    return f"macOS {macos}" if macos else platform.system()
+
+
+def _memory_bytes(system: System) -> int:
+    match = re.search(r"^MemTotal:\s+([0-9]+) kB$", text_or_empty(system, "/proc/meminfo"), re.MULTILINE)
+    if match:
+        return int(match.group(1)) * 1024
+    import psutil
+
+    return int(psutil.virtual_memory().total)

@@ -1,0 +1,144 @@
+"""Brings finished rounds to the controller: upload, announce, and forget once they are recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from steelyard_agent.jobs.errors import LinkDownError, TransferRefusedError
+from steelyard_agent.jobs.gate import QuietGate
+from steelyard_agent.jobs.port import ControllerPort, TransferGrant
+from steelyard_agent.jobs.wire import grant_finished, round_ready
+from steelyard_agent.state.outbox import Outbox, OutboxEntry, RoundKey
+from steelyard_protocol.v1.session_pb2 import RoundGrant
+
+_log = logging.getLogger(__name__)
+
+# After an upload that broke off although the session stands.
+_RETRY_PAUSE_S = 5.0
+
+
+@dataclass(slots=True)
+class _Notice:
+    """A grant that is finished; told once its rounds are delivered."""
+
+    grant: RoundGrant
+    told: bool = False
+    read: bool = False
+
+
+class Delivery:
+    """Delivers the outbox, oldest first. Every round is announced once a session; the controller records it once."""
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        port: ControllerPort,
+        gate: QuietGate,
+        on_refused: Callable[[OutboxEntry, TransferRefusedError], None],
+        retry_pause_s: float = _RETRY_PAUSE_S,
+    ) -> None:
+        """Deliver from ``outbox`` through ``port`` whenever ``gate`` is open.
+
+        ``on_refused`` hears of a round that the controller does not take; it stays in the outbox.
+        """
+        self._outbox = outbox
+        self._port = port
+        self._gate = gate
+        self._on_refused = on_refused
+        self._retry_pause_s = retry_pause_s
+        self._announced: set[RoundKey] = set()
+        self._recorded: set[RoundKey] = set()
+        self._notices: list[_Notice] = []
+        self._turn = asyncio.Lock()
+        self._wake = asyncio.Event()
+
+    def session_opened(self, *, job_waits: bool) -> None:
+        """Announce everything anew: what was said before may not have been heard.
+
+        ``job_waits`` says that no granted round is left to run; only then is the last grant's end said again.
+        """
+        self._announced.clear()
+        self._notices = [notice for notice in self._notices[:-1] if not notice.read] + self._notices[-1:]
+        for notice in self._notices:
+            notice.told = notice.read and not job_waits
+        self._wake.set()
+
+    def recorded(self, keys: list[RoundKey]) -> None:
+        """Take note that these rounds are recorded; their files go when no block is timed."""
+        self._recorded.update(keys)
+        self._wake.set()
+
+    def grant_finished(self, grant: RoundGrant) -> None:
+        """Say that the grant is finished, once its rounds are delivered."""
+        self._notices.append(_Notice(grant))
+        self._wake.set()
+
+    def forget_notices(self) -> None:
+        """The job ended: nothing more is said about its grants."""
+        self._notices.clear()
+
+    async def run(self) -> None:
+        """Deliver whenever there is something to deliver, until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self.deliver()
+
+    async def deliver(self) -> None:
+        """Deliver everything that waits; returns early when the link is down or breaks off."""
+        async with self._turn:
+            try:
+                for entry in self._outbox.entries():
+                    await self._deliver_entry(entry)
+            except LinkDownError as error:
+                _log.warning("results wait in the outbox: %s", error)
+                asyncio.get_running_loop().call_later(self._retry_pause_s, self._wake.set)
+                return
+            async with self._gate.traffic():
+                self._forget_recorded()
+                self._tell_notices()
+
+    async def _deliver_entry(self, entry: OutboxEntry) -> None:
+        async with self._gate.traffic():
+            self._forget_recorded()
+            if entry.key in self._announced or entry.key not in self._outbox or not self._port.connected:
+                return
+            try:
+                await self._upload(entry)
+            except TransferRefusedError as error:
+                # Not tried again in this session.
+                self._announced.add(entry.key)
+                _log.warning("round %s was not taken: %s", entry.key.folder_name, error)
+                self._on_refused(entry, error)
+                return
+            if self._port.tell(round_ready(entry)):
+                self._announced.add(entry.key)
+
+    async def _upload(self, entry: OutboxEntry) -> None:
+        """Outputs first: a round is only announced when all that it names is there."""
+        grant = TransferGrant(job_id=entry.key.job_id, epoch=entry.epoch)
+        for blob in entry.outputs:
+            await self._port.upload(blob.digest, self._outbox.output_path(entry, blob), grant=grant)
+        await self._port.upload(entry.result.digest, self._outbox.result_path(entry), grant=grant)
+
+    def _forget_recorded(self) -> None:
+        while self._recorded:
+            self._outbox.remove(self._recorded.pop())
+
+    def _tell_notices(self) -> None:
+        if any(entry.key not in self._announced for entry in self._outbox.entries()):
+            return
+        for notice in self._notices:
+            if not notice.told:
+                notice.told = self._port.tell(grant_finished(notice.grant), on_read=_mark_read(notice))
+
+
+def _mark_read(notice: _Notice) -> Callable[[], None]:
+    def mark() -> None:
+        notice.read = True
+
+    return mark

@@ -1,0 +1,241 @@
+"""Answers what the controller says about jobs: offers, grants, cancellations, releases, acknowledgements.
+
+Runs on one event loop; nothing in here knows gRPC.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+from pathlib import Path
+
+from steelyard_agent.errors import AgentError
+from steelyard_agent.jobs import wire
+from steelyard_agent.jobs.delivery import Delivery
+from steelyard_agent.jobs.errors import InvalidPlanError, JobError, TransferRefusedError
+from steelyard_agent.jobs.lease import HeldLease, LeaseKeeper
+from steelyard_agent.jobs.plan_check import check_offer
+from steelyard_agent.jobs.port import ControllerPort
+from steelyard_agent.jobs.rounds import RoundTools
+from steelyard_agent.jobs.run import JobRun, JobTools
+from steelyard_agent.state.blob_cache import BlobCache
+from steelyard_agent.state.outbox import Outbox, OutboxEntry, RoundKey
+from steelyard_protocol.v1.session_pb2 import (
+    ConnectRequest,
+    ConnectResponse,
+    JobCancellation,
+    JobOffer,
+    LeaseRelease,
+    ResultAcknowledgement,
+    RoundGrant,
+)
+
+_log = logging.getLogger(__name__)
+
+# Failures that could not be said because the link was down; older ones are dropped.
+_MAX_UNSAID = 16
+
+
+class CancelledError(JobError):
+    """The controller cancelled the job."""
+
+    def __init__(self, job_id: str, reason: str) -> None:
+        super().__init__("cancelled", f"job {job_id} was cancelled: {reason or 'no reason given'}")
+
+
+class JobDesk:
+    """Holds at most one running job. ``bug`` is done with an exception when a job died of something unforeseen."""
+
+    def __init__(
+        self, *, leases: LeaseKeeper, outbox: Outbox, cache: BlobCache, port: ControllerPort, rounds: RoundTools
+    ) -> None:
+        """Wire the parts together; nothing starts before ``handle`` is told to."""
+        self._leases = leases
+        self._outbox = outbox
+        self._port = port
+        self._work_folder = rounds.work_folder
+        self.delivery = Delivery(outbox=outbox, port=port, gate=rounds.gate, on_refused=self._refuse_round)
+        self._tools = JobTools(
+            cache=cache, outbox=outbox, delivery=self.delivery, port=port, leases=leases, rounds=rounds
+        )
+        self._run: JobRun | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._unsaid: list[ConnectRequest] = []
+        self.bug: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def activity(self) -> str:
+        """What the device does, as heartbeats say it."""
+        if self._run is None or (self._run.waiting and not self._run.staging):
+            return "idle"
+        return "staging" if self._run.staging else "running"
+
+    @property
+    def lease(self) -> HeldLease | None:
+        """Who holds the device."""
+        return self._leases.held
+
+    def unacknowledged(self) -> list[RoundKey]:
+        """Return the rounds that wait in the outbox."""
+        return [entry.key for entry in self._outbox.entries()]
+
+    def heard(self) -> None:
+        """Any sign of life of the controller renews the lease."""
+        self._leases.renew()
+
+    def session_opened(self) -> None:
+        """Say again what the controller may have missed."""
+        for message in self._unsaid:
+            self._port.tell(message)
+        self._unsaid.clear()
+        self.delivery.session_opened(job_waits=self._run is not None and self._run.waiting)
+
+    async def handle(self, message: ConnectResponse) -> None:
+        """Do what one message asks; messages that are not about jobs are nothing to do with the desk."""
+        kind = message.WhichOneof("payload")
+        if kind == "job_offer":
+            await self._offered(message.job_offer)
+        elif kind == "round_grant":
+            await self._granted(message.round_grant)
+        elif kind == "job_cancellation":
+            await self._cancelled(message.job_cancellation)
+        elif kind == "lease_release":
+            await self._released(message.lease_release)
+        elif kind == "result_acknowledgement":
+            self._acknowledged(message.result_acknowledgement)
+
+    async def close(self) -> None:
+        """Stop the running job, its worker included."""
+        await self._stop()
+
+    async def _offered(self, offer: JobOffer) -> None:
+        try:
+            check_offer(offer)
+        except InvalidPlanError as error:
+            self._say(wire.failed(offer.job_id[:120], offer.attempt, error))
+            return
+        before = self._leases.held
+        lease = self._leases.grant(offer.job_id, offer.attempt, offer.lease_ttl_ms)
+        if lease is None:
+            self._refuse(offer)
+            return
+        if self._run is None or lease != before:
+            await self._stop(keep_lease=True)
+            self._start(lease, offer)
+        else:
+            self._run.segment = offer.segment
+        self._port.tell(wire.granted(lease))
+
+    def _refuse(self, offer: JobOffer) -> None:
+        holder = self._leases.held
+        assert holder is not None
+        until_ns = time.time_ns() + int(self._leases.remaining_s() * 1e9)
+        _log.info("job %s is refused: job %s holds this device", offer.job_id, holder.job_id)
+        self._port.tell(wire.refused(offer.job_id, offer.attempt, holder=holder, held_until_unix_ns=until_ns))
+
+    def _start(self, lease: HeldLease, offer: JobOffer) -> None:
+        _log.info("job %s (attempt %d) holds this device, epoch %d", lease.job_id, lease.attempt, lease.epoch)
+        self._run = JobRun(lease=lease, plan=offer.plan, segment=offer.segment, tools=self._tools)
+        self._task = asyncio.ensure_future(self._run.run())
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A job that ended by itself failed: say why and let the device go."""
+        if task.cancelled() or task is not self._task:
+            return
+        error = task.exception()
+        if isinstance(error, AgentError):
+            self._fail(error)
+        elif isinstance(error, OSError):
+            # A disk that fails is the device's trouble, not a bug: the next job may run.
+            self._fail(JobError("device_io", f"a file of the agent could not be used: {error}; look at its disk"))
+        elif error is not None and not self.bug.done():
+            self.bug.set_exception(error)
+
+    def _fail(self, error: AgentError) -> None:
+        assert self._run is not None
+        lease = self._run.lease
+        _log.warning("job %s ended: %s", lease.job_id, error)
+        self._say(wire.failed(lease.job_id, lease.attempt, error))
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._run = self._task = None
+        self._leases.release()
+        self.delivery.forget_notices()
+        empty_folder(self._work_folder)
+
+    async def _stop(self, *, keep_lease: bool = False) -> None:
+        task, lease = self._task, self._leases.held
+        # From here on the task's own end is no failure.
+        self._task = None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+        self._let_go()
+        if keep_lease:
+            self._leases.held = lease
+
+    async def _granted(self, grant: RoundGrant) -> None:
+        run = self._run
+        if run is None or (grant.job_id, grant.attempt, grant.epoch) != _identity(run.lease):
+            _log.warning("a grant of job %s, epoch %d, is ignored: it holds no lease", grant.job_id, grant.epoch)
+            return
+        try:
+            run.grant(grant)
+        except InvalidPlanError as error:
+            await self._stop_and_say(run, error)
+
+    async def _cancelled(self, cancellation: JobCancellation) -> None:
+        run = self._run
+        if run is not None and run.lease.job_id == cancellation.job_id:
+            await self._stop_and_say(run, CancelledError(cancellation.job_id, cancellation.reason))
+
+    async def _stop_and_say(self, run: JobRun, error: AgentError) -> None:
+        _log.info("job %s ends: %s", run.lease.job_id, error)
+        await self._stop()
+        self._say(wire.failed(run.lease.job_id, run.lease.attempt, error))
+
+    async def _released(self, release: LeaseRelease) -> None:
+        run = self._run
+        if run is not None and run.lease.job_id == release.job_id and run.lease.attempt == release.attempt:
+            _log.info("job %s let this device go", release.job_id)
+            await self._stop()
+
+    def _acknowledged(self, acknowledgement: ResultAcknowledgement) -> None:
+        try:
+            self.delivery.recorded([wire.round_key(key) for key in acknowledgement.keys])
+        except ValueError as error:
+            _log.warning("an acknowledgement is ignored: %s", error)
+
+    def _refuse_round(self, entry: OutboxEntry, error: TransferRefusedError) -> None:
+        """A running job whose results are not taken would wait for ever."""
+        run = self._run
+        if run is not None and run.lease.job_id == entry.key.job_id:
+            asyncio.get_running_loop().call_soon(self._end_refused, run, error)
+
+    def _end_refused(self, run: JobRun, error: TransferRefusedError) -> None:
+        if self._run is run and self._task is not None:
+            task, self._task = self._task, None
+            task.cancel()
+            self._fail(error)
+
+    def _say(self, message: ConnectRequest) -> None:
+        """Tell now, or at the next welcome."""
+        if not self._port.tell(message):
+            self._unsaid = [*self._unsaid, message][-_MAX_UNSAID:]
+
+
+def _identity(lease: HeldLease) -> tuple[str, int, int]:
+    return lease.job_id, lease.attempt, lease.epoch
+
+
+def empty_folder(folder: Path) -> None:
+    """Remove everything in a folder, the folder itself stays."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

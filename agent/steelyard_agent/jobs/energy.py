@@ -1,0 +1,57 @@
+"""The energy pass: a sampler process beside one block, and what it says about that block's window."""
+
+from __future__ import annotations
+
+from steelyard_agent.meters.contract import System
+from steelyard_agent.meters.power import find_power_sources
+from steelyard_agent.meters.power_source import FoundSources
+from steelyard_agent.readings import Kind, Reading, Scope, unavailable
+from steelyard_agent.sampler.process import Recording, Sampler, SamplerError, start_sampler
+from steelyard_agent.sampler.reading import ENERGY_NAME, energy_reading
+from steelyard_agent.worker.block import WorkerResult
+
+
+class SamplerWatch:
+    """Watches the device's power and energy sources beside one block. Use once."""
+
+    def __init__(self, system: System, avoid_core_ids: tuple[int, ...] = ()) -> None:
+        """Look for sources in ``system``; the sampler keeps off ``avoid_core_ids``, where the block runs."""
+        self._system = system
+        self._avoid_core_ids = avoid_core_ids
+        self._found = FoundSources(sources=(), missing=())
+        self._sampler: Sampler | None = None
+        self._failure = ""
+
+    async def start(self) -> None:
+        """Begin to sample; a sampler that does not start makes the energy unavailable, not the block a failure."""
+        self._found = find_power_sources(self._system)
+        try:
+            self._sampler = await start_sampler(
+                self._system.root, self._found.sources, avoid_core_ids=self._avoid_core_ids
+            )
+        except SamplerError as error:
+            self._failure = str(error)
+
+    async def stop(self, result: WorkerResult | None) -> list[Reading]:
+        """End sampling and return the energy per inference of the window in ``result``, or why there is none."""
+        if self._sampler is None:
+            return [_unavailable(self._failure or "the sampler was not started")]
+        recording = await self._sampler.stop()
+        if result is None or result.window_start_ns is None or result.window_end_ns is None:
+            return [_unavailable("the block ended before its window")]
+        return self._read(recording, result, result.window_start_ns, result.window_end_ns)
+
+    def _read(self, recording: Recording, result: WorkerResult, start_ns: int, end_ns: int) -> list[Reading]:
+        if end_ns <= start_ns:
+            return [_unavailable(f"the block's window lasts {end_ns - start_ns} ns")]
+        return energy_reading(
+            window_start_ns=start_ns,
+            window_end_ns=end_ns,
+            inference_count=result.sample_count,
+            recording=recording,
+            missing=self._found.missing,
+        )
+
+
+def _unavailable(reason: str) -> Reading:
+    return unavailable(ENERGY_NAME, reason=reason, source="sampler", scope=Scope.SYSTEM, unit="J", kind=Kind.COUNTER)

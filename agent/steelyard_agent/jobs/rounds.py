@@ -1,0 +1,195 @@
+"""Runs one round: every artifact of a plan once, each in a fresh worker process."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from steelyard_agent.jobs.gate import QuietGate
+from steelyard_agent.jobs.retry_policy import Failure, RetryPolicy
+from steelyard_agent.jobs.translate import BlobPaths, OutputsBlob, block_for, block_result
+from steelyard_agent.readings import Reading
+from steelyard_agent.worker.block import Block, WorkerResult
+from steelyard_agent.worker.failure import BlockStatus
+from steelyard_protocol.v1.plan_pb2 import Plan, PlannedArtifact
+from steelyard_protocol.v1.result_pb2 import PASS_ENERGY, PASS_EVALUATION, BlockResult, Pass
+
+
+class Outcome(Protocol):
+    """How a block ended (``block_runner.BlockOutcome``)."""
+
+    @property
+    def status(self) -> BlockStatus: ...  # noqa: D102 (the fields of BlockOutcome)
+    @property
+    def reason(self) -> str: ...  # noqa: D102
+    @property
+    def message(self) -> str: ...  # noqa: D102
+    @property
+    def result(self) -> WorkerResult | None: ...  # noqa: D102
+    @property
+    def started_at_unix_ns(self) -> int: ...  # noqa: D102
+    @property
+    def wall_ns(self) -> int: ...  # noqa: D102
+    @property
+    def notes(self) -> tuple[str, ...]: ...  # noqa: D102
+
+
+class BlockRunner(Protocol):
+    """Runs one block in a fresh process; cancelling it kills that process."""
+
+    async def __call__(
+        self, block: Block, *, timeout_s: float, memory_limit_bytes: int | None, work_dir: Path
+    ) -> Outcome:
+        """Return how the block ended; a model that misbehaves is an outcome, not an exception."""
+        ...
+
+
+class EnergyWatch(Protocol):
+    """Watches the power and energy sources beside a block."""
+
+    async def start(self) -> None:
+        """Begin to sample."""
+        ...
+
+    async def stop(self, result: WorkerResult | None) -> list[Reading]:
+        """End sampling; return the energy of the window that ``result`` names, or the reason why there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundTools:
+    """What rounds are run with; tests give fakes.
+
+    ``read_meters`` reads the cheap sources (temperature, frequency), ``energy_watch`` makes a watch for one block with
+    the given cores kept free of the sampler.
+    """
+
+    run_block: BlockRunner
+    read_meters: Callable[[], list[Reading]]
+    energy_watch: Callable[[tuple[int, ...]], EnergyWatch]
+    gate: QuietGate
+    work_folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedRound:
+    """The blocks of a round in the order in which they ran, and the files of their outputs by digest."""
+
+    blocks: tuple[BlockResult, ...]
+    output_files: dict[str, Path]
+
+
+class RoundRunner:
+    """Runs the rounds of one job, remembering which artifacts are not worth another try."""
+
+    def __init__(self, *, plan: Plan, paths: BlobPaths, tools: RoundTools) -> None:
+        self._plan = plan
+        self._paths = paths
+        self._tools = tools
+        self._policy = RetryPolicy()
+
+    async def run(
+        self, pass_kind: Pass.ValueType, round_index: int, *, before_block: Callable[[int, str], Awaitable[None]]
+    ) -> FinishedRound:
+        """Run a round; ``before_block(blocks_done, label)`` is awaited between blocks, when the link may be used."""
+        blocks: list[BlockResult] = []
+        output_files: dict[str, Path] = {}
+        for artifact in block_order(self._plan, round_index):
+            await before_block(len(blocks), artifact.label)
+            blocks.append(await self._run_or_repeat(artifact, pass_kind, output_files))
+        return FinishedRound(blocks=tuple(blocks), output_files=output_files)
+
+    async def _run_or_repeat(
+        self, artifact: PlannedArtifact, pass_kind: Pass.ValueType, output_files: dict[str, Path]
+    ) -> BlockResult:
+        failure = self._policy.verdict(artifact.label, pass_kind)
+        if failure is None:
+            return await self._run(artifact, pass_kind, output_files)
+        return block_result(
+            artifact,
+            status=failure.status,
+            reason=failure.reason,
+            message=failure.message,
+            started_at_unix_ns=time.time_ns(),
+            wall_ns=0,
+            notes=("not run again: an earlier block of this job ended like this",),
+        )
+
+    async def _run(
+        self, artifact: PlannedArtifact, pass_kind: Pass.ValueType, output_files: dict[str, Path]
+    ) -> BlockResult:
+        output_path = self._tools.work_folder / "outputs.npz"
+        block = block_for(self._plan, artifact, pass_kind, paths=self._paths, output_path=output_path)
+        async with self._tools.gate.block(timed=pass_kind != PASS_EVALUATION):
+            outcome, readings = await self._measure(block, pass_kind)
+        outputs = None
+        if outcome.status is not BlockStatus.OK:
+            failure = Failure(
+                status=outcome.status, reason=outcome.reason, message=outcome.message, pass_kind=pass_kind
+            )
+            self._policy.record(artifact.label, failure)
+            output_path.unlink(missing_ok=True)
+        elif pass_kind == PASS_EVALUATION:
+            outputs = await asyncio.to_thread(_take_outputs, output_path)
+            output_files[outputs.digest] = output_path.with_name(outputs.digest)
+        return block_result(
+            artifact,
+            status=outcome.status,
+            reason=outcome.reason,
+            message=outcome.message,
+            started_at_unix_ns=outcome.started_at_unix_ns,
+            wall_ns=outcome.wall_ns,
+            result=outcome.result,
+            notes=outcome.notes,
+            readings=readings,
+            outputs=outputs,
+        )
+
+    async def _measure(self, block: Block, pass_kind: Pass.ValueType) -> tuple[Outcome, list[Reading]]:
+        readings = [named(reading, "before") for reading in self._tools.read_meters()]
+        watch = self._tools.energy_watch(block.core_ids) if pass_kind == PASS_ENERGY else None
+        if watch is not None:
+            await watch.start()
+        outcome: Outcome | None = None
+        try:
+            outcome = await self._tools.run_block(
+                block,
+                timeout_s=self._plan.block_timeout_ms / 1000,
+                memory_limit_bytes=_memory_limit(self._plan),
+                work_dir=self._tools.work_folder,
+            )
+        finally:
+            # Also when the job is cancelled: no sampler may be left behind.
+            energy = await watch.stop(outcome.result if outcome is not None else None) if watch is not None else []
+        readings += [named(reading, "after") for reading in self._tools.read_meters()]
+        return outcome, [*readings, *energy]
+
+
+def block_order(plan: Plan, round_index: int) -> list[PlannedArtifact]:
+    """Return the artifacts in the order of this round: reversed in every odd one (ABBA), which cancels linear drift."""
+    artifacts = list(plan.artifacts)
+    return artifacts[::-1] if round_index % 2 else artifacts
+
+
+def named(reading: Reading, when: str) -> Reading:
+    """Return the reading with "_before" or "_after" behind its name."""
+    return replace(reading, name=f"{reading.name}_{when}")
+
+
+def _memory_limit(plan: Plan) -> int | None:
+    return plan.memory_limit_bytes if plan.HasField("memory_limit_bytes") else None
+
+
+def _take_outputs(output_path: Path) -> OutputsBlob:
+    """Name the outputs by their digest, so that the next block's do not replace them. Runs in a thread."""
+    digest = hashlib.sha256()
+    with output_path.open("rb") as file:
+        while chunk := file.read(1024 * 1024):
+            digest.update(chunk)
+    kept = output_path.replace(output_path.with_name(digest.hexdigest()))
+    return OutputsBlob(digest=digest.hexdigest(), size_bytes=kept.stat().st_size)

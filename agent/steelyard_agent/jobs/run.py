@@ -1,0 +1,179 @@
+"""One job on the device: stage its blobs, then run the rounds that are granted until the lease ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from functools import partial
+
+from steelyard_agent.jobs.delivery import Delivery
+from steelyard_agent.jobs.errors import JobError
+from steelyard_agent.jobs.lease import HeldLease, LeaseKeeper
+from steelyard_agent.jobs.plan_check import check_grant
+from steelyard_agent.jobs.port import ControllerPort, TransferGrant
+from steelyard_agent.jobs.rounds import FinishedRound, RoundRunner, RoundTools
+from steelyard_agent.jobs.staging import Stager
+from steelyard_agent.jobs.translate import BlobPaths, timestamp
+from steelyard_agent.jobs.wire import block_progress, staging_progress
+from steelyard_agent.state.blob_cache import BlobCache
+from steelyard_agent.state.outbox import Outbox, RoundKey
+from steelyard_protocol.v1.plan_pb2 import Plan
+from steelyard_protocol.v1.result_pb2 import Pass, RoundResult
+from steelyard_protocol.v1.session_pb2 import RoundGrant
+
+_log = logging.getLogger(__name__)
+
+
+class LeaseLapsedError(JobError):
+    """The controller was away for longer than the lease lives; the device is free for others."""
+
+    def __init__(self, lease: HeldLease) -> None:
+        super().__init__(
+            "lease_expired",
+            f"nothing was heard about job {lease.job_id} for {lease.ttl_ms / 1000:g} s, so that its lease ran out; "
+            "finished rounds are kept: offer the job again",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobTools:
+    """What a job needs of the device and of the link."""
+
+    cache: BlobCache
+    outbox: Outbox
+    delivery: Delivery
+    port: ControllerPort
+    leases: LeaseKeeper
+    rounds: RoundTools
+
+
+class JobRun:
+    """A job that holds the lease. ``run`` ends only by an error or by being cancelled."""
+
+    def __init__(self, *, lease: HeldLease, plan: Plan, segment: int, tools: JobTools) -> None:
+        self.lease = lease
+        self.segment = segment
+        self.staging = True
+        self._plan = plan
+        self._tools = tools
+        self._grants: asyncio.Queue[RoundGrant] = asyncio.Queue()
+        self._open_grant_count = 0
+        self._done: set[RoundKey] = set()
+
+    @property
+    def waiting(self) -> bool:
+        """True when every granted round ran."""
+        return self._open_grant_count == 0
+
+    def grant(self, grant: RoundGrant) -> None:
+        """Queue granted rounds; they start once staging is done.
+
+        Raises:
+            InvalidPlanError: The plan has no such rounds.
+        """
+        check_grant(grant, self._plan)
+        self._open_grant_count += 1
+        self._grants.put_nowait(grant)
+
+    async def run(self) -> None:
+        """Stage, then run grants.
+
+        Raises:
+            AgentError: The job cannot go on; the reason and sentence are the controller's to read.
+        """
+        runner = RoundRunner(plan=self._plan, paths=await self._stage(), tools=self._tools.rounds)
+        self.staging = False
+        while True:
+            grant = await self._next_grant()
+            for index in range(grant.first_round, grant.first_round + grant.round_count):
+                await self._run_round(runner, grant.pass_kind, index)
+            self._open_grant_count -= 1
+            # Away while the batch ran is not away: the time to live counts from here.
+            self._tools.leases.renew()
+            self._tools.delivery.grant_finished(grant)
+
+    async def _stage(self) -> BlobPaths:
+        def report(detail: str, done: int, total: int) -> None:
+            self._tools.leases.renew()
+            self._tools.port.tell(staging_progress(self.lease, detail=detail, bytes_done=done, bytes_total=total))
+
+        stager = Stager(
+            cache=self._tools.cache,
+            port=self._tools.port,
+            grant=TransferGrant(job_id=self.lease.job_id, epoch=self.lease.epoch),
+            report=report,
+        )
+        staging = asyncio.ensure_future(stager.stage(self._plan))
+        try:
+            # A controller that went away for good must not hold the device through a job that never started.
+            while not (await asyncio.wait({staging}, timeout=self._tools.leases.remaining_s()))[0]:
+                self._check_lease()
+            return BlobPaths(by_digest=await staging)
+        finally:
+            staging.cancel()
+            await asyncio.wait({staging})
+
+    async def _next_grant(self) -> RoundGrant:
+        getting = asyncio.ensure_future(self._grants.get())
+        try:
+            while not (await asyncio.wait({getting}, timeout=self._tools.leases.remaining_s()))[0]:
+                self._check_lease()
+            return getting.result()
+        finally:
+            getting.cancel()
+
+    def _check_lease(self) -> None:
+        if self._tools.leases.remaining_s() <= 0:
+            raise LeaseLapsedError(self.lease)
+
+    async def _run_round(self, runner: RoundRunner, pass_kind: Pass.ValueType, index: int) -> None:
+        key = RoundKey(job_id=self.lease.job_id, attempt=self.lease.attempt, pass_kind=pass_kind, round_index=index)
+        if key in self._done or key in self._tools.outbox:
+            _log.info("round %s was granted again but ran already", key.folder_name)
+            return
+        segment, started_ns = self.segment, time.time_ns()
+        finished = await runner.run(pass_kind, index, before_block=partial(self._announce, pass_kind, index))
+        result = RoundResult(
+            job_id=key.job_id,
+            attempt=key.attempt,
+            pass_kind=pass_kind,
+            round_index=index,
+            segment=segment,
+            blocks=finished.blocks,
+            started_at=timestamp(started_ns),
+            finished_at=timestamp(time.time_ns()),
+        )
+        await self._keep(key, result, finished)
+        await self._tools.delivery.deliver()
+
+    async def _keep(self, key: RoundKey, result: RoundResult, finished: FinishedRound) -> None:
+        put = partial(
+            self._tools.outbox.put,
+            key,
+            epoch=self.lease.epoch,
+            result=result.SerializeToString(deterministic=True),
+            outputs=finished.output_files,
+        )
+        # In a thread, because a flush takes seconds on a slow card; shielded, because a finished round is not lost.
+        putting = asyncio.ensure_future(asyncio.to_thread(put))
+        try:
+            await asyncio.shield(putting)
+        except asyncio.CancelledError:
+            await asyncio.wait({putting})
+            raise
+        self._done.add(key)
+
+    async def _announce(self, pass_kind: Pass.ValueType, index: int, blocks_done: int, label: str) -> None:
+        self._tools.port.tell(
+            block_progress(
+                self.lease,
+                pass_kind=pass_kind,
+                round_index=index,
+                blocks_done=blocks_done,
+                block_count=len(self._plan.artifacts),
+                detail=label,
+            )
+        )
+        await self._tools.port.settle()

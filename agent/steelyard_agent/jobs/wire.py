@@ -1,0 +1,126 @@
+"""Builds the session's messages about jobs, so that nothing else has to know how the wire spells them."""
+
+from __future__ import annotations
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from steelyard_agent.errors import AgentError
+from steelyard_agent.jobs.lease import HeldLease
+from steelyard_agent.state.outbox import OutboxEntry, RoundKey
+from steelyard_protocol.v1.common_pb2 import ErrorInfo
+from steelyard_protocol.v1.result_pb2 import Pass, ResultKey
+from steelyard_protocol.v1.session_pb2 import (
+    ConnectRequest,
+    GrantFinished,
+    JobFailed,
+    JobPhase,
+    JobProgress,
+    Lease,
+    LeaseAnswer,
+    RoundGrant,
+    RoundReady,
+)
+
+_MAX_SENTENCE_CHARACTERS = 4000
+
+
+def lease_message(lease: HeldLease) -> Lease:
+    """Return the lease as the wire has it."""
+    return Lease(job_id=lease.job_id, attempt=lease.attempt, epoch=lease.epoch, ttl_ms=lease.ttl_ms)
+
+
+def key_message(key: RoundKey) -> ResultKey:
+    """Return the key as the wire has it."""
+    return ResultKey(
+        job_id=key.job_id, attempt=key.attempt, pass_kind=Pass.ValueType(key.pass_kind), round_index=key.round_index
+    )
+
+
+def round_key(message: ResultKey) -> RoundKey:
+    """Return a key that came over the wire.
+
+    Raises:
+        ValueError: Its job id is no name.
+    """
+    return RoundKey(
+        job_id=message.job_id,
+        attempt=message.attempt,
+        pass_kind=message.pass_kind,
+        round_index=message.round_index,
+    )
+
+
+def granted(lease: HeldLease) -> ConnectRequest:
+    """Say that the device is the job's."""
+    return ConnectRequest(
+        lease_answer=LeaseAnswer(job_id=lease.job_id, attempt=lease.attempt, lease=lease_message(lease))
+    )
+
+
+def refused(job_id: str, attempt: int, *, holder: HeldLease, held_until_unix_ns: int) -> ConnectRequest:
+    """Say that another job holds the device, and until when at least."""
+    until = Timestamp()
+    until.FromNanoseconds(held_until_unix_ns)
+    because = f"job {holder.job_id} holds this device; it is free at the latest when that job ends or is cancelled"
+    return ConnectRequest(
+        lease_answer=LeaseAnswer(job_id=job_id, attempt=attempt, refused_because=because, held_until=until)
+    )
+
+
+def failed(job_id: str, attempt: int, error: AgentError) -> ConnectRequest:
+    """Say that the job cannot go on, and why."""
+    info = ErrorInfo(reason=error.reason, message=str(error)[:_MAX_SENTENCE_CHARACTERS])
+    return ConnectRequest(job_failed=JobFailed(job_id=job_id, attempt=attempt, error=info))
+
+
+def round_ready(entry: OutboxEntry) -> ConnectRequest:
+    """Say that a round was uploaded."""
+    return ConnectRequest(
+        round_ready=RoundReady(
+            key=key_message(entry.key),
+            epoch=entry.epoch,
+            result_digest=entry.result.digest,
+            result_size_bytes=entry.result.size_bytes,
+        )
+    )
+
+
+def grant_finished(grant: RoundGrant) -> ConnectRequest:
+    """Say that every round of the grant ran."""
+    return ConnectRequest(
+        grant_finished=GrantFinished(
+            job_id=grant.job_id, attempt=grant.attempt, epoch=grant.epoch, pass_kind=grant.pass_kind
+        )
+    )
+
+
+def staging_progress(lease: HeldLease, *, detail: str, bytes_done: int, bytes_total: int) -> ConnectRequest:
+    """Say how much of the job's blobs is here."""
+    return ConnectRequest(
+        job_progress=JobProgress(
+            job_id=lease.job_id,
+            attempt=lease.attempt,
+            phase=JobPhase.JOB_PHASE_STAGING,
+            detail=detail,
+            bytes_done=bytes_done,
+            bytes_total=bytes_total,
+        )
+    )
+
+
+def block_progress(
+    lease: HeldLease, *, pass_kind: Pass.ValueType, round_index: int, blocks_done: int, block_count: int, detail: str
+) -> ConnectRequest:
+    """Say which block of a round comes next."""
+    return ConnectRequest(
+        job_progress=JobProgress(
+            job_id=lease.job_id,
+            attempt=lease.attempt,
+            phase=JobPhase.JOB_PHASE_RUNNING,
+            pass_kind=pass_kind,
+            round_index=round_index,
+            blocks_done=blocks_done,
+            block_count=block_count,
+            detail=detail,
+        )
+    )

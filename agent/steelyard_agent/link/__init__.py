@@ -1,0 +1,1 @@
+"""The link to the controller over gRPC: dialling, the control session, blobs. Nothing else imports gRPC."""

@@ -1,0 +1,150 @@
+"""Moves blobs over gRPC: down from an offset, up from where the controller already has them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
+
+import grpc
+import grpc.aio
+
+from steelyard_agent.jobs.errors import LinkDownError, TransferRefusedError
+from steelyard_agent.jobs.port import TransferGrant
+from steelyard_protocol.v1.blob_pb2 import (
+    BlobGrant,
+    DownloadRequest,
+    DownloadResponse,
+    QueryUploadRequest,
+    UploadHeader,
+    UploadRequest,
+)
+from steelyard_protocol.v1.blob_pb2_grpc import BlobServiceStub
+
+if TYPE_CHECKING:
+    from steelyard_protocol.v1.blob_pb2_grpc import BlobServiceAsyncStub
+
+T = TypeVar("T")
+
+# 256 KiB is the best chunk that costs a stalled receiver little memory; on a slow link a chunk must still take a
+# fraction of the no-progress time-out.
+_MAX_CHUNK_BYTES = 256 * 1024
+_MIN_CHUNK_BYTES = 16 * 1024
+_CHUNK_S = 0.25
+_NO_PROGRESS_S = 30.0
+# Whatever these codes mean in detail: the link, not the request, is at fault.
+_LINK_CODES = frozenset(
+    {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED}
+)
+
+
+class BlobClient:
+    """Blob transfers on one channel; their time-out is on progress, never on the whole."""
+
+    def __init__(self, channel: grpc.aio.Channel, *, device_id: str, no_progress_s: float = _NO_PROGRESS_S) -> None:
+        self._stub: BlobServiceAsyncStub = BlobServiceStub(channel)
+        self._device_id = device_id
+        self._no_progress_s = no_progress_s
+
+    async def download(
+        self,
+        digest: str,
+        *,
+        offset: int,
+        size_bytes: int,
+        grant: TransferGrant,
+        write: Callable[[bytes], object],
+    ) -> None:
+        """See ``ControllerPort.download``."""
+        request = DownloadRequest(digest=digest, offset=offset, grant=self._grant(grant))
+        call = self._stub.Download(request)
+        received = offset
+        try:
+            while (message := await self._progress(call.read())) is not grpc.aio.EOF:
+                assert isinstance(message, DownloadResponse)
+                if message.size_bytes not in {0, size_bytes}:
+                    raise _wrong_size(digest, message.size_bytes, size_bytes)
+                received += len(message.chunk)
+                if received > size_bytes:
+                    raise _wrong_size(digest, received, size_bytes)
+                write(message.chunk)
+        except grpc.aio.AioRpcError as error:
+            raise _translated(error, f"blob {digest[:12]}… is not served") from error
+        finally:
+            call.cancel()
+        if received < size_bytes:
+            raise LinkDownError(f"blob {digest[:12]}… ended after {received} of {size_bytes} bytes")
+
+    async def upload(self, digest: str, path: Path, *, grant: TransferGrant) -> None:
+        """See ``ControllerPort.upload``."""
+        size_bytes = _size_of(path)
+        query = QueryUploadRequest(digest=digest, size_bytes=size_bytes, grant=self._grant(grant))
+        try:
+            known = await self._progress(self._stub.QueryUpload(query))
+            if known.complete:
+                return
+            header = UploadHeader(digest=digest, size_bytes=size_bytes, offset=known.offset, grant=self._grant(grant))
+            with path.open("rb") as file:
+                file.seek(known.offset)
+                await self._send(header, file)
+        except grpc.aio.AioRpcError as error:
+            raise _translated(error, f"blob {digest[:12]}… is not taken") from error
+
+    async def _send(self, header: UploadHeader, file: BinaryIO) -> None:
+        call = self._stub.Upload()
+        try:
+            await self._progress(call.write(UploadRequest(header=header)))
+            chunk_bytes = 4 * _MIN_CHUNK_BYTES
+            while chunk := file.read(chunk_bytes):
+                started = time.monotonic()
+                await self._progress(call.write(UploadRequest(chunk=chunk)))
+                chunk_bytes = next_chunk_bytes(chunk_bytes, time.monotonic() - started)
+            await self._progress(call.done_writing())
+            await self._progress(call)
+        except asyncio.InvalidStateError:
+            # The controller ended the call while we still wrote: its status is in the call.
+            await self._progress(call)
+        finally:
+            call.cancel()
+
+    async def _progress(self, step: Awaitable[T]) -> T:
+        """Wait for one step of a transfer, as long as a transfer may stand still."""
+        # Not wait_for: it cancels the step, and with it the whole call, whose status would be lost.
+        future = asyncio.ensure_future(step)
+        try:
+            done, _ = await asyncio.wait({future}, timeout=self._no_progress_s)
+        except asyncio.CancelledError:
+            future.cancel()
+            raise
+        if not done:
+            future.cancel()
+            raise LinkDownError(f"a transfer stood still for {self._no_progress_s:g} s")
+        return future.result()
+
+    def _grant(self, grant: TransferGrant) -> BlobGrant:
+        return BlobGrant(device_id=self._device_id, job_id=grant.job_id, epoch=grant.epoch)
+
+
+def next_chunk_bytes(chunk_bytes: int, elapsed_s: float) -> int:
+    """Return the size of the next chunk so that it takes about a quarter of a second, 16 to 256 KiB."""
+    wanted = chunk_bytes * _CHUNK_S / max(elapsed_s, 1e-6)
+    return int(min(_MAX_CHUNK_BYTES, max(_MIN_CHUNK_BYTES, wanted)))
+
+
+def _size_of(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _wrong_size(digest: str, found: int, expected: int) -> TransferRefusedError:
+    return TransferRefusedError(
+        "blob_mismatch", f"the controller serves blob {digest[:12]}… with {found} bytes where the plan says {expected}"
+    )
+
+
+def _translated(error: grpc.aio.AioRpcError, what: str) -> LinkDownError | TransferRefusedError:
+    sentence = f"{what} ({error.code().name.lower()}): {error.details() or 'no details'}"
+    if error.code() in _LINK_CODES:
+        return LinkDownError(sentence)
+    return TransferRefusedError("transfer_refused", sentence)

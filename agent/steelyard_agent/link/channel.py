@@ -1,0 +1,31 @@
+"""Opens the channel that a session and its blobs share."""
+
+from __future__ import annotations
+
+import grpc.aio
+
+from steelyard_agent.link.address import ControllerAddress
+
+# Small control messages and chunks of 256 KiB; anything larger is a mistake of the other side.
+_MAX_RECEIVE_BYTES = 2 * 1024 * 1024
+
+CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    # A silent half-open stream is not noticed without keepalive; the ping's own time-out is what sets the deadline
+    # (60 s by default), not keepalive_timeout.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # Each dial starts anew: the back-off is ours, not a subchannel's that earlier dials have left behind.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_retries", 0),
+    ("grpc.max_receive_message_length", _MAX_RECEIVE_BYTES),
+    # The controller is on loopback: a proxy from the environment must not see it.
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+def open_channel(address: ControllerAddress) -> grpc.aio.Channel:
+    """Return a channel to the controller; it connects when it is first used."""
+    return grpc.aio.insecure_channel(str(address), options=CHANNEL_OPTIONS)

@@ -1,0 +1,214 @@
+"""ONNX Runtime: .onnx and .ort files; execution providers, session options, IO binding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from steelyard_agent.runtimes.onnxruntime_errors import LARGEST_PROTOBUF_BYTES, explain_load, explain_run
+from steelyard_agent.worker.contract import LoadedModel, ProviderProbe, RuntimeOptions, TensorSpec
+from steelyard_agent.worker.failure import BlockFailure, BlockStatus
+from steelyard_agent.worker.shapes import check_feeds
+
+if TYPE_CHECKING:
+    from steelyard_agent.worker.contract import Array
+
+CPU = "CPUExecutionProvider"
+
+# onnxruntime/core/session/onnxruntime_session_options_config_keys.h
+_NO_CPU_FALLBACK = "session.disable_cpu_ep_fallback"
+_RECORD_ASSIGNMENT = "session.record_ep_graph_assignment_info"
+_SPINNING = ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning")
+
+_LEVELS = {
+    "disabled": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}
+
+# Types that have a numpy name of their own; others keep ONNX Runtime's name and cannot be fed.
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+}
+# Warnings off: one that comes with every run (a shape that differs from the declared one) would be timed.
+_LOG_ERRORS_ONLY = 3
+
+
+class OnnxRuntime:
+    """The adapter of ONNX Runtime's Python package."""
+
+    name = "onnxruntime"
+    suffixes = frozenset({".onnx", ".ort"})
+
+    def version(self) -> str:
+        """Import the library and return its version."""
+        return str(_library().__version__)
+
+    def probe(self) -> tuple[ProviderProbe, ...]:
+        """Return every provider that ONNX Runtime knows by name; those of other builds carry a reason."""
+        library = _library()
+        available = library.get_available_providers()
+        return tuple(
+            ProviderProbe(name=name, reason="" if name in available else "not in the installed build of onnxruntime")
+            for name in sorted(library.get_all_providers(), key=lambda name: name not in available)
+        )
+
+    def load(self, model_path: Path, options: RuntimeOptions) -> LoadedModel:
+        """Create a session; see the contract."""
+        library = _library()
+        wanted = [provider.name for provider in options.providers] or [CPU]
+        _refuse_unavailable(wanted, library.get_available_providers())
+        if model_path.suffix.lower() == ".onnx" and (size := model_path.stat().st_size) >= LARGEST_PROTOBUF_BYTES:
+            raise BlockFailure(
+                BlockStatus.INVALID_MODEL,
+                "too_large",
+                f"{model_path.name} has {size} bytes and a protobuf message ends before {LARGEST_PROTOBUF_BYTES}; "
+                "save its weights as external data",
+            )
+        providers = [(provider.name, dict(provider.options)) for provider in options.providers]
+        if wanted[0] != CPU and not options.allow_fallback:
+            # ONNX Runtime refuses the CPU provider beside a session that must not fall back to it.
+            providers = [pair for pair in providers if pair[0] != CPU]
+        try:
+            session = library.InferenceSession(
+                str(model_path),
+                sess_options=_session_options(library, options, wanted[0]),
+                providers=providers or [(CPU, {})],
+                enable_fallback=0,
+            )
+        except Exception as error:
+            failure = explain_load(error, model_path, self.version(), wanted[0])
+            if failure is None:
+                raise
+            raise failure from error
+        return _Session(library, session, wanted, allow_fallback=options.allow_fallback)
+
+
+class _Session:
+    """A loaded session; ``bind`` may be called again for other inputs."""
+
+    def __init__(self, library: Any, session: Any, wanted: list[str], *, allow_fallback: bool) -> None:
+        self._library = library
+        self._session = session
+        self._binding: Any = None
+        self.inputs = tuple(_spec(value) for value in session.get_inputs())
+        self.outputs = tuple(_spec(value) for value in session.get_outputs())
+        self.providers, self.notes = _providers_used(session, wanted, allow_fallback=allow_fallback)
+
+    def bind(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
+        check_feeds(self.inputs, feeds)
+        binding = self._session.io_binding()
+        # On the CPU an OrtValue shares the array's memory; both live as long as the binding.
+        self._kept = {
+            name: self._library.OrtValue.ortvalue_from_numpy(feed if feed.flags.c_contiguous else feed.copy())
+            for name, feed in feeds.items()
+        }
+        for name, value in self._kept.items():
+            binding.bind_ortvalue_input(name, value)
+        for spec in self.outputs:
+            # The first run allocates outputs on the host, later runs of this binding write into the same memory.
+            binding.bind_output(spec.name, "cpu")
+        self._binding = binding
+        # Below the Python wrapper, which adds 0.2 us a call: the C session and binding that it would call.
+        native = getattr(self._session, "_sess", None)
+        if native is None:
+            return partial(self._session.run_with_iobinding, binding)
+        return partial(native.run_with_iobinding, binding._iobinding, None)  # noqa: SLF001
+
+    def fetch(self) -> dict[str, Array]:
+        values = self._binding.copy_outputs_to_cpu()
+        return {spec.name: value for spec, value in zip(self.outputs, values, strict=True)}
+
+    def explain(self, error: Exception) -> BlockFailure | None:
+        return explain_run(error)
+
+
+def _library() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise BlockFailure(
+            BlockStatus.RUNTIME_MISSING,
+            "no_onnxruntime",
+            f"ONNX Runtime cannot be imported here ({error}); pip install 'steelyard[onnxruntime]'",
+        ) from error
+    return onnxruntime
+
+
+def _session_options(library: Any, options: RuntimeOptions, first_provider: str) -> Any:
+    session = library.SessionOptions()
+    session.log_severity_level = _LOG_ERRORS_ONLY
+    if options.intra_op_thread_count is not None:
+        session.intra_op_num_threads = options.intra_op_thread_count
+    if options.inter_op_thread_count is not None:
+        session.inter_op_num_threads = options.inter_op_thread_count
+        if options.inter_op_thread_count > 1:
+            # The sequential executor, the default, would ignore the count.
+            session.execution_mode = library.ExecutionMode.ORT_PARALLEL
+    if options.graph_optimization is not None:
+        session.graph_optimization_level = getattr(library.GraphOptimizationLevel, _LEVELS[options.graph_optimization])
+    if options.arena is not None:
+        session.enable_cpu_mem_arena = options.arena
+    for key, value in _config_entries(options, first_provider).items():
+        session.add_session_config_entry(key, value)
+    return session
+
+
+def _config_entries(options: RuntimeOptions, first_provider: str) -> dict[str, str]:
+    entries = dict(options.options)
+    if options.spinning is not None:
+        entries |= dict.fromkeys(_SPINNING, "1" if options.spinning else "0")
+    if first_provider != CPU:
+        entries |= {_RECORD_ASSIGNMENT: "1"} if options.allow_fallback else {_NO_CPU_FALLBACK: "1"}
+    return entries
+
+
+def _refuse_unavailable(wanted: list[str], available: list[str]) -> None:
+    if missing := [name for name in wanted if name not in available]:
+        raise BlockFailure(
+            BlockStatus.UNSUPPORTED,
+            "provider_unavailable",
+            f"{missing[0]} is not in this build of ONNX Runtime; it has {', '.join(available)}",
+        )
+
+
+def _providers_used(
+    session: Any, wanted: list[str], *, allow_fallback: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    registered = [str(name) for name in session.get_providers()]
+    if not allow_fallback and registered[0] != wanted[0]:
+        raise BlockFailure(
+            BlockStatus.FALLBACK,
+            "provider_fallback",
+            f"{wanted[0]} was asked for and {registered[0]} took its place; --allow-fallback measures it all the same",
+        )
+    if wanted[0] == CPU or not allow_fallback:
+        return (wanted[0],), ()
+    counts = _node_counts(session)
+    if counts is None:
+        return tuple(registered), ("this ONNX Runtime does not tell which provider runs which node",)
+    used = tuple(sorted(counts, key=registered.index))
+    shares = ", ".join(f"{counts[name]} on {name}" for name in used)
+    notes = () if used == (wanted[0],) else (f"fell back: of {sum(counts.values())} nodes, {shares}",)
+    return used, notes
+
+
+def _node_counts(session: Any) -> dict[str, int] | None:
+    """Return the number of nodes by the provider that runs them, None where this version does not tell."""
+    if not hasattr(session, "get_provider_graph_assignment_info"):
+        return None
+    counts: dict[str, int] = {}
+    for subgraph in session.get_provider_graph_assignment_info():
+        counts[subgraph.ep_name] = counts.get(subgraph.ep_name, 0) + len(subgraph.get_nodes())
+    return counts or None
+
+
+def _spec(value: Any) -> TensorSpec:
+    kind = str(value.type)
+    name = _DTYPES.get(kind, kind.removeprefix("tensor(").removesuffix(")"))
+    shape = tuple(size if isinstance(size, int) else size or "" for size in value.shape)
+    return TensorSpec(name=value.name, dtype=name, shape=shape)

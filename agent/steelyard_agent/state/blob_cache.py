@@ -1,0 +1,121 @@
+"""Models and data that were fetched, named by the SHA-256 of their bytes; the least recently used go first."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import BinaryIO
+
+from steelyard_agent.state.durable import sync_folder
+from steelyard_agent.state.errors import DISK_RESERVE_BYTES, DiskFullError, StateError
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
+_READ_BYTES = 1024 * 1024
+
+
+class DigestMismatchError(StateError):
+    """The bytes that came are not those that were named."""
+
+
+class BlobCache:
+    """A folder of blobs and of partial ones. Not thread safe; ``finish`` and ``verified`` may run in a thread."""
+
+    def __init__(self, folder: Path, *, free_bytes: Callable[[Path], int]) -> None:
+        """Use ``folder``; ``free_bytes`` tells how much room a folder's disk has."""
+        self._folder = folder
+        self._free_bytes = free_bytes
+
+    @property
+    def folder(self) -> Path:
+        """Where the blobs lie."""
+        return self._folder
+
+    def path(self, digest: str) -> Path:
+        """Return where the blob lies or would lie.
+
+        Raises:
+            ValueError: ``digest`` is not a SHA-256 in lower-case hexadecimal.
+        """
+        if DIGEST.fullmatch(digest) is None:
+            raise ValueError(f"{digest!r} is not a SHA-256 in lower-case hexadecimal")
+        return self._folder / digest
+
+    def verified(self, digest: str) -> bool:
+        """Tell whether the whole blob is here; one whose bytes have changed on the disk is removed. Reads all of it."""
+        path = self.path(digest)
+        if not path.is_file():
+            return False
+        if _hash_of(path) != digest:
+            path.unlink()
+            return False
+        os.utime(path)
+        return True
+
+    def partial_size(self, digest: str) -> int:
+        """Return how many bytes of the blob an earlier try has left, 0 for none."""
+        partial = self._partial(digest)
+        return partial.stat().st_size if partial.is_file() else 0
+
+    def open_partial(self, digest: str) -> BinaryIO:
+        """Open the partial blob to append to it."""
+        return self._partial(digest).open("ab")
+
+    def discard(self, digest: str) -> None:
+        """Remove the partial blob, if there is one."""
+        self._partial(digest).unlink(missing_ok=True)
+
+    def finish(self, digest: str) -> Path:
+        """Verify the partial blob, flush it and give it its name.
+
+        Raises:
+            DigestMismatchError: The bytes are others; the partial is gone, so that the next try starts anew.
+        """
+        partial = self._partial(digest)
+        found = _hash_of(partial)
+        if found != digest:
+            partial.unlink()
+            raise DigestMismatchError(
+                "blob_mismatch", f"the controller served {found[:12]}… where {digest[:12]}… was asked for"
+            )
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(self.path(digest))
+        sync_folder(self._folder)
+        return self.path(digest)
+
+    def make_room(self, needed_bytes: int, *, keep: Collection[str]) -> None:
+        """See that ``needed_bytes`` fit beside the reserve, dropping the least recently used blobs outside ``keep``.
+
+        Raises:
+            DiskFullError: Even without them there is no room; nothing was dropped.
+        """
+        idle = sorted(
+            (path for path in self._folder.iterdir() if path.name.split(".")[0] not in keep),
+            key=lambda path: path.stat().st_mtime_ns,
+        )
+        missing = needed_bytes + DISK_RESERVE_BYTES - self._free_bytes(self._folder)
+        if needed_bytes == 0 or missing <= 0:
+            return
+        if missing > sum(path.stat().st_size for path in idle):
+            raise self.no_room_for(needed_bytes)
+        while missing > 0:
+            missing -= idle[0].stat().st_size
+            idle.pop(0).unlink()
+
+    def no_room_for(self, needed_bytes: int) -> DiskFullError:
+        """Return the error that names what is needed, what is free, and where."""
+        return DiskFullError(needed_bytes=needed_bytes, free_bytes=self._free_bytes(self._folder), folder=self._folder)
+
+    def _partial(self, digest: str) -> Path:
+        return self.path(digest).with_suffix(".partial")
+
+
+def _hash_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_READ_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()

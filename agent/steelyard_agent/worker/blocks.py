@@ -1,0 +1,39 @@
+"""What each kind of block does, by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+
+from steelyard_agent.worker import block as kinds
+from steelyard_agent.worker.block import WorkerResult
+from steelyard_agent.worker.evaluation import run_evaluation
+from steelyard_agent.worker.opening import Bench, open_model
+from steelyard_agent.worker.timed import run_energy, run_latency
+
+
+def run_block(bench: Bench) -> WorkerResult:
+    """Run the block that the bench was opened for.
+
+    Raises:
+        BlockFailure: how the block ended instead.
+    """
+    return _RUNNERS[bench.block.kind](bench)
+
+
+def _probe(bench: Bench) -> WorkerResult:
+    return replace(bench.result, provider_probes=tuple(asdict(probe) for probe in bench.runtime.probe()))
+
+
+def _signature(bench: Bench) -> WorkerResult:
+    open_model(bench)
+    return bench.result
+
+
+_RUNNERS: dict[str, Callable[[Bench], WorkerResult]] = {
+    kinds.KIND_LATENCY: run_latency,
+    kinds.KIND_EVALUATION: run_evaluation,
+    kinds.KIND_ENERGY: run_energy,
+    kinds.KIND_PROBE: _probe,
+    kinds.KIND_SIGNATURE: _signature,
+}

@@ -1,0 +1,139 @@
+"""The first phases of every block: the runtime imported, the model loaded, its inputs made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steelyard_agent.runtimes.lookup import find_runtime
+from steelyard_agent.worker.block import Block, WorkerResult
+from steelyard_agent.worker.codec import decode_runtime_options
+from steelyard_agent.worker.contract import LoadedModel, Runtime, RuntimeOptions, TensorSpec
+from steelyard_agent.worker.drawing import draw_inputs
+from steelyard_agent.worker.failure import BlockFailure, BlockStatus
+from steelyard_agent.worker.memory import MemoryLog
+from steelyard_agent.worker.samples import SampleFile
+from steelyard_agent.worker.shapes import fixed_batch, resolve_shapes
+
+if TYPE_CHECKING:
+    from steelyard_agent.worker.contract import Array
+
+
+@dataclass(slots=True, kw_only=True)
+class Bench:
+    """What a block has at hand once its runtime is imported; ``say`` tells the supervisor that a phase ended."""
+
+    block: Block
+    options: RuntimeOptions
+    runtime: Runtime
+    say: Callable[[str], None]
+    result: WorkerResult
+    memory: MemoryLog = field(default_factory=MemoryLog)
+
+    def reached(self, phase: str) -> None:
+        """Read the memory and tell the supervisor; between timed windows only."""
+        self.memory.read(phase)
+        self.say(phase)
+
+
+def open_runtime(block: Block, say: Callable[[str], None], *, note: str = "", begun_ns: int | None = None) -> Bench:
+    """Import the runtime; ``begun_ns`` is when importing began, for callers that imported numpy before.
+
+    Raises:
+        BlockFailure: RUNTIME_MISSING, or USER_ERROR for options that make no sense.
+    """
+    begun_ns = time.perf_counter_ns() if begun_ns is None else begun_ns
+    options, notes = _options(block, note)
+    runtime = find_runtime(block.runtime_name)
+    version = runtime.version()
+    took_ns = time.perf_counter_ns() - begun_ns
+    result = WorkerResult(runtime_version=version, runtime_import_ns=took_ns, notes=notes)
+    bench = Bench(block=block, options=options, runtime=runtime, say=say, result=result)
+    bench.memory.start()
+    say("imported")
+    return bench
+
+
+def open_model(bench: Bench) -> LoadedModel:
+    """Load the model, which is timed, and put what it says about itself into the result.
+
+    Raises:
+        BlockFailure: as for ``Runtime.load``, and USER_ERROR when there is no such file.
+    """
+    path = Path(bench.block.model_path)
+    if not path.is_file():
+        raise BlockFailure(BlockStatus.USER_ERROR, "no_such_model", f"there is no model file {str(path)!r}")
+    begun_ns = time.perf_counter_ns()
+    model = bench.runtime.load(path, bench.options)
+    took_ns = time.perf_counter_ns() - begun_ns
+    bench.reached("loaded")
+    bench.result = replace(
+        bench.result,
+        model_load_ns=took_ns,
+        providers=tuple(model.providers),
+        inputs=tuple(_described(spec) for spec in model.inputs),
+        outputs=tuple(_described(spec) for spec in model.outputs),
+        notes=(*bench.result.notes, *model.notes),
+    )
+    return model
+
+
+def make_feeds(bench: Bench, model: LoadedModel) -> dict[str, Array]:
+    """Return one batch of inputs, from the task's data where the block has some, else drawn by signature.
+
+    Raises:
+        BlockFailure: USER_ERROR for a dynamic shape without a size or data that does not fit.
+    """
+    block = bench.block
+    if not block.data_path:
+        shapes = resolve_shapes(model.inputs, bench.options.input_shapes, block.batch_size)
+        bench.result = replace(bench.result, input_source=f"drawn by signature, seed {block.seed}")
+        return draw_inputs(model.inputs, shapes, block.seed)
+    count = fixed_batch(model.inputs) or block.batch_size
+    with closing(SampleFile(Path(block.data_path))) as samples:
+        feeds = for_model(samples.read(count), model.inputs)
+    source = "task data, sample 0" if count == 1 else f"task data, samples 0 to {count - 1}"
+    bench.result = replace(bench.result, input_source=source)
+    return feeds
+
+
+def for_model(arrays: dict[str, Array], inputs: tuple[TensorSpec, ...]) -> dict[str, Array]:
+    """Return the arrays under the model's names: a converted model's only input may be called otherwise."""
+    if len(arrays) == 1 and len(inputs) == 1:
+        return {inputs[0].name: next(iter(arrays.values()))}
+    return arrays
+
+
+@contextmanager
+def explained(model: LoadedModel) -> Iterator[None]:
+    """Turn an exception of the bound call into the failure that the adapter explains it with."""
+    try:
+        yield
+    except BlockFailure:
+        raise
+    except Exception as error:
+        failure = model.explain(error)
+        if failure is None:
+            raise
+        raise failure from error
+
+
+def _options(block: Block, note: str) -> tuple[RuntimeOptions, tuple[str, ...]]:
+    notes = (note,) if note else ()
+    try:
+        options = decode_runtime_options(block.runtime)
+    except ValueError as error:
+        raise BlockFailure(BlockStatus.USER_ERROR, "runtime_options", f"the runtime's options: {error}") from error
+    if block.core_ids and options.intra_op_thread_count is None:
+        # Left to themselves runtimes make a thread per core of the machine and may even move them off the pinned ones.
+        options = replace(options, intra_op_thread_count=len(block.core_ids))
+        notes = (*notes, f"{len(block.core_ids)} intra-op threads, one for each pinned core")
+    return options, notes
+
+
+def _described(spec: TensorSpec) -> dict[str, object]:
+    return {**asdict(spec), "shape": list(spec.shape)}

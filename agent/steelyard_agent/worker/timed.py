@@ -1,0 +1,110 @@
+"""Latency and energy blocks: first inference, warm-up, then a timed window. Phases stay apart."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from steelyard_agent.worker.block import WorkerResult
+from steelyard_agent.worker.opening import Bench, explained, make_feeds, open_model
+from steelyard_agent.worker.stopwatch import (
+    Call,
+    WarmUp,
+    clock_cost_ns,
+    inner_batch_count,
+    quiet_collector,
+    run_window,
+    take_samples,
+    warm_up,
+)
+from steelyard_agent.worker.trend import trend_note
+
+_clock = time.perf_counter_ns
+
+
+def run_latency(bench: Bench) -> WorkerResult:
+    """Measure single inferences.
+
+    Raises:
+        BlockFailure: the model cannot be loaded, fed or run.
+    """
+    model = open_model(bench)
+    call = model.bind(make_feeds(bench, model))
+    with explained(model):
+        _first(bench, call)
+        with quiet_collector():
+            warmth, inner_count = _warm(bench, call)
+            samples = take_samples(
+                call, bench.block.timing, estimate_ns=warmth.estimate_ns, inner_count=inner_count, clock=_clock
+            )
+    bench.reached("steady")
+    notes = [note for note in (trend_note(samples.latency_ns),) if note]
+    return _with_memory(
+        bench,
+        replace(
+            bench.result,
+            latency_ns=samples.latency_ns,
+            inner_batch_count=inner_count,
+            sample_count=len(samples.latency_ns),
+            notes=(*bench.result.notes, *notes),
+        ),
+    )
+
+
+def run_energy(bench: Bench) -> WorkerResult:
+    """Run back to back for one window; its edges come back so that a meter's readings can be cut to it.
+
+    Raises:
+        BlockFailure: the model cannot be loaded, fed or run.
+    """
+    model = open_model(bench)
+    call = model.bind(make_feeds(bench, model))
+    with explained(model):
+        _first(bench, call)
+        with quiet_collector():
+            _, inner_count = _warm(bench, call)
+            bench.say("window")
+            start, end, count = run_window(call, bench.block.energy_window_ms * 1_000_000, inner_count, _clock)
+    bench.reached("steady")
+    return _with_memory(bench, replace(bench.result, sample_count=count, window_start_ns=start, window_end_ns=end))
+
+
+def _first(bench: Bench, call: Call) -> None:
+    before = _clock()
+    call()
+    took_ns = _clock() - before
+    bench.reached("first_run")
+    bench.result = replace(bench.result, first_inference_ns=took_ns)
+
+
+def _warm(bench: Bench, call: Call) -> tuple[WarmUp, int]:
+    """Warm up, note what a reader must know, and return with it the inferences that one sample needs."""
+    timing = bench.block.timing
+    warmth = warm_up(call, timing, _clock)
+    inner_count = inner_batch_count(warmth.estimate_ns, clock_cost_ns(_clock))
+    notes = []
+    if not warmth.steady:
+        notes.append(
+            f"warm-up hit its cap of {timing.warmup_cap_ms} ms before three windows of {timing.warmup_window_ms} ms "
+            f"agreed within {timing.warmup_tolerance:.0%}"
+        )
+    if inner_count > 1:
+        notes.append(f"each sample is the mean of {inner_count} inferences: one is too short for the clock")
+    bench.result = replace(
+        bench.result,
+        warmup_ns=warmth.duration_ns,
+        warmup_steady=warmth.steady,
+        notes=(*bench.result.notes, *notes),
+    )
+    return warmth, inner_count
+
+
+def _with_memory(bench: Bench, result: WorkerResult) -> WorkerResult:
+    peak = bench.memory.peak()
+    return replace(
+        result,
+        memory_phases=bench.memory.phases,
+        memory_reason=bench.memory.reason,
+        peak_resident_bytes=peak.resident_bytes,
+        peak_source=peak.source,
+    )

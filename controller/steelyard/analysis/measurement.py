@@ -1,0 +1,140 @@
+"""All that a measurement says, computed anew from its recorded rounds: figures, comparisons, requirements, the choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.analysis.stop import StopPolicy
+from steelyard.analysis.variant_message import VariantAnalysis, analyse_variant
+from steelyard.analysis.variant_rounds import VariantRounds, collect
+from steelyard.stats.comparison import DEFAULT_CONFIDENCE
+from steelyard.stats.pareto import Point, pareto_front
+from steelyard.stats.requirements import parse_requirement
+from steelyard.stats.segments import segment_jump
+from steelyard.stats.shipping import Candidate, choose
+from steelyard.tasks.metrics import correct_top1
+from steelyard_protocol.v1 import common_pb2, control_pb2, measurement_pb2, result_pb2
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasurementInput:
+    """Everything that was recorded of one job; ``outputs`` are the reduced outputs (.npz bytes) by artifact digest."""
+
+    job: control_pb2.Job
+    request: control_pb2.SubmitMeasurementRequest
+    rounds: Sequence[result_pb2.RoundResult]
+    artifacts: Mapping[str, control_pb2.Artifact]
+    task: control_pb2.Task | None
+    labels: NDArray[np.int64] | None
+    outputs: Mapping[str, bytes]
+    device: common_pb2.DeviceDescription
+    controller_id: str
+    stop_reason: str
+
+
+def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
+    """Return what the rounds allow to be said."""
+    planned = given.request.plan.artifacts
+    variants = collect(given.rounds, [one.label for one in planned])
+    analyses = _analyse(given, variants)
+    _mark_front(analyses)
+    latency = [one for one in given.rounds if one.pass_kind == result_pb2.PASS_LATENCY]
+    measurement = measurement_pb2.Measurement(
+        job_id=given.job.job_id,
+        title=given.request.title,
+        device_name=given.device.name or given.request.device,
+        device=given.device,
+        plan=given.request.plan,
+        variants=[one.message for one in analyses],
+        decision=_decision(analyses, given.device.name or given.request.device),
+        task_name=given.task.name if given.task is not None else "",
+        round_count=len(latency),
+        segment_count=len({one.segment for one in latency}),
+        warnings=_warnings(given, list(variants.values())),
+        controller_id=given.controller_id,
+        stop_reason=given.stop_reason,
+        confidence=CONFIDENCE,
+    )
+    if given.rounds:
+        measurement.started_at.FromNanoseconds(min(one.started_at.ToNanoseconds() for one in given.rounds))
+        measurement.finished_at.FromNanoseconds(max(one.finished_at.ToNanoseconds() for one in given.rounds))
+    return measurement
+
+
+def _analyse(given: MeasurementInput, variants: Mapping[str, VariantRounds]) -> list[VariantAnalysis]:
+    planned = given.request.plan.artifacts
+    requirements = [parse_requirement(text) for text in given.request.requirements]
+    verdict_confidence = StopPolicy.of(given.request).rule.look_confidence(DEFAULT_CONFIDENCE)
+    reference = variants[planned[0].label]
+    reference_correct = _correct(given, planned[0].artifact_digest)
+    return [
+        analyse_variant(
+            planned=one,
+            artifact=given.artifacts[one.artifact_digest],
+            rounds=variants[one.label],
+            reference=reference,
+            is_reference=index == 0,
+            correct=_correct(given, one.artifact_digest),
+            reference_correct=reference_correct,
+            has_task=given.task is not None,
+            requirements=requirements,
+            confidence=CONFIDENCE,
+            verdict_confidence=verdict_confidence,
+        )
+        for index, one in enumerate(planned)
+    ]
+
+
+def _correct(given: MeasurementInput, digest: str) -> NDArray[np.bool_] | None:
+    outputs = given.outputs.get(digest)
+    if outputs is None or given.labels is None:
+        return None
+    return correct_top1(given.labels, outputs)
+
+
+def _mark_front(analyses: Sequence[VariantAnalysis]) -> None:
+    points = [
+        Point(
+            label=one.message.label,
+            latency=one.p50,
+            accuracy=one.accuracy if one.accuracy.value is not None else None,
+            size_bytes=None if one.accuracy.value is not None else one.message.size_bytes,
+        )
+        for one in analyses
+    ]
+    front = pareto_front(points)
+    for one in analyses:
+        one.message.on_pareto_front = one.message.label in front
+
+
+def _decision(analyses: Sequence[VariantAnalysis], device: str) -> measurement_pb2.Decision:
+    candidates: list[Candidate] = [one.candidate for one in analyses]
+    choice = choose(candidates, device=device)
+    return measurement_pb2.Decision(
+        kind=measurement_pb2.DecisionKind.Value(f"DECISION_KIND_{choice.kind.value}"),
+        label=choice.label,
+        sentence=choice.sentence,
+    )
+
+
+def _warnings(given: MeasurementInput, variants: Sequence[VariantRounds]) -> list[str]:
+    warnings = []
+    for one in variants:
+        by_segment: dict[int, list[float]] = {}
+        for timed in one.timed:
+            by_segment.setdefault(timed.segment, []).append(float(np.median(timed.samples_ns)))
+        note = segment_jump(by_segment)
+        if note:
+            warnings.append(f"{one.label}: {note}")
+        unsteady = sum(1 for timed in one.timed if not timed.block.warmup_steady)
+        if unsteady:
+            warnings.append(f"{one.label}: no steady state within the warm-up in {unsteady} of {len(one.timed)} blocks")
+    if given.task is None:
+        warnings.append("accuracy was not measured: no task was named (--task FILE)")
+    return warnings

@@ -1,0 +1,102 @@
+"""The stop rule of steelyard.stats applied to the recorded rounds of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from steelyard.analysis.variant_rounds import VariantRounds, collect, paired_medians
+from steelyard.stats.comparison import DEFAULT_CONFIDENCE, ComparisonVerdict, compare_rounds
+from steelyard.stats.estimate import Estimate
+from steelyard.stats.requirements import Requirement, RequirementVerdict, decide, parse_requirement
+from steelyard.stats.stopping import Grant, Progress, StopRule, next_grant
+from steelyard_protocol.v1 import control_pb2, result_pb2
+
+# Their figures do not change with more rounds: the data set is run once.
+_SETTLED_BY_EVALUATION = frozenset({"accuracy", "drop", "size", "energy"})
+_MIN_COMPARED_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopDecision:
+    """Whether to stop, why, and how many rounds to grant otherwise."""
+
+    stop: bool
+    reason: str = ""
+    round_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopPolicy:
+    """What must be settled before a measurement ends."""
+
+    rule: StopRule
+    labels: tuple[str, ...]
+    sizes: tuple[int, ...]
+    requirements: tuple[Requirement, ...]
+
+    @classmethod
+    def of(cls, request: control_pb2.SubmitMeasurementRequest) -> StopPolicy:
+        """Return the policy of a checked request."""
+        artifacts = request.plan.artifacts
+        return cls(
+            rule=StopRule(
+                min_rounds=request.min_round_count,
+                max_rounds=request.max_round_count,
+                budget_ns=request.budget_ms * 1_000_000,
+            ),
+            labels=tuple(planned.label for planned in artifacts),
+            sizes=tuple(planned.size_bytes for planned in artifacts),
+            requirements=tuple(parse_requirement(text) for text in request.requirements),
+        )
+
+    def decide(self, rounds: Sequence[result_pb2.RoundResult]) -> StopDecision:
+        """Return what to do after these latency rounds."""
+        variants = collect(rounds, self.labels)
+        times_ns = [one.finished_at.ToNanoseconds() - one.started_at.ToNanoseconds() for one in rounds]
+        progress = Progress(
+            round_count=len(rounds),
+            device_time_ns=max(0, sum(times_ns)),
+            round_time_ns=max(1, sum(times_ns) // len(times_ns)) if times_ns else None,
+            decided=self._decided(variants),
+            half_widths=tuple(_half_width(one.estimate("p50", size_bytes=0)) for one in variants.values() if one.timed),
+        )
+        outcome = next_grant(self.rule, progress)
+        if isinstance(outcome, Grant):
+            return StopDecision(stop=False, round_count=outcome.round_count)
+        return StopDecision(stop=True, reason=outcome.because)
+
+    def _decided(self, variants: dict[str, VariantRounds]) -> bool:
+        """Whether each verdict that more rounds could change is settled, at the confidence of one look."""
+        alive = [self.labels.index(label) for label, one in variants.items() if one.timed]
+        if not alive or (not self.requirements and len(self.labels) == 1):
+            return False
+        if not self.requirements:
+            return all(self._compared(variants, index) for index in alive if index != 0)
+        return all(
+            self._settled(variants, index, requirement)
+            for index in alive
+            for requirement in self.requirements
+            if requirement.metric not in _SETTLED_BY_EVALUATION
+        )
+
+    def _settled(self, variants: dict[str, VariantRounds], index: int, requirement: Requirement) -> bool:
+        if requirement.metric == "speedup":
+            return index == 0 or self._compared(variants, index)
+        confidence = self.rule.look_confidence(0.95)
+        variant = variants[self.labels[index]]
+        estimate = variant.estimate(requirement.metric, size_bytes=self.sizes[index], confidence=confidence)
+        return decide(requirement, estimate).verdict is not RequirementVerdict.UNDECIDED
+
+    def _compared(self, variants: dict[str, VariantRounds], index: int) -> bool:
+        reference, candidate = paired_medians(variants[self.labels[0]], variants[self.labels[index]])
+        if len(reference) < _MIN_COMPARED_ROUNDS:
+            return False
+        comparison = compare_rounds(reference, candidate, confidence=self.rule.look_confidence(DEFAULT_CONFIDENCE))
+        return comparison.verdict is not ComparisonVerdict.UNDECIDED
+
+
+def _half_width(estimate: Estimate) -> float | None:
+    if estimate.value is None or estimate.low is None or estimate.high is None or estimate.value <= 0:
+        return None
+    return (estimate.high - estimate.low) / 2 / estimate.value

@@ -1,0 +1,217 @@
+"""One variant of a measurement: its figures with intervals, beside the reference, as a message and as a candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.analysis.variant_rounds import VariantRounds, paired_medians
+from steelyard.analysis.wire import estimate_message
+from steelyard.stats.accuracy import paired_drop, wilson
+from steelyard.stats.comparison import Comparison, compare_rounds
+from steelyard.stats.estimate import Estimate, exact, unknown
+from steelyard.stats.percentiles import pooled_quantiles
+from steelyard.stats.requirements import Outcome, Requirement, decide
+from steelyard.stats.shipping import Candidate
+from steelyard_protocol.v1 import control_pb2, measurement_pb2, plan_pb2, result_pb2
+
+_MemoryField = Literal["resident_bytes", "anonymous_bytes", "file_bytes", "shared_bytes"]
+_MEMORY_FIELDS: tuple[_MemoryField, ...] = ("resident_bytes", "anonymous_bytes", "file_bytes", "shared_bytes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantAnalysis:
+    """What was found about one variant, for the wire and for the choice."""
+
+    message: measurement_pb2.VariantMeasurement
+    candidate: Candidate
+    p50: Estimate
+    accuracy: Estimate
+
+
+def analyse_variant(
+    *,
+    planned: plan_pb2.PlannedArtifact,
+    artifact: control_pb2.Artifact,
+    rounds: VariantRounds,
+    reference: VariantRounds,
+    is_reference: bool,
+    correct: NDArray[np.bool_] | None,
+    reference_correct: NDArray[np.bool_] | None,
+    has_task: bool,
+    requirements: Sequence[Requirement],
+    confidence: float,
+    verdict_confidence: float,
+) -> VariantAnalysis:
+    """Return every figure of one variant.
+
+    Args:
+        planned: Its place in the plan.
+        artifact: What is known of the model.
+        rounds: Its blocks.
+        reference: The blocks of the first artifact, which speed-up and drop are against.
+        is_reference: Whether it is that artifact.
+        correct: Whether each evaluated sample was right, bool [N]; None when there are no outputs.
+        reference_correct: The same of the reference.
+        has_task: Whether accuracy was asked for.
+        requirements: What to hold the figures against.
+        confidence: Of the intervals.
+        verdict_confidence: Of the comparison that decides; the stop rule's looks have been paid for in it.
+    """
+    comparison = None if is_reference else _comparison(reference, rounds, verdict_confidence)
+    figures = {
+        metric: rounds.estimate(metric, size_bytes=artifact.size_bytes, confidence=confidence)
+        for metric in ("p50", "p90", "p95", "p99", "load", "first", "memory", "size", "energy")
+    }
+    figures["accuracy"] = _accuracy(rounds, correct, has_task=has_task, confidence=confidence)
+    figures["drop"] = _drop(correct, reference_correct, is_reference=is_reference, confidence=confidence)
+    figures["speedup"] = exact(1.0, "ratio") if is_reference else _speedup(comparison, rounds, reference, confidence)
+    outcomes = [decide(requirement, figures[requirement.metric]) for requirement in requirements]
+    message = _message(planned, artifact, rounds, figures, outcomes, is_reference=is_reference)
+    if comparison is not None:
+        verdict = f"COMPARISON_VERDICT_{comparison.verdict.value}"
+        message.comparison = measurement_pb2.ComparisonVerdict.Value(verdict)
+        message.notes.append(comparison.because)
+    if correct is not None:
+        message.correct_count = int(np.count_nonzero(correct))
+        message.evaluated_count = int(correct.size)
+    candidate = Candidate(
+        label=planned.label,
+        p50=figures["p50"],
+        p90=figures["p90"],
+        is_reference=is_reference,
+        size_bytes=artifact.size_bytes,
+        speedup=comparison,
+        accuracy_drop=figures["drop"] if has_task and not is_reference else None,
+        outcomes=tuple(outcomes),
+        failed="" if rounds.timed else rounds.why_nothing(),
+    )
+    return VariantAnalysis(message=message, candidate=candidate, p50=figures["p50"], accuracy=figures["accuracy"])
+
+
+def _comparison(reference: VariantRounds, candidate: VariantRounds, confidence: float) -> Comparison | None:
+    before, after = paired_medians(reference, candidate)
+    return compare_rounds(before, after, confidence=confidence) if before else None
+
+
+def _speedup(
+    comparison: Comparison | None, rounds: VariantRounds, reference: VariantRounds, confidence: float
+) -> Estimate:
+    if comparison is not None:
+        return comparison.speedup
+    why = reference.why_nothing() if not reference.timed else rounds.why_nothing()
+    return unknown("ratio", why, confidence=confidence)
+
+
+def _accuracy(
+    rounds: VariantRounds, correct: NDArray[np.bool_] | None, *, has_task: bool, confidence: float
+) -> Estimate:
+    if correct is not None:
+        return wilson(int(np.count_nonzero(correct)), int(correct.size), confidence)
+    if not has_task:
+        return unknown("fraction", "no task was named (--task FILE)", confidence=confidence)
+    reason = rounds.failed[0].error.message if rounds.failed else "the evaluation did not run"
+    return unknown("fraction", reason, confidence=confidence)
+
+
+def _drop(
+    correct: NDArray[np.bool_] | None,
+    reference_correct: NDArray[np.bool_] | None,
+    *,
+    is_reference: bool,
+    confidence: float,
+) -> Estimate:
+    if is_reference and correct is not None:
+        return exact(0.0, "pp", confidence=confidence)
+    if correct is None or reference_correct is None:
+        return unknown("pp", "accuracy was not evaluated for both", confidence=confidence)
+    return paired_drop(reference_correct, correct, confidence)
+
+
+def _message(
+    planned: plan_pb2.PlannedArtifact,
+    artifact: control_pb2.Artifact,
+    rounds: VariantRounds,
+    figures: dict[str, Estimate],
+    outcomes: Sequence[Outcome],
+    *,
+    is_reference: bool,
+) -> measurement_pb2.VariantMeasurement:
+    last = rounds.timed[-1].block if rounds.timed else None
+    message = measurement_pb2.VariantMeasurement(
+        artifact_digest=artifact.digest,
+        label=planned.label,
+        name=artifact.name,
+        is_reference=is_reference,
+        size_bytes=artifact.size_bytes,
+        runtime=planned.runtime,
+        runtime_version=last.runtime_version if last is not None else "",
+        providers=last.providers if last is not None else (),
+        p50_latency=estimate_message(figures["p50"]),
+        p90_latency=estimate_message(figures["p90"]),
+        speedup=estimate_message(figures["speedup"]),
+        accuracy=estimate_message(figures["accuracy"]),
+        accuracy_drop=estimate_message(figures["drop"]),
+        model_load=estimate_message(figures["load"]),
+        first_inference=estimate_message(figures["first"]),
+        peak_memory=estimate_message(figures["memory"]),
+        energy=estimate_message(figures["energy"]),
+        memory=_memory(rounds),
+        sample_count=sum(timed.samples_ns.size for timed in rounds.timed),
+        failed_block_count=len(rounds.failed),
+        requirements=[_outcome(one) for one in outcomes],
+        notes=_notes(rounds),
+    )
+    if not rounds.timed and rounds.failed:
+        message.failure_status = rounds.failed[-1].status
+        message.failure.CopyFrom(rounds.failed[-1].error)
+    if rounds.timed:
+        message.latency_quantiles_ns.extend(float(one) for one in pooled_quantiles(rounds.samples()))
+    for timed in rounds.timed:
+        p50, p90 = np.percentile(timed.samples_ns, [50, 90], method="median_unbiased")
+        message.rounds.add(round_index=timed.round_index, segment=timed.segment, p50_ns=float(p50), p90_ns=float(p90))
+    for block in rounds.energy:
+        message.energy_readings.extend(block.readings)
+    return message
+
+
+def _outcome(outcome: Outcome) -> measurement_pb2.RequirementOutcome:
+    return measurement_pb2.RequirementOutcome(
+        requirement=outcome.requirement.text,
+        verdict=measurement_pb2.RequirementVerdict.Value(f"REQUIREMENT_VERDICT_{outcome.verdict.value}"),
+        because=outcome.because,
+    )
+
+
+def _notes(rounds: VariantRounds) -> list[str]:
+    """Return each note once, in the order in which they first came."""
+    notes: dict[str, None] = {}
+    for block in [timed.block for timed in rounds.timed] + ([rounds.evaluation] if rounds.evaluation else []):
+        notes.update(dict.fromkeys(block.notes))
+    return list(notes)
+
+
+def _memory(rounds: VariantRounds) -> result_pb2.MemoryProfile:
+    """Return the median over rounds of each phase and of the peak."""
+    profile = result_pb2.MemoryProfile()
+    blocks = [timed.block for timed in rounds.timed]
+    if not blocks:
+        profile.reason = rounds.why_nothing()
+        return profile
+    for phase in blocks[-1].memory.phases:
+        merged = profile.phases.add(name=phase.name)
+        same = [one for block in blocks for one in block.memory.phases if one.name == phase.name]
+        for field in _MEMORY_FIELDS:
+            values = [getattr(one, field) for one in same if one.HasField(field)]
+            if values:
+                setattr(merged, field, int(np.median(values)))
+    peaks = [block.memory.peak_resident_bytes for block in blocks if block.memory.HasField("peak_resident_bytes")]
+    if peaks:
+        profile.peak_resident_bytes = int(np.median(peaks))
+    profile.peak_source = blocks[-1].memory.peak_source
+    profile.reason = blocks[-1].memory.reason
+    return profile

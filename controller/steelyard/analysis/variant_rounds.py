@@ -1,0 +1,146 @@
+"""The blocks of one artifact over the rounds of a job, and the figures that rest on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.stats.estimate import Estimate, exact, unknown
+from steelyard.stats.percentiles import percentile_over_rounds, round_percentiles, value_over_rounds
+from steelyard_protocol.v1 import result_pb2
+
+_PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedBlock:
+    """One good latency block: its round, its segment and its samples (nanoseconds, int64 [samples])."""
+
+    round_index: int
+    segment: int
+    block: result_pb2.BlockResult
+    samples_ns: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantRounds:
+    """All that was measured of one artifact; failed blocks are kept apart, never averaged in."""
+
+    label: str
+    timed: tuple[TimedBlock, ...]
+    failed: tuple[result_pb2.BlockResult, ...]
+    evaluation: result_pb2.BlockResult | None
+    energy: tuple[result_pb2.BlockResult, ...]
+
+    def samples(self) -> list[NDArray[np.int64]]:
+        """Return the samples of each round."""
+        return [timed.samples_ns for timed in self.timed]
+
+    def estimate(self, metric: str, *, size_bytes: int, confidence: float = 0.95) -> Estimate:
+        """Return the figure of a metric that one artifact has by itself (see stats.requirements.METRICS).
+
+        Raises:
+            KeyError: The metric compares artifacts or needs labels; it is not a figure of one artifact's rounds.
+        """
+        if metric in _PERCENTILES:
+            if not self.timed:
+                return unknown("ns", self.why_nothing(), confidence=confidence)
+            return percentile_over_rounds(self.samples(), _PERCENTILES[metric], confidence=confidence)
+        if metric == "size":
+            return exact(float(size_bytes), "B", confidence=confidence)
+        if metric == "load":
+            loads = [t.block.model_load_ns for t in self.timed if t.block.HasField("model_load_ns")]
+            return self._over_rounds(loads, "ns", confidence)
+        if metric == "first":
+            firsts = [t.block.first_inference_ns for t in self.timed if t.block.HasField("first_inference_ns")]
+            return self._over_rounds(firsts, "ns", confidence)
+        if metric == "memory":
+            return self._memory(confidence)
+        if metric == "energy":
+            return self._energy(confidence)
+        raise KeyError(metric)
+
+    def why_nothing(self) -> str:
+        """Return why there are no samples."""
+        if self.failed:
+            return self.failed[-1].error.message or "every block failed"
+        return "no round was measured"
+
+    def _over_rounds(self, values: Sequence[float], unit: str, confidence: float) -> Estimate:
+        if not values:
+            return unknown(unit, self.why_nothing(), confidence=confidence)
+        return value_over_rounds([float(value) for value in values], unit, confidence)
+
+    def _memory(self, confidence: float) -> Estimate:
+        peaks = []
+        reason = ""
+        for timed in self.timed:
+            memory = timed.block.memory
+            imported = next((phase for phase in memory.phases if phase.name == "imported"), None)
+            if memory.HasField("peak_resident_bytes") and imported is not None:
+                peaks.append(float(max(0, memory.peak_resident_bytes - imported.resident_bytes)))
+            reason = memory.reason or memory.peak_source or reason
+        if not peaks:
+            return unknown("B", reason or self.why_nothing(), confidence=confidence)
+        return value_over_rounds(peaks, "B", confidence)
+
+    def _energy(self, confidence: float) -> Estimate:
+        values = []
+        reason = ""
+        for block in self.energy:
+            for reading in block.readings:
+                if reading.name != "energy_per_inference":
+                    continue
+                if reading.HasField("value"):
+                    values.append(reading.value)
+                    break
+                reason = reading.reason or reason
+        if not values:
+            return unknown("J", reason or "no energy was measured", confidence=confidence)
+        return value_over_rounds(values, "J", confidence)
+
+
+def collect(rounds: Sequence[result_pb2.RoundResult], labels: Sequence[str]) -> dict[str, VariantRounds]:
+    """Group the blocks of recorded rounds by label, in the plan's order."""
+    return {label: _collect_one(rounds, label) for label in labels}
+
+
+def _collect_one(rounds: Sequence[result_pb2.RoundResult], label: str) -> VariantRounds:
+    timed: list[TimedBlock] = []
+    failed: list[result_pb2.BlockResult] = []
+    energy: list[result_pb2.BlockResult] = []
+    evaluation: result_pb2.BlockResult | None = None
+    for result in sorted(rounds, key=lambda one: (one.pass_kind, one.round_index)):
+        block = next((one for one in result.blocks if one.label == label), None)
+        if block is None:
+            continue
+        if block.status != result_pb2.BLOCK_STATUS_OK:
+            failed.append(block)
+        elif result.pass_kind == result_pb2.PASS_EVALUATION:
+            evaluation = block
+        elif result.pass_kind == result_pb2.PASS_ENERGY:
+            energy.append(block)
+        elif block.latency_ns:
+            samples = np.asarray(block.latency_ns, dtype=np.int64)
+            timed.append(
+                TimedBlock(round_index=result.round_index, segment=result.segment, block=block, samples_ns=samples)
+            )
+    return VariantRounds(
+        label=label, timed=tuple(timed), failed=tuple(failed), evaluation=evaluation, energy=tuple(energy)
+    )
+
+
+def paired_medians(reference: VariantRounds, candidate: VariantRounds) -> tuple[list[float], list[float]]:
+    """Return the medians (ns) of the rounds in which both ran, in the same order."""
+    before = _medians(reference)
+    after = _medians(candidate)
+    both = [index for index in before if index in after]
+    return [before[index] for index in both], [after[index] for index in both]
+
+
+def _medians(variant: VariantRounds) -> dict[int, float]:
+    medians = round_percentiles(variant.samples(), 50.0)
+    return {timed.round_index: float(median) for timed, median in zip(variant.timed, medians, strict=True)}

@@ -1,0 +1,47 @@
+"""`steelyard compare`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from steelyard.cli.follow import follow
+from steelyard.cli.measuring import measurement_options, options_from, show_measurement
+from steelyard.cli.models import resolve_model
+from steelyard.cli.session import choose_device, connected
+from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, EXIT_UNMET
+from steelyard_protocol.v1 import measurement_pb2
+
+_EXIT_OF_VERDICT = {
+    measurement_pb2.COMPARISON_VERDICT_FASTER: EXIT_FINE,
+    measurement_pb2.COMPARISON_VERDICT_NO_DIFFERENCE: EXIT_FINE,
+    measurement_pb2.COMPARISON_VERDICT_SLOWER: EXIT_UNMET,
+}
+
+
+@click.command()
+@click.argument("reference", metavar="A")
+@click.argument("candidate", metavar="B")
+@measurement_options
+@click.pass_context
+def compare(ctx: click.Context, /, reference: str, candidate: str, **flags: Any) -> None:
+    """Compare model B with model A on a device: paired by round, with a 99 % verdict.
+
+    Exit code 0 when B is faster or no different, 1 when it is slower, 3 when the rounds do not decide.
+
+    \b
+    Examples:
+      steelyard compare model.onnx model-static-int8 --device pi5
+      steelyard compare old.onnx new.onnx --local --budget 2m --json
+    """
+    device = choose_device(flags["device"], local=flags["local"])
+    options = options_from(flags)
+    with connected(ctx) as client:
+        artifacts = [resolve_model(client, text) for text in (reference, candidate)]
+        task = client.add_task(flags["task"], artifacts[0]) if flags["task"] else None
+        handle = client.measure(artifacts, device=device, task=task, options=options)
+        follow(handle, f"{artifacts[0].name} and {artifacts[1].name} on {device}")
+        measurement = handle.measurement()
+        show_measurement(client, [measurement], as_json=flags["as_json"])
+    ctx.exit(_EXIT_OF_VERDICT.get(measurement.variants[1].comparison, EXIT_INCOMPLETE))

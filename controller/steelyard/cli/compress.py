@@ -1,0 +1,59 @@
+"""`steelyard compress`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from steelyard.cli.models import make_variants, resolve_model
+from steelyard.cli.session import connected, console, emit_json
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@click.option(
+    "--recipe",
+    "recipes",
+    multiple=True,
+    required=True,
+    metavar="RECIPE",
+    help="float16, dynamic-int8, static-int8, or a TOML file; repeatable.",
+)
+@click.option("--task", type=click.Path(path_type=Path), metavar="FILE", help="Where calibration data comes from.")
+@click.option("--device", default="", metavar="NAME", help="Choose settings left at auto for this device's processor.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout.")
+@click.pass_context
+def compress(
+    ctx: click.Context,
+    model: str,
+    recipes: tuple[str, ...],
+    task: Path | None,
+    device: str,
+    seed: int,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Make compressed variants of a model; the parent is never touched.
+
+    \b
+    Examples:
+      steelyard compress model.onnx --recipe float16
+      steelyard compress model.onnx --recipe static-int8 --recipe dynamic-int8 --task task.toml
+      steelyard compress model.onnx --recipe my-recipe.toml --task data.npz --json
+    """
+    with connected(ctx) as client:
+        parent = resolve_model(client, model)
+        registered = client.add_task(task, parent) if task is not None else None
+        variants = make_variants(client, parent, recipes, task=registered, seed=seed, device=device)
+        if as_json:
+            from steelyard.report.plain import to_plain
+
+            payload = {"parent": to_plain(parent), "variants": [to_plain(variant) for variant in variants]}
+            emit_json("compression", payload)
+            return
+        from steelyard.report.terminal import render_artifacts
+
+        out = console()
+        out.print(render_artifacts([parent, *variants]))
+        out.print(f"measure them: steelyard measure {parent.name} {' '.join(v.name for v in variants)}", markup=False)

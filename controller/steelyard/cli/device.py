@@ -1,0 +1,65 @@
+"""`steelyard device`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import click
+
+from steelyard.cli.session import connected, console, emit_json
+
+
+@click.group()
+def device() -> None:
+    """List and show devices."""
+
+
+@device.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
+@click.pass_context
+def list_devices(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001
+    """List the devices that this controller has seen.
+
+    \b
+    Example:
+      steelyard device list
+    """
+    with connected(ctx) as client:
+        devices = client.devices()
+        if as_json:
+            from steelyard.report.plain import to_plain
+
+            emit_json("devices", {"devices": [to_plain(one) for one in devices]})
+            return
+        if not devices:
+            click.echo(
+                "no device yet: `steelyard measure MODEL` measures this machine; on another one run "
+                "`steelyard-agent run --controller HOST:PORT`"
+            )
+            return
+        from steelyard.report.terminal import render_devices
+
+        console().print(render_devices(devices, now=datetime.now(tz=timezone.utc)))
+
+
+@device.command("show")
+@click.argument("name", metavar="DEVICE")
+@click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
+@click.pass_context
+def show_device(ctx: click.Context, name: str, as_json: bool) -> None:  # noqa: FBT001
+    """Show what a device is, what can run on it and what can be measured on it, with the reasons for what cannot.
+
+    \b
+    Example:
+      steelyard device show local
+    """
+    with connected(ctx) as client:
+        found = client.device(name)
+        if as_json:
+            from steelyard.report.plain import to_plain
+
+            emit_json("device", {"device": to_plain(found)})
+            return
+        from steelyard.report.terminal import render_device
+
+        console().print(render_device(found, now=datetime.now(tz=timezone.utc)))

@@ -1,0 +1,65 @@
+"""`steelyard export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from steelyard.cli.session import connected
+from steelyard_protocol.v1 import control_pb2, measurement_pb2
+
+if TYPE_CHECKING:
+    from steelyard.control.client import Client
+
+_NEWEST_JOBS = 50
+
+
+@click.command()
+@click.argument("variant", metavar="VARIANT")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A folder that is not there yet.")
+@click.pass_context
+def export(ctx: click.Context, variant: str, output: Path) -> None:
+    """Write a variant with its model card, input and output specification, and a script that runs it.
+
+    \b
+    Example:
+      steelyard export fashion_resnet-static-int8 -o shipped/
+    """
+    from steelyard.export.folder import write_export
+
+    with connected(ctx) as client:
+        artifact = client.artifact(variant)
+        write_export(
+            output,
+            artifact=artifact,
+            model_bytes=client.download(artifact.digest),
+            lineage_chain=_ancestors(client, artifact),
+            measurements=_measurements_of(client, artifact.digest),
+            task=None,
+        )
+    click.echo(str(output))
+
+
+def _ancestors(client: Client, artifact: control_pb2.Artifact) -> list[control_pb2.Artifact]:
+    chain = []
+    while artifact.lineage.parent_digest:
+        artifact = client.artifact(artifact.lineage.parent_digest)
+        chain.append(artifact)
+    return chain
+
+
+def _measurements_of(client: Client, digest: str) -> list[measurement_pb2.Measurement]:
+    """Return the newest finished measurement of this artifact on each device."""
+    newest: dict[str, measurement_pb2.Measurement] = {}
+    finished = [
+        job
+        for job in client.jobs()
+        if job.kind == control_pb2.JOB_KIND_MEASUREMENT and job.state == control_pb2.JOB_STATE_RECORDED
+    ]
+    for job in finished[:_NEWEST_JOBS]:
+        measurement = client.measurement(job.job_id).measurement
+        if any(one.artifact_digest == digest for one in measurement.variants):
+            newest.setdefault(measurement.device.device_id, measurement)
+    return list(newest.values())

@@ -1,0 +1,48 @@
+"""Following a job: a progress bar on a terminal, silence when piped; Ctrl-C cancels the job."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from steelyard.cli.session import console, human_duration, is_terminal, say
+
+if TYPE_CHECKING:
+    from steelyard.control.job_handle import JobHandle
+    from steelyard_protocol.v1 import control_pb2
+
+
+def follow(handle: JobHandle, title: str) -> control_pb2.Job:
+    """Wait for a job's end and return it; raises SteelyardError when it did not end well."""
+    if handle.estimated_ms and is_terminal():
+        say(f"{title}: about {human_duration(handle.estimated_ms / 1000)}")
+    try:
+        return _with_bar(handle, title) if is_terminal() else handle.wait()
+    except KeyboardInterrupt:
+        handle.cancel()
+        raise
+
+
+def _with_bar(handle: JobHandle, title: str) -> control_pb2.Job:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[message]}", markup=False),
+    )
+    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None, message="")
+        last = 0.0
+
+        def show(event: control_pb2.JobEvent) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last < 0.05 and event.done < event.total:
+                return
+            last = now
+            progress.update(task, completed=event.done, total=event.total or None, message=event.message[:40])
+
+        return handle.wait(show)

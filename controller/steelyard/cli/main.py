@@ -1,0 +1,120 @@
+"""The command `steelyard`: its commands by name, imported on use, and one place where every error becomes an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+import click
+
+from steelyard import __version__
+from steelyard.errors import EXIT_BUG, EXIT_FINE, EXIT_INTERRUPTED, EXIT_USAGE, SteelyardError
+
+# Name -> (module, object, help): the help stands here so that `steelyard --help` imports no command.
+COMMANDS = {
+    "artifact": ("steelyard.cli.artifact", "artifact", "List models and variants, and how each was made."),
+    "compare": ("steelyard.cli.compare", "compare", "Compare two models on a device, paired by round."),
+    "completion": ("steelyard.cli.completion", "completion", "Print the shell completion script."),
+    "compress": ("steelyard.cli.compress", "compress", "Make compressed variants of a model."),
+    "demo": ("steelyard.cli.demo", "demo", "Weigh two real models on this machine, with a report."),
+    "device": ("steelyard.cli.device", "device", "List and show devices."),
+    "export": ("steelyard.cli.export", "export", "Write a variant with its model card and a script that runs it."),
+    "job": ("steelyard.cli.job", "job", "List, show and cancel jobs, and get their raw samples."),
+    "measure": ("steelyard.cli.measure", "measure", "Measure models on a device and say which one to ship."),
+    "report": ("steelyard.cli.report", "report", "Write the HTML report of finished measurements."),
+    "serve": ("steelyard.cli.serve", "serve", "Run a controller that devices connect to."),
+}
+
+
+class CommandsOnUse(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        """Import one command."""
+        if name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][2]) for name in sorted(COMMANDS)])
+
+
+@click.group(cls=CommandsOnUse, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="steelyard")
+@click.option("--controller", metavar="unix:PATH", help="Control socket of a running controller; else found or started.")
+@click.option("--state-directory", metavar="DIR", help="Where the controller keeps models, results and its socket.")
+@click.option("--listen", metavar="HOST:PORT", help="Where a controller started here listens for agents (loopback only).")
+@click.option("--verbose", is_flag=True, help="Log what the controller does, on stderr.")
+@click.pass_context
+def cli(ctx: click.Context, controller: str, state_directory: str, listen: str, verbose: bool) -> None:  # noqa: FBT001
+    """Weigh compressed neural networks on the hardware they will run on.
+
+    \b
+    Examples:
+      steelyard demo
+      steelyard compress model.onnx --recipe static-int8 --task task.toml
+      steelyard measure model.onnx model-static-int8 --require 'p90<20ms' --local
+      steelyard device list
+
+    Exit codes: 0 fine, 1 an unmet requirement or a regression, 2 usage, 3 undecided or incomplete, 4 device or
+    infrastructure, 70 a bug of ours, 130 interrupted.
+    """
+    import logging
+
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO if verbose else logging.ERROR,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    flags = {"controller": controller, "state_directory": state_directory, "agent_listen": listen}
+    ctx.obj = {key: value for key, value in flags.items() if value}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit code; no crash looks like a result."""
+    try:
+        result = cli.main(args=list(arguments), prog_name="steelyard", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return EXIT_INTERRUPTED
+    except SteelyardError as error:
+        click.echo(f"steelyard: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output went away, as in `| head`; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FINE
+    except Exception:  # noqa: BLE001  (the top-level handler: a crash report, never a plausible result)
+        click.echo(f"steelyard: a bug of ours; the crash report is {_write_crash_report(arguments)}", err=True)
+        return EXIT_BUG
+    return result if isinstance(result, int) else EXIT_FINE
+
+
+def _write_crash_report(arguments: Sequence[str]) -> Path:
+    import tempfile
+
+    now = datetime.now(tz=timezone.utc)
+    path = Path(tempfile.gettempdir()) / f"steelyard-crash-{now:%Y%m%dT%H%M%S}-{os.getpid()}.txt"
+    path.write_text(
+        f"steelyard {__version__}\npython {sys.version}\narguments {list(arguments)!r}\n\n{traceback.format_exc()}"
+    )
+    return path

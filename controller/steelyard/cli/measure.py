@@ -1,0 +1,55 @@
+"""`steelyard measure`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from steelyard.cli.follow import follow
+from steelyard.cli.measuring import exit_code, measurement_options, options_from, show_measurement
+from steelyard.cli.models import make_variants, resolve_model
+from steelyard.cli.session import choose_device, connected
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option("--recipe", "recipes", multiple=True, metavar="RECIPE", help="Also make and measure this variant of each.")
+@click.option("--require", "requirements", multiple=True, metavar="REQ", help="Such as 'p90<20ms' or 'drop<1pp'.")
+@click.option("--report", "report_path", type=click.Path(path_type=Path), help="Write the HTML report here too.")
+@measurement_options
+@click.pass_context
+def measure(
+    ctx: click.Context,
+    /,
+    models: tuple[str, ...],
+    recipes: tuple[str, ...],
+    requirements: tuple[str, ...],
+    report_path: Path | None,
+    **flags: Any,
+) -> None:
+    """Measure models on a device, in interleaved rounds, and say which one to ship.
+
+    MODEL is a file (.onnx, .tflite), or the name or digest of a model that the controller has. The first one is the
+    original that the others are compared with.
+
+    \b
+    Examples:
+      steelyard measure model.onnx
+      steelyard measure model.onnx --recipe static-int8 --task task.toml --require 'p90<20ms' --require 'drop<1pp'
+      steelyard measure a.onnx b.onnx --device pi5 --budget 5m --json
+    """
+    device = choose_device(flags["device"], local=flags["local"])
+    options = options_from(flags, requirements=requirements)
+    with connected(ctx) as client:
+        originals = [resolve_model(client, text) for text in models]
+        task = client.add_task(flags["task"], originals[0]) if flags["task"] else None
+        artifacts = list(originals)
+        for original in originals:
+            artifacts += make_variants(client, original, recipes, task=task, seed=flags["seed"], device=device)
+        handle = client.measure(artifacts, device=device, task=task, options=options)
+        follow(handle, f"{artifacts[0].name} on {device}")
+        measurement = handle.measurement()
+        show_measurement(client, [measurement], as_json=flags["as_json"], report_path=report_path)
+    ctx.exit(exit_code(measurement))

@@ -1,0 +1,145 @@
+"""The flags and the output that `measure` and `compare` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from steelyard.cli.parameters import DURATION, INPUT_SHAPE
+from steelyard.cli.session import console, emit_json, say
+from steelyard.control.plans import MeasurementOptions
+from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, EXIT_UNMET
+from steelyard_protocol.v1 import measurement_pb2
+
+if TYPE_CHECKING:
+    from steelyard.control.client import Client
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option("--device", metavar="NAME", help="Device to measure on; this machine when none is named."),
+    click.option("--local", is_flag=True, help="Measure this machine, also when CI is set."),
+    click.option("--task", type=click.Path(path_type=Path), metavar="FILE", help="Labelled data: a .toml or an .npz."),
+    click.option("--budget", type=DURATION, default="10m", show_default=True, help="Device time at most."),
+    click.option("--min-rounds", type=click.IntRange(3, 1000), default=6, show_default=True),
+    click.option("--max-rounds", type=click.IntRange(3, 1000), default=40, show_default=True),
+    click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Of the runtime."),
+    click.option("--runtime", default="", metavar="NAME", help="onnxruntime, litert; by the file when left out."),
+    click.option("--provider", "providers", multiple=True, metavar="P", help="NAME or NAME:key=value,...; repeatable."),
+    click.option("--allow-fallback", is_flag=True, help="Measure also when part of the model runs elsewhere."),
+    click.option(
+        "--graph-optimization",
+        type=click.Choice(["disabled", "basic", "extended", "all"]),
+        help="ONNX Runtime's level; its own default when left out.",
+    ),
+    click.option("--spinning/--no-spinning", default=None, help="Whether idle runtime threads spin."),
+    click.option("--arena/--no-arena", default=None, help="ONNX Runtime's memory arena."),
+    click.option("--shape", "shapes", type=INPUT_SHAPE, multiple=True, metavar="NAME=1x3x224x224"),
+    click.option("--sample-window", type=DURATION, default="200ms", show_default=True, help="Timed per block."),
+    click.option("--block-timeout", type=DURATION, default="60s", show_default=True, help="Of one block."),
+    click.option("--memory-limit", type=click.IntRange(1), metavar="MIB", help="Resident set of the measured process."),
+    click.option("--core", "cores", type=click.IntRange(0), multiple=True, help="Pin the measured process; repeatable."),
+    click.option("--device-wait", type=DURATION, default="30s", show_default=True, help="For the device to connect."),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+    click.option("--title", default="", help="What the report calls this; the model's name when left out."),
+    click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout."),
+)
+
+
+def measurement_options(function: _Function) -> _Function:
+    """Add the flags of a measurement to a command."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def options_from(flags: Mapping[str, Any], *, requirements: Sequence[str] = ()) -> MeasurementOptions:
+    """Return the options that the flags say."""
+    memory_mib = flags["memory_limit"]
+    return MeasurementOptions(
+        requirements=tuple(requirements),
+        budget_s=flags["budget"],
+        min_round_count=min(flags["min_rounds"], flags["max_rounds"]),
+        max_round_count=flags["max_rounds"],
+        device_wait_s=flags["device_wait"],
+        title=flags["title"],
+        runtime=flags["runtime"],
+        thread_count=flags["threads"],
+        providers=flags["providers"],
+        graph_optimization=flags["graph_optimization"] or "",
+        spinning=flags["spinning"],
+        arena=flags["arena"],
+        allow_fallback=flags["allow_fallback"],
+        input_shapes=dict(flags["shapes"]),
+        sample_window_ms=round(flags["sample_window"] * 1000),
+        block_timeout_s=flags["block_timeout"],
+        memory_limit_bytes=memory_mib * 1024 * 1024 if memory_mib else None,
+        core_ids=flags["cores"],
+        seed=flags["seed"],
+    )
+
+
+def show_measurement(
+    client: Client,
+    measurements: Sequence[measurement_pb2.Measurement],
+    *,
+    as_json: bool,
+    report_path: Path | None = None,
+) -> None:
+    """Print measurements for people or programs, and write the HTML report when it was asked for."""
+    from steelyard.report.plain import to_plain
+
+    controller = client.controller()
+    if report_path is not None:
+        write_report(measurements, report_path, controller.controller_id)
+    if as_json:
+        payload = {
+            "controller": to_plain(controller),
+            "measurements": [to_plain(measurement) for measurement in measurements],
+            "report": str(report_path) if report_path else None,
+        }
+        emit_json("measurement", payload)
+        return
+    from steelyard.report.terminal import render_measurement
+
+    out = console()
+    for measurement in measurements:
+        out.print(f"controller {controller.controller_id[:8]}, device {_identity(measurement)}", markup=False)
+        out.print(render_measurement(measurement))
+    if report_path is not None:
+        say(f"report: {report_path}")
+
+
+def _identity(measurement: measurement_pb2.Measurement) -> str:
+    device = measurement.device
+    what = device.model or device.processor or device.architecture
+    return f"{measurement.device_name} ({device.device_id[:8]}, {what})"
+
+
+def write_report(measurements: Sequence[measurement_pb2.Measurement], path: Path, controller_id: str) -> None:
+    """Write the self-contained HTML report, at once or not at all."""
+    from datetime import datetime, timezone
+
+    from steelyard.report.html import render_html
+
+    text = render_html(measurements, generated_at=datetime.now(tz=timezone.utc), controller=controller_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def exit_code(measurement: measurement_pb2.Measurement) -> int:
+    """Return what the shell should hear: requirements decide where there are any, else that all was measured."""
+    kind = measurement.decision.kind
+    required = any(variant.requirements for variant in measurement.variants)
+    if kind == measurement_pb2.DECISION_KIND_UNMET:
+        return EXIT_UNMET
+    if required and kind in (measurement_pb2.DECISION_KIND_UNDECIDED, measurement_pb2.DECISION_KIND_INCOMPLETE):
+        return EXIT_INCOMPLETE
+    if any(variant.HasField("failure") for variant in measurement.variants):
+        return EXIT_INCOMPLETE
+    return EXIT_FINE

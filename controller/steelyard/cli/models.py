@@ -1,0 +1,45 @@
+"""Models on the command line: a file is added, anything else names what the controller has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steelyard.cli.follow import follow
+from steelyard.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from steelyard.control.client import Client
+    from steelyard_protocol.v1 import control_pb2
+
+_SUFFIXES = (".onnx", ".tflite")
+
+
+def resolve_model(client: Client, text: str) -> control_pb2.Artifact:
+    """Return the artifact that ``text`` means: a file, a digest or the beginning of one, or a name."""
+    path = Path(text)
+    if path.exists() or path.suffix.lower() in _SUFFIXES or "/" in text:
+        return client.add_model(path)
+    try:
+        return client.artifact(text)
+    except NotFoundError as error:
+        raise NotFoundError(error.reason, f"{error}; nor is {text!r} a file here") from None
+
+
+def make_variants(
+    client: Client,
+    artifact: control_pb2.Artifact,
+    recipes: Sequence[str],
+    *,
+    task: control_pb2.Task | None,
+    seed: int,
+    device: str,
+) -> list[control_pb2.Artifact]:
+    """Compress ``artifact`` by each recipe and return the variants, in order."""
+    variants = []
+    for recipe in recipes:
+        handle = client.compress(artifact, recipe, task=task, seed=seed, device=device)
+        follow(handle, f"{artifact.name} {recipe}")
+        variants.append(handle.variant())
+    return variants

@@ -1,0 +1,93 @@
+"""What most commands share: settings from the flags, a connected client, the first line, JSON or people's words."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from steelyard.errors import UsageError
+from steelyard.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from steelyard.control.client import Client
+
+LOCAL = "local"
+
+
+def settings_of(ctx: click.Context) -> Settings:
+    """Return the settings: flags, then environment, project file, user file."""
+    flags: Mapping[str, str] = ctx.find_root().obj or {}
+    return load_settings(flags)
+
+
+@contextmanager
+def connected(ctx: click.Context) -> Iterator[Client]:
+    """Yield a client of the controller that is named, found or started."""
+    from steelyard.control.connect import connect
+
+    with connect(settings=settings_of(ctx)) as client:
+        yield client
+
+
+def choose_device(device: str | None, *, local: bool) -> str:
+    """Return the device to use: the one that was named, else this machine.
+
+    A gate must not measure its own runner by accident: with CI set, this machine is taken only with --local.
+
+    Raises:
+        UsageError: no device was named in CI, or two were.
+    """
+    if device and local and device != LOCAL:
+        raise UsageError("two_devices", f"--device {device} and --local name two devices: give one of them")
+    if device:
+        return device
+    if local or not os.environ.get("CI"):
+        return LOCAL
+    raise UsageError(
+        "no_device",
+        "no device was named, and CI is set: name one with --device NAME, or say --local to measure this machine",
+    )
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that is plain when piped and honours NO_COLOR."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+
+
+def emit_json(kind: str, payload: Mapping[str, Any]) -> None:
+    """Print one JSON document with its schema version on stdout."""
+    from steelyard.report.plain import document
+
+    click.echo(json.dumps(document(kind, payload), indent=2, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """Print a line of progress or identity on stderr; results alone go to stdout."""
+    click.echo(text, err=True)
+
+
+def is_terminal() -> bool:
+    """Return whether progress has somebody to look at it."""
+    return sys.stderr.isatty()
+
+
+def human_duration(seconds: float) -> str:
+    """Return a duration for people: "45 s", "2 min 5 s", "1 h 10 min"."""
+    whole = max(1, round(seconds))
+    if whole < 90:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"

@@ -1,0 +1,64 @@
+"""The compression process: reads one request line, writes events, and leaves its standard output to nobody else."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, TextIO
+
+from steelyard.compress.messages import failure_event, parse_request, progress_event, result_event
+from steelyard.errors import EXIT_BUG, EXIT_FINE, EXIT_INTERRUPTED, SteelyardError
+
+
+def main() -> int:
+    """Serve one request; the exit code is that of the error, or 0."""
+    events = _own_stdout()
+
+    def emit(event: dict[str, Any]) -> None:
+        events.write(json.dumps(event) + "\n")
+        events.flush()
+
+    try:
+        emit(_serve(sys.stdin.readline(), emit))
+    except SteelyardError as error:
+        emit(failure_event(error.reason, str(error), error.exit_code))
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001  the last handler of the process: reported as a bug, not carried on
+        traceback.print_exc()
+        emit(failure_event("internal", f"{type(error).__name__}: {error}; this is a bug, please report it", EXIT_BUG))
+        return EXIT_BUG
+    return EXIT_FINE
+
+
+def _serve(line: str, emit: Any) -> dict[str, Any]:
+    from steelyard.compress.recipe_text import parse_recipe
+    from steelyard.compress.run import compress
+
+    request = parse_request(line)
+    result = compress(
+        Path(request.model_path),
+        parse_recipe(request.recipe_toml),
+        calibration=Path(request.calibration_path).read_bytes() if request.calibration_path else None,
+        seed=request.seed,
+        processor_features=request.processor_features,
+        out_dir=Path(request.out_dir),
+        progress=lambda message, done, total: emit(progress_event(message, done, total)),
+        work_dir=Path(request.work_dir) if request.work_dir else None,
+    )
+    return result_event(result)
+
+
+def _own_stdout() -> TextIO:
+    """Return the standard output, and send what libraries print to the standard error."""
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return events
+
+
+if __name__ == "__main__":
+    sys.exit(main())

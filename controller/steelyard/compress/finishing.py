@@ -1,0 +1,44 @@
+"""Give a variant its final bytes: without the traces that tools leave, the same for the same model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steelyard.artifact_formats.onnx_tensors import iter_nodes
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+_TOOL_TRACES = frozenset({"onnx.infer", "onnx.quant.pre_process"})
+_DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
+
+
+def final_bytes(model_path: Path) -> bytes:
+    """Return the bytes of a model without tool traces and without domains that nothing in it uses."""
+    import onnx
+
+    model = onnx.load_model(model_path)
+    _drop_traces(model)
+    _drop_unused_domains(model)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def _drop_traces(model: ModelProto) -> None:
+    kept = [(entry.key, entry.value) for entry in model.metadata_props if entry.key not in _TOOL_TRACES]
+    model.ClearField("metadata_props")
+    for key, value in kept:
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+
+
+def _drop_unused_domains(model: ModelProto) -> None:
+    # onnxruntime declares every domain that it knows; a runtime that lacks one would refuse the model for nothing.
+    used = {node.domain for node in iter_nodes(model)} | {function.domain for function in model.functions}
+    kept = [(entry.domain, entry.version) for entry in model.opset_import]
+    model.ClearField("opset_import")
+    for domain, version in kept:
+        if domain in used or domain in _DEFAULT_DOMAINS:
+            entry = model.opset_import.add()
+            entry.domain, entry.version = domain, version

@@ -1,0 +1,85 @@
+"""What travels between a program and its compression process: one JSON line in, JSON lines out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+
+from steelyard.compress.result import CompressionResult
+from steelyard.errors import SteelyardError
+from steelyard_protocol.v1 import control_pb2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompressionRequest:
+    """The request, a JSON object with these keys; ``calibration_path`` is a file of packed samples, "" for none.
+
+    ``work_dir`` is a folder for intermediate files that the caller removes, "" to let the process make its own.
+    """
+
+    model_path: str
+    recipe_toml: str
+    out_dir: str
+    calibration_path: str = ""
+    seed: int = 0
+    processor_features: tuple[str, ...] = ()
+    work_dir: str = ""
+
+    def to_line(self) -> str:
+        """Return the request as one line of JSON."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return json.dumps(fields) + "\n"
+
+
+def parse_request(line: str) -> CompressionRequest:
+    """Return the request in a line.
+
+    Raises:
+        SteelyardError: a line that is no request.
+    """
+    try:
+        fields: dict[str, Any] = json.loads(line)
+        features = tuple(str(feature) for feature in fields.pop("processor_features", ()))
+        return CompressionRequest(processor_features=features, **fields)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise SteelyardError(
+            "invalid_request", f"the request {line[:200]!r} is none ({error}); write one line of JSON"
+        ) from error
+
+
+def progress_event(message: str, done: int, total: int) -> dict[str, Any]:
+    """Return the event of work that goes on."""
+    return {"event": "progress", "message": message, "done": done, "total": total}
+
+
+def failure_event(reason: str, message: str, exit_code: int) -> dict[str, Any]:
+    """Return the event of an error; ``exit_code`` is what a command ends with."""
+    return {"event": "failure", "reason": reason, "message": message, "exit_code": exit_code}
+
+
+def result_event(result: CompressionResult) -> dict[str, Any]:
+    """Return the event of a variant."""
+    return {
+        "event": "result",
+        "path": str(result.path),
+        "digest": result.digest,
+        "size_bytes": result.size_bytes,
+        "lineage": json_format.MessageToDict(result.lineage, preserving_proto_field_name=True),
+        "notes": list(result.notes),
+    }
+
+
+def parse_result(event: Mapping[str, Any]) -> CompressionResult:
+    """Return the variant that a result event tells of."""
+    return CompressionResult(
+        path=Path(event["path"]),
+        digest=event["digest"],
+        size_bytes=event["size_bytes"],
+        lineage=json_format.ParseDict(event["lineage"], control_pb2.Lineage()),
+        notes=tuple(event["notes"]),
+    )

@@ -1,0 +1,55 @@
+"""What an ONNX model is made of, as far as steps must know it: its numeric form, and weights that are no numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from steelyard.artifact_formats.onnx_tensors import iter_nodes, iter_tensors
+from steelyard.compress.contract import FLOAT16, FLOAT32, INT8
+from steelyard.compress.errors import CompressionInputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from onnx import ModelProto
+
+QUANTIZED_OPS = frozenset({
+    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulInteger",
+    "ConvInteger", "QLinearConv", "QLinearMatMul", "QLinearAdd", "QGemm", "QAttention", "MatMulNBits",
+    "MatMulIntegerToFloat", "DynamicQuantizeLSTM",
+})  # fmt: skip
+
+
+def op_counts(model: ModelProto) -> Counter[str]:
+    """Return how many nodes there are of each operator, subgraphs and functions included."""
+    return Counter(node.op_type for node in iter_nodes(model))
+
+
+def numeric_form(model: ModelProto) -> str:
+    """Return "int8" for a model with any quantized operator, "float16" for any float16 tensor, else "float32"."""
+    if not QUANTIZED_OPS.isdisjoint(op_counts(model)):
+        return INT8
+    halves = (tensor.data_type == tensor.FLOAT16 for tensor in iter_tensors(model))
+    return FLOAT16 if any(halves) else FLOAT32
+
+
+def refuse_nan_weights(path: Path, model: ModelProto) -> None:
+    """Refuse a model with NaN in a stored tensor; infinities stand in attention masks and are left alone.
+
+    Raises:
+        CompressionInputError: nan_weights, naming the tensor.
+    """
+    from onnx import numpy_helper
+
+    for tensor in iter_tensors(model):
+        if tensor.data_type not in {tensor.FLOAT, tensor.FLOAT16, tensor.DOUBLE}:
+            continue
+        bad_count = int(np.isnan(numpy_helper.to_array(tensor)).sum())
+        if bad_count:
+            raise CompressionInputError(
+                "nan_weights",
+                f"{path}: the tensor {tensor.name!r} holds {bad_count} NaN; train or export the model again",
+            )

@@ -1,0 +1,34 @@
+"""Find the class of a step by its kind; a step's module is imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from steelyard.compress.contract import Step
+from steelyard.compress.errors import RecipeError
+from steelyard.spelling import meant
+
+_STEPS = {
+    "float16": "steelyard.compress.steps.float16:Float16",
+    "dynamic-int8": "steelyard.compress.steps.dynamic_int8:DynamicInt8",
+    "static-int8": "steelyard.compress.steps.static_int8:StaticInt8",
+}
+
+
+def step_kinds() -> tuple[str, ...]:
+    """Return the kinds of all known steps."""
+    return tuple(_STEPS)
+
+
+def step_class(kind: str) -> type[Step]:
+    """Return the class of a step.
+
+    Raises:
+        RecipeError: unknown_step, with the nearest known kind.
+    """
+    if kind not in _STEPS:
+        raise RecipeError("unknown_step", f"there is no step of kind {kind!r}; {meant(kind, _STEPS)}")
+    module, _, name = _STEPS[kind].partition(":")
+    found: Any = getattr(importlib.import_module(module), name)
+    return found  # type: ignore[no-any-return]

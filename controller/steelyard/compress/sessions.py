@@ -1,0 +1,91 @@
+"""Sessions of onnxruntime on this machine: to check a model, and to see what it takes and gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.compress.calibration import CalibrationData
+from steelyard.compress.errors import CompressionInputError
+from steelyard.compress.tools import first_line
+
+# Type names of onnxruntime that differ from numpy's.
+_DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(string)": "object"}
+_ONLY_ERRORS = 3
+
+
+def open_session(path: Path) -> Any:
+    """Return a session with one thread and the default optimizations.
+
+    Raises:
+        CompressionInputError: model_not_loadable: onnxruntime cannot run this model.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = _ONLY_ERRORS
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise CompressionInputError(
+            "model_not_loadable",
+            f"onnxruntime {onnxruntime.__version__} cannot load {path.name} ({first_line(error)}); remove operators of "
+            "custom domains or export for a version that it knows",
+        ) from error
+
+
+def dtype_name(onnxruntime_type: str) -> str:
+    """Return the numpy dtype name of "tensor(float)" and the like."""
+    return _DTYPES.get(onnxruntime_type, onnxruntime_type.removeprefix("tensor(").removesuffix(")"))
+
+
+def batch_size(session: Any) -> int:
+    """Return the fixed first dimension of the inputs, or 1 where it is dynamic."""
+    sizes = [spec.shape[0] for spec in session.get_inputs() if spec.shape and isinstance(spec.shape[0], int)]
+    return max([1, *sizes])
+
+
+def check_calibration(session: Any, data: CalibrationData) -> None:
+    """Refuse calibration data that does not fit the model's inputs.
+
+    Raises:
+        CompressionInputError: invalid_calibration, naming the input with what it takes and what it was given.
+    """
+    specs = {spec.name: spec for spec in session.get_inputs()}
+    if set(specs) != set(data.inputs):
+        raise CompressionInputError(
+            "invalid_calibration",
+            f"the model has the inputs {', '.join(sorted(specs))} and the calibration data is for "
+            f"{', '.join(sorted(data.inputs))}; give data for every input",
+        )
+    for name, spec in specs.items():
+        given = (data.inputs[name].dtype, ["N", *data.inputs[name].values.shape[1:]])
+        wanted = dtype_name(spec.type)
+        fits = len(given[1]) == len(spec.shape) and all(
+            not isinstance(size, int) or size == have for size, have in zip(spec.shape[1:], given[1][1:], strict=True)
+        )
+        if given[0] != wanted or not fits:
+            raise CompressionInputError(
+                "invalid_calibration",
+                f"the model's input {name!r} takes {wanted} {spec.shape} and the calibration data is {given[0]} "
+                f"{given[1]}; prepare the data as the model takes it",
+            )
+
+
+def drawn_feed(session: Any, seed: int) -> dict[str, NDArray[Any]] | str:
+    """Return one batch drawn by signature, or the reason why none can be drawn."""
+    rng = np.random.default_rng(seed)
+    feed: dict[str, NDArray[Any]] = {}
+    for spec in session.get_inputs():
+        open_sizes = [size for size in spec.shape[1:] if not isinstance(size, int)]
+        dtype = dtype_name(spec.type)
+        if open_sizes or dtype == "object":
+            return f"the input {spec.name!r} has the shape {spec.shape} of {dtype}, which cannot be drawn"
+        shape = [size if isinstance(size, int) else 1 for size in spec.shape]
+        drawn = rng.standard_normal(shape) if np.dtype(dtype).kind == "f" else rng.integers(0, 2, shape)
+        feed[spec.name] = np.asarray(drawn).astype(dtype)
+    return feed

@@ -1,0 +1,40 @@
+"""Checks of the settings that a recipe gives to a step."""
+
+from __future__ import annotations
+
+from steelyard.compress.errors import RecipeError
+from steelyard.spelling import meant
+
+AUTO = "auto"
+
+
+def require_choice(kind: str, key: str, value: object, choices: tuple[str, ...]) -> None:
+    """Refuse a value that is none of ``choices``.
+
+    Raises:
+        RecipeError: invalid_setting.
+    """
+    if not isinstance(value, str):
+        raise RecipeError("invalid_setting", f"{kind}: {key} is {value!r}; write one of {', '.join(choices)} in quotes")
+    if value not in choices:
+        raise RecipeError("invalid_setting", f"{kind}: {key} is {value!r}; {meant(value, choices)}")
+
+
+def require_boolean(kind: str, key: str, value: object) -> None:
+    """Refuse anything but true and false.
+
+    Raises:
+        RecipeError: invalid_setting.
+    """
+    if not isinstance(value, bool):
+        raise RecipeError("invalid_setting", f"{kind}: {key} is {value!r}; write true or false")
+
+
+def require_boolean_or_auto(kind: str, key: str, value: object) -> None:
+    """Refuse anything but true, false and "auto".
+
+    Raises:
+        RecipeError: invalid_setting.
+    """
+    if not isinstance(value, bool) and value != AUTO:
+        raise RecipeError("invalid_setting", f'{kind}: {key} is {value!r}; write true, false or "auto"')

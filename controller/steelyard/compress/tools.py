@@ -1,0 +1,60 @@
+"""The boundary to other people's quantizers: what they raise becomes a sentence, and their versions are recorded."""
+
+from __future__ import annotations
+
+import errno
+import importlib.metadata
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from steelyard.compress.errors import CompressionError
+from steelyard.errors import SteelyardError
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def tool_versions(*distributions: str) -> tuple[str, ...]:
+    """Return "name version" of installed distributions."""
+    return tuple(f"{name} {importlib.metadata.version(name)}" for name in distributions)
+
+
+@contextmanager
+def tool_errors(what: str) -> Iterator[None]:
+    """Turn whatever a library raises inside into a ``CompressionError``; ``what`` says what was being done.
+
+    Libraries raise KeyError, AttributeError and classes of their own for models that they do not understand. Errors of
+    the file system are left to ``disk_errors``.
+    """
+    try:
+        yield
+    except (SteelyardError, OSError):
+        raise
+    except Exception as error:
+        if "No space left" in str(error):
+            raise OSError(errno.ENOSPC, "No space left on device") from error
+        raise CompressionError(
+            "tool_failed",
+            f"{what} failed ({type(error).__name__}: {first_line(error)}); try another recipe, or report it to the "
+            "tool with this model",
+        ) from error
+
+
+@contextmanager
+def disk_errors(where: object) -> Iterator[None]:
+    """Turn errors of the file system into a ``CompressionError``; ``where`` is the folder written to."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise CompressionError(
+                "disk_full", f"the disk of {where} is full; nothing was written: free space and run it again"
+            ) from error
+        raise CompressionError(
+            "io_error", f"{where} cannot be used ({error}); check the folder and its rights"
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, 300 characters at most."""
+    text = str(error).strip()
+    return text.splitlines()[0][:300].rstrip(".") if text else "no text"

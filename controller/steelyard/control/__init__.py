@@ -1,0 +1,1 @@
+"""The controller itself: its jobs, the typed `Control` service, and the client that people and programs use."""

@@ -1,0 +1,262 @@
+"""The Python API: a client of the `Control` service. The command line is a thin layer over it.
+
+Messages that come back are those of ``steelyard_protocol.v1`` (control.proto, measurement.proto), fully typed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+import grpc
+
+from steelyard.control.errors_on_wire import raise_from_rpc
+from steelyard.control.job_handle import JobHandle
+from steelyard.control.plans import MeasurementOptions, build_plan
+from steelyard.fleet.transport import CHUNK_BYTES
+from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc, control_pb2, control_pb2_grpc, result_pb2
+
+_Response = TypeVar("_Response")
+_CALL_TIMEOUT_S = 60.0
+
+
+class Client:
+    """A connection to one controller. Use as a context manager; not to be shared between threads.
+
+    Every method raises ``steelyard.SteelyardError`` (its ``reason`` is for machines, its text for people).
+    """
+
+    def __init__(self, channel: grpc.Channel, *, on_close: Callable[[], None] | None = None) -> None:
+        self._channel = channel
+        self._control = control_pb2_grpc.ControlServiceStub(channel)
+        self._blobs = blob_pb2_grpc.BlobServiceStub(channel)
+        self._on_close = on_close
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; a controller that this client started ends, with its local agent."""
+        self._channel.close()
+        if self._on_close is not None:
+            on_close, self._on_close = self._on_close, None
+            on_close()
+
+    # -- the controller and its devices -------------------------------------------------------------------------
+
+    def controller(self) -> control_pb2.GetControllerResponse:
+        """Return who the controller is and where it listens."""
+        return self._call(lambda: self._control.GetController(control_pb2.GetControllerRequest(), timeout=_CALL_TIMEOUT_S))
+
+    def devices(self) -> list[control_pb2.Device]:
+        """Return every device that this controller has seen."""
+
+        def page(token: str) -> tuple[Sequence[control_pb2.Device], str]:
+            response = self._control.ListDevices(control_pb2.ListDevicesRequest(page_token=token), timeout=_CALL_TIMEOUT_S)
+            return response.devices, response.next_page_token
+
+        return list(self._pages(page))
+
+    def device(self, name: str) -> control_pb2.Device:
+        """Return one device by name, id, or the first characters of its id."""
+        request = control_pb2.GetDeviceRequest(device=name)
+        return self._call(lambda: self._control.GetDevice(request, timeout=_CALL_TIMEOUT_S)).device
+
+    # -- models and tasks ---------------------------------------------------------------------------------------
+
+    def add_model(self, path: Path | str, *, name: str = "") -> control_pb2.Artifact:
+        """Check a model file, upload it, register it; the same bytes give the same artifact."""
+        from steelyard.control.uploads import prepared_model
+
+        with prepared_model(Path(path)) as prepared:
+            self._upload(prepared.bytes_path, prepared.digest, prepared.size_bytes)
+        request = control_pb2.CreateArtifactRequest(
+            request_id=uuid.uuid4().hex, digest=prepared.digest, name=name or Path(path).stem
+        )
+        return self._call(lambda: self._control.CreateArtifact(request, timeout=_CALL_TIMEOUT_S)).artifact
+
+    def artifact(self, text: str) -> control_pb2.Artifact:
+        """Return an artifact by digest, the first characters of one, or name."""
+        request = control_pb2.GetArtifactRequest(artifact=text)
+        return self._call(lambda: self._control.GetArtifact(request, timeout=_CALL_TIMEOUT_S)).artifact
+
+    def artifacts(self) -> list[control_pb2.Artifact]:
+        """Return every artifact, newest first."""
+
+        def page(token: str) -> tuple[Sequence[control_pb2.Artifact], str]:
+            request = control_pb2.ListArtifactsRequest(page_token=token)
+            response = self._control.ListArtifacts(request, timeout=_CALL_TIMEOUT_S)
+            return response.artifacts, response.next_page_token
+
+        return list(self._pages(page))
+
+    def add_task(self, path: Path | str, artifact: control_pb2.Artifact) -> control_pb2.Task:
+        """Materialise a task for the inputs of ``artifact`` and register it; labels stay with the controller."""
+        from steelyard.control.uploads import prepared_task
+
+        task, blobs = prepared_task(Path(path), artifact)
+        for data in blobs:
+            self.upload_bytes(data)
+        request = control_pb2.CreateTaskRequest(request_id=uuid.uuid4().hex, task=task)
+        return self._call(lambda: self._control.CreateTask(request, timeout=_CALL_TIMEOUT_S)).task
+
+    # -- jobs ---------------------------------------------------------------------------------------------------
+
+    def compress(
+        self,
+        artifact: control_pb2.Artifact,
+        recipe: str,
+        *,
+        task: control_pb2.Task | None = None,
+        seed: int = 0,
+        device: str = "",
+    ) -> JobHandle:
+        """Make a variant of ``artifact`` by ``recipe``: a built-in name or a TOML file's path.
+
+        ``device`` names the device that the variant is for: settings left at "auto" are chosen for its processor.
+        """
+        from steelyard.compress.recipe_text import load_recipe
+
+        request = control_pb2.SubmitCompressionRequest(
+            request_id=uuid.uuid4().hex,
+            artifact_digest=artifact.digest,
+            recipe_toml=load_recipe(recipe).to_toml(),
+            device=device,
+            task_id=task.task_id if task is not None else "",
+            seed=seed,
+        )
+        response = self._call(lambda: self._control.SubmitCompression(request, timeout=_CALL_TIMEOUT_S))
+        return JobHandle(self, response.job_id)
+
+    def measure(
+        self,
+        artifacts: Sequence[control_pb2.Artifact],
+        *,
+        device: str = "local",
+        task: control_pb2.Task | None = None,
+        options: MeasurementOptions | None = None,
+    ) -> JobHandle:
+        """Measure ``artifacts`` on ``device`` in interleaved rounds; the first one is the reference."""
+        options = options if options is not None else MeasurementOptions()
+        request = control_pb2.SubmitMeasurementRequest(
+            request_id=uuid.uuid4().hex,
+            device=device,
+            plan=build_plan(artifacts, options),
+            task_id=task.task_id if task is not None else "",
+            requirements=options.requirements,
+            budget_ms=int(options.budget_s * 1000),
+            min_round_count=options.min_round_count,
+            max_round_count=options.max_round_count,
+            device_wait_ms=int(options.device_wait_s * 1000),
+            title=options.title or artifacts[0].name,
+        )
+        response = self._call(lambda: self._control.SubmitMeasurement(request, timeout=_CALL_TIMEOUT_S))
+        return JobHandle(self, response.job_id, estimated_ms=response.estimated_ms)
+
+    def job(self, job_id: str) -> control_pb2.Job:
+        """Return a job by its id or the first characters of it."""
+        request = control_pb2.GetJobRequest(job_id=job_id)
+        return self._call(lambda: self._control.GetJob(request, timeout=_CALL_TIMEOUT_S)).job
+
+    def jobs(self) -> list[control_pb2.Job]:
+        """Return every job, newest first."""
+
+        def page(token: str) -> tuple[Sequence[control_pb2.Job], str]:
+            response = self._control.ListJobs(control_pb2.ListJobsRequest(page_token=token), timeout=_CALL_TIMEOUT_S)
+            return response.jobs, response.next_page_token
+
+        return list(self._pages(page))
+
+    def cancel(self, job_id: str) -> control_pb2.Job:
+        """Cancel a job; the rounds that it finished are kept."""
+        request = control_pb2.CancelJobRequest(job_id=job_id)
+        return self._call(lambda: self._control.CancelJob(request, timeout=_CALL_TIMEOUT_S)).job
+
+    def events(self, job_id: str, *, after: int = 0, wait_s: float = 0.0) -> control_pb2.ListEventsResponse:
+        """Return the stored log of a job after a cursor, waiting for the next event when there is nothing new."""
+        request = control_pb2.ListEventsRequest(job_id=job_id, after_cursor=after, wait_ms=int(wait_s * 1000))
+        return self._call(lambda: self._control.ListEvents(request, timeout=_CALL_TIMEOUT_S + wait_s))
+
+    def measurement(self, job_id: str) -> control_pb2.GetMeasurementResponse:
+        """Return all that a measurement says, computed anew from its recorded rounds."""
+        request = control_pb2.GetMeasurementRequest(job_id=job_id)
+        return self._call(lambda: self._control.GetMeasurement(request, timeout=_CALL_TIMEOUT_S))
+
+    def rounds(self, job_id: str) -> Iterator[result_pb2.RoundResult]:
+        """Yield every recorded round of a job with its raw samples."""
+        request = control_pb2.ListRoundsRequest(job_id=job_id)
+        response = self._call(lambda: self._control.ListRounds(request, timeout=_CALL_TIMEOUT_S))
+        for reference in response.rounds:
+            yield result_pb2.RoundResult.FromString(self.download(reference.result_digest))
+
+    # -- blobs --------------------------------------------------------------------------------------------------
+
+    def download(self, digest: str) -> bytes:
+        """Return a blob's bytes, verified."""
+
+        def read() -> bytes:
+            stream = self._blobs.Download(blob_pb2.DownloadRequest(digest=digest), timeout=_CALL_TIMEOUT_S)
+            return b"".join(response.chunk for response in stream)
+
+        data = self._call(read)
+        if hashlib.sha256(data).hexdigest() != digest:
+            from steelyard.errors import SteelyardError
+
+            raise SteelyardError("blob_damaged", f"blob {digest[:12]} does not match its digest: it was damaged on the way")
+        return data
+
+    def upload_bytes(self, data: bytes) -> str:
+        """Store bytes with the controller and return their digest."""
+        digest = hashlib.sha256(data).hexdigest()
+        self._upload(data, digest, len(data))
+        return digest
+
+    def _upload(self, source: Path | bytes, digest: str, size_bytes: int) -> None:
+        query = blob_pb2.QueryUploadRequest(digest=digest, size_bytes=size_bytes)
+        held = self._call(lambda: self._blobs.QueryUpload(query, timeout=_CALL_TIMEOUT_S))
+        if held.complete:
+            return
+        header = blob_pb2.UploadHeader(digest=digest, size_bytes=size_bytes, offset=held.offset)
+
+        def messages() -> Iterator[blob_pb2.UploadRequest]:
+            yield blob_pb2.UploadRequest(header=header)
+            for chunk in _chunks(source, held.offset):
+                yield blob_pb2.UploadRequest(chunk=chunk)
+
+        self._call(lambda: self._blobs.Upload(messages()))
+
+    # -- small things -------------------------------------------------------------------------------------------
+
+    def _call(self, call: Callable[[], _Response]) -> _Response:
+        try:
+            return call()
+        except grpc.RpcError as error:
+            raise_from_rpc(error)
+
+    def _pages(self, page: Callable[[str], tuple[Sequence[_Response], str]]) -> Iterator[_Response]:
+        token = ""
+        while True:
+            items, token = self._call(lambda token=token: page(token))  # type: ignore[misc]
+            yield from items
+            if not token:
+                return
+
+
+def _chunks(source: Path | bytes, offset: int) -> Iterator[bytes]:
+    if isinstance(source, bytes):
+        for start in range(offset, len(source), CHUNK_BYTES):
+            yield source[start : start + CHUNK_BYTES]
+        return
+    with source.open("rb") as file:
+        file.seek(offset)
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk

@@ -1,0 +1,196 @@
+"""The controller: one state directory, its store and blobs, two servers (agents on loopback, people on a Unix socket)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc.aio
+
+from steelyard.control.devices import Devices
+from steelyard.control.job_world import JobWorld
+from steelyard.control.jobs import Jobs
+from steelyard.control.models import Models
+from steelyard.control.results import Results
+from steelyard.control.servicer import ControlServicer, add_control_service
+from steelyard.errors import SteelyardError
+from steelyard.fleet.blob_servicer import BlobGate, BlobRefusedError, BlobServicer
+from steelyard.fleet.local_agent import LocalAgent
+from steelyard.fleet.registry import Fleet
+from steelyard.fleet.session_servicer import SessionHooks, SessionServicer
+from steelyard.fleet.transport import CONTROL_SERVER_OPTIONS, SERVER_OPTIONS
+from steelyard.settings import Settings, control_socket_path
+from steelyard.store.blobs import BlobStore
+from steelyard.store.lock import StateLock
+from steelyard.store.store import Store
+from steelyard.store.worker import AsyncStore
+from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc, result_pb2, session_pb2, session_pb2_grpc
+
+_log = logging.getLogger(__name__)
+
+HEARTBEAT_INTERVAL_S = 15.0
+_STOP_GRACE_S = 2.0
+
+
+class PortTakenError(SteelyardError):
+    """Another program listens where the agents' port should be."""
+
+
+class Controller:
+    """Holds the state directory for as long as it runs. Used from one event loop."""
+
+    def __init__(self, settings: Settings, *, temporary: bool = False, heartbeat_s: float = HEARTBEAT_INTERVAL_S) -> None:
+        self.state_directory: Path = settings.state_directory
+        self.agent_address: str = settings.agent_listen
+        self.temporary = temporary
+        self.controller_id = ""
+        self._heartbeat_s = heartbeat_s
+        self.socket_path = control_socket_path(settings.state_directory)
+        self._servers: list[grpc.aio.Server] = []
+        self._stack: list[Callable[[], None]] = []
+
+    async def start(self) -> None:
+        """Take the state directory, open the store, listen.
+
+        Raises:
+            StateLockedError: another controller holds the state directory.
+            PortTakenError: another program listens on the agents' port.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        lock = StateLock(
+            self.state_directory,
+            socket=str(self.socket_path),
+            agent_address=self.agent_address,
+            temporary=self.temporary,
+        )
+        lock.acquire()
+        self._stack.append(lock.release)
+        self.store = AsyncStore(self.state_directory / "steelyard.sqlite3")
+        await self.store.open()
+        self.blobs = BlobStore(self.state_directory / "blobs")
+        self.controller_id = await self.store.call(Store.controller_id, uuid.uuid4().hex)
+        self.fleet = Fleet()
+        self.local_agent = LocalAgent(
+            state_directory=self.state_directory / "local-agent", controller_address=self.agent_address
+        )
+        self.devices = Devices(store=self.store, fleet=self.fleet, local_agent=self.local_agent)
+        self.results = Results(store=self.store, blobs=self.blobs, controller_id=self.controller_id)
+        self.models = Models(store=self.store, blobs=self.blobs)
+        self.jobs = Jobs(
+            JobWorld(
+                store=self.store,
+                blobs=self.blobs,
+                fleet=self.fleet,
+                devices=self.devices,
+                results=self.results,
+                models=self.models,
+                work_directory=self.state_directory / "work",
+            )
+        )
+        await self._serve_agents()
+        await self._serve_people()
+        if not self.temporary:
+            await self.jobs.resume()
+
+    async def _serve_agents(self) -> None:
+        _refuse_taken_port(self.agent_address)
+        server = grpc.aio.server(options=SERVER_OPTIONS)
+        hooks = SessionHooks(register=self._register, record=self._record, recorded=self.results.recorded)
+        sessions = SessionServicer(
+            self.fleet, hooks, controller_id=self.controller_id, heartbeat_interval_s=self._heartbeat_s
+        )
+        session_pb2_grpc.add_SessionServiceServicer_to_server(sessions, server)
+        gate = BlobGate(may_download=self._device_may_download, may_upload=self._device_may_upload)
+        blob_pb2_grpc.add_BlobServiceServicer_to_server(BlobServicer(self.blobs, gate), server)
+        try:
+            server.add_insecure_port(self.agent_address)
+        except RuntimeError as error:
+            raise _port_taken(self.agent_address) from error
+        await server.start()
+        self._servers.append(server)
+
+    async def _serve_people(self) -> None:
+        self.socket_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.socket_path.unlink(missing_ok=True)
+        server = grpc.aio.server(options=CONTROL_SERVER_OPTIONS)
+        add_control_service(ControlServicer(self), server)
+
+        async def open_to_people(_grant: blob_pb2.BlobGrant, _what: object) -> None:
+            """Whoever reaches the socket in the 0700 folder is this machine's user."""
+
+        gate = BlobGate(may_download=open_to_people, may_upload=open_to_people)
+        blob_pb2_grpc.add_BlobServiceServicer_to_server(BlobServicer(self.blobs, gate), server)
+        server.add_insecure_port(f"unix:{self.socket_path}")
+        await server.start()
+        self._servers.append(server)
+        self._stack.append(lambda: self.socket_path.unlink(missing_ok=True))
+
+    async def stop(self) -> None:
+        """End jobs where they are (they can be resumed), the local agent, the servers, the store; let go of the lock."""
+        if hasattr(self, "jobs"):
+            await self.jobs.stop()
+            await self.local_agent.stop()
+        for presence in self.fleet.present() if hasattr(self, "fleet") else ():
+            goodbye = session_pb2.Goodbye(reason="the controller ends")
+            presence.link.send(session_pb2.ConnectResponse(goodbye=goodbye))
+            presence.link.close()
+        for server in self._servers:
+            await server.stop(_STOP_GRACE_S)
+        self._servers.clear()
+        if hasattr(self, "store"):
+            await self.store.close()
+        while self._stack:
+            self._stack.pop()()
+
+    async def wait(self) -> None:
+        """Wait until the agents' server ends."""
+        await asyncio.gather(*(server.wait_for_termination() for server in self._servers))
+
+    # -- hooks of the agents' server ----------------------------------------------------------------------------
+
+    async def _register(self, hello: session_pb2.Hello) -> None:
+        await self.store.call(Store.put_device, hello.device, hello.agent_version, time.time_ns())
+
+    async def _record(self, device_id: str, ready: session_pb2.RoundReady) -> result_pb2.RoundResult:
+        await self.jobs.check_device(ready.key.job_id, device_id)
+        return await self.results.record(ready)
+
+    async def _device_may_download(self, grant: blob_pb2.BlobGrant, digest: str) -> None:
+        if digest not in self.jobs.blobs_of(grant.job_id, grant.device_id):
+            raise BlobRefusedError(
+                "not_in_job", f"blob {digest[:12]} is not named by job {grant.job_id[:12]} of this device"
+            )
+
+    async def _device_may_upload(self, grant: blob_pb2.BlobGrant, _size_bytes: int) -> None:
+        await self.jobs.check_device(grant.job_id, grant.device_id)
+
+
+def _refuse_taken_port(address: str) -> None:
+    """Bind once without sharing: gRPC's own failure names neither the port nor what to do."""
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]"), int(port)))
+        except OSError as error:
+            raise _port_taken(address) from error
+
+
+def _port_taken(address: str) -> PortTakenError:
+    return PortTakenError(
+        "port_taken",
+        f"another program listens on {address}, the port for agents: stop it, or choose another with "
+        "--listen 127.0.0.1:PORT (or STEELYARD_AGENT_LISTEN)",
+    )

@@ -1,0 +1,102 @@
+"""Which device a job means, and waiting until it is there; the device `local` is started on demand."""
+
+from __future__ import annotations
+
+from steelyard.control.job_end import JobEnd
+from steelyard.errors import DeviceError
+from steelyard.fleet.local_agent import LOCAL_NAME, LocalAgent
+from steelyard.fleet.registry import Fleet, Presence
+from steelyard.store.store import Store
+from steelyard.store.worker import AsyncStore
+from steelyard_protocol.v1 import common_pb2, control_pb2
+
+_LOCAL_START_TIMEOUT_S = 60.0
+
+
+class Devices:
+    """The devices of this controller: those in the store joined with those that are connected."""
+
+    def __init__(self, *, store: AsyncStore, fleet: Fleet, local_agent: LocalAgent) -> None:
+        self._store = store
+        self._fleet = fleet
+        self._local_agent = local_agent
+
+    async def check_known(self, name: str) -> None:
+        """Raise NotFoundError for a device that never connected; `local` is always known."""
+        if name != LOCAL_NAME:
+            await self._store.call(Store.find_device, name)
+
+    async def wait_online(self, name: str, timeout_s: float) -> str:
+        """Return the id of a connected device, waiting a bounded time for it; starts `local`.
+
+        Raises:
+            JobEnd: DEVICE_LOST when it did not connect in time.
+        """
+        if name == LOCAL_NAME:
+            return await self._wait_local()
+        device_id = (await self._store.call(Store.find_device, name)).description.device_id
+        presence = await self._fleet.wait_for(lambda present: present.link.device_id == device_id, timeout_s)
+        if presence is None:
+            raise JobEnd(
+                control_pb2.JOB_STATE_DEVICE_LOST,
+                "device_not_connected",
+                f"device {name} did not connect within {timeout_s:.0f} s: run `steelyard-agent run --controller "
+                "HOST:PORT` there, and see `steelyard device list`",
+            )
+        return presence.link.device_id
+
+    async def _wait_local(self) -> str:
+        try:
+            await self._local_agent.ensure()
+        except OSError as error:
+            raise DeviceError("local_agent_failed", f"the local agent could not be started: {error}") from error
+
+        def is_local(presence: Presence) -> bool:
+            return presence.link.name == LOCAL_NAME
+
+        presence = await self._fleet.wait_for(is_local, _LOCAL_START_TIMEOUT_S)
+        if presence is None:
+            raise JobEnd(
+                control_pb2.JOB_STATE_DEVICE_LOST,
+                "local_agent_silent",
+                f"the local agent did not connect within {_LOCAL_START_TIMEOUT_S:.0f} s; its log is "
+                f"{self._local_agent.log_path}",
+            )
+        return presence.link.device_id
+
+    async def measures_energy(self, device_id: str) -> bool:
+        """Return whether the device said that it can read power or energy."""
+        device = await self._store.call(Store.find_device, device_id)
+        return any(
+            meter.status == common_pb2.READING_STATUS_MEASURED and meter.unit in ("J", "W")
+            for meter in device.description.meters
+        )
+
+    async def processor_features(self, name: str) -> frozenset[str]:
+        """Return the features of a device's processor that matter for compressed models; none for no device."""
+        if not name:
+            return frozenset()
+        if name == LOCAL_NAME:
+            name = await self.wait_online(LOCAL_NAME, 0.0)
+        device = await self._store.call(Store.find_device, name)
+        return frozenset(device.description.processor_features)
+
+    async def all(self, page_size: int, page_token: str) -> tuple[list[control_pb2.Device], str]:
+        """Return a page of devices with what is known of them now."""
+        devices, token = await self._store.call(Store.list_devices, page_size, page_token)
+        return [self._with_presence(device) for device in devices], token
+
+    async def find(self, text: str) -> control_pb2.Device:
+        """Return one device by name, id, or the first characters of its id."""
+        return self._with_presence(await self._store.call(Store.find_device, text))
+
+    def _with_presence(self, device: control_pb2.Device) -> control_pb2.Device:
+        presence = self._fleet.presence(device.description.device_id)
+        if presence is None:
+            return device
+        device.online = True
+        device.activity = presence.activity
+        device.running_job_id = presence.lease.job_id
+        device.free_disk_bytes = presence.free_disk_bytes
+        device.last_seen.FromNanoseconds(presence.last_seen_ns)
+        return device

@@ -1,0 +1,58 @@
+"""Errors between the Control service and its clients: a canonical code, one reason, one sentence, one exit code."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import grpc
+import grpc.aio
+
+from steelyard.errors import DeviceError, IncompleteError, NotFoundError, SteelyardError, UsageError
+
+REASON_KEY = "steelyard-reason"
+
+_CODES: tuple[tuple[type[SteelyardError], grpc.StatusCode], ...] = (
+    (NotFoundError, grpc.StatusCode.NOT_FOUND),
+    (UsageError, grpc.StatusCode.INVALID_ARGUMENT),
+    (IncompleteError, grpc.StatusCode.FAILED_PRECONDITION),
+    (DeviceError, grpc.StatusCode.UNAVAILABLE),
+)
+_ERRORS: dict[grpc.StatusCode, type[SteelyardError]] = {code: kind for kind, code in _CODES}
+
+
+def status_code(error: SteelyardError) -> grpc.StatusCode:
+    """Return the canonical code of an error; the first class that fits, most particular first."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), grpc.StatusCode.ABORTED)
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], error: SteelyardError) -> NoReturn:
+    """End a call with an error that ``raise_from_rpc`` turns back into the same class."""
+    await context.abort(status_code(error), str(error), trailing_metadata=((REASON_KEY, error.reason),))
+    raise AssertionError("abort raises")
+
+
+def raise_from_rpc(error: grpc.RpcError) -> NoReturn:
+    """Raise what the controller meant by a failed call."""
+    code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
+    detail = (error.details() or "") if isinstance(error, grpc.Call) else str(error)
+    reason = _reason(error)
+    if reason:
+        raise _ERRORS.get(code, SteelyardError)(reason, detail) from None
+    if code is grpc.StatusCode.UNAVAILABLE:
+        raise DeviceError(
+            "controller_unreachable",
+            f"the controller does not answer ({detail}); is `steelyard serve` running there? "
+            "Leave --controller out to let this command start one",
+        ) from None
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        raise DeviceError("controller_slow", "the controller did not answer in time; try again") from None
+    raise SteelyardError("controller_failed", f"the controller failed ({code.name}: {detail}); its log says more") from None
+
+
+def _reason(error: grpc.RpcError) -> str:
+    if not isinstance(error, grpc.Call):
+        return ""
+    for key, value in error.trailing_metadata() or ():
+        if key == REASON_KEY:
+            return value if isinstance(value, str) else value.decode()
+    return ""

@@ -1,0 +1,52 @@
+"""A controller inside a command: it takes the state directory, serves as `serve` would, and lets go at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future
+
+from steelyard.control.controller import Controller
+from steelyard.settings import Settings
+
+_STOP_TIMEOUT_S = 30.0
+
+
+class ControllerHost:
+    """Runs a controller's event loop in a thread of its own, so that a synchronous client can talk to it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="steelyard-controller", daemon=True)
+        self._started: Future[None] = Future()
+        self._controller: Controller | None = None
+
+    def start(self) -> None:
+        """Start the controller; raises what its start raises."""
+        self._thread.start()
+        self._started.result()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._start())
+        except BaseException as error:  # noqa: BLE001  (handed to the thread that waits in start)
+            self._started.set_exception(error)
+            self._loop.close()
+            return
+        self._started.set_result(None)
+        self._loop.run_forever()
+        self._loop.close()
+
+    async def _start(self) -> None:
+        self._controller = Controller(self._settings, temporary=True)
+        await self._controller.start()
+
+    def stop(self) -> None:
+        """Stop the controller and its local agent, and wait for both."""
+        if self._controller is None or not self._thread.is_alive():
+            return
+        asyncio.run_coroutine_threadsafe(self._controller.stop(), self._loop).result(_STOP_TIMEOUT_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_STOP_TIMEOUT_S)

@@ -1,0 +1,115 @@
+"""Checking what clients ask for, and spelling out what they left to the controller."""
+
+from __future__ import annotations
+
+from steelyard.analysis.duration import estimated_duration_ms
+from steelyard.compress.recipe_text import parse_recipe
+from steelyard.control.job_world import JobWorld
+from steelyard.errors import UsageError
+from steelyard.stats.student import MIN_ROUND_COUNT
+from steelyard.stats.requirements import parse_requirement
+from steelyard.store.store import Store
+from steelyard_protocol.v1 import control_pb2, plan_pb2
+
+DEFAULT_BUDGET_MS = 10 * 60 * 1000
+DEFAULT_MIN_ROUND_COUNT = 6
+DEFAULT_MAX_ROUND_COUNT = 40
+MAX_ARTIFACT_COUNT = 64
+_ENERGY_WINDOW_MS = 10_000
+_OUTPUT_QUOTA_BYTES = 256 * 1024 * 1024
+_ACCURACY_METRICS = frozenset({"accuracy", "drop"})
+
+
+async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasurementRequest) -> int:
+    """Check a measurement, fill in its defaults and its task's data, and return its estimated time in ms.
+
+    Raises:
+        UsageError: for a plan that makes no sense, with what to change.
+        NotFoundError: for an artifact, task or device that nobody knows.
+    """
+    plan = request.plan
+    if not 1 <= len(plan.artifacts) <= MAX_ARTIFACT_COUNT:
+        raise UsageError("bad_plan", f"a plan of {len(plan.artifacts)} models is not one of 1 to {MAX_ARTIFACT_COUNT}")
+    labels = [planned.label for planned in plan.artifacts]
+    if len(set(labels)) != len(labels):
+        raise UsageError("labels_repeat", f"the labels {', '.join(labels)} are not unique: name each variant once")
+    for planned in plan.artifacts:
+        artifact = await world.store.call(Store.find_artifact, planned.artifact_digest)
+        planned.artifact_digest = artifact.digest
+        planned.size_bytes = artifact.size_bytes
+        planned.format = artifact.format
+    task = await world.store.call(Store.get_task, request.task_id) if request.task_id else None
+    _check_requirements(list(request.requirements), has_task=task is not None, count=len(plan.artifacts))
+    if task is not None:
+        _add_task_data(plan, task)
+    if not plan.HasField("energy"):
+        plan.energy.window_ms = _ENERGY_WINDOW_MS
+    _fill_defaults(request)
+    await world.devices.check_known(request.device)
+    return estimated_duration_ms(request, task.evaluation_sample_count if task is not None else 0)
+
+
+def _check_requirements(requirements: list[str], *, has_task: bool, count: int) -> None:
+    for text in requirements:
+        metric = parse_requirement(text).metric
+        if metric in _ACCURACY_METRICS and not has_task:
+            raise UsageError(
+                "requirement_needs_task", f"{text!r} needs labelled data: name it with --task FILE (.toml or .npz)"
+            )
+        if metric in ("drop", "speedup") and count == 1:
+            raise UsageError(
+                "requirement_needs_reference",
+                f"{text!r} compares with the first model, and there is only one: name the original first",
+            )
+
+
+def _add_task_data(plan: plan_pb2.Plan, task: control_pb2.Task) -> None:
+    """Evaluate the task, one sample at a time as deployed, and time on its first samples."""
+    plan.evaluation.data_digest = task.evaluation_digest
+    plan.evaluation.data_size_bytes = task.evaluation_size_bytes
+    plan.evaluation.reducer = plan_pb2.REDUCER_ARGMAX
+    plan.evaluation.batch_size = 1
+    plan.evaluation.output_quota_bytes = _OUTPUT_QUOTA_BYTES
+    plan.inputs.data_digest = task.evaluation_digest
+    plan.inputs.data_size_bytes = task.evaluation_size_bytes
+
+
+def _fill_defaults(request: control_pb2.SubmitMeasurementRequest) -> None:
+    request.budget_ms = request.budget_ms or DEFAULT_BUDGET_MS
+    for name, count in (("min-rounds", request.min_round_count), ("max-rounds", request.max_round_count)):
+        if 0 < count < MIN_ROUND_COUNT:
+            raise UsageError("too_few_rounds", f"--{name} {count}: an interval needs {MIN_ROUND_COUNT} rounds or more")
+    request.max_round_count = request.max_round_count or max(DEFAULT_MAX_ROUND_COUNT, request.min_round_count)
+    request.min_round_count = request.min_round_count or min(DEFAULT_MIN_ROUND_COUNT, request.max_round_count)
+    if request.min_round_count > request.max_round_count:
+        raise UsageError(
+            "bad_rounds",
+            f"at least {request.min_round_count} and at most {request.max_round_count} rounds cannot both be: "
+            "lower --min-rounds or raise --max-rounds",
+        )
+    if request.budget_ms < 0:
+        raise UsageError("bad_budget", f"a budget of {request.budget_ms} ms is none: give a time such as 10m")
+
+
+def plan_digests(plan: plan_pb2.Plan) -> frozenset[str]:
+    """Return every blob that a plan names: what its device may fetch."""
+    digests = {planned.artifact_digest for planned in plan.artifacts}
+    digests |= {plan.inputs.data_digest, plan.evaluation.data_digest}
+    return frozenset(digests - {""})
+
+
+def requires_calibration(recipe_toml: str, task: control_pb2.Task | None) -> str:
+    """Check a recipe against its task and return the recipe's name.
+
+    Raises:
+        UsageError: when it needs calibration data that the task does not have.
+    """
+    recipe = parse_recipe(recipe_toml)
+    if recipe.needs_calibration and (task is None or not task.calibration_digest):
+        missing = "no task was named" if task is None else f"task {task.name!r} has none"
+        raise UsageError(
+            "no_calibration_data",
+            f"recipe {recipe.name!r} needs calibration data and {missing}: name a task with a calibration split "
+            "by --task FILE",
+        )
+    return recipe.name

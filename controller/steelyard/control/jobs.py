@@ -1,0 +1,190 @@
+"""Every job of this controller: taken in, run as a task of its own, cancelled, and resumed by the next controller."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Coroutine
+
+from steelyard.analysis.stop import StopPolicy
+from steelyard.control.compression_job import compress_job
+from steelyard.control.intake import complete_measurement, plan_digests, requires_calibration
+from steelyard.control.job_end import JobEnd
+from steelyard.control.job_world import JobWorld
+from steelyard.control.measurement_job import JobContext, MeasurementJob
+from steelyard.errors import NotFoundError, SteelyardError, UsageError
+from steelyard.fleet.blob_servicer import BlobRefusedError
+from steelyard.store.store import Store
+from steelyard_protocol.v1 import common_pb2, control_pb2
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_DEVICE_WAIT_S = 30.0
+
+
+class Jobs:
+    """Runs jobs. Used from one event loop."""
+
+    def __init__(self, world: JobWorld) -> None:
+        self._world = world
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._measurements: dict[str, MeasurementJob] = {}
+        # Per measurement: its device's id once known, and the blobs that this device may fetch.
+        self._leased: dict[str, tuple[str, frozenset[str]]] = {}
+
+    # -- taking in ----------------------------------------------------------------------------------------------
+
+    async def submit_measurement(self, request: control_pb2.SubmitMeasurementRequest) -> control_pb2.Job:
+        """Check a measurement, store it, start it.
+
+        Raises:
+            UsageError: for a plan that makes no sense, with what to change.
+            NotFoundError: for an artifact, task or device that nobody knows.
+        """
+        estimated_ms = await complete_measurement(self._world, request)
+        job = control_pb2.Job(
+            job_id=uuid.uuid4().hex,
+            kind=control_pb2.JOB_KIND_MEASUREMENT,
+            device=request.device,
+            title=request.title,
+            attempt=1,
+            estimated_ms=estimated_ms,
+        )
+        return await self._take_in(job, request.SerializeToString(), request.request_id)
+
+    async def submit_compression(self, request: control_pb2.SubmitCompressionRequest) -> control_pb2.Job:
+        """Check a compression, store it, start it.
+
+        Raises:
+            UsageError: for a recipe that cannot work.
+            NotFoundError: for an artifact or task that nobody knows.
+        """
+        artifact = await self._world.store.call(Store.find_artifact, request.artifact_digest)
+        task = await self._world.store.call(Store.get_task, request.task_id) if request.task_id else None
+        if request.device:
+            await self._world.devices.check_known(request.device)
+        recipe_name = requires_calibration(request.recipe_toml, task)
+        job = control_pb2.Job(
+            job_id=uuid.uuid4().hex,
+            kind=control_pb2.JOB_KIND_COMPRESSION,
+            title=f"{recipe_name} of {artifact.name}",
+            attempt=1,
+        )
+        return await self._take_in(job, request.SerializeToString(), request.request_id)
+
+    async def _take_in(self, job: control_pb2.Job, request: bytes, request_id: str) -> control_pb2.Job:
+        stored, created = await self._world.store.call(Store.create_job, job, request, request_id or uuid.uuid4().hex)
+        if created:
+            self._start(stored, request)
+        return stored
+
+    async def resume(self) -> None:
+        """Go on with the jobs that the last controller left unfinished."""
+        for job in await self._world.store.call(Store.unfinished_jobs):
+            request = await self._world.store.call(Store.get_request, job.job_id)
+            await self._world.store.call(Store.append_event, job.job_id, "resumed by a new controller")
+            self._start(job, request)
+
+    async def cancel(self, job_id: str) -> control_pb2.Job:
+        """Cancel a job; one that has ended stays as it is."""
+        job = await self._world.store.call(Store.get_job, job_id)
+        measurement = self._measurements.get(job.job_id)
+        if measurement is not None:
+            measurement.cancel_on_device("cancelled by its user")
+        task = self._tasks.get(job.job_id)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await self._fail(
+            job.job_id, control_pb2.JOB_STATE_CANCELLED, "cancelled", "cancelled; the rounds that it finished are kept"
+        )
+        return await self._world.store.call(Store.get_job, job.job_id)
+
+    async def stop(self) -> None:
+        """End the tasks; the jobs stay as they are in the store."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # -- who may ------------------------------------------------------------------------------------------------
+
+    async def check_device(self, job_id: str, device_id: str) -> None:
+        """Raise BlobRefusedError unless the job runs, or ran, on this device."""
+        leased = self._leased.get(job_id)
+        if leased is not None and leased[0] == device_id:
+            return
+        try:
+            job = await self._world.store.call(Store.get_job, job_id)
+            device = await self._world.store.call(Store.find_device, job.device)
+        except NotFoundError as error:
+            raise BlobRefusedError("unknown_job", f"no job {job_id[:12]!r} of this device is known here") from error
+        if device.description.device_id != device_id:
+            raise BlobRefusedError("other_device", f"job {job_id[:12]} belongs to another device")
+
+    def blobs_of(self, job_id: str, device_id: str) -> frozenset[str]:
+        """Return the digests that a device may fetch for a job that is leased to it now."""
+        leased = self._leased.get(job_id)
+        return leased[1] if leased is not None and leased[0] == device_id else frozenset()
+
+    # -- running ------------------------------------------------------------------------------------------------
+
+    def _start(self, job: control_pb2.Job, request: bytes) -> None:
+        work: Coroutine[None, None, None]
+        if job.kind == control_pb2.JOB_KIND_MEASUREMENT:
+            work = self._measure(job.job_id, control_pb2.SubmitMeasurementRequest.FromString(request))
+        else:
+            compression = control_pb2.SubmitCompressionRequest.FromString(request)
+            work = compress_job(self._world, job.job_id, compression)
+        self._tasks[job.job_id] = asyncio.create_task(self._guard(job.job_id, work))
+
+    async def _guard(self, job_id: str, work: Coroutine[None, None, None]) -> None:
+        """Run a job so that whatever happens it ends in a final state, a bug of ours included."""
+        try:
+            await work
+        except JobEnd as end:
+            await self._fail(job_id, end.state, end.reason, str(end))
+        except UsageError as error:
+            await self._fail(job_id, control_pb2.JOB_STATE_USER_ERROR, error.reason, str(error))
+        except SteelyardError as error:
+            await self._fail(job_id, control_pb2.JOB_STATE_AGENT_ERROR, error.reason, str(error))
+        except Exception as error:
+            _log.exception("job %s ended by a bug", job_id)
+            message = f"a bug of ours ended the job ({type(error).__name__}: {error}); the controller's log has more"
+            await self._fail(job_id, control_pb2.JOB_STATE_AGENT_ERROR, "internal", message)
+        finally:
+            self._tasks.pop(job_id, None)
+            self._measurements.pop(job_id, None)
+            self._leased.pop(job_id, None)
+
+    async def _fail(self, job_id: str, state: control_pb2.JobState.ValueType, reason: str, message: str) -> None:
+        error = common_pb2.ErrorInfo(reason=reason, message=message)
+        await self._world.store.call(Store.transition, job_id, state, message=message, error=error)
+
+    async def _measure(self, job_id: str, request: control_pb2.SubmitMeasurementRequest) -> None:
+        world = self._world
+
+        async def note(state: control_pb2.JobState.ValueType, message: str, done: int, total: int) -> None:
+            await world.store.call(Store.transition, job_id, state, message=message, done=done, total=total)
+
+        wait_s = request.device_wait_ms / 1000 or DEFAULT_DEVICE_WAIT_S
+        device_id = await world.devices.wait_online(request.device, wait_s)
+        self._leased[job_id] = (device_id, plan_digests(request.plan))
+        job = MeasurementJob(
+            job_id=job_id,
+            device_id=device_id,
+            plan=request.plan,
+            recorded=await world.results.rounds(job_id),
+            context=JobContext(
+                fleet=world.fleet,
+                note=note,
+                decide=StopPolicy.of(request).decide,
+                measures_energy=await world.devices.measures_energy(device_id),
+                lost_grace_s=world.lost_grace_s,
+            ),
+        )
+        self._measurements[job_id] = job
+        await job.run()
+        done = len(job.results()) * len(request.plan.artifacts)
+        await note(control_pb2.JOB_STATE_RECORDED, f"done: {job.stop_reason}", done, done)

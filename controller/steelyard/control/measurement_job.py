@@ -1,0 +1,272 @@
+"""One measurement on one device: lease, rounds granted in batches until the stop rule is content, release.
+
+The task of a job is the only one that decides for it; what the device does arrives in its inbox. Finished rounds live in
+the store before they count, so that the job can go on after a crash of the agent, of the link or of the controller.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from steelyard.analysis.stop import StopDecision
+from steelyard.control.job_end import JobEnd
+from steelyard.fleet.inbox import JobInbox, JobNews, LinkLost, LinkUp, RoundRecorded
+from steelyard.fleet.registry import Fleet
+from steelyard_protocol.v1 import control_pb2, plan_pb2, result_pb2, session_pb2
+
+LEASE_TTL_S = 45.0
+_LEASE_ANSWER_TIMEOUT_S = 30.0
+_REFUSED_RETRY_S = 2.0
+_STATE_OF_PHASE = {
+    session_pb2.JOB_PHASE_STAGING: control_pb2.JOB_STATE_STAGING,
+    session_pb2.JOB_PHASE_GATING: control_pb2.JOB_STATE_GATING,
+    session_pb2.JOB_PHASE_RUNNING: control_pb2.JOB_STATE_RUNNING,
+    session_pb2.JOB_PHASE_UPLOADING: control_pb2.JOB_STATE_RUNNING,
+}
+PASS_WORDS = {
+    result_pb2.PASS_EVALUATION: "accuracy",
+    result_pb2.PASS_LATENCY: "latency",
+    result_pb2.PASS_ENERGY: "energy",
+}
+# Failures of the agent itself, as opposed to those of the plan or the model.
+_AGENT_FAULTS = frozenset({"disk_full", "blob_unavailable", "internal", "lease_lapsed"})
+
+_News = TypeVar("_News")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobContext:
+    """What a measurement needs from the controller.
+
+    ``note(state, message, done, total)`` commits a state with its event; ``decide`` is the stop rule over the latency
+    rounds that are recorded so far; a device that went away has ``lost_grace_s`` to come back.
+    """
+
+    fleet: Fleet
+    note: Callable[[control_pb2.JobState.ValueType, str, int, int], Awaitable[None]]
+    decide: Callable[[list[result_pb2.RoundResult]], StopDecision]
+    measures_energy: bool
+    lost_grace_s: float = 3 * LEASE_TTL_S
+
+
+class MeasurementJob:
+    """Runs one measurement to its end."""
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        device_id: str,
+        plan: plan_pb2.Plan,
+        context: JobContext,
+        recorded: list[result_pb2.RoundResult],
+    ) -> None:
+        self._job_id = job_id
+        self._device_id = device_id
+        self._plan = plan
+        self._context = context
+        self._fleet = context.fleet
+        self._rounds = {(result.pass_kind, result.round_index): result for result in recorded}
+        self._segment = 1 + max((result.segment for result in recorded), default=-1)
+        self._attempt = 1
+        self._epoch = 0
+        self._total_blocks = 0
+        self.stop_reason = ""
+
+    async def run(self) -> None:
+        """Measure until the stop rule is content; raises JobEnd for every other end."""
+        inbox = self._fleet.listen(self._job_id, self._device_id)
+        try:
+            await self._take_lease(inbox)
+            if self._plan.HasField("evaluation"):
+                await self._run_until(inbox, result_pb2.PASS_EVALUATION, 1)
+            await self._run_latency(inbox)
+            if self._plan.HasField("energy") and self._context.measures_energy:
+                await self._run_until(inbox, result_pb2.PASS_ENERGY, 1)
+        finally:
+            self._release()
+            self._fleet.unlisten(self._job_id)
+
+    # -- the lease ----------------------------------------------------------------------------------------------
+
+    async def _take_lease(self, inbox: JobInbox) -> None:
+        told_holder = ""
+        while True:
+            self._send(session_pb2.ConnectResponse(job_offer=self._offer()))
+            answer = await self._next(inbox, session_pb2.LeaseAnswer, _LEASE_ANSWER_TIMEOUT_S)
+            if answer is None:
+                continue
+            if answer.HasField("lease"):
+                self._epoch = answer.lease.epoch
+                self._set_quiet(self._plan.block_timeout_ms / 1000 + 10)
+                await self._note(control_pb2.JOB_STATE_LEASED, "the device is ours")
+                return
+            if answer.refused_because != told_holder:
+                told_holder = answer.refused_because
+                await self._note(control_pb2.JOB_STATE_QUEUED, f"waiting for the device: {answer.refused_because}")
+            await self._next(inbox, LinkUp, _REFUSED_RETRY_S)
+
+    def _offer(self) -> session_pb2.JobOffer:
+        return session_pb2.JobOffer(
+            job_id=self._job_id,
+            attempt=self._attempt,
+            plan=self._plan,
+            lease_ttl_ms=int(LEASE_TTL_S * 1000),
+            segment=self._segment,
+        )
+
+    def _release(self) -> None:
+        self._set_quiet(0.0)
+        release = session_pb2.LeaseRelease(job_id=self._job_id, attempt=self._attempt)
+        self._send(session_pb2.ConnectResponse(lease_release=release))
+
+    def cancel_on_device(self, reason: str) -> None:
+        """Tell the device to drop this job now."""
+        cancellation = session_pb2.JobCancellation(job_id=self._job_id, reason=reason)
+        self._send(session_pb2.ConnectResponse(job_cancellation=cancellation))
+
+    # -- the rounds ---------------------------------------------------------------------------------------------
+
+    async def _run_latency(self, inbox: JobInbox) -> None:
+        while True:
+            self._refuse_when_nothing_runs()
+            rounds = [result for result in self.results() if result.pass_kind == result_pb2.PASS_LATENCY]
+            decision = self._context.decide(rounds)
+            if decision.stop:
+                self.stop_reason = decision.reason
+                return
+            await self._run_until(inbox, result_pb2.PASS_LATENCY, len(rounds) + decision.round_count)
+
+    def _refuse_when_nothing_runs(self) -> None:
+        """End the job when no artifact at all got through its last block."""
+        if not self._rounds:
+            return
+        last = max(self._rounds.values(), key=lambda result: (result.pass_kind, result.round_index))
+        if any(block.status == result_pb2.BLOCK_STATUS_OK for block in last.blocks):
+            return
+        block = last.blocks[0]
+        raise JobEnd(control_pb2.JOB_STATE_USER_ERROR, block.error.reason, block.error.message)
+
+    async def _run_until(self, inbox: JobInbox, pass_kind: result_pb2.Pass.ValueType, round_count: int) -> None:
+        """Grant rounds 0 to ``round_count`` of a pass that are missing, and wait until all are recorded."""
+        missing = self._missing(pass_kind, round_count)
+        self._total_blocks = (len(self._rounds) + len(missing)) * len(self._plan.artifacts)
+        self._grant(pass_kind, missing)
+        while missing:
+            news = await self._next_any(inbox, None)
+            if isinstance(news, RoundRecorded):
+                await self._count(news)
+            elif isinstance(news, session_pb2.JobProgress):
+                await self._progress(news)
+            elif isinstance(news, LinkUp):
+                await self._reconcile(inbox, news)
+                self._grant(pass_kind, self._missing(pass_kind, round_count))
+            missing = self._missing(pass_kind, round_count)
+
+    def _missing(self, pass_kind: result_pb2.Pass.ValueType, round_count: int) -> list[int]:
+        return [index for index in range(round_count) if (pass_kind, index) not in self._rounds]
+
+    def _grant(self, pass_kind: result_pb2.Pass.ValueType, missing: list[int]) -> None:
+        if not missing:
+            return
+        grant = session_pb2.RoundGrant(
+            job_id=self._job_id,
+            attempt=self._attempt,
+            epoch=self._epoch,
+            pass_kind=pass_kind,
+            first_round=missing[0],
+            round_count=missing[-1] - missing[0] + 1,
+        )
+        self._send(session_pb2.ConnectResponse(round_grant=grant))
+
+    async def _count(self, news: RoundRecorded) -> None:
+        self._rounds[(news.key.pass_kind, news.key.round_index)] = news.result
+        word = PASS_WORDS.get(news.key.pass_kind, "?")
+        done = len(self._rounds) * len(self._plan.artifacts)
+        await self._note(control_pb2.JOB_STATE_RUNNING, f"{word} round {news.key.round_index + 1} recorded", done)
+
+    async def _progress(self, progress: session_pb2.JobProgress) -> None:
+        state = _STATE_OF_PHASE.get(progress.phase)
+        if state is None:
+            return
+        if progress.phase == session_pb2.JOB_PHASE_STAGING:
+            message = f"sending {progress.detail}: {progress.bytes_done:,} of {progress.bytes_total:,} bytes"
+        else:
+            message = f"{PASS_WORDS.get(progress.pass_kind, '?')} round {progress.round_index + 1}: {progress.detail}"
+        done = len(self._rounds) * len(self._plan.artifacts) + progress.blocks_done
+        await self._note(state, message, done)
+
+    async def _reconcile(self, inbox: JobInbox, up: LinkUp) -> None:
+        """Go on after the device came back: with its lease when it kept it, with a new one when it restarted."""
+        if up.hello.lease.job_id == self._job_id and up.hello.lease.epoch == self._epoch:
+            self._set_quiet(self._plan.block_timeout_ms / 1000 + 10)
+            return
+        self._segment += 1
+        await self._take_lease(inbox)
+
+    # -- the inbox ----------------------------------------------------------------------------------------------
+
+    async def _next_any(self, inbox: JobInbox, timeout_s: float | None) -> JobNews | None:
+        """Return the next news; ends the job when the device says that it failed or stays away too long."""
+        news = await inbox.get(timeout_s)
+        if isinstance(news, session_pb2.JobFailed):
+            user_fault = news.error.reason not in _AGENT_FAULTS
+            state = control_pb2.JOB_STATE_USER_ERROR if user_fault else control_pb2.JOB_STATE_AGENT_ERROR
+            raise JobEnd(state, news.error.reason, news.error.message)
+        if isinstance(news, LinkLost):
+            return await self._wait_for_return(inbox, news)
+        return news
+
+    async def _wait_for_return(self, inbox: JobInbox, lost: LinkLost) -> JobNews:
+        grace_s = self._context.lost_grace_s
+        message = f"the device left ({lost.reason}); waiting up to {grace_s:.0f} s for it"
+        await self._note(control_pb2.JOB_STATE_QUEUED, message)
+        deadline = time.monotonic() + grace_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            news = await inbox.get(left_s)
+            if isinstance(news, LinkUp):
+                return news
+            if isinstance(news, RoundRecorded):
+                await self._count(news)
+        raise JobEnd(
+            control_pb2.JOB_STATE_DEVICE_LOST,
+            "device_lost",
+            f"the device went away ({lost.reason}) and did not come back within {grace_s:.0f} s; the "
+            f"{len(self._rounds)} finished rounds are kept: start its agent again and submit the job once more",
+        )
+
+    async def _next(self, inbox: JobInbox, kind: type[_News], timeout_s: float) -> _News | None:
+        """Return the next news of one kind, None after the time-out or when the device came back instead."""
+        deadline = time.monotonic() + timeout_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            news = await self._next_any(inbox, left_s)
+            if isinstance(news, kind):
+                return news
+            if isinstance(news, RoundRecorded):
+                await self._count(news)
+            if isinstance(news, LinkUp):
+                return None
+        return None
+
+    # -- small things -------------------------------------------------------------------------------------------
+
+    def results(self) -> list[result_pb2.RoundResult]:
+        """Return every recorded round, in order."""
+        return [self._rounds[key] for key in sorted(self._rounds)]
+
+    async def _note(self, state: control_pb2.JobState.ValueType, message: str, done: int | None = None) -> None:
+        blocks_done = len(self._rounds) * len(self._plan.artifacts) if done is None else done
+        await self._context.note(state, message, blocks_done, max(self._total_blocks, blocks_done))
+
+    def _send(self, message: session_pb2.ConnectResponse) -> None:
+        presence = self._fleet.presence(self._device_id)
+        if presence is not None:
+            presence.link.send(message)
+
+    def _set_quiet(self, quiet_s: float) -> None:
+        presence = self._fleet.presence(self._device_id)
+        if presence is not None:
+            presence.quiet_s = quiet_s

@@ -1,0 +1,148 @@
+"""From what a person asks for to a plan: the defaults of a measurement, spelled out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from steelyard.errors import UsageError
+from steelyard_protocol.v1 import common_pb2, control_pb2, plan_pb2
+
+_RUNTIME_OF_FORMAT = {
+    common_pb2.ARTIFACT_FORMAT_ONNX: "onnxruntime",
+    common_pb2.ARTIFACT_FORMAT_TFLITE: "litert",
+}
+_OPTIMIZATIONS = {
+    "": plan_pb2.GRAPH_OPTIMIZATION_UNSPECIFIED,
+    "disabled": plan_pb2.GRAPH_OPTIMIZATION_DISABLED,
+    "basic": plan_pb2.GRAPH_OPTIMIZATION_BASIC,
+    "extended": plan_pb2.GRAPH_OPTIMIZATION_EXTENDED,
+    "all": plan_pb2.GRAPH_OPTIMIZATION_ALL,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasurementOptions:
+    """How to measure. Zero rounds and budget mean the controller's defaults.
+
+    ``thread_count`` is the runtime's intra-op threads: one by default, because one thread is what a busy device has left
+    and what varies least. ``providers`` are "NAME" or "NAME:key=value,key=value", in order of preference.
+    """
+
+    requirements: tuple[str, ...] = ()
+    budget_s: float = 0.0
+    min_round_count: int = 0
+    max_round_count: int = 0
+    device_wait_s: float = 30.0
+    title: str = ""
+    labels: tuple[str, ...] = ()
+    runtime: str = ""
+    thread_count: int = 1
+    providers: tuple[str, ...] = ()
+    graph_optimization: str = ""
+    spinning: bool | None = None
+    arena: bool | None = None
+    allow_fallback: bool = False
+    input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    sample_window_ms: int = 200
+    block_timeout_s: float = 60.0
+    memory_limit_bytes: int | None = None
+    core_ids: tuple[int, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values that no device can honour."""
+        if not 1 <= self.thread_count <= 1024:
+            raise UsageError("bad_threads", f"{self.thread_count} threads is not a count from 1 to 1024")
+        if not 10 <= self.sample_window_ms <= 60_000:
+            raise UsageError("bad_window", f"a sample window of {self.sample_window_ms} ms is not between 10 and 60000")
+        if not 1 <= self.block_timeout_s <= 3600:
+            raise UsageError("bad_timeout", f"a block time-out of {self.block_timeout_s} s is not between 1 and 3600")
+        if self.graph_optimization not in _OPTIMIZATIONS:
+            known = ", ".join(name for name in _OPTIMIZATIONS if name)
+            raise UsageError("bad_optimization", f"graph optimization {self.graph_optimization!r} is not one of {known}")
+
+
+def build_plan(artifacts: Sequence[control_pb2.Artifact], options: MeasurementOptions) -> plan_pb2.Plan:
+    """Return the plan that measures ``artifacts`` with ``options``; the controller adds the task's data."""
+    if not artifacts:
+        raise UsageError("no_model", "name at least one model to measure")
+    labels = _labels(artifacts, options.labels)
+    planned = [_planned(artifact, label, options) for artifact, label in zip(artifacts, labels, strict=True)]
+    plan = plan_pb2.Plan(
+        artifacts=planned,
+        timing=plan_pb2.TimingSpec(
+            sample_window_ms=options.sample_window_ms,
+            warmup_window_ms=50,
+            warmup_tolerance=0.03,
+            warmup_cap_ms=2000,
+            min_sample_count=10,
+        ),
+        inputs=plan_pb2.InputSpec(seed=options.seed),
+        block_timeout_ms=int(options.block_timeout_s * 1000),
+        core_ids=options.core_ids,
+    )
+    if options.memory_limit_bytes is not None:
+        plan.memory_limit_bytes = options.memory_limit_bytes
+    return plan
+
+
+def _labels(artifacts: Sequence[control_pb2.Artifact], given: tuple[str, ...]) -> list[str]:
+    """Return short unique names: those given, else the recipe of a variant or "original", numbered when they repeat."""
+    if given:
+        if len(given) != len(artifacts) or len(set(given)) != len(given):
+            raise UsageError("bad_labels", f"{len(given)} labels for {len(artifacts)} models: name each one once")
+        return list(given)
+    labels: list[str] = []
+    many_families = len({artifact.lineage.parent_digest or artifact.digest for artifact in artifacts}) > 1
+    for artifact in artifacts:
+        base = artifact.name if many_families or not artifact.lineage.recipe_name else artifact.lineage.recipe_name
+        if not many_families and not artifact.HasField("lineage"):
+            base = "original"
+        label, count = base, 2
+        while label in labels:
+            label, count = f"{base}-{count}", count + 1
+        labels.append(label)
+    return labels
+
+
+def _planned(artifact: control_pb2.Artifact, label: str, options: MeasurementOptions) -> plan_pb2.PlannedArtifact:
+    runtime = plan_pb2.RuntimeSpec(
+        name=options.runtime or _RUNTIME_OF_FORMAT[artifact.format],
+        providers=[_provider(text) for text in options.providers],
+        intra_op_thread_count=options.thread_count,
+        graph_optimization=_OPTIMIZATIONS[options.graph_optimization],
+        allow_fallback=options.allow_fallback,
+    )
+    if options.spinning is not None:
+        runtime.spinning = options.spinning
+    if options.arena is not None:
+        runtime.arena = options.arena
+    names = {tensor.name for tensor in artifact.signature.inputs}
+    planned = plan_pb2.PlannedArtifact(
+        artifact_digest=artifact.digest,
+        label=label,
+        format=artifact.format,
+        size_bytes=artifact.size_bytes,
+        runtime=runtime,
+    )
+    for name, sizes in options.input_shapes.items():
+        if name not in names:
+            raise UsageError(
+                "unknown_input", f"model {artifact.name} has no input {name!r}; it has {', '.join(sorted(names))}"
+            )
+        planned.input_shapes[name].sizes.extend(sizes)
+    return planned
+
+
+def _provider(text: str) -> plan_pb2.Provider:
+    name, _, rest = text.partition(":") if not text.startswith("delegate:") else (text, "", "")
+    options = {}
+    for pair in filter(None, rest.split(",")):
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError("bad_provider", f"provider {text!r}: {pair!r} is not KEY=VALUE")
+        options[key] = value
+    if not name:
+        raise UsageError("bad_provider", f"provider {text!r} has no name, as in CPUExecutionProvider")
+    return plan_pb2.Provider(name=name, options=options)

@@ -1,0 +1,107 @@
+"""Recording what devices send, once, and reading it back for the analysis."""
+
+from __future__ import annotations
+
+import time
+
+from google.protobuf.message import DecodeError
+
+from steelyard.analysis.measurement import MeasurementInput, build_measurement
+from steelyard.errors import SteelyardError
+from steelyard.store.blobs import BlobStore
+from steelyard.store.store import Store
+from steelyard.store.worker import AsyncStore
+from steelyard.tasks.metrics import read_labels
+from steelyard_protocol.v1 import control_pb2, measurement_pb2, result_pb2, session_pb2
+
+
+class Results:
+    """Rounds of every job: the blob holds the samples, the store holds that they are recorded."""
+
+    def __init__(self, *, store: AsyncStore, blobs: BlobStore, controller_id: str) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._controller_id = controller_id
+
+    async def record(self, ready: session_pb2.RoundReady) -> result_pb2.RoundResult:
+        """Record a round whose blob was uploaded; a repeat changes nothing.
+
+        Raises:
+            SteelyardError: when the blob is missing, is not a round, or is the round of another job.
+        """
+        result = self._parse(self._blobs.read_bytes(ready.result_digest), ready.result_digest)
+        names = (result.job_id, result.attempt, result.pass_kind, result.round_index)
+        key = ready.key
+        if names != (key.job_id, key.attempt, key.pass_kind, key.round_index):
+            raise SteelyardError("wrong_round", f"blob {ready.result_digest[:12]} holds another round than its message says")
+        for block in result.blocks:
+            if block.outputs_digest and not self._blobs.has(block.outputs_digest):
+                raise SteelyardError("outputs_missing", f"the outputs of {block.label} were not uploaded")
+        await self._store.call(
+            Store.record_round,
+            key,
+            segment=result.segment,
+            result_digest=ready.result_digest,
+            recorded_at_ns=time.time_ns(),
+        )
+        return result
+
+    async def recorded(self, keys: list[result_pb2.ResultKey]) -> list[result_pb2.ResultKey]:
+        """Return those of ``keys`` that are recorded already."""
+        found: list[result_pb2.ResultKey] = []
+        for job_id in {key.job_id for key in keys}:
+            held = {_identity(key) for key in await self._store.call(Store.recorded_keys, job_id)}
+            found += [key for key in keys if _identity(key) in held]
+        return found
+
+    async def rounds(self, job_id: str) -> list[result_pb2.RoundResult]:
+        """Return every recorded round of a job with its samples."""
+        references = await self._store.call(Store.list_rounds, job_id)
+        return [
+            self._parse(self._blobs.read_bytes(reference.result_digest), reference.result_digest)
+            for reference in references
+        ]
+
+    async def measurement(self, job: control_pb2.Job) -> measurement_pb2.Measurement:
+        """Compute all that a measurement says from its recorded rounds."""
+        request = control_pb2.SubmitMeasurementRequest.FromString(await self._store.call(Store.get_request, job.job_id))
+        rounds = await self.rounds(job.job_id)
+        artifacts = {
+            planned.artifact_digest: await self._store.call(Store.find_artifact, planned.artifact_digest)
+            for planned in request.plan.artifacts
+        }
+        task = await self._store.call(Store.get_task, request.task_id) if request.task_id else None
+        labels = read_labels(self._blobs.read_bytes(task.labels_digest)) if task and task.labels_digest else None
+        outputs = {
+            block.artifact_digest: self._blobs.read_bytes(block.outputs_digest)
+            for result in rounds
+            for block in result.blocks
+            if block.outputs_digest
+        }
+        events = await self._store.call(Store.list_events, job.job_id)
+        device = await self._store.call(Store.find_device, job.device)
+        return build_measurement(
+            MeasurementInput(
+                job=job,
+                request=request,
+                rounds=rounds,
+                artifacts=artifacts,
+                task=task,
+                labels=labels,
+                outputs=outputs,
+                device=device.description,
+                controller_id=self._controller_id,
+                stop_reason=events[-1].message if events else "",
+            )
+        )
+
+    @staticmethod
+    def _parse(data: bytes, digest: str) -> result_pb2.RoundResult:
+        try:
+            return result_pb2.RoundResult.FromString(data)
+        except DecodeError as error:
+            raise SteelyardError("bad_round", f"blob {digest[:12]} is not a round of measurements: {error}") from error
+
+
+def _identity(key: result_pb2.ResultKey) -> tuple[str, int, int, int]:
+    return (key.job_id, key.attempt, key.pass_kind, key.round_index)

@@ -1,0 +1,34 @@
+"""What the demo does, through the same client as every other command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steelyard.cli.follow import follow
+from steelyard.cli.models import make_variants
+from steelyard.control.plans import MeasurementOptions
+from steelyard_protocol.v1 import measurement_pb2
+
+if TYPE_CHECKING:
+    from steelyard.control.client import Client
+
+DEMO_MODELS = ("fashion_resnet", "fashion_mobilenet")
+DEMO_RECIPES = ("float16", "dynamic-int8", "static-int8")
+_TASK = "fashion_mnist.toml"
+
+
+def assets() -> Path:
+    """Return the folder of the shipped models and data."""
+    return Path(__file__).with_name("assets")
+
+
+def run_model(client: Client, name: str, round_count: int) -> measurement_pb2.Measurement:
+    """Compress one shipped model in every way, and measure and evaluate the variants on this machine."""
+    original = client.add_model(assets() / f"{name}.onnx")
+    task = client.add_task(assets() / _TASK, original)
+    variants = make_variants(client, original, DEMO_RECIPES, task=task, seed=0, device="local")
+    options = MeasurementOptions(min_round_count=round_count, max_round_count=round_count, title=name)
+    handle = client.measure([original, *variants], device="local", task=task, options=options)
+    follow(handle, f"{name} on local")
+    return handle.measurement()

@@ -1,0 +1,123 @@
+"""BlobService: content-addressed bytes both ways, with a gate that says who may have and bring what."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import grpc
+import grpc.aio
+
+from steelyard.errors import NotFoundError, SteelyardError
+from steelyard.fleet.transport import CHUNK_BYTES, MAX_PARALLEL_DOWNLOADS
+from steelyard.store.blobs import BlobStore
+from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc
+
+# What one job may send up; a round of samples is some 100 KiB, outputs have a quota of their own in the plan.
+MAX_UPLOAD_BYTES = 2 * 1024**3
+
+
+class BlobRefusedError(SteelyardError):
+    """Somebody asked for a blob that is not theirs to have or to bring."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobGate:
+    """Who may have and bring what; each raises BlobRefusedError to refuse."""
+
+    may_download: Callable[[blob_pb2.BlobGrant, str], Awaitable[None]]
+    may_upload: Callable[[blob_pb2.BlobGrant, int], Awaitable[None]]
+
+
+class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
+    """Serves one blob store. Files are read and written in chunks; memory stays at a chunk a transfer."""
+
+    def __init__(self, blobs: BlobStore, gate: BlobGate) -> None:
+        self._blobs = blobs
+        self._gate = gate
+        self._downloads = asyncio.Semaphore(MAX_PARALLEL_DOWNLOADS)
+
+    async def Download(  # noqa: N802
+        self,
+        request: blob_pb2.DownloadRequest,
+        context: grpc.aio.ServicerContext[blob_pb2.DownloadRequest, blob_pb2.DownloadResponse],
+    ) -> AsyncIterator[blob_pb2.DownloadResponse]:
+        """Stream a blob from an offset."""
+        try:
+            await self._gate.may_download(request.grant, request.digest)
+            size_bytes = self._blobs.size(request.digest)
+            if not 0 <= request.offset <= size_bytes:
+                raise BlobRefusedError("bad_offset", f"offset {request.offset} lies outside the {size_bytes} bytes")
+        except SteelyardError as error:
+            await _abort(context, error)
+        async with self._downloads:
+            yield blob_pb2.DownloadResponse(size_bytes=size_bytes)
+            for chunk in self._blobs.open(request.digest, request.offset, CHUNK_BYTES):
+                yield blob_pb2.DownloadResponse(chunk=chunk)
+
+    async def QueryUpload(  # noqa: N802
+        self,
+        request: blob_pb2.QueryUploadRequest,
+        context: grpc.aio.ServicerContext[blob_pb2.QueryUploadRequest, blob_pb2.QueryUploadResponse],
+    ) -> blob_pb2.QueryUploadResponse:
+        """Say how much of an upload is here already."""
+        try:
+            await self._check_upload(request.grant, request.size_bytes)
+            if self._blobs.has(request.digest):
+                return blob_pb2.QueryUploadResponse(offset=request.size_bytes, complete=True)
+            upload = self._blobs.begin(request.digest, request.size_bytes)
+            offset = upload.offset
+            upload.pause()
+            return blob_pb2.QueryUploadResponse(offset=offset)
+        except SteelyardError as error:
+            await _abort(context, error)
+
+    async def Upload(  # noqa: N802
+        self,
+        request_iterator: AsyncIterator[blob_pb2.UploadRequest],
+        context: grpc.aio.ServicerContext[blob_pb2.UploadRequest, blob_pb2.UploadResponse],
+    ) -> blob_pb2.UploadResponse:
+        """Take a blob from the offset in its header on."""
+        try:
+            first = await anext(request_iterator, None)
+            if first is None or first.WhichOneof("payload") != "header":
+                raise BlobRefusedError("no_header", "an upload begins with a header that names its digest and size")
+            return await self._receive(first.header, request_iterator)
+        except SteelyardError as error:
+            await _abort(context, error)
+
+    async def _receive(
+        self, header: blob_pb2.UploadHeader, chunks: AsyncIterator[blob_pb2.UploadRequest]
+    ) -> blob_pb2.UploadResponse:
+        await self._check_upload(header.grant, header.size_bytes)
+        if self._blobs.has(header.digest):
+            return blob_pb2.UploadResponse(size_bytes=header.size_bytes)
+        upload = self._blobs.begin(header.digest, header.size_bytes)
+        try:
+            if upload.offset != header.offset:
+                raise BlobRefusedError(
+                    "bad_offset", f"this upload goes on at byte {upload.offset}, not at {header.offset}; ask again"
+                )
+            async for request in chunks:
+                upload.write(request.chunk)
+            await asyncio.to_thread(upload.finish)
+        finally:
+            upload.pause()
+        return blob_pb2.UploadResponse(size_bytes=header.size_bytes)
+
+    async def _check_upload(self, grant: blob_pb2.BlobGrant, size_bytes: int) -> None:
+        if not 0 <= size_bytes <= MAX_UPLOAD_BYTES:
+            raise BlobRefusedError("too_large", f"a blob of {size_bytes} bytes is past the limit of {MAX_UPLOAD_BYTES}")
+        await self._gate.may_upload(grant, size_bytes)
+
+
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: SteelyardError) -> NoReturn:
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    if isinstance(error, NotFoundError):
+        code = grpc.StatusCode.NOT_FOUND
+    elif isinstance(error, BlobRefusedError):
+        code = grpc.StatusCode.PERMISSION_DENIED
+    await context.abort(code, str(error), trailing_metadata=(("steelyard-reason", error.reason),))
+    raise AssertionError("abort raises")

@@ -1,0 +1,132 @@
+"""Who is connected now, and which job listens to which device. Lives in memory; the store holds what must last."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from steelyard.fleet.inbox import JobInbox, JobNews, LinkLost, LinkUp
+from steelyard_protocol.v1 import session_pb2
+
+
+class DeviceLink:
+    """The outgoing side of one agent's session: messages are queued, one writer task sends them."""
+
+    def __init__(self, device_id: str, name: str) -> None:
+        self.device_id = device_id
+        self.name = name
+        self.outgoing: asyncio.Queue[session_pb2.ConnectResponse | None] = asyncio.Queue()
+        self._next_id = 1
+
+    def send(self, message: session_pb2.ConnectResponse) -> None:
+        """Number a message and queue it."""
+        message.message_id = self._next_id
+        self._next_id += 1
+        self.outgoing.put_nowait(message)
+
+    def close(self) -> None:
+        """Let the writer end after what is queued."""
+        self.outgoing.put_nowait(None)
+
+
+@dataclass(slots=True, kw_only=True)
+class Presence:
+    """What a connected device last said of itself."""
+
+    link: DeviceLink
+    hello: session_pb2.Hello
+    last_seen_ns: int
+    activity: str = "idle"
+    free_disk_bytes: int = 0
+    lease: session_pb2.Lease = field(default_factory=session_pb2.Lease)
+    # The longest time a running job may keep the link quiet: its block time-out.
+    quiet_s: float = 0.0
+
+
+class Fleet:
+    """The connected devices. Used from one event loop only."""
+
+    def __init__(self, clock_ns: Callable[[], int] = time.time_ns) -> None:
+        self._clock_ns = clock_ns
+        self._present: dict[str, Presence] = {}
+        self._inboxes: dict[str, JobInbox] = {}
+        self._changed = asyncio.Condition()
+
+    def presence(self, device_id: str) -> Presence | None:
+        """Return what is known of a connected device, None when it is not connected."""
+        return self._present.get(device_id)
+
+    def present(self) -> Iterable[Presence]:
+        """Return every connected device."""
+        return list(self._present.values())
+
+    async def attach(self, link: DeviceLink, hello: session_pb2.Hello) -> None:
+        """Take a device in; an older session of the same device is told goodbye."""
+        before = self._present.get(link.device_id)
+        if before is not None:
+            goodbye = session_pb2.Goodbye(reason="this device opened a newer session")
+            before.link.send(session_pb2.ConnectResponse(goodbye=goodbye))
+            before.link.close()
+        presence = Presence(link=link, hello=hello, last_seen_ns=self._clock_ns(), lease=hello.lease)
+        self._present[link.device_id] = presence
+        self.tell_device(link.device_id, LinkUp(hello=hello))
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def detach(self, link: DeviceLink, reason: str) -> None:
+        """Let a device go, unless a newer session has taken its place."""
+        presence = self._present.get(link.device_id)
+        if presence is None or presence.link is not link:
+            return
+        del self._present[link.device_id]
+        self.tell_device(link.device_id, LinkLost(reason=reason))
+        async with self._changed:
+            self._changed.notify_all()
+
+    def seen(self, device_id: str, heartbeat: session_pb2.Heartbeat | None = None) -> None:
+        """Note that a device spoke, and what it said of its state."""
+        presence = self._present.get(device_id)
+        if presence is None:
+            return
+        presence.last_seen_ns = self._clock_ns()
+        if heartbeat is not None:
+            presence.activity = heartbeat.activity
+            presence.free_disk_bytes = heartbeat.free_disk_bytes
+            presence.lease = heartbeat.lease
+
+    async def wait_for(self, found: Callable[[Presence], bool], timeout_s: float) -> Presence | None:
+        """Return the first connected device that ``found`` accepts, waiting a bounded time for it."""
+
+        def match() -> Presence | None:
+            return next((presence for presence in self._present.values() if found(presence)), None)
+
+        async with self._changed:
+            try:
+                await asyncio.wait_for(self._changed.wait_for(lambda: match() is not None), timeout_s)
+            except asyncio.TimeoutError:
+                return None
+            return match()
+
+    def listen(self, job_id: str, device_id: str) -> JobInbox:
+        """Open the inbox of a job."""
+        inbox = JobInbox(job_id, device_id)
+        self._inboxes[job_id] = inbox
+        return inbox
+
+    def unlisten(self, job_id: str) -> None:
+        """Close the inbox of a job; what comes later is only recorded."""
+        self._inboxes.pop(job_id, None)
+
+    def tell_job(self, job_id: str, news: JobNews) -> None:
+        """Hand news to the job that they are about, if it still listens."""
+        inbox = self._inboxes.get(job_id)
+        if inbox is not None:
+            inbox.put(news)
+
+    def tell_device(self, device_id: str, news: JobNews) -> None:
+        """Hand news of a device to every job that runs on it."""
+        for inbox in self._inboxes.values():
+            if inbox.device_id == device_id:
+                inbox.put(news)

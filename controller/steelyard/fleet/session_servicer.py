@@ -1,0 +1,148 @@
+"""SessionService: translates an agent's messages into calls on the fleet and the store, and answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import grpc
+import grpc.aio
+
+from steelyard import __version__
+from steelyard.errors import SteelyardError
+from steelyard.fleet.inbox import RoundRecorded
+from steelyard.fleet.registry import DeviceLink, Fleet
+from steelyard.fleet.transport import MAX_SESSION_MESSAGE_BYTES
+from steelyard_protocol.v1 import result_pb2, session_pb2, session_pb2_grpc
+
+_log = logging.getLogger(__name__)
+
+Context = grpc.aio.ServicerContext[session_pb2.ConnectRequest, session_pb2.ConnectResponse]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionHooks:
+    """What the session needs from the controller.
+
+    ``register`` stores who a device is; ``record`` stores a round that was uploaded and returns it (idempotent, raises
+    SteelyardError when it is not to be had); ``recorded`` tells which of these rounds are in the store already.
+    """
+
+    register: Callable[[session_pb2.Hello], Awaitable[None]]
+    record: Callable[[str, session_pb2.RoundReady], Awaitable[result_pb2.RoundResult]]
+    recorded: Callable[[list[result_pb2.ResultKey]], Awaitable[list[result_pb2.ResultKey]]]
+
+
+class SessionServicer(session_pb2_grpc.SessionServiceServicer):
+    """One call of ``Connect`` is one agent's session."""
+
+    def __init__(self, fleet: Fleet, hooks: SessionHooks, *, controller_id: str, heartbeat_interval_s: float) -> None:
+        self._fleet = fleet
+        self._hooks = hooks
+        self._controller_id = controller_id
+        self._heartbeat_interval_s = heartbeat_interval_s
+
+    async def Connect(self, request_iterator: object, context: Context) -> None:  # type: ignore[override]  # noqa: N802
+        """Serve one agent until it leaves, goes silent, or is replaced by its own newer session."""
+        first = await context.read()
+        if not isinstance(first, session_pb2.ConnectRequest):
+            return
+        if first.WhichOneof("payload") != "hello" or not first.hello.device.device_id:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a session begins with a hello that names its device")
+        hello = first.hello
+        link = DeviceLink(hello.device.device_id, hello.device.name)
+        await self._hooks.register(hello)
+        self._welcome(link, first.message_id)
+        await self._acknowledge_recorded(link, list(hello.unacknowledged))
+        await self._fleet.attach(link, hello)
+        _log.info("device %s connected (agent %s)", link.name, hello.agent_version)
+        writer = asyncio.create_task(_write_all(link, context))
+        reason = "the connection broke"
+        try:
+            reason = await self._read_all(link, context, writer)
+        finally:
+            writer.cancel()
+            await self._fleet.detach(link, reason)
+            _log.info("device %s left: %s", link.name, reason)
+
+    def _welcome(self, link: DeviceLink, hello_id: int) -> None:
+        welcome = session_pb2.Welcome(
+            controller_id=self._controller_id,
+            controller_version=__version__,
+            heartbeat_interval_ms=int(self._heartbeat_interval_s * 1000),
+        )
+        welcome.now.GetCurrentTime()
+        link.send(session_pb2.ConnectResponse(acknowledgement=session_pb2.Acknowledgement(message_id=hello_id)))
+        link.send(session_pb2.ConnectResponse(welcome=welcome))
+
+    async def _acknowledge_recorded(self, link: DeviceLink, held: list[result_pb2.ResultKey]) -> None:
+        keys = await self._hooks.recorded(held) if held else []
+        if keys:
+            acknowledgement = session_pb2.ResultAcknowledgement(keys=keys)
+            link.send(session_pb2.ConnectResponse(result_acknowledgement=acknowledgement))
+
+    async def _read_all(self, link: DeviceLink, context: Context, writer: asyncio.Task[None]) -> str:
+        """Read until the session ends; return why it did."""
+        while True:
+            read = asyncio.ensure_future(context.read())
+            # wait_for around read() would cancel the whole call on a time-out: asyncio.wait does not.
+            done, _ = await asyncio.wait(
+                {read, writer}, timeout=self._silence_limit_s(link), return_when=asyncio.FIRST_COMPLETED
+            )
+            if read not in done:
+                read.cancel()
+                return "a newer session took its place" if writer in done else "it went silent"
+            message = read.result()
+            if not isinstance(message, session_pb2.ConnectRequest):
+                return "the connection was closed without a goodbye"
+            if message.ByteSize() > MAX_SESSION_MESSAGE_BYTES:
+                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "a session message is at most 64 KiB")
+            if message.WhichOneof("payload") == "goodbye":
+                return f"goodbye: {message.goodbye.reason}"
+            await self._handle(link, message)
+
+    def _silence_limit_s(self, link: DeviceLink) -> float:
+        """Three heartbeats; a running job keeps the link quiet while its longest block is timed."""
+        presence = self._fleet.presence(link.device_id)
+        busy_s = presence.quiet_s if presence is not None else 0.0
+        return 3 * self._heartbeat_interval_s + busy_s
+
+    async def _handle(self, link: DeviceLink, message: session_pb2.ConnectRequest) -> None:
+        kind = message.WhichOneof("payload")
+        self._fleet.seen(link.device_id, message.heartbeat if kind == "heartbeat" else None)
+        if kind == "acknowledgement" or kind is None:
+            return
+        receipt = session_pb2.Acknowledgement(message_id=message.message_id)
+        link.send(session_pb2.ConnectResponse(acknowledgement=receipt))
+        if kind == "lease_answer":
+            self._fleet.tell_job(message.lease_answer.job_id, message.lease_answer)
+        elif kind == "job_progress":
+            self._fleet.tell_job(message.job_progress.job_id, message.job_progress)
+        elif kind == "grant_finished":
+            self._fleet.tell_job(message.grant_finished.job_id, message.grant_finished)
+        elif kind == "job_failed":
+            self._fleet.tell_job(message.job_failed.job_id, message.job_failed)
+        elif kind == "round_ready":
+            await self._record(link, message.round_ready)
+
+    async def _record(self, link: DeviceLink, ready: session_pb2.RoundReady) -> None:
+        try:
+            result = await self._hooks.record(link.device_id, ready)
+        except SteelyardError as error:
+            # Not acknowledged: the agent keeps it and offers it again at its next session.
+            _log.warning("round %d of job %s was not recorded: %s", ready.key.round_index, ready.key.job_id, error)
+            return
+        acknowledgement = session_pb2.ResultAcknowledgement(keys=[ready.key])
+        link.send(session_pb2.ConnectResponse(result_acknowledgement=acknowledgement))
+        self._fleet.tell_job(ready.key.job_id, RoundRecorded(key=ready.key, result=result))
+
+
+async def _write_all(link: DeviceLink, context: Context) -> None:
+    """Send what is queued; the only task that writes to this stream (two at once end the call)."""
+    while True:
+        message = await link.outgoing.get()
+        if message is None:
+            return
+        await context.write(message)

@@ -1,0 +1,1 @@
+"""How results look: terminal tables, the HTML report, plain documents, raw samples. Messages in, text out."""

@@ -1,0 +1,159 @@
+"""Lists of devices, jobs and artifacts on a terminal: renderables for rich; nothing is printed here."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+
+from google.protobuf import timestamp_pb2
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from steelyard.stats.formatting import format_value
+from steelyard_protocol.v1 import common_pb2, control_pb2
+
+_SHORT_DIGEST = 12
+_FAILED_STATES = frozenset(
+    {
+        control_pb2.JOB_STATE_USER_ERROR,
+        control_pb2.JOB_STATE_AGENT_ERROR,
+        control_pb2.JOB_STATE_DEVICE_LOST,
+        control_pb2.JOB_STATE_TIMEOUT,
+        control_pb2.JOB_STATE_INVALID,
+    }
+)
+
+
+def render_devices(devices: Sequence[control_pb2.Device], *, now: datetime.datetime) -> RenderableType:
+    """Return the devices as a table; ``now`` (with a time zone) is what "seen" counts from."""
+    if not devices:
+        return Text("no device has connected yet; start one with: steelyard-agent run --controller HOST:PORT")
+    table = _table("name", "state", "model", "runtimes", "seen")
+    for device in devices:
+        description = device.description
+        table.add_row(
+            Text(description.name or description.device_id[:_SHORT_DIGEST]),
+            _state(device),
+            Text(description.model or description.processor or description.architecture),
+            Text(", ".join(f"{one.name} {one.version}" for one in description.runtimes if one.version) or "none"),
+            Text(_age(device.last_seen, now) if device.HasField("last_seen") else "never"),
+        )
+    return table
+
+
+def render_device(device: control_pb2.Device, *, now: datetime.datetime) -> RenderableType:
+    """Return one device in full: what it is, what it runs, what it can measure and why it cannot measure the rest."""
+    description = device.description
+    facts = [
+        ("device", f"{description.name} ({description.device_id})"),
+        ("model", description.model or "the device does not say"),
+        ("profile", description.profile or "none matched"),
+        ("processor", f"{description.processor or description.architecture}, {description.logical_core_count} logical cores"),
+        ("features", ", ".join(description.processor_features) or "none known"),
+        ("memory", format_value(description.memory_bytes, "B") if description.memory_bytes else "not known"),
+        ("free disk", format_value(device.free_disk_bytes, "B") if device.free_disk_bytes else "not known"),
+        ("system", f"{description.operating_system}, {description.kernel}, {description.architecture}"),
+        ("agent", f"{device.agent_version or 'unknown version'}, Python {description.python_version}"),
+        ("seen", _age(device.last_seen, now) if device.HasField("last_seen") else "never"),
+    ]
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row("state", _state(device))
+    for term, text in facts:
+        grid.add_row(term, Text(text))
+    for runtime in description.runtimes:
+        grid.add_row("runtime", Text(_runtime(runtime)))
+    for meter in description.meters:
+        grid.add_row("meter", Text(_meter(meter)))
+    return grid
+
+
+def render_jobs(jobs: Sequence[control_pb2.Job], *, now: datetime.datetime) -> RenderableType:
+    """Return the jobs as a table, with the sentence of each failure under it."""
+    if not jobs:
+        return Text("no job was submitted yet")
+    table = _table("job", "kind", "what", "device", "state", "created")
+    errors = []
+    for job in jobs:
+        name = control_pb2.JobState.Name(job.state).removeprefix("JOB_STATE_")
+        kind = control_pb2.JobKind.Name(job.kind).removeprefix("JOB_KIND_").lower()
+        style = "red" if job.state in _FAILED_STATES else ""
+        age = _age(job.created_at, now) if job.HasField("created_at") else ""
+        table.add_row(*map(Text, (job.job_id, kind, job.title, job.device)), Text(name, style=style), Text(age))
+        if job.error.message:
+            errors.append(Text(f"{job.job_id}: {job.error.message}", style="red"))
+    return Group(table, *errors)
+
+
+def render_artifacts(artifacts: Sequence[control_pb2.Artifact]) -> RenderableType:
+    """Return the artifacts as a table."""
+    if not artifacts:
+        return Text("no model was added yet; steelyard compress MODEL or steelyard measure MODEL adds one")
+    names = {artifact.digest: artifact.name for artifact in artifacts}
+    table = _table("name", "digest", "format", "size", "made from")
+    for artifact in artifacts:
+        made_from = ""
+        if artifact.HasField("lineage"):
+            parent = artifact.lineage.parent_digest
+            made_from = f"{names.get(parent, parent[:_SHORT_DIGEST])} by {artifact.lineage.recipe_name}"
+        table.add_row(
+            Text(artifact.name),
+            Text(artifact.digest[:_SHORT_DIGEST]),
+            Text(common_pb2.ArtifactFormat.Name(artifact.format).removeprefix("ARTIFACT_FORMAT_").lower()),
+            Text(format_value(artifact.size_bytes, "B")),
+            Text(made_from),
+        )
+    return table
+
+
+def plain_table(*, title: str | None = None) -> Table:
+    """Return an empty table in the style of every table here: a rule under the head and nothing else."""
+    return Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+        title=title,
+        title_style="bold",
+        title_justify="left",
+    )
+
+
+def _table(*head: str) -> Table:
+    table = plain_table()
+    for name in head:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _state(device: control_pb2.Device) -> Text:
+    if not device.online:
+        return Text("offline", style="dim")
+    return Text(device.activity or "online", style="green")
+
+
+def _runtime(runtime: common_pb2.RuntimeDescription) -> str:
+    if not runtime.version:
+        return f"{runtime.name}: not usable ({runtime.reason or 'no reason was given'})"
+    providers = f" ({', '.join(runtime.providers)})" if runtime.providers else ""
+    return f"{runtime.name} {runtime.version}{providers}"
+
+
+def _meter(meter: common_pb2.Reading) -> str:
+    name = meter.name.replace("_", " ")
+    if not meter.HasField("value"):
+        return f"{name}: unavailable ({meter.reason or 'no reason was given'})"
+    # "Cel" is UCUM's code; people know the degree sign.
+    unit = "\N{DEGREE SIGN}C" if meter.unit == "Cel" else meter.unit
+    return f"{name}: {meter.value:.4g} {unit} ({meter.source or 'source not named'})"
+
+
+def _age(at: timestamp_pb2.Timestamp, now: datetime.datetime) -> str:
+    seconds = max(0, int(now.timestamp()) - at.seconds)
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"

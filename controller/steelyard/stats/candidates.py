@@ -1,0 +1,163 @@
+"""What takes part in the choice of what to ship, and what the choice says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from steelyard.stats.comparison import Comparison, ComparisonVerdict
+from steelyard.stats.estimate import Estimate, exact
+from steelyard.stats.formatting import format_estimate, format_value
+from steelyard.stats.requirements import Outcome, RequirementVerdict
+
+
+class DecisionKind(Enum):
+    """How a choice ends; the values are the wire's names without their prefix."""
+
+    SHIP = "SHIP"
+    KEEP_ORIGINAL = "KEEP_ORIGINAL"
+    UNMET = "UNMET"
+    UNDECIDED = "UNDECIDED"
+    INCOMPLETE = "INCOMPLETE"
+
+
+class Standing(Enum):
+    """What is known about a variant's accuracy beside the tolerance."""
+
+    WITHIN = "within"
+    BEYOND = "beyond"
+    UNSURE = "unsure"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """The original (``is_reference``) or a variant, with what was found about it.
+
+    ``failed`` says why it could not be measured, "" when it could. ``speedup`` and ``accuracy_drop`` (in "pp") are None
+    for the reference; ``accuracy_drop`` is None too when there was no task.
+    """
+
+    label: str
+    p50: Estimate
+    p90: Estimate
+    is_reference: bool = False
+    size_bytes: int | None = None
+    speedup: Comparison | None = None
+    accuracy_drop: Estimate | None = None
+    outcomes: tuple[Outcome, ...] = ()
+    failed: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse figures in units that the choice does not read."""
+        if not self.label:
+            raise ValueError("a candidate has a label")
+        if self.accuracy_drop is not None and self.accuracy_drop.unit != "pp":
+            raise ValueError(f"{self.label}: an accuracy drop is in 'pp', not {self.accuracy_drop.unit!r}")
+
+    @property
+    def speed(self) -> ComparisonVerdict:
+        """The verdict on its speed; undecided when there is none."""
+        return ComparisonVerdict.UNDECIDED if self.speedup is None else self.speedup.verdict
+
+    @property
+    def meets_all(self) -> bool:
+        """Whether it ran and every requirement is met."""
+        return not self.failed and all(one.verdict is RequirementVerdict.MEETS for one in self.outcomes)
+
+    @property
+    def fails_any(self) -> bool:
+        """Whether it cannot be shipped: it did not run, or a requirement is surely not met."""
+        return bool(self.failed) or any(one.verdict is RequirementVerdict.FAILS for one in self.outcomes)
+
+    def standing(self, tolerance_pp: float) -> Standing:
+        """Return whether the accuracy drop is shown to be below the tolerance, shown not to be, or neither."""
+        drop = self.accuracy_drop
+        if drop is None or drop.low is None or drop.high is None:
+            return Standing.UNKNOWN
+        if drop.high < tolerance_pp:
+            return Standing.WITHIN
+        return Standing.BEYOND if drop.low >= tolerance_pp else Standing.UNSURE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The decision: its kind, the candidate that it is about ("" for none), and one plain sentence for people."""
+
+    kind: DecisionKind
+    label: str
+    sentence: str
+
+
+def fastest(candidates: Sequence[Candidate]) -> Candidate:
+    """Return the candidate with the lowest median latency; among those that noise cannot tell from it, the smallest.
+
+    Two speeds are told apart when the intervals of the medians do not overlap, or those of the speed-ups, which are
+    paired by round and so free of what all artifacts of a round shared.
+    """
+    first = min(candidates, key=_median)
+    tied = [one for one in candidates if one is first or _tied(first, one)]
+    return min(tied, key=lambda one: (math.inf if one.size_bytes is None else one.size_bytes, _median(one)))
+
+
+def is_quicker(candidate: Candidate, other: Candidate) -> bool:
+    """Whether ``candidate`` has the lower median latency, by its value alone."""
+    return _median(candidate) < _median(other)
+
+
+def speed_words(candidate: Candidate) -> str:
+    """Return "2.10x faster than the original (2.00x to 2.20x, p50 3.10 ms)", as far as it is known."""
+    median = "" if candidate.p50.value is None else f"p50 {format_value(candidate.p50.value, 'ns')}"
+    if candidate.speedup is None or candidate.speedup.speedup.value is None:
+        return median or "of unknown speed"
+    figure, _, interval = format_estimate(candidate.speedup.speedup).partition(" (")
+    details = ", ".join(part for part in (interval.rstrip(")"), median) if part)
+    faster = candidate.speedup.verdict is ComparisonVerdict.FASTER
+    phrase = f"{figure} faster than the original" if faster else f"{figure} the speed of the original"
+    return f"{phrase} ({details})" if details else phrase
+
+
+def drop_words(candidate: Candidate) -> str:
+    """Return "drop 0.1 pp, -0.3 to 0.5", "" when no drop is known."""
+    if candidate.accuracy_drop is None or candidate.accuracy_drop.value is None:
+        return ""
+    figure, _, interval = format_estimate(candidate.accuracy_drop).partition(" (")
+    return ", ".join(part for part in (f"drop {figure}", interval.rstrip(")")) if part)
+
+
+def failure_words(candidates: Sequence[Candidate]) -> str:
+    """Return "; x could not be measured (why)" for those that failed, "" when none did."""
+    failed = [f"{one.label} could not be measured ({one.failed.rstrip('.')})" for one in candidates if one.failed]
+    return f"; {listed(failed)}" if failed else ""
+
+
+def listed(parts: Sequence[str], most: int = 2) -> str:
+    """Join the first ``most`` parts and count the rest: a sentence stays one."""
+    rest = len(parts) - most
+    shown = "; ".join(parts[:most])
+    return f"{shown}; and {rest} more likewise" if rest > 0 else shown
+
+
+def _median(candidate: Candidate) -> float:
+    return math.inf if candidate.p50.value is None else candidate.p50.value
+
+
+def _tied(one: Candidate, other: Candidate) -> bool:
+    speedups = _speedup(one), _speedup(other)
+    if speedups[0] is not None and speedups[1] is not None and not _overlap(speedups[0], speedups[1]):
+        return False
+    return _overlap(one.p50, other.p50)
+
+
+def _speedup(candidate: Candidate) -> Estimate | None:
+    if candidate.is_reference:
+        return exact(1.0, "ratio")
+    return None if candidate.speedup is None else candidate.speedup.speedup
+
+
+def _overlap(one: Estimate, other: Estimate) -> bool:
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return False
+    return one.low <= other.high and other.low <= one.high

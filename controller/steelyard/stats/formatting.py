@@ -1,0 +1,87 @@
+"""Figures as people read them: three significant digits and a unit that fits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from steelyard.stats.estimate import Estimate
+
+_SCALES: dict[str, tuple[tuple[float, str], ...]] = {
+    "ns": ((1.0, " ns"), (1e3, " us"), (1e6, " ms"), (1e9, " s")),
+    "B": ((1.0, " B"), (1024.0, " KiB"), (1024.0**2, " MiB"), (1024.0**3, " GiB")),
+    "J": ((1e-9, " nJ"), (1e-6, " uJ"), (1e-3, " mJ"), (1.0, " J"), (1e3, " kJ")),
+    "ratio": ((1.0, "x"),),
+    "fraction": ((0.01, " %"),),
+    "pp": ((1.0, " pp"),),
+}
+# An interval that would show twice the same figure gets up to two more digits.
+_MORE_DECIMALS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scale:
+    divisor: float
+    suffix: str
+    decimals: int
+
+    def number(self, value: float) -> str:
+        # Adding 0.0 turns a negative zero into a plain one.
+        return f"{round(value / self.divisor, self.decimals) + 0.0:.{self.decimals}f}"
+
+
+def format_value(value: float, unit: str) -> str:
+    """Return ``value``, counted in ``unit``, for people: "1.23 ms", "412 KiB", "91.3 %", "0.4 pp", "1.84x", "3.20 mJ".
+
+    Accuracies ("fraction") and drops ("pp") have one decimal; everything else has three significant digits.
+    """
+    scale = _scale(value, unit)
+    return scale.number(value) + scale.suffix
+
+
+def format_estimate(estimate: Estimate) -> str:
+    """Return an estimate for people: "21.3 ms (20.9 to 21.8)", or why there is no figure or no interval."""
+    if estimate.value is None:
+        return f"not known ({estimate.reason})"
+    if estimate.low is None or estimate.high is None:
+        return f"{format_value(estimate.value, estimate.unit)} ({estimate.reason})"
+    if estimate.low == estimate.high:
+        return format_value(estimate.value, estimate.unit)
+    scale = _interval_scale(estimate.value, estimate.low, estimate.high, estimate.unit)
+    suffix = scale.suffix if scale.suffix == "x" else ""
+    low, value, high = (scale.number(one) for one in (estimate.low, estimate.value, estimate.high))
+    return f"{value}{scale.suffix} ({low}{suffix} to {high}{suffix})"
+
+
+def _interval_scale(value: float, low: float, high: float, unit: str) -> _Scale:
+    scale = _scale(value, unit)
+    for extra in range(_MORE_DECIMALS + 1):
+        finer = _Scale(divisor=scale.divisor, suffix=scale.suffix, decimals=scale.decimals + extra)
+        if finer.number(low) != finer.number(high):
+            break
+    return finer
+
+
+def _scale(value: float, unit: str) -> _Scale:
+    steps = _SCALES.get(unit, ((1.0, f" {unit}"),))
+    smallest = steps[0] if value else min(steps, key=lambda step: abs(step[0] - 1.0))
+    # Rounded first: 999.6 us is 1.00 ms, not 1000 us.
+    fitting = (step for step in reversed(steps) if _three_digits(abs(value) / step[0]) >= 1.0)
+    divisor, suffix = next(fitting, smallest)
+    return _Scale(divisor=divisor, suffix=suffix, decimals=_decimals(value / divisor, suffix))
+
+
+def _decimals(number: float, suffix: str) -> int:
+    size = abs(number)
+    if suffix == " %":
+        # 99.96 % is not everything.
+        return 2 if 99.95 <= size < 100.0 else 1
+    if suffix == " pp":
+        return 2 if 0.005 <= size < 0.095 else 1
+    if size == 0.0 or suffix == " B":
+        return 0
+    return max(0, 2 - math.floor(math.log10(_three_digits(size))))
+
+
+def _three_digits(size: float) -> float:
+    return float(f"{size:.3g}")

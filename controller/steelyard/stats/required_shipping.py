@@ -1,0 +1,90 @@
+"""The choice among candidates when requirements were stated; ``steelyard.stats.shipping`` is the way in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from steelyard.stats.candidates import (
+    Candidate,
+    Choice,
+    DecisionKind,
+    drop_words,
+    failure_words,
+    fastest,
+    listed,
+    speed_words,
+)
+from steelyard.stats.requirements import RequirementVerdict, nearest
+
+
+def choose_by_requirements(candidates: Sequence[Candidate], *, device: str) -> Choice:
+    """Choose the fastest candidate that meets all; see ``steelyard.stats.shipping.choose``.
+
+    Returns:
+        SHIP or, for the original, KEEP_ORIGINAL; UNMET when every candidate surely misses something; INCOMPLETE when
+        figures are missing; UNDECIDED otherwise.
+    """
+    measured = [one for one in candidates if not one.failed]
+    if not measured:
+        sentence = f"No decision on {device}{failure_words(candidates).replace(';', ':', 1)}."
+        return Choice(kind=DecisionKind.INCOMPLETE, label="", sentence=sentence)
+    meeting = [one for one in measured if one.meets_all]
+    if meeting:
+        return _take(fastest(meeting), device, rival_count=len(meeting) - 1)
+    open_ones = [one for one in measured if not one.fails_any]
+    if open_ones:
+        return _postpone(open_ones, device)
+    best = _nearest(measured)
+    missed = [
+        f"{one.because}, wanted {one.requirement.text}"
+        for one in best.outcomes
+        if one.verdict is not RequirementVerdict.MEETS
+    ]
+    sentence = (
+        f"Nothing meets every requirement on {device}; the nearest is {best.label}: "
+        f"{listed(missed)}{failure_words(candidates)}."
+    )
+    return Choice(kind=DecisionKind.UNMET, label=best.label, sentence=sentence)
+
+
+def _take(best: Candidate, device: str, *, rival_count: int) -> Choice:
+    figures = ", ".join(one.because for one in best.outcomes)
+    rank = " and nothing faster does" if rival_count else " and nothing else does"
+    if best.is_reference:
+        sentence = f"Keep the original on {device}: it meets every requirement ({figures}){rank}."
+        return Choice(kind=DecisionKind.KEEP_ORIGINAL, label=best.label, sentence=sentence)
+    sentence = (
+        f"Ship {best.label} on {device}: it meets every requirement ({figures}){rank}; "
+        f"it is {speed_words(best)}{_loss_words(best)}."
+    )
+    return Choice(kind=DecisionKind.SHIP, label=best.label, sentence=sentence)
+
+
+def _loss_words(best: Candidate) -> str:
+    """Name the accuracy drop where no requirement did: nobody ships a loss unawares."""
+    if any(one.requirement.metric in {"drop", "accuracy"} for one in best.outcomes):
+        return ""
+    words = drop_words(best)
+    return f", accuracy {words}" if words else ", accuracy not measured"
+
+
+def _postpone(open_ones: Sequence[Candidate], device: str) -> Choice:
+    missing = [one for candidate in open_ones for one in candidate.outcomes if not one.is_measured]
+    undecided = [
+        one for candidate in open_ones for one in candidate.outcomes if one.verdict is RequirementVerdict.UNDECIDED
+    ]
+    best = _nearest(open_ones)
+    doubts = [one.because for one in best.outcomes if one.verdict is RequirementVerdict.UNDECIDED]
+    if len(missing) == len(undecided):
+        sentence = f"No decision on {device}: {best.label} may meet every requirement, but {listed(doubts)}."
+        return Choice(kind=DecisionKind.INCOMPLETE, label=best.label, sentence=sentence)
+    sentence = (
+        f"Undecided on {device}: {best.label} may meet every requirement, but {listed(doubts)}; "
+        f"measure more rounds or samples."
+    )
+    return Choice(kind=DecisionKind.UNDECIDED, label=best.label, sentence=sentence)
+
+
+def _nearest(candidates: Sequence[Candidate]) -> Candidate:
+    label = nearest({one.label: one.outcomes for one in candidates})
+    return next(one for one in candidates if one.label == label)

@@ -1,0 +1,65 @@
+"""Rows of devices. Every function runs inside the transaction that it is given."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
+
+from steelyard.errors import NotFoundError, UsageError
+from steelyard.store import schema
+from steelyard.store.names import MIN_PREFIX_LENGTH, near_names, require_identifier, require_name
+from steelyard.store.paging import fetch_page
+from steelyard_protocol.v1 import common_pb2, control_pb2
+
+_TABLE = schema.devices
+_COLUMNS = (_TABLE.c.number, _TABLE.c.device_id, _TABLE.c.agent_version, _TABLE.c.last_seen_ns, _TABLE.c.message)
+
+
+def put(
+    connection: Connection, description: common_pb2.DeviceDescription, agent_version: str, seen_at_ns: int
+) -> control_pb2.Device:
+    """Keep what a device says of itself; see ``Store.put_device``."""
+    device_id = require_identifier(description.device_id, "device id")
+    values = {
+        "name": require_name(description.name, f"name of device {device_id}:"),
+        "agent_version": agent_version,
+        "last_seen_ns": seen_at_ns,
+        "message": description.SerializeToString(),
+    }
+    mine = _TABLE.c.device_id == device_id
+    if connection.execute(update(_TABLE).where(mine).values(**values)).rowcount == 0:
+        connection.execute(insert(_TABLE).values(device_id=device_id, **values))
+    return _device(connection.execute(select(*_COLUMNS).where(mine)).mappings().one())
+
+
+def find(connection: Connection, text: str) -> control_pb2.Device:
+    """Find one device; see ``Store.find_device``."""
+    conditions = [_TABLE.c.device_id == text, _TABLE.c.name == text]
+    if len(text) >= MIN_PREFIX_LENGTH:
+        conditions.append(func.substr(_TABLE.c.device_id, 1, len(text)) == text)
+    for condition in conditions:
+        rows = (
+            connection.execute(select(*_COLUMNS).where(condition).order_by(_TABLE.c.number).limit(4)).mappings().all()
+        )
+        if len(rows) > 1:
+            fits = ", ".join(str(row["device_id"]) for row in rows[:3])
+            raise UsageError("ambiguous_device", f"{text!r} means several devices: {fits}; give the whole id of one")
+        if rows:
+            return _device(rows[0])
+    names = connection.scalars(select(_TABLE.c.name)).all()
+    hint = near_names(text, names) or ("" if names else "; none has connected yet: start `steelyard-agent run` on it")
+    raise NotFoundError("device_not_found", f"no device has the name or id {text[:80]!r}{hint}")
+
+
+def page(connection: Connection, page_size: int, page_token: str) -> tuple[list[control_pb2.Device], str]:
+    """List devices in the order in which they were first seen."""
+    rows, token = fetch_page(
+        connection, select(*_COLUMNS), _TABLE.c.number, page_size=page_size, page_token=page_token, newest_first=False
+    )
+    return [_device(row) for row in rows], token
+
+
+def _device(row: RowMapping) -> control_pb2.Device:
+    device = control_pb2.Device(agent_version=row["agent_version"])
+    device.description.ParseFromString(row["message"])
+    device.last_seen.FromNanoseconds(row["last_seen_ns"])
+    return device

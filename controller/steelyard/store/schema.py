@@ -1,0 +1,112 @@
+"""The tables. Key fields are columns; what no query asks for stays in the serialized protobuf ``message``.
+
+A change here needs a revision in ``migrations/versions``; a test compares the two. Times are
+nanoseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite counts only a column of the exact type INTEGER up by itself.
+_Number = BigInteger().with_variant(Integer, "sqlite")
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("name", String, nullable=False, index=True),
+    Column("message", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("task_id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("message", LargeBinary, nullable=False),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    Column("device_id", String, nullable=False, unique=True),
+    Column("name", String, nullable=False, index=True),
+    Column("agent_version", String, nullable=False),
+    Column("last_seen_ns", BigInteger, nullable=False),
+    Column("message", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    Column("job_id", String, nullable=False, unique=True),
+    Column("request_id", String, nullable=False, unique=True),
+    Column("kind", Integer, nullable=False),
+    Column("state", Integer, nullable=False, index=True),
+    Column("message", LargeBinary, nullable=False),
+    Column("request", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+events = Table(
+    "events",
+    metadata,
+    # Never used twice, so that a reader's cursor stays good.
+    Column("cursor", _Number, primary_key=True),
+    Column("job_id", String, ForeignKey("jobs.job_id"), nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("state", Integer, nullable=False),
+    Column("message", String, nullable=False),
+    Column("done", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Index(None, "job_id", "cursor"),
+    sqlite_autoincrement=True,
+)
+
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    Column("job_id", String, ForeignKey("jobs.job_id"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("pass_kind", Integer, nullable=False),
+    Column("round_index", BigInteger, nullable=False),
+    Column("segment", Integer, nullable=False),
+    Column("result_digest", String(64), nullable=False),
+    Column("recorded_at_ns", BigInteger, nullable=False),
+    UniqueConstraint("job_id", "attempt", "pass_kind", "round_index"),
+    sqlite_autoincrement=True,
+)

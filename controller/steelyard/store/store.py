@@ -1,0 +1,278 @@
+"""The store: what the controller knows of artifacts, tasks, devices, jobs and rounds, in one SQLite file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import insert, select
+
+from steelyard.errors import UsageError
+from steelyard.store import artifacts, devices, jobs, rounds, schema, tasks
+from steelyard.store.database import Database
+from steelyard.store.migrate import is_current, migrate
+from steelyard.store.names import require_identifier
+from steelyard_protocol.v1 import common_pb2, control_pb2, result_pb2
+
+
+class Store:
+    """Synchronous, for the one thread that opened it; every method is one transaction.
+
+    A method that writes returns once its change is on the disk, except inside ``batch``, where that is the end of the
+    batch. Messages that come in are copied, messages that go out belong to the caller.
+
+    Raises:
+        StoreError: From every method, when the database is full, read-only, damaged, busy, newer or foreign.
+    """
+
+    def __init__(self, path: Path, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
+        """Open the file, or make it, and bring it to this program's schema.
+
+        Args:
+            path: The SQLite file; its folder must exist.
+            clock_ns: Nanoseconds since the epoch, for what is created without a time.
+        """
+        self._clock_ns = clock_ns
+        self._database = Database(path)
+        try:
+            self._open(path)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Let the calls inside share one commit: all are on the disk at the end of the context, or none."""
+        with self._database.batch():
+            yield
+
+    def controller_id(self, new_id: str) -> str:
+        """Return the id that this database's controller has for good: the first ``new_id`` that was ever given."""
+        known = select(schema.meta.c.value).where(schema.meta.c.key == "controller_id")
+        with self._database.write() as connection:
+            controller_id = connection.scalar(known)
+            if controller_id is None:
+                controller_id = require_identifier(new_id, "controller id")
+                connection.execute(insert(schema.meta).values(key="controller_id", value=controller_id))
+            return str(controller_id)
+
+    def put_artifact(self, artifact: control_pb2.Artifact) -> control_pb2.Artifact:
+        """Keep an artifact under its digest and return what is stored.
+
+        The same bytes give the same artifact: the first name stays, and a lineage is added if it was missing.
+
+        Raises:
+            UsageError: ``invalid_digest``, ``invalid_name`` or ``invalid_artifact``.
+        """
+        with self._database.write() as connection:
+            return artifacts.put(connection, artifact, self._clock_ns)
+
+    def find_artifact(self, text: str) -> control_pb2.Artifact:
+        """Find an artifact by its digest, its name (the newest of that name), or the first 4 or more of its digest.
+
+        A name wins over the beginning of a digest, because nothing else reaches it.
+
+        Raises:
+            NotFoundError: ``artifact_not_found``, with the nearest names.
+            UsageError: ``ambiguous_artifact``.
+        """
+        with self._database.read() as connection:
+            return artifacts.find(connection, text)
+
+    def list_artifacts(self, page_size: int = 0, page_token: str = "") -> tuple[list[control_pb2.Artifact], str]:
+        """List artifacts, the newest first, with the token of the next page ("" after the last).
+
+        Raises:
+            UsageError: ``invalid_page_size`` or ``invalid_page_token``.
+        """
+        with self._database.read() as connection:
+            return artifacts.page(connection, page_size, page_token)
+
+    def put_task(self, task: control_pb2.Task) -> control_pb2.Task:
+        """Keep a task and return it; without an id it gets one from its content. The same task twice is one task.
+
+        Raises:
+            UsageError: ``task_exists`` when the id has other content; ``invalid_digest``, ``invalid_name``,
+                ``invalid_identifier`` or ``invalid_task``.
+        """
+        with self._database.write() as connection:
+            return tasks.put(connection, task)
+
+    def get_task(self, task_id: str) -> control_pb2.Task:
+        """Return the task with this id.
+
+        Raises:
+            NotFoundError: ``task_not_found``.
+        """
+        with self._database.read() as connection:
+            return tasks.get(connection, task_id)
+
+    def put_device(
+        self, description: common_pb2.DeviceDescription, agent_version: str, seen_at_ns: int | None = None
+    ) -> control_pb2.Device:
+        """Keep what a device says of itself, the latest description of each id, and return it as a device.
+
+        ``seen_at_ns`` is in nanoseconds since the epoch, None for now. Whether the device is online lives in memory,
+        not here.
+
+        Raises:
+            UsageError: ``invalid_identifier`` or ``invalid_name``.
+        """
+        with self._database.write() as connection:
+            seen_at_ns = self._clock_ns() if seen_at_ns is None else seen_at_ns
+            return devices.put(connection, description, agent_version, seen_at_ns)
+
+    def find_device(self, text: str) -> control_pb2.Device:
+        """Find a device by its id, its name, or the first 4 or more characters of its id.
+
+        Raises:
+            NotFoundError: ``device_not_found``, with the nearest names.
+            UsageError: ``ambiguous_device`` when several have the name or begin so.
+        """
+        with self._database.read() as connection:
+            return devices.find(connection, text)
+
+    def list_devices(self, page_size: int = 0, page_token: str = "") -> tuple[list[control_pb2.Device], str]:
+        """List devices in the order in which they were first seen, with the token of the next page.
+
+        Raises:
+            UsageError: ``invalid_page_size`` or ``invalid_page_token``.
+        """
+        with self._database.read() as connection:
+            return devices.page(connection, page_size, page_token)
+
+    def create_job(self, job: control_pb2.Job, request: bytes, request_id: str) -> tuple[control_pb2.Job, bool]:
+        """Keep a job, QUEUED unless it says otherwise, with the request that asked for it.
+
+        Returns:
+            The stored job, and whether it is new: the same ``request_id`` gives the job that it made before.
+
+        Raises:
+            UsageError: ``job_exists``, ``request_id_reused``, ``invalid_identifier`` or ``invalid_job``.
+        """
+        with self._database.write() as connection:
+            return jobs.create(connection, job, request, request_id, self._clock_ns)
+
+    def get_job(self, job_id: str) -> control_pb2.Job:
+        """Return a job by its id, or by the first 4 or more characters of one.
+
+        Raises:
+            NotFoundError: ``job_not_found``.
+            UsageError: ``ambiguous_job``.
+        """
+        with self._database.read() as connection:
+            return jobs.get(connection, jobs.resolve(connection, job_id))
+
+    def get_request(self, job_id: str) -> bytes:
+        """Return the serialized request that made a job; ``job_id`` as in ``get_job``."""
+        with self._database.read() as connection:
+            return jobs.get_request(connection, jobs.resolve(connection, job_id))
+
+    def list_jobs(self, page_size: int = 0, page_token: str = "") -> tuple[list[control_pb2.Job], str]:
+        """List jobs, the newest first, with the token of the next page ("" after the last).
+
+        Raises:
+            UsageError: ``invalid_page_size`` or ``invalid_page_token``.
+        """
+        with self._database.read() as connection:
+            return jobs.page(connection, page_size, page_token)
+
+    def unfinished_jobs(self) -> list[control_pb2.Job]:
+        """List the jobs that are in no final state, the oldest first: what a restarted controller goes on with."""
+        with self._database.read() as connection:
+            return jobs.unfinished(connection)
+
+    def transition(
+        self,
+        job_id: str,
+        state: control_pb2.JobState.ValueType,
+        *,
+        message: str,
+        error: common_pb2.ErrorInfo | None = None,
+        done: int = 0,
+        total: int = 0,
+        variant_digest: str = "",
+        attempt: int | None = None,
+    ) -> control_pb2.JobEvent | None:
+        """Set a job's state and append the event that says so, in one transaction.
+
+        Returns:
+            The event with its cursor; None, and nothing changes, when the job is already in a final state.
+
+        Raises:
+            NotFoundError: ``job_not_found``; ``job_id`` must be whole.
+            UsageError: ``invalid_job_state``.
+        """
+        event = self._event(message, done, total)
+        with self._database.write() as connection:
+            return jobs.transition(
+                connection, job_id, state, event=event, error=error, variant_digest=variant_digest, attempt=attempt
+            )
+
+    def append_event(self, job_id: str, message: str, done: int = 0, total: int = 0) -> control_pb2.JobEvent | None:
+        """Append a line to a job's log in its present state; None when the job is already in a final state.
+
+        Raises:
+            NotFoundError: ``job_not_found``; ``job_id`` must be whole.
+        """
+        event = self._event(message, done, total)
+        with self._database.write() as connection:
+            return jobs.append_event(connection, job_id, event)
+
+    def list_events(self, job_id: str, after_cursor: int = 0, limit: int = 1_000) -> list[control_pb2.JobEvent]:
+        """Return a job's events after a cursor, the oldest first, ``limit`` at most; ``job_id`` as in ``get_job``.
+
+        Raises:
+            UsageError: ``invalid_limit`` below 1.
+        """
+        if limit < 1:
+            raise UsageError("invalid_limit", f"a list of {limit} events is none; ask for 1 or more")
+        with self._database.read() as connection:
+            return jobs.list_events(connection, jobs.resolve(connection, job_id), after_cursor, limit)
+
+    def record_round(self, key: result_pb2.ResultKey, *, segment: int, result_digest: str, recorded_at_ns: int) -> bool:
+        """Record under which digest the result of a round lies, once for each key, and say whether it is new.
+
+        A repeat is ignored, whatever it brings: the first result stays.
+
+        Raises:
+            NotFoundError: ``job_not_found``.
+            UsageError: ``invalid_digest`` or ``invalid_round``.
+        """
+        with self._database.write() as connection:
+            jobs.get(connection, key.job_id)
+            return rounds.record(
+                connection, key, segment=segment, result_digest=result_digest, recorded_at_ns=recorded_at_ns
+            )
+
+    def list_rounds(self, job_id: str) -> list[control_pb2.RoundReference]:
+        """List what was recorded for a job, by attempt, pass and round; ``job_id`` as in ``get_job``."""
+        with self._database.read() as connection:
+            return rounds.references(connection, jobs.resolve(connection, job_id))
+
+    def recorded_keys(self, job_id: str) -> list[result_pb2.ResultKey]:
+        """List the keys of what was recorded for the job with this whole id, in the order of ``list_rounds``.
+
+        Nothing for a job that nobody knows: a device may ask about a job of a store that was lost.
+        """
+        with self._database.read() as connection:
+            return [reference.key for reference in rounds.references(connection, job_id)]
+
+    def _event(self, message: str, done: int, total: int) -> control_pb2.JobEvent:
+        event = control_pb2.JobEvent(message=message, done=done, total=total)
+        event.at.FromNanoseconds(self._clock_ns())
+        return event
+
+    def _open(self, path: Path) -> None:
+        # Looks first and writes only what is missing: a current database opens on a full disk, too.
+        with self._database.read() as connection:
+            current = is_current(connection)
+        if not current:
+            with self._database.write() as connection:
+                migrate(connection, path)

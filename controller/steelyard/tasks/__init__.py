@@ -1,0 +1,1 @@
+"""Tasks: data with splits, preprocessing and a metric; what "accuracy" means for a model."""
