@@ -257,8 +257,8 @@ def _is_set(text: str) -> bool:
 
 
 def _check_controller(text: str) -> None:
-    if re.fullmatch(r"unix:/.+", text) is None and re.fullmatch(r"(\[[^\]]+\]|[^:\[\]/\s]+):[0-9]{1,5}", text) is None:
-        raise UsageError("invalid_controller", f"controller {text!r} is neither unix:PATH (from the root) nor HOST:PORT")
+    if re.fullmatch(r"unix:/.+|(\[[^\]]+\]|[^:\[\]/\s]+):[0-9]{1,5}", text) is None:
+        raise UsageError("invalid_controller", f"controller {text!r} is neither unix:/PATH nor HOST:PORT")
 
 
 def _is_loopback(host: str) -> bool:

@@ -111,7 +111,9 @@ def with_failures() -> measurement_pb2.Measurement:
     for one in measurement.variants:
         for point in one.rounds:
             point.segment = 1 if point.round_index >= 8 else 0
-    measurement.warnings.append("the measurement was interrupted once; the second segment is 1.2 % slower than the first")
+    measurement.warnings.append(
+        "the measurement was interrupted once; the second segment is 1.2 % slower than the first"
+    )
     measurement.warnings.append("the frequency governor is 'powersave'; set 'performance' and measure again")
     return measurement
 
@@ -122,7 +124,9 @@ def with_energy() -> measurement_pb2.Measurement:
     for variant in measurement.variants:
         joules = variant.p50_latency.value * 1e-9 * 4.2
         variant.energy.CopyFrom(estimate(joules, 0.03, "J", 3))
-        reading = variant.energy_readings.add(name="package_energy", value=joules, unit="J", source="powercap/intel-rapl:0")
+        reading = variant.energy_readings.add(
+            name="package_energy", value=joules, unit="J", source="powercap/intel-rapl:0"
+        )
         reading.status = common_pb2.READING_STATUS_MEASURED
         reading.scope = common_pb2.READING_SCOPE_SOC
     return measurement
@@ -132,21 +136,27 @@ def undecided() -> measurement_pb2.Measurement:
     """Return a measurement whose requirements the intervals neither meet nor fail."""
     measurement = normal()
     measurement.decision.kind = measurement_pb2.DECISION_KIND_UNDECIDED
-    measurement.decision.sentence = "Undecided on pi5-bench: static-int8's p90 of 610 us is too near to 600 us; measure more."
+    measurement.decision.sentence = (
+        "Undecided on pi5-bench: static-int8's p90 of 610 us is too near to 600 us; measure more."
+    )
     for variant in measurement.variants:
         verdict = measurement_pb2.REQUIREMENT_VERDICT_FAILS
         if variant.label == "static-int8":
             verdict = measurement_pb2.REQUIREMENT_VERDICT_UNDECIDED
         variant.requirements.add(requirement="p90<600us", verdict=verdict, because="p90 is 610 us (590 to 630)")
         variant.requirements.add(
-            requirement="drop<1pp", verdict=measurement_pb2.REQUIREMENT_VERDICT_MEETS, because="drop is 0.2 pp (-0.1 to 0.5)"
+            requirement="drop<1pp",
+            verdict=measurement_pb2.REQUIREMENT_VERDICT_MEETS,
+            because="drop is 0.2 pp (-0.1 to 0.5)",
         )
     return measurement
 
 
 def crowded() -> measurement_pb2.Measurement:
     """Return a measurement of twelve variants that lie close together."""
-    names = ["original"] + [f"{kind}-{level}" for kind in ("prune", "distil", "static-int8", "float16") for level in (1, 2, 3)]
+    names = ["original"] + [
+        f"{kind}-{level}" for kind in ("prune", "distil", "static-int8", "float16") for level in (1, 2, 3)
+    ]
     rng = np.random.default_rng(3)
     plans = [
         VariantPlan(
@@ -269,7 +279,9 @@ def device() -> common_pb2.DeviceDescription:
         status=common_pb2.READING_STATUS_MEASURED,
         source="/sys/class/thermal/thermal_zone0/temp",
     )
-    description.meters.add(name="package_energy", unit="J", status=common_pb2.READING_STATUS_UNAVAILABLE, reason=NO_SENSOR)
+    description.meters.add(
+        name="package_energy", unit="J", status=common_pb2.READING_STATUS_UNAVAILABLE, reason=NO_SENSOR
+    )
     return description
 
 
@@ -347,7 +359,9 @@ def _plan(plans: Sequence[VariantPlan]) -> plan_pb2.Plan:
         block_timeout_ms=60_000,
     )
     for one in plans:
-        plan.artifacts.add(artifact_digest=digest_of(one.label), label=one.label, size_bytes=one.size_bytes, runtime=_runtime())
+        plan.artifacts.add(
+            artifact_digest=digest_of(one.label), label=one.label, size_bytes=one.size_bytes, runtime=_runtime()
+        )
     return plan
 
 

@@ -55,6 +55,7 @@ class Sampler:
         self._process = process
         self._order = order
         self._output = bytearray()
+        self._note: str | None = None
         self._collector = asyncio.create_task(self._collect()) if process else None
 
     @property
@@ -64,8 +65,9 @@ class Sampler:
 
     async def stop(self) -> Recording:
         """End the process, reaping it, and return what it said. A second call returns the same."""
-        note = await self._end()
-        return parse_recording(self._output.decode("utf-8", "replace"), order=self._order, note=note)
+        if self._note is None:
+            self._note = await self._end()
+        return parse_recording(self._output.decode("utf-8", "replace"), order=self._order, note=self._note)
 
     async def _collect(self) -> None:
         assert self._process is not None
@@ -174,6 +176,7 @@ async def _hand_over(process: asyncio.subprocess.Process, order: SamplerOrder) -
     done, _ = await asyncio.wait([first], timeout=_READY_TIMEOUT_S)
     if not done:
         first.cancel()
+        await asyncio.wait([first])
         message = f"the sampler said nothing for {_READY_TIMEOUT_S:g} s; energy was not measured, try again"
         raise SamplerError("sampler_silent", message)
     if first.result().decode("utf-8", "replace").rstrip("\n") != READY_LINE:

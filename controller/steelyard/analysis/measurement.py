@@ -35,7 +35,6 @@ class MeasurementInput:
     outputs: Mapping[str, bytes]
     device: common_pb2.DeviceDescription
     controller_id: str
-    stop_reason: str
 
 
 def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
@@ -58,7 +57,7 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
         segment_count=len({one.segment for one in latency}),
         warnings=_warnings(given, list(variants.values())),
         controller_id=given.controller_id,
-        stop_reason=given.stop_reason,
+        stop_reason=StopPolicy.of(given.request).decide(latency).reason,
         confidence=CONFIDENCE,
     )
     if given.rounds:

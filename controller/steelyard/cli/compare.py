@@ -35,7 +35,7 @@ def compare(ctx: click.Context, /, reference: str, candidate: str, **flags: Any)
       steelyard compare model.onnx model-static-int8 --device pi5
       steelyard compare old.onnx new.onnx --local --budget 2m --json
     """
-    device = choose_device(flags["device"], local=flags["local"])
+    device = choose_device(ctx, flags["device"], local=flags["local"])
     options = options_from(flags)
     with connected(ctx) as client:
         artifacts = [resolve_model(client, text) for text in (reference, candidate)]

@@ -40,7 +40,7 @@ def measure(
       steelyard measure model.onnx --recipe static-int8 --task task.toml --require 'p90<20ms' --require 'drop<1pp'
       steelyard measure a.onnx b.onnx --device pi5 --budget 5m --json
     """
-    device = choose_device(flags["device"], local=flags["local"])
+    device = choose_device(ctx, flags["device"], local=flags["local"])
     options = options_from(flags, requirements=requirements)
     with connected(ctx) as client:
         originals = [resolve_model(client, text) for text in models]

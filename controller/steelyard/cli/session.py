@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,7 +36,7 @@ def connected(ctx: click.Context) -> Iterator[Client]:
         yield client
 
 
-def choose_device(device: str | None, *, local: bool) -> str:
+def choose_device(ctx: click.Context, device: str | None, *, local: bool) -> str:
     """Return the device to use: the one that was named, else this machine.
 
     A gate must not measure its own runner by accident: with CI set, this machine is taken only with --local.
@@ -49,7 +48,7 @@ def choose_device(device: str | None, *, local: bool) -> str:
         raise UsageError("two_devices", f"--device {device} and --local name two devices: give one of them")
     if device:
         return device
-    if local or not os.environ.get("CI"):
+    if local or settings_of(ctx).local_allowed:
         return LOCAL
     raise UsageError(
         "no_device",

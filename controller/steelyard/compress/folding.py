@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from steelyard.artifact_formats.onnx_tensors import iter_nodes
 from steelyard.compress.tools import tool_errors
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 # What onnxruntime's quantizers look for; without it they advise to run their own preprocessing.
 _PREPROCESSED_KEY = "onnx.quant.pre_process"
 _ONLY_ERRORS = 3
+_BIAS_INPUT = 2
 
 
 def fold(model_path: Path, out_path: Path, *, min_opset: int = 0) -> None:
@@ -35,6 +41,7 @@ def fold(model_path: Path, out_path: Path, *, min_opset: int = 0) -> None:
         onnxruntime.InferenceSession(str(source_path), options, providers=["CPUExecutionProvider"])
         onnx.shape_inference.infer_shapes_path(str(optimized_path), str(out_path))
         model = onnx.load_model(out_path)
+        _flatten_gemm_biases(model)
         entry = model.metadata_props.add()
         entry.key, entry.value = _PREPROCESSED_KEY, "onnxruntime.quant"
         onnx.save_model(model, out_path)
@@ -52,3 +59,19 @@ def _converted(model_path: Path, converted_path: Path, min_opset: int) -> Path:
     with tool_errors(f"converting the model from opset {opset} to {min_opset}"):
         onnx.save_model(onnx.version_converter.convert_version(model, min_opset), converted_path)
     return converted_path
+
+
+def _flatten_gemm_biases(model: ModelProto) -> None:
+    """Store biases [1, N] that only Gemm reads as [N]: the same sum, and the form that quantizers understand.
+
+    onnxruntime makes such biases itself out of MatMul and Add, and its quantizer (1.32) then fails on them per channel.
+    """
+    uses: dict[str, set[tuple[str, int]]] = {}
+    for node in iter_nodes(model):
+        for index, name in enumerate(node.input):
+            uses.setdefault(name, set()).add((node.op_type, index))
+    for tensor in model.graph.initializer:
+        if len(tensor.dims) == 2 and tensor.dims[0] == 1 and uses.get(tensor.name) == {("Gemm", _BIAS_INPUT)}:
+            size = tensor.dims[1]
+            del tensor.dims[:]
+            tensor.dims.append(size)

@@ -68,12 +68,7 @@ class Controller:
             raise
 
     async def _start(self) -> None:
-        lock = StateLock(
-            self.state_directory,
-            socket=str(self.socket_path),
-            agent_address=self.agent_address,
-            temporary=self.temporary,
-        )
+        lock = StateLock(self.state_directory, temporary=self.temporary)
         lock.acquire()
         self._stack.append(lock.release)
         self.store = AsyncStore(self.state_directory / "steelyard.sqlite3")
@@ -81,6 +76,14 @@ class Controller:
         self.blobs = BlobStore(self.state_directory / "blobs")
         self.controller_id = await self.store.call(Store.controller_id, uuid.uuid4().hex)
         self.fleet = Fleet()
+        await self._serve_agents()
+        self._build_parts()
+        await self._serve_people()
+        lock.publish(socket=str(self.socket_path), agent_address=self.agent_address)
+        if not self.temporary:
+            await self.jobs.resume()
+
+    def _build_parts(self) -> None:
         self.local_agent = LocalAgent(
             state_directory=self.state_directory / "local-agent", controller_address=self.agent_address
         )
@@ -98,15 +101,11 @@ class Controller:
                 work_directory=self.state_directory / "work",
             )
         )
-        await self._serve_agents()
-        await self._serve_people()
-        if not self.temporary:
-            await self.jobs.resume()
 
     async def _serve_agents(self) -> None:
         _refuse_taken_port(self.agent_address)
         server = grpc.aio.server(options=SERVER_OPTIONS)
-        hooks = SessionHooks(register=self._register, record=self._record, recorded=self.results.recorded)
+        hooks = SessionHooks(register=self._register, record=self._record, recorded=self._recorded)
         sessions = SessionServicer(
             self.fleet, hooks, controller_id=self.controller_id, heartbeat_interval_s=self._heartbeat_s
         )
@@ -114,10 +113,11 @@ class Controller:
         gate = BlobGate(may_download=self._device_may_download, may_upload=self._device_may_upload)
         blob_pb2_grpc.add_BlobServiceServicer_to_server(BlobServicer(self.blobs, gate), server)
         try:
-            server.add_insecure_port(self.agent_address)
+            port = server.add_insecure_port(self.agent_address)
         except RuntimeError as error:
             raise _port_taken(self.agent_address) from error
-        await server.start()
+        self.agent_address = f"{self.agent_address.rpartition(':')[0]}:{port}"
+        self._agent_server = server
         self._servers.append(server)
 
     async def _serve_people(self) -> None:
@@ -132,6 +132,8 @@ class Controller:
         gate = BlobGate(may_download=open_to_people, may_upload=open_to_people)
         blob_pb2_grpc.add_BlobServiceServicer_to_server(BlobServicer(self.blobs, gate), server)
         server.add_insecure_port(f"unix:{self.socket_path}")
+        # The parts are there now: agents may come in, too.
+        await self._agent_server.start()
         await server.start()
         self._servers.append(server)
         self._stack.append(lambda: self.socket_path.unlink(missing_ok=True))
@@ -165,6 +167,9 @@ class Controller:
     async def _record(self, device_id: str, ready: session_pb2.RoundReady) -> result_pb2.RoundResult:
         await self.jobs.check_device(ready.key.job_id, device_id)
         return await self.results.record(ready)
+
+    async def _recorded(self, keys: list[result_pb2.ResultKey]) -> list[result_pb2.ResultKey]:
+        return await self.results.recorded(keys)
 
     async def _device_may_download(self, grant: blob_pb2.BlobGrant, digest: str) -> None:
         if digest not in self.jobs.blobs_of(grant.job_id, grant.device_id):

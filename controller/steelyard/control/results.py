@@ -78,7 +78,6 @@ class Results:
             for block in result.blocks
             if block.outputs_digest
         }
-        events = await self._store.call(Store.list_events, job.job_id)
         device = await self._store.call(Store.find_device, job.device)
         return build_measurement(
             MeasurementInput(
@@ -91,7 +90,6 @@ class Results:
                 outputs=outputs,
                 device=device.description,
                 controller_id=self._controller_id,
-                stop_reason=events[-1].message if events else "",
             )
         )
 

@@ -46,7 +46,7 @@ class AsyncStore:
     """``await store.call(Store.method, ...)`` runs the method in the store's thread, in the order of the calls.
 
     When the await returns, what the call wrote is on the disk. A call that is cancelled while it waits in the queue is
-    not run; one that has begun is finished. Use it from one event loop.
+    not run; one that the thread has taken up is finished. Use it from one event loop.
     """
 
     def __init__(self, path: Path, *, clock_ns: Callable[[], int] = time.time_ns) -> None:

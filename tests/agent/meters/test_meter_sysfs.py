@@ -50,7 +50,7 @@ def test_a_denied_file_names_the_permission_and_the_next_step(tmp_path):
     tree = FakeSysfs(tmp_path)
     tree.write(FILE, "1")
     tree.deny(FILE)
-    with pytest.raises(SourceError, match="permission denied on /sys/.*run steelyard-agent as root") as caught:
+    with pytest.raises(SourceError, match=r"permission denied on /sys/.*run steelyard-agent as root") as caught:
         read_number(tree.system, FILE)
     assert caught.value.reason == "permission_denied"
 
@@ -91,7 +91,7 @@ def test_an_empty_file_is_said_to_be_empty(text):
         parse_number(text, "/x")
 
 
-@pytest.mark.parametrize("text", ["n/a", "1.5", "0x10", "1 2", "１", "9" * 31])
+@pytest.mark.parametrize("text", ["n/a", "1.5", "0x10", "1 2", "\uff11", "9" * 31])
 def test_what_is_no_whole_number_is_quoted(text):
     with pytest.raises(SourceError, match="which is no whole number"):
         parse_number(text, "/x")
@@ -100,9 +100,10 @@ def test_what_is_no_whole_number_is_quoted(text):
 @given(st.text())
 def test_any_text_is_a_number_or_a_sentence(text):
     try:
-        assert isinstance(parse_number(text, "/x"), int)
-    except SourceError as error:
-        assert "/x" in str(error)
+        number = parse_number(text, "/x")
+    except SourceError:
+        return
+    assert number == int(text.strip("\x00 \t\r\n"))
 
 
 @given(st.integers(min_value=-(10**29), max_value=10**29))

@@ -17,7 +17,8 @@ from tests.controller.store.messages import digest_of
 def run(store: Store, statement: str) -> object:
     """Say something to the store's own connection that no method says."""
     with store._database.read() as connection:
-        return connection.exec_driver_sql(statement).scalar()
+        result = connection.exec_driver_sql(statement)
+        return result.scalar() if result.returns_rows else None
 
 
 def test_the_settings_that_durability_rests_on_are_set(tmp_path: Path) -> None:
@@ -37,9 +38,13 @@ def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
         kept = store.put_artifact(messages.artifact())
         page_count = run(store, "PRAGMA page_count")
         run(store, f"PRAGMA max_page_count = {page_count}")
-        with pytest.raises(StoreError, match=r"store\.db failed .*free space on its disk") as caught:
+
+        def fill() -> None:
             for number in range(1000):
                 store.put_artifact(messages.artifact("x" * 199, digest=digest_of(str(number))))
+
+        with pytest.raises(StoreError, match=r"store\.db failed .*free space on its disk") as caught:
+            fill()
         assert (caught.value.reason, caught.value.exit_code) == ("disk_full", EXIT_INFRASTRUCTURE)
         run(store, "PRAGMA max_page_count = 100000")
         assert store.find_artifact("resnet") == kept
@@ -79,7 +84,7 @@ def test_a_damaged_database_is_said(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[4096:] = bytes(len(content) - 4096)
     path.write_bytes(content)
-    with pytest.raises(StoreError, match="store.db failed") as caught:
+    with pytest.raises(StoreError, match=r"store\.db failed") as caught:
         Store(path).list_artifacts()
     assert caught.value.reason == "store_damaged"
 
@@ -117,10 +122,15 @@ def test_broken_sql_stays_a_bug(tmp_path: Path) -> None:
 def test_a_batch_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.db")
     try:
-        with pytest.raises(InterruptedError), store.batch():
-            store.put_artifact(messages.artifact("first"))
-            assert store.find_artifact("first").name == "first"
-            raise InterruptedError
+
+        def fail_in_the_middle() -> None:
+            with store.batch():
+                store.put_artifact(messages.artifact("first"))
+                assert store.find_artifact("first").name == "first"
+                raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            fail_in_the_middle()
         assert store.list_artifacts() == ([], "")
         with store.batch():
             store.put_artifact(messages.artifact("first"))

@@ -94,9 +94,14 @@ def test_the_database_of_another_program_is_refused_and_left_alone(tmp_path: Pat
 def test_a_migration_that_fails_leaves_no_table_behind(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     database = Database(path)
-    with pytest.raises(InterruptedError), database.write() as connection:
-        migrate(connection, path)
-        raise InterruptedError
+
+    def migrate_and_fail() -> None:
+        with database.write() as connection:
+            migrate(connection, path)
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        migrate_and_fail()
     database.close()
     assert tables(path) == set()
     Store(path).close()

@@ -142,7 +142,7 @@ def test_devices_come_in_the_order_in_which_they_were_first_seen(store: Store) -
 def test_page_sizes_and_tokens_that_make_no_sense_are_refused(store: Store) -> None:
     with pytest.raises(UsageError, match="page size -1"):
         store.list_artifacts(-1)
-    for token in ("next", "-1", "9" * 19, "１"):
+    for token in ("next", "-1", "9" * 19, "\uff11"):
         with pytest.raises(UsageError, match="page token"):
             store.list_artifacts(0, token)
 

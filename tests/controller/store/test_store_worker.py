@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,8 +26,11 @@ class Gate:
         self._entered.set()
         self._open.wait(60)
 
-    async def entered(self) -> None:
+    async def hold(self, store: AsyncStore) -> asyncio.Task[None]:
+        """Return once the store's thread waits in here."""
+        call = asyncio.create_task(store.call(self.wait_inside))
         await asyncio.to_thread(self._entered.wait, 60)
+        return call
 
     def open(self) -> None:
         self._open.set()
@@ -38,9 +42,8 @@ async def opened(path: Path) -> AsyncStore:
     return store
 
 
-async def queued(store: AsyncStore, gate: Gate, *calls: asyncio.Task[object]) -> None:
-    """Return once the calls wait behind the gate."""
-    await gate.entered()
+async def queued(*calls: asyncio.Task[Any]) -> None:
+    """Return once the calls wait behind the gate: each has run up to its future."""
     await asyncio.sleep(0)
     assert not any(call.done() for call in calls)
 
@@ -58,13 +61,13 @@ async def test_what_a_call_wrote_is_there_for_another_connection_when_it_returns
 async def test_calls_that_waited_together_each_get_their_own_answer(tmp_path: Path) -> None:
     store = await opened(tmp_path / "store.db")
     gate = Gate()
-    blocked = asyncio.create_task(store.call(gate.wait_inside))
+    blocked = await gate.hold(store)
     calls = [
         asyncio.create_task(store.call(Store.put_artifact, messages.artifact(f"artifact {number}")))
         for number in range(100)
     ]
     wrong = asyncio.create_task(store.call(Store.find_artifact, "nobody"))
-    await queued(store, gate, *calls, wrong)
+    await queued(*calls, wrong)
     gate.open()
     names = [artifact.name for artifact in await asyncio.gather(*calls)]
     assert names == [f"artifact {number}" for number in range(100)]
@@ -86,12 +89,12 @@ async def test_calls_that_waited_together_share_a_commit(tmp_path: Path) -> None
         seen.append(len(other.list_artifacts()[0]))
         other.close()
 
-    blocked = asyncio.create_task(store.call(gate.wait_inside))
+    blocked = await gate.hold(store)
     calls = [
         asyncio.create_task(store.call(Store.put_artifact, messages.artifact("first"))),
         asyncio.create_task(store.call(count_for_others)),
     ]
-    await queued(store, gate, *calls)
+    await queued(*calls)
     gate.open()
     await asyncio.gather(blocked, *calls)
     assert seen == [0]
@@ -114,11 +117,11 @@ async def test_a_batch_that_meets_a_full_disk_runs_again_call_by_call(tmp_path: 
         inner.put_artifact(messages.artifact("never"))
         raise StoreError("disk_full", "no space")
 
-    blocked = asyncio.create_task(store.call(gate.wait_inside))
+    blocked = await gate.hold(store)
     first = asyncio.create_task(store.call(Store.put_artifact, messages.artifact("first")))
     once = asyncio.create_task(store.call(fail_once))
     always = asyncio.create_task(store.call(fail_always))
-    await queued(store, gate, first, once, always)
+    await queued(first, once, always)
     gate.open()
     assert (await first).name == "first"
     assert await once == "second time"
@@ -133,9 +136,9 @@ async def test_a_batch_that_meets_a_full_disk_runs_again_call_by_call(tmp_path: 
 async def test_a_call_that_is_cancelled_while_it_waits_is_not_run(tmp_path: Path) -> None:
     store = await opened(tmp_path / "store.db")
     gate = Gate()
-    blocked = asyncio.create_task(store.call(gate.wait_inside))
+    blocked = await gate.hold(store)
     waiting = asyncio.create_task(store.call(Store.put_artifact, messages.artifact("cancelled")))
-    await queued(store, gate, waiting)
+    await queued(waiting)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
@@ -148,11 +151,11 @@ async def test_a_call_that_is_cancelled_while_it_waits_is_not_run(tmp_path: Path
 async def test_close_finishes_what_waits_and_refuses_what_comes_later(tmp_path: Path) -> None:
     store = await opened(tmp_path / "store.db")
     gate = Gate()
-    blocked = asyncio.create_task(store.call(gate.wait_inside))
+    blocked = await gate.hold(store)
     waiting = [
         asyncio.create_task(store.call(Store.put_artifact, messages.artifact(f"{number}"))) for number in range(3)
     ]
-    await queued(store, gate, *waiting)
+    await queued(*waiting)
     closing = asyncio.create_task(store.close())
     await asyncio.sleep(0)
     with pytest.raises(StoreError, match="is not open"):
@@ -174,4 +177,4 @@ async def test_a_database_that_does_not_open_is_the_openers_error(tmp_path: Path
 
 async def test_a_store_that_was_never_opened_closes(tmp_path: Path) -> None:
     await AsyncStore(tmp_path / "store.db").close()
-    assert list(tmp_path.iterdir()) == []
+    assert not await asyncio.to_thread((tmp_path / "store.db").exists)

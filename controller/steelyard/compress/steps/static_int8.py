@@ -22,8 +22,7 @@ _METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"
 DEFAULT_PERCENTILE = 99.999
 # A zero point and a scale a channel came to DequantizeLinear with opset 13.
 _PER_CHANNEL_OPSET = 13
-# onnxruntime has no 8-bit kernels for normalization on CPUs, and 1.32 fails on LayerNormalization per channel (its
-# adjustment of bias scales compares arrays as if they were numbers). Softmax loses too much in 8 bits.
+# onnxruntime has no 8-bit kernels for normalization on CPUs, so Q/DQ around it only costs time; softmax is sensitive.
 _KEPT_IN_FLOAT = frozenset({"InstanceNormalization", "LayerNormalization", "Softmax"})
 
 

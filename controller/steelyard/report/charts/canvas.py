@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from xml.etree import ElementTree as ET
 
 from markupsafe import Markup
@@ -48,9 +49,15 @@ class Canvas:
         self._add("title", {"id": f"{name}-title"}, title)
         self._add("desc", {"id": f"{name}-desc"}, description)
 
-    def group(self, kind: str = "", *, colour: str = "", tip: str = "") -> _Group:
-        """Return a context in which what is drawn belongs together; ``tip`` shows on hover."""
-        return _Group(self, kind, colour, tip)
+    @contextmanager
+    def group(self, kind: str = "", *, colour: str = "", tip: str = "") -> Iterator[None]:
+        """Keep together what is drawn inside: one class, one colour, and a ``tip`` that shows on hover."""
+        element = self._add("g", {"class": kind, "style": f"--c:{colour}" if colour else ""})
+        self._parents.append(element)
+        if tip:
+            self._add("title", {}, tip)
+        yield
+        self._parents.pop()
 
     def line(self, start: tuple[float, float], end: tuple[float, float], kind: str) -> None:
         """Draw a straight line."""
@@ -84,21 +91,6 @@ class Canvas:
         element = ET.SubElement(self._parents[-1], tag, present)
         element.text = None if text is None else "".join(letter for letter in text if letter.isprintable())
         return element
-
-
-class _Group:
-    def __init__(self, canvas: Canvas, kind: str, colour: str, tip: str) -> None:
-        self._canvas, self._kind, self._colour, self._tip = canvas, kind, colour, tip
-
-    def __enter__(self) -> None:
-        style = f"--c:{self._colour}" if self._colour else ""
-        element = self._canvas._add("g", {"class": self._kind, "style": style})  # noqa: SLF001 - of one piece
-        self._canvas._parents.append(element)  # noqa: SLF001
-        if self._tip:
-            self._canvas._add("title", {}, self._tip)  # noqa: SLF001
-
-    def __exit__(self, *_: object) -> None:
-        self._canvas._parents.pop()  # noqa: SLF001
 
 
 def marker(canvas: Canvas, centre: tuple[float, float], shape: int, radius: float, kind: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 from dataclasses import dataclass
 
 from steelyard.report.figures import failed
@@ -11,6 +11,8 @@ from steelyard_protocol.v1 import measurement_pb2
 
 # Variables of the page's style sheet; the reference has a colour of its own.
 _COLOUR_COUNT = 7
+# Two variants of one colour have different markers: 7 and 4 share no factor.
+_SHAPE_COUNT = 4
 _LABEL_LENGTH = 26
 
 
@@ -34,20 +36,16 @@ def make_series(measurement: measurement_pb2.Measurement) -> tuple[Series, ...]:
     """Return the variants that ran, in their order, each with its colour and marker."""
     ran = [variant for variant in measurement.variants if not failed(variant)]
     labels = short_labels([variant.label for variant in ran], _LABEL_LENGTH)
+    # The reference counts for nothing, wherever it stands: the others get the first colours.
+    numbers = itertools.accumulate(not variant.is_reference for variant in ran)
     return tuple(
         Series(
             variant=variant,
             label=label,
-            colour=f"var(--v{_colour_number(ran, index)})",
-            shape=0 if variant.is_reference else 1 + index,
+            colour="var(--v0)" if variant.is_reference else f"var(--v{1 + (index - 1) % _COLOUR_COUNT})",
+            shape=0 if variant.is_reference else 1 + (index - 1) % _SHAPE_COUNT,
             is_chosen=bool(variant.label) and variant.label == measurement.decision.label,
         )
-        for index, (variant, label) in enumerate(zip(ran, labels, strict=True))
+        for index, variant, label in zip(numbers, ran, labels, strict=True)
     )
 
-
-def _colour_number(ran: Sequence[measurement_pb2.VariantMeasurement], index: int) -> int:
-    if ran[index].is_reference:
-        return 0
-    others_before = sum(not variant.is_reference for variant in ran[:index])
-    return 1 + others_before % _COLOUR_COUNT

@@ -1,0 +1,274 @@
+"""Measures one model file with no controller: a few launches, their medians and their spread.
+
+No verdict and no interval: those need rounds beside a reference, and live on the controller.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+from steelyard_agent.block_runner import BlockOutcome, run_block
+from steelyard_agent.errors import AgentError
+from steelyard_agent.runtimes.lookup import runtime_name_for_file
+from steelyard_agent.worker.block import KIND_LATENCY, Block, Timing, WorkerResult
+from steelyard_agent.worker.codec import encode_runtime_options
+from steelyard_agent.worker.contract import RuntimeOptions
+from steelyard_agent.worker.failure import BlockFailure, BlockStatus
+
+SCHEMA_VERSION = 1
+DEFAULT_ROUNDS = 5
+DEFAULT_BLOCK_TIMEOUT_S = 120.0
+
+# Samples below which a 90th percentile says nothing (MLPerf LoadGen, early stopping at confidence 0.99).
+_LEAST_FOR_P90 = 64
+_COLUMNS = 80
+_PHASES = ("imported", "loaded", "first_run", "steady")
+_OF_THE_USER = frozenset({BlockStatus.USER_ERROR, BlockStatus.INVALID_MODEL, BlockStatus.RUNTIME_MISSING})
+
+
+class MeasurementError(AgentError):
+    """A launch did not end well; ``status`` says how."""
+
+    def __init__(self, status: BlockStatus, reason: str, message: str) -> None:
+        super().__init__(reason, message)
+        self.status = status
+        self.exit_code = 2 if status in _OF_THE_USER else 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """What one fresh process measured; ``p90_ns`` is None when there were too few samples to say it."""
+
+    p50_ns: float
+    p90_ns: float | None
+    sample_count: int
+    process_start_ns: int | None
+    runtime_import_ns: int | None
+    model_load_ns: int | None
+    first_inference_ns: int | None
+    warmup_ns: int | None
+    memory_phases: dict[str, dict[str, int]]
+    peak_resident_bytes: int | None
+    peak_source: str
+    memory_reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandaloneReport:
+    """All that the launches of one file said. Times are nanoseconds, memory is bytes."""
+
+    model_path: str
+    size_bytes: int
+    runtime: str
+    runtime_version: str
+    runtime_options: dict[str, object]
+    providers: tuple[str, ...]
+    input_source: str
+    inputs: tuple[dict[str, object], ...]
+    outputs: tuple[dict[str, object], ...]
+    launches: tuple[Launch, ...]
+    notes: tuple[str, ...] = ()
+    schema_version: int = field(default=SCHEMA_VERSION)
+
+    def __post_init__(self) -> None:
+        """Refuse a report of nothing."""
+        if not self.launches:
+            raise ValueError(f"a report of {self.model_path} without a launch")
+
+
+async def measure_file(
+    path: Path,
+    *,
+    runtime: str | None = None,
+    options: RuntimeOptions | None = None,
+    rounds: int = DEFAULT_ROUNDS,
+    timing: Timing | None = None,
+    batch_size: int = 1,
+    seed: int = 0,
+    core_ids: tuple[int, ...] = (),
+    block_timeout_s: float = DEFAULT_BLOCK_TIMEOUT_S,
+    memory_limit_bytes: int | None = None,
+    python: Path | None = None,
+    on_launch: Callable[[int, BlockOutcome], None] | None = None,
+) -> StandaloneReport:
+    """Measure a file in ``rounds`` fresh processes; ``on_launch`` hears the index and outcome of each as it ends.
+
+    Raises:
+        MeasurementError: the file cannot be measured; the first launch that fails ends the measurement.
+        ValueError: a number that makes no sense.
+    """
+    if rounds < 1:
+        raise ValueError(f"rounds is {rounds}; 1 is the least")
+    block = Block(
+        kind=KIND_LATENCY,
+        runtime_name=_runtime_name(path, runtime),
+        model_path=str(path.resolve()),
+        runtime=encode_runtime_options(options or RuntimeOptions()),
+        timing=timing or Timing(),
+        batch_size=batch_size,
+        seed=seed,
+        core_ids=core_ids,
+    )
+    results: list[WorkerResult] = []
+    with tempfile.TemporaryDirectory(prefix="steelyard-measure-") as work_dir:
+        for index in range(rounds):
+            outcome = await run_block(
+                block,
+                timeout_s=block_timeout_s,
+                memory_limit_bytes=memory_limit_bytes,
+                python=python,
+                work_dir=Path(work_dir),
+            )
+            if on_launch is not None:
+                on_launch(index, outcome)
+            if outcome.result is None:
+                raise MeasurementError(outcome.status, outcome.reason, outcome.message)
+            results.append(outcome.result)
+    return _report(path, block, results)
+
+
+def report_to_json(report: StandaloneReport) -> dict[str, object]:
+    """Return the report as a JSON object with ``schema_version``; tuples become lists."""
+    return {
+        **asdict(report),
+        "providers": list(report.providers),
+        "inputs": list(report.inputs),
+        "outputs": list(report.outputs),
+        "launches": [asdict(launch) for launch in report.launches],
+        "notes": list(report.notes),
+    }
+
+
+def report_lines(report: StandaloneReport) -> list[str]:
+    """Return the report as plain text, at most 80 columns wide."""
+    launches = report.launches
+    medians = [launch.p50_ns for launch in launches]
+    ninetieths = [launch.p90_ns for launch in launches if launch.p90_ns is not None]
+    lines = [
+        f"{Path(report.model_path).name}, {_bytes(report.size_bytes)}, {report.runtime} {report.runtime_version}",
+        f"providers: {', '.join(report.providers)}; input: {report.input_source}",
+        "",
+        f"latency p50      {_spread(medians, _duration)} over {len(launches)} launch{'es' * (len(launches) > 1)}",
+        _ninetieth_line(ninetieths),
+        *(
+            f"{label:<16} {_spread(values, _duration)}"
+            for label, values in (
+                ("process start", _known(launch.process_start_ns for launch in launches)),
+                ("runtime import", _known(launch.runtime_import_ns for launch in launches)),
+                ("model load", _known(launch.model_load_ns for launch in launches)),
+                ("first inference", _known(launch.first_inference_ns for launch in launches)),
+                ("warm-up", _known(launch.warmup_ns for launch in launches)),
+            )
+        ),
+        "",
+        *_memory_lines(launches),
+        "",
+        "A figure is the median over launches (lowest to highest). No verdict: compare",
+        "models with `steelyard measure`, which interleaves them.",
+        *(f"note: {note}" for note in report.notes),
+    ]
+    return [part for line in lines for part in _wrapped(line)]
+
+
+def _runtime_name(path: Path, runtime: str | None) -> str:
+    if not path.is_file():
+        raise MeasurementError(BlockStatus.USER_ERROR, "no_such_model", f"there is no model file {str(path)!r}")
+    try:
+        return runtime or runtime_name_for_file(path)
+    except BlockFailure as failure:
+        raise MeasurementError(failure.status, failure.reason, str(failure)) from failure
+
+
+def _report(path: Path, block: Block, results: Sequence[WorkerResult]) -> StandaloneReport:
+    last = results[-1]
+    notes = dict.fromkeys(note for result in results for note in result.notes)
+    if unsteady := sum(result.warmup_steady is False for result in results):
+        notes[f"{unsteady} of {len(results)} launches were not steady after warm-up; run again on an idle device"] = (
+            None
+        )
+    return StandaloneReport(
+        model_path=str(path),
+        size_bytes=path.stat().st_size,
+        runtime=block.runtime_name,
+        runtime_version=last.runtime_version,
+        runtime_options=dict(block.runtime),
+        providers=last.providers,
+        input_source=last.input_source,
+        inputs=last.inputs,
+        outputs=last.outputs,
+        launches=tuple(_launch(result) for result in results),
+        notes=tuple(notes),
+    )
+
+
+def _launch(result: WorkerResult) -> Launch:
+    ordered = sorted(result.latency_ns)
+    return Launch(
+        p50_ns=median(ordered),
+        p90_ns=float(ordered[(len(ordered) * 9) // 10]) if len(ordered) >= _LEAST_FOR_P90 else None,
+        sample_count=len(ordered),
+        process_start_ns=result.process_start_ns,
+        runtime_import_ns=result.runtime_import_ns,
+        model_load_ns=result.model_load_ns,
+        first_inference_ns=result.first_inference_ns,
+        warmup_ns=result.warmup_ns,
+        memory_phases=result.memory_phases,
+        peak_resident_bytes=result.peak_resident_bytes,
+        peak_source=result.peak_source,
+        memory_reason=result.memory_reason,
+    )
+
+
+def _ninetieth_line(ninetieths: Sequence[float]) -> str:
+    if ninetieths:
+        return f"latency p90      {_spread(ninetieths, _duration)}"
+    return f"latency p90      not said: fewer than {_LEAST_FOR_P90} samples in every launch"
+
+
+def _memory_lines(launches: Sequence[Launch]) -> list[str]:
+    lines = []
+    for phase in _PHASES:
+        sizes = _known(launch.memory_phases.get(phase, {}).get("resident_bytes") for launch in launches)
+        if sizes:
+            lines.append(f"{'memory ' + phase:<16} {_spread(sizes, _bytes)} resident")
+    if not lines:
+        lines.append(f"memory by phase  unavailable: {launches[-1].memory_reason}")
+    peaks = _known(launch.peak_resident_bytes for launch in launches)
+    source = launches[-1].peak_source
+    return [*lines, f"memory peak      {_spread(peaks, _bytes) if peaks else 'unavailable'} ({source})"]
+
+
+def _known(values: Iterable[int | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _spread(values: Sequence[float], show: Callable[[float], str]) -> str:
+    if not values:
+        return "not told by this system"
+    low, high = show(min(values)), show(max(values))
+    return f"{show(median(values))} ({low} to {high})" if len(values) > 1 else show(values[0])
+
+
+def _duration(duration_ns: float) -> str:
+    for unit, size in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
+        if duration_ns >= size:
+            return (
+                f"{duration_ns / size:.3g} {unit}" if duration_ns < 1000 * size else f"{duration_ns / size:.0f} {unit}"
+            )
+    return f"{duration_ns:.0f} ns"
+
+
+def _bytes(size_bytes: float) -> str:
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size_bytes >= size:
+            return f"{size_bytes / size:.1f} {unit}"
+    return f"{size_bytes:.0f} B"
+
+
+def _wrapped(line: str) -> list[str]:
+    return textwrap.wrap(line, _COLUMNS, subsequent_indent="  ", break_on_hyphens=False) or [""]

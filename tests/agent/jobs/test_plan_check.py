@@ -1,0 +1,93 @@
+import math
+from collections.abc import Callable
+
+import pytest
+
+from steelyard_agent.jobs.errors import InvalidPlanError
+from steelyard_agent.jobs.plan_check import check_grant, check_offer, check_plan
+from steelyard_protocol.v1.plan_pb2 import Plan
+from steelyard_protocol.v1.result_pb2 import PASS_ENERGY, PASS_EVALUATION, PASS_LATENCY
+from steelyard_protocol.v1.session_pb2 import JobOffer, RoundGrant
+from tests.agent.jobs.fakes import plan_of
+
+
+def good_plan() -> Plan:
+    plan = plan_of(b"one", b"two", evaluation=b"data")
+    plan.artifacts[0].input_shapes["x"].sizes.extend([1, 3])
+    plan.artifacts[0].runtime.providers.add(name="CPU")
+    plan.artifacts[0].runtime.intra_op_thread_count = 2
+    plan.inputs.data_digest = plan.evaluation.data_digest
+    plan.inputs.data_size_bytes = 4
+    plan.memory_limit_bytes = 10**9
+    return plan
+
+
+def test_a_plan_that_makes_sense_passes() -> None:
+    check_plan(good_plan())
+    check_offer(JobOffer(job_id="job-1", attempt=1, plan=good_plan(), lease_ttl_ms=1000))
+
+
+BREAKS: dict[str, Callable[[Plan], object]] = {
+    "two artifacts are labelled 'a'": lambda p: setattr(p.artifacts[1], "label", "a"),
+    "the number of artifacts is 0": lambda p: p.ClearField("artifacts"),
+    "the number of artifacts is 65": lambda p: [p.artifacts.add(label=str(i)) for i in range(63)],
+    "label '' is not": lambda p: setattr(p.artifacts[0], "label", ""),
+    r"label 'x\\ny' is not": lambda p: setattr(p.artifacts[0], "label", "x\ny"),
+    r"the digest '\.\./x' of artifact 'a'": lambda p: setattr(p.artifacts[0], "artifact_digest", "../x"),
+    r"the digest '[0-9A-F]+' of artifact": lambda p: setattr(
+        p.artifacts[0], "artifact_digest", p.artifacts[0].artifact_digest.upper()
+    ),
+    "the size of artifact 'a' is 0": lambda p: setattr(p.artifacts[0], "size_bytes", 0),
+    "no known format": lambda p: p.artifacts[0].ClearField("format"),
+    "names no runtime": lambda p: setattr(p.artifacts[0].runtime, "name", ""),
+    "a provider of 'a' has no name": lambda p: p.artifacts[0].runtime.providers.add(),
+    "intra_op_thread_count of 'a' is 5000": lambda p: setattr(
+        p.artifacts[0].runtime, "intra_op_thread_count", 5000
+    ),
+    "a size of input 'x' is -1": lambda p: p.artifacts[0].input_shapes["x"].sizes.append(-1),
+    "the rank of input 'x' is 17": lambda p: p.artifacts[0].input_shapes["x"].sizes.extend([1] * 15),
+    "block_timeout_ms is 0": lambda p: p.ClearField("block_timeout_ms"),
+    "block_timeout_ms is -5": lambda p: setattr(p, "block_timeout_ms", -5),
+    "memory_limit_bytes is 0": lambda p: setattr(p, "memory_limit_bytes", 0),
+    "sample_window_ms is 99999999": lambda p: setattr(p.timing, "sample_window_ms", 99_999_999),
+    "warmup_tolerance is nan": lambda p: setattr(p.timing, "warmup_tolerance", math.nan),
+    "energy window_ms is -1": lambda p: setattr(p.energy, "window_ms", -1),
+    "of the input data": lambda p: setattr(p.inputs, "data_digest", "nothing"),
+    "of the evaluation data": lambda p: setattr(p.evaluation, "data_digest", ""),
+    "names no reducer": lambda p: p.evaluation.ClearField("reducer"),
+    "batch_size is 100000": lambda p: setattr(p.evaluation, "batch_size", 100_000),
+    "output_quota_bytes is -1": lambda p: setattr(p.evaluation, "output_quota_bytes", -1),
+}
+
+
+@pytest.mark.parametrize("sentence", list(BREAKS))
+def test_a_plan_that_makes_no_sense_is_refused_naming_the_value(sentence: str) -> None:
+    plan = good_plan()
+    BREAKS[sentence](plan)
+    with pytest.raises(InvalidPlanError, match=sentence) as caught:
+        check_plan(plan)
+    assert caught.value.reason == "invalid_plan"
+
+
+@pytest.mark.parametrize("job_id", ["", "../x", "a@b", "x" * 200])
+def test_a_job_id_that_is_no_name_is_refused(job_id: str) -> None:
+    with pytest.raises(InvalidPlanError, match="job id"):
+        check_offer(JobOffer(job_id=job_id, plan=good_plan(), lease_ttl_ms=1))
+
+
+def test_a_lease_that_never_begins_is_refused() -> None:
+    with pytest.raises(InvalidPlanError, match="lease_ttl_ms is 0"):
+        check_offer(JobOffer(job_id="j", plan=good_plan()))
+
+
+def test_a_grant_must_name_rounds_that_the_plan_has() -> None:
+    plan = good_plan()
+    for pass_kind in (PASS_LATENCY, PASS_EVALUATION, PASS_ENERGY):
+        check_grant(RoundGrant(pass_kind=pass_kind, round_count=1000), plan)
+    with pytest.raises(InvalidPlanError, match="no known pass"):
+        check_grant(RoundGrant(round_count=1), plan)
+    for count in (0, 1001):
+        with pytest.raises(InvalidPlanError, match=f"round_count is {count}"):
+            check_grant(RoundGrant(pass_kind=PASS_LATENCY, round_count=count), plan)
+    with pytest.raises(InvalidPlanError, match="no data"):
+        check_grant(RoundGrant(pass_kind=PASS_EVALUATION, round_count=1), plan_of(b"x"))

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from steelyard_agent.description import RuntimeDescription, describe_device, read_boot_id, run_quietly
+from tests.support.fake_sysfs import FakeSysfs, load_tree
+
+
+def nothing_runs(_command):
+    return ""
+
+
+def describe(tree, run_command=nothing_runs, **more):
+    return describe_device(tree.system, name="bench", device_id="d-1", run_command=run_command, **more)
+
+
+def test_a_board_says_who_it_is_by_its_device_tree(tmp_path):
+    runtime = RuntimeDescription(name="onnxruntime", version="1.22.0", providers=("CPUExecutionProvider",))
+    device = describe(load_tree("raspberry_pi_5", tmp_path), runtimes=[runtime])
+    assert device.model == "Raspberry Pi 5 Model B Rev 1.0"
+    assert device.profile == "raspberry-pi-5"
+    assert (device.architecture, device.kernel) == ("aarch64", "6.12.47+rpt-rpi-2712")
+    assert device.operating_system == "Debian GNU/Linux 12 (bookworm)"
+    assert (device.processor, device.logical_core_count) == ("4x Cortex-A76", 4)
+    assert device.memory_bytes == 8245664 * 1024
+    assert device.runtimes == (runtime,)
+    assert {reading.name for reading in device.meters} == {
+        "cpu_temperature",
+        "cpu_frequency",
+        "cpu_max_frequency",
+        "power",
+    }
+
+
+def test_what_a_board_maker_left_blank_is_no_model(tmp_path):
+    device = describe(load_tree("n100", tmp_path))
+    assert (device.model, device.profile) == ("AZW MINI S12", "n100")
+
+
+def test_a_machine_is_known_by_vendor_and_product(tmp_path):
+    tree = load_tree("n100", tmp_path)
+    tree.write("/sys/class/dmi/id/sys_vendor", "QEMU\n")
+    tree.write("/sys/class/dmi/id/product_name", "Standard PC (Q35 + ICH9, 2009)\n")
+    device = describe(tree)
+    assert device.model == "QEMU Standard PC (Q35 + ICH9, 2009)"
+    assert device.profile == "virtual-machine", "the host's processor name does not make a guest a mini-PC"
+
+
+def test_a_bare_guest_has_no_model_but_a_profile(tmp_path):
+    device = describe(load_tree("bare_virtual_machine", tmp_path))
+    assert (device.model, device.profile, device.logical_core_count) == ("", "virtual-machine", 2)
+
+
+def test_a_phone_is_asked_by_getprop(tmp_path):
+    answers = {"ro.product.model": "Pixel 8", "ro.build.version.release": "15"}
+    device = describe(FakeSysfs(tmp_path), lambda command: answers.get(command[-1], ""))
+    assert (device.model, device.operating_system) == ("Pixel 8", "Android 15")
+
+
+def test_a_mac_is_asked_by_sysctl(tmp_path):
+    answers = {
+        "machdep.cpu.brand_string": "Apple M2",
+        "hw.model": "Mac14,2",
+        "hw.optional.arm.FEAT_I8MM": "1",
+        "hw.optional.arm.FEAT_FP16": "1",
+        "hw.optional.arm.FEAT_DotProd": "0",
+    }
+    device = describe(FakeSysfs(tmp_path), lambda command: answers.get(command[-1], ""))
+    assert (device.model, device.processor) == ("Mac14,2", "Apple M2")
+    assert device.processor_features == ("asimdhp", "fphp", "i8mm")
+    assert device.memory_bytes > 0
+    assert device.logical_core_count > 0
+
+
+def test_a_kernel_that_prints_the_board_in_cpuinfo_is_believed_last(tmp_path):
+    tree = load_tree("raspberry_pi_4b", tmp_path)
+    tree.remove("/proc/device-tree/model")
+    assert describe(tree).model == "Raspberry Pi 4 Model B Rev 1.4"
+
+
+def test_the_boot_id_changes_with_the_boot(tmp_path):
+    tree = load_tree("raspberry_pi_5", tmp_path)
+    first = read_boot_id(tree.system)
+    tree.write("/proc/sys/kernel/random/boot_id", "another\n")
+    assert read_boot_id(tree.system) == "another" != first
+    assert read_boot_id(FakeSysfs(tmp_path / "none").system).startswith("booted-at-")
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ((sys.executable, "-c", "print('hello')"), "hello"),
+        ((sys.executable, "-c", "raise SystemExit(1)"), ""),
+        (("steelyard-no-such-command",), ""),
+    ],
+)
+def test_a_command_answers_or_says_nothing(command, text):
+    assert run_quietly(command) == text
+
+
+def test_describing_a_device_imports_nothing_heavy():
+    script = (
+        "import sys, time; from pathlib import Path; from steelyard_agent.meters.contract import System;"
+        "from steelyard_agent import description, doctor;"
+        "d = description.describe_device(System(clock_ns=time.perf_counter_ns), name='x', device_id='y');"
+        "doctor.diagnosis_lines(doctor.diagnose(System(clock_ns=time.perf_counter_ns), d));"
+        "print(sorted({'numpy', 'grpc', 'onnxruntime', 'google.protobuf', 'asyncio'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
