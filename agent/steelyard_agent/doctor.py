@@ -127,7 +127,7 @@ def diagnosis_lines(diagnosis: Diagnosis) -> list[str]:
     lines += ["", "Runtimes"]
     for runtime in diagnosis.device.runtimes:
         able = f"{runtime.version}: {', '.join(runtime.providers)}" if runtime.version else ""
-        lines += _row(runtime.name, [text for text in (able, runtime.reason) if text])
+        lines += _row(runtime.name, [text for text in (able, *_grouped(runtime.reason)) if text])
     if not diagnosis.device.runtimes:
         lines += _row("", ["none was looked for"])
     if diagnosis.notes:
@@ -258,6 +258,17 @@ def _lacking_lines(capabilities: Sequence[Capability]) -> list[str]:
     for one in lacking:
         lines += _row(one.name, [*one.reasons, *([f"next: {one.next_step}"] if one.next_step else [])])
     return lines
+
+
+def _grouped(reason: str) -> list[str]:
+    """Return "A: x; B: x; C: y" as "A, B: x" and "C: y": a runtime lacks a dozen providers for one reason."""
+    if not re.fullmatch(r"\w+: [^;]+(; \w+: [^;]+)*", reason):
+        return [reason]
+    groups: dict[str, list[str]] = {}
+    for part in reason.split("; "):
+        name, _, why = part.partition(": ")
+        groups.setdefault(why, []).append(name)
+    return [f"{', '.join(names)}: {why}" for why, names in groups.items()]
 
 
 def _row(name: str, texts: Sequence[str]) -> list[str]:

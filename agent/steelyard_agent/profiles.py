@@ -6,7 +6,7 @@ A profile never overrules the device: features and sensors are probed, and a pro
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def match_profile(identity: Identity, profiles: Sequence[Profile]) -> Profile | 
     What names the board (device tree, then DMI) goes before what says that there is none (a hypervisor), and that
     before the processor's name, which a virtual machine shows of its host.
     """
-    tests = (
+    tests: tuple[Callable[[Match], bool], ...] = (
         lambda match: bool(set(match.device_tree_compatibles) & set(identity.device_tree_compatibles)),
         lambda match: _begins(identity.device_tree_model, match.device_tree_models),
         lambda match: _begins(identity.dmi_product, match.dmi_products),
@@ -124,7 +124,7 @@ def parse_profile(text: str, file_name: str) -> Profile:
     try:
         return _profile(tomllib.loads(text))
     except (TypeError, ValueError) as error:
-        message = f"device profile {file_name}: {error}; see docs/device_profiles.md"
+        message = f"device profile {file_name}: {error}; compare it with the shipped profiles"
         raise ProfileError("invalid_profile", message) from error
 
 

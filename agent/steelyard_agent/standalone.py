@@ -106,8 +106,8 @@ async def measure_file(
         raise ValueError(f"rounds is {rounds}; 1 is the least")
     block = Block(
         kind=KIND_LATENCY,
+        model_path=str(_existing(path)),
         runtime_name=_runtime_name(path, runtime),
-        model_path=str(path.resolve()),
         runtime=encode_runtime_options(options or RuntimeOptions()),
         timing=timing or Timing(),
         batch_size=batch_size,
@@ -175,9 +175,13 @@ def report_lines(report: StandaloneReport) -> list[str]:
     return [part for line in lines for part in _wrapped(line)]
 
 
-def _runtime_name(path: Path, runtime: str | None) -> str:
+def _existing(path: Path) -> Path:
     if not path.is_file():
         raise MeasurementError(BlockStatus.USER_ERROR, "no_such_model", f"there is no model file {str(path)!r}")
+    return path.resolve()
+
+
+def _runtime_name(path: Path, runtime: str | None) -> str:
     try:
         return runtime or runtime_name_for_file(path)
     except BlockFailure as failure:

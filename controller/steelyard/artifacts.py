@@ -94,9 +94,9 @@ def _artifact(
 
 
 def _content(path: Path) -> bytes:
-    if path.is_dir():
-        raise InvalidModelError("model_is_a_directory", f"{path} is a folder; give the model file in it")
     try:
+        if path.is_dir():
+            raise InvalidModelError("model_is_a_directory", f"{path} is a folder; give the model file in it")
         size_bytes = path.stat().st_size
         if size_bytes > MAX_ONNX_BYTES:
             raise InvalidModelError(

@@ -104,6 +104,14 @@ def test_a_32_bit_python_on_a_64_bit_kernel_is_warned_of(tmp_path):
     assert any("32-bit program on a aarch64 kernel" in line for line in lines)
 
 
+def test_providers_that_lack_for_one_reason_share_it(tmp_path):
+    reason = "CUDA: not in this build; QNN: not in this build; GPU: no library"
+    runtime = RuntimeDescription(name="onnxruntime", version="1.22.0", providers=("CPU",), reason=reason)
+    text = "\n".join(diagnosis_lines(examine(load_tree("n100", tmp_path), runtimes=(runtime,))))
+    assert "CUDA, QNN: not in this build\n" in text
+    assert "GPU: no library" in text
+
+
 def test_without_runtimes_the_lines_say_so(tmp_path):
     lines = diagnosis_lines(examine(load_tree("raspberry_pi_5", tmp_path), runtimes=()))
     assert lines[-1].strip() == "none was looked for"

@@ -56,6 +56,9 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run.add_argument(
         "--state-directory", type=Path, metavar="DIR", help="where identity, blobs and unsent results are kept"
     )
+    run.add_argument(
+        "--exit-with-stdin", action="store_true", help="end when standard input closes: the parent process is gone"
+    )
     run.set_defaults(command=_run_command)
 
 

@@ -7,6 +7,7 @@ import asyncio
 import os
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -33,12 +34,12 @@ def run(options: argparse.Namespace) -> int:
     address = parse_controller_address(options.controller)
     state = open_state_directory(options.state_directory or default_state_directory(os.environ, Path.home()))
     try:
-        return asyncio.run(_serve(address, state, options.name))
+        return asyncio.run(_serve(address, state, options.name, exit_with_stdin=options.exit_with_stdin))
     finally:
         state.close()
 
 
-async def _serve(address: ControllerAddress, state: StateDirectory, name: str) -> int:
+async def _serve(address: ControllerAddress, state: StateDirectory, name: str, *, exit_with_stdin: bool) -> int:
     stop = asyncio.Event()
     signals: list[signal.Signals] = []
 
@@ -49,6 +50,8 @@ async def _serve(address: ControllerAddress, state: StateDirectory, name: str) -
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
+    if exit_with_stdin:
+        loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_file, stop)
     await Agent(await _parts(address, state, name)).run(stop)
     return 130 if signals[:1] == [signal.SIGINT] else 0
 
@@ -82,6 +85,13 @@ async def _parts(address: ControllerAddress, state: StateDirectory, name: str) -
         free_bytes=_free_bytes,
         read_temperature=temperature.read,
     )
+
+
+def _stop_at_end_of_file(stop: asyncio.Event) -> None:
+    """Whoever started this agent holds the other end of its standard input: at its end there is nobody to serve."""
+    if not os.read(sys.stdin.fileno(), 4096):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        stop.set()
 
 
 def _free_bytes(folder: Path) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -74,24 +74,32 @@ def block_for(
     ``output_path`` is where an evaluation block writes its reduced outputs (.npz).
     """
     evaluates = pass_kind == result_pb2.PASS_EVALUATION
-    evaluation = plan.evaluation
-    defaults = Block(kind=_KINDS[pass_kind], runtime_name=artifact.runtime.name)
-    return Block(
-        kind=defaults.kind,
-        runtime_name=defaults.runtime_name,
+    block = Block(
+        kind=_KINDS[pass_kind],
+        runtime_name=artifact.runtime.name,
         model_path=paths.of(artifact.artifact_digest),
         runtime=encode_runtime_options(_runtime_options(artifact)),
         timing=_timing(plan.timing),
         seed=plan.inputs.seed,
-        data_path=paths.of(evaluation.data_digest if evaluates else plan.inputs.data_digest),
-        reducer=_REDUCERS.get(evaluation.reducer, defaults.reducer),
-        batch_size=(evaluation.batch_size or 1) if evaluates else 1,
-        top_count=evaluation.top_count or defaults.top_count,
-        score_threshold=evaluation.score_threshold or defaults.score_threshold,
+        data_path=paths.of(plan.evaluation.data_digest if evaluates else plan.inputs.data_digest),
         output_path=str(output_path) if evaluates else "",
-        output_quota_bytes=evaluation.output_quota_bytes or defaults.output_quota_bytes,
-        energy_window_ms=plan.energy.window_ms or defaults.energy_window_ms,
         core_ids=tuple(plan.core_ids),
+    )
+    if evaluates:
+        return _with_evaluation(block, plan.evaluation)
+    return replace(block, energy_window_ms=plan.energy.window_ms or block.energy_window_ms)
+
+
+def _with_evaluation(block: Block, evaluation: plan_pb2.EvaluationSpec) -> Block:
+    """Return the block with what the plan says about reducing; 0 stands for the agent's default."""
+    return replace(
+        block,
+        reducer=_REDUCERS[evaluation.reducer],
+        batch_size=evaluation.batch_size or block.batch_size,
+        top_count=evaluation.top_count or block.top_count,
+        # A threshold of 0 is one that everything passes, not a missing one.
+        score_threshold=evaluation.score_threshold,
+        output_quota_bytes=evaluation.output_quota_bytes or block.output_quota_bytes,
     )
 
 

@@ -85,14 +85,11 @@ class _Interpreter:
     def bind(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
         check_feeds(self.inputs, feeds)
         shapes = {name: tuple(feed.shape) for name, feed in feeds.items()}
-        if _resize(self._interpreter, shapes):
-            self._interpreter.allocate_tensors()
+        _resize(self._interpreter, shapes)
         for detail in self._input_details:
             self._interpreter.set_tensor(detail["index"], feeds[detail["name"]])
-        # Below the Python wrapper, whose check for views into tensors is of no use here: none are held.
-        native = getattr(self._interpreter, "_interpreter", None)
-        call: Callable[[], object] = self._interpreter.invoke if native is None else native.Invoke
-        return call
+        invoke: Callable[[], object] = _native(self._interpreter).Invoke
+        return invoke
 
     def fetch(self) -> dict[str, Array]:
         return {detail["name"]: self._interpreter.get_tensor(detail["index"]) for detail in self._output_details}
@@ -173,15 +170,28 @@ def _why_not(library: str) -> str:
     return ""
 
 
-def _resize(interpreter: Any, shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Give inputs their shapes; return whether tensors must be allocated anew."""
+def _native(interpreter: Any) -> Any:
+    """Return the interpreter below its Python wrapper.
+
+    The wrapper looks before every call whether anybody holds a view into a tensor, by counting references to this very
+    object; a bound call that is timed would be counted as one.
+    """
+    return interpreter._interpreter  # noqa: SLF001
+
+
+def _resize(interpreter: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Give inputs their shapes, and allocate all tensors anew where one changed."""
+    import numpy as np
+
+    native = _native(interpreter)
     changed = False
     for detail in interpreter.get_input_details():
         shape = shapes.get(detail["name"])
         if shape is not None and shape != tuple(detail["shape"].tolist()):
-            interpreter.resize_tensor_input(detail["index"], list(shape))
+            native.ResizeInputTensor(detail["index"], np.array(shape, np.int32), False)
             changed = True
-    return changed
+    if changed:
+        native.AllocateTensors()
 
 
 def _providers_used(interpreter: Any, wanted: str, *, allow_fallback: bool) -> tuple[str, ...]:

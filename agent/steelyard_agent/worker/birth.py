@@ -35,9 +35,7 @@ def die_with_supervisor(environment: Mapping[str, str]) -> None:
         return
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    # The supervisor may have died before the line above; then nobody would ever send the signal.
-    if str(os.getppid()) != expected:
-        raise SystemExit(f"the supervisor {expected} is gone; this worker ends")
+    _check_parent(expected)
 
 
 def watch_stdin(end: Callable[[], None] = lambda: os._exit(1)) -> threading.Thread | None:
@@ -94,6 +92,12 @@ def offer_to_oom_killer(path: Path = Path("/proc/self/oom_score_adj")) -> None:
 def now_ns() -> int:
     """Return the clock of every duration in a block."""
     return time.perf_counter_ns()
+
+
+def _check_parent(expected: str) -> None:
+    """End this process if the supervisor died before the kernel was asked: then nobody would ever send the signal."""
+    if str(os.getppid()) != expected:
+        raise SystemExit(f"the supervisor {expected} is gone; this worker ends")
 
 
 def _wait_for_end(descriptor: int, end: Callable[[], None]) -> None:

@@ -64,8 +64,8 @@ def result_of(value: object) -> WorkerResult:
 
 def encode_runtime_options(options: RuntimeOptions) -> dict[str, object]:
     """Return the options as the JSON object that stands in ``Block.runtime``; defaults are left out."""
-    plain = _plain(asdict(options))
-    return {key: value for key, value in plain.items() if value not in (None, False, [], {})}
+    plain, defaults = _plain(asdict(options)), _plain(asdict(RuntimeOptions()))
+    return {key: value for key, value in plain.items() if value != defaults[key]}
 
 
 def decode_runtime_options(value: Mapping[str, object]) -> RuntimeOptions:

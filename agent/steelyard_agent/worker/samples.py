@@ -29,14 +29,26 @@ _LARGEST_TABLE_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Column:
-    """One input's array within the archive, read from its start to its end."""
+class _OpenArray:
+    """An .npy member of the archive whose header was read: its values come next."""
 
     stream: IO[bytes]
     dtype: np.dtype[np.generic]
-    sample_shape: tuple[int, ...]
-    count: int
+    shape: tuple[int, ...]
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Column:
+    """One input's array, read from its start to its end, and the table that unpacks it."""
+
+    values: _OpenArray
     table: Array | None
+
+    @property
+    def count(self) -> int:
+        """How many samples there are."""
+        return self.values.shape[0]
 
 
 class SampleFile:
@@ -48,23 +60,14 @@ class SampleFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._files = ExitStack()
         self.position = 0
-        with self._readable():
-            archive = self._files.enter_context(zipfile.ZipFile(path))
-            members = {info.filename: info for info in archive.infolist()}
-            names = [name.removesuffix(_VALUES) for name in members if name.endswith(_VALUES)]
-            self._columns = {name: self._open(archive, members, name) for name in names}
-        counts = {name: column.count for name, column in self._columns.items()}
-        if not counts:
-            raise self._refusal('holds no array called "NAME.values"')
-        if len(set(counts.values())) > 1:
-            raise self._refusal(f"has different sample counts: {counts}")
-        self.count = next(iter(counts.values()))
-        if self.count == 0:
-            raise BlockFailure(
-                BlockStatus.USER_ERROR, "empty_data", f"the data set {path.name} has 0 samples; give it at least one"
-            )
+        with ExitStack() as files:
+            with self._readable():
+                archive = files.enter_context(zipfile.ZipFile(path))
+                self._columns = self._open_all(archive, files)
+            self.count = self._common_count()
+            # Nothing was refused: the files stay open.
+            self._files = files.pop_all()
 
     def close(self) -> None:
         """Close the file; ``contextlib.closing`` calls this."""
@@ -90,22 +93,45 @@ class SampleFile:
         self.position += sample_count
         return arrays
 
-    def _open(self, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str) -> _Column:
-        stream, shape, dtype, _ = self._array(archive, members[name + _VALUES])
-        if not shape:
+    def _open_all(self, archive: zipfile.ZipFile, files: ExitStack) -> dict[str, _Column]:
+        def open_array(member: str) -> _OpenArray:
+            return self._open_array(files.enter_context(archive.open(member)), archive.getinfo(member))
+
+        members = set(archive.namelist())
+        names = [member.removesuffix(_VALUES) for member in archive.namelist() if member.endswith(_VALUES)]
+        return {
+            name: self._column(
+                name, open_array(name + _VALUES), open_array(name + _TABLE) if name + _TABLE in members else None
+            )
+            for name in names
+        }
+
+    def _common_count(self) -> int:
+        counts = {name: column.count for name, column in self._columns.items()}
+        if not counts:
+            raise self._refusal('holds no array called "NAME.values"')
+        if len(set(counts.values())) > 1:
+            raise self._refusal(f"has different sample counts: {counts}")
+        count = next(iter(counts.values()))
+        if count == 0:
+            raise BlockFailure(
+                BlockStatus.USER_ERROR,
+                "empty_data",
+                f"the data set {self._path.name} has 0 samples; give it at least one",
+            )
+        return count
+
+    def _column(self, name: str, values: _OpenArray, packed: _OpenArray | None) -> _Column:
+        if not values.shape:
             raise self._refusal(f"has no sample axis in {name!r}")
         table = None
-        if name + _TABLE in members:
-            table_stream, table_shape, table_dtype, size_bytes = self._array(archive, members[name + _TABLE])
-            if size_bytes > _LARGEST_TABLE_BYTES or not table_shape or dtype.kind not in "ui":
+        if packed is not None:
+            if packed.size_bytes > _LARGEST_TABLE_BYTES or not packed.shape or values.dtype.kind not in "ui":
                 raise self._refusal(f"has a table for {name!r} that cannot be one")
-            table = np.frombuffer(table_stream.read(size_bytes), table_dtype).reshape(table_shape)
-        return _Column(stream=stream, dtype=dtype, sample_shape=shape[1:], count=shape[0], table=table)
+            table = np.frombuffer(packed.stream.read(packed.size_bytes), packed.dtype).reshape(packed.shape)
+        return _Column(values=values, table=table)
 
-    def _array(
-        self, archive: zipfile.ZipFile, member: zipfile.ZipInfo
-    ) -> tuple[IO[bytes], tuple[int, ...], np.dtype[np.generic], int]:
-        stream = self._files.enter_context(archive.open(member))
+    def _open_array(self, stream: IO[bytes], member: zipfile.ZipInfo) -> _OpenArray:
         read_header = {
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
@@ -118,15 +144,15 @@ class SampleFile:
         size_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
         if stream.tell() + size_bytes != member.file_size:
             raise self._refusal(f"has {member.filename!r} with {member.file_size} bytes for shape {shape}")
-        return stream, tuple(shape), dtype, size_bytes
+        return _OpenArray(stream=stream, dtype=dtype, shape=tuple(shape), size_bytes=size_bytes)
 
     def _next(self, name: str, column: _Column, sample_count: int) -> Array:
-        shape = (sample_count, *column.sample_shape)
-        size_bytes = int(np.prod(shape, dtype=object)) * column.dtype.itemsize
-        content = column.stream.read(size_bytes)
+        stored = column.values
+        size_bytes = stored.size_bytes // column.count * sample_count
+        content = stored.stream.read(size_bytes)
         if len(content) < size_bytes:
             raise self._refusal(f"ends within {name!r}")
-        values = np.frombuffer(content, column.dtype).reshape(shape)
+        values = np.frombuffer(content, stored.dtype).reshape((sample_count, *stored.shape[1:]))
         if column.table is None:
             return values.copy()
         if values.size and not 0 <= int(values.min()) <= int(values.max()) < len(column.table):
@@ -138,7 +164,6 @@ class SampleFile:
         try:
             yield
         except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-            self._files.close()
             raise self._refusal(f"cannot be read: {error}") from error
 
     def _refusal(self, what: str) -> BlockFailure:

@@ -40,7 +40,8 @@ class MeasurementInput:
 def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
     """Return what the rounds allow to be said."""
     planned = given.request.plan.artifacts
-    variants = collect(given.rounds, [one.label for one in planned])
+    labels = [one.label for one in planned]
+    variants = collect(given.rounds, labels, no_energy_because=_no_energy_because(given.device))
     analyses = _analyse(given, variants)
     _mark_front(analyses)
     latency = [one for one in given.rounds if one.pass_kind == result_pb2.PASS_LATENCY]
@@ -95,6 +96,14 @@ def _correct(given: MeasurementInput, digest: str) -> NDArray[np.bool_] | None:
     if outputs is None or given.labels is None:
         return None
     return correct_top1(given.labels, outputs)
+
+
+def _no_energy_because(device: common_pb2.DeviceDescription) -> str:
+    """Return why a device reads neither energy nor power, "" when it reads one of them."""
+    meters = [meter for meter in device.meters if meter.unit in ("J", "W")]
+    if any(meter.status == common_pb2.READING_STATUS_MEASURED for meter in meters):
+        return ""
+    return "; ".join(dict.fromkeys(meter.reason for meter in meters)) or "the device described no power meter"
 
 
 def _mark_front(analyses: Sequence[VariantAnalysis]) -> None:

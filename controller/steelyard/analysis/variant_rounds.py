@@ -34,6 +34,8 @@ class VariantRounds:
     failed: tuple[result_pb2.BlockResult, ...]
     evaluation: result_pb2.BlockResult | None
     energy: tuple[result_pb2.BlockResult, ...]
+    # Why the device cannot read energy at all, "" when it can.
+    no_energy_because: str = ""
 
     def samples(self) -> list[NDArray[np.int64]]:
         """Return the samples of each round."""
@@ -99,16 +101,19 @@ class VariantRounds:
                     break
                 reason = reading.reason or reason
         if not values:
-            return unknown("J", reason or "no energy was measured", confidence=confidence)
+            reason = reason or self.no_energy_because or "the energy pass did not run"
+            return unknown("J", reason, confidence=confidence)
         return value_over_rounds(values, "J", confidence)
 
 
-def collect(rounds: Sequence[result_pb2.RoundResult], labels: Sequence[str]) -> dict[str, VariantRounds]:
+def collect(
+    rounds: Sequence[result_pb2.RoundResult], labels: Sequence[str], *, no_energy_because: str = ""
+) -> dict[str, VariantRounds]:
     """Group the blocks of recorded rounds by label, in the plan's order."""
-    return {label: _collect_one(rounds, label) for label in labels}
+    return {label: _collect_one(rounds, label, no_energy_because) for label in labels}
 
 
-def _collect_one(rounds: Sequence[result_pb2.RoundResult], label: str) -> VariantRounds:
+def _collect_one(rounds: Sequence[result_pb2.RoundResult], label: str, no_energy_because: str) -> VariantRounds:
     timed: list[TimedBlock] = []
     failed: list[result_pb2.BlockResult] = []
     energy: list[result_pb2.BlockResult] = []
@@ -129,7 +134,12 @@ def _collect_one(rounds: Sequence[result_pb2.RoundResult], label: str) -> Varian
                 TimedBlock(round_index=result.round_index, segment=result.segment, block=block, samples_ns=samples)
             )
     return VariantRounds(
-        label=label, timed=tuple(timed), failed=tuple(failed), evaluation=evaluation, energy=tuple(energy)
+        label=label,
+        timed=tuple(timed),
+        failed=tuple(failed),
+        evaluation=evaluation,
+        energy=tuple(energy),
+        no_energy_because=no_energy_because,
     )
 
 

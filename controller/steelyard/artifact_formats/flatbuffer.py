@@ -26,11 +26,13 @@ class Table:
     position: int
 
     def __post_init__(self) -> None:
-        """Refuse a table whose vtable does not lie in the buffer."""
+        """Refuse a table that does not lie in the buffer with its vtable and all its fields."""
         vtable = self.position - _scalar(self.buffer, "i", self.position)
         size = _scalar(self.buffer, "H", vtable)
         if size < 4 or vtable + size > len(self.buffer):
             raise MalformedFlatbufferError(f"the vtable at byte {vtable} has the size {size}")
+        if self.position + _scalar(self.buffer, "H", vtable + 2) > len(self.buffer):
+            raise MalformedFlatbufferError(f"the table at byte {self.position} leads past {len(self.buffer)} bytes")
 
     def scalar(self, field: int, code: str, default: int) -> int:
         """Return the integer in ``field`` (``code``: a `struct` letter), or ``default`` when it is absent."""

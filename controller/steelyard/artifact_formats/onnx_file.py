@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
 
 # The checker serializes the model once more; above this it is left to the runtime that loads the model.
+_UNSORTED = "topologically sorted"
 _CHECKED_BYTES = 256 * 1024 * 1024
 _KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training"})
 
@@ -49,17 +50,30 @@ def check_onnx(path: Path, model: ModelProto, *, size_bytes: int) -> tuple[str, 
     """
     import onnx
 
+    notes: list[str] = []
     if size_bytes <= _CHECKED_BYTES:
         try:
             onnx.checker.check_model(model)
-        except (onnx.checker.ValidationError, RuntimeError, ValueError, TypeError, IndexError) as error:
-            raise InvalidModelError(
-                "malformed_model",
-                f"{path} is not valid ONNX: {_first_line(error)}; export it again, or update the onnx package "
-                f"({onnx.__version__})",
-            ) from error
+        except onnx.checker.ValidationError as error:
+            if _UNSORTED not in str(error):
+                raise _malformed(path, error) from error
+            # Common converters leave such files, and runtimes sort them as they load.
+            notes.append("its nodes are not in topological order; runtimes accept that, the ONNX standard does not")
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            raise _malformed(path, error) from error
     foreign = sorted({node.domain for node in iter_nodes(model)} - _KNOWN_DOMAINS - _function_domains(model))
-    return tuple(f"uses operators of the domain {domain!r}; the device's runtime must have them" for domain in foreign)
+    notes += [f"uses operators of the domain {domain!r}; the device's runtime must have them" for domain in foreign]
+    return tuple(notes)
+
+
+def _malformed(path: Path, error: Exception) -> InvalidModelError:
+    import onnx
+
+    return InvalidModelError(
+        "malformed_model",
+        f"{path} is not valid ONNX: {_first_line(error)}; export it again, or update the onnx package "
+        f"({onnx.__version__})",
+    )
 
 
 def onnx_signature(path: Path, model: ModelProto) -> common_pb2.Signature:

@@ -11,7 +11,7 @@ from steelyard.artifact_formats.errors import InvalidModelError
 from steelyard.artifact_formats.flatbuffer import MalformedFlatbufferError, Table, root_table
 from steelyard_protocol.v1 import common_pb2
 
-_MODEL_SUBGRAPHS, _MODEL_BUFFERS = 2, 4
+_MODEL_OPERATOR_CODES, _MODEL_SUBGRAPHS, _MODEL_BUFFERS = 1, 2, 4
 _SUBGRAPH_TENSORS, _SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS, _SUBGRAPH_OPERATORS = 0, 1, 2, 3
 _TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_SHAPE_SIGNATURE = 0, 1, 3, 7
 _BUFFER_DATA = 0
@@ -44,6 +44,8 @@ def read_tflite_signature(path: Path, content: bytes) -> common_pb2.Signature:
 def _signature(model: Table) -> common_pb2.Signature:
     for buffer in model.tables(_MODEL_BUFFERS, max_count=_MAX_TABLE_COUNT):
         buffer.byte_count(_BUFFER_DATA)  # a truncated file shows here: the weights lead out of it
+    for _code in model.tables(_MODEL_OPERATOR_CODES, max_count=_MAX_TABLE_COUNT):
+        pass  # walking over tables checks that they lie in the file
     subgraph = next(model.tables(_MODEL_SUBGRAPHS, max_count=_MAX_TABLE_COUNT), None)
     if subgraph is None:
         return common_pb2.Signature()

@@ -145,17 +145,15 @@ def _text(path: Path) -> str:
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Read a user's own .npz, compressed or not; pickled arrays are refused."""
     try:
+        if path.exists() and not zipfile.is_zipfile(path):
+            raise TaskError("invalid_npz", f"{path} is not an .npz file; store inputs and labels with numpy.savez")
         with np.load(path, allow_pickle=False) as archive:
-            if isinstance(archive, np.ndarray):
-                raise TaskError("invalid_npz", f"{path} is a single array; store inputs and labels with numpy.savez")
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
         raise TaskError("data_not_found", f"there is no file {path}; check the path") from error
-    except ValueError as error:
-        if "allow_pickle" in str(error) or "pickle" in str(error):
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, SyntaxError) as error:
+        if "pickle" in str(error):
             raise TaskError(
                 "pickled_array", f"{path} holds pickled objects, which could run code; store plain number arrays"
             ) from error
-        raise TaskError("invalid_npz", f"{path} is not a readable .npz file ({error}); make it again") from error
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, SyntaxError) as error:
         raise TaskError("invalid_npz", f"{path} is not a readable .npz file ({error}); make it again") from error

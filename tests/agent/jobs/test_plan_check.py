@@ -41,9 +41,7 @@ BREAKS: dict[str, Callable[[Plan], object]] = {
     "no known format": lambda p: p.artifacts[0].ClearField("format"),
     "names no runtime": lambda p: setattr(p.artifacts[0].runtime, "name", ""),
     "a provider of 'a' has no name": lambda p: p.artifacts[0].runtime.providers.add(),
-    "intra_op_thread_count of 'a' is 5000": lambda p: setattr(
-        p.artifacts[0].runtime, "intra_op_thread_count", 5000
-    ),
+    "intra_op_thread_count of 'a' is 5000": lambda p: setattr(p.artifacts[0].runtime, "intra_op_thread_count", 5000),
     "a size of input 'x' is -1": lambda p: p.artifacts[0].input_shapes["x"].sizes.append(-1),
     "the rank of input 'x' is 17": lambda p: p.artifacts[0].input_shapes["x"].sizes.extend([1] * 15),
     "block_timeout_ms is 0": lambda p: p.ClearField("block_timeout_ms"),

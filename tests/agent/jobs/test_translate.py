@@ -94,9 +94,7 @@ def test_everything_that_a_plan_says_reaches_the_worker() -> None:
 def test_every_reducer_of_the_wire_has_a_name_for_the_worker(reducer: plan_pb2.Reducer.ValueType) -> None:
     plan = plan_of(b"m", evaluation=b"d")
     plan.evaluation.reducer = reducer
-    block = block_for(
-        plan, plan.artifacts[0], result_pb2.PASS_EVALUATION, paths=paths(b"m", b"d"), output_path=OUT
-    )
+    block = block_for(plan, plan.artifacts[0], result_pb2.PASS_EVALUATION, paths=paths(b"m", b"d"), output_path=OUT)
     assert f"REDUCER_{block.reducer.upper()}" == plan_pb2.Reducer.Name(reducer)
 
 

@@ -23,11 +23,7 @@ KEYS = st.builds(
 )
 
 
-@given(
-    st.builds(
-        OutboxEntry, key=KEYS, epoch=st.integers(0, 2**63), result=BLOBS, outputs=st.lists(BLOBS).map(tuple)
-    )
-)
+@given(st.builds(OutboxEntry, key=KEYS, epoch=st.integers(0, 2**63), result=BLOBS, outputs=st.lists(BLOBS).map(tuple)))
 def test_an_entry_reads_back_as_it_was_written(entry: OutboxEntry) -> None:
     assert decode_entry(encode_entry(entry)) == entry
 

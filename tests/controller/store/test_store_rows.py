@@ -229,16 +229,15 @@ def test_a_controller_id_that_is_no_identifier_is_refused(store: Store) -> None:
         store.controller_id("")
 
 
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    opened = Store(tmp_path_factory.mktemp("empty") / "store.db")
+    yield opened
+    opened.close()
+
+
 @given(text=st.text(max_size=80))
-def test_whatever_is_typed_as_a_name_finds_nothing_or_says_why_not(
-    text: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.getbasetemp() / "typed-names"
-    folder.mkdir(exist_ok=True)
-    store = Store(folder / "store.db")
-    try:
-        for find in (store.find_artifact, store.find_device, store.get_job, store.get_task):
-            with pytest.raises(NotFoundError):
-                find(text)
-    finally:
-        store.close()
+def test_whatever_is_typed_as_a_name_finds_nothing_in_an_empty_store(empty_store: Store, text: str) -> None:
+    for find in (empty_store.find_artifact, empty_store.find_device, empty_store.get_job, empty_store.get_task):
+        with pytest.raises(NotFoundError):
+            find(text)

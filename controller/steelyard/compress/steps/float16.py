@@ -35,10 +35,13 @@ class Float16:
         """
         import onnx
         from onnxruntime.transformers.float16 import convert_float_to_float16
+        from onnxruntime.transformers.onnx_model import OnnxModel
 
         context.progress("converting to float16", 0, 1)
         with tool_errors("converting to float16"):
             converted = convert_float_to_float16(onnx.load_model(model_path), keep_io_types=self.keep_io_types)
+            # The converter appends its casts at the end: runtimes forgive that, the standard and its checker do not.
+            OnnxModel.graph_topological_sort(converted.graph)
             onnx.save_model(converted, out_path)
         context.progress("converting to float16", 1, 1)
         return StepReport(

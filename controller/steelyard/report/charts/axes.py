@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from steelyard.report.charts.canvas import SMALL_FONT_PX, Canvas, text_width
-from steelyard.report.charts.scales import Scale, tick_text
+from steelyard.report.charts.scales import Scale, tick_text, unit_size
 
 _GAP_PX = 8.0
 
 
 def x_axis(canvas: Canvas, scale: Scale, unit: str, *, top: float, bottom: float) -> None:
     """Draw vertical hairlines from ``top`` to ``bottom`` with their values below."""
-    count = max(2, int(abs(scale.end - scale.start) / 90))
+    count = max(2, int(abs(scale.end - scale.start) / 64))
     free_from = -1e9
-    for tick in scale.ticks(count):
+    for tick in scale.ticks(count, unit_size=unit_size(scale, unit)):
         x, text = scale(tick), tick_text(tick, unit)
         canvas.line((x, top), (x, bottom), "grid")
         half = text_width(text, SMALL_FONT_PX) / 2
@@ -24,8 +24,8 @@ def x_axis(canvas: Canvas, scale: Scale, unit: str, *, top: float, bottom: float
 
 def y_axis(canvas: Canvas, scale: Scale, unit: str, *, left: float, right: float) -> None:
     """Draw horizontal hairlines from ``left`` to ``right`` with their values on the left."""
-    count = max(2, int(abs(scale.end - scale.start) / 55))
-    for tick in scale.ticks(count):
+    count = max(2, int(abs(scale.end - scale.start) / 48))
+    for tick in scale.ticks(count, unit_size=unit_size(scale, unit)):
         y = scale(tick)
         canvas.line((left, y), (right, y), "grid")
         canvas.text((left - 6, y + 4), tick_text(tick, unit), "tick", anchor="end")

@@ -44,7 +44,7 @@ def draw_memory(series: Sequence[Series], *, name: str, width: float) -> Markup 
 
 def _draw_group(canvas: Canvas, series: Series, scale: Scale, top: float) -> None:
     memory = series.variant.memory
-    canvas.text((4, top + 12), series.label, series.label_kind)
+    canvas.text((4, top + 12), series.label, f"{series.label_kind} halo")
     first = top + _HEAD_PX
     with canvas.group(colour=series.colour, tip=f"{series.variant.label}: {_summary(series)}"):
         for row, phase in enumerate(_phases(series)):
@@ -56,7 +56,7 @@ def _draw_group(canvas: Canvas, series: Series, scale: Scale, top: float) -> Non
             canvas.line((x, first - 3), (x, first + len(_phases(series)) * _STEP_PX - 2), "peak")
             text = f"peak {format_value(memory.peak_resident_bytes, 'B')}"
             left_most = text_width(series.label) * 1.1 + 14 + text_width(text, SMALL_FONT_PX)
-            canvas.text((max(x + 2, left_most), top + 12), text, "tick", anchor="end")
+            canvas.text((max(x + 2, left_most), top + 12), text, "tick halo", anchor="end")
 
 
 def _draw_bar(canvas: Canvas, phase: result_pb2.MemoryPhase, scale: Scale, top: float) -> None:

@@ -10,6 +10,7 @@ from steelyard.stats.formatting import format_value
 
 # An axis whose ends are farther apart than this is logarithmic: below it a linear one is read more easily.
 _LOG_FROM_RATIO = 8.0
+_LEAST_TICKS = 3
 _LOG_MANTISSAS = ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,))
 
 
@@ -37,11 +38,15 @@ class Scale:
         share = min(1.1, max(-0.1, (at - low) / (high - low)))
         return self.start + share * (self.end - self.start)
 
-    def ticks(self, count: int = 5) -> tuple[float, ...]:
-        """Return about ``count`` round values within the scale."""
-        if self.is_log and self.high / self.low >= _LOG_FROM_RATIO / 2:
-            return _log_ticks(self.low, self.high, count)
-        return _linear_ticks(self.low, self.high, count)
+    def ticks(self, count: int = 5, *, unit_size: float = 1.0) -> tuple[float, ...]:
+        """Return about ``count`` values within the scale that are round when counted in ``unit_size``."""
+        low, high = self.low / unit_size, self.high / unit_size
+        ticks = _log_ticks(low, high, count) if self.is_log and high / low >= _LOG_FROM_RATIO / 2 else ()
+        if len(ticks) < _LEAST_TICKS:
+            # A round step may be so much coarser than asked for that a single tick is left, which tells no scale.
+            tries = (_linear_ticks(low, high, more) for more in range(count, 3 * count + 4))
+            ticks = next((ticks for ticks in tries if len(ticks) >= _LEAST_TICKS), ())
+        return tuple(tick * unit_size for tick in ticks)
 
 
 def fitted(values: Iterable[float], *, start: float, end: float, padding: float = 0.06, least: float = 0.04) -> Scale:
@@ -67,6 +72,13 @@ def from_zero(values: Iterable[float], *, start: float, end: float) -> Scale:
     """Return a linear scale from 0 to the largest value: for bars, whose length is what is read."""
     highest = max((value for value in values if math.isfinite(value)), default=0.0)
     return Scale(low=0.0, high=highest if highest > 0 else 1.0, start=start, end=end)
+
+
+def unit_size(scale: Scale, unit: str) -> float:
+    """Return what ticks are counted in: MiB rather than millions of bytes; 1 for units of tens."""
+    if unit != "B":
+        return 1.0
+    return 1024.0 ** min(3, int(math.log(max(1.0, scale.high), 1024)))
 
 
 def tick_text(value: float, unit: str) -> str:

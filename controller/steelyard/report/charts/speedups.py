@@ -38,7 +38,6 @@ def draw_speedups(series: Sequence[Series], *, name: str, width: float) -> Marku
     x_axis(canvas, scale, "ratio", top=_TOP + _HEAD_PX, bottom=height - _BOTTOM)
     for row, one in enumerate(shown):
         _draw_bar(canvas, one, scale, _TOP + _ROW_PX * row)
-    canvas.line((scale(1), _TOP + _HEAD_PX - 2), (scale(1), height - _BOTTOM), "unity")
     return canvas.markup()
 
 
@@ -78,6 +77,7 @@ def _draw_bar(canvas: Canvas, series: Series, scale: Scale, top: float) -> None:
             canvas.line((ends[0], middle), (ends[1], middle), "whisker")
             for x in ends:
                 canvas.line((x, middle - 4), (x, middle + 4), "whisker")
-    canvas.text((_LEFT, top + 11), series.label, series.label_kind)
+    canvas.line((scale(1), bar_top - 3), (scale(1), bar_top + _BAR_PX + 3), "unity")
+    canvas.text((_LEFT, top + 11), series.label, f"{series.label_kind} halo")
     text = f"{one_line(speedup)} {verdict(series)}" if canvas.width >= 400 else one_line(speedup)
-    canvas.text((canvas.width - _RIGHT, top + 11), text, "tick", anchor="end")
+    canvas.text((canvas.width - _RIGHT, top + 11), text, "tick halo", anchor="end")

@@ -1,0 +1,119 @@
+"""The plots of one measurement as cards: a heading, a sentence that says how to read it, and the plot in two widths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from markupsafe import Markup
+
+from steelyard.report.charts.costs import draw_costs
+from steelyard.report.charts.distributions import draw_distributions
+from steelyard.report.charts.memory import draw_memory
+from steelyard.report.charts.rounds import draw_rounds
+from steelyard.report.charts.series import Series, make_series
+from steelyard.report.charts.speedups import draw_speedups
+from steelyard.report.charts.tradeoff import draw_tradeoff, has_accuracy
+from steelyard_protocol.v1 import measurement_pb2
+
+# Inner widths of a card in px: seven and five columns of twelve at 1280, and a phone of 390.
+_MAIN_PX, _SIDE_PX, _PHONE_PX = 640.0, 424.0, 326.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A plot with its words.
+
+    ``is_main`` gives it the wider column, ``order`` its place where there is one column only; ``legend`` is pairs of a
+    style and its meaning.
+    """
+
+    title: str
+    caption: str
+    wide: Markup
+    narrow: Markup
+    is_main: bool
+    order: int
+    legend: tuple[tuple[str, str], ...] = ()
+
+
+def make_cards(measurement: measurement_pb2.Measurement, *, name: str) -> tuple[Card, ...]:
+    """Return the cards that there is data for; ``name`` makes their ids unique in the page."""
+    series = make_series(measurement)
+    cards = (
+        _tradeoff(series, f"{name}-tradeoff"),
+        _card(
+            "Speed-up",
+            "Reference over variant, paired by round; right of 1x is faster. Whiskers are the interval, and a pale bar "
+            "is a difference that is not proven.",
+            draw_speedups,
+            series,
+            f"{name}-speedup",
+        ),
+        _card(
+            "Latency distributions",
+            "Every timed inference, pooled. The solid line is p50, the dashed one p90; the axis leaves out the "
+            "slowest 2 % of samples.",
+            draw_distributions,
+            series,
+            f"{name}-latency",
+            is_main=True,
+        ),
+        _card(
+            "Round by round",
+            f"p50 of each round against the variant's own median, \N{PLUS-MINUS SIGN}2 % shaded. A round is a fresh process; "
+            "a dashed line is where the measurement was interrupted.",
+            draw_rounds,
+            series,
+            f"{name}-rounds",
+        ),
+        _card(
+            "Memory by phase",
+            "Resident set of the worker process, median over the rounds; the peak is the highest since the runtime "
+            "was loaded.",
+            draw_memory,
+            series,
+            f"{name}-memory",
+            is_main=True,
+            legend=(("own", "anonymous"), ("mapped", "mapped from files"), ("peak", "peak")),
+        ),
+        _card(
+            "Size and start-up",
+            "What is paid once, before the first answer.",
+            draw_costs,
+            series,
+            f"{name}-costs",
+        ),
+    )
+    kept = [card for card in cards if card is not None]
+    return tuple(replace(card, order=order) for order, card in enumerate(kept))
+
+
+def _tradeoff(series: Sequence[Series], name: str) -> Card | None:
+    if has_accuracy(series):
+        title = "Accuracy against latency"
+        caption = (
+            "Whiskers are the intervals of both. Filled marks are on the Pareto front: no other variant is better "
+            "beyond the noise. The ring is the variant that the decision names."
+        )
+    else:
+        title = "Size against latency"
+        caption = "Accuracy was not measured, so file size stands in its place. Whiskers are the intervals."
+    return _card(title, caption, draw_tradeoff, series, name, is_main=True)
+
+
+def _card(
+    title: str,
+    caption: str,
+    draw: Callable[..., Markup | None],
+    series: Sequence[Series],
+    name: str,
+    *,
+    is_main: bool = False,
+    legend: tuple[tuple[str, str], ...] = (),
+) -> Card | None:
+    wide = draw(series, name=f"{name}-wide", width=_MAIN_PX if is_main else _SIDE_PX)
+    narrow = draw(series, name=f"{name}-narrow", width=_PHONE_PX)
+    if wide is None or narrow is None:
+        return None
+    return Card(title=title, caption=caption, wide=wide, narrow=narrow, is_main=is_main, order=0, legend=legend)

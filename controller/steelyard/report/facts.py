@@ -1,0 +1,123 @@
+"""What a reader needs to trust or to repeat a measurement: the device, the method, the model files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from google.protobuf import timestamp_pb2
+
+from steelyard.stats.formatting import format_value
+from steelyard_protocol.v1 import measurement_pb2, plan_pb2
+
+Facts = tuple[tuple[str, str], ...]
+
+
+def device_facts(measurement: measurement_pb2.Measurement) -> Facts:
+    """Return what the device is, as its agent described it."""
+    device = measurement.device
+    cores = f"{device.logical_core_count} logical cores" if device.logical_core_count else ""
+    return _kept(
+        ("Device", _joined(measurement.device_name or device.name, device.model)),
+        ("Profile", device.profile),
+        ("Processor", _joined(device.processor, device.architecture, cores)),
+        ("Features", ", ".join(device.processor_features)),
+        ("Memory", format_value(device.memory_bytes, "B") if device.memory_bytes else ""),
+        ("System", _joined(device.operating_system, device.kernel)),
+        ("Python", device.python_version),
+        ("Device id", device.device_id),
+    )
+
+
+def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
+    """Return how it was measured."""
+    return _kept(
+        ("Rounds", _rounds(measurement)),
+        ("Order", "each round runs every variant once in a fresh process, in reversed order every second round (ABBA)"),
+        ("Stopped because", measurement.stop_reason),
+        ("Confidence", f"{100 * measurement.confidence:g} %, over rounds (over samples for accuracy)"),
+        ("Runtime", "; ".join(_unique(_runtime(one) for one in measurement.variants if one.runtime_version))),
+        ("Providers", "; ".join(_unique(", ".join(one.providers) for one in measurement.variants if one.providers))),
+        ("Options", "; ".join(_unique(_options(one.runtime) for one in measurement.variants if one.runtime.name))),
+        ("Timing", _timing(measurement.plan.timing)),
+        ("Timed inputs", _inputs(measurement.plan.inputs)),
+        ("Pinned to cores", ", ".join(map(str, measurement.plan.core_ids))),
+        ("Accuracy on", _task(measurement)),
+        ("Energy from", "; ".join(_unique(one.source for each in measurement.variants for one in each.energy_readings))),
+        ("Started", utc(measurement.started_at)),
+        ("Finished", utc(measurement.finished_at)),
+        ("Job", measurement.job_id),
+        ("Controller", measurement.controller_id),
+    )
+
+
+def file_facts(measurement: measurement_pb2.Measurement) -> Facts:
+    """Return the SHA-256 of each model file."""
+    return _kept(*((variant.label, variant.artifact_digest) for variant in measurement.variants))
+
+
+def utc(at: timestamp_pb2.Timestamp, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
+    """Return "2026-11-23 20:31:37 UTC", or "" for a time that was never set."""
+    if at.seconds <= 0:
+        return ""
+    return f"{at.ToDatetime().strftime(pattern)} UTC"
+
+
+def _rounds(measurement: measurement_pb2.Measurement) -> str:
+    samples = sum(variant.sample_count for variant in measurement.variants)
+    text = f"{measurement.round_count}, {samples} timed inferences in all"
+    if measurement.segment_count > 1:
+        text += f"; interrupted and resumed, {measurement.segment_count} segments"
+    return text
+
+
+def _runtime(variant: measurement_pb2.VariantMeasurement) -> str:
+    return f"{variant.runtime.name} {variant.runtime_version}".strip()
+
+
+def _options(runtime: plan_pb2.RuntimeSpec) -> str:
+    parts = []
+    if runtime.HasField("intra_op_thread_count"):
+        parts.append(f"{runtime.intra_op_thread_count} intra-op threads")
+    if runtime.HasField("inter_op_thread_count"):
+        parts.append(f"{runtime.inter_op_thread_count} inter-op threads")
+    if runtime.graph_optimization:
+        level = plan_pb2.GraphOptimization.Name(runtime.graph_optimization).removeprefix("GRAPH_OPTIMIZATION_")
+        parts.append(f"graph optimization {level.lower()}")
+    for name in ("spinning", "arena"):
+        if runtime.HasField(name):
+            parts.append(f"{name} {'on' if getattr(runtime, name) else 'off'}")
+    parts += [f"{provider.name} asked for" for provider in runtime.providers]
+    parts += [f"{key}={value}" for key, value in sorted(runtime.options.items())]
+    return ", ".join(parts) or "the runtime's defaults"
+
+
+def _timing(timing: plan_pb2.TimingSpec) -> str:
+    if not timing.sample_window_ms:
+        return ""
+    return (
+        f"{timing.sample_window_ms} ms of samples a block after warm-up until three windows of "
+        f"{timing.warmup_window_ms} ms agree within {100 * timing.warmup_tolerance:g} % (at most {timing.warmup_cap_ms} ms)"
+    )
+
+
+def _inputs(inputs: plan_pb2.InputSpec) -> str:
+    if inputs.data_digest:
+        return "samples of the task"
+    return f"drawn by signature, seed {inputs.seed}"
+
+
+def _task(measurement: measurement_pb2.Measurement) -> str:
+    count = max((variant.evaluated_count for variant in measurement.variants), default=0)
+    return f"{measurement.task_name}, {count} samples" if measurement.task_name and count else measurement.task_name
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(_unique(part for part in parts if part))
+
+
+def _unique(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
+
+
+def _kept(*facts: tuple[str, str]) -> Facts:
+    return tuple(fact for fact in facts if fact[1])

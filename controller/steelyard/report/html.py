@@ -1,0 +1,124 @@
+"""The report: one HTML file that needs nothing else, no script and no network."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from steelyard.report.cards import Card, make_cards
+from steelyard.report.facts import Facts, device_facts, file_facts, method_facts, utc
+from steelyard.report.full_table import HEAD, Row, make_rows
+from steelyard.report.gaps import find_gaps, gap_text
+from steelyard.report.tiles import Tile, make_tiles
+from steelyard_protocol.v1 import measurement_pb2
+
+_KINDS = {
+    measurement_pb2.DECISION_KIND_SHIP: ("ship", "Ship"),
+    measurement_pb2.DECISION_KIND_KEEP_ORIGINAL: ("keep", "Keep the original"),
+    measurement_pb2.DECISION_KIND_UNMET: ("unmet", "Requirements unmet"),
+    measurement_pb2.DECISION_KIND_UNDECIDED: ("open", "Undecided"),
+    measurement_pb2.DECISION_KIND_INCOMPLETE: ("open", "Incomplete"),
+}
+_NO_DECISION = ("open", "No decision")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Requirement:
+    label: str
+    requirement: str
+    verdict: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Section:
+    """One measurement as the template shows it."""
+
+    anchor: str
+    title: str
+    device_name: str
+    when: str
+    kind: str
+    kind_word: str
+    sentence: str
+    tiles: tuple[Tile, ...]
+    requirements: tuple[_Requirement, ...]
+    cards: tuple[Card, ...]
+    rows: tuple[Row, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    gaps: tuple[str, ...]
+    device: Facts
+    method: Facts
+    files: Facts
+
+
+def render_html(
+    measurements: Sequence[measurement_pb2.Measurement], *, generated_at: datetime.datetime, controller: str
+) -> str:
+    """Return the report of these measurements as one HTML document.
+
+    Args:
+        measurements: one a model, in the order in which they are shown.
+        generated_at: with a time zone; shown in UTC.
+        controller: who made it, for people: "steelyard 0.1.0 on laptop".
+    """
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        sections=[_section(measurement, index) for index, measurement in enumerate(measurements, start=1)],
+        style=Markup(resources.files("steelyard.report").joinpath("templates/report.css").read_text("utf-8")),  # noqa: S704
+        head=HEAD,
+        generated_at=f"{generated_at.astimezone(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC",
+        controller=controller,
+    )
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("steelyard.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _section(measurement: measurement_pb2.Measurement, number: int) -> _Section:
+    kind, word = _KINDS.get(measurement.decision.kind, _NO_DECISION)
+    return _Section(
+        anchor=f"model-{number}",
+        title=measurement.title or "Measurement",
+        device_name=measurement.device_name,
+        when=utc(measurement.finished_at, "%Y-%m-%d %H:%M"),
+        kind=kind,
+        kind_word=word,
+        sentence=measurement.decision.sentence or "No decision was recorded.",
+        tiles=make_tiles(measurement),
+        requirements=_requirements(measurement),
+        cards=make_cards(measurement, name=f"m{number}"),
+        rows=make_rows(measurement),
+        warnings=tuple(measurement.warnings),
+        notes=tuple(f"{variant.label}: {note}" for variant in measurement.variants for note in variant.notes),
+        gaps=tuple(map(gap_text, find_gaps(measurement))),
+        device=device_facts(measurement),
+        method=method_facts(measurement),
+        files=file_facts(measurement),
+    )
+
+
+def _requirements(measurement: measurement_pb2.Measurement) -> tuple[_Requirement, ...]:
+    return tuple(
+        _Requirement(
+            label=variant.label,
+            requirement=outcome.requirement,
+            verdict=measurement_pb2.RequirementVerdict.Name(outcome.verdict).removeprefix("REQUIREMENT_VERDICT_").lower(),
+            because=outcome.because,
+        )
+        for variant in measurement.variants
+        for outcome in variant.requirements
+    )

@@ -1,0 +1,70 @@
+"""The figures beside the decision: what the variant that it names brings, next to the original."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from steelyard.report.charts.series import Series
+from steelyard.report.charts.speedups import verdict
+from steelyard.report.figures import failed, figure, is_known, one_line
+from steelyard.stats.formatting import format_value
+from steelyard_protocol.v1 import measurement_pb2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """One figure in large type; below it, a line each, its interval and what it stands next to."""
+
+    name: str
+    value: str
+    details: tuple[str, ...]
+
+
+def make_tiles(measurement: measurement_pb2.Measurement) -> tuple[Tile, ...]:
+    """Return the tiles of the variant that the decision names; none when it names none that ran."""
+    ran = [variant for variant in measurement.variants if not failed(variant)]
+    chosen = next((one for one in ran if one.label and one.label == measurement.decision.label), None)
+    if chosen is None:
+        return ()
+    reference = next((one for one in ran if one.is_reference and one is not chosen), None)
+    tiles = [_speedup(chosen), _latency(chosen, reference), _accuracy(chosen), _size(chosen, reference)]
+    if is_known(chosen.peak_memory):
+        tiles.append(_tile("peak memory", chosen.peak_memory, "over the runtime"))
+    if is_known(chosen.energy):
+        tiles.append(_tile("energy", chosen.energy, "an inference"))
+    return tuple(tile for tile in tiles if tile is not None)
+
+
+def _speedup(chosen: measurement_pb2.VariantMeasurement) -> Tile | None:
+    if chosen.is_reference or not is_known(chosen.speedup):
+        return None
+    series = Series(variant=chosen, label="", colour="", shape=0, is_chosen=True)
+    return _tile("speed-up", chosen.speedup, verdict(series))
+
+
+def _latency(
+    chosen: measurement_pb2.VariantMeasurement, reference: measurement_pb2.VariantMeasurement | None
+) -> Tile | None:
+    if not is_known(chosen.p50_latency):
+        return None
+    beside = f"{reference.label} {figure(reference.p50_latency).value}" if reference is not None else ""
+    return _tile("p50 latency", chosen.p50_latency, beside)
+
+
+def _accuracy(chosen: measurement_pb2.VariantMeasurement) -> Tile:
+    beside = f"drop {one_line(chosen.accuracy_drop)}" if is_known(chosen.accuracy_drop) else ""
+    if not is_known(chosen.accuracy):
+        beside = figure(chosen.accuracy).reason
+    return _tile("accuracy", chosen.accuracy, beside)
+
+
+def _size(chosen: measurement_pb2.VariantMeasurement, reference: measurement_pb2.VariantMeasurement | None) -> Tile:
+    details: tuple[str, ...] = ()
+    if reference is not None and reference.size_bytes > 0:
+        details = (f"{100 * chosen.size_bytes / reference.size_bytes:.3g} % of {reference.label}",)
+    return Tile(name="file size", value=format_value(chosen.size_bytes, "B"), details=details)
+
+
+def _tile(name: str, estimate: measurement_pb2.Estimate, beside: str) -> Tile:
+    shown = figure(estimate)
+    return Tile(name=name, value=shown.value, details=tuple(part for part in (shown.interval, beside) if part))

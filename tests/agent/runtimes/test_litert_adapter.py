@@ -1,0 +1,116 @@
+"""What only the adapter of LiteRT does."""
+
+from __future__ import annotations
+
+import ctypes.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from steelyard_agent.runtimes.litert import LiteRt, _providers_used
+from steelyard_agent.runtimes.litert_errors import explain_load, explain_run
+from steelyard_agent.worker.contract import ProviderSpec, RuntimeOptions
+from steelyard_agent.worker.failure import BlockFailure, BlockStatus
+from tests.support.tflite_models import tflite_linear_model
+
+
+def _refusal(path: Path, *providers: str, **options: object) -> BlockFailure:
+    specs = tuple(ProviderSpec(name=name) for name in providers)
+    with pytest.raises(BlockFailure) as caught:
+        LiteRt().load(tflite_linear_model(path), RuntimeOptions(providers=specs, **options))
+    return caught.value
+
+
+def test_the_plain_kernels_can_be_asked_for(tmp_path: Path) -> None:
+    options = RuntimeOptions(providers=(ProviderSpec(name="CPU"),))
+    assert LiteRt().load(tflite_linear_model(tmp_path / "m.tflite"), options).providers == ("CPU",)
+
+
+def test_a_fixed_batch_stays_a_number(tmp_path: Path) -> None:
+    assert LiteRt().load(tflite_linear_model(tmp_path / "m.tflite"), RuntimeOptions()).inputs[0].shape == (1, 4)
+
+
+def test_given_shapes_are_allocated_at_load(tmp_path: Path) -> None:
+    path = tflite_linear_model(tmp_path / "m.tflite", dynamic_batch=True)
+    model = LiteRt().load(path, RuntimeOptions(input_shapes={"x": (8, 4)}))
+    assert model._interpreter.get_input_details()[0]["shape"].tolist() == [8, 4]
+
+
+def test_settings_of_other_runtimes_are_refused(tmp_path: Path) -> None:
+    failure = _refusal(tmp_path / "m.tflite", spinning=False)
+    assert failure.status is BlockStatus.USER_ERROR
+    assert "no setting 'spinning'" in str(failure)
+
+
+@pytest.mark.parametrize("name", ["EdgeTPU", "delegate:/nowhere/libmagic.so"])
+def test_a_delegate_without_its_library_says_what_was_looked_for(tmp_path: Path, name: str) -> None:
+    failure = _refusal(tmp_path / "m.tflite", name)
+    assert (failure.status, failure.reason) == (BlockStatus.UNSUPPORTED, "provider_unavailable")
+    assert ".so" in str(failure)
+
+
+def test_a_library_that_is_no_delegate_is_refused(tmp_path: Path) -> None:
+    failure = _refusal(tmp_path / "m.tflite", f"delegate:{ctypes.util.find_library('c')}")
+    assert "lacks tflite_plugin_create_delegate" in str(failure)
+
+
+class FakeGraph:
+    """An interpreter whose nodes are 0 -> 1 -> 2, of which a delegate took some."""
+
+    def __init__(self, *delegates: tuple[list[int], list[int]]) -> None:
+        self._delegates = delegates
+
+    def _get_ops_details(self) -> list[dict]:
+        nodes = [("CONV_2D", [0, 7], [1]), ("SOFTMAX", [1], [2])]
+        nodes += [("DELEGATE", inputs, outputs) for inputs, outputs in self._delegates]
+        return [{"op_name": name, "inputs": inputs, "outputs": outputs} for name, inputs, outputs in nodes]
+
+    def get_output_details(self) -> list[dict]:
+        return [{"index": 2}]
+
+
+def test_what_a_delegate_took_over_is_what_is_reported() -> None:
+    whole, first, second = FakeGraph(([0, 7], [2])), FakeGraph(([0, 7], [1])), FakeGraph(([1], [2]))
+    assert _providers_used(whole, "GPU", allow_fallback=False) == ("GPU",)
+    assert _providers_used(FakeGraph(([0], [1]), ([1], [2])), "GPU", allow_fallback=False) == ("GPU",)
+    for part in (first, second):
+        assert _providers_used(part, "GPU", allow_fallback=True) == ("GPU", "CPU")
+        assert _providers_used(part, "", allow_fallback=False) == ("XNNPACK", "CPU")
+        with pytest.raises(BlockFailure, match="GPU runs only part") as caught:
+            _providers_used(part, "GPU", allow_fallback=False)
+        assert caught.value.status is BlockStatus.FALLBACK
+    assert _providers_used(FakeGraph(), "GPU", allow_fallback=True) == ("CPU",)
+    with pytest.raises(BlockFailure, match="GPU runs nothing"):
+        _providers_used(FakeGraph(), "GPU", allow_fallback=False)
+
+
+def test_without_the_library_the_pip_line_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    with pytest.raises(BlockFailure, match=r"pip install 'steelyard\[litert\]'"):
+        LiteRt().version()
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "part"),
+    [
+        ("std::bad_alloc", BlockStatus.OUT_OF_MEMORY, "could not get memory"),
+        ("Didn't find op for builtin opcode 'CONV_3D' version '9'", BlockStatus.UNSUPPORTED, "the op CONV_3D"),
+        ("Op builtin_code out of range: 300. Are you", BlockStatus.UNSUPPORTED, "the op number 300"),
+        ("\n  tensor 3 is odd.\nmore", BlockStatus.INVALID_MODEL, "cannot load m.tflite: tensor 3 is odd"),
+        ("", BlockStatus.INVALID_MODEL, "no reason was given"),
+        ("x" * 900, BlockStatus.INVALID_MODEL, "xxx..."),
+    ],
+)
+def test_texts_of_the_runtime_become_sentences(text: str, status: BlockStatus, part: str) -> None:
+    failure = explain_load(RuntimeError(text), Path("m.tflite"), "2.0")
+    assert failure.status is status
+    assert part in str(failure)
+
+
+def test_failures_of_a_run_are_explained() -> None:
+    odd, empty = explain_run(RuntimeError("node 3 failed")), explain_run(RuntimeError("out of memory"))
+    assert odd is not None
+    assert odd.reason == "inference_failed"
+    assert empty is not None
+    assert empty.status is BlockStatus.OUT_OF_MEMORY

@@ -1,0 +1,175 @@
+"""What only the adapter of ONNX Runtime does."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from steelyard_agent.runtimes import onnxruntime as adapter
+from steelyard_agent.runtimes.onnxruntime import OnnxRuntime
+from steelyard_agent.runtimes.onnxruntime_errors import explain_load, explain_run, useful_line
+from steelyard_agent.worker.contract import ProviderSpec, RuntimeOptions
+from steelyard_agent.worker.failure import BlockFailure, BlockStatus
+from tests.support import models
+
+AZURE = (ProviderSpec(name="AzureExecutionProvider"),)
+
+
+def _refusal(path: Path, options: RuntimeOptions = RuntimeOptions()) -> BlockFailure:  # noqa: B008 - frozen
+    with pytest.raises(BlockFailure) as caught:
+        OnnxRuntime().load(path, options)
+    return caught.value
+
+
+def test_every_option_reaches_the_session(tmp_path: Path) -> None:
+    options = RuntimeOptions(
+        intra_op_thread_count=1,
+        inter_op_thread_count=2,
+        graph_optimization="basic",
+        spinning=False,
+        arena=False,
+        options={"session.set_denormal_as_zero": "1"},
+    )
+    session = OnnxRuntime().load(models.linear_model(tmp_path / "m.onnx"), options)._session.get_session_options()
+    assert (session.intra_op_num_threads, session.inter_op_num_threads) == (1, 2)
+    assert session.execution_mode.name == "ORT_PARALLEL"
+    assert session.graph_optimization_level.name == "ORT_ENABLE_BASIC"
+    assert session.enable_cpu_mem_arena is False
+    for key in ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning"):
+        assert session.get_session_config_entry(key) == "0"
+    assert session.get_session_config_entry("session.set_denormal_as_zero") == "1"
+
+
+def test_without_options_the_session_has_the_runtimes_defaults(tmp_path: Path) -> None:
+    session = OnnxRuntime().load(models.linear_model(tmp_path / "m.onnx"), RuntimeOptions())._session
+    options = session.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (0, 0)
+    assert options.graph_optimization_level.name == "ORT_ENABLE_ALL"
+    assert options.enable_cpu_mem_arena is True
+
+
+@pytest.mark.parametrize("providers", [AZURE, (*AZURE, ProviderSpec(name="CPUExecutionProvider"))])
+def test_a_provider_that_cannot_run_the_model_is_a_fallback(
+    tmp_path: Path, providers: tuple[ProviderSpec, ...]
+) -> None:
+    failure = _refusal(models.linear_model(tmp_path / "m.onnx"), RuntimeOptions(providers=providers))
+    assert failure.status is BlockStatus.FALLBACK
+    assert "AzureExecutionProvider cannot run all of m.onnx" in str(failure)
+
+
+def test_an_allowed_fallback_is_reported_by_the_nodes_that_ran(tmp_path: Path) -> None:
+    model = OnnxRuntime().load(
+        models.linear_model(tmp_path / "m.onnx"), RuntimeOptions(providers=AZURE, allow_fallback=True)
+    )
+    assert model.providers == ("CPUExecutionProvider",)
+    assert "1 on CPUExecutionProvider" in model.notes[0]
+
+
+def test_a_session_that_changed_its_provider_is_a_fallback() -> None:
+    class Session:
+        def get_providers(self) -> list[str]:
+            return ["CPUExecutionProvider"]
+
+    with pytest.raises(BlockFailure, match="CPUExecutionProvider took its place") as caught:
+        adapter._providers_used(Session(), ["CUDAExecutionProvider"], allow_fallback=False)
+    assert caught.value.status is BlockStatus.FALLBACK
+    used, notes = adapter._providers_used(Session(), ["CUDAExecutionProvider"], allow_fallback=True)
+    assert used == ("CPUExecutionProvider",)
+    assert "does not tell" in notes[0]
+
+
+def test_missing_external_data_names_the_file(tmp_path: Path) -> None:
+    path = models.external_data_model(tmp_path / "m.onnx")
+    assert OnnxRuntime().load(path, RuntimeOptions()).inputs
+    (tmp_path / "m.onnx.data").unlink()
+    failure = _refusal(path)
+    assert (failure.status, failure.reason) == (BlockStatus.INVALID_MODEL, "external_data_missing")
+    assert "the file m.onnx.data that holds weights of m.onnx" in str(failure)
+
+
+def test_an_op_without_a_kernel_and_a_custom_op_are_named(tmp_path: Path) -> None:
+    assert "MatMul(13)" in str(_refusal(models.no_kernel_model(tmp_path / "m.onnx")))
+    custom = models.unknown_op_model(tmp_path / "c.onnx", domain="com.example")
+    assert "the op com.example:Frobnicate" in str(_refusal(custom))
+
+
+def test_a_file_of_two_gigabytes_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "huge.onnx"
+    with path.open("wb") as file:
+        file.truncate(1 << 31)
+    failure = _refusal(path)
+    assert failure.status is BlockStatus.INVALID_MODEL
+    assert "save its weights as external data" in str(failure)
+
+
+def test_a_session_option_that_is_not_valid_is_a_sentence(tmp_path: Path) -> None:
+    options = RuntimeOptions(options={"session.intra_op.allow_spinning": "x" * 5000})
+    failure = _refusal(models.linear_model(tmp_path / "m.onnx"), options)
+    assert len(str(failure)) < 500
+
+
+def test_without_the_library_the_pip_line_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(BlockFailure, match=r"pip install 'steelyard\[onnxruntime\]'") as caught:
+        OnnxRuntime().version()
+    assert caught.value.status is BlockStatus.RUNTIME_MISSING
+
+
+def test_a_runtime_without_the_inner_session_still_runs(tmp_path: Path) -> None:
+    model = OnnxRuntime().load(models.linear_model(tmp_path / "m.onnx"), RuntimeOptions())
+
+    class Wrapped:
+        """A session as a fork of ONNX Runtime might offer it."""
+
+        def __init__(self, session: object) -> None:
+            self.io_binding = session.io_binding
+            self.run_with_iobinding = session.run_with_iobinding
+
+    model._session = Wrapped(model._session)
+    model.bind({"x": np.ones((1, 4), np.float32)})()
+    assert model.fetch()["logits"].shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "part"),
+    [
+        ("std::bad_alloc", BlockStatus.OUT_OF_MEMORY, "could not get memory"),
+        (
+            "[ONNXRuntimeError] : 1 : FAIL : Load model from m.onnx failed:Unsupported model IR version: 99, max "
+            "supported IR version: 13",
+            BlockStatus.UNSUPPORTED,
+            "newer than ONNX Runtime 1.0 reads: Unsupported model IR version: 99",
+        ),
+        (
+            "[ONNXRuntimeError] : 1 : FAIL : Deserialize tensor w failed.GetFileLength for [w.bin] failed",
+            BlockStatus.INVALID_MODEL,
+            "the file w.bin",
+        ),
+        ("external data is odd", BlockStatus.INVALID_MODEL, "weights of m.onnx: external data is odd"),
+        ("[ONNXRuntimeError] : 1 : FAIL : Type error", BlockStatus.INVALID_MODEL, "cannot load m.onnx: Type error"),
+    ],
+)
+def test_texts_of_the_runtime_become_sentences(text: str, status: BlockStatus, part: str) -> None:
+    failure = explain_load(RuntimeError(text), Path("m.onnx"), "1.0", "CPUExecutionProvider")
+    assert failure is not None
+    assert failure.status is status
+    assert part in str(failure)
+
+
+def test_running_out_of_memory_in_a_run_has_its_status() -> None:
+    failure = explain_run(RuntimeError("Failed to allocate memory for requested buffer of size 99"))
+    assert failure is not None
+    assert failure.status is BlockStatus.OUT_OF_MEMORY
+
+
+def test_other_peoples_errors_pass_through_loading() -> None:
+    assert explain_load(KeyError("x"), Path("m.onnx"), "1", "CPU") is None
+
+
+def test_the_useful_line_is_bounded_and_without_source_places() -> None:
+    assert useful_line("[ONNXRuntimeError] : 1 : FAIL : /a/b.cc:12 onnx::Do It broke.\nmore") == "It broke"
+    assert len(useful_line("x" * 1000)) == 240
+    assert useful_line("") == ""

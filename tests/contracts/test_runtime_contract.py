@@ -1,0 +1,147 @@
+"""The same tests over every runtime: what the worker relies on in each adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from steelyard_agent.runtimes.litert import LiteRt
+from steelyard_agent.runtimes.lookup import find_runtime
+from steelyard_agent.runtimes.onnxruntime import OnnxRuntime
+from steelyard_agent.worker.contract import ProviderSpec, Runtime, RuntimeOptions
+from steelyard_agent.worker.failure import BlockFailure, BlockStatus
+from tests.support import models, tflite_models
+
+
+@dataclass(frozen=True)
+class Case:
+    """One adapter with the files that its tests need."""
+
+    make: Callable[[], Runtime]
+    suffix: str
+    linear: Callable[[Path], Path]
+    unknown_op: Callable[[Path], Path]
+    cpu: str
+
+
+CASES = {
+    "onnxruntime": Case(OnnxRuntime, ".onnx", models.linear_model, models.unknown_op_model, "CPUExecutionProvider"),
+    "litert": Case(
+        LiteRt,
+        ".tflite",
+        lambda path: tflite_models.tflite_linear_model(path, dynamic_batch=True),
+        tflite_models.tflite_unknown_op_model,
+        "XNNPACK",
+    ),
+}
+ONE_THREAD = RuntimeOptions(intra_op_thread_count=1)
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]
+
+
+@pytest.fixture
+def model_path(case: Case, tmp_path: Path) -> Path:
+    return case.linear(tmp_path / f"linear{case.suffix}")
+
+
+def _failure(case: Case, path: Path, options: RuntimeOptions = ONE_THREAD) -> BlockFailure:
+    with pytest.raises(BlockFailure) as caught:
+        case.make().load(path, options)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "\x1b" not in message
+    assert "Traceback" not in message
+    return caught.value
+
+
+def test_it_says_who_it_is(case: Case) -> None:
+    runtime = case.make()
+    assert find_runtime(runtime.name).name == runtime.name
+    assert case.suffix in runtime.suffixes
+    assert runtime.version()[0].isdigit()
+
+
+def test_a_probe_tells_what_is_usable_and_why_the_rest_is_not(case: Case) -> None:
+    probes = {probe.name: probe.reason for probe in case.make().probe()}
+    assert probes[case.cpu] == ""
+    assert any(probes.values())
+
+
+def test_the_signature_is_that_of_the_file(case: Case, model_path: Path) -> None:
+    model = case.make().load(model_path, ONE_THREAD)
+    (given,), (made,) = model.inputs, model.outputs
+    assert (given.name, given.dtype, given.shape[1]) == ("x", "float32", 4)
+    assert isinstance(given.shape[0], str)
+    assert (made.name, made.dtype, made.shape[1]) == ("logits", "float32", 3)
+    assert model.providers == (case.cpu,)
+
+
+def test_a_bound_call_computes_what_numpy_computes(case: Case, model_path: Path) -> None:
+    model = case.make().load(model_path, ONE_THREAD)
+    rng = np.random.default_rng(0)
+    weight, bias = rng.standard_normal((4, 3)).astype(np.float32), rng.standard_normal(3).astype(np.float32)
+    for batch_size in (1, 5, 1, 2):
+        values = rng.standard_normal((batch_size, 4)).astype(np.float32)
+        call = model.bind({"x": values})
+        for _ in range(3):
+            call()
+        assert np.allclose(model.fetch()["logits"], values @ weight + bias, atol=1e-5)
+
+
+def test_inputs_that_are_not_contiguous_are_taken(case: Case, model_path: Path) -> None:
+    model = case.make().load(model_path, ONE_THREAD)
+    values = np.random.default_rng(0).standard_normal((4, 2)).astype(np.float32).T
+    outputs = []
+    for feed in (values, np.ascontiguousarray(values)):
+        model.bind({"x": feed})()
+        outputs.append(model.fetch()["logits"].copy())
+    assert np.array_equal(*outputs)
+
+
+@pytest.mark.parametrize(
+    "feed", [np.zeros((1, 4)), np.zeros((1, 5), np.float32), np.zeros((4,), np.float32)], ids=["dtype", "size", "rank"]
+)
+def test_arrays_that_do_not_fit_are_a_user_error(case: Case, model_path: Path, feed: np.ndarray) -> None:
+    model = case.make().load(model_path, ONE_THREAD)
+    with pytest.raises(BlockFailure) as caught:
+        model.bind({"x": feed})
+    assert caught.value.status is BlockStatus.USER_ERROR
+
+
+@pytest.mark.parametrize("damage", ["empty", "random", "truncated"])
+def test_what_is_no_model_is_said_to_be_none(case: Case, model_path: Path, damage: str) -> None:
+    whole = model_path.read_bytes()
+    content = {"empty": b"", "random": np.random.default_rng(0).bytes(2000), "truncated": whole[: len(whole) // 2]}
+    model_path.write_bytes(content[damage])
+    failure = _failure(case, model_path)
+    assert failure.status is BlockStatus.INVALID_MODEL
+    assert model_path.name in str(failure)
+
+
+def test_an_op_that_is_not_supported_is_named(case: Case, tmp_path: Path) -> None:
+    failure = _failure(case, case.unknown_op(tmp_path / f"odd{case.suffix}"))
+    assert (failure.status, failure.reason) == (BlockStatus.UNSUPPORTED, "unsupported_op")
+    assert "Frobnicate" in str(failure)
+
+
+def test_a_provider_that_is_not_there_names_those_that_are(case: Case, model_path: Path) -> None:
+    failure = _failure(case, model_path, RuntimeOptions(providers=(ProviderSpec(name="MagicProvider"),)))
+    assert (failure.status, failure.reason) == (BlockStatus.UNSUPPORTED, "provider_unavailable")
+    assert "MagicProvider" in str(failure)
+    assert case.cpu in str(failure)
+
+
+def test_a_provider_that_is_asked_for_by_name_is_reported(case: Case, model_path: Path) -> None:
+    model = case.make().load(model_path, RuntimeOptions(providers=(ProviderSpec(name=case.cpu),)))
+    assert model.providers == (case.cpu,)
+
+
+def test_errors_of_others_are_not_explained(case: Case, model_path: Path) -> None:
+    assert case.make().load(model_path, ONE_THREAD).explain(KeyError("x")) is None
