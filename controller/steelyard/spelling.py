@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 
 def meant(word: str, known: Collection[str]) -> str:
-    """Return ``did you mean 'x'? `` when a known word is near, and the list of known words after it."""
+    """Return the list of known words, led by the question whether the nearest was meant when one is near."""
     nearest = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
     listing = "known: " + ", ".join(sorted(known))
     return f"did you mean {nearest[0]!r}? ({listing})" if nearest else listing

@@ -142,6 +142,17 @@ def test_a_graph_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
     assert _reason(path) == "malformed_model"
 
 
+def test_nodes_out_of_order_are_a_note(tmp_path: Path) -> None:
+    path = conv_model(tmp_path / "m.onnx")
+    model = onnx.load_model(path)
+    nodes = list(model.graph.node)[::-1]
+    model.graph.ClearField("node")
+    model.graph.node.extend(nodes)
+    onnx.save_model(model, path)
+    (note,) = read_artifact(path).notes
+    assert "topological order" in note
+
+
 def test_a_model_without_outputs_or_inputs_is_refused(tmp_path: Path) -> None:
     for field in ("input", "output"):
         path = linear_model(tmp_path / "m.onnx")

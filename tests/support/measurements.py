@@ -1,4 +1,4 @@
-"""Measurement messages as a finished job gives them, with seeded numbers; for tests of everything that shows results."""
+"""Measurement messages as a finished job gives them, with seeded numbers; for tests of what shows results."""
 
 from __future__ import annotations
 

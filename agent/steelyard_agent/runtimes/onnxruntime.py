@@ -76,7 +76,7 @@ class OnnxRuntime:
         try:
             session = library.InferenceSession(
                 str(model_path),
-                sess_options=_session_options(library, options, wanted[0]),
+                _session_options(library, options, wanted[0]),
                 providers=providers or [(CPU, {})],
                 enable_fallback=0,
             )

@@ -19,6 +19,8 @@ from steelyard.stats.requirements import Outcome, Requirement, decide
 from steelyard.stats.shipping import Candidate
 from steelyard_protocol.v1 import control_pb2, measurement_pb2, plan_pb2, result_pb2
 
+# How the worker marks its note on a trend within one launch.
+_DRIFT = "Mann-Kendall"
 _MemoryField = Literal["resident_bytes", "anonymous_bytes", "file_bytes", "shared_bytes"]
 _MEMORY_FIELDS: tuple[_MemoryField, ...] = ("resident_bytes", "anonymous_bytes", "file_bytes", "shared_bytes")
 
@@ -188,10 +190,15 @@ def _outcome(outcome: Outcome) -> measurement_pb2.RequirementOutcome:
 
 
 def _notes(rounds: VariantRounds) -> list[str]:
-    """Return each note once, in the order in which they first came."""
+    """Return each note once, in the order in which they first came; notes on drift are counted, not repeated."""
     notes: dict[str, None] = {}
+    drifted = 0
     for block in [timed.block for timed in rounds.timed] + ([rounds.evaluation] if rounds.evaluation else []):
-        notes.update(dict.fromkeys(block.notes))
+        drifts = [note for note in block.notes if _DRIFT in note]
+        drifted += bool(drifts)
+        notes.update(dict.fromkeys(note for note in block.notes if note not in drifts))
+    if drifted:
+        notes[f"latency drifted within the launch in {drifted} of {len(rounds.timed)} blocks ({_DRIFT} test)"] = None
     return list(notes)
 
 

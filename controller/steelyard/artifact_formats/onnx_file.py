@@ -55,7 +55,7 @@ def check_onnx(path: Path, model: ModelProto, *, size_bytes: int) -> tuple[str, 
         try:
             onnx.checker.check_model(model)
         except onnx.checker.ValidationError as error:
-            if _UNSORTED not in str(error):
+            if _UNSORTED not in str(error) or _reads_nothing_known(model):
                 raise _malformed(path, error) from error
             # Common converters leave such files, and runtimes sort them as they load.
             notes.append("its nodes are not in topological order; runtimes accept that, the ONNX standard does not")
@@ -64,6 +64,14 @@ def check_onnx(path: Path, model: ModelProto, *, size_bytes: int) -> tuple[str, 
     foreign = sorted({node.domain for node in iter_nodes(model)} - _KNOWN_DOMAINS - _function_domains(model))
     notes += [f"uses operators of the domain {domain!r}; the device's runtime must have them" for domain in foreign]
     return tuple(notes)
+
+
+def _reads_nothing_known(model: ModelProto) -> bool:
+    """Return whether a node of the main graph reads a value that nothing gives, in whatever order nodes stand."""
+    known = {value.name for value in (*model.graph.input, *model.graph.initializer)} | {""}
+    known |= {tensor.values.name for tensor in model.graph.sparse_initializer}
+    known.update(name for node in model.graph.node for name in node.output)
+    return any(name not in known for node in model.graph.node for name in node.input)
 
 
 def _malformed(path: Path, error: Exception) -> InvalidModelError:

@@ -42,7 +42,10 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
         ("Timed inputs", _inputs(measurement.plan.inputs)),
         ("Pinned to cores", ", ".join(map(str, measurement.plan.core_ids))),
         ("Accuracy on", _task(measurement)),
-        ("Energy from", "; ".join(_unique(one.source for each in measurement.variants for one in each.energy_readings))),
+        (
+            "Energy from",
+            "; ".join(_unique(one.source for each in measurement.variants for one in each.energy_readings)),
+        ),
         ("Started", utc(measurement.started_at)),
         ("Finished", utc(measurement.finished_at)),
         ("Job", measurement.job_id),

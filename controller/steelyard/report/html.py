@@ -116,7 +116,9 @@ def _requirements(measurement: measurement_pb2.Measurement) -> tuple[_Requiremen
         _Requirement(
             label=variant.label,
             requirement=outcome.requirement,
-            verdict=measurement_pb2.RequirementVerdict.Name(outcome.verdict).removeprefix("REQUIREMENT_VERDICT_").lower(),
+            verdict=measurement_pb2.RequirementVerdict.Name(outcome.verdict)
+            .removeprefix("REQUIREMENT_VERDICT_")
+            .lower(),
             because=outcome.because,
         )
         for variant in measurement.variants

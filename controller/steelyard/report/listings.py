@@ -50,7 +50,10 @@ def render_device(device: control_pb2.Device, *, now: datetime.datetime) -> Rend
         ("device", f"{description.name} ({description.device_id})"),
         ("model", description.model or "the device does not say"),
         ("profile", description.profile or "none matched"),
-        ("processor", f"{description.processor or description.architecture}, {description.logical_core_count} logical cores"),
+        (
+            "processor",
+            f"{description.processor or description.architecture}, {description.logical_core_count} logical cores",
+        ),
         ("features", ", ".join(description.processor_features) or "none known"),
         ("memory", format_value(description.memory_bytes, "B") if description.memory_bytes else "not known"),
         ("free disk", format_value(device.free_disk_bytes, "B") if device.free_disk_bytes else "not known"),

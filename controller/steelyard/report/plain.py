@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf import timestamp_pb2
-from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
 
 SCHEMA_VERSION = 1
@@ -27,19 +27,20 @@ def document(kind: str, payload: Mapping[str, Any]) -> dict[str, Any]:
 def to_plain(message: Message) -> dict[str, Any]:
     """Return a message as JSON-ready data.
 
-    Keys are the field names in snake case and all of them are there. Integers stay integers (64 bits as well), enums are
-    their names without the type's prefix ("RECORDED"; a number that this version does not know stays a number), fields
-    with presence that are unset are null, timestamps are ISO 8601 in UTC with nanoseconds where they have any, bytes are
-    base64, and floats that JSON has no number for are "NaN", "Infinity", "-Infinity".
+    Keys are the field names in snake case, and all of them are there. Integers stay integers (64 bits as well). Enums
+    are their names without the type's prefix ("RECORDED"); a number that this version does not know stays a number.
+    Fields with presence that are unset are null. Timestamps are ISO 8601 in UTC, with nanoseconds where they have any.
+    Bytes are base64. Floats that JSON has no number for are "NaN", "Infinity", "-Infinity".
     """
     return {field.name: _field(message, field) for field in message.DESCRIPTOR.fields}
 
 
-def _field(message: Message, field: FieldDescriptor) -> Any:
+def _field(message: Message, field: Any) -> Any:
     if field.has_presence and not message.HasField(field.name):
         return None
     value = getattr(message, field.name)
     if isinstance(value, Mapping):
+        # A map is a list of entries on the wire; their type holds that of the values.
         value_field = field.message_type.fields_by_name["value"]
         return {str(key): _value(value[key], value_field) for key in sorted(value)}
     # Told by the value: descriptors say "repeated" in another way with every major of protobuf.
@@ -48,7 +49,7 @@ def _field(message: Message, field: FieldDescriptor) -> Any:
     return [_value(one, field) for one in value]
 
 
-def _value(value: Any, field: FieldDescriptor) -> Any:
+def _value(value: Any, field: Any) -> Any:
     if isinstance(value, timestamp_pb2.Timestamp):
         return _timestamp(value)
     if isinstance(value, Message):

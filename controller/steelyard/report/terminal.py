@@ -93,7 +93,9 @@ def render_measurement(measurement: measurement_pb2.Measurement) -> RenderableTy
 def render_comparison(measurement: measurement_pb2.Measurement) -> RenderableType:
     """Return a measurement of two artifacts as a comparison: each against the first, with its verdict in words."""
     ran = _ran(measurement)
-    rows = tuple((one.label, (_cell(one.p50_latency), _cell(one.p90_latency), _speedup(one), _verdict(one))) for one in ran)
+    rows = tuple(
+        (one.label, (_cell(one.p50_latency), _cell(one.p90_latency), _speedup(one), _verdict(one))) for one in ran
+    )
     parts: list[RenderableType] = [_heading(measurement)]
     if rows:
         parts += [Text(), _Grid("against the first", ("p50", "p90", "speed-up", "verdict"), rows)]
@@ -153,7 +155,10 @@ def _costs(ran: Sequence[measurement_pb2.VariantMeasurement], footnotes: _Footno
         (
             one.label,
             (
-                *(_cell(each, footnotes) for each in (one.model_load, one.first_inference, one.peak_memory, one.energy)),
+                _cell(one.model_load, footnotes),
+                _cell(one.first_inference, footnotes),
+                _cell(one.peak_memory, footnotes),
+                _cell(one.energy, footnotes),
                 _Cell(format_value(one.size_bytes, "B")),
             ),
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from steelyard.report.charts.series import Series
 from steelyard.report.charts.speedups import verdict
 from steelyard.report.figures import failed, figure, is_known, one_line
+from steelyard.report.labels import short_labels
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import measurement_pb2
 
@@ -47,7 +48,7 @@ def _latency(
 ) -> Tile | None:
     if not is_known(chosen.p50_latency):
         return None
-    beside = f"{reference.label} {figure(reference.p50_latency).value}" if reference is not None else ""
+    beside = f"{_short(reference)} {figure(reference.p50_latency).value}" if reference is not None else ""
     return _tile("p50 latency", chosen.p50_latency, beside)
 
 
@@ -61,8 +62,12 @@ def _accuracy(chosen: measurement_pb2.VariantMeasurement) -> Tile:
 def _size(chosen: measurement_pb2.VariantMeasurement, reference: measurement_pb2.VariantMeasurement | None) -> Tile:
     details: tuple[str, ...] = ()
     if reference is not None and reference.size_bytes > 0:
-        details = (f"{100 * chosen.size_bytes / reference.size_bytes:.3g} % of {reference.label}",)
+        details = (f"{100 * chosen.size_bytes / reference.size_bytes:.3g} % of {_short(reference)}",)
     return Tile(name="file size", value=format_value(chosen.size_bytes, "B"), details=details)
+
+
+def _short(variant: measurement_pb2.VariantMeasurement) -> str:
+    return short_labels([variant.label], 16)[0]
 
 
 def _tile(name: str, estimate: measurement_pb2.Estimate, beside: str) -> Tile:

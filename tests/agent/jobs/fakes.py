@@ -65,7 +65,7 @@ class FakeWorkers:
         if outcome is not None:
             return outcome
         if block.kind == KIND_EVALUATION:
-            Path(block.output_path).write_bytes(b"outputs of " + Path(block.model_path).read_bytes())
+            write_outputs(block)
         return FakeOutcome(
             result=WorkerResult(runtime_version="1.0", latency_ns=(100, 120), sample_count=2, providers=("CPU",))
         )
@@ -73,6 +73,18 @@ class FakeWorkers:
     @property
     def models(self) -> list[str]:
         return [Path(block.model_path).name for block in self.blocks]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def digest_of_file(path: Path) -> str:
+    return digest_of(path.read_bytes())
+
+
+def write_outputs(block: Block) -> None:
+    Path(block.output_path).write_bytes(b"outputs of " + Path(block.model_path).read_bytes())
 
 
 class FakeWatch:
@@ -140,7 +152,7 @@ class FakePort:
             raise LinkDownError("down")
         if self.refuse_uploads:
             raise TransferRefusedError("transfer_refused", "no lease")
-        assert digest_of(path.read_bytes()) == digest  # noqa: ASYNC240
+        assert digest_of_file(path) == digest
         self.uploads.append(digest)
 
     def kinds(self) -> list[str]:

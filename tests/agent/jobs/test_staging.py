@@ -8,7 +8,7 @@ from steelyard_agent.jobs.port import TransferGrant
 from steelyard_agent.jobs.staging import Stager, wanted_blobs
 from steelyard_agent.state.blob_cache import BlobCache, DigestMismatchError
 from steelyard_agent.state.errors import DiskFullError
-from tests.agent.jobs.fakes import FakePort, plan_of
+from tests.agent.jobs.fakes import FakePort, names_in, plan_of
 from tests.support.fake_controller import digest_of
 
 PLAN = plan_of(b"model one", b"model two", evaluation=b"data")
@@ -86,7 +86,7 @@ async def test_wrong_bytes_are_refused_three_times_and_nothing_stays(tmp_path: P
     with pytest.raises(DigestMismatchError):
         await staging.stager.stage(plan_of(b"model one"))
     assert staging.port.offsets == [0, 0, 0]
-    assert list(tmp_path.iterdir()) == []
+    assert names_in(tmp_path) == []
 
 
 async def test_what_the_controller_does_not_serve_is_not_asked_again(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ async def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(tmp_p
     with pytest.raises(DiskFullError, match="1000 bytes free but 20 bytes are needed"):
         await staging.stager.stage(PLAN)
     assert staging.port.offsets == []
-    assert list(tmp_path.iterdir()) == []
+    assert names_in(tmp_path) == []
 
 
 @pytest.mark.parametrize(("number", "expected"), [(errno.ENOSPC, DiskFullError), (errno.EIO, OSError)])
@@ -120,4 +120,4 @@ async def test_a_disk_that_fills_up_meanwhile_is_told_and_cleaned(
     with pytest.raises(expected):
         await staging.stager.stage(PLAN)
     if expected is DiskFullError:
-        assert list(tmp_path.iterdir()) == []
+        assert names_in(tmp_path) == []

@@ -106,7 +106,7 @@ def test_a_file_of_two_gigabytes_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_session_option_that_is_not_valid_is_a_sentence(tmp_path: Path) -> None:
-    options = RuntimeOptions(options={"session.intra_op.allow_spinning": "x" * 5000})
+    options = RuntimeOptions(options={"x" * 5000: "1"})
     failure = _refusal(models.linear_model(tmp_path / "m.onnx"), options)
     assert len(str(failure)) < 500
 
@@ -138,8 +138,7 @@ def test_a_runtime_without_the_inner_session_still_runs(tmp_path: Path) -> None:
     [
         ("std::bad_alloc", BlockStatus.OUT_OF_MEMORY, "could not get memory"),
         (
-            "[ONNXRuntimeError] : 1 : FAIL : Load model from m.onnx failed:Unsupported model IR version: 99, max "
-            "supported IR version: 13",
+            "[ONNXRuntimeError] : 1 : FAIL : Load model from m.onnx failed:Unsupported model IR version: 99, max 13",
             BlockStatus.UNSUPPORTED,
             "newer than ONNX Runtime 1.0 reads: Unsupported model IR version: 99",
         ),

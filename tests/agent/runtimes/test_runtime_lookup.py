@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
+import tomllib
 
 from steelyard_agent.runtimes.lookup import (
     BUILT_IN,

@@ -12,6 +12,8 @@ import pytest
 from steelyard_agent.worker import birth
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 
+_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has sched_setaffinity")
+
 
 @pytest.mark.parametrize(("told", "expected"), [("40", 60), ("", None), ("soon", None), ("101", None), ("0", None)])
 def test_the_process_start_counts_from_the_launch(told: str, expected: int | None) -> None:
@@ -28,12 +30,14 @@ def test_a_worker_whose_supervisor_is_gone_ends() -> None:
         birth._check_parent("-1")
 
 
+@_linux
 def test_a_core_that_is_not_there_is_named() -> None:
     with pytest.raises(BlockFailure, match="core 4096 is not one of the cores") as caught:
         birth.pin((4096,))
     assert caught.value.status is BlockStatus.USER_ERROR
 
 
+@_linux
 def test_pinning_binds_this_process() -> None:
     before = os.sched_getaffinity(0)
     try:
@@ -46,7 +50,7 @@ def test_pinning_binds_this_process() -> None:
 
 
 def test_a_system_without_affinity_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "sched_setaffinity")
+    monkeypatch.delattr(os, "sched_setaffinity", raising=False)
     assert "not pinned to cores 0, 1" in birth.pin((1, 0))
 
 

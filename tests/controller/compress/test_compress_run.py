@@ -6,7 +6,7 @@ import errno
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx
@@ -185,11 +185,8 @@ def test_a_fixed_batch_is_fed_in_whole_batches(tmp_path: Path) -> None:
     model = linear_model(tmp_path / "m.onnx", batch=4)
     result = _compress(model, "static-int8", calibration=packed_samples(10, (4,), "x"))
     assert result.lineage.calibration_sample_count == 10
-    error = _refused(
-        linear_model(tmp_path / "n" / "m.onnx" if False else _folder(tmp_path) / "m.onnx", batch=4),
-        "static-int8",
-        calibration=packed_samples(3, (4,), "x"),
-    )
+    other = linear_model(_folder(tmp_path) / "m.onnx", batch=4)
+    error = _refused(other, "static-int8", calibration=packed_samples(3, (4,), "x"))
     assert "batches of 4" in str(error)
 
 
@@ -207,7 +204,9 @@ def test_external_data_of_the_parent_is_taken_in(tmp_path: Path) -> None:
 
 def test_old_opsets_are_converted_before_scales_a_channel(tmp_path: Path) -> None:
     model = tmp_path / "m.onnx"
-    onnx.save_model(onnx.version_converter.convert_version(onnx.load_model(conv_model(model)), 11), model)
+    stored = onnx.load_model(conv_model(model))
+    stored.opset_import[0].version = 11  # its operators are the same there
+    onnx.save_model(stored, model)
     result = _compress(model, "static-int8", calibration=packed_samples())
     (opset,) = [entry.version for entry in onnx.load_model(result.path).opset_import if entry.domain == ""]
     assert opset >= 13
@@ -325,19 +324,6 @@ def test_a_model_that_gives_nan_itself_is_blamed_itself(tmp_path: Path) -> None:
     assert "the model itself" in str(error)
 
 
-def test_a_variant_that_overflows_where_its_parent_does_not_is_not_kept(tmp_path: Path) -> None:
-    model = linear_model(tmp_path / "m.onnx")
-    stored = onnx.load_model(model)
-    stored.graph.initializer[0].CopyFrom(
-        numpy_helper.from_array(np.full((4, 3), 60_000, np.float32), stored.graph.initializer[0].name)
-    )
-    onnx.save_model(stored, model)
-    calibration = write_npz({"x.values": np.full((4, 4), 100, np.float32)})
-    error = _refused(model, "float16", calibration=calibration)
-    assert (error.reason, error.exit_code) == ("not_finite", 4)
-    assert "65,504" in str(error)
-
-
 class _Failing:
     """A step that fails the way it is told to."""
 
@@ -345,7 +331,7 @@ class _Failing:
     needs_calibration = False
     accepts = frozenset({"float32"})
     produces = "float32"
-    __dataclass_fields__: dict[str, Any] = {}
+    __dataclass_fields__: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, write: Any) -> None:
         self._write = write
@@ -374,6 +360,19 @@ def test_a_variant_that_does_not_load_is_not_kept(tmp_path: Path) -> None:
 
     error = _refused(linear_model(tmp_path / "m.onnx"), _one(_Failing(write)))
     assert (type(error), error.reason) == (CompressionError, "variant_not_loadable")
+
+
+def test_a_variant_whose_outputs_are_not_finite_is_not_kept(tmp_path: Path) -> None:
+    def write(model_path: Path, out_path: Path) -> None:
+        stored = onnx.load_model(model_path)
+        stored.graph.initializer[0].CopyFrom(
+            numpy_helper.from_array(np.full((4, 3), np.inf, np.float32), stored.graph.initializer[0].name)
+        )
+        onnx.save_model(stored, out_path)
+
+    error = _refused(linear_model(tmp_path / "m.onnx"), _one(_Failing(write)))
+    assert (type(error), error.reason) == (CompressionError, "not_finite")
+    assert "65,504" in str(error)
 
 
 def test_a_tool_that_trips_over_a_model_is_named_with_its_error(tmp_path: Path, monkeypatch: Any) -> None:

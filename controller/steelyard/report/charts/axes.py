@@ -12,8 +12,9 @@ def x_axis(canvas: Canvas, scale: Scale, unit: str, *, top: float, bottom: float
     """Draw vertical hairlines from ``top`` to ``bottom`` with their values below."""
     count = max(2, int(abs(scale.end - scale.start) / 64))
     free_from = -1e9
-    for tick in scale.ticks(count, unit_size=unit_size(scale, unit)):
-        x, text = scale(tick), tick_text(tick, unit)
+    size = unit_size(scale, unit)
+    for tick in scale.ticks(count, unit_size=size):
+        x, text = scale(tick), tick_text(tick, unit, size)
         canvas.line((x, top), (x, bottom), "grid")
         half = text_width(text, SMALL_FONT_PX) / 2
         centre = min(max(x, half), canvas.width - half)
@@ -25,7 +26,8 @@ def x_axis(canvas: Canvas, scale: Scale, unit: str, *, top: float, bottom: float
 def y_axis(canvas: Canvas, scale: Scale, unit: str, *, left: float, right: float) -> None:
     """Draw horizontal hairlines from ``left`` to ``right`` with their values on the left."""
     count = max(2, int(abs(scale.end - scale.start) / 48))
-    for tick in scale.ticks(count, unit_size=unit_size(scale, unit)):
+    size = unit_size(scale, unit)
+    for tick in scale.ticks(count, unit_size=size):
         y = scale(tick)
         canvas.line((left, y), (right, y), "grid")
-        canvas.text((left - 6, y + 4), tick_text(tick, unit), "tick", anchor="end")
+        canvas.text((left - 6, y + 4), tick_text(tick, unit, size), "tick", anchor="end")

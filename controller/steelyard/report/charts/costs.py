@@ -33,7 +33,8 @@ def draw_costs(series: Sequence[Series], *, name: str, width: float) -> Markup |
         height=_TOP + block_height * len(blocks),
         title="File size and start-up costs",
         description="; ".join(
-            f"{title}: " + ", ".join(f"{one.variant.label} {one_line(cost)}" for one, cost in zip(series, costs, strict=True))
+            f"{title}: "
+            + ", ".join(f"{one.variant.label} {one_line(cost)}" for one, cost in zip(series, costs, strict=True))
             for title, costs in blocks
         ),
     )

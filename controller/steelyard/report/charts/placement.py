@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from steelyard.report.charts.canvas import FONT_PX
 
-_DISTANCES_PX = (11.0, 20.0, 32.0, 46.0, 64.0)
+_DISTANCES_PX = (0.0, 9.0, 21.0, 35.0, 53.0)
 _DIRECTIONS = ((1, 0), (-1, 0), (1, -0.7), (-1, -0.7), (1, 0.7), (-1, 0.7), (0, -1.2), (0, 1.4))
-_LEADER_FROM_PX = 16.0
 # What a square pixel of each costs: labels over labels or beyond the edge are unreadable, over a hairline merely untidy.
 _OVER_LABEL, _OVER_MARK, _OUTSIDE = 10.0, 4.0, 40.0
 
@@ -50,13 +49,18 @@ class Placement:
 
 
 def place_labels(
-    points: Sequence[tuple[float, float]], widths: Sequence[float], marks: Sequence[Box], bounds: Box
+    points: Sequence[tuple[float, float]],
+    widths: Sequence[float],
+    clearances: Sequence[float],
+    marks: Sequence[Box],
+    bounds: Box,
 ) -> list[Placement]:
     """Return a place for each label, greedily, the most crowded point first.
 
     Args:
         points: the labelled points.
         widths: of the labels, in px.
+        clearances: how far from its point each label begins at least, in px.
         marks: markers and error bars, which labels had better not cover.
         bounds: where labels may be.
     """
@@ -64,7 +68,10 @@ def place_labels(
     placed: dict[int, Placement] = {}
     for index in order:
         taken = [one.box for one in placed.values()]
-        options = [_candidate(points[index], widths[index], *way) for way in itertools.product(_DISTANCES_PX, _DIRECTIONS)]
+        options = [
+            _candidate(points[index], widths[index], clearances[index] + distance, direction, far=distance > 0)
+            for distance, direction in itertools.product(_DISTANCES_PX, _DIRECTIONS)
+        ]
         costs = [_cost(option, step, taken, marks, bounds) for step, option in enumerate(options)]
         placed[index] = options[costs.index(min(costs))]
     return [placed[index] for index in range(len(points))]
@@ -75,13 +82,12 @@ def _crowding(point: tuple[float, float], points: Sequence[tuple[float, float]])
 
 
 def _candidate(
-    point: tuple[float, float], width: float, distance: float, direction: tuple[float, float]
+    point: tuple[float, float], width: float, distance: float, direction: tuple[float, float], *, far: bool
 ) -> Placement:
     dx, dy = direction
     x, y = point[0] + dx * distance, point[1] + dy * distance
     left = x if dx > 0 else x - width if dx < 0 else x - width / 2
     box = Box(left=left, top=y - FONT_PX / 2 - 1, right=left + width, bottom=y + FONT_PX / 2 + 2)
-    far = distance > _LEADER_FROM_PX
     return Placement(box=box, leader=(min(max(point[0], box.left), box.right), y) if far else None)
 
 

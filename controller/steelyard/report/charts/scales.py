@@ -11,6 +11,7 @@ from steelyard.stats.formatting import format_value
 # An axis whose ends are farther apart than this is logarithmic: below it a linear one is read more easily.
 _LOG_FROM_RATIO = 8.0
 _LEAST_TICKS = 3
+_BYTE_UNITS = ("B", "KiB", "MiB", "GiB")
 _LOG_MANTISSAS = ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,))
 
 
@@ -78,11 +79,16 @@ def unit_size(scale: Scale, unit: str) -> float:
     """Return what ticks are counted in: MiB rather than millions of bytes; 1 for units of tens."""
     if unit != "B":
         return 1.0
-    return 1024.0 ** min(3, int(math.log(max(1.0, scale.high), 1024)))
+    return 1024.0 ** min(len(_BYTE_UNITS) - 1, int(math.log(max(1.0, scale.high), 1024)))
 
 
-def tick_text(value: float, unit: str) -> str:
-    """Return a tick's value without the digits that say nothing: "1.2 ms", not "1.20 ms"."""
+def tick_text(value: float, unit: str, size: float = 1.0) -> str:
+    """Return a tick's value without the digits that say nothing: "1.2 ms", not "1.20 ms".
+
+    Bytes are counted in ``size`` whatever the value, so that an axis has one unit.
+    """
+    if unit == "B":
+        return f"{value / size:.4g} {_BYTE_UNITS[round(math.log(size, 1024))]}"
     number, gap, suffix = format_value(value, unit).partition(" ")
     tail = "x" if number.endswith("x") else ""
     number = number.removesuffix("x")

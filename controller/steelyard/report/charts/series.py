@@ -48,4 +48,3 @@ def make_series(measurement: measurement_pb2.Measurement) -> tuple[Series, ...]:
         )
         for index, variant, label in zip(numbers, ran, labels, strict=True)
     )
-

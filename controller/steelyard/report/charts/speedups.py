@@ -56,9 +56,7 @@ def _scale(shown: Sequence[Series], width: float) -> Scale:
         ends += [speedup.low, speedup.high] if has_interval(speedup) and speedup.low > 0 else [speedup.value]
     low, high = math.log(min(ends)), math.log(max(ends))
     room = max(0.0, _LEAST_REACH - (high - low)) / 2 + 0.05 * max(high - low, _LEAST_REACH)
-    return Scale(
-        low=math.exp(low - room), high=math.exp(high + room), start=_LEFT, end=width - _RIGHT, is_log=True
-    )
+    return Scale(low=math.exp(low - room), high=math.exp(high + room), start=_LEFT, end=width - _RIGHT, is_log=True)
 
 
 def _draw_bar(canvas: Canvas, series: Series, scale: Scale, top: float) -> None:

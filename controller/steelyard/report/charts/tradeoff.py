@@ -137,8 +137,9 @@ def _draw_labels(canvas: Canvas, points: Sequence[_Point]) -> None:
     marks += [_around(point.x, point.x, point.y_ends[1], point.y_ends[0], 1.5) for point in points if point.y_ends]
     # The chosen label is bold, about a tenth wider.
     widths = [text_width(point.series.label) * (1.1 if point.series.is_chosen else 1.0) for point in points]
+    clearances = [_MARKER_PX + (11 if point.series.is_chosen else 5) for point in points]
     bounds = Box(left=_LEFT + 2, top=_TOP - 6, right=canvas.width - 2, bottom=canvas.height - _BOTTOM)
-    places = place_labels([(point.x, point.y) for point in points], widths, marks, bounds)
+    places = place_labels([(point.x, point.y) for point in points], widths, clearances, marks, bounds)
     for point, place in zip(points, places, strict=True):
         if place.leader is not None:
             canvas.line((point.x, point.y), place.leader, "leader")
