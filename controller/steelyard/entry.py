@@ -1,4 +1,4 @@
-"""The command `steelyard` before anything heavy is imported. Standard library only.
+"""The command `steelyard` before anything heavy is imported. Standard library only, for every Python of the agent.
 
 The base install is the agent; without the controller's extra this answers with the one pip line that is missing.
 """
@@ -9,17 +9,18 @@ import importlib.util
 import sys
 
 _NEEDED = ("click", "rich", "platformdirs", "sqlalchemy", "alembic", "scipy", "onnx", "onnxruntime", "jinja2")
+_EXIT_USAGE = 2
 
 
 def main() -> None:
-    """Run the command line, or say what to install; the exit code is that of docs/exit-codes.md."""
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        sys.stderr.write(
-            f"steelyard: the controller is not installed here ({', '.join(missing)} missing); run:\n"
-            "pip install 'steelyard[controller]'\n"
-        )
-        sys.exit(2)
+    """Run the command line, or say what to install; exit codes are those of docs/controller.md."""
+    if sys.version_info < (3, 11):
+        version = ".".join(str(part) for part in sys.version_info[:2])
+        sys.stderr.write(f"steelyard: the controller needs Python 3.11 or newer, this is {version}; the agent runs here\n")
+        sys.exit(_EXIT_USAGE)
+    if any(importlib.util.find_spec(name) is None for name in _NEEDED):
+        sys.stderr.write("steelyard: the controller is not installed here; run: pip install 'steelyard[controller]'\n")
+        sys.exit(_EXIT_USAGE)
     from steelyard.cli.main import run
 
     sys.exit(run(sys.argv[1:]))

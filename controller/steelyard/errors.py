@@ -1,4 +1,4 @@
-"""The errors of the controller: each has a reason for machines and a sentence that names the value and the next step."""
+"""The errors of the controller: a reason for machines, a sentence that names the value and the next step."""
 
 from __future__ import annotations
 

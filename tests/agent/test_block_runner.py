@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from steelyard_agent.block_runner import BlockOutcome, run_block
@@ -96,12 +97,11 @@ def _probe(runtime_name: str) -> Block:
 
 def _child_pids() -> set[int]:
     """Return the processes that this one has started and that still run."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
-    return {int(pid) for pid in children.read_text().split()}
+    return {child.pid for child in psutil.Process().children()}
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - another process makes it true, and can set no event here
         await asyncio.sleep(0.01)
 
 
@@ -190,27 +190,26 @@ async def test_a_cancelled_caller_leaves_no_worker_behind(tmp_path: Path) -> Non
 async def test_a_worker_dies_with_its_supervisor(tmp_path: Path) -> None:
     model = models.endless_model(tmp_path / "m.onnx")
     script = (
-        "import asyncio, os\n"
+        "import asyncio, psutil\n"
         "from pathlib import Path\n"
         "from steelyard_agent.block_runner import run_block\n"
         "from steelyard_agent.worker.block import Block\n"
         f"block = Block(kind='latency', runtime_name='onnxruntime', model_path={str(model)!r})\n"
         "def say(phase):\n"
-        "    children = Path(f'/proc/self/task/{os.getpid()}/children').read_text()\n"
-        "    print(children, flush=True)\n"
+        "    print(psutil.Process().children()[0].pid, flush=True)\n"
         f"asyncio.run(run_block(block, timeout_s=600, memory_limit_bytes=None, work_dir=Path({str(tmp_path)!r}),\n"
         "            on_phase=say))\n"
     )
     supervisor = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
     assert supervisor.stdout is not None
-    worker_pid = int((await supervisor.stdout.readline()).split()[0])
+    worker_pid = int(await supervisor.stdout.readline())
     supervisor.kill()
     await supervisor.wait()
 
     def is_gone() -> bool:
         try:
-            return "State:\tZ" in Path(f"/proc/{worker_pid}/status").read_text()
-        except OSError:
+            return psutil.Process(worker_pid).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
             return True
 
     await asyncio.wait_for(_until(is_gone), timeout=30)

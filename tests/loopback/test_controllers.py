@@ -70,9 +70,10 @@ def test_an_agent_without_a_controller_says_so_and_keeps_trying(tmp_path: Path) 
         address = f"127.0.0.1:{free.getsockname()[1]}"
     log = tmp_path / "agent.log"
     arguments = ["run", "--controller", address, "--state-directory", str(tmp_path / "agent")]
-    with log.open("wb") as stream, subprocess.Popen(
-        [sys.executable, "-m", "steelyard_agent", *arguments], stderr=stream
-    ) as agent:
+    with (
+        log.open("wb") as stream,
+        subprocess.Popen([sys.executable, "-m", "steelyard_agent", *arguments], stderr=stream) as agent,
+    ):
         try:
             wait_until(lambda: address in log.read_text())
             assert agent.poll() is None

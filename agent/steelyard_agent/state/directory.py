@@ -66,6 +66,8 @@ def open_state_directory(root: Path) -> StateDirectory:
         StateLockedError: Another agent runs here; the sentence names its pid.
         StateError: The directory cannot be made or written.
     """
+    # Absolute, because workers run in another folder.
+    root = root.absolute()
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         root.chmod(0o700)

@@ -1,4 +1,4 @@
-"""All that a measurement says, computed anew from its recorded rounds: figures, comparisons, requirements, the choice."""
+"""All that a measurement says, computed anew from its recorded rounds: figures, comparisons, the choice."""
 
 from __future__ import annotations
 

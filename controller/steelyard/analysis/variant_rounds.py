@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,19 +52,14 @@ class VariantRounds:
             if not self.timed:
                 return unknown("ns", self.why_nothing(), confidence=confidence)
             return percentile_over_rounds(self.samples(), _PERCENTILES[metric], confidence=confidence)
-        if metric == "size":
-            return exact(float(size_bytes), "B", confidence=confidence)
-        if metric == "load":
-            loads = [t.block.model_load_ns for t in self.timed if t.block.HasField("model_load_ns")]
-            return self._over_rounds(loads, "ns", confidence)
-        if metric == "first":
-            firsts = [t.block.first_inference_ns for t in self.timed if t.block.HasField("first_inference_ns")]
-            return self._over_rounds(firsts, "ns", confidence)
-        if metric == "memory":
-            return self._memory(confidence)
-        if metric == "energy":
-            return self._energy(confidence)
-        raise KeyError(metric)
+        figures: dict[str, Callable[[], Estimate]] = {
+            "size": lambda: exact(float(size_bytes), "B", confidence=confidence),
+            "load": lambda: self._times("model_load_ns", confidence),
+            "first": lambda: self._times("first_inference_ns", confidence),
+            "memory": lambda: self._memory(confidence),
+            "energy": lambda: self._energy(confidence),
+        }
+        return figures[metric]()
 
     def why_nothing(self) -> str:
         """Return why there are no samples."""
@@ -71,10 +67,11 @@ class VariantRounds:
             return self.failed[-1].error.message or "every block failed"
         return "no round was measured"
 
-    def _over_rounds(self, values: Sequence[float], unit: str, confidence: float) -> Estimate:
+    def _times(self, field: Literal["model_load_ns", "first_inference_ns"], confidence: float) -> Estimate:
+        values = [float(getattr(timed.block, field)) for timed in self.timed if timed.block.HasField(field)]
         if not values:
-            return unknown(unit, self.why_nothing(), confidence=confidence)
-        return value_over_rounds([float(value) for value in values], unit, confidence)
+            return unknown("ns", self.why_nothing(), confidence=confidence)
+        return value_over_rounds(values, "ns", confidence)
 
     def _memory(self, confidence: float) -> Estimate:
         peaks = []

@@ -15,8 +15,8 @@ def artifact() -> None:
 @artifact.command("list")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
-def list_artifacts(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001
-    """List models and variants, newest first.
+def list_artifacts(ctx: click.Context, as_json: bool) -> None:
+    r"""List models and variants, newest first.
 
     \b
     Example:
@@ -30,7 +30,9 @@ def list_artifacts(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001
             emit_json("artifacts", {"artifacts": [to_plain(one) for one in artifacts]})
             return
         if not artifacts:
-            click.echo("no model yet: `steelyard compress MODEL --recipe static-int8` or `steelyard measure MODEL` adds one")
+            click.echo(
+                "no model yet: `steelyard compress MODEL --recipe static-int8` or `steelyard measure MODEL` adds one"
+            )
             return
         from steelyard.report.terminal import render_artifacts
 
@@ -41,8 +43,8 @@ def list_artifacts(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001
 @click.argument("name", metavar="ARTIFACT")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
-def show_artifact(ctx: click.Context, name: str, as_json: bool) -> None:  # noqa: FBT001
-    """Show one model: its inputs and outputs, and its lineage when it is a variant.
+def show_artifact(ctx: click.Context, name: str, as_json: bool) -> None:
+    r"""Show one model: its inputs and outputs, and its lineage when it is a variant.
 
     \b
     Example:

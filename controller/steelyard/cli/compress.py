@@ -32,9 +32,9 @@ def compress(
     task: Path | None,
     device: str,
     seed: int,
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
 ) -> None:
-    """Make compressed variants of a model; the parent is never touched.
+    r"""Make compressed variants of a model; the parent is never touched.
 
     \b
     Examples:

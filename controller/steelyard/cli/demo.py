@@ -13,14 +13,18 @@ from steelyard.cli.session import connected, human_duration, is_terminal, say
 
 @click.command()
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path("steelyard-demo.html"), show_default=True,
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("steelyard-demo.html"),
+    show_default=True,
     help="Where the HTML report goes.",
 )
 @click.option("--rounds", type=click.IntRange(3, 200), default=12, show_default=True, help="Of each measurement.")
 @click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout.")
 @click.pass_context
-def demo(ctx: click.Context, output: Path, rounds: int, as_json: bool) -> None:  # noqa: FBT001
-    """Weigh two real models on this machine: compress, send, measure, check accuracy, decide, report.
+def demo(ctx: click.Context, output: Path, rounds: int, as_json: bool) -> None:
+    r"""Weigh two real models on this machine: compress, send, measure, check accuracy, decide, report.
 
     A controller and a separate agent process start on loopback; a ResNet and a MobileNet trained on Fashion-MNIST are
     made smaller in three ways each, measured in interleaved rounds, and evaluated on 2,000 labelled images. Takes

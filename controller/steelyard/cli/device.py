@@ -17,8 +17,8 @@ def device() -> None:
 @device.command("list")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
-def list_devices(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001
-    """List the devices that this controller has seen.
+def list_devices(ctx: click.Context, as_json: bool) -> None:
+    r"""List the devices that this controller has seen.
 
     \b
     Example:
@@ -46,8 +46,8 @@ def list_devices(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001
 @click.argument("name", metavar="DEVICE")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
-def show_device(ctx: click.Context, name: str, as_json: bool) -> None:  # noqa: FBT001
-    """Show what a device is, what can run on it and what can be measured on it, with the reasons for what cannot.
+def show_device(ctx: click.Context, name: str, as_json: bool) -> None:
+    r"""Show what a device is, what can run on it and what can be measured on it, with the reasons for what cannot.
 
     \b
     Example:

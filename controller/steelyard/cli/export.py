@@ -21,7 +21,7 @@ _NEWEST_JOBS = 50
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A folder that is not there yet.")
 @click.pass_context
 def export(ctx: click.Context, variant: str, output: Path) -> None:
-    """Write a variant with its model card, input and output specification, and a script that runs it.
+    r"""Write a variant with its model card, input and output specification, and a script that runs it.
 
     \b
     Example:

@@ -21,8 +21,8 @@ def job() -> None:
 @job.command("list")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
-def list_jobs(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001
-    """List jobs, newest first.
+def list_jobs(ctx: click.Context, as_json: bool) -> None:
+    r"""List jobs, newest first.
 
     \b
     Example:
@@ -47,8 +47,8 @@ def list_jobs(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001
 @click.argument("job_id", metavar="JOB")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
-def show_job(ctx: click.Context, job_id: str, as_json: bool) -> None:  # noqa: FBT001
-    """Show what a measurement says so far, or why a job failed.
+def show_job(ctx: click.Context, job_id: str, as_json: bool) -> None:
+    r"""Show what a measurement says so far, or why a job failed.
 
     \b
     Example:
@@ -82,7 +82,7 @@ def client_has_rounds(client: object, job_id: str) -> bool:
 @click.argument("job_id", metavar="JOB")
 @click.pass_context
 def cancel_job(ctx: click.Context, job_id: str) -> None:
-    """Cancel a job; the rounds that it finished are kept.
+    r"""Cancel a job; the rounds that it finished are kept.
 
     \b
     Example:
@@ -98,7 +98,7 @@ def cancel_job(ctx: click.Context, job_id: str) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A .csv or a .parquet file.")
 @click.pass_context
 def job_samples(ctx: click.Context, job_id: str, output: Path) -> None:
-    """Write every raw sample of a measurement, one row each, as CSV or Parquet.
+    r"""Write every raw sample of a measurement, one row each, as CSV or Parquet.
 
     \b
     Examples:

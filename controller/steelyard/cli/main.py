@@ -1,4 +1,4 @@
-"""The command `steelyard`: its commands by name, imported on use, and one place where every error becomes an exit code."""
+"""The command `steelyard`: commands imported on use, and one place where every error becomes an exit code."""
 
 from __future__ import annotations
 
@@ -55,13 +55,17 @@ class CommandsOnUse(click.Group):
 
 @click.group(cls=CommandsOnUse, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="steelyard")
-@click.option("--controller", metavar="unix:PATH", help="Control socket of a running controller; else found or started.")
+@click.option(
+    "--controller", metavar="unix:PATH", help="Control socket of a running controller; else found or started."
+)
 @click.option("--state-directory", metavar="DIR", help="Where the controller keeps models, results and its socket.")
-@click.option("--listen", metavar="HOST:PORT", help="Where a controller started here listens for agents (loopback only).")
+@click.option(
+    "--listen", metavar="HOST:PORT", help="Where a controller started here listens for agents (loopback only)."
+)
 @click.option("--verbose", is_flag=True, help="Log what the controller does, on stderr.")
 @click.pass_context
-def cli(ctx: click.Context, controller: str, state_directory: str, listen: str, verbose: bool) -> None:  # noqa: FBT001
-    """Weigh compressed neural networks on the hardware they will run on.
+def cli(ctx: click.Context, controller: str, state_directory: str, listen: str, verbose: bool) -> None:
+    r"""Weigh compressed neural networks on the hardware they will run on.
 
     \b
     Examples:
@@ -84,7 +88,7 @@ def cli(ctx: click.Context, controller: str, state_directory: str, listen: str, 
     ctx.obj = {key: value for key, value in flags.items() if value}
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911  (an exit code per kind of end)
     """Run the command line and return its exit code; no crash looks like a result."""
     try:
         result = cli.main(args=list(arguments), prog_name="steelyard", standalone_mode=False)

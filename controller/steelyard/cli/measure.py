@@ -15,7 +15,9 @@ from steelyard.cli.session import choose_device, connected
 
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option("--recipe", "recipes", multiple=True, metavar="RECIPE", help="Also make and measure this variant of each.")
+@click.option(
+    "--recipe", "recipes", multiple=True, metavar="RECIPE", help="Also make and measure this variant of each."
+)
 @click.option("--require", "requirements", multiple=True, metavar="REQ", help="Such as 'p90<20ms' or 'drop<1pp'.")
 @click.option("--report", "report_path", type=click.Path(path_type=Path), help="Write the HTML report here too.")
 @measurement_options
@@ -29,7 +31,7 @@ def measure(
     report_path: Path | None,
     **flags: Any,
 ) -> None:
-    """Measure models on a device, in interleaved rounds, and say which one to ship.
+    r"""Measure models on a device, in interleaved rounds, and say which one to ship.
 
     MODEL is a file (.onnx, .tflite), or the name or digest of a model that the controller has. The first one is the
     original that the others are compared with.

@@ -41,7 +41,9 @@ _OPTIONS = (
     click.option("--sample-window", type=DURATION, default="200ms", show_default=True, help="Timed per block."),
     click.option("--block-timeout", type=DURATION, default="60s", show_default=True, help="Of one block."),
     click.option("--memory-limit", type=click.IntRange(1), metavar="MIB", help="Resident set of the measured process."),
-    click.option("--core", "cores", type=click.IntRange(0), multiple=True, help="Pin the measured process; repeatable."),
+    click.option(
+        "--core", "cores", type=click.IntRange(0), multiple=True, help="Pin the measured process; repeatable."
+    ),
     click.option("--device-wait", type=DURATION, default="30s", show_default=True, help="For the device to connect."),
     click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
     click.option("--title", default="", help="What the report calls this; the model's name when left out."),

@@ -17,7 +17,7 @@ from steelyard.cli.session import connected
 )
 @click.pass_context
 def report(ctx: click.Context, job_ids: tuple[str, ...], output: Path) -> None:
-    """Write one self-contained HTML report of finished measurements.
+    r"""Write one self-contained HTML report of finished measurements.
 
     \b
     Example:

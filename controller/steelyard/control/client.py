@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import grpc
 
@@ -36,7 +36,7 @@ class Client:
         self._blobs = blob_pb2_grpc.BlobServiceStub(channel)
         self._on_close = on_close
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -55,13 +55,17 @@ class Client:
 
     def controller(self) -> control_pb2.GetControllerResponse:
         """Return who the controller is and where it listens."""
-        return self._call(lambda: self._control.GetController(control_pb2.GetControllerRequest(), timeout=_CALL_TIMEOUT_S))
+        return self._call(
+            lambda: self._control.GetController(control_pb2.GetControllerRequest(), timeout=_CALL_TIMEOUT_S)
+        )
 
     def devices(self) -> list[control_pb2.Device]:
         """Return every device that this controller has seen."""
 
         def page(token: str) -> tuple[Sequence[control_pb2.Device], str]:
-            response = self._control.ListDevices(control_pb2.ListDevicesRequest(page_token=token), timeout=_CALL_TIMEOUT_S)
+            response = self._control.ListDevices(
+                control_pb2.ListDevicesRequest(page_token=token), timeout=_CALL_TIMEOUT_S
+            )
             return response.devices, response.next_page_token
 
         return list(self._pages(page))
@@ -211,7 +215,9 @@ class Client:
         if hashlib.sha256(data).hexdigest() != digest:
             from steelyard.errors import SteelyardError
 
-            raise SteelyardError("blob_damaged", f"blob {digest[:12]} does not match its digest: it was damaged on the way")
+            raise SteelyardError(
+                "blob_damaged", f"blob {digest[:12]} does not match its digest: it was damaged on the way"
+            )
         return data
 
     def upload_bytes(self, data: bytes) -> str:

@@ -55,7 +55,9 @@ def _start_own(settings: Settings) -> Client:
         return _reach(f"unix:{holder.socket}")
     holder = lock_holder(settings.state_directory)
     if holder is None:
-        raise DeviceError("controller_vanished", f"the controller in {settings.state_directory} ended at once; try again")
+        raise DeviceError(
+            "controller_vanished", f"the controller in {settings.state_directory} ended at once; try again"
+        )
     return _reach(f"unix:{holder.socket}", on_close=host.stop)
 
 

@@ -1,4 +1,4 @@
-"""The controller: one state directory, its store and blobs, two servers (agents on loopback, people on a Unix socket)."""
+"""The controller: one state directory, its store and blobs, a server for agents and one for people."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ class PortTakenError(SteelyardError):
 class Controller:
     """Holds the state directory for as long as it runs. Used from one event loop."""
 
-    def __init__(self, settings: Settings, *, temporary: bool = False, heartbeat_s: float = HEARTBEAT_INTERVAL_S) -> None:
+    def __init__(
+        self, settings: Settings, *, temporary: bool = False, heartbeat_s: float = HEARTBEAT_INTERVAL_S
+    ) -> None:
         self.state_directory: Path = settings.state_directory
         self.agent_address: str = settings.agent_listen
         self.temporary = temporary
@@ -139,7 +141,7 @@ class Controller:
         self._stack.append(lambda: self.socket_path.unlink(missing_ok=True))
 
     async def stop(self) -> None:
-        """End jobs where they are (they can be resumed), the local agent, the servers, the store; let go of the lock."""
+        """End jobs where they are (they can be resumed), the local agent, servers and store; let go of the lock."""
         if hasattr(self, "jobs"):
             await self.jobs.stop()
             await self.local_agent.stop()

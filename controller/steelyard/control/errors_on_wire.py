@@ -46,7 +46,9 @@ def raise_from_rpc(error: grpc.RpcError) -> NoReturn:
         ) from None
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         raise DeviceError("controller_slow", "the controller did not answer in time; try again") from None
-    raise SteelyardError("controller_failed", f"the controller failed ({code.name}: {detail}); its log says more") from None
+    raise SteelyardError(
+        "controller_failed", f"the controller failed ({code.name}: {detail}); its log says more"
+    ) from None
 
 
 def _reason(error: grpc.RpcError) -> str:

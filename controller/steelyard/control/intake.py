@@ -6,8 +6,8 @@ from steelyard.analysis.duration import estimated_duration_ms
 from steelyard.compress.recipe_text import parse_recipe
 from steelyard.control.job_world import JobWorld
 from steelyard.errors import UsageError
-from steelyard.stats.student import MIN_ROUND_COUNT
 from steelyard.stats.requirements import parse_requirement
+from steelyard.stats.student import MIN_ROUND_COUNT
 from steelyard.store.store import Store
 from steelyard_protocol.v1 import control_pb2, plan_pb2
 

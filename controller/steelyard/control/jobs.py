@@ -149,7 +149,7 @@ class Jobs:
             await self._fail(job_id, control_pb2.JOB_STATE_USER_ERROR, error.reason, str(error))
         except SteelyardError as error:
             await self._fail(job_id, control_pb2.JOB_STATE_AGENT_ERROR, error.reason, str(error))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (the top of a task: a bug must end its job, not the controller)
             _log.exception("job %s ended by a bug", job_id)
             message = f"a bug of ours ended the job ({type(error).__name__}: {error}); the controller's log has more"
             await self._fail(job_id, control_pb2.JOB_STATE_AGENT_ERROR, "internal", message)

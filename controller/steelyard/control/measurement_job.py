@@ -1,7 +1,7 @@
 """One measurement on one device: lease, rounds granted in batches until the stop rule is content, release.
 
-The task of a job is the only one that decides for it; what the device does arrives in its inbox. Finished rounds live in
-the store before they count, so that the job can go on after a crash of the agent, of the link or of the controller.
+The task of a job is the only one that decides for it; what the device does arrives in its inbox. Finished rounds live
+in the store before they count, so that the job can go on after a crash of the agent, the link or the controller.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ PASS_WORDS = {
     result_pb2.PASS_LATENCY: "latency",
     result_pb2.PASS_ENERGY: "energy",
 }
-# Failures of the agent itself, as opposed to those of the plan or the model.
-_AGENT_FAULTS = frozenset({"disk_full", "blob_unavailable", "internal", "lease_lapsed"})
+# What the plan is to blame for; everything else is the device's trouble.
+_USER_FAULTS = frozenset({"invalid_plan", "cancelled"})
 
 _News = TypeVar("_News")
 
@@ -213,7 +213,10 @@ class MeasurementJob:
         """Return the next news; ends the job when the device says that it failed or stays away too long."""
         news = await inbox.get(timeout_s)
         if isinstance(news, session_pb2.JobFailed):
-            user_fault = news.error.reason not in _AGENT_FAULTS
+            if news.error.reason == "lease_expired":
+                # The device thought us gone for good; to it we are back, without a lease.
+                return LinkUp(hello=session_pb2.Hello())
+            user_fault = news.error.reason in _USER_FAULTS
             state = control_pb2.JOB_STATE_USER_ERROR if user_fault else control_pb2.JOB_STATE_AGENT_ERROR
             raise JobEnd(state, news.error.reason, news.error.message)
         if isinstance(news, LinkLost):

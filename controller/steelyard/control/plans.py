@@ -25,8 +25,8 @@ _OPTIMIZATIONS = {
 class MeasurementOptions:
     """How to measure. Zero rounds and budget mean the controller's defaults.
 
-    ``thread_count`` is the runtime's intra-op threads: one by default, because one thread is what a busy device has left
-    and what varies least. ``providers`` are "NAME" or "NAME:key=value,key=value", in order of preference.
+    ``thread_count`` is the runtime's intra-op threads: one by default, because one thread is what a busy device has
+    left and what varies least. ``providers`` are "NAME" or "NAME:key=value,key=value", in order of preference.
     """
 
     requirements: tuple[str, ...] = ()
@@ -60,7 +60,9 @@ class MeasurementOptions:
             raise UsageError("bad_timeout", f"a block time-out of {self.block_timeout_s} s is not between 1 and 3600")
         if self.graph_optimization not in _OPTIMIZATIONS:
             known = ", ".join(name for name in _OPTIMIZATIONS if name)
-            raise UsageError("bad_optimization", f"graph optimization {self.graph_optimization!r} is not one of {known}")
+            raise UsageError(
+                "bad_optimization", f"graph optimization {self.graph_optimization!r} is not one of {known}"
+            )
 
 
 def build_plan(artifacts: Sequence[control_pb2.Artifact], options: MeasurementOptions) -> plan_pb2.Plan:

@@ -33,7 +33,9 @@ class Results:
         names = (result.job_id, result.attempt, result.pass_kind, result.round_index)
         key = ready.key
         if names != (key.job_id, key.attempt, key.pass_kind, key.round_index):
-            raise SteelyardError("wrong_round", f"blob {ready.result_digest[:12]} holds another round than its message says")
+            raise SteelyardError(
+                "wrong_round", f"blob {ready.result_digest[:12]} holds another round than its message says"
+            )
         for block in result.blocks:
             if block.outputs_digest and not self._blobs.has(block.outputs_digest):
                 raise SteelyardError("outputs_missing", f"the outputs of {block.label} were not uploaded")

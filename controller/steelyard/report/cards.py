@@ -61,8 +61,8 @@ def make_cards(measurement: measurement_pb2.Measurement, *, name: str) -> tuple[
         ),
         _card(
             "Round by round",
-            "p50 of each round against the variant's own median, \N{PLUS-MINUS SIGN}2 % shaded. A round is a fresh process; "
-            "a dashed line is where the measurement was interrupted.",
+            "p50 of each round against the variant's own median, \N{PLUS-MINUS SIGN}2 % shaded. A round is a fresh "
+            "process; a dashed line is where the measurement was interrupted.",
             draw_rounds,
             series,
             f"{name}-rounds",

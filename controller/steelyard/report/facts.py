@@ -86,9 +86,10 @@ def _options(runtime: plan_pb2.RuntimeSpec) -> str:
     if runtime.graph_optimization:
         level = plan_pb2.GraphOptimization.Name(runtime.graph_optimization).removeprefix("GRAPH_OPTIMIZATION_")
         parts.append(f"graph optimization {level.lower()}")
-    for name in ("spinning", "arena"):
-        if runtime.HasField(name):
-            parts.append(f"{name} {'on' if getattr(runtime, name) else 'off'}")
+    if runtime.HasField("spinning"):
+        parts.append(f"spinning {'on' if runtime.spinning else 'off'}")
+    if runtime.HasField("arena"):
+        parts.append(f"arena {'on' if runtime.arena else 'off'}")
     parts += [f"{provider.name} asked for" for provider in runtime.providers]
     parts += [f"{key}={value}" for key, value in sorted(runtime.options.items())]
     return ", ".join(parts) or "the runtime's defaults"
@@ -99,7 +100,8 @@ def _timing(timing: plan_pb2.TimingSpec) -> str:
         return ""
     return (
         f"{timing.sample_window_ms} ms of samples a block after warm-up until three windows of "
-        f"{timing.warmup_window_ms} ms agree within {100 * timing.warmup_tolerance:g} % (at most {timing.warmup_cap_ms} ms)"
+        f"{timing.warmup_window_ms} ms agree within {100 * timing.warmup_tolerance:g} % "
+        f"(at most {timing.warmup_cap_ms} ms)"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -59,7 +59,7 @@ class _Section:
 
 
 def render_html(
-    measurements: Sequence[measurement_pb2.Measurement], *, generated_at: datetime.datetime, controller: str
+    measurements: Sequence[measurement_pb2.Measurement], *, generated_at: dt.datetime, controller: str
 ) -> str:
     """Return the report of these measurements as one HTML document.
 
@@ -73,7 +73,7 @@ def render_html(
         sections=[_section(measurement, index) for index, measurement in enumerate(measurements, start=1)],
         style=Markup(resources.files("steelyard.report").joinpath("templates/report.css").read_text("utf-8")),  # noqa: S704
         head=HEAD,
-        generated_at=f"{generated_at.astimezone(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC",
+        generated_at=f"{generated_at.astimezone(dt.timezone.utc):%Y-%m-%d %H:%M} UTC",
         controller=controller,
     )
 

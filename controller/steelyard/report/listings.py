@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Sequence
 
 from google.protobuf import timestamp_pb2
@@ -26,7 +26,7 @@ _FAILED_STATES = frozenset(
 )
 
 
-def render_devices(devices: Sequence[control_pb2.Device], *, now: datetime.datetime) -> RenderableType:
+def render_devices(devices: Sequence[control_pb2.Device], *, now: dt.datetime) -> RenderableType:
     """Return the devices as a table; ``now`` (with a time zone) is what "seen" counts from."""
     if not devices:
         return Text("no device has connected yet; start one with: steelyard-agent run --controller HOST:PORT")
@@ -43,7 +43,7 @@ def render_devices(devices: Sequence[control_pb2.Device], *, now: datetime.datet
     return table
 
 
-def render_device(device: control_pb2.Device, *, now: datetime.datetime) -> RenderableType:
+def render_device(device: control_pb2.Device, *, now: dt.datetime) -> RenderableType:
     """Return one device in full: what it is, what it runs, what it can measure and why it cannot measure the rest."""
     description = device.description
     facts = [
@@ -74,7 +74,7 @@ def render_device(device: control_pb2.Device, *, now: datetime.datetime) -> Rend
     return grid
 
 
-def render_jobs(jobs: Sequence[control_pb2.Job], *, now: datetime.datetime) -> RenderableType:
+def render_jobs(jobs: Sequence[control_pb2.Job], *, now: dt.datetime) -> RenderableType:
     """Return the jobs as a table, with the sentence of each failure under it."""
     if not jobs:
         return Text("no job was submitted yet")
@@ -154,7 +154,7 @@ def _meter(meter: common_pb2.Reading) -> str:
     return f"{name}: {meter.value:.4g} {unit} ({meter.source or 'source not named'})"
 
 
-def _age(at: timestamp_pb2.Timestamp, now: datetime.datetime) -> str:
+def _age(at: timestamp_pb2.Timestamp, now: dt.datetime) -> str:
     seconds = max(0, int(now.timestamp()) - at.seconds)
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:

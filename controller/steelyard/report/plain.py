@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import datetime
+import datetime as dt
 import math
 import re
 from collections.abc import Mapping
@@ -74,7 +74,7 @@ def _enum_name(number: int, enum: EnumDescriptor) -> str | int:
 def _timestamp(value: timestamp_pb2.Timestamp) -> str | None:
     # Seconds outside the years 1 to 9999 break the format's own rule; they come from a broken clock, and are unknown.
     try:
-        whole = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=value.seconds)  # noqa: DTZ001 - UTC by name
+        whole = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=value.seconds)  # noqa: DTZ001 - UTC by name
     except OverflowError:
         return None
     fraction = f".{value.nanos:09d}" if value.nanos else ""

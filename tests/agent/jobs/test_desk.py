@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -6,7 +7,9 @@ from typing import Any
 import pytest
 
 from steelyard_agent.jobs.desk import JobDesk
+from steelyard_agent.jobs.errors import LinkDownError
 from steelyard_agent.jobs.lease import HeldLease, LeaseKeeper
+from steelyard_agent.jobs.port import TransferGrant
 from steelyard_agent.state.blob_cache import BlobCache
 from steelyard_agent.state.identity import IdentityFile
 from steelyard_agent.state.outbox import Outbox
@@ -346,3 +349,43 @@ async def test_a_bug_in_a_job_is_not_hidden(device: Device) -> None:
 def test_a_lease_that_ends_at_once_or_never_is_refused(ttl_ms: int) -> None:
     with pytest.raises(ValueError, match="not between"):
         HeldLease(job_id="j", attempt=1, epoch=1, ttl_ms=ttl_ms)
+
+
+async def test_an_upload_that_breaks_off_while_the_session_stands_is_tried_again(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+    upload = device.port.upload
+
+    async def flaky(digest: str, path: Path, *, grant: TransferGrant) -> None:
+        tries.append(digest)
+        if len(tries) < 3:
+            raise LinkDownError("a transfer stood still")
+        await upload(digest, path, grant=grant)
+
+    monkeypatch.setattr(device.port, "upload", flaky)
+    monkeypatch.setattr(device.desk.delivery, "_retry_pause_s", 0.001)
+    await device.offer()
+    await device.grant(0, 1)
+    await device.told("grant_finished")
+    assert len(tries) == 3
+
+
+async def test_a_round_that_is_being_written_when_its_job_is_cancelled_is_kept(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, may_write = threading.Event(), threading.Event()
+    put = device.outbox.put
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        writing.set()
+        may_write.wait(20)
+        return put(*arguments, **options)
+
+    monkeypatch.setattr(device.outbox, "put", slow)
+    await device.offer()
+    await device.grant(0, 1)
+    await device.until(writing.is_set)
+    asyncio.get_running_loop().call_later(0.01, may_write.set)
+    await device.hear(job_cancellation=JobCancellation(job_id="j"))
+    assert len(device.outbox.entries()) == 1

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from steelyard_agent.jobs import staging
@@ -352,6 +353,21 @@ async def test_a_refused_upload_is_told_from_a_broken_link(tmp_path: Path) -> No
         await controller.stop()
         with pytest.raises(LinkDownError):
             await client.upload(digest_of(b"x"), tmp_path / "file", grant=grant)
+
+
+async def test_an_upload_that_is_refused_half_way_tells_why(tmp_path: Path) -> None:
+    class Full(FakeController):
+        async def Upload(self, request_iterator: Any, context: Any) -> Any:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "over the quota")
+
+    (tmp_path / "file").write_bytes(bytes(8_000_000))
+    controller, grant = Full(), TransferGrant(job_id="j", epoch=1)
+    await controller.start()
+    async with open_channel(parse_controller_address(controller.address)) as channel:
+        client = BlobClient(channel, device_id="d")
+        with pytest.raises(TransferRefusedError, match="over the quota"):
+            await client.upload(digest_of(bytes(8_000_000)), tmp_path / "file", grant=grant)
+    await controller.stop()
 
 
 def test_chunks_take_a_quarter_of_a_second_within_their_bounds() -> None:

@@ -10,7 +10,7 @@ from steelyard.report.charts.canvas import FONT_PX
 
 _DISTANCES_PX = (0.0, 9.0, 21.0, 35.0, 53.0)
 _DIRECTIONS = ((1, 0), (-1, 0), (1, -0.7), (-1, -0.7), (1, 0.7), (-1, 0.7), (0, -1.2), (0, 1.4))
-# What a square pixel of each costs: labels over labels or beyond the edge are unreadable, over a hairline merely untidy.
+# What a square pixel of each costs: labels over labels or beyond the edge are unreadable, over a hairline just untidy.
 _OVER_LABEL, _OVER_MARK, _OUTSIDE = 10.0, 4.0, 40.0
 
 
@@ -55,7 +55,7 @@ def place_labels(
     marks: Sequence[Box],
     bounds: Box,
 ) -> list[Placement]:
-    """Return a place for each label, greedily, the most crowded point first.
+    """Return a place for each label, greedily: the largest clearance first, then the most crowded point.
 
     Args:
         points: the labelled points.
@@ -64,7 +64,7 @@ def place_labels(
         marks: markers and error bars, which labels had better not cover.
         bounds: where labels may be.
     """
-    order = sorted(range(len(points)), key=lambda index: -_crowding(points[index], points))
+    order = sorted(range(len(points)), key=lambda index: (-clearances[index], -_crowding(points[index], points)))
     placed: dict[int, Placement] = {}
     for index in order:
         taken = [one.box for one in placed.values()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Sequence
 
@@ -41,14 +42,14 @@ def draw_rounds(series: Sequence[Series], *, name: str, width: float) -> Markup 
     last = max(point.round_index for one in shown for point in one.variant.rounds)
     x_scale = Scale(low=0, high=max(1, last), start=_LEFT + 4, end=width - _RIGHT - 4)
     for row, (one, values) in enumerate(zip(shown, deviations, strict=True)):
-        _draw_strip(canvas, one, values, x_scale, reach, _TOP + _ROW_PX * row)
+        _draw_strip(canvas, one, values, x_scale=x_scale, reach=reach, top=_TOP + _ROW_PX * row)
     canvas.text((_LEFT, height - 8), "round 1", "tick")
     canvas.text((width - _RIGHT, height - 8), f"round {last + 1}", "tick", anchor="end")
     return canvas.markup()
 
 
 def _draw_strip(
-    canvas: Canvas, series: Series, values: Sequence[float], x_scale: Scale, reach: float, top: float
+    canvas: Canvas, series: Series, values: Sequence[float], *, x_scale: Scale, reach: float, top: float
 ) -> None:
     bottom = top + _HEAD_PX + _STRIP_PX
     y_scale = Scale(low=-reach, high=reach, start=bottom - _DOT_PX, end=top + _HEAD_PX + _DOT_PX)
@@ -58,7 +59,7 @@ def _draw_strip(
     rounds = series.variant.rounds
     places = [(x_scale(point.round_index), y_scale(value)) for point, value in zip(rounds, values, strict=True)]
     with canvas.group(colour=series.colour):
-        for before, after in zip(rounds, rounds[1:], strict=False):
+        for before, after in itertools.pairwise(rounds):
             if before.segment != after.segment:
                 x = (x_scale(before.round_index) + x_scale(after.round_index)) / 2
                 canvas.line((x, top + _HEAD_PX - 2), (x, bottom + 2), "segment")

@@ -1,0 +1,72 @@
+"""``steelyard-agent measure``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+
+from steelyard_agent.errors import UsageError
+from steelyard_agent.standalone import measure_file, report_lines, report_to_json
+from steelyard_agent.worker.contract import ProviderSpec, RuntimeOptions
+from steelyard_agent.worker.ending import BlockOutcome
+
+_MEBIBYTE = 1024 * 1024
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Measure one file and print what its launches said."""
+    report = asyncio.run(
+        measure_file(
+            options.model,
+            runtime=options.runtime or None,
+            options=runtime_options(options),
+            rounds=options.rounds,
+            block_timeout_s=options.block_timeout,
+            memory_limit_bytes=options.memory_limit * _MEBIBYTE if options.memory_limit else None,
+            on_launch=_Progress(options.rounds),
+        )
+    )
+    if options.json:
+        print(json.dumps(report_to_json(report), indent=2))
+    else:
+        print("\n".join(report_lines(report)))
+    return 0
+
+
+def runtime_options(options: argparse.Namespace) -> RuntimeOptions:
+    """Return what the flags say about the runtime; what they do not say is the runtime's own choice.
+
+    Raises:
+        UsageError: An input has two shapes.
+    """
+    return RuntimeOptions(
+        providers=tuple(ProviderSpec(name=name) for name in options.provider),
+        intra_op_thread_count=options.threads,
+        graph_optimization=options.graph_optimization,
+        spinning=False if options.no_spinning else None,
+        arena=False if options.no_arena else None,
+        input_shapes=_by_name(options.shape),
+    )
+
+
+def _by_name(shapes: Sequence[tuple[str, tuple[int, ...]]]) -> dict[str, tuple[int, ...]]:
+    by_name = dict(shapes)
+    if len(by_name) < len(shapes):
+        twice = next(name for name, _ in shapes if [other for other, _ in shapes].count(name) > 1)
+        raise UsageError("shape_given_twice", f"--shape names input {twice!r} twice; give it once")
+    return by_name
+
+
+class _Progress:
+    """One line on a terminal, nothing in a pipe."""
+
+    def __init__(self, rounds: int) -> None:
+        self._rounds = rounds
+
+    def __call__(self, index: int, outcome: BlockOutcome) -> None:
+        if sys.stderr.isatty():
+            end = "\n" if index + 1 == self._rounds or outcome.result is None else ""
+            print(f"\rlaunch {index + 1} of {self._rounds}", end=end, file=sys.stderr, flush=True)

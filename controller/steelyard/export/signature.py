@@ -1,0 +1,77 @@
+"""What goes into a model and what comes out, for programs: signature.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from steelyard_protocol.v1 import common_pb2, control_pb2
+
+EXPORT_KIND = "export"
+_SCHEMA_VERSION = 1
+_SUFFIXES = {common_pb2.ARTIFACT_FORMAT_ONNX: "onnx", common_pb2.ARTIFACT_FORMAT_TFLITE: "tflite"}
+
+
+def model_file_name(artifact: control_pb2.Artifact) -> str:
+    """Return the name of the model file in an export: "model.onnx"."""
+    return f"model.{_SUFFIXES.get(artifact.format, 'bin')}"
+
+
+def signature_document(
+    artifact: control_pb2.Artifact, *, task: control_pb2.Task | None, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, Any]:
+    """Return the signature as JSON-ready data; a dynamic dimension is its name, or null when it has none.
+
+    Args:
+        artifact: whose signature it is.
+        task: whose inputs the model was evaluated with, if any.
+        shapes: sizes that dynamic inputs were measured with, by input name.
+    """
+    return {
+        "schema_version": _SCHEMA_VERSION,
+        "kind": EXPORT_KIND,
+        "artifact_digest": artifact.digest,
+        "name": artifact.name,
+        "file": model_file_name(artifact),
+        "format": _SUFFIXES.get(artifact.format, "unknown"),
+        "size_bytes": artifact.size_bytes,
+        "inputs": [_tensor(spec, shapes) for spec in artifact.signature.inputs],
+        "outputs": [_tensor(spec, {}) for spec in artifact.signature.outputs],
+        "preprocessing": preprocessing_note(task),
+        "class_names": list(task.class_names) if task is not None and task.class_names else None,
+    }
+
+
+def preprocessing_note(task: control_pb2.Task | None) -> str:
+    """Return a sentence on the form in which the model takes its inputs."""
+    if task is None:
+        return (
+            "The file does no preprocessing of its own: give it inputs in the form that it was trained on. That form "
+            "was not recorded, because the model was exported without a task."
+        )
+    return (
+        f"The file does no preprocessing of its own: give it inputs in the form that the task {task.name!r} prepares "
+        "(the table [preprocess] of its file). The accuracy in MODEL_CARD.md was measured with inputs in that form."
+    )
+
+
+def shape_text(spec: common_pb2.TensorSpec) -> str:
+    """Return "float32 [batch, 1, 28, 28]"."""
+    return f"{spec.dtype} [{', '.join(str(_dimension(one) or '?') for one in spec.dimensions)}]"
+
+
+def _tensor(spec: common_pb2.TensorSpec, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    tensor: dict[str, Any] = {
+        "name": spec.name,
+        "dtype": spec.dtype,
+        "shape": [_dimension(one) for one in spec.dimensions],
+    }
+    if spec.name in shapes:
+        tensor["measured_shape"] = list(shapes[spec.name])
+    return tensor
+
+
+def _dimension(dimension: common_pb2.Dimension) -> int | str | None:
+    if dimension.WhichOneof("kind") == "size":
+        return dimension.size
+    return dimension.symbol or None
