@@ -65,5 +65,12 @@ class Reading:
 def unavailable(name: str, *, reason: str, source: str, scope: Scope, unit: str, kind: Kind) -> Reading:
     """Return the reading that stands where nothing could be measured."""
     return Reading(
-        name=name, value=None, status=Status.UNAVAILABLE, reason=reason, source=source, scope=scope, unit=unit, kind=kind
+        name=name,
+        value=None,
+        status=Status.UNAVAILABLE,
+        reason=reason,
+        source=source,
+        scope=scope,
+        unit=unit,
+        kind=kind,
     )

@@ -16,7 +16,7 @@ def main() -> None:
     """Run the command line, or say what to install; exit codes are those of docs/controller.md."""
     if sys.version_info < (3, 11):
         version = ".".join(str(part) for part in sys.version_info[:2])
-        sys.stderr.write(f"steelyard: the controller needs Python 3.11 or newer, this is {version}; the agent runs here\n")
+        sys.stderr.write(f"steelyard: the controller needs Python 3.11 or newer, this is {version}: use another\n")
         sys.exit(_EXIT_USAGE)
     if any(importlib.util.find_spec(name) is None for name in _NEEDED):
         sys.stderr.write("steelyard: the controller is not installed here; run: pip install 'steelyard[controller]'\n")

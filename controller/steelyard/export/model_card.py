@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from steelyard.export.signature import model_file_name, preprocessing_note, shape_text
+from steelyard.export.signature import model_file_name, preprocessing_note
 from steelyard.report.facts import device_facts, utc
 from steelyard.report.figures import failed, failure_text, one_line
 from steelyard.report.gaps import find_gaps, gap_text
+from steelyard.report.shapes import shape_text
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import control_pb2, measurement_pb2
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from steelyard.report.shapes import dimension
 from steelyard_protocol.v1 import common_pb2, control_pb2
 
 EXPORT_KIND = "export"
@@ -55,23 +56,12 @@ def preprocessing_note(task: control_pb2.Task | None) -> str:
     )
 
 
-def shape_text(spec: common_pb2.TensorSpec) -> str:
-    """Return "float32 [batch, 1, 28, 28]"."""
-    return f"{spec.dtype} [{', '.join(str(_dimension(one) or '?') for one in spec.dimensions)}]"
-
-
 def _tensor(spec: common_pb2.TensorSpec, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     tensor: dict[str, Any] = {
         "name": spec.name,
         "dtype": spec.dtype,
-        "shape": [_dimension(one) for one in spec.dimensions],
+        "shape": [dimension(one) for one in spec.dimensions],
     }
     if spec.name in shapes:
         tensor["measured_shape"] = list(shapes[spec.name])
     return tensor
-
-
-def _dimension(dimension: common_pb2.Dimension) -> int | str | None:
-    if dimension.WhichOneof("kind") == "size":
-        return dimension.size
-    return dimension.symbol or None

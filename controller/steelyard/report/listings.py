@@ -1,4 +1,4 @@
-"""Lists of devices, jobs and artifacts on a terminal: renderables for rich; nothing is printed here."""
+"""Devices, jobs and artifacts on a terminal: renderables for rich; nothing is printed here."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from steelyard.report.shapes import shape_text
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import common_pb2, control_pb2
 
@@ -61,17 +62,9 @@ def render_device(device: control_pb2.Device, *, now: dt.datetime) -> Renderable
         ("agent", f"{device.agent_version or 'unknown version'}, Python {description.python_version}"),
         ("seen", _age(device.last_seen, now) if device.HasField("last_seen") else "never"),
     ]
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
-    grid.add_row("state", _state(device))
-    for term, text in facts:
-        grid.add_row(term, Text(text))
-    for runtime in description.runtimes:
-        grid.add_row("runtime", Text(_runtime(runtime)))
-    for meter in description.meters:
-        grid.add_row("meter", Text(_meter(meter)))
-    return grid
+    facts += [("runtime", _runtime(runtime)) for runtime in description.runtimes]
+    facts += [("meter", _meter(meter)) for meter in description.meters]
+    return Group(_state(device), _facts(facts))
 
 
 def render_jobs(jobs: Sequence[control_pb2.Job], *, now: dt.datetime) -> RenderableType:
@@ -112,6 +105,27 @@ def render_artifacts(artifacts: Sequence[control_pb2.Artifact]) -> RenderableTyp
     return table
 
 
+def render_artifact(artifact: control_pb2.Artifact) -> tuple[RenderableType, ...]:
+    """Return one artifact in full: what it is, what goes in and out, and each step that made it."""
+    facts = [
+        ("name", artifact.name),
+        ("digest", artifact.digest),
+        ("format", common_pb2.ArtifactFormat.Name(artifact.format).removeprefix("ARTIFACT_FORMAT_").lower()),
+        ("size", format_value(artifact.size_bytes, "B")),
+        *(("input", f"{spec.name}: {shape_text(spec)}") for spec in artifact.signature.inputs),
+        *(("output", f"{spec.name}: {shape_text(spec)}") for spec in artifact.signature.outputs),
+    ]
+    if artifact.HasField("lineage"):
+        lineage = artifact.lineage
+        facts += [("made from", lineage.parent_digest), ("recipe", lineage.recipe_name)]
+        facts += [("step", f"{one.kind} {one.settings_json} ({', '.join(one.tool_versions)})") for one in lineage.steps]
+        if lineage.calibration_digest:
+            calibration = f"{lineage.calibration_sample_count} samples, {lineage.calibration_digest}"
+            facts.append(("calibrated on", calibration))
+        facts.append(("seed", str(lineage.seed)))
+    return (_facts(facts),)
+
+
 def plain_table(*, title: str | None = None) -> Table:
     """Return an empty table in the style of every table here: a rule under the head and nothing else."""
     return Table(
@@ -130,6 +144,15 @@ def _table(*head: str) -> Table:
     for name in head:
         table.add_column(name, overflow="fold")
     return table
+
+
+def _facts(facts: Sequence[tuple[str, str]]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for term, text in facts:
+        grid.add_row(term, Text(text))
+    return grid
 
 
 def _state(device: control_pb2.Device) -> Text:

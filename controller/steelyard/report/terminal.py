@@ -16,11 +16,19 @@ from rich.text import Text
 from steelyard.report.figures import failed, failure_text, figure
 from steelyard.report.gaps import find_gaps, gap_text
 from steelyard.report.labels import in_two_lines, short_labels
-from steelyard.report.listings import plain_table, render_artifacts, render_device, render_devices, render_jobs
+from steelyard.report.listings import (
+    plain_table,
+    render_artifact,
+    render_artifacts,
+    render_device,
+    render_devices,
+    render_jobs,
+)
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import measurement_pb2
 
 __all__ = [
+    "render_artifact",
     "render_artifacts",
     "render_comparison",
     "render_device",

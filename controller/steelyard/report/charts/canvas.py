@@ -93,6 +93,16 @@ class Canvas:
         return element
 
 
+def whisker(canvas: Canvas, ends: tuple[float, float], y: float, *, cap: float = 0.0) -> None:
+    """Draw a horizontal interval that is seen on a bar of any colour: on a bed in the colour of the card."""
+    lines = [((ends[0], y), (ends[1], y))]
+    if cap:
+        lines += [((x, y - cap), (x, y + cap)) for x in ends]
+    for kind in ("bed", "whisker"):
+        for start, end in lines:
+            canvas.line(start, end, kind)
+
+
 def marker(canvas: Canvas, centre: tuple[float, float], shape: int, radius: float, kind: str) -> None:
     """Draw the marker with this number: a disc, a square, a diamond, a triangle up, one down, and again."""
     x, y = centre

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from steelyard.report.charts.canvas import SMALL_FONT_PX, Canvas, text_width
+from steelyard.report.charts.canvas import SMALL_FONT_PX, Canvas, text_width, whisker
 from steelyard.report.charts.scales import Scale, from_zero
 from steelyard.report.charts.series import Series
 from steelyard.report.figures import has_interval, is_known, one_line
@@ -60,7 +60,7 @@ def _draw_bar(canvas: Canvas, series: Series, cost: measurement_pb2.Estimate, sc
         middle = top + 16 + _BAR_PX / 2
         canvas.rect(scale.start, top + 16, scale(cost.value) - scale.start, _BAR_PX, "bar", radius=1.5)
         if has_interval(cost) and cost.low < cost.high:
-            canvas.line((scale(cost.low), middle), (scale(cost.high), middle), "whisker")
+            whisker(canvas, (scale(cost.low), scale(cost.high)), middle)
 
 
 def _size(series: Series) -> measurement_pb2.Estimate:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from steelyard.report.charts.axes import x_axis
-from steelyard.report.charts.canvas import Canvas
+from steelyard.report.charts.canvas import Canvas, whisker
 from steelyard.report.charts.scales import Scale
 from steelyard.report.charts.series import Series
 from steelyard.report.figures import has_interval, is_known, one_line
@@ -71,10 +71,7 @@ def _draw_bar(canvas: Canvas, series: Series, scale: Scale, top: float) -> None:
         }
         canvas.rect(left, bar_top, right - left, _BAR_PX, "bar" if decided else "bar faint", radius=1.5)
         if has_interval(speedup):
-            ends = scale(speedup.low), scale(speedup.high)
-            canvas.line((ends[0], middle), (ends[1], middle), "whisker")
-            for x in ends:
-                canvas.line((x, middle - 4), (x, middle + 4), "whisker")
+            whisker(canvas, (scale(speedup.low), scale(speedup.high)), middle, cap=4)
     canvas.line((scale(1), bar_top - 3), (scale(1), bar_top + _BAR_PX + 3), "unity")
     canvas.text((_LEFT, top + 11), series.label, f"{series.label_kind} halo")
     text = f"{one_line(speedup)} {verdict(series)}" if canvas.width >= 400 else one_line(speedup)
