@@ -54,6 +54,7 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
         variants=[one.message for one in analyses],
         decision=_decision(analyses, given.device.name or given.request.device),
         task_name=given.task.name if given.task is not None else "",
+        task_id=given.request.task_id,
         round_count=len(latency),
         segment_count=len({one.segment for one in latency}),
         warnings=_warnings(given, list(variants.values())),

@@ -31,13 +31,15 @@ def export(ctx: click.Context, variant: str, output: Path) -> None:
 
     with connected(ctx) as client:
         artifact = client.artifact(variant)
+        measurements = _measurements_of(client, artifact.digest)
+        task_id = next((one.task_id for one in measurements if one.task_id), "")
         write_export(
             output,
             artifact=artifact,
             model_bytes=client.download(artifact.digest),
             lineage_chain=_ancestors(client, artifact),
-            measurements=_measurements_of(client, artifact.digest),
-            task=None,
+            measurements=measurements,
+            task=client.task(task_id) if task_id else None,
         )
     click.echo(str(output))
 

@@ -66,8 +66,6 @@ def show_job(ctx: click.Context, job_id: str, as_json: bool) -> None:
             from steelyard.report.terminal import render_jobs
 
             console().print(render_jobs([found], now=datetime.now(tz=timezone.utc)))
-            if found.error.message:
-                click.echo(found.error.message)
 
 
 def client_has_rounds(client: object, job_id: str) -> bool:

@@ -90,6 +90,7 @@ def show_measurement(
     *,
     as_json: bool,
     report_path: Path | None = None,
+    as_comparison: bool = False,
 ) -> None:
     """Print measurements for people or programs, and write the HTML report when it was asked for."""
     from steelyard.report.plain import to_plain
@@ -105,12 +106,13 @@ def show_measurement(
         }
         emit_json("measurement", payload)
         return
-    from steelyard.report.terminal import render_measurement
+    from steelyard.report.terminal import render_comparison, render_measurement
 
+    render = render_comparison if as_comparison else render_measurement
     out = console()
     for measurement in measurements:
         out.print(f"controller {controller.controller_id[:8]}, device {_identity(measurement)}", markup=False)
-        out.print(render_measurement(measurement))
+        out.print(render(measurement))
     if report_path is not None:
         say(f"report: {report_path}")
 

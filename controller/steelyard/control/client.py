@@ -113,6 +113,11 @@ class Client:
         request = control_pb2.CreateTaskRequest(request_id=uuid.uuid4().hex, task=task)
         return self._call(lambda: self._control.CreateTask(request, timeout=_CALL_TIMEOUT_S)).task
 
+    def task(self, task_id: str) -> control_pb2.Task:
+        """Return a task by its id."""
+        request = control_pb2.GetTaskRequest(task_id=task_id)
+        return self._call(lambda: self._control.GetTask(request, timeout=_CALL_TIMEOUT_S)).task
+
     # -- jobs ---------------------------------------------------------------------------------------------------
 
     def compress(

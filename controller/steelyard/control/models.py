@@ -55,6 +55,6 @@ class Models:
         if not task.evaluation_digest or task.evaluation_sample_count == 0:
             raise UsageError("empty_task", f"task {task.name!r} has no evaluation samples: give it at least one")
         task.evaluation_size_bytes = self._blobs.size(task.evaluation_digest)
-        parts = (task.name, task.metric, task.evaluation_digest, task.labels_digest, task.calibration_digest)
-        task.task_id = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+        task.task_id = ""
+        task.task_id = hashlib.sha256(task.SerializeToString(deterministic=True)).hexdigest()[:32]
         return await self._store.call(Store.put_task, task)

@@ -80,6 +80,10 @@ class ControlServicer:
         """Register uploaded blobs as a task."""
         return control_pb2.CreateTaskResponse(task=await self._controller.models.create_task(request.task))
 
+    async def get_task(self, request: control_pb2.GetTaskRequest) -> control_pb2.GetTaskResponse:
+        """Return one task."""
+        return control_pb2.GetTaskResponse(task=await self._store.call(Store.get_task, request.task_id))
+
     async def submit_compression(
         self, request: control_pb2.SubmitCompressionRequest
     ) -> control_pb2.SubmitCompressionResponse:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from steelyard.artifacts import InspectedArtifact, read_artifact
@@ -41,6 +43,7 @@ def prepared_task(path: Path, artifact: control_pb2.Artifact) -> tuple[control_p
         labels_digest=_digest(made.labels_bytes),
         input_name=made.input_name,
         class_names=loaded.class_names,
+        preprocessing_json=json.dumps(asdict(loaded.preprocess)) if loaded.preprocess is not None else "",
     )
     if made.calibration_bytes is not None:
         blobs.append(made.calibration_bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,8 +53,17 @@ def preprocessing_note(task: control_pb2.Task | None) -> str:
         )
     return (
         f"The file does no preprocessing of its own: give it inputs in the form that the task {task.name!r} prepares "
-        "(the table [preprocess] of its file). The accuracy in MODEL_CARD.md was measured with inputs in that form."
+        f"{_steps(task)}. The accuracy in MODEL_CARD.md was measured with inputs in that form."
     )
+
+
+def _steps(task: control_pb2.Task) -> str:
+    """Return what a task does to its stored data: "((x / 255 - [0.286]) / [0.353], layout NCHW)"."""
+    if not task.preprocessing_json:
+        return "(its data is stored as the model takes it)"
+    steps = json.loads(task.preprocessing_json)
+    layout = f", layout {steps['layout']}" if steps.get("layout") else ""
+    return f"((x / {steps['divide']:g} - {steps['mean']}) / {steps['std']}{layout})"
 
 
 def _tensor(spec: common_pb2.TensorSpec, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:

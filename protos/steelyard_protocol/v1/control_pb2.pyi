@@ -460,6 +460,7 @@ class Task(google.protobuf.message.Message):
     EVALUATION_SIZE_BYTES_FIELD_NUMBER: builtins.int
     INPUT_NAME_FIELD_NUMBER: builtins.int
     CLASS_NAMES_FIELD_NUMBER: builtins.int
+    PREPROCESSING_JSON_FIELD_NUMBER: builtins.int
     task_id: builtins.str
     name: builtins.str
     licence: builtins.str
@@ -476,6 +477,8 @@ class Task(google.protobuf.message.Message):
     evaluation_size_bytes: builtins.int
     input_name: builtins.str
     """Input name the data is for; "" when the model has one input."""
+    preprocessing_json: builtins.str
+    """What is done to the stored data before the model sees it, as JSON ("divide", "mean", "std", "layout"); "" for nothing."""
     @property
     def class_names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
     def __init__(
@@ -493,8 +496,9 @@ class Task(google.protobuf.message.Message):
         evaluation_size_bytes: builtins.int = ...,
         input_name: builtins.str = ...,
         class_names: collections.abc.Iterable[builtins.str] | None = ...,
+        preprocessing_json: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["calibration_digest", b"calibration_digest", "calibration_sample_count", b"calibration_sample_count", "class_names", b"class_names", "evaluation_digest", b"evaluation_digest", "evaluation_sample_count", b"evaluation_sample_count", "evaluation_size_bytes", b"evaluation_size_bytes", "input_name", b"input_name", "labels_digest", b"labels_digest", "licence", b"licence", "metric", b"metric", "name", b"name", "task_id", b"task_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calibration_digest", b"calibration_digest", "calibration_sample_count", b"calibration_sample_count", "class_names", b"class_names", "evaluation_digest", b"evaluation_digest", "evaluation_sample_count", b"evaluation_sample_count", "evaluation_size_bytes", b"evaluation_size_bytes", "input_name", b"input_name", "labels_digest", b"labels_digest", "licence", b"licence", "metric", b"metric", "name", b"name", "preprocessing_json", b"preprocessing_json", "task_id", b"task_id"]) -> None: ...
 
 Global___Task: typing_extensions.TypeAlias = Task
 
@@ -534,6 +538,38 @@ class CreateTaskResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["task", b"task"]) -> None: ...
 
 Global___CreateTaskResponse: typing_extensions.TypeAlias = CreateTaskResponse
+
+@typing.final
+class GetTaskRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: builtins.int
+    task_id: builtins.str
+    def __init__(
+        self,
+        *,
+        task_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["task_id", b"task_id"]) -> None: ...
+
+Global___GetTaskRequest: typing_extensions.TypeAlias = GetTaskRequest
+
+@typing.final
+class GetTaskResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: builtins.int
+    @property
+    def task(self) -> Global___Task: ...
+    def __init__(
+        self,
+        *,
+        task: Global___Task | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["task", b"task"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["task", b"task"]) -> None: ...
+
+Global___GetTaskResponse: typing_extensions.TypeAlias = GetTaskResponse
 
 @typing.final
 class SubmitCompressionRequest(google.protobuf.message.Message):

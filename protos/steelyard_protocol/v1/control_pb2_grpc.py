@@ -70,6 +70,11 @@ class ControlServiceStub(object):
                 request_serializer=steelyard__protocol_dot_v1_dot_control__pb2.CreateTaskRequest.SerializeToString,
                 response_deserializer=steelyard__protocol_dot_v1_dot_control__pb2.CreateTaskResponse.FromString,
                 _registered_method=True)
+        self.GetTask = channel.unary_unary(
+                '/steelyard_protocol.v1.ControlService/GetTask',
+                request_serializer=steelyard__protocol_dot_v1_dot_control__pb2.GetTaskRequest.SerializeToString,
+                response_deserializer=steelyard__protocol_dot_v1_dot_control__pb2.GetTaskResponse.FromString,
+                _registered_method=True)
         self.SubmitCompression = channel.unary_unary(
                 '/steelyard_protocol.v1.ControlService/SubmitCompression',
                 request_serializer=steelyard__protocol_dot_v1_dot_control__pb2.SubmitCompressionRequest.SerializeToString,
@@ -156,6 +161,12 @@ class ControlServiceServicer(object):
     def CreateTask(self, request, context):
         """Registers uploaded blobs as a task: inputs for the device, labels for the controller.
         """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTask(self, request, context):
+        """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -247,6 +258,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.CreateTask,
                     request_deserializer=steelyard__protocol_dot_v1_dot_control__pb2.CreateTaskRequest.FromString,
                     response_serializer=steelyard__protocol_dot_v1_dot_control__pb2.CreateTaskResponse.SerializeToString,
+            ),
+            'GetTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTask,
+                    request_deserializer=steelyard__protocol_dot_v1_dot_control__pb2.GetTaskRequest.FromString,
+                    response_serializer=steelyard__protocol_dot_v1_dot_control__pb2.GetTaskResponse.SerializeToString,
             ),
             'SubmitCompression': grpc.unary_unary_rpc_method_handler(
                     servicer.SubmitCompression,
@@ -479,6 +495,33 @@ class ControlService(object):
             '/steelyard_protocol.v1.ControlService/CreateTask',
             steelyard__protocol_dot_v1_dot_control__pb2.CreateTaskRequest.SerializeToString,
             steelyard__protocol_dot_v1_dot_control__pb2.CreateTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/steelyard_protocol.v1.ControlService/GetTask',
+            steelyard__protocol_dot_v1_dot_control__pb2.GetTaskRequest.SerializeToString,
+            steelyard__protocol_dot_v1_dot_control__pb2.GetTaskResponse.FromString,
             options,
             channel_credentials,
             insecure,

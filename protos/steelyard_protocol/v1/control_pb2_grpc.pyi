@@ -137,6 +137,22 @@ _ControlServiceCreateTaskType = typing_extensions.TypeVar(
     ],
 )
 
+_ControlServiceGetTaskType = typing_extensions.TypeVar(
+    '_ControlServiceGetTaskType',
+    grpc.UnaryUnaryMultiCallable[
+        steelyard_protocol.v1.control_pb2.GetTaskRequest,
+        steelyard_protocol.v1.control_pb2.GetTaskResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        steelyard_protocol.v1.control_pb2.GetTaskRequest,
+        steelyard_protocol.v1.control_pb2.GetTaskResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        steelyard_protocol.v1.control_pb2.GetTaskRequest,
+        steelyard_protocol.v1.control_pb2.GetTaskResponse,
+    ],
+)
+
 _ControlServiceSubmitCompressionType = typing_extensions.TypeVar(
     '_ControlServiceSubmitCompressionType',
     grpc.UnaryUnaryMultiCallable[
@@ -265,7 +281,7 @@ _ControlServiceListRoundsType = typing_extensions.TypeVar(
     ],
 )
 
-class ControlServiceStub(typing.Generic[_ControlServiceGetControllerType, _ControlServiceListDevicesType, _ControlServiceGetDeviceType, _ControlServiceCreateArtifactType, _ControlServiceGetArtifactType, _ControlServiceListArtifactsType, _ControlServiceCreateTaskType, _ControlServiceSubmitCompressionType, _ControlServiceSubmitMeasurementType, _ControlServiceGetJobType, _ControlServiceListJobsType, _ControlServiceCancelJobType, _ControlServiceListEventsType, _ControlServiceGetMeasurementType, _ControlServiceListRoundsType]):
+class ControlServiceStub(typing.Generic[_ControlServiceGetControllerType, _ControlServiceListDevicesType, _ControlServiceGetDeviceType, _ControlServiceCreateArtifactType, _ControlServiceGetArtifactType, _ControlServiceListArtifactsType, _ControlServiceCreateTaskType, _ControlServiceGetTaskType, _ControlServiceSubmitCompressionType, _ControlServiceSubmitMeasurementType, _ControlServiceGetJobType, _ControlServiceListJobsType, _ControlServiceCancelJobType, _ControlServiceListEventsType, _ControlServiceGetMeasurementType, _ControlServiceListRoundsType]):
     """For people and programs: the command line and the Python API are clients of this service."""
 
     @typing.overload
@@ -297,6 +313,10 @@ class ControlServiceStub(typing.Generic[_ControlServiceGetControllerType, _Contr
         grpc.UnaryUnaryMultiCallable[
             steelyard_protocol.v1.control_pb2.CreateTaskRequest,
             steelyard_protocol.v1.control_pb2.CreateTaskResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            steelyard_protocol.v1.control_pb2.GetTaskRequest,
+            steelyard_protocol.v1.control_pb2.GetTaskResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             steelyard_protocol.v1.control_pb2.SubmitCompressionRequest,
@@ -363,6 +383,10 @@ class ControlServiceStub(typing.Generic[_ControlServiceGetControllerType, _Contr
             steelyard_protocol.v1.control_pb2.CreateTaskResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            steelyard_protocol.v1.control_pb2.GetTaskRequest,
+            steelyard_protocol.v1.control_pb2.GetTaskResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             steelyard_protocol.v1.control_pb2.SubmitCompressionRequest,
             steelyard_protocol.v1.control_pb2.SubmitCompressionResponse,
         ],
@@ -412,6 +436,8 @@ class ControlServiceStub(typing.Generic[_ControlServiceGetControllerType, _Contr
     CreateTask: _ControlServiceCreateTaskType
     """Registers uploaded blobs as a task: inputs for the device, labels for the controller."""
 
+    GetTask: _ControlServiceGetTaskType
+
     SubmitCompression: _ControlServiceSubmitCompressionType
 
     SubmitMeasurement: _ControlServiceSubmitMeasurementType
@@ -458,6 +484,10 @@ ControlServiceAsyncStub: typing_extensions.TypeAlias = ControlServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         steelyard_protocol.v1.control_pb2.CreateTaskRequest,
         steelyard_protocol.v1.control_pb2.CreateTaskResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        steelyard_protocol.v1.control_pb2.GetTaskRequest,
+        steelyard_protocol.v1.control_pb2.GetTaskResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         steelyard_protocol.v1.control_pb2.SubmitCompressionRequest,
@@ -546,6 +576,13 @@ class ControlServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[steelyard_protocol.v1.control_pb2.CreateTaskResponse, collections.abc.Awaitable[steelyard_protocol.v1.control_pb2.CreateTaskResponse]]:
         """Registers uploaded blobs as a task: inputs for the device, labels for the controller."""
+
+    @abc.abstractmethod
+    def GetTask(
+        self,
+        request: steelyard_protocol.v1.control_pb2.GetTaskRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[steelyard_protocol.v1.control_pb2.GetTaskResponse, collections.abc.Awaitable[steelyard_protocol.v1.control_pb2.GetTaskResponse]]: ...
 
     @abc.abstractmethod
     def SubmitCompression(

@@ -115,11 +115,11 @@ class Estimate(google.protobuf.message.Message):
     confidence: builtins.float
     """0.95"""
     unit: builtins.str
-    """"ns", "B", "ratio", "fraction", "J" """
+    """"ns", "B", "ratio", "fraction" (0 to 1), "pp" (percentage points), "J" """
     observation_count: builtins.int
     """Rounds (or samples, for accuracy) that the interval is over."""
     reason: builtins.str
-    """Why there is no value."""
+    """Why there is no value, or no interval."""
     def __init__(
         self,
         *,
@@ -367,6 +367,7 @@ class Measurement(google.protobuf.message.Message):
     CONTROLLER_ID_FIELD_NUMBER: builtins.int
     STOP_REASON_FIELD_NUMBER: builtins.int
     CONFIDENCE_FIELD_NUMBER: builtins.int
+    TASK_ID_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     title: builtins.str
     device_name: builtins.str
@@ -376,6 +377,8 @@ class Measurement(google.protobuf.message.Message):
     controller_id: builtins.str
     stop_reason: builtins.str
     confidence: builtins.float
+    task_id: builtins.str
+    """The task that accuracy was measured on, "" for none."""
     @property
     def device(self) -> steelyard_protocol.v1.common_pb2.DeviceDescription: ...
     @property
@@ -411,8 +414,9 @@ class Measurement(google.protobuf.message.Message):
         controller_id: builtins.str = ...,
         stop_reason: builtins.str = ...,
         confidence: builtins.float = ...,
+        task_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["decision", b"decision", "device", b"device", "finished_at", b"finished_at", "plan", b"plan", "started_at", b"started_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["confidence", b"confidence", "controller_id", b"controller_id", "decision", b"decision", "device", b"device", "device_name", b"device_name", "finished_at", b"finished_at", "job_id", b"job_id", "plan", b"plan", "round_count", b"round_count", "segment_count", b"segment_count", "started_at", b"started_at", "stop_reason", b"stop_reason", "task_name", b"task_name", "title", b"title", "variants", b"variants", "warnings", b"warnings"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["confidence", b"confidence", "controller_id", b"controller_id", "decision", b"decision", "device", b"device", "device_name", b"device_name", "finished_at", b"finished_at", "job_id", b"job_id", "plan", b"plan", "round_count", b"round_count", "segment_count", b"segment_count", "started_at", b"started_at", "stop_reason", b"stop_reason", "task_id", b"task_id", "task_name", b"task_name", "title", b"title", "variants", b"variants", "warnings", b"warnings"]) -> None: ...
 
 Global___Measurement: typing_extensions.TypeAlias = Measurement

@@ -31,7 +31,7 @@ def test_every_option_reaches_the_session(tmp_path: Path) -> None:
         graph_optimization="basic",
         spinning=False,
         arena=False,
-        options={"session.set_denormal_as_zero": "1"},
+        options={"session.disable_prepacking": "1"},
     )
     session = OnnxRuntime().load(models.linear_model(tmp_path / "m.onnx"), options)._session.get_session_options()
     assert (session.intra_op_num_threads, session.inter_op_num_threads) == (1, 2)
@@ -40,7 +40,7 @@ def test_every_option_reaches_the_session(tmp_path: Path) -> None:
     assert session.enable_cpu_mem_arena is False
     for key in ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning"):
         assert session.get_session_config_entry(key) == "0"
-    assert session.get_session_config_entry("session.set_denormal_as_zero") == "1"
+    assert session.get_session_config_entry("session.disable_prepacking") == "1"
 
 
 def test_without_options_the_session_has_the_runtimes_defaults(tmp_path: Path) -> None:
