@@ -54,8 +54,8 @@ class Recipe:
             raise ValueError(f"{self.epochs} epochs of batches of {self.batch_size}: at least 1 and 2 are needed.")
 
 
-# Seconds an epoch took on one Zen 5 thread, channels last, float32 -> bfloat16: residual network 118 -> 82, while the
-# depthwise network, bound by memory and slower in bfloat16, went 75 -> 118. Batches of 64 fit the cache there.
+# Seconds per epoch on one AVX-512 thread, channels last, float32 -> bfloat16: the residual network 118 -> 82; a smaller
+# version of the depthwise network 75 -> 121, as it is bound by memory, not by arithmetic.
 RECIPES = {
     "fashion_resnet": Recipe(
         epochs=11,

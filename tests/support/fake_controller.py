@@ -65,6 +65,14 @@ class FakeController(session_pb2_grpc.SessionServiceServicer, blob_pb2_grpc.Blob
             await self._server.stop(None)
             self._server = None
 
+    async def __aenter__(self) -> FakeController:  # noqa: PYI034 (typing.Self is of 3.11)
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        # Also after a failed assertion: a server that is collected while it runs fails another test.
+        await self.stop()
+
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"

@@ -34,9 +34,16 @@ _MAX_CHUNK_BYTES = 256 * 1024
 _MIN_CHUNK_BYTES = 16 * 1024
 _CHUNK_S = 0.25
 _NO_PROGRESS_S = 30.0
-# Whatever these codes mean in detail: the link, not the request, is at fault.
+# Whatever these codes mean in detail: the link, not the request, is at fault. INTERNAL is among them because a write
+# on a call that the other side has just ended raises it in place of the status that is on its way.
 _LINK_CODES = frozenset(
-    {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED}
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.INTERNAL,
+    }
 )
 
 

@@ -39,6 +39,8 @@ class Device:
             (folder / name).mkdir()
         self.free_bytes = 10**12
         self.workers = FakeWorkers()
+        # Time stands still until a test moves it.
+        self.now_s = 1000.0
         self.start()
 
     def start(self) -> None:
@@ -46,7 +48,7 @@ class Device:
         self.port.blobs = {digest_of(content): content for content in (A, B, DATA)}
         self.outbox = Outbox(self.folder / "outbox")
         self.tools = round_tools(self.workers, self.folder / "work")
-        self.leases = LeaseKeeper(IdentityFile(self.folder / "device.json"), clock_s=asyncio.get_running_loop().time)
+        self.leases = LeaseKeeper(IdentityFile(self.folder / "device.json"), clock_s=lambda: self.now_s)
         self.desk = JobDesk(
             leases=self.leases,
             outbox=self.outbox,
@@ -225,6 +227,8 @@ async def test_a_cancelled_job_kills_its_worker_and_the_next_one_runs(device: De
 async def test_a_lease_lapses_when_nothing_is_heard_after_the_batch_and_results_stay(device: Device) -> None:
     await device.offer(lease_ttl_ms=50)
     await device.grant(0, 1)
+    await device.told("grant_finished")
+    device.now_s += 0.051
     failed = await device.told("job_failed")
     assert failed.error.reason == "lease_expired"
     assert device.desk.lease is None
@@ -234,6 +238,7 @@ async def test_a_lease_lapses_when_nothing_is_heard_after_the_batch_and_results_
 async def test_a_controller_that_goes_away_while_staging_does_not_hold_the_device(device: Device) -> None:
     device.port.up.clear()
     await device.offer(lease_ttl_ms=50)
+    device.now_s += 0.051
     await device.until(lambda: device.desk.lease is None)
     device.port.up.set()
     device.desk.session_opened()
