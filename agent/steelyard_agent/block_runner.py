@@ -47,8 +47,9 @@ async def run_block(
 ) -> BlockOutcome:
     """Run a block in a fresh process and return how it ended; whatever happens, the process is gone afterwards.
 
-    ``memory_limit_bytes`` None means 80 % of the memory that is available at the start. ``python`` is the interpreter
-    of another runtime environment. ``on_phase`` hears the worker's phases as they end and must be quick.
+    ``timeout_s`` is the longest time without a sign of progress: a phase that ended, or a second's worth of evaluated
+    samples. ``memory_limit_bytes`` None means 80 % of the memory that is available at the start. ``python`` is the
+    interpreter of another runtime environment. ``on_phase`` hears the worker's phases as they end and must be quick.
 
     Raises:
         asyncio.CancelledError: the caller was cancelled; the worker was killed first.
@@ -77,6 +78,7 @@ class _Supervision:
         self._process = process
         self._limit_bytes = limit_bytes
         self._on_phase = on_phase
+        self._last_sign_s = time.monotonic()
         self._answer = Answer()
         self._tail = bytearray()
 
@@ -86,9 +88,8 @@ class _Supervision:
         watch = asyncio.create_task(self._watch())
         timed_out = False
         try:
-            await asyncio.wait({life, watch}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-            if not life.done() and not watch.done():
-                timed_out = True
+            timed_out = await self._is_stuck({life, watch}, timeout_s)
+            if timed_out:
                 self._signal(signal.SIGTERM)
                 await asyncio.wait({life}, timeout=_TERM_GRACE_S)
             self._signal(signal.SIGKILL)
@@ -112,6 +113,18 @@ class _Supervision:
             ),
         )
 
+    async def _is_stuck(self, ends: set[asyncio.Task[int]], timeout_s: float) -> bool:
+        """Wait for an end; true when the worker gave no sign of progress for too long instead."""
+        while (left_s := self._last_sign_s + timeout_s - time.monotonic()) > 0:
+            ended, _ = await asyncio.wait(ends, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            if ended:
+                return False
+        return True
+
+    def _progressed(self, phase: str) -> None:
+        self._last_sign_s = time.monotonic()
+        self._on_phase(phase)
+
     async def _live(self, block: Block) -> int:
         """Feed the worker, hear it out, and return its exit code; standard input stays open while it lives."""
         stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
@@ -124,7 +137,7 @@ class _Supervision:
             await stdin.drain()
         readers = asyncio.gather(
             read_answer(
-                stdout, self._answer, on_phase=self._on_phase, on_nonsense=partial(self._signal, signal.SIGKILL)
+                stdout, self._answer, on_phase=self._progressed, on_nonsense=partial(self._signal, signal.SIGKILL)
             ),
             read_tail(stderr, self._tail),
         )

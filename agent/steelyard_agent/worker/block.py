@@ -1,7 +1,7 @@
 """What a worker is told and what it answers: plain data that travels as JSON over a pipe. Standard library only.
 
 The supervisor writes one block as a single JSON line to the worker's standard input. The worker answers JSON lines on
-its standard output: ``{"event": "phase", "phase": "imported"}`` when a phase begins, then exactly one of
+its standard output: ``{"event": "phase", "phase": "imported"}`` when a phase ends, then exactly one of
 ``{"event": "result", "result": {...}}`` (the fields of ``WorkerResult``) or
 ``{"event": "failure", "status": "INVALID_MODEL", "reason": "...", "message": "..."}``.
 """

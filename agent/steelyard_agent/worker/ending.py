@@ -74,7 +74,7 @@ def explain_end(answer: Answer, evidence: Evidence) -> BlockOutcome:
         return _failure(
             BlockStatus.TIMEOUT,
             "block_timeout",
-            f"the block did not end within {evidence.timeout_s:g} s{_last_phase(answer)} and was ended; "
+            f"the block made no progress for {evidence.timeout_s:g} s{_last_phase(answer)} and was ended; "
             "raise --block-timeout if the model needs longer",
         )
     if evidence.return_code < 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 from collections.abc import Mapping
 from contextlib import closing
@@ -22,6 +23,9 @@ from steelyard_agent.worker.shapes import fixed_batch
 if TYPE_CHECKING:
     from steelyard_agent.worker.contract import Array
 
+# A large data set takes minutes on a small board; the supervisor hears that it goes on.
+_SIGN_EVERY_S = 1.0
+
 
 def run_evaluation(bench: Bench) -> WorkerResult:
     """Run every sample of the data set once and write the reduced outputs to ``block.output_path``.
@@ -32,6 +36,7 @@ def run_evaluation(bench: Bench) -> WorkerResult:
     block = bench.block
     model = open_model(bench)
     reduction = Reduction(block=block)
+    said_s = time.monotonic()
     with closing(SampleFile(Path(block.data_path))) as samples:
         batch_size, note = _batch_size(model, block.batch_size, samples.count)
         while samples.position < samples.count:
@@ -41,6 +46,9 @@ def run_evaluation(bench: Bench) -> WorkerResult:
                 call()
                 outputs = model.fetch()
             reduction.add(outputs, size)
+            if time.monotonic() - said_s >= _SIGN_EVERY_S:
+                said_s = time.monotonic()
+                bench.say("evaluating")
         count = samples.count
     _write(Path(block.output_path), reduction.arrays())
     notes = (*bench.result.notes, *((note,) if note else ()), *reduction.notes())

@@ -49,7 +49,8 @@ def _take(line: bytes, answer: Answer, on_phase: Callable[[str], None]) -> None:
     match event.get("event"):
         case "phase":
             phase = str(event["phase"])
-            answer.phases.append(phase)
+            if phase not in answer.phases:
+                answer.phases.append(phase)
             on_phase(phase)
         case "result":
             answer.result = result_of(event["result"])

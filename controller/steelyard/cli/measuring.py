@@ -39,7 +39,7 @@ _OPTIONS = (
     click.option("--arena/--no-arena", default=None, help="ONNX Runtime's memory arena."),
     click.option("--shape", "shapes", type=INPUT_SHAPE, multiple=True, metavar="NAME=1x3x224x224"),
     click.option("--sample-window", type=DURATION, default="200ms", show_default=True, help="Timed per block."),
-    click.option("--block-timeout", type=DURATION, default="60s", show_default=True, help="Of one block."),
+    click.option("--block-timeout", type=DURATION, default="60s", show_default=True, help="Longest time without progress in a block."),
     click.option("--memory-limit", type=click.IntRange(1), metavar="MIB", help="Resident set of the measured process."),
     click.option(
         "--core", "cores", type=click.IntRange(0), multiple=True, help="Pin the measured process; repeatable."

@@ -80,10 +80,11 @@ class Controller:
         self.fleet = Fleet()
         await self._serve_agents()
         self._build_parts()
+        if not self.temporary:
+            # Before anybody comes in: a device that kept its lease finds its job running.
+            await self.jobs.resume()
         await self._serve_people()
         lock.publish(socket=str(self.socket_path), agent_address=self.agent_address)
-        if not self.temporary:
-            await self.jobs.resume()
 
     def _build_parts(self) -> None:
         self.local_agent = LocalAgent(
@@ -107,7 +108,7 @@ class Controller:
     async def _serve_agents(self) -> None:
         _refuse_taken_port(self.agent_address)
         server = grpc.aio.server(options=SERVER_OPTIONS)
-        hooks = SessionHooks(register=self._register, record=self._record, recorded=self._recorded)
+        hooks = SessionHooks(register=self._register, record=self._record, recorded=self._recorded, runs=self._runs)
         sessions = SessionServicer(
             self.fleet, hooks, controller_id=self.controller_id, heartbeat_interval_s=self._heartbeat_s
         )
@@ -172,6 +173,9 @@ class Controller:
 
     async def _recorded(self, keys: list[result_pb2.ResultKey]) -> list[result_pb2.ResultKey]:
         return await self.results.recorded(keys)
+
+    def _runs(self, job_id: str) -> bool:
+        return self.jobs.runs(job_id)
 
     async def _device_may_download(self, grant: blob_pb2.BlobGrant, digest: str) -> None:
         if digest not in self.jobs.blobs_of(grant.job_id, grant.device_id):

@@ -108,6 +108,10 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def runs(self, job_id: str) -> bool:
+        """Return whether a job runs here now."""
+        return job_id in self._tasks
+
     # -- who may ------------------------------------------------------------------------------------------------
 
     async def check_device(self, job_id: str, device_id: str) -> None:

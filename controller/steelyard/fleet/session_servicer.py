@@ -27,12 +27,14 @@ class SessionHooks:
     """What the session needs from the controller.
 
     ``register`` stores who a device is; ``record`` stores a round that was uploaded and returns it (idempotent, raises
-    SteelyardError when it is not to be had); ``recorded`` tells which of these rounds are in the store already.
+    SteelyardError when it is not to be had); ``recorded`` tells which of these rounds are in the store already;
+    ``runs`` tells whether a job runs here now.
     """
 
     register: Callable[[session_pb2.Hello], Awaitable[None]]
     record: Callable[[str, session_pb2.RoundReady], Awaitable[result_pb2.RoundResult]]
     recorded: Callable[[list[result_pb2.ResultKey]], Awaitable[list[result_pb2.ResultKey]]]
+    runs: Callable[[str], bool]
 
 
 class SessionServicer(session_pb2_grpc.SessionServiceServicer):
@@ -56,6 +58,7 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         await self._hooks.register(hello)
         self._welcome(link, first.message_id)
         await self._acknowledge_recorded(link, list(hello.unacknowledged))
+        self._release_dead_lease(link, hello.lease)
         await self._fleet.attach(link, hello)
         _log.info("device %s connected (agent %s)", link.name, hello.agent_version)
         writer = asyncio.create_task(_write_all(link, context))
@@ -76,6 +79,12 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         welcome.now.GetCurrentTime()
         link.send(session_pb2.ConnectResponse(acknowledgement=session_pb2.Acknowledgement(message_id=hello_id)))
         link.send(session_pb2.ConnectResponse(welcome=welcome))
+
+    def _release_dead_lease(self, link: DeviceLink, lease: session_pb2.Lease) -> None:
+        """Free a device of a job that nobody runs any more; whatever we say would renew its lease otherwise."""
+        if lease.job_id and not self._hooks.runs(lease.job_id):
+            release = session_pb2.LeaseRelease(job_id=lease.job_id, attempt=lease.attempt)
+            link.send(session_pb2.ConnectResponse(lease_release=release))
 
     async def _acknowledge_recorded(self, link: DeviceLink, held: list[result_pb2.ResultKey]) -> None:
         keys = await self._hooks.recorded(held) if held else []
