@@ -4,7 +4,8 @@
 >>> with steelyard.connect() as client:  # doctest: +SKIP
 ...     model = client.add_model("model.onnx")
 ...     job = client.measure([model], device="local")
-...     print(job.wait().decision.sentence)
+...     job.wait()
+...     print(job.measurement().decision.sentence)
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ def artifact() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
 def list_artifacts(ctx: click.Context, as_json: bool) -> None:
-    r"""List models and variants, newest first.
+    """List models and variants, newest first.
 
     \b
     Example:
@@ -44,7 +44,7 @@ def list_artifacts(ctx: click.Context, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
 def show_artifact(ctx: click.Context, name: str, as_json: bool) -> None:
-    r"""Show one model: its inputs and outputs, and its lineage when it is a variant.
+    """Show one model: its inputs and outputs, and its lineage when it is a variant.
 
     \b
     Example:

@@ -26,7 +26,7 @@ _EXIT_OF_VERDICT = {
 @measurement_options
 @click.pass_context
 def compare(ctx: click.Context, /, reference: str, candidate: str, **flags: Any) -> None:
-    r"""Compare model B with model A on a device: paired by round, with a 99 % verdict.
+    """Compare model B with model A on a device: paired by round, with a 99 % verdict.
 
     Exit code 0 when B is faster or no different, 1 when it is slower, 3 when the rounds do not decide.
 

@@ -24,7 +24,7 @@ from steelyard.cli.session import connected, human_duration, is_terminal, say
 @click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout.")
 @click.pass_context
 def demo(ctx: click.Context, output: Path, rounds: int, as_json: bool) -> None:
-    r"""Weigh two real models on this machine: compress, send, measure, check accuracy, decide, report.
+    """Weigh two real models on this machine: compress, send, measure, check accuracy, decide, report.
 
     A controller and a separate agent process start on loopback; a ResNet and a MobileNet trained on Fashion-MNIST are
     made smaller in three ways each, measured in interleaved rounds, and evaluated on 2,000 labelled images. Takes

@@ -18,7 +18,7 @@ def device() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
 def list_devices(ctx: click.Context, as_json: bool) -> None:
-    r"""List the devices that this controller has seen.
+    """List the devices that this controller has seen.
 
     \b
     Example:
@@ -47,7 +47,7 @@ def list_devices(ctx: click.Context, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
 def show_device(ctx: click.Context, name: str, as_json: bool) -> None:
-    r"""Show what a device is, what can run on it and what can be measured on it, with the reasons for what cannot.
+    """Show what a device is, what can run on it and what can be measured on it, with the reasons for what cannot.
 
     \b
     Example:

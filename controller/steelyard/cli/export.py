@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from steelyard.cli.session import connected
+from steelyard.cli.writing import writing
 from steelyard_protocol.v1 import control_pb2, measurement_pb2
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _NEWEST_JOBS = 50
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A folder that is not there yet.")
 @click.pass_context
 def export(ctx: click.Context, variant: str, output: Path) -> None:
-    r"""Write a variant with its model card, input and output specification, and a script that runs it.
+    """Write a variant with its model card, input and output specification, and a script that runs it.
 
     \b
     Example:
@@ -33,14 +34,15 @@ def export(ctx: click.Context, variant: str, output: Path) -> None:
         artifact = client.artifact(variant)
         measurements = _measurements_of(client, artifact.digest)
         task_id = next((one.task_id for one in measurements if one.task_id), "")
-        write_export(
-            output,
-            artifact=artifact,
-            model_bytes=client.download(artifact.digest),
-            lineage_chain=_ancestors(client, artifact),
-            measurements=measurements,
-            task=client.task(task_id) if task_id else None,
-        )
+        with writing(output):
+            write_export(
+                output,
+                artifact=artifact,
+                model_bytes=client.download(artifact.digest),
+                lineage_chain=_ancestors(client, artifact),
+                measurements=measurements,
+                task=client.task(task_id) if task_id else None,
+            )
     click.echo(str(output))
 
 

@@ -9,6 +9,7 @@ import click
 
 from steelyard.cli.measuring import show_measurement
 from steelyard.cli.session import connected, console, emit_json, say
+from steelyard.cli.writing import writing
 from steelyard.errors import UsageError
 from steelyard_protocol.v1 import control_pb2
 
@@ -22,7 +23,7 @@ def job() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
 def list_jobs(ctx: click.Context, as_json: bool) -> None:
-    r"""List jobs, newest first.
+    """List jobs, newest first.
 
     \b
     Example:
@@ -48,7 +49,7 @@ def list_jobs(ctx: click.Context, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
 def show_job(ctx: click.Context, job_id: str, as_json: bool) -> None:
-    r"""Show what a measurement says so far, or why a job failed.
+    """Show what a measurement says so far, or why a job failed.
 
     \b
     Example:
@@ -80,7 +81,7 @@ def client_has_rounds(client: object, job_id: str) -> bool:
 @click.argument("job_id", metavar="JOB")
 @click.pass_context
 def cancel_job(ctx: click.Context, job_id: str) -> None:
-    r"""Cancel a job; the rounds that it finished are kept.
+    """Cancel a job; the rounds that it finished are kept.
 
     \b
     Example:
@@ -96,7 +97,7 @@ def cancel_job(ctx: click.Context, job_id: str) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A .csv or a .parquet file.")
 @click.pass_context
 def job_samples(ctx: click.Context, job_id: str, output: Path) -> None:
-    r"""Write every raw sample of a measurement, one row each, as CSV or Parquet.
+    """Write every raw sample of a measurement, one row each, as CSV or Parquet.
 
     \b
     Examples:
@@ -108,6 +109,6 @@ def job_samples(ctx: click.Context, job_id: str, output: Path) -> None:
     writers = {".csv": write_samples_csv, ".parquet": write_samples_parquet}
     if output.suffix not in writers:
         raise UsageError("unknown_table", f"{output} ends in neither .csv nor .parquet: name one of them")
-    with connected(ctx) as client:
+    with connected(ctx) as client, writing(output):
         row_count = writers[output.suffix](client.rounds(job_id), output)
     say(f"{row_count:,} samples: {output}")

@@ -65,7 +65,7 @@ class CommandsOnUse(click.Group):
 @click.option("--verbose", is_flag=True, help="Log what the controller does, on stderr.")
 @click.pass_context
 def cli(ctx: click.Context, controller: str, state_directory: str, listen: str, verbose: bool) -> None:
-    r"""Weigh compressed neural networks on the hardware they will run on.
+    """Weigh compressed neural networks on the hardware they will run on.
 
     \b
     Examples:
@@ -94,8 +94,11 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911  (an exit code per ki
         result = cli.main(args=list(arguments), prog_name="steelyard", standalone_mode=False)
     except click.exceptions.Exit as end:
         return end.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return EXIT_USAGE
+    except click.ClickException as error:
+        click.echo(f"steelyard: {_one_line(error)}", err=True)
         return EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
@@ -111,6 +114,13 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911  (an exit code per ki
         click.echo(f"steelyard: a bug of ours; the crash report is {_write_crash_report(arguments)}", err=True)
         return EXIT_BUG
     return result if isinstance(result, int) else EXIT_FINE
+
+
+def _one_line(error: click.ClickException) -> str:
+    """Return what is wrong with the words that were typed, and where the right ones are listed."""
+    sentence = " ".join(error.format_message().split()).rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{sentence}; see `{context.command_path} --help`" if context is not None else sentence
 
 
 def _write_crash_report(arguments: Sequence[str]) -> Path:

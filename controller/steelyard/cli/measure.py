@@ -31,7 +31,7 @@ def measure(
     report_path: Path | None,
     **flags: Any,
 ) -> None:
-    r"""Measure models on a device, in interleaved rounds, and say which one to ship.
+    """Measure models on a device, in interleaved rounds, and say which one to ship.
 
     MODEL is a file (.onnx, .tflite), or the name or digest of a model that the controller has. The first one is the
     original that the others are compared with.

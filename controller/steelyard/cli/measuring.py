@@ -10,6 +10,7 @@ import click
 
 from steelyard.cli.parameters import DURATION, INPUT_SHAPE
 from steelyard.cli.session import console, emit_json, say
+from steelyard.cli.writing import writing
 from steelyard.control.plans import MeasurementOptions
 from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, EXIT_UNMET
 from steelyard_protocol.v1 import measurement_pb2
@@ -24,8 +25,8 @@ _OPTIONS = (
     click.option("--local", is_flag=True, help="Measure this machine, also when CI is set."),
     click.option("--task", type=click.Path(path_type=Path), metavar="FILE", help="Labelled data: a .toml or an .npz."),
     click.option("--budget", type=DURATION, default="10m", show_default=True, help="Device time at most."),
-    click.option("--min-rounds", type=click.IntRange(3, 1000), default=6, show_default=True),
-    click.option("--max-rounds", type=click.IntRange(3, 1000), default=40, show_default=True),
+    click.option("--min-rounds", type=click.IntRange(3, 1000), default=6, show_default=True, help="Before a verdict."),
+    click.option("--max-rounds", type=click.IntRange(3, 1000), default=40, show_default=True, help="At most."),
     click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Of the runtime."),
     click.option("--runtime", default="", metavar="NAME", help="onnxruntime, litert; by the file when left out."),
     click.option("--provider", "providers", multiple=True, metavar="P", help="NAME or NAME:key=value,...; repeatable."),
@@ -37,15 +38,24 @@ _OPTIONS = (
     ),
     click.option("--spinning/--no-spinning", default=None, help="Whether idle runtime threads spin."),
     click.option("--arena/--no-arena", default=None, help="ONNX Runtime's memory arena."),
-    click.option("--shape", "shapes", type=INPUT_SHAPE, multiple=True, metavar="NAME=1x3x224x224"),
+    click.option(
+        "--shape",
+        "shapes",
+        type=INPUT_SHAPE,
+        multiple=True,
+        metavar="NAME=1x3x224x224",
+        help="Sizes of a dynamic input; repeatable.",
+    ),
     click.option("--sample-window", type=DURATION, default="200ms", show_default=True, help="Timed per block."),
-    click.option("--block-timeout", type=DURATION, default="60s", show_default=True, help="Longest time without progress in a block."),
+    click.option(
+        "--block-timeout", type=DURATION, default="60s", show_default=True, help="Without progress in a block, at most."
+    ),
     click.option("--memory-limit", type=click.IntRange(1), metavar="MIB", help="Resident set of the measured process."),
     click.option(
         "--core", "cores", type=click.IntRange(0), multiple=True, help="Pin the measured process; repeatable."
     ),
     click.option("--device-wait", type=DURATION, default="30s", show_default=True, help="For the device to connect."),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of drawn inputs and recipes."),
     click.option("--title", default="", help="What the report calls this; the model's name when left out."),
     click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout."),
 )
@@ -130,10 +140,17 @@ def write_report(measurements: Sequence[measurement_pb2.Measurement], path: Path
     from steelyard.report.html import render_html
 
     text = render_html(measurements, generated_at=datetime.now(tz=timezone.utc), controller=controller_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    jobs = " ".join(measurement.job_id[:12] for measurement in measurements)
+    with writing(
+        path, next_step=f"what was measured is kept, and `steelyard report {jobs} -o FILE` writes it elsewhere"
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def exit_code(measurement: measurement_pb2.Measurement) -> int:

@@ -11,7 +11,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 _SHAPE = re.compile(r"(?P<name>.+)=(?P<sizes>\d+(?:x\d+)*)")
 
 
-class Duration(click.ParamType[float]):
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in newer click
     """A time such as 90s, 10m or 1.5h, as seconds."""
 
     name = "duration"
@@ -26,7 +26,7 @@ class Duration(click.ParamType[float]):
         return float(match["number"]) * _SECONDS[match["unit"]]
 
 
-class InputShape(click.ParamType[tuple[str, tuple[int, ...]]]):
+class InputShape(click.ParamType):  # type: ignore[type-arg]  # generic only in newer click
     """NAME=1x3x224x224, as (name, sizes)."""
 
     name = "shape"

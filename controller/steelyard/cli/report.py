@@ -13,11 +13,16 @@ from steelyard.cli.session import connected
 @click.command()
 @click.argument("job_ids", nargs=-1, required=True, metavar="JOB...")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path("steelyard-report.html"), show_default=True
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("steelyard-report.html"),
+    show_default=True,
+    help="Where the HTML report goes.",
 )
 @click.pass_context
 def report(ctx: click.Context, job_ids: tuple[str, ...], output: Path) -> None:
-    r"""Write one self-contained HTML report of finished measurements.
+    """Write one self-contained HTML report of finished measurements.
 
     \b
     Example:

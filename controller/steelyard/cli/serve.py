@@ -13,7 +13,7 @@ from steelyard.cli.session import say, settings_of
 @click.command()
 @click.pass_context
 def serve(ctx: click.Context) -> None:
-    r"""Run a controller until it is interrupted: agents dial in on loopback, commands use its socket.
+    """Run a controller until it is interrupted: agents dial in on loopback, commands use its socket.
 
     A device elsewhere reaches it through a tunnel that this machine opens: ssh -R 7433:127.0.0.1:7433 USER@DEVICE
 

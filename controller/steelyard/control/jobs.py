@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Coroutine
 
 from steelyard.analysis.stop import StopPolicy
 from steelyard.control.compression_job import compress_job
@@ -135,18 +134,24 @@ class Jobs:
     # -- running ------------------------------------------------------------------------------------------------
 
     def _start(self, job: control_pb2.Job, request: bytes) -> None:
-        work: Coroutine[None, None, None]
-        if job.kind == control_pb2.JOB_KIND_MEASUREMENT:
-            work = self._measure(job.job_id, control_pb2.SubmitMeasurementRequest.FromString(request))
-        else:
-            compression = control_pb2.SubmitCompressionRequest.FromString(request)
-            work = compress_job(self._world, job.job_id, compression)
-        self._tasks[job.job_id] = asyncio.create_task(self._guard(job.job_id, work))
+        task = asyncio.create_task(self._guard(job.job_id, job.kind, request))
+        self._tasks[job.job_id] = task
+        # Not in _guard: a task that is cancelled before its first step runs nothing of it.
+        task.add_done_callback(lambda _task: self._forget(job.job_id))
 
-    async def _guard(self, job_id: str, work: Coroutine[None, None, None]) -> None:
+    def _forget(self, job_id: str) -> None:
+        self._tasks.pop(job_id, None)
+        self._measurements.pop(job_id, None)
+        self._leased.pop(job_id, None)
+
+    async def _guard(self, job_id: str, kind: control_pb2.JobKind.ValueType, request: bytes) -> None:
         """Run a job so that whatever happens it ends in a final state, a bug of ours included."""
         try:
-            await work
+            if kind == control_pb2.JOB_KIND_MEASUREMENT:
+                await self._measure(job_id, control_pb2.SubmitMeasurementRequest.FromString(request))
+            else:
+                compression = control_pb2.SubmitCompressionRequest.FromString(request)
+                await compress_job(self._world, job_id, compression)
         except JobEnd as end:
             await self._fail(job_id, end.state, end.reason, str(end))
         except UsageError as error:
@@ -157,10 +162,6 @@ class Jobs:
             _log.exception("job %s ended by a bug", job_id)
             message = f"a bug of ours ended the job ({type(error).__name__}: {error}); the controller's log has more"
             await self._fail(job_id, control_pb2.JOB_STATE_AGENT_ERROR, "internal", message)
-        finally:
-            self._tasks.pop(job_id, None)
-            self._measurements.pop(job_id, None)
-            self._leased.pop(job_id, None)
 
     async def _fail(self, job_id: str, state: control_pb2.JobState.ValueType, reason: str, message: str) -> None:
         error = common_pb2.ErrorInfo(reason=reason, message=message)

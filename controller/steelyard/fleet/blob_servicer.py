@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import grpc
 import grpc.aio
 
-from steelyard.errors import NotFoundError, SteelyardError
+from steelyard.errors import NotFoundError, SteelyardError, UsageError
 from steelyard.fleet.transport import CHUNK_BYTES, MAX_PARALLEL_DOWNLOADS
 from steelyard.store.blobs import BlobStore
 from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc
@@ -50,12 +50,12 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
             size_bytes = self._blobs.size(request.digest)
             if not 0 <= request.offset <= size_bytes:
                 raise BlobRefusedError("bad_offset", f"offset {request.offset} lies outside the {size_bytes} bytes")
+            async with self._downloads:
+                yield blob_pb2.DownloadResponse(size_bytes=size_bytes)
+                for chunk in self._blobs.open(request.digest, request.offset, CHUNK_BYTES):
+                    yield blob_pb2.DownloadResponse(chunk=chunk)
         except SteelyardError as error:
             await _abort(context, error)
-        async with self._downloads:
-            yield blob_pb2.DownloadResponse(size_bytes=size_bytes)
-            for chunk in self._blobs.open(request.digest, request.offset, CHUNK_BYTES):
-                yield blob_pb2.DownloadResponse(chunk=chunk)
 
     async def QueryUpload(  # noqa: N802
         self,
@@ -118,9 +118,13 @@ def _owner(grant: blob_pb2.BlobGrant) -> str:
 
 
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: SteelyardError) -> NoReturn:
-    code = grpc.StatusCode.FAILED_PRECONDITION
+    # What the store could not do (a full disk, a damaged file) is neither the asker's fault nor the link's: a client
+    # makes infrastructure trouble of it, an agent does not try again for ever.
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
     if isinstance(error, NotFoundError):
         code = grpc.StatusCode.NOT_FOUND
+    elif isinstance(error, UsageError):
+        code = grpc.StatusCode.INVALID_ARGUMENT
     elif isinstance(error, BlobRefusedError):
         code = grpc.StatusCode.PERMISSION_DENIED
     await context.abort(code, str(error), trailing_metadata=(("steelyard-reason", error.reason),))

@@ -55,7 +55,10 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a session begins with a hello that names its device")
         hello = first.hello
         link = DeviceLink(hello.device.device_id, hello.device.name)
-        await self._hooks.register(hello)
+        try:
+            await self._hooks.register(hello)
+        except SteelyardError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         self._welcome(link, first.message_id)
         await self._acknowledge_recorded(link, list(hello.unacknowledged))
         self._release_dead_lease(link, hello.lease)

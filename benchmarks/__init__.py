@@ -1,0 +1,1 @@
+"""Side-by-side ratios against peers; never part of the tests."""

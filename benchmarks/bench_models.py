@@ -1,0 +1,87 @@
+"""The models that benchmarks run: a tiny one, one well above a millisecond, and a shipped real one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from steelyard.demo.run import assets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchModel:
+    """A model with one float32 input of a fixed shape."""
+
+    name: str
+    path: Path
+    input_name: str
+    shape: tuple[int, ...]
+    output_name: str
+
+
+def bench_models(folder: Path) -> list[BenchModel]:
+    """Write the generated models into ``folder`` and return all of them."""
+    tiny = folder / "tiny.onnx"
+    _write_mlp(tiny, width=192, depth=4)
+    large = folder / "conv.onnx"
+    _write_convolutions(large, channels=32, size=48, depth=7)
+    return [
+        BenchModel(name="tiny (MLP)", path=tiny, input_name="x", shape=(1, 192), output_name="y"),
+        BenchModel(
+            name="fashion_resnet",
+            path=assets() / "fashion_resnet.onnx",
+            input_name="image",
+            shape=(1, 1, 28, 28),
+            output_name="logits",
+        ),
+        BenchModel(name="conv net", path=large, input_name="x", shape=(1, 32, 48, 48), output_name="y"),
+    ]
+
+
+def _write_mlp(path: Path, *, width: int, depth: int) -> None:
+    from onnx import helper, numpy_helper
+
+    rng = np.random.default_rng(0)
+    nodes, weights, last = [], [], "x"
+    for layer in range(depth):
+        scale = 1.0 / np.sqrt(width)
+        weight = rng.normal(0, scale, (width, width)).astype(np.float32)
+        weights.append(numpy_helper.from_array(weight, f"w{layer}"))
+        nodes.append(helper.make_node("MatMul", [last, f"w{layer}"], [f"m{layer}"]))
+        last = "y" if layer == depth - 1 else f"r{layer}"
+        nodes.append(helper.make_node("Relu", [f"m{layer}"], [last]))
+    _save(path, nodes, weights, [1, width], [1, width])
+
+
+def _write_convolutions(path: Path, *, channels: int, size: int, depth: int) -> None:
+    from onnx import helper, numpy_helper
+
+    rng = np.random.default_rng(0)
+    nodes, weights, last = [], [], "x"
+    for layer in range(depth):
+        scale = np.sqrt(2.0 / (channels * 9))
+        weight = rng.normal(0, scale, (channels, channels, 3, 3)).astype(np.float32)
+        weights.append(numpy_helper.from_array(weight, f"w{layer}"))
+        nodes.append(helper.make_node("Conv", [last, f"w{layer}"], [f"c{layer}"], pads=[1, 1, 1, 1]))
+        last = "y" if layer == depth - 1 else f"r{layer}"
+        nodes.append(helper.make_node("Relu", [f"c{layer}"], [last]))
+    _save(path, nodes, weights, [1, channels, size, size], [1, channels, size, size])
+
+
+def _save(
+    path: Path, nodes: list[object], weights: list[object], input_shape: list[int], output_shape: list[int]
+) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    graph = helper.make_graph(
+        nodes,
+        "bench",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, input_shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, output_shape)],
+        weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.save_model(model, path)

@@ -1,0 +1,24 @@
+"""Files that a command writes where it was told to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from steelyard.errors import UsageError
+
+
+@contextmanager
+def writing(path: Path, *, next_step: str = "name another place with -o") -> Iterator[None]:
+    """Turn a failure to write ``path`` into a sentence that names it.
+
+    Raises:
+        UsageError: ``output_unwritable``: a folder in the way, no right to write there, a full disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            "output_unwritable", f"{path} cannot be written ({error.strerror or error}): {next_step}"
+        ) from error

@@ -1,0 +1,135 @@
+"""When a job has measured enough, on planted rounds."""
+
+from __future__ import annotations
+
+import pytest
+
+from steelyard.analysis.duration import estimated_duration_ms
+from steelyard.analysis.stop import StopPolicy
+from steelyard.analysis.variant_rounds import collect
+from steelyard_protocol.v1 import result_pb2
+from tests.controller.analysis.planted_rounds import ROUND_NS, latency_rounds, request_of
+
+PAIR = {"original": 2e6, "fast": 1e6}
+CRASH = (result_pb2.BLOCK_STATUS_CRASHED, "the worker died")
+
+
+def policy(labels=tuple(PAIR), **fields: object) -> StopPolicy:
+    return StopPolicy.of(request_of(labels, **fields))
+
+
+def test_the_least_number_of_rounds_is_granted_first() -> None:
+    decision = policy().decide([])
+    assert not decision.stop
+    assert decision.round_count == 6
+
+
+def test_a_clear_difference_stops_at_the_first_look() -> None:
+    decision = policy().decide(latency_rounds(PAIR, 6))
+    assert decision.stop
+    assert decision.reason == "every verdict was settled after 6 rounds"
+
+
+def test_between_looks_nothing_is_read_and_the_rest_of_the_look_is_granted() -> None:
+    decision = policy().decide(latency_rounds(PAIR, 4))
+    assert not decision.stop
+    assert decision.round_count == 2
+
+
+def test_a_difference_that_the_noise_hides_gets_more_rounds() -> None:
+    noisy = {"original": 1.03e6, "fast": 1e6}
+    decision = policy().decide(latency_rounds(noisy, 6, wobble=0.08))
+    assert not decision.stop
+    assert decision.round_count == 3
+
+
+def test_one_model_alone_stops_when_its_interval_is_narrow() -> None:
+    quiet = {"original": 1e6}
+    rounds = latency_rounds(quiet, 19, wobble=0.001)
+    decision = policy(("original",)).decide(rounds)
+    assert decision.stop
+    assert "widest interval" in decision.reason
+
+
+def test_one_model_alone_that_is_noisy_goes_on_to_the_most_rounds() -> None:
+    noisy = {"original": 1e6}
+    assert not policy(("original",)).decide(latency_rounds(noisy, 6, wobble=0.2)).stop
+    last = policy(("original",)).decide(latency_rounds(noisy, 40, wobble=0.3))
+    assert last.stop
+    assert "40 rounds" in last.reason
+
+
+def test_the_budget_is_device_time_and_cuts_a_grant_short() -> None:
+    noisy = {"original": 1.03e6, "fast": 1e6}
+    rounds = latency_rounds(noisy, 6, wobble=0.08)
+    two_more_ms = (6 + 2) * ROUND_NS // 1_000_000
+    assert policy(budget_ms=two_more_ms).decide(rounds).round_count == 2
+    spent = policy(budget_ms=6 * ROUND_NS // 1_000_000).decide(rounds)
+    assert spent.stop
+    assert "budget" in spent.reason
+
+
+def test_the_first_rounds_come_whatever_the_budget() -> None:
+    assert policy(budget_ms=1).decide([]).round_count >= 1
+
+
+def test_requirements_that_the_intervals_settle_stop_the_job() -> None:
+    decision = policy(requirements=["p90<5ms", "speedup>1.5x"]).decide(latency_rounds(PAIR, 6))
+    assert decision.stop
+
+
+def test_a_requirement_on_the_edge_gets_more_rounds() -> None:
+    rounds = latency_rounds({"original": 1e6}, 6, wobble=0.05)
+    assert not policy(("original",), requirements=["p50<1ms"]).decide(rounds).stop
+
+
+@pytest.mark.parametrize("requirement", ["accuracy>90%", "drop<1pp", "size<1MB", "energy<1J"])
+def test_what_the_evaluation_settles_asks_for_no_more_rounds(requirement: str) -> None:
+    noisy = {"original": 1.03e6, "fast": 1e6}
+    assert policy(requirements=[requirement]).decide(latency_rounds(noisy, 6, wobble=0.08)).stop
+
+
+def test_a_variant_that_never_ran_holds_nothing_up() -> None:
+    failures = {(index, "fast"): CRASH for index in range(6)}
+    rounds = latency_rounds(PAIR, 6, failures=failures, wobble=0.05)
+    assert policy().decide(rounds).stop
+
+
+def test_a_variant_that_ran_in_two_rounds_only_is_not_compared_yet() -> None:
+    failures = {(index, "fast"): CRASH for index in range(4)}
+    assert not policy().decide(latency_rounds(PAIR, 6, failures=failures, wobble=0.05)).stop
+
+
+def test_nothing_that_runs_is_nothing_decided() -> None:
+    failures = {(index, label): CRASH for index in range(6) for label in PAIR}
+    assert not policy().decide(latency_rounds(PAIR, 6, failures=failures)).stop
+
+
+def test_a_metric_that_compares_artifacts_is_no_figure_of_one() -> None:
+    found = collect(latency_rounds(PAIR, 3), list(PAIR))["fast"]
+    with pytest.raises(KeyError):
+        found.estimate("speedup", size_bytes=1)
+
+
+def test_a_round_without_an_artifact_is_a_round_that_it_missed() -> None:
+    rounds = latency_rounds(PAIR, 3)
+    del rounds[1].blocks[1]
+    found = collect(rounds, list(PAIR))
+    assert [timed.round_index for timed in found["fast"].timed] == [0, 2]
+    assert [timed.round_index for timed in found["original"].timed] == [0, 1, 2]
+
+
+def test_a_failed_block_without_a_sentence_still_has_a_reason() -> None:
+    failures = {(0, "fast"): (result_pb2.BLOCK_STATUS_CRASHED, "")}
+    found = collect(latency_rounds(PAIR, 1, failures=failures), list(PAIR))["fast"]
+    assert found.why_nothing() == "every block failed"
+
+
+def test_the_estimated_time_grows_with_models_rounds_and_samples() -> None:
+    one = estimated_duration_ms(request_of(["original"]), 0)
+    two = estimated_duration_ms(request_of(list(PAIR)), 0)
+    longer = estimated_duration_ms(request_of(["original"], min_round_count=12), 0)
+    evaluated = estimated_duration_ms(request_of(["original"]), 2000)
+    assert 0 < one < two
+    assert one < longer
+    assert evaluated >= one + 2000
