@@ -93,9 +93,9 @@ def table() -> Table | None:
         title="An idle agent",
         command="python -m benchmarks.run idle_agent",
         method=(
-            "An agent connected to a controller (heartbeats every 15 s) beside bare Python that imports gRPC, protobuf, "
-            f"the same stubs and psutil, and holds one connection to the same controller; each idle {WINDOW_S:.0f} s "
-            f"after {SETTLE_S:.0f} s, in turn, {len(rounds)} rounds, medians. CPU is in clock ticks of 10 ms."
+            "An agent connected to a controller (heartbeats every 15 s) beside bare Python that imports gRPC, "
+            "protobuf, the stubs and psutil, and holds one connection to the same controller; each "
+            f"idle {WINDOW_S:.0f} s after {SETTLE_S:.0f} s, in turn, {len(rounds)} rounds, medians. CPU is in clock ticks of 10 ms."
         ),
         head=["figure", "bare Python", "agent", "ratio"],
         rows=[

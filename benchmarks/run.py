@@ -20,8 +20,8 @@ from benchmarks.results_file import machine, versions
 _BENCHMARKS = {module.NAME: module for module in (worker_vs_native, round_overhead, same_accuracy, idle_agent)}
 _DEFAULT_ROUNDS = {"worker_vs_native": 60, "round_overhead": 20, "same_accuracy": 1, "idle_agent": 5}
 _INTRODUCTION = (
-    "Ratios of one run on one machine, side by side with a peer; absolute figures differ elsewhere. `make bench` runs all "
-    "of them and writes this page; raw rounds are in `benchmarks/results/`."
+    "Ratios of one run on one machine, side by side with a peer; absolute figures differ elsewhere. `make bench` runs "
+    "all of them and writes this page; raw rounds are in `benchmarks/results/`."
 )
 _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 

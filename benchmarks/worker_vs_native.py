@@ -83,8 +83,8 @@ def table() -> Table | None:
         method=(
             "Median latency per launch of our worker and of `benchmarks/native/latency_peer.c` over the "
             "`libonnxruntime.so` of the installed wheel; one thread, inputs and output bound once, 0.2 s of samples "
-            f"after warm-up, a fresh process each, order reversed every second round, {len(rounds)} rounds. The ratio is "
-            "worker over native, paired by round (t on the logs, 95 %)."
+            f"after warm-up, a fresh process each, order reversed every second round, {len(rounds)} rounds. "
+            "The ratio is worker over native, paired by round (t on the logs, 95 %)."
         ),
         head=["model", "native p50", "worker p50", "ratio (95 %)", "difference (95 %)", "target", "met"],
         rows=rows,

@@ -51,6 +51,7 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         first = await context.read()
         if not isinstance(first, session_pb2.ConnectRequest):
             return
+        await _refuse_too_large(first, context)
         if first.WhichOneof("payload") != "hello" or not first.hello.device.device_id:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a session begins with a hello that names its device")
         hello = first.hello
@@ -109,8 +110,7 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             message = read.result()
             if not isinstance(message, session_pb2.ConnectRequest):
                 return "the connection was closed without a goodbye"
-            if message.ByteSize() > MAX_SESSION_MESSAGE_BYTES:
-                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "a session message is at most 64 KiB")
+            await _refuse_too_large(message, context)
             if message.WhichOneof("payload") == "goodbye":
                 return f"goodbye: {message.goodbye.reason}"
             await self._handle(link, message)
@@ -149,6 +149,11 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         acknowledgement = session_pb2.ResultAcknowledgement(keys=[ready.key])
         link.send(session_pb2.ConnectResponse(result_acknowledgement=acknowledgement))
         self._fleet.tell_job(ready.key.job_id, RoundRecorded(key=ready.key, result=result))
+
+
+async def _refuse_too_large(message: session_pb2.ConnectRequest, context: Context) -> None:
+    if message.ByteSize() > MAX_SESSION_MESSAGE_BYTES:
+        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "a session message is at most 64 KiB")
 
 
 async def _write_all(link: DeviceLink, context: Context) -> None:
