@@ -95,7 +95,7 @@ def table() -> Table | None:
         method=(
             "An agent connected to a controller (heartbeats every 15 s) beside bare Python that imports gRPC, "
             "protobuf, the stubs and psutil, and holds one connection to the same controller; each "
-            f"idle {WINDOW_S:.0f} s after {SETTLE_S:.0f} s, in turn, {len(rounds)} rounds, medians. CPU is in clock ticks of 10 ms."
+            f"idle {WINDOW_S:.0f} s after {SETTLE_S:.0f} s, {len(rounds)} rounds, medians. CPU is in ticks of 10 ms."
         ),
         head=["figure", "bare Python", "agent", "ratio"],
         rows=[

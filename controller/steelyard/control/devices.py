@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from steelyard.control.job_end import JobEnd
 from steelyard.errors import DeviceError
 from steelyard.fleet.local_agent import LOCAL_NAME, LocalAgent
@@ -11,6 +13,8 @@ from steelyard.store.worker import AsyncStore
 from steelyard_protocol.v1 import common_pb2, control_pb2
 
 _LOCAL_START_TIMEOUT_S = 60.0
+# An agent that cannot live is noticed before the whole time is over.
+_LOCAL_LOOK_S = 0.5
 
 
 class Devices:
@@ -54,14 +58,15 @@ class Devices:
         def is_local(presence: Presence) -> bool:
             return presence.link.name == LOCAL_NAME
 
-        presence = await self._fleet.wait_for(is_local, _LOCAL_START_TIMEOUT_S)
-        if presence is None:
-            raise JobEnd(
-                control_pb2.JOB_STATE_DEVICE_LOST,
-                "local_agent_silent",
-                f"the local agent did not connect within {_LOCAL_START_TIMEOUT_S:.0f} s; its log is "
-                f"{self._local_agent.log_path}",
-            )
+        deadline = time.monotonic() + _LOCAL_START_TIMEOUT_S
+        while (presence := await self._fleet.wait_for(is_local, _LOCAL_LOOK_S)) is None:
+            if self._local_agent.gave_up or time.monotonic() > deadline:
+                trouble = "ended again and again" if self._local_agent.gave_up else "did not connect in time"
+                raise JobEnd(
+                    control_pb2.JOB_STATE_DEVICE_LOST,
+                    "local_agent_silent",
+                    f"the local agent {trouble}; its log is {self._local_agent.log_path}",
+                )
         return presence.link.device_id
 
     async def measures_energy(self, device_id: str) -> bool:

@@ -106,7 +106,7 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             )
             if read not in done:
                 read.cancel()
-                return "a newer session took its place" if writer in done else "it went silent"
+                return _why_unread(writer)
             message = read.result()
             if not isinstance(message, session_pb2.ConnectRequest):
                 return "the connection was closed without a goodbye"
@@ -149,6 +149,13 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         acknowledgement = session_pb2.ResultAcknowledgement(keys=[ready.key])
         link.send(session_pb2.ConnectResponse(result_acknowledgement=acknowledgement))
         self._fleet.tell_job(ready.key.job_id, RoundRecorded(key=ready.key, result=result))
+
+
+def _why_unread(writer: asyncio.Task[None]) -> str:
+    """Say why nothing is read any more: the writer ended (told to, or the stream broke under it), or time did."""
+    if not writer.done():
+        return "it went silent"
+    return "a newer session took its place" if writer.exception() is None else "the connection broke"
 
 
 async def _refuse_too_large(message: session_pb2.ConnectRequest, context: Context) -> None:
