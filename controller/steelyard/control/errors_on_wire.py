@@ -10,6 +10,8 @@ import grpc.aio
 from steelyard.errors import DeviceError, IncompleteError, NotFoundError, SteelyardError, UsageError
 
 REASON_KEY = "steelyard-reason"
+# The sentence travels as metadata, which peers refuse past 8 KiB; percent-encoded, a byte can take three.
+_MAX_SENTENCE_BYTES = 2000
 
 _CODES: tuple[tuple[type[SteelyardError], grpc.StatusCode], ...] = (
     (NotFoundError, grpc.StatusCode.NOT_FOUND),
@@ -27,7 +29,7 @@ def status_code(error: SteelyardError) -> grpc.StatusCode:
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: SteelyardError) -> NoReturn:
     """End a call with an error that ``raise_from_rpc`` turns back into the same class."""
-    await context.abort(status_code(error), str(error), trailing_metadata=((REASON_KEY, error.reason),))
+    await context.abort(status_code(error), _bounded(str(error)), trailing_metadata=((REASON_KEY, error.reason),))
     raise AssertionError("abort raises")
 
 
@@ -49,6 +51,13 @@ def raise_from_rpc(error: grpc.RpcError) -> NoReturn:
     raise SteelyardError(
         "controller_failed", f"the controller failed ({code.name}: {detail}); its log says more"
     ) from None
+
+
+def _bounded(sentence: str) -> str:
+    encoded = sentence.encode(errors="replace")
+    if len(encoded) <= _MAX_SENTENCE_BYTES:
+        return sentence
+    return encoded[:_MAX_SENTENCE_BYTES].decode(errors="ignore") + "…"
 
 
 def _reason(error: grpc.RpcError) -> str:

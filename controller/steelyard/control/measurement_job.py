@@ -34,6 +34,19 @@ PASS_WORDS = {
 # What the plan is to blame for; everything else is the device's trouble.
 _USER_FAULTS = frozenset({"invalid_plan", "cancelled"})
 
+# Ends of a block that no repetition changes.
+_HOPELESS = frozenset(
+    {
+        result_pb2.BLOCK_STATUS_INVALID_MODEL,
+        result_pb2.BLOCK_STATUS_UNSUPPORTED,
+        result_pb2.BLOCK_STATUS_FALLBACK,
+        result_pb2.BLOCK_STATUS_RUNTIME_MISSING,
+        result_pb2.BLOCK_STATUS_USER_ERROR,
+        result_pb2.BLOCK_STATUS_TIMEOUT,
+        result_pb2.BLOCK_STATUS_OUT_OF_MEMORY,
+    }
+)
+_VAIN_ROUND_COUNT = 3
 _News = TypeVar("_News")
 
 
@@ -141,14 +154,16 @@ class MeasurementJob:
             await self._run_until(inbox, result_pb2.PASS_LATENCY, len(rounds) + decision.round_count)
 
     def _refuse_when_nothing_runs(self) -> None:
-        """End the job when no artifact at all got through its last block."""
-        if not self._rounds:
+        """End the job when no artifact can run: for a reason that repeating does not mend, or three times in a row."""
+        last = self.results()[-_VAIN_ROUND_COUNT:]
+        if not last:
             return
-        last = max(self._rounds.values(), key=lambda result: (result.pass_kind, result.round_index))
-        if any(block.status == result_pb2.BLOCK_STATUS_OK for block in last.blocks):
-            return
-        block = last.blocks[0]
-        raise JobEnd(control_pb2.JOB_STATE_USER_ERROR, block.error.reason, block.error.message)
+        newest = last[-1].blocks
+        hopeless = all(block.status in _HOPELESS for block in newest)
+        in_vain = len(last) == _VAIN_ROUND_COUNT and not any(_ran(result) for result in last)
+        if hopeless or in_vain:
+            error = newest[0].error
+            raise JobEnd(control_pb2.JOB_STATE_USER_ERROR, error.reason, error.message)
 
     async def _run_until(self, inbox: JobInbox, pass_kind: result_pb2.Pass.ValueType, round_count: int) -> None:
         """Grant rounds 0 to ``round_count`` of a pass that are missing, and wait until all are recorded."""
@@ -273,3 +288,8 @@ class MeasurementJob:
         presence = self._fleet.presence(self._device_id)
         if presence is not None:
             presence.quiet_s = quiet_s
+
+
+def _ran(result: result_pb2.RoundResult) -> bool:
+    """Return whether any artifact got through its block."""
+    return any(block.status == result_pb2.BLOCK_STATUS_OK for block in result.blocks)

@@ -55,9 +55,9 @@ class JobInbox:
 
     async def get(self, timeout_s: float | None = None) -> JobNews | None:
         """Return the next news, or None when nothing came in time."""
-        if timeout_s is None:
-            return await self._queue.get()
+        # Not wait_for: before Python 3.12 it swallows a cancellation that comes with the news, and the job goes on.
         try:
-            return await asyncio.wait_for(self._queue.get(), timeout_s)
-        except asyncio.TimeoutError:
+            async with asyncio.timeout(timeout_s):
+                return await self._queue.get()
+        except TimeoutError:
             return None

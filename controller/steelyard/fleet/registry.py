@@ -103,9 +103,11 @@ class Fleet:
             return next((presence for presence in self._present.values() if found(presence)), None)
 
         async with self._changed:
+            # Not asyncio.wait_for: see JobInbox.get.
             try:
-                await asyncio.wait_for(self._changed.wait_for(lambda: match() is not None), timeout_s)
-            except asyncio.TimeoutError:
+                async with asyncio.timeout(timeout_s):
+                    await self._changed.wait_for(lambda: match() is not None)
+            except TimeoutError:
                 return None
             return match()
 
