@@ -9,6 +9,9 @@ import numpy as np
 
 from steelyard.demo.run import assets
 
+_TINY_WIDTH = 256
+_CHANNELS, _IMAGE_SIZE = 32, 56
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchModel:
@@ -22,22 +25,22 @@ class BenchModel:
 
 
 def bench_models(folder: Path) -> list[BenchModel]:
-    """Write the generated models into ``folder`` and return all of them."""
-    tiny = folder / "tiny.onnx"
-    _write_mlp(tiny, width=192, depth=4)
-    large = folder / "conv.onnx"
-    _write_convolutions(large, channels=32, size=48, depth=7)
-    return [
-        BenchModel(name="tiny (MLP)", path=tiny, input_name="x", shape=(1, 192), output_name="y"),
-        BenchModel(
-            name="fashion_resnet",
-            path=assets() / "fashion_resnet.onnx",
-            input_name="image",
-            shape=(1, 1, 28, 28),
-            output_name="logits",
-        ),
-        BenchModel(name="conv net", path=large, input_name="x", shape=(1, 32, 48, 48), output_name="y"),
+    """Write the generated models into ``folder`` and return all: about 20 us, 0.5 ms and 2 ms on a server's core."""
+    tiny, large = folder / "tiny.onnx", folder / "conv.onnx"
+    _write_mlp(tiny, width=_TINY_WIDTH, depth=6)
+    _write_convolutions(large, channels=_CHANNELS, size=_IMAGE_SIZE, depth=8)
+    image = (1, _CHANNELS, _IMAGE_SIZE, _IMAGE_SIZE)
+    models = [
+        BenchModel(name="tiny MLP", path=tiny, input_name="x", shape=(1, _TINY_WIDTH), output_name="y"),
+        BenchModel(name="conv net", path=large, input_name="x", shape=image, output_name="y"),
     ]
+    shipped = assets() / "fashion_resnet.onnx"
+    if shipped.exists():
+        shape = (1, 1, 28, 28)
+        models.insert(
+            1, BenchModel(name="fashion_resnet", path=shipped, input_name="image", shape=shape, output_name="logits")
+        )
+    return models
 
 
 def _write_mlp(path: Path, *, width: int, depth: int) -> None:

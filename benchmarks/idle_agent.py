@@ -6,101 +6,156 @@ import asyncio
 import os
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import psutil
-
-from benchmarks.progress import Say
-from benchmarks.results_file import ResultsFile
+from benchmarks.figures import Figure, geometric_mean, mean
+from benchmarks.process_figures import cpu_s, memory_bytes
+from benchmarks.progress import counted
+from benchmarks.results_file import ResultsFile, this_key
 from benchmarks.table import Table
 from steelyard.control.controller import Controller
 from steelyard.settings import Settings
+from steelyard_agent.link.channel import CHANNEL_OPTIONS
 
 NAME = "idle_agent"
-SETTLE_S, WINDOW_S = 8.0, 30.0
-SETTINGS = {"settle_s": SETTLE_S, "window_s": WINDOW_S}
+ROUND_COUNT = 5
+WINDOW_S = 60.0
+# The agent probes the runtimes in a worker of their own after it has started; that is not idling.
+SETTLE_S = 10.0
+_WHO = ("agent", "bare")
 _BARE = """
-import asyncio, sys
+import ast, asyncio, sys
 import grpc.aio, psutil, google.protobuf
-from steelyard_protocol.v1 import session_pb2, session_pb2_grpc
+from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc, common_pb2, plan_pb2, result_pb2, session_pb2
+from steelyard_protocol.v1 import session_pb2_grpc
 async def main():
-    channel = grpc.aio.insecure_channel(sys.argv[1])
+    channel = grpc.aio.insecure_channel(sys.argv[1], options=ast.literal_eval(sys.argv[2]))
     await channel.channel_ready()
-    await asyncio.sleep(3600)
+    await asyncio.sleep(86400)
 asyncio.run(main())
 """
 
 
-async def measure(round_count: int, say: Say, *, fresh: bool) -> None:
-    """Run rounds until ``round_count`` are in the results file; both idle in turn, the order reversed every time."""
-    results = ResultsFile(NAME, SETTINGS, fresh=fresh)
-    with tempfile.TemporaryDirectory(prefix="steelyard-bench-") as work:
-        controller = Controller(Settings(state_directory=Path(work) / "state", agent_listen="127.0.0.1:0"))
+class IdleError(Exception):
+    """A process that should idle has ended or never connected."""
+
+
+async def measure(round_count: int, *, window_s: float = WINDOW_S) -> None:
+    """Run rounds until ``round_count`` are in the results file; both idle side by side, the first one in turn."""
+    results, key = ResultsFile(NAME), this_key({"settle_s": SETTLE_S, "window_s": window_s})
+    with tempfile.TemporaryDirectory(prefix="steelyard-bench-") as folder:
+        work = Path(folder)
+        controller = Controller(Settings(state_directory=work / "state", agent_listen="127.0.0.1:0"))
         await controller.start()
         try:
-            for index in range(len(results.rounds()), round_count):
-                say(f"{NAME}: round {index + 1} of {round_count}")
-                order = ("agent", "bare") if index % 2 == 0 else ("bare", "agent")
-                results.append({who: await _idle(who, controller.agent_address, Path(work)) for who in order})
+            for index in counted(NAME, len(results.rounds(key)), round_count):
+                results.append(key, await _round(controller.agent_address, work, index, window_s))
         finally:
             await controller.stop()
 
 
-async def _idle(who: str, address: str, work: Path) -> dict[str, float]:
+async def _round(address: str, work: Path, index: int, window_s: float) -> dict[str, dict[str, float]]:
+    order = _WHO if index % 2 == 0 else _WHO[::-1]
+    async with AsyncExitStack() as stack:
+        idlers = {who: await stack.enter_async_context(_idler(who, address, work)) for who in order}
+        await asyncio.sleep(SETTLE_S)
+        before = {who: _cpu_s(who, process) for who, process in idlers.items()}
+        await asyncio.sleep(window_s)
+        return {
+            who: {"cpu_s": _cpu_s(who, process) - before[who], **memory_bytes(process.pid)}
+            for who, process in idlers.items()
+        }
+
+
+def _cpu_s(who: str, process: asyncio.subprocess.Process) -> float:
+    if process.returncode is not None:
+        raise IdleError(f"the {who} process ended with {process.returncode} where it should idle")
+    return cpu_s(process.pid)
+
+
+@asynccontextmanager
+async def _idler(who: str, address: str, work: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     if who == "agent":
-        state = str(work / "agent")
-        words = ["-m", "steelyard_agent", "run", "--controller", address, "--state-directory", state]
+        words = ["-m", "steelyard_agent", "run", "--controller", address, "--state-directory", str(work / "agent")]
     else:
-        words = ["-c", _BARE, address]
+        words = ["-c", _BARE, address, repr(CHANNEL_OPTIONS)]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *words,
+        stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
         env={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"},
     )
     try:
-        watched = psutil.Process(process.pid)
-        await asyncio.sleep(SETTLE_S)
-        before = watched.cpu_times()
-        await asyncio.sleep(WINDOW_S)
-        after = watched.cpu_times()
-        memory = watched.memory_full_info()
+        yield process
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await process.wait()
-    used_s = after.user + after.system - before.user - before.system
-    return {"rss_bytes": memory.rss, "uss_bytes": memory.uss, "cpu_share": used_s / WINDOW_S}
 
 
 def table() -> Table | None:
-    """Return the medians over the rounds that are here."""
-    rounds = ResultsFile(NAME, SETTINGS).rounds()
-    if not rounds:
+    """Return the figures of the latest rounds."""
+    run = ResultsFile(NAME).latest()
+    if run is None:
         return None
-    median = {
-        (who, key): float(np.median([one[who][key] for one in rounds]))
-        for who in ("agent", "bare")
-        for key in ("rss_bytes", "uss_bytes", "cpu_share")
-    }
-
-    def row(name: str, key: str, scale: float, unit: str) -> list[str]:
-        agent, bare = median["agent", key] * scale, median["bare", key] * scale
-        ratio = f"{agent / bare:.3f}" if bare else "-"
-        return [name, f"{bare:.2f} {unit}", f"{agent:.2f} {unit}", ratio]
-
+    window_s = run.settings["window_s"]
+    rows = [_memory_row(name, key, run.rounds) for name, key in _MEMORY if key in run.rounds[0]["bare"]]
+    minute = 60 / window_s * 1000
+    bare, agent = ([one[who]["cpu_s"] * minute for one in run.rounds] for who in ("bare", "agent"))
+    more = mean([mine - other for mine, other in zip(agent, bare, strict=True)])
+    unique = _more_mib("uss_bytes", run.rounds)
     return Table(
         title="An idle agent",
-        command="python -m benchmarks.run idle_agent",
+        command=f"python -m benchmarks.run {NAME}",
         method=(
-            "An agent connected to a controller (heartbeats every 15 s) beside bare Python that imports gRPC, "
-            "protobuf, the stubs and psutil, and holds one connection to the same controller; each "
-            f"idle {WINDOW_S:.0f} s after {SETTLE_S:.0f} s, {len(rounds)} rounds, medians. CPU is in ticks of 10 ms."
+            "`steelyard-agent run`, connected to a controller (heartbeats every 15 s), beside bare Python that imports "
+            "gRPC, protobuf, the same stubs and psutil and holds one idle asyncio channel with the same options to the "
+            f"same controller. Both idle at the same time, {window_s:g} s after {run.settings['settle_s']:g} s to "
+            "settle, fresh processes each round, the first one in turn. Memory at the window's end, children counted; "
+            "CPU from the scheduler's nanoseconds. Paired by round; 95 % intervals are t over rounds."
         ),
-        head=["figure", "bare Python", "agent", "ratio"],
+        run=run,
+        head=["figure", "bare Python", "agent", "ratio (95 %)", "difference (95 %)"],
         rows=[
-            row("resident set", "rss_bytes", 1 / 2**20, "MiB"),
-            row("unique set", "uss_bytes", 1 / 2**20, "MiB"),
-            row("CPU, share of a core", "cpu_share", 100.0, "%"),
+            *rows,
+            ["CPU in a minute", _value(bare, "ms"), _value(agent, "ms"), _ratio_text(agent, bare), more.text(1, "ms")],
+        ],
+        verdicts=[
+            (
+                f"Beyond bare Python with the same libraries an idle agent holds {unique.text(2, 'MiB')} of memory of "
+                f"its own and uses {more.text(1, 'ms')} of CPU in a minute. No target is set."
+            )
         ],
     )
+
+
+_MEMORY = (("unique set", "uss_bytes"), ("proportional set", "pss_bytes"), ("resident set", "rss_bytes"))
+
+
+def _memory_row(name: str, key: str, rounds: tuple[dict[str, Any], ...]) -> list[str]:
+    bare, agent = ([one[who][key] / 2**20 for one in rounds] for who in ("bare", "agent"))
+    return [
+        name,
+        _value(bare, "MiB"),
+        _value(agent, "MiB"),
+        _ratio_text(agent, bare),
+        _more_mib(key, rounds).text(2, "MiB"),
+    ]
+
+
+def _more_mib(key: str, rounds: tuple[dict[str, Any], ...]) -> Figure:
+    return mean([(one["agent"][key] - one["bare"][key]) / 2**20 for one in rounds])
+
+
+def _value(values: list[float], unit: str) -> str:
+    return f"{mean(values).value:.1f} {unit}"
+
+
+def _ratio_text(agent: list[float], bare: list[float]) -> str:
+    if min(*agent, *bare) <= 0:
+        return "-"
+    return geometric_mean([mine / other for mine, other in zip(agent, bare, strict=True)]).text(3)

@@ -2,19 +2,80 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import os
 import platform
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-_FOLDER = Path(__file__).with_name("results")
+FOLDER = Path(__file__).with_name("results")
+_PACKAGES = ("steelyard", "onnxruntime", "grpcio", "protobuf", "psutil", "numpy")
 
 
-def machine() -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The rounds that belong together, oldest first, with where and between which days they were measured."""
+
+    machine: str
+    versions: dict[str, str]
+    settings: dict[str, Any]
+    rounds: tuple[dict[str, Any], ...]
+    first_day: str
+    last_day: str
+
+
+class ResultsFile:
+    """The rounds of one benchmark; those of other machines, versions and settings are kept and left alone."""
+
+    def __init__(self, name: str, folder: Path = FOLDER) -> None:
+        self.path = folder / f"{name}.jsonl"
+
+    def rounds(self, key: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the finished rounds of ``key``."""
+        return [entry["round"] for entry in self._entries() if entry["key"] == key]
+
+    def append(self, key: dict[str, Any], one: dict[str, Any]) -> None:
+        """Add a finished round."""
+        day = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
+        self._write([*self._entries(), {"key": key, "day": day, "round": one}])
+
+    def forget(self, machine_name: str) -> None:
+        """Drop the rounds of a machine, whatever their versions and settings."""
+        self._write([entry for entry in self._entries() if entry["key"]["machine"] != machine_name])
+
+    def latest(self) -> Run | None:
+        """Return the rounds that share the key of the last one, None when there is none."""
+        entries = self._entries()
+        if not entries:
+            return None
+        key = entries[-1]["key"]
+        same = [entry for entry in entries if entry["key"] == key]
+        rounds = tuple(entry["round"] for entry in same)
+        return Run(**key, rounds=rounds, first_day=same[0]["day"], last_day=same[-1]["day"])
+
+    def _entries(self) -> list[dict[str, Any]]:
+        if not self.path.exists():
+            return []
+        return [json.loads(line) for line in self.path.read_text().splitlines()]
+
+    def _write(self, entries: list[dict[str, Any]]) -> None:
+        """Replace the file at once, so that an interruption leaves no half line."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+        fresh.replace(self.path)
+
+
+def this_key(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return what rounds must share to be counted together: machine, versions, settings."""
+    return {"machine": this_machine(), "versions": these_versions(), "settings": settings}
+
+
+def this_machine() -> str:
     """Return what a reader must know of this machine."""
-    import os
-
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -23,30 +84,6 @@ def machine() -> str:
     return f"{name}, {os.cpu_count()} logical cores, {platform.system()} {platform.release().split('-')[0]}"
 
 
-def versions() -> dict[str, str]:
+def these_versions() -> dict[str, str]:
     """Return the versions that a figure depends on."""
-    packages = ("steelyard", "onnxruntime", "grpcio", "protobuf", "psutil", "numpy")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
-
-
-class ResultsFile:
-    """The rounds of one benchmark that fit this machine, these versions and these settings."""
-
-    def __init__(self, name: str, settings: dict[str, Any], *, fresh: bool = False) -> None:
-        self.path = _FOLDER / f"{name}.jsonl"
-        self._key = {"machine": machine(), "versions": versions(), "settings": settings}
-        if fresh:
-            self.path.unlink(missing_ok=True)
-
-    def rounds(self) -> list[dict[str, Any]]:
-        """Return the rounds that are here."""
-        if not self.path.exists():
-            return []
-        entries = [json.loads(line) for line in self.path.read_text().splitlines()]
-        return [entry["round"] for entry in entries if entry["key"] == self._key]
-
-    def append(self, one: dict[str, Any]) -> None:
-        """Add a finished round."""
-        self.path.parent.mkdir(exist_ok=True)
-        with self.path.open("a") as file:
-            file.write(json.dumps({"key": self._key, "round": one}) + "\n")
+    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}

@@ -3,45 +3,43 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from benchmarks.bench_models import BenchModel, bench_models
-from benchmarks.progress import Say
-from benchmarks.results_file import ResultsFile
+from benchmarks.figures import mean
+from benchmarks.latency_block import RUNTIME, run_latency_block
+from benchmarks.progress import counted
+from benchmarks.results_file import ResultsFile, this_key
 from benchmarks.table import Table
-from steelyard_agent.block_runner import run_block
-from steelyard_agent.worker.block import KIND_LATENCY, Block, Timing
 
 NAME = "round_overhead"
+ROUND_COUNT = 20
 WINDOW_MS = 200
-SETTINGS = {"window_ms": WINDOW_MS, "threads": 1}
-_PARTS = ("process_start", "runtime_import", "model_load", "first_inference", "warmup", "sampling", "rest")
+SETTINGS = {"window_ms": WINDOW_MS, **RUNTIME}
+_TIMED = ("model_load", "first_inference", "warmup", "sampling")
+_PARTS = ("process_start", "runtime_import", *_TIMED, "answer_and_end", "between")
 
 
-async def measure(round_count: int, say: Say, *, fresh: bool) -> None:
+async def measure(round_count: int) -> None:
     """Run rounds until ``round_count`` are in the results file."""
-    results = ResultsFile(NAME, SETTINGS, fresh=fresh)
-    with tempfile.TemporaryDirectory(prefix="steelyard-bench-") as work:
-        models = bench_models(Path(work))
-        for index in range(len(results.rounds()), round_count):
-            say(f"{NAME}: round {index + 1} of {round_count}")
-            results.append({model.name: await _one(model, Path(work)) for model in models})
+    results, key = ResultsFile(NAME), this_key(SETTINGS)
+    with tempfile.TemporaryDirectory(prefix="steelyard-bench-") as folder:
+        models = bench_models(Path(folder))
+        for _ in counted(NAME, len(results.rounds(key)), round_count):
+            results.append(key, {model.name: await _block(model, Path(folder)) for model in models})
 
 
-async def _one(model: BenchModel, work: Path) -> dict[str, float]:
-    block = Block(
-        kind=KIND_LATENCY,
-        runtime_name="onnxruntime",
-        model_path=str(model.path),
-        runtime={"intra_op_thread_count": 1},
-        timing=Timing(sample_window_ms=WINDOW_MS),
-    )
-    outcome = await run_block(block, timeout_s=60, memory_limit_bytes=None, work_dir=work)
-    result = outcome.result
-    if result is None:
-        raise RuntimeError(f"the worker failed: {outcome.message}")
+async def _block(model: BenchModel, work: Path) -> dict[str, int]:
+    """Return nanoseconds by part; "between" is what no other part holds."""
+    heard_ns: dict[str, int] = {}
+
+    def on_phase(phase: str) -> None:
+        heard_ns[phase] = time.perf_counter_ns()
+
+    outcome, result = await run_latency_block(model, window_ms=WINDOW_MS, work_dir=work, on_phase=on_phase)
+    end_ns = time.perf_counter_ns()
     parts = {
         "process_start": result.process_start_ns or 0,
         "runtime_import": result.runtime_import_ns or 0,
@@ -49,30 +47,45 @@ async def _one(model: BenchModel, work: Path) -> dict[str, float]:
         "first_inference": result.first_inference_ns or 0,
         "warmup": result.warmup_ns or 0,
         "sampling": sum(result.latency_ns) * result.inner_batch_count,
+        "answer_and_end": end_ns - heard_ns["steady"],
     }
-    return {**parts, "rest": outcome.wall_ns - sum(parts.values()), "wall": outcome.wall_ns}
+    return {**parts, "between": outcome.wall_ns - sum(parts.values()), "wall": outcome.wall_ns}
+
+
+def overhead_ms(block: dict[str, int]) -> float:
+    """Return the milliseconds of a block's wall time that are not timed work."""
+    return (block["wall"] - sum(block[part] for part in _TIMED)) / 1e6
 
 
 def table() -> Table | None:
-    """Return the medians over the rounds that are here."""
-    rounds = ResultsFile(NAME, SETTINGS).rounds()
-    if not rounds:
+    """Return the figures of the latest rounds."""
+    run = ResultsFile(NAME).latest()
+    if run is None:
         return None
-    rows = []
-    for name in rounds[0]:
-        medians = {part: float(np.median([one[name][part] for one in rounds])) / 1e6 for part in (*_PARTS, "wall")}
-        timed = sum(medians[part] for part in ("model_load", "first_inference", "warmup", "sampling"))
-        overhead = medians["wall"] - timed
-        figures = [f"{medians[part]:.1f}" for part in _PARTS]
-        rows.append([name, f"{medians['wall']:.0f}", *figures, f"{overhead:.0f}", f"{medians['wall'] / timed:.2f}"])
+    per_round = [sum(overhead_ms(block) for block in one.values()) / len(one) for one in run.rounds]
+    share = [sum(block["wall"] for block in one.values()) / 1e6 for one in run.rounds]
     return Table(
         title="What a block takes beyond its timed work",
-        command="python -m benchmarks.run round_overhead",
+        command=f"python -m benchmarks.run {NAME}",
         method=(
-            f"Medians in ms over {len(rounds)} launches of a latency block with 0.2 s of samples. Timed work is "
-            "model load, first inference, warm-up and sampling; overhead is the rest: starting Python, importing the "
-            "runtime, making inputs, reading memory, answering and ending. A round is one such block an artifact."
+            "Means in milliseconds over launches of a latency block with 0.2 s of samples. Timed work is model load, "
+            "first inference, warm-up and sampling. The overhead is the rest of the block's wall time as its "
+            "supervisor sees it: starting Python, importing numpy and the runtime, sending the answer and ending, and "
+            "what lies between (making inputs, reading memory, freezing the collector, the clock reads between "
+            "samples). A round is one such block for each model."
         ),
-        head=["model", "wall", *(part.replace("_", " ") for part in _PARTS), "overhead", "wall over timed"],
-        rows=rows,
+        run=run,
+        head=["model", "wall", *(part.replace("_", " ") for part in _PARTS), "overhead (95 %)"],
+        rows=[_row(name, [one[name] for one in run.rounds]) for name in run.rounds[0]],
+        verdicts=[
+            (
+                f"A block costs {mean(per_round).text(0, 'ms')} beyond its timed work, "
+                f"{sum(per_round) * len(run.rounds[0]) / sum(share):.0%} of its wall time. No target is set."
+            )
+        ],
     )
+
+
+def _row(name: str, blocks: list[dict[str, Any]]) -> list[str]:
+    figures = [f"{mean([block[part] / 1e6 for block in blocks]).value:.1f}" for part in ("wall", *_PARTS)]
+    return [name, *figures, mean([overhead_ms(block) for block in blocks]).text(0)]

@@ -1,65 +1,85 @@
 """Runs benchmarks one after the other and writes docs/benchmarks.md. Interrupted, the same command goes on.
 
 Examples:
-  python -m benchmarks.run                            all of them, then docs/benchmarks.md
-  python -m benchmarks.run worker_vs_native --rounds 80
-  python -m benchmarks.run --fresh
+  python -m benchmarks.run                                 all of them, then docs/benchmarks.md
+  python -m benchmarks.run worker_vs_native --rounds 80    until there are 80 rounds
+  python -m benchmarks.run idle_agent --fresh              forget this machine's rounds, start again
+  python -m benchmarks.run --write-docs                    measure nothing, write the page from the rounds there are
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime as dt
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 from benchmarks import idle_agent, round_overhead, same_accuracy, worker_vs_native
-from benchmarks.progress import done, say
-from benchmarks.results_file import machine, versions
+from benchmarks.idle_agent import IdleError
+from benchmarks.latency_block import BlockError
+from benchmarks.native_peer import PeerError
+from benchmarks.results_file import ResultsFile, this_machine
+from benchmarks.table import Table
 
 _BENCHMARKS = {module.NAME: module for module in (worker_vs_native, round_overhead, same_accuracy, idle_agent)}
-_DEFAULT_ROUNDS = {"worker_vs_native": 60, "round_overhead": 20, "same_accuracy": 1, "idle_agent": 5}
+_DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 _INTRODUCTION = (
     "Ratios of one run on one machine, side by side with a peer; absolute figures differ elsewhere. `make bench` runs "
-    "all of them and writes this page; raw rounds are in `benchmarks/results/`."
+    "all of them in about eleven minutes and writes this page; every round is kept in `benchmarks/results/`, so that "
+    "an interrupted run goes on where it stopped."
 )
-_DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
+_INTERRUPTED, _DEVICE_OR_INFRASTRUCTURE = 130, 4
 
 
-def main() -> None:
-    """Run what was asked for, print the tables, write the page."""
+def main(words: Sequence[str] | None = None) -> int:
+    """Run what was asked for, print the tables, write the page; 4 when a benchmark cannot run here."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(_BENCHMARKS))
     parser.add_argument("--rounds", type=int, help="rounds that there should be in the end (default: each its own)")
-    parser.add_argument("--fresh", action="store_true", help="forget the rounds that are there")
-    options = parser.parse_args()
-    unknown = set(options.names) - set(_BENCHMARKS)
-    if unknown:
-        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(_BENCHMARKS)}")
-    for name in options.names or _BENCHMARKS:
-        rounds = _DEFAULT_ROUNDS[name] if options.rounds is None else options.rounds
-        asyncio.run(_BENCHMARKS[name].measure(rounds, say, fresh=options.fresh))
-        done()
-        table = _BENCHMARKS[name].table()
-        print(table.plain() if table is not None else f"{name}: no rounds")
-    _write_document()
-
-
-def _write_document() -> None:
-    tables = [table for module in _BENCHMARKS.values() if (table := module.table()) is not None]
-    used = ", ".join(f"{name} {number}" for name, number in versions().items())
-    lines = [
-        "# Benchmarks",
-        "",
-        _INTRODUCTION,
-        "",
-        f"Machine: {machine()}. Versions: {used}. Written {dt.datetime.now(tz=dt.timezone.utc):%Y-%m-%d}.",
-        "",
-        *(table.markdown() for table in tables),
-    ]
-    _DOCUMENT.write_text("\n".join(lines))
+    parser.add_argument("--fresh", action="store_true", help="forget this machine's rounds of these benchmarks first")
+    parser.add_argument("--idle-window", type=float, default=idle_agent.WINDOW_S, help="seconds (default: %(default)g)")
+    parser.add_argument("--write-docs", action="store_true", help="only write docs/benchmarks.md")
+    options = parser.parse_args(words)
+    if unknown := sorted(set(options.names) - set(_BENCHMARKS)):
+        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(_BENCHMARKS)}")
+    if options.rounds is not None and options.rounds < 1:
+        parser.error(f"--rounds {options.rounds}: one is the least")
+    names = [] if options.write_docs else options.names or list(_BENCHMARKS)
+    failures = [name for name in names if not _run(name, options)]
+    _DOCUMENT.write_text(page([table for each in _BENCHMARKS.values() if (table := each.table()) is not None]))
     print(f"wrote {_DOCUMENT}")
+    return _DEVICE_OR_INFRASTRUCTURE if failures else 0
+
+
+def _run(name: str, options: argparse.Namespace) -> bool:
+    """Measure and print; false when it cannot be measured here, after a sentence that says why."""
+    benchmark = _BENCHMARKS[name]
+    if options.fresh:
+        ResultsFile(name).forget(this_machine())
+    try:
+        asyncio.run(_measure(benchmark, options))
+    except (PeerError, BlockError, IdleError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return False
+    table = benchmark.table()
+    print(table.plain() if table is not None else f"{name}: no rounds")
+    return True
+
+
+async def _measure(benchmark: ModuleType, options: argparse.Namespace) -> None:
+    extra = {"window_s": options.idle_window} if benchmark is idle_agent else {}
+    await benchmark.measure(options.rounds or benchmark.ROUND_COUNT, **extra)
+
+
+def page(tables: Sequence[Table]) -> str:
+    """Return docs/benchmarks.md."""
+    return "\n".join(["# Benchmarks", "", _INTRODUCTION, "", *(table.markdown() for table in tables)])
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)

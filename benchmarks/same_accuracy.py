@@ -8,23 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.progress import Say
-from benchmarks.results_file import ResultsFile
+from benchmarks.progress import counted
+from benchmarks.results_file import ResultsFile, this_key
 from benchmarks.table import Table
 from steelyard.demo.run import DEMO_MODELS, DEMO_RECIPES, assets
 from steelyard_protocol.v1 import result_pb2
 
 NAME = "same_accuracy"
+ROUND_COUNT = 1
 SETTINGS = {"recipes": list(DEMO_RECIPES), "samples": 2000}
 
 
-async def measure(round_count: int, say: Say, *, fresh: bool) -> None:
-    """Evaluate once; more rounds would say the same."""
-    results = ResultsFile(NAME, SETTINGS, fresh=fresh)
-    if results.rounds() or round_count == 0:
-        return
-    say(NAME)
-    results.append(await asyncio.to_thread(_evaluate))
+async def measure(round_count: int) -> None:
+    """Evaluate until ``round_count`` evaluations are in the results file; one says all."""
+    results, key = ResultsFile(NAME), this_key(SETTINGS)
+    for _ in counted(NAME, len(results.rounds(key)), round_count):
+        results.append(key, await asyncio.to_thread(_evaluate))
 
 
 def _evaluate() -> dict[str, dict[str, int]]:
@@ -83,28 +82,36 @@ def _as_file(data: bytes) -> object:
 
 
 def table() -> Table | None:
-    """Return the figures of the run that is here."""
-    rounds = ResultsFile(NAME, SETTINGS).rounds()
-    if not rounds:
+    """Return the figures of the latest evaluation."""
+    run = ResultsFile(NAME).latest()
+    if run is None:
         return None
-    rows = [
-        [
-            name,
-            f"{one['plain_correct']} of {one['samples']}",
-            f"{one['device_correct']} of {one['samples']}",
-            str(one["different_answers"]),
-            "yes" if one["different_answers"] == 0 else "NO",
-        ]
-        for name, one in rounds[-1].items()
-    ]
+    figures = run.rounds[-1]
+    different = sum(one["different_answers"] for one in figures.values())
+    answers = sum(one["samples"] for one in figures.values())
     return Table(
         title="Accuracy through the agent and through a plain script",
-        command="python -m benchmarks.run same_accuracy",
+        command=f"python -m benchmarks.run {NAME}",
         method=(
-            "The shipped models, their variants and all 2,000 shipped test images, through `steelyard measure` on the "
-            "device `local` and through a loop over `onnxruntime.InferenceSession.run` in one process; answers are "
-            "compared sample by sample."
+            "The shipped models, their variants and all shipped test images, through `steelyard measure` on the device "
+            "`local` and through a loop over `onnxruntime.InferenceSession.run` in one process; answers are compared "
+            "sample by sample."
         ),
-        head=["model", "plain script: correct", "on the device: correct", "answers that differ", "same"],
-        rows=rows,
+        run=run,
+        head=["model", "plain script: correct", "on the device: correct", "answers that differ"],
+        rows=[
+            [
+                name,
+                f"{one['plain_correct']} of {one['samples']}",
+                f"{one['device_correct']} of {one['samples']}",
+                str(one["different_answers"]),
+            ]
+            for name, one in figures.items()
+        ],
+        verdicts=[
+            (
+                f"{'missed' if different else 'met'}. Target: the same answers to the last sample; "
+                f"{different} of {answers} differ."
+            )
+        ],
     )

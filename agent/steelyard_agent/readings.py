@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+# No device of ours draws this much: what is above was misread (a wrong unit, a wrong shunt, a counter that was reset).
+HIGHEST_POWER_W = 10_000.0
+
 
 class Status(Enum):
     """How much a reading can be trusted; the values are the wire's names without their prefix."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
@@ -21,8 +21,6 @@ from steelyard_agent.worker.contract import RuntimeOptions
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 
 SCHEMA_VERSION = 1
-DEFAULT_ROUNDS = 5
-DEFAULT_BLOCK_TIMEOUT_S = 120.0
 
 # Samples below which a 90th percentile says nothing (MLPerf LoadGen, early stopping at confidence 0.99).
 _LEAST_FOR_P90 = 64
@@ -73,7 +71,7 @@ class StandaloneReport:
     outputs: tuple[dict[str, object], ...]
     launches: tuple[Launch, ...]
     notes: tuple[str, ...] = ()
-    schema_version: int = field(default=SCHEMA_VERSION)
+    schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
         """Refuse a report of nothing."""
@@ -86,12 +84,12 @@ async def measure_file(
     *,
     runtime: str | None = None,
     options: RuntimeOptions | None = None,
-    rounds: int = DEFAULT_ROUNDS,
+    rounds: int,
     timing: Timing | None = None,
     batch_size: int = 1,
     seed: int = 0,
     core_ids: tuple[int, ...] = (),
-    block_timeout_s: float = DEFAULT_BLOCK_TIMEOUT_S,
+    block_timeout_s: float,
     memory_limit_bytes: int | None = None,
     python: Path | None = None,
     on_launch: Callable[[int, BlockOutcome], None] | None = None,

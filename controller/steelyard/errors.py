@@ -11,6 +11,12 @@ EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of somebody else's error for a sentence of ours, 300 characters at most; else its class."""
+    text = str(error).strip()
+    return text.splitlines()[0][:300].rstrip(".") if text else type(error).__name__
+
+
 class SteelyardError(Exception):
     """Root of every error that the controller raises on purpose.
 

@@ -56,6 +56,7 @@ async def test_a_file_is_measured_in_fresh_launches(tmp_path: Path) -> None:
     report = await measure_file(
         models.linear_model(tmp_path / "m.onnx"),
         rounds=2,
+        block_timeout_s=60,
         timing=QUICK,
         options=RuntimeOptions(intra_op_thread_count=1),
         on_launch=lambda index, outcome: heard.append((index, outcome.status)),
@@ -77,20 +78,20 @@ async def test_a_file_that_cannot_be_measured_starts_nothing(
 ) -> None:
     (tmp_path / "model.h5").write_bytes(b"x")
     with pytest.raises(MeasurementError) as caught:
-        await measure_file(tmp_path / name)
+        await measure_file(tmp_path / name, rounds=1, block_timeout_s=60)
     assert (caught.value.status, caught.value.exit_code) == (status, exit_code)
     assert name in str(caught.value)
 
 
 async def test_the_first_launch_that_fails_ends_the_measurement(tmp_path: Path) -> None:
     with pytest.raises(MeasurementError, match="Frobnicate") as caught:
-        await measure_file(models.unknown_op_model(tmp_path / "m.onnx"), timing=QUICK)
+        await measure_file(models.unknown_op_model(tmp_path / "m.onnx"), rounds=1, timing=QUICK, block_timeout_s=60)
     assert (caught.value.reason, caught.value.exit_code) == ("unsupported_op", 4)
 
 
 async def test_no_rounds_make_no_sense(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="rounds is 0"):
-        await measure_file(tmp_path / "m.onnx", rounds=0)
+        await measure_file(tmp_path / "m.onnx", rounds=0, block_timeout_s=60)
 
 
 def test_the_text_fits_a_terminal_and_shows_medians_with_their_spread() -> None:

@@ -31,6 +31,8 @@ _EXIT_STATUS = """\
 exit status:
   0 fine; 2 usage; 3 something was not measured; 4 device or infrastructure; 70 a bug of ours; 130 interrupted
 """
+_DEFAULT_ROUNDS = 5
+_DEFAULT_BLOCK_TIMEOUT_S = 60.0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -71,7 +73,12 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def _add_measure(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     measure = _add(commands, "measure", "measure one model file with no controller", _MEASURE_EXAMPLES)
     measure.add_argument("model", type=Path, metavar="MODEL", help="an .onnx or .tflite file")
-    measure.add_argument("--rounds", type=_positive, default=5, help="fresh processes to measure in (default: 5)")
+    measure.add_argument(
+        "--rounds",
+        type=_positive,
+        default=_DEFAULT_ROUNDS,
+        help=f"fresh processes to measure in (default: {_DEFAULT_ROUNDS})",
+    )
     measure.add_argument("--threads", type=_positive, help="threads within an operator (default: the runtime's)")
     measure.add_argument("--runtime", default="", help="onnxruntime, litert or a plugin (default: by the file's name)")
     measure.add_argument(
@@ -93,9 +100,9 @@ def _add_measure(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     measure.add_argument(
         "--block-timeout",
         type=_positive_number,
-        default=60.0,
+        default=_DEFAULT_BLOCK_TIMEOUT_S,
         metavar="S",
-        help="seconds for one process (default: 60)",
+        help=f"seconds without progress in one process, at most (default: {_DEFAULT_BLOCK_TIMEOUT_S:g})",
     )
     measure.add_argument(
         "--memory-limit", type=_positive, metavar="MB", help="largest resident set (default: most of what is free)"

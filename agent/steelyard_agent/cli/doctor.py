@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import tempfile
-import time
 from pathlib import Path
 
 from steelyard_agent.cli.device import describe_this_device, this_system
@@ -19,12 +18,7 @@ def doctor(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="steelyard-") as folder:
         # No state directory is made or locked: the doctor may be called while an agent runs.
         device = asyncio.run(describe_this_device(name="", device_id="", work_folder=Path(folder)))
-    diagnosis = diagnose(
-        this_system(),
-        device,
-        profiles=load_profiles(),
-        clock_resolution_s=time.get_clock_info("perf_counter").resolution,
-    )
+    diagnosis = diagnose(this_system(), device, profiles=load_profiles())
     if options.json:
         print(json.dumps(diagnosis_to_json(diagnosis), indent=2))
     else:

@@ -21,6 +21,7 @@ from steelyard_agent.jobs.port import ControllerPort
 from steelyard_agent.jobs.rounds import RoundTools
 from steelyard_agent.jobs.run import JobRun, JobTools
 from steelyard_agent.state.blob_cache import BlobCache
+from steelyard_agent.state.errors import StateError
 from steelyard_agent.state.outbox import Outbox, OutboxEntry, RoundKey
 from steelyard_protocol.v1.session_pb2 import (
     ConnectRequest,
@@ -111,13 +112,13 @@ class JobDesk:
         await self._stop()
 
     async def _offered(self, offer: JobOffer) -> None:
+        before = self._leases.held
         try:
             check_offer(offer)
-        except InvalidPlanError as error:
+            lease = self._leases.grant(offer.job_id, offer.attempt, offer.lease_ttl_ms)
+        except (InvalidPlanError, StateError) as error:
             self._say(wire.failed(offer.job_id[:120], offer.attempt, error))
             return
-        before = self._leases.held
-        lease = self._leases.grant(offer.job_id, offer.attempt, offer.lease_ttl_ms)
         if lease is None:
             self._refuse(offer)
             return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.retry_policy import Failure, RetryPolicy
 from steelyard_agent.jobs.translate import BlobPaths, OutputsBlob, block_for, block_result
 from steelyard_agent.readings import Reading
+from steelyard_agent.state.blob_cache import digest_of
 from steelyard_agent.worker.block import Block, WorkerResult
 from steelyard_agent.worker.failure import BlockStatus
 from steelyard_protocol.v1.plan_pb2 import Plan, PlannedArtifact
@@ -187,9 +187,6 @@ def _memory_limit(plan: Plan) -> int | None:
 
 def _take_outputs(output_path: Path) -> OutputsBlob:
     """Name the outputs by their digest, so that the next block's do not replace them. Runs in a thread."""
-    digest = hashlib.sha256()
-    with output_path.open("rb") as file:
-        while chunk := file.read(1024 * 1024):
-            digest.update(chunk)
-    kept = output_path.replace(output_path.with_name(digest.hexdigest()))
-    return OutputsBlob(digest=digest.hexdigest(), size_bytes=kept.stat().st_size)
+    digest = digest_of(output_path)
+    kept = output_path.replace(output_path.with_name(digest))
+    return OutputsBlob(digest=digest, size_bytes=kept.stat().st_size)

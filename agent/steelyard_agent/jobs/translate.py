@@ -40,6 +40,8 @@ _REDUCERS = {
     plan_pb2.REDUCER_SCORE_THRESHOLD: "score_threshold",
     plan_pb2.REDUCER_FULL: "full",
 }
+# A native library may say a page; a session message is 64 KiB at most.
+_MAX_SENTENCE_CHARACTERS = 4000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +118,7 @@ def block_result(
     readings: Iterable[Reading] = (),
     outputs: OutputsBlob | None = None,
 ) -> result_pb2.BlockResult:
-    """Return what the controller is told about one block; the sentence is cut to 4,000 characters."""
+    """Return what the controller is told about one block; see ``error_info`` for its error."""
     block = result_pb2.BlockResult(
         artifact_digest=artifact.artifact_digest,
         label=artifact.label,
@@ -128,7 +130,7 @@ def block_result(
         wall_ns=wall_ns,
     )
     if status is not BlockStatus.OK:
-        block.error.CopyFrom(common_pb2.ErrorInfo(reason=reason, message=message[:4000]))
+        block.error.CopyFrom(error_info(reason, message))
     if result is not None:
         block.MergeFrom(_measured(result))
     if outputs is not None:
@@ -180,6 +182,11 @@ def description_message(device: DeviceDescription) -> common_pb2.DeviceDescripti
         ],
         meters=[reading_message(reading) for reading in device.meters],
     )
+
+
+def error_info(reason: str, message: str) -> common_pb2.ErrorInfo:
+    """Return an error as the wire has it; its sentence is cut to 4,000 characters."""
+    return common_pb2.ErrorInfo(reason=reason, message=message[:_MAX_SENTENCE_CHARACTERS])
 
 
 def timestamp(unix_ns: int) -> Timestamp:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from steelyard_agent.errors import AgentError
 from steelyard_agent.jobs.lease import HeldLease
+from steelyard_agent.jobs.translate import error_info, timestamp
 from steelyard_agent.state.outbox import OutboxEntry, RoundKey
-from steelyard_protocol.v1.common_pb2 import ErrorInfo
 from steelyard_protocol.v1.result_pb2 import Pass, ResultKey
 from steelyard_protocol.v1.session_pb2 import (
     ConnectRequest,
@@ -20,8 +18,6 @@ from steelyard_protocol.v1.session_pb2 import (
     RoundGrant,
     RoundReady,
 )
-
-_MAX_SENTENCE_CHARACTERS = 4000
 
 
 def lease_message(lease: HeldLease) -> Lease:
@@ -59,17 +55,17 @@ def granted(lease: HeldLease) -> ConnectRequest:
 
 def refused(job_id: str, attempt: int, *, holder: HeldLease, held_until_unix_ns: int) -> ConnectRequest:
     """Say that another job holds the device, and until when at least."""
-    until = Timestamp()
-    until.FromNanoseconds(held_until_unix_ns)
     because = f"job {holder.job_id} holds this device; it is free at the latest when that job ends or is cancelled"
     return ConnectRequest(
-        lease_answer=LeaseAnswer(job_id=job_id, attempt=attempt, refused_because=because, held_until=until)
+        lease_answer=LeaseAnswer(
+            job_id=job_id, attempt=attempt, refused_because=because, held_until=timestamp(held_until_unix_ns)
+        )
     )
 
 
 def failed(job_id: str, attempt: int, error: AgentError) -> ConnectRequest:
     """Say that the job cannot go on, and why."""
-    info = ErrorInfo(reason=error.reason, message=str(error)[:_MAX_SENTENCE_CHARACTERS])
+    info = error_info(error.reason, str(error))
     return ConnectRequest(job_failed=JobFailed(job_id=job_id, attempt=attempt, error=info))
 
 

@@ -92,6 +92,8 @@ class BlobClient:
             known = await self._progress(self._stub.QueryUpload(query))
             if known.complete:
                 return
+            if not 0 <= known.offset <= size_bytes:
+                raise _wrong_size(digest, known.offset, size_bytes)
             header = UploadHeader(digest=digest, size_bytes=size_bytes, offset=known.offset, grant=self._grant(grant))
             with path.open("rb") as file:
                 file.seek(known.offset)
@@ -146,7 +148,7 @@ def _size_of(path: Path) -> int:
 
 def _wrong_size(digest: str, found: int, expected: int) -> TransferRefusedError:
     return TransferRefusedError(
-        "blob_mismatch", f"the controller serves blob {digest[:12]}… with {found} bytes where the plan says {expected}"
+        "blob_mismatch", f"the controller has blob {digest[:12]}… with {found} bytes where {expected} are right"
     )
 
 

@@ -13,14 +13,14 @@ from itertools import pairwise
 from math import hypot, isfinite, sqrt
 from statistics import median, stdev
 
+from steelyard_agent.readings import HIGHEST_POWER_W
+
 NS_PER_S = 1_000_000_000
 
 # A gap of more sample periods than this is a hole in the data, not an interval to integrate over.
 LONGEST_GAP_PERIODS = 5
 # A counter loses nothing between two samples unless it wraps unseen; polled this often none of those that we know can.
 LONGEST_COUNTER_GAP_S = 30.0
-# What a device cannot draw: a counter that rose faster was reset or misread.
-HIGHEST_POWER_W = 10_000.0
 # Below these a window's energy is of low confidence.
 LEAST_WINDOW_S = 10.0
 LEAST_INFERENCES = 100

@@ -10,10 +10,7 @@ from math import isfinite
 
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.sysfs import NumberFile, SourceError
-from steelyard_agent.readings import Kind, Reading, Scope, Status, unavailable
-
-# No device of ours draws this much: what is above was misread (a wrong unit, a wrong shunt).
-HIGHEST_POWER_W = 10_000.0
+from steelyard_agent.readings import HIGHEST_POWER_W, Kind, Reading, Scope, Status, unavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

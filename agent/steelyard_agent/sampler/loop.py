@@ -9,10 +9,8 @@ from steelyard_agent.meters.power_source import SourceReader
 from steelyard_agent.meters.sysfs import SourceError
 from steelyard_agent.sampler.protocol import READY_LINE, RawSample, SamplerOrder, encode_sample
 
-NS_PER_S = 1_000_000_000
-
 # Lines are handed over in batches, so that the agent wakes about once a second while something is measured.
-_BATCH_NS = NS_PER_S
+_BATCH_NS = 1_000_000_000
 
 
 def run_loop(

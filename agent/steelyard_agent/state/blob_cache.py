@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import BinaryIO
 
-from steelyard_agent.state.durable import sync_folder
+from steelyard_agent.state.durable import sync_file, sync_folder
 from steelyard_agent.state.errors import DISK_RESERVE_BYTES, DiskFullError, StateError
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -48,7 +48,7 @@ class BlobCache:
         path = self.path(digest)
         if not path.is_file():
             return False
-        if _hash_of(path) != digest:
+        if digest_of(path) != digest:
             path.unlink()
             return False
         os.utime(path)
@@ -74,14 +74,13 @@ class BlobCache:
             DigestMismatchError: The bytes are others; the partial is gone, so that the next try starts anew.
         """
         partial = self._partial(digest)
-        found = _hash_of(partial)
+        found = digest_of(partial)
         if found != digest:
             partial.unlink()
             raise DigestMismatchError(
                 "blob_mismatch", f"the controller served {found[:12]}… where {digest[:12]}… was asked for"
             )
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
+        sync_file(partial)
         partial.replace(self.path(digest))
         sync_folder(self._folder)
         return self.path(digest)
@@ -113,7 +112,8 @@ class BlobCache:
         return self.path(digest).with_suffix(".partial")
 
 
-def _hash_of(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file in lower-case hexadecimal. Reads all of it."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_READ_BYTES):

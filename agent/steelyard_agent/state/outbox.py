@@ -171,7 +171,10 @@ class Outbox:
             entry = _read_entry(path)
         except (OSError, ValueError) as error:
             _log.warning("%s is not a round (%s); it was renamed and is not sent", path, error)
-            path.rename(path.with_name(f"damaged-{path.name}"))
+            # The newest of a name is kept: a folder that is in the way would keep the agent from starting.
+            aside = path.with_name(f"damaged-{path.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
             return
         self._entries[entry.key] = entry
 

@@ -28,15 +28,6 @@ class WarmUp:
     duration_ns: int
     steady: bool
     estimate_ns: float
-    window_count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Samples:
-    """Nanoseconds per inference, one value per sample, and how many inferences a sample is the mean of."""
-
-    latency_ns: tuple[int, ...]
-    inner_batch_count: int
 
 
 def warm_up(call: Call, timing: Timing, clock: Clock) -> WarmUp:
@@ -52,7 +43,7 @@ def warm_up(call: Call, timing: Timing, clock: Clock) -> WarmUp:
         steady = len(last) == _WINDOWS_COMPARED and max(last) - min(last) <= timing.warmup_tolerance * min(last)
         duration = clock() - start
         if steady or duration >= timing.warmup_cap_ms * 1_000_000:
-            return WarmUp(duration_ns=duration, steady=steady, estimate_ns=medians[-1], window_count=len(medians))
+            return WarmUp(duration_ns=duration, steady=steady, estimate_ns=medians[-1])
 
 
 def clock_cost_ns(clock: Clock) -> int:
@@ -69,8 +60,12 @@ def inner_batch_count(estimate_ns: float, cost_ns: int) -> int:
     return max(1, -(-CLOCK_COST_MARGIN * cost_ns // max(1, int(estimate_ns))))
 
 
-def take_samples(call: Call, timing: Timing, *, estimate_ns: float, inner_count: int, clock: Clock) -> Samples:
-    """Time until the window is over and the least number of samples is there, or the sample store is full."""
+def take_samples(call: Call, timing: Timing, *, estimate_ns: float, inner_count: int, clock: Clock) -> tuple[int, ...]:
+    """Time until the window is over and the least number of samples is there, or the sample store is full.
+
+    Returns:
+        Nanoseconds per inference, one value a sample; each is the mean of ``inner_count`` inferences.
+    """
     window_ns = timing.sample_window_ms * 1_000_000
     expected = int(2 * window_ns / max(1.0, estimate_ns * inner_count)) + timing.min_sample_count
     store = array("q", bytes(8 * min(expected, max(_MOST_SAMPLES, timing.min_sample_count))))
@@ -78,7 +73,7 @@ def take_samples(call: Call, timing: Timing, *, estimate_ns: float, inner_count:
         count = _fill_singly(call, store, timing, clock)
     else:
         count = _fill_batched(call, store, timing, clock, range(inner_count))
-    return Samples(latency_ns=tuple(store[:count]), inner_batch_count=inner_count)
+    return tuple(store[:count])
 
 
 def run_window(call: Call, window_ns: int, inner_count: int, clock: Clock) -> tuple[int, int, int]:
@@ -139,7 +134,8 @@ def _fill_batched(call: Call, store: array[int], timing: Timing, clock: Clock, t
         for _ in turns:
             call()
         after = clock()
-        store[index] = (after - before) // len(turns)
+        # Rounded: cutting off would take half a nanosecond from each, 1 % of an inference of 50 ns.
+        store[index] = (after - before + len(turns) // 2) // len(turns)
         if after >= deadline and index + 1 >= least:
             return index + 1
     return len(store)

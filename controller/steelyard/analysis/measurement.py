@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.analysis.stop import StopPolicy
+from steelyard.analysis.stop import CONFIDENCE, StopPolicy
 from steelyard.analysis.variant_message import VariantAnalysis, analyse_variant
 from steelyard.analysis.variant_rounds import VariantRounds, collect
 from steelyard.stats.comparison import DEFAULT_CONFIDENCE
@@ -18,8 +18,6 @@ from steelyard.stats.segments import segment_jump
 from steelyard.stats.shipping import Candidate, choose
 from steelyard.tasks.metrics import correct_top1
 from steelyard_protocol.v1 import common_pb2, control_pb2, measurement_pb2, result_pb2
-
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +109,7 @@ def _mark_front(analyses: Sequence[VariantAnalysis]) -> None:
     points = [
         Point(
             label=one.message.label,
-            latency=one.p50,
+            latency=one.candidate.p50,
             accuracy=one.accuracy if one.accuracy.value is not None else None,
             size_bytes=None if one.accuracy.value is not None else one.message.size_bytes,
         )
@@ -136,8 +134,8 @@ def _warnings(given: MeasurementInput, variants: Sequence[VariantRounds]) -> lis
     warnings = []
     for one in variants:
         by_segment: dict[int, list[float]] = {}
-        for timed in one.timed:
-            by_segment.setdefault(timed.segment, []).append(float(np.median(timed.samples_ns)))
+        for timed, median_ns in zip(one.timed, one.medians_ns(), strict=True):
+            by_segment.setdefault(timed.segment, []).append(median_ns)
         note = segment_jump(by_segment)
         if note:
             warnings.append(f"{one.label}: {note}")

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from steelyard.analysis.variant_rounds import VariantRounds, collect, paired_medians
 from steelyard.stats.comparison import DEFAULT_CONFIDENCE, ComparisonVerdict, compare_rounds
-from steelyard.stats.estimate import Estimate
 from steelyard.stats.requirements import Requirement, RequirementVerdict, decide, parse_requirement
 from steelyard.stats.stopping import Grant, Progress, StopRule, next_grant
 from steelyard_protocol.v1 import control_pb2, result_pb2
 
 # Their figures do not change with more rounds: the data set is run once.
 _SETTLED_BY_EVALUATION = frozenset({"accuracy", "drop", "size", "energy"})
-_MIN_COMPARED_ROUNDS = 3
+# Of every interval that is shown, and of requirements.
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,11 @@ class StopPolicy:
             device_time_ns=max(0, sum(times_ns)),
             round_time_ns=max(1, sum(times_ns) // len(times_ns)) if times_ns else None,
             decided=self._decided(variants),
-            half_widths=tuple(_half_width(one.estimate("p50", size_bytes=0)) for one in variants.values() if one.timed),
+            half_widths=tuple(
+                one.estimate("p50", size_bytes=0, confidence=CONFIDENCE).relative_half_width
+                for one in variants.values()
+                if one.timed
+            ),
         )
         outcome = next_grant(self.rule, progress)
         if isinstance(outcome, Grant):
@@ -83,20 +87,12 @@ class StopPolicy:
     def _settled(self, variants: dict[str, VariantRounds], index: int, requirement: Requirement) -> bool:
         if requirement.metric == "speedup":
             return index == 0 or self._compared(variants, index)
-        confidence = self.rule.look_confidence(0.95)
+        confidence = self.rule.look_confidence(CONFIDENCE)
         variant = variants[self.labels[index]]
         estimate = variant.estimate(requirement.metric, size_bytes=self.sizes[index], confidence=confidence)
         return decide(requirement, estimate).verdict is not RequirementVerdict.UNDECIDED
 
     def _compared(self, variants: dict[str, VariantRounds], index: int) -> bool:
         reference, candidate = paired_medians(variants[self.labels[0]], variants[self.labels[index]])
-        if len(reference) < _MIN_COMPARED_ROUNDS:
-            return False
         comparison = compare_rounds(reference, candidate, confidence=self.rule.look_confidence(DEFAULT_CONFIDENCE))
         return comparison.verdict is not ComparisonVerdict.UNDECIDED
-
-
-def _half_width(estimate: Estimate) -> float | None:
-    if estimate.value is None or estimate.low is None or estimate.high is None or estimate.value <= 0:
-        return None
-    return (estimate.high - estimate.low) / 2 / estimate.value

@@ -31,7 +31,6 @@ class VariantAnalysis:
 
     message: measurement_pb2.VariantMeasurement
     candidate: Candidate
-    p50: Estimate
     accuracy: Estimate
 
 
@@ -92,7 +91,7 @@ def analyse_variant(
         outcomes=tuple(outcomes),
         failed="" if rounds.timed else rounds.why_nothing(),
     )
-    return VariantAnalysis(message=message, candidate=candidate, p50=figures["p50"], accuracy=figures["accuracy"])
+    return VariantAnalysis(message=message, candidate=candidate, accuracy=figures["accuracy"])
 
 
 def _comparison(reference: VariantRounds, candidate: VariantRounds, confidence: float) -> Comparison | None:

@@ -42,6 +42,10 @@ class VariantRounds:
         """Return the samples of each round."""
         return [timed.samples_ns for timed in self.timed]
 
+    def medians_ns(self) -> list[float]:
+        """Return the median of each round."""
+        return [float(median) for median in round_percentiles(self.samples(), 50.0)]
+
     def estimate(self, metric: str, *, size_bytes: int, confidence: float = 0.95) -> Estimate:
         """Return the figure of a metric that one artifact has by itself (see stats.requirements.METRICS).
 
@@ -149,5 +153,4 @@ def paired_medians(reference: VariantRounds, candidate: VariantRounds) -> tuple[
 
 
 def _medians(variant: VariantRounds) -> dict[int, float]:
-    medians = round_percentiles(variant.samples(), 50.0)
-    return {timed.round_index: float(median) for timed, median in zip(variant.timed, medians, strict=True)}
+    return {timed.round_index: median_ns for timed, median_ns in zip(variant.timed, variant.medians_ns(), strict=True)}

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from steelyard.artifact_formats.errors import InvalidModelError
 from steelyard.artifact_formats.onnx_tensors import iter_nodes
+from steelyard.errors import first_line
 from steelyard_protocol.v1 import common_pb2
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
 
-# The checker serializes the model once more; above this it is left to the runtime that loads the model.
+# What the checker says of nodes in another order.
 _UNSORTED = "topologically sorted"
+# The checker serializes the model once more; above this it is left to the runtime that loads the model.
 _CHECKED_BYTES = 256 * 1024 * 1024
 _KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training"})
 
@@ -79,7 +81,7 @@ def _malformed(path: Path, error: Exception) -> InvalidModelError:
 
     return InvalidModelError(
         "malformed_model",
-        f"{path} is not valid ONNX: {_first_line(error)}; export it again, or update the onnx package "
+        f"{path} is not valid ONNX: {first_line(error)}; export it again, or update the onnx package "
         f"({onnx.__version__})",
     )
 
@@ -132,8 +134,3 @@ def _spec(path: Path, value: ValueInfoProto) -> common_pb2.TensorSpec:
 
 def _function_domains(model: ModelProto) -> set[str]:
     return {function.domain for function in model.functions}
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:300].rstrip(".") if text else type(error).__name__

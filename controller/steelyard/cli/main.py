@@ -13,7 +13,9 @@ from pathlib import Path
 import click
 
 from steelyard import __version__
-from steelyard.errors import EXIT_BUG, EXIT_FINE, EXIT_INTERRUPTED, EXIT_USAGE, SteelyardError
+from steelyard.cli.visible import visible
+from steelyard.errors import EXIT_BUG, EXIT_FINE, EXIT_INTERRUPTED, EXIT_USAGE, SteelyardError, UsageError
+from steelyard.spelling import meant
 
 # Name -> (module, object, help): the help stands here so that `steelyard --help` imports no command.
 COMMANDS = {
@@ -31,6 +33,10 @@ COMMANDS = {
 }
 
 
+class ReaderGoneError(Exception):
+    """Whoever read our output went away, as in `| head`."""
+
+
 class CommandsOnUse(click.Group):
     """A group whose commands are imported when they are called."""
 
@@ -46,6 +52,21 @@ class CommandsOnUse(click.Group):
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first word names, or say which one was meant."""
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            ctx.fail(f"there is no command {args[0]!r}; {meant(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; a broken pipe is kept from click, which would exit with 1, our code of a regression."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGoneError from error
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
@@ -91,6 +112,7 @@ def cli(ctx: click.Context, controller: str, state_directory: str, listen: str, 
 def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911  (an exit code per kind of end)
     """Run the command line and return its exit code; no crash looks like a result."""
     try:
+        _refuse_undecodable(arguments)
         result = cli.main(args=list(arguments), prog_name="steelyard", standalone_mode=False)
     except click.exceptions.Exit as end:
         return end.exit_code
@@ -98,22 +120,33 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911  (an exit code per ki
         error.show()
         return EXIT_USAGE
     except click.ClickException as error:
-        click.echo(f"steelyard: {_one_line(error)}", err=True)
+        click.echo(f"steelyard: {visible(_one_line(error))}", err=True)
         return EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return EXIT_INTERRUPTED
     except SteelyardError as error:
-        click.echo(f"steelyard: {error}", err=True)
+        click.echo(f"steelyard: {visible(str(error))}", err=True)
         return error.exit_code
-    except BrokenPipeError:
-        # The reader of our output went away, as in `| head`; there is nobody left to tell.
+    except ReaderGoneError:
+        # There is nobody left to tell; nor must the interpreter try at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FINE
     except Exception:  # noqa: BLE001  (the top-level handler: a crash report, never a plausible result)
         click.echo(f"steelyard: a bug of ours; the crash report is {_write_crash_report(arguments)}", err=True)
         return EXIT_BUG
     return result if isinstance(result, int) else EXIT_FINE
+
+
+def _refuse_undecodable(arguments: Sequence[str]) -> None:
+    """Refuse what is not UTF-8 before it reaches a message, a table or a terminal, none of which can hold it."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                "not_utf8", f"the argument {argument!r} is not UTF-8: rename the file, or type the text in UTF-8"
+            ) from error
 
 
 def _one_line(error: click.ClickException) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from steelyard.cli.visible import visible
 from steelyard.errors import UsageError
 from steelyard.settings import Settings, load_settings
 
@@ -32,8 +33,12 @@ def connected(ctx: click.Context) -> Iterator[Client]:
     """Yield a client of the controller that is named, found or started."""
     from steelyard.control.connect import connect
 
-    with connect(settings=settings_of(ctx)) as client:
+    with connect(settings=settings_of(ctx), on_guests=_say_guests) as client:
         yield client
+
+
+def _say_guests() -> None:
+    say("done; another command uses this controller, which ends with it (Ctrl-C ends both)")
 
 
 def choose_device(ctx: click.Context, device: str | None, *, local: bool) -> str:
@@ -58,9 +63,9 @@ def choose_device(ctx: click.Context, device: str | None, *, local: bool) -> str
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console that is plain when piped and honours NO_COLOR."""
-    from rich.console import Console
+    from steelyard.cli.terminal import VisibleConsole
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return VisibleConsole(stderr=stderr, highlight=False, soft_wrap=False)
 
 
 def emit_json(kind: str, payload: Mapping[str, Any]) -> None:
@@ -72,7 +77,7 @@ def emit_json(kind: str, payload: Mapping[str, Any]) -> None:
 
 def say(text: str) -> None:
     """Print a line of progress or identity on stderr; results alone go to stdout."""
-    click.echo(text, err=True)
+    click.echo(visible(text), err=True)
 
 
 def is_terminal() -> bool:

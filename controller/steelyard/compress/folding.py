@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steelyard.artifact_formats.onnx_tensors import iter_nodes
+from steelyard.compress.sessions import ONLY_ERRORS
 from steelyard.compress.tools import tool_errors
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 # What onnxruntime's quantizers look for; without it they advise to run their own preprocessing.
 _PREPROCESSED_KEY = "onnx.quant.pre_process"
-_ONLY_ERRORS = 3
 _BIAS_INPUT = 2
 
 
@@ -36,7 +36,7 @@ def fold(model_path: Path, out_path: Path, *, min_opset: int = 0) -> None:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(optimized_path)
-    options.log_severity_level = _ONLY_ERRORS
+    options.log_severity_level = ONLY_ERRORS
     with tool_errors("folding constants and BatchNorm"):
         onnxruntime.InferenceSession(str(source_path), options, providers=["CPUExecutionProvider"])
         onnx.shape_inference.infer_shapes_path(str(optimized_path), str(out_path))

@@ -104,7 +104,7 @@ class _Job:
         """Refuse a model that the first step cannot start from, and return a session of it."""
         from steelyard.artifact_formats.onnx_file import parse_onnx
         from steelyard.compress.model_form import numeric_form, refuse_nan_weights
-        from steelyard.compress.sessions import check_calibration, open_session
+        from steelyard.compress.sessions import check_calibration, first_feed, open_session, run_bounded
 
         path = self._parent.bytes_path
         if self._parent.format != common_pb2.ARTIFACT_FORMAT_ONNX:
@@ -123,6 +123,10 @@ class _Job:
         session = open_session(path)
         if self._context.calibration is not None:
             check_calibration(session, self._context.calibration)
+        # Quantizers run the model for calibration with no limit of their own: one that never returns stops here.
+        feed = first_feed(session, calibration=self._context.calibration, seed=self._context.seed)
+        if not isinstance(feed, str):
+            run_bounded(session, feed)
         return session
 
     def _keep(self, made: Path, reports: list[StepReport], parent_session: Any, out_dir: Path) -> CompressionResult:

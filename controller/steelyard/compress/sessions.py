@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.compress.calibration import CalibrationData
-from steelyard.compress.errors import CompressionInputError
-from steelyard.compress.tools import first_line
+from steelyard.compress.errors import CompressionError, CompressionInputError
+from steelyard.compress.tools import tool_errors
+from steelyard.errors import first_line
 
 # Type names of onnxruntime that differ from numpy's.
 _DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(string)": "object"}
-_ONLY_ERRORS = 3
+ONLY_ERRORS = 3
+# A whole inference of one batch; the largest models that fit one ONNX file (2 GiB) take seconds on one core.
+RUN_LIMIT_S = 120.0
 
 
 def open_session(path: Path) -> Any:
@@ -27,7 +31,7 @@ def open_session(path: Path) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    options.log_severity_level = _ONLY_ERRORS
+    options.log_severity_level = ONLY_ERRORS
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
@@ -36,6 +40,34 @@ def open_session(path: Path) -> Any:
             f"onnxruntime {onnxruntime.__version__} cannot load {path.name} ({first_line(error)}); remove operators of "
             "custom domains or export for a version that it knows",
         ) from error
+
+
+def run_bounded(session: Any, feed: dict[str, NDArray[Any]], *, limit_s: float = RUN_LIMIT_S) -> list[Any]:
+    """Return the outputs of one inference; a model that does not return is stopped at its next node.
+
+    Raises:
+        CompressionInputError: model_never_returned: after ``limit_s`` seconds.
+        CompressionError: tool_failed: onnxruntime could not run it.
+    """
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    timer = threading.Timer(limit_s, setattr, (options, "terminate", True))
+    timer.daemon = True
+    timer.start()
+    try:
+        with tool_errors("running the model"):
+            return list(session.run(None, feed, options))
+    except CompressionError as error:
+        if not options.terminate:
+            raise
+        raise CompressionInputError(
+            "model_never_returned",
+            f"one inference did not end within {limit_s:.0f} s on this machine; look for a Loop without an end, or "
+            "compress a smaller model",
+        ) from error
+    finally:
+        timer.cancel()
 
 
 def dtype_name(onnxruntime_type: str) -> str:
@@ -74,6 +106,16 @@ def check_calibration(session: Any, data: CalibrationData) -> None:
                 f"the model's input {name!r} takes {wanted} {spec.shape} and the calibration data is {given[0]} "
                 f"{given[1]}; prepare the data as the model takes it",
             )
+
+
+def first_feed(session: Any, *, calibration: CalibrationData | None, seed: int) -> dict[str, NDArray[Any]] | str:
+    """Return one batch of the calibration data, or a drawn one, or the reason why there is none."""
+    if calibration is None:
+        return drawn_feed(session, seed)
+    size = batch_size(session)
+    if calibration.sample_count < size:
+        return f"{calibration.sample_count} calibration samples are fewer than the model's batch of {size}"
+    return calibration.feed(0, size)
 
 
 def drawn_feed(session: Any, seed: int) -> dict[str, NDArray[Any]] | str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from steelyard.compress.errors import CompressionError
-from steelyard.errors import SteelyardError
+from steelyard.errors import SteelyardError, first_line
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -52,9 +52,3 @@ def disk_errors(where: object) -> Iterator[None]:
         raise CompressionError(
             "io_error", f"{where} cannot be used ({error}); check the folder and its rights"
         ) from error
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, 300 characters at most."""
-    text = str(error).strip()
-    return text.splitlines()[0][:300].rstrip(".") if text else "no text"

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from steelyard.compress.calibration import CalibrationData
 from steelyard.compress.errors import CompressionError, CompressionInputError
-from steelyard.compress.sessions import batch_size, drawn_feed, open_session
-from steelyard.compress.tools import tool_errors
+from steelyard.compress.sessions import batch_size, drawn_feed, open_session, run_bounded
 
 _CHECKED_BATCHES = 4
 
@@ -75,9 +74,7 @@ def _check_finite(session: Any, parent: Any, feed: dict[str, NDArray[Any]]) -> N
 
 def _not_finite(session: Any, feed: dict[str, NDArray[Any]]) -> str | None:
     """Return the name of the first output with a value that is not finite, or None."""
-    with tool_errors("running the model"):
-        outputs = session.run(None, feed)
-    for spec, value in zip(session.get_outputs(), outputs, strict=True):
+    for spec, value in zip(session.get_outputs(), run_bounded(session, feed), strict=True):
         is_float = isinstance(value, np.ndarray) and value.dtype.kind == "f"
         if is_float and not np.isfinite(value).all():
             return str(spec.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -10,13 +12,21 @@ from steelyard.control.client import Client
 from steelyard.errors import DeviceError, UsageError
 from steelyard.fleet.transport import CONTROL_CLIENT_OPTIONS
 from steelyard.settings import Settings, load_settings
+from steelyard.store.guests import GuestLock
 from steelyard.store.lock import StateLockedError, lock_holder
 
 _READY_TIMEOUT_S = 5.0
+# A controller starts in a second and leaves within its grace; migrations of a large store take longer.
+_SETTLE_TIMEOUT_S = 30.0
+_SETTLE_LOOK_S = 0.05
 
 
 def connect(
-    controller: str | None = None, *, state_directory: Path | str | None = None, settings: Settings | None = None
+    controller: str | None = None,
+    *,
+    state_directory: Path | str | None = None,
+    settings: Settings | None = None,
+    on_guests: Callable[[], None] = lambda: None,
 ) -> Client:
     """Connect to a controller, or start one for as long as the client lives.
 
@@ -24,6 +34,7 @@ def connect(
         controller: ``unix:PATH`` of a controller's control socket; None finds or starts the one of the state directory.
         state_directory: Where the controller keeps its state; None takes the configured one.
         settings: Settings that were loaded already; the other two are then ignored.
+        on_guests: Called when a controller that was started here is to end and waits for other commands that use it.
 
     Raises:
         DeviceError: The named controller does not answer.
@@ -35,24 +46,52 @@ def connect(
         settings = load_settings({key: value for key, value in flags.items() if value})
     if settings.controller:
         return _reach(settings.controller)
-    holder = lock_holder(settings.state_directory)
-    if holder is not None:
-        return _reach(f"unix:{holder.socket}")
-    return _start_own(settings)
+    return _join(settings) or _start_own(settings, on_guests)
 
 
-def _start_own(settings: Settings) -> Client:
+def _join(settings: Settings) -> Client | None:
+    """Return a client of the controller that holds the state directory, None when nobody does.
+
+    Waits for a controller that is just starting or leaving; one that another command started stays for us as its guest.
+    """
+    deadline = time.monotonic() + _SETTLE_TIMEOUT_S
+    while (holder := lock_holder(settings.state_directory)) is not None:
+        if holder.socket:
+            guest = GuestLock(settings.state_directory)
+            # Looked at once more as a guest: from then on this controller does not leave.
+            if guest.try_enter() and lock_holder(settings.state_directory) == holder:
+                return _reach_as(guest, holder.socket)
+            guest.release()
+        if time.monotonic() > deadline:
+            raise DeviceError(
+                "controller_unreachable",
+                f"process {holder.pid} holds {settings.state_directory} and serves nobody: wait until it ends, or end "
+                "it, and try again",
+            )
+        time.sleep(_SETTLE_LOOK_S)
+    return None
+
+
+def _reach_as(guest: GuestLock, socket: str) -> Client:
+    try:
+        return _reach(f"unix:{socket}", on_close=guest.release)
+    except BaseException:
+        guest.release()
+        raise
+
+
+def _start_own(settings: Settings, on_guests: Callable[[], None]) -> Client:
     from steelyard.control.host import ControllerHost
 
-    host = ControllerHost(settings)
+    host = ControllerHost(settings, on_guests=on_guests)
     try:
         host.start()
     except StateLockedError:
         # Somebody was faster between our look and our start: theirs is the controller.
-        holder = lock_holder(settings.state_directory)
-        if holder is None:
+        client = _join(settings)
+        if client is None:
             raise
-        return _reach(f"unix:{holder.socket}")
+        return client
     holder = lock_holder(settings.state_directory)
     if holder is None:
         raise DeviceError(

@@ -8,6 +8,7 @@ from steelyard.control.job_world import JobWorld
 from steelyard.errors import UsageError
 from steelyard.stats.requirements import parse_requirement
 from steelyard.stats.student import MIN_ROUND_COUNT
+from steelyard.store.names import require_name
 from steelyard.store.store import Store
 from steelyard_protocol.v1 import control_pb2, plan_pb2
 
@@ -30,6 +31,8 @@ async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasu
     plan = request.plan
     if not 1 <= len(plan.artifacts) <= MAX_ARTIFACT_COUNT:
         raise UsageError("bad_plan", f"a plan of {len(plan.artifacts)} models is not one of 1 to {MAX_ARTIFACT_COUNT}")
+    if request.title:
+        require_name(request.title, "the title")
     labels = [planned.label for planned in plan.artifacts]
     if len(set(labels)) != len(labels):
         raise UsageError("labels_repeat", f"the labels {', '.join(labels)} are not unique: name each variant once")

@@ -12,6 +12,8 @@ _RUNTIME_OF_FORMAT = {
     common_pb2.ARTIFACT_FORMAT_ONNX: "onnxruntime",
     common_pb2.ARTIFACT_FORMAT_TFLITE: "litert",
 }
+# 10,000 hours: far beyond any measurement, and safe in int64 milliseconds.
+_MAX_WAIT_S = 36_000_000
 _OPTIMIZATIONS = {
     "": plan_pb2.GRAPH_OPTIMIZATION_UNSPECIFIED,
     "disabled": plan_pb2.GRAPH_OPTIMIZATION_DISABLED,
@@ -58,6 +60,17 @@ class MeasurementOptions:
             raise UsageError("bad_window", f"a sample window of {self.sample_window_ms} ms is not between 10 and 60000")
         if not 1 <= self.block_timeout_s <= 3600:
             raise UsageError("bad_timeout", f"a block time-out of {self.block_timeout_s} s is not between 1 and 3600")
+        if not (0 <= self.budget_s <= _MAX_WAIT_S and 0 <= self.device_wait_s <= _MAX_WAIT_S):
+            raise UsageError(
+                "bad_duration",
+                f"a budget of {self.budget_s} s or a wait of {self.device_wait_s} s is not between 0 and {_MAX_WAIT_S}",
+            )
+        if not 0 <= self.seed < 2**64:
+            raise UsageError("bad_seed", f"seed {self.seed} is not between 0 and 2^64 - 1")
+        if self.memory_limit_bytes is not None and not 0 < self.memory_limit_bytes < 2**60:
+            raise UsageError("bad_memory_limit", f"a memory limit of {self.memory_limit_bytes} bytes is no device's")
+        if not all(0 <= core_id < 2**16 for core_id in self.core_ids):
+            raise UsageError("bad_core", f"cores {', '.join(map(str, self.core_ids))}: one is not between 0 and 65535")
         if self.graph_optimization not in _OPTIMIZATIONS:
             known = ", ".join(name for name in _OPTIMIZATIONS if name)
             raise UsageError(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from steelyard.export.signature import model_file_name, preprocessing_note
 from steelyard.report.facts import device_facts, utc
-from steelyard.report.figures import failed, failure_text, one_line
+from steelyard.report.figures import failed, failure_text, one_line, runtime_text
 from steelyard.report.gaps import find_gaps, gap_text
 from steelyard.report.shapes import shape_text
 from steelyard.stats.formatting import format_value
@@ -102,12 +102,11 @@ def _figures(measurement: measurement_pb2.Measurement, variant: measurement_pb2.
     if failed(variant):
         yield f"It could not be measured there: {_plain(failure_text(variant))}"
         return
-    runtime = f"{variant.runtime.name} {variant.runtime_version}".strip()
     providers = f" ({', '.join(variant.providers)})" if variant.providers else ""
     accuracy = f"; accuracy on {measurement.task_name}" if measurement.task_name else ""
     yield _plain(
-        f"With {runtime}{providers}, {measurement.round_count} interleaved rounds of fresh processes, intervals at "
-        f"{100 * measurement.confidence:g} %{accuracy}; {utc(measurement.finished_at)}, job {measurement.job_id}."
+        f"With {runtime_text(variant)}{providers}, {measurement.round_count} interleaved rounds of fresh processes, "
+        f"intervals at {100 * measurement.confidence:g} %{accuracy}; {utc(measurement.finished_at)}, job {measurement.job_id}."
     )
     shown = [row for row in _FIGURES if not (variant.is_reference and row[1] in {"accuracy_drop", "speedup"})]
     rows = [f"| {what} | {_plain(one_line(getattr(variant, field)))} |" for what, field in shown]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from google.protobuf import timestamp_pb2
 
+from steelyard.report.figures import runtime_text
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import measurement_pb2, plan_pb2
 
@@ -35,7 +36,7 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
         ("Order", "each round runs every variant once in a fresh process, in reversed order every second round (ABBA)"),
         ("Stopped because", measurement.stop_reason),
         ("Confidence", f"{100 * measurement.confidence:g} %, over rounds (over samples for accuracy)"),
-        ("Runtime", "; ".join(_unique(_runtime(one) for one in measurement.variants if one.runtime_version))),
+        ("Runtime", "; ".join(_unique(runtime_text(one) for one in measurement.variants if one.runtime_version))),
         ("Providers", "; ".join(_unique(", ".join(one.providers) for one in measurement.variants if one.providers))),
         ("Options", "; ".join(_unique(_options(one.runtime) for one in measurement.variants if one.runtime.name))),
         ("Timing", _timing(measurement.plan.timing)),
@@ -71,10 +72,6 @@ def _rounds(measurement: measurement_pb2.Measurement) -> str:
     if measurement.segment_count > 1:
         text += f"; interrupted and resumed, {measurement.segment_count} segments"
     return text
-
-
-def _runtime(variant: measurement_pb2.VariantMeasurement) -> str:
-    return f"{variant.runtime.name} {variant.runtime_version}".strip()
 
 
 def _options(runtime: plan_pb2.RuntimeSpec) -> str:

@@ -70,6 +70,24 @@ def failure_text(variant: measurement_pb2.VariantMeasurement) -> str:
     return f"{name.lower().replace('_', ' ')}: {variant.failure.message or _NO_REASON}"
 
 
+def comparison_text(variant: measurement_pb2.VariantMeasurement) -> str:
+    """Return the verdict beside the reference in words: "faster", "no difference", "not compared"."""
+    if variant.comparison == measurement_pb2.COMPARISON_VERDICT_UNSPECIFIED:
+        return "not compared"
+    name = measurement_pb2.ComparisonVerdict.Name(variant.comparison)
+    return name.removeprefix("COMPARISON_VERDICT_").lower().replace("_", " ")
+
+
+def requirement_text(outcome: measurement_pb2.RequirementOutcome) -> str:
+    """Return the verdict on a requirement in words: "meets", "fails", "undecided"."""
+    return measurement_pb2.RequirementVerdict.Name(outcome.verdict).removeprefix("REQUIREMENT_VERDICT_").lower()
+
+
+def runtime_text(variant: measurement_pb2.VariantMeasurement) -> str:
+    """Return "onnxruntime 1.32.0", the name alone where the version is not known."""
+    return f"{variant.runtime.name} {variant.runtime_version}".strip()
+
+
 def _with_interval(estimate: measurement_pb2.Estimate) -> Estimate:
     return Estimate(
         value=estimate.value,

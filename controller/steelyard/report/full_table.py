@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from steelyard.report.charts.series import Series
-from steelyard.report.charts.speedups import verdict
-from steelyard.report.figures import NOT_MEASURED, failed, failure_text, figure
+from steelyard.report.figures import NOT_MEASURED, comparison_text, failed, failure_text, figure
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import measurement_pb2
 
@@ -60,11 +58,10 @@ def make_rows(measurement: measurement_pb2.Measurement) -> tuple[Row, ...]:
 
 
 def _cells(variant: measurement_pb2.VariantMeasurement) -> tuple[Cell, ...]:
-    series = Series(variant=variant, label="", colour="", shape=0, is_chosen=False)
     if variant.is_reference:
         speedup, drop = Cell(value="reference"), Cell(value="")
     else:
-        speedup = _cell(variant.speedup, verdict(series))
+        speedup = _cell(variant.speedup, comparison_text(variant))
         drop = _cell(variant.accuracy_drop)
     answers = f"{variant.correct_count} of {variant.evaluated_count}" if variant.evaluated_count else ""
     costs = (variant.model_load, variant.first_inference, variant.peak_memory, variant.energy)

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from steelyard.report.cards import Card, make_cards
 from steelyard.report.facts import Facts, device_facts, file_facts, method_facts, utc
+from steelyard.report.figures import requirement_text
 from steelyard.report.full_table import HEAD, Row, make_rows
 from steelyard.report.gaps import find_gaps, gap_text
 from steelyard.report.tiles import Tile, make_tiles
@@ -116,9 +117,7 @@ def _requirements(measurement: measurement_pb2.Measurement) -> tuple[_Requiremen
         _Requirement(
             label=variant.label,
             requirement=outcome.requirement,
-            verdict=measurement_pb2.RequirementVerdict.Name(outcome.verdict)
-            .removeprefix("REQUIREMENT_VERDICT_")
-            .lower(),
+            verdict=requirement_text(outcome),
             because=outcome.because,
         )
         for variant in measurement.variants

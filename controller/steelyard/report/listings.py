@@ -78,9 +78,11 @@ def render_jobs(jobs: Sequence[control_pb2.Job], *, now: dt.datetime) -> Rendera
         kind = control_pb2.JobKind.Name(job.kind).removeprefix("JOB_KIND_").lower()
         style = "red" if job.state in _FAILED_STATES else ""
         age = _age(job.created_at, now) if job.HasField("created_at") else ""
-        table.add_row(*map(Text, (job.job_id, kind, job.title, job.device)), Text(name, style=style), Text(age))
+        table.add_row(
+            *map(Text, (job.job_id[:_SHORT_DIGEST], kind, job.title, job.device)), Text(name, style=style), Text(age)
+        )
         if job.error.message:
-            errors.append(Text(f"{job.job_id}: {job.error.message}", style="red"))
+            errors.append(Text(f"{job.job_id[:_SHORT_DIGEST]}: {job.error.message}", style="red"))
     return Group(table, *errors)
 
 

@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from steelyard.report.figures import failed, failure_text, figure
+from steelyard.report.figures import comparison_text, failed, failure_text, figure, requirement_text
 from steelyard.report.gaps import find_gaps, gap_text
 from steelyard.report.labels import in_two_lines, short_labels
 from steelyard.report.listings import (
@@ -185,21 +185,14 @@ def _cell(estimate: measurement_pb2.Estimate, footnotes: _Footnotes | None = Non
 def _speedup(variant: measurement_pb2.VariantMeasurement, footnotes: _Footnotes | None = None) -> _Cell:
     if variant.is_reference:
         return _Cell("reference", style="dim")
-    return _cell(variant.speedup, footnotes, _VERDICT_STYLES.get(_verdict_word(variant), ""))
+    return _cell(variant.speedup, footnotes, _VERDICT_STYLES.get(comparison_text(variant), ""))
 
 
 def _verdict(variant: measurement_pb2.VariantMeasurement) -> _Cell:
     if variant.is_reference:
         return _Cell("")
-    word = _verdict_word(variant)
+    word = comparison_text(variant)
     return _Cell(word, style=_VERDICT_STYLES.get(word, ""))
-
-
-def _verdict_word(variant: measurement_pb2.VariantMeasurement) -> str:
-    if variant.comparison == measurement_pb2.COMPARISON_VERDICT_UNSPECIFIED:
-        return "not compared"
-    name = measurement_pb2.ComparisonVerdict.Name(variant.comparison)
-    return name.removeprefix("COMPARISON_VERDICT_").lower().replace("_", " ")
 
 
 def _ran(measurement: measurement_pb2.Measurement) -> list[measurement_pb2.VariantMeasurement]:
@@ -229,8 +222,8 @@ def _requirements(measurement: measurement_pb2.Measurement) -> Iterable[Renderab
     yield Text()
     yield Text("requirements", style="bold")
     for variant, outcome in outcomes:
-        name = measurement_pb2.RequirementVerdict.Name(outcome.verdict).removeprefix("REQUIREMENT_VERDICT_").lower()
-        yield _hanging("  ", f"{variant.label} {name} {outcome.requirement}: {outcome.because}")
+        verdict = requirement_text(outcome)
+        yield _hanging("  ", f"{variant.label} {verdict} {outcome.requirement}: {outcome.because}")
 
 
 def _notes(measurement: measurement_pb2.Measurement) -> Iterable[RenderableType]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from steelyard.report.charts.series import Series
-from steelyard.report.charts.speedups import verdict
-from steelyard.report.figures import failed, figure, is_known, one_line
+from steelyard.report.figures import comparison_text, failed, figure, is_known, one_line
 from steelyard.report.labels import short_labels
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import measurement_pb2
@@ -39,8 +37,7 @@ def make_tiles(measurement: measurement_pb2.Measurement) -> tuple[Tile, ...]:
 def _speedup(chosen: measurement_pb2.VariantMeasurement) -> Tile | None:
     if chosen.is_reference or not is_known(chosen.speedup):
         return None
-    series = Series(variant=chosen, label="", colour="", shape=0, is_chosen=True)
-    return _tile("speed-up", chosen.speedup, verdict(series))
+    return _tile("speed-up", chosen.speedup, comparison_text(chosen))
 
 
 def _latency(

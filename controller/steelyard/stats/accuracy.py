@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, ndtri
+from scipy.special import ndtri
 
 from steelyard.stats.estimate import Estimate, unknown
 
@@ -64,14 +64,6 @@ def paired_drop(
         unit="pp",
         observation_count=total,
     )
-
-
-def mcnemar_exact(reference_correct: NDArray[np.bool_], candidate_correct: NDArray[np.bool_]) -> float:
-    """Return the exact two-sided p-value of McNemar's test: are the answers that differ even-handed."""
-    lost, gained, _ = _discordant(reference_correct, candidate_correct)
-    if lost + gained == 0:
-        return 1.0
-    return min(1.0, 2.0 * float(bdtr(min(lost, gained), lost + gained, 0.5)))
 
 
 def _discordant(reference: NDArray[np.bool_], candidate: NDArray[np.bool_]) -> tuple[int, int, int]:

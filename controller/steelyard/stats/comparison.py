@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from steelyard.stats.estimate import Estimate
 from steelyard.stats.formatting import format_estimate
 from steelyard.stats.percentiles import value_over_rounds
-from steelyard.stats.signed_rank import signed_rank_p
 from steelyard.stats.student import MIN_ROUND_COUNT, MeanInterval, mean_interval, t_quantile
 
 DEFAULT_CONFIDENCE = 0.99
@@ -39,18 +38,14 @@ class Comparison:
     """The candidate against the reference, paired by round.
 
     ``ratio`` is reference time over candidate time (above 1 is faster) with the interval that decided the verdict;
-    ``speedup`` is the same figure at 95 %, for tables. Effects are relative: 0.02 is 2 %. ``minimum_detectable_effect``
-    is what these rounds would have found in 80 % of tries; ``more_round_count`` is how many more would probably decide,
-    None when decided or when no practical number would. ``signed_rank_p`` is a cross-check and decides nothing.
+    ``speedup`` is the same figure at 95 %, for tables. ``more_round_count`` is how many more
+    would probably decide, None when decided or when no practical number would.
     """
 
     verdict: ComparisonVerdict
     ratio: Estimate
     speedup: Estimate
-    minimum_effect: float
-    minimum_detectable_effect: float | None
     more_round_count: int | None
-    signed_rank_p: float | None
     because: str
 
     @property
@@ -92,10 +87,7 @@ def compare_rounds(
             verdict=ComparisonVerdict.UNDECIDED,
             ratio=ratio,
             speedup=speedup,
-            minimum_effect=minimum_effect,
-            minimum_detectable_effect=None,
             more_round_count=missing,
-            signed_rank_p=None,
             because=f"undecided: {ratios.size} rounds in common, at least {MIN_ROUND_COUNT} are needed",
         )
     interval = mean_interval(np.log(ratios), confidence)
@@ -106,10 +98,7 @@ def compare_rounds(
         verdict=verdict,
         ratio=ratio,
         speedup=speedup,
-        minimum_effect=minimum_effect,
-        minimum_detectable_effect=_detectable(interval, confidence, smallest),
         more_round_count=more,
-        signed_rank_p=signed_rank_p(np.log(ratios)),
         because=_because(verdict, ratio, minimum_effect, more),
     )
 
@@ -139,12 +128,6 @@ def _reach(deviation: float, count: int, confidence: float) -> float:
     """Return the log effect whose interval excludes 0 with a probability of ``POWER`` over ``count`` rounds."""
     quantiles = t_quantile(0.5 + confidence / 2.0, count - 1) + t_quantile(POWER, count - 1)
     return quantiles * deviation / math.sqrt(count)
-
-
-def _detectable(interval: MeanInterval, confidence: float, smallest: float) -> float:
-    # A verdict needs the estimate beyond the minimum effect too: a true effect of just that much passes half the time.
-    beyond = smallest + t_quantile(POWER, interval.count - 1) * interval.standard_error
-    return math.expm1(max(_reach(interval.deviation, interval.count, confidence), beyond))
 
 
 def _more_rounds(interval: MeanInterval, confidence: float, smallest: float) -> int | None:

@@ -167,10 +167,10 @@ def _why_none(measured: Sequence[Candidate], tolerance_pp: float) -> str:
             f"({best.label} is {speed_words(best)}, but {drop_words(best)})"
         )
     best = fastest(measured)
-    beyond = [one for one in measured if one.speed is ComparisonVerdict.UNDECIDED]
-    if beyond:
+    unproven = [one for one in measured if one.speed is ComparisonVerdict.UNDECIDED]
+    if unproven:
         return (
             f"no variant is both shown to be faster and within {tolerance_pp:g} pp of its accuracy "
-            f"({beyond[0].label}: {drop_words(beyond[0])})"
+            f"({unproven[0].label}: {drop_words(unproven[0])})"
         )
     return f"no variant is faster (the quickest, {best.label}, has {speed_words(best)})"

@@ -41,7 +41,7 @@ def find(connection: Connection, text: str) -> control_pb2.Artifact:
     if found is not None:
         return found
     names = connection.scalars(select(_TABLE.c.name).distinct()).all()
-    hint = near_names(text, names) or ("" if names else "; no artifact is stored yet")
+    hint = near_names(text, names) or ("; see `steelyard artifact list`" if names else "; no artifact is stored yet")
     raise NotFoundError("artifact_not_found", f"no artifact has the name or digest {text[:80]!r}{hint}")
 
 

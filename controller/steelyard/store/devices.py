@@ -46,7 +46,8 @@ def find(connection: Connection, text: str) -> control_pb2.Device:
         if rows:
             return _device(rows[0])
     names = connection.scalars(select(_TABLE.c.name)).all()
-    hint = near_names(text, names) or ("" if names else "; none has connected yet: start `steelyard-agent run` on it")
+    none_yet = "; none has connected yet: start `steelyard-agent run` on it"
+    hint = near_names(text, names) or ("; see `steelyard device list`" if names else none_yet)
     raise NotFoundError("device_not_found", f"no device has the name or id {text[:80]!r}{hint}")
 
 

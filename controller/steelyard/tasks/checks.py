@@ -99,20 +99,6 @@ def check_fits(task: LoadedTask, signature: common_pb2.Signature, *, input_name:
     return spec.name
 
 
-def require_calibration(task: LoadedTask) -> None:
-    """Refuse a task without a calibration split.
-
-    Raises:
-        TaskError: no_calibration_data.
-    """
-    if task.calibration_inputs is None:
-        raise TaskError(
-            "no_calibration_data",
-            f"{task.source} has no calibration split and the recipe needs one; add an array x_calib of training data "
-            '(for a task file also [calibration] inputs = "x_calib")',
-        )
-
-
 def _check_labels(task: LoadedTask, output: common_pb2.TensorSpec) -> None:
     sizes = [dimension.size for dimension in output.dimensions if dimension.HasField("size")]
     known = bool(output.dimensions) and output.dimensions[-1].HasField("size")

@@ -142,13 +142,34 @@ def _text(path: Path) -> str:
         raise TaskError("task_unreadable", f"{path} cannot be read as text ({error}); give a task TOML") from error
 
 
+def _refuse_more_than_memory(path: Path) -> None:
+    """Refuse an archive that unpacks to more than the memory that is free: ten megabytes of zeros can be ten gigabytes."""
+    import psutil
+
+    with zipfile.ZipFile(path) as archive:
+        unpacked_bytes = sum(member.file_size for member in archive.infolist())
+    free_bytes = psutil.virtual_memory().available
+    if unpacked_bytes > free_bytes:
+        raise TaskError(
+            "npz_too_large",
+            f"{path} unpacks to {unpacked_bytes} bytes and this machine has {free_bytes} bytes of memory free; store "
+            "fewer samples, or smaller ones (uint8 with a [preprocess])",
+        )
+
+
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Read a user's own .npz, compressed or not; pickled arrays are refused."""
     try:
         if path.exists() and not zipfile.is_zipfile(path):
             raise TaskError("invalid_npz", f"{path} is not an .npz file; store inputs and labels with numpy.savez")
+        _refuse_more_than_memory(path)
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
+    except MemoryError as error:
+        # numpy allocates what an array's header claims before it looks at the data.
+        raise TaskError(
+            "npz_too_large", f"{path} claims more data than this machine has memory for ({error}); store fewer samples"
+        ) from error
     except FileNotFoundError as error:
         raise TaskError("data_not_found", f"there is no file {path}; check the path") from error
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, SyntaxError) as error:

@@ -1,104 +1,25 @@
 import asyncio
+import errno
 import threading
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from steelyard_agent.jobs.desk import JobDesk
 from steelyard_agent.jobs.errors import LinkDownError
-from steelyard_agent.jobs.lease import HeldLease, LeaseKeeper
+from steelyard_agent.jobs.lease import HeldLease
 from steelyard_agent.jobs.port import TransferGrant
-from steelyard_agent.state.blob_cache import BlobCache
-from steelyard_agent.state.identity import IdentityFile
-from steelyard_agent.state.outbox import Outbox
+from steelyard_agent.state import identity
 from steelyard_agent.worker.block import Block
-from steelyard_protocol.v1.plan_pb2 import Plan
 from steelyard_protocol.v1.result_pb2 import PASS_ENERGY, PASS_EVALUATION, PASS_LATENCY, ResultKey, RoundResult
 from steelyard_protocol.v1.session_pb2 import (
-    ConnectResponse,
     JobCancellation,
-    JobOffer,
     LeaseRelease,
     ResultAcknowledgement,
-    RoundGrant,
 )
-from tests.agent.jobs.fakes import FakeOutcome, FakePort, FakeWorkers, plan_of, round_tools
+from tests.agent.jobs.device import A, Device
+from tests.agent.jobs.fakes import FakeOutcome, plan_of
 from tests.support.fake_controller import digest_of
-
-A, B, DATA = b"model A", b"model B", b"data"
-
-
-class Device:
-    """A desk on a folder; ``restart`` makes a new one on the same folder, as after a kill."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        for name in ("blobs", "outbox"):
-            (folder / name).mkdir()
-        self.free_bytes = 10**12
-        self.workers = FakeWorkers()
-        # Time stands still until a test moves it.
-        self.now_s = 1000.0
-        self.start()
-
-    def start(self) -> None:
-        self.port = FakePort()
-        self.port.blobs = {digest_of(content): content for content in (A, B, DATA)}
-        self.outbox = Outbox(self.folder / "outbox")
-        self.tools = round_tools(self.workers, self.folder / "work")
-        self.leases = LeaseKeeper(IdentityFile(self.folder / "device.json"), clock_s=lambda: self.now_s)
-        self.desk = JobDesk(
-            leases=self.leases,
-            outbox=self.outbox,
-            cache=BlobCache(self.folder / "blobs", free_bytes=lambda _folder: self.free_bytes),
-            port=self.port,
-            rounds=self.tools,
-        )
-        self.delivering = asyncio.ensure_future(self.desk.delivery.run())
-        self.desk.session_opened()
-
-    async def stop(self) -> None:
-        await self.desk.close()
-        self.delivering.cancel()
-        await asyncio.wait({self.delivering})
-
-    async def hear(self, **payload: Any) -> None:
-        await self.desk.handle(ConnectResponse(message_id=1, **payload))
-
-    async def offer(self, job_id: str = "j", *, plan: Plan | None = None, **more: Any) -> None:
-        plan = plan or plan_of(A, B, evaluation=DATA)
-        values = {"attempt": 1, "lease_ttl_ms": 60_000, **more}
-        await self.hear(job_offer=JobOffer(job_id=job_id, plan=plan, **values))
-
-    async def grant(self, first: int, count: int, pass_kind: int = PASS_LATENCY, **more: Any) -> None:
-        values = {"job_id": "j", "attempt": 1, "epoch": 1, **more}
-        await self.hear(round_grant=RoundGrant(first_round=first, round_count=count, pass_kind=pass_kind, **values))
-
-    async def until(self, condition: Callable[[], Any]) -> Any:
-        deadline = asyncio.get_running_loop().time() + 20
-        while not (value := condition()):
-            assert asyncio.get_running_loop().time() < deadline, self.port.kinds()
-            if self.desk.bug.done():
-                self.desk.bug.result()
-            await asyncio.sleep(0.001)
-        return value
-
-    async def told(self, kind: str, count: int = 1) -> Any:
-        await self.until(lambda: len(self.port.all(kind)) >= count)
-        return self.port.all(kind)[count - 1]
-
-    def acknowledge(self) -> ConnectResponse:
-        keys = [ready.key for ready in self.port.all("round_ready")]  # type: ignore[attr-defined]
-        return ConnectResponse(result_acknowledgement=ResultAcknowledgement(keys=keys))
-
-
-@pytest.fixture
-async def device(tmp_path: Path) -> AsyncIterator[Device]:
-    made = Device(tmp_path)
-    yield made
-    await made.stop()
 
 
 async def test_a_job_is_staged_run_delivered_and_recorded(device: Device) -> None:
@@ -185,6 +106,21 @@ async def test_a_plan_that_makes_no_sense_fails_without_a_lease(device: Device) 
     failed = device.port.all("job_failed")[0]
     assert failed.error.reason == "invalid_plan"
     assert device.desk.lease is None
+
+
+async def test_an_epoch_that_cannot_be_written_fails_the_job_not_the_agent(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "no space left", str(path))
+
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(identity, "write_durably", refuse)
+        await device.offer()
+    assert device.port.all("job_failed")[0].error.reason == "identity_not_written"
+    assert device.desk.lease is None
+    await device.offer()
+    assert device.desk.lease is not None
 
 
 async def test_a_grant_that_makes_no_sense_ends_the_job(device: Device) -> None:

@@ -5,18 +5,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 
 from steelyard_agent.jobs import staging
-from steelyard_agent.jobs.errors import LinkDownError, TransferRefusedError
-from steelyard_agent.jobs.port import TransferGrant
 from steelyard_agent.link import session as session_module
 from steelyard_agent.link.address import parse_controller_address
 from steelyard_agent.link.agent import Agent, AgentParts
 from steelyard_agent.link.backoff import Backoff
-from steelyard_agent.link.blobs import BlobClient, next_chunk_bytes
-from steelyard_agent.link.channel import open_channel
 from steelyard_agent.state.blob_cache import BlobCache
 from steelyard_agent.state.identity import IdentityFile
 from steelyard_agent.state.outbox import Outbox
@@ -28,7 +23,6 @@ from steelyard_protocol.v1.session_pb2 import Goodbye, JobCancellation, JobOffer
 from tests.agent.jobs.fakes import DEGREES, FakeOutcome, FakeWorkers, names_in, plan_of, round_tools
 from tests.support.fake_controller import FakeController, digest_of
 
-GRANT = TransferGrant(job_id="j", epoch=1)
 A, B, DATA = b"model A" * 1000, b"model B" * 1000, b"data" * 700
 
 
@@ -326,62 +320,3 @@ async def test_a_bug_ends_the_agent_with_its_exception_and_a_goodbye(fleet: Flee
     with pytest.raises(ZeroDivisionError):
         await fleet.running
     await fleet.controller.wait_for("goodbye")
-
-
-async def test_a_transfer_that_stands_still_is_given_up() -> None:
-    class Stuck(FakeController):
-        async def Download(self, request: Any, context: Any) -> AsyncIterator[Any]:
-            await asyncio.Event().wait()
-            yield
-
-    async with Stuck() as controller, open_channel(parse_controller_address(controller.address)) as channel:
-        client = BlobClient(channel, device_id="d", no_progress_s=0.05)
-        with pytest.raises(LinkDownError, match="stood still"):
-            await client.download("0" * 64, offset=0, size_bytes=1, grant=GRANT, write=bytes)
-
-
-async def test_a_refused_upload_is_told_from_a_broken_link(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"x")
-    async with FakeController() as controller:
-        controller.refuse_uploads = True
-        async with open_channel(parse_controller_address(controller.address)) as channel:
-            client = BlobClient(channel, device_id="d")
-            with pytest.raises(TransferRefusedError, match="no lease"):
-                await client.upload(digest_of(b"x"), tmp_path / "file", grant=GRANT)
-            await controller.stop()
-            with pytest.raises(LinkDownError):
-                await client.upload(digest_of(b"x"), tmp_path / "file", grant=GRANT)
-
-
-async def test_an_upload_that_is_refused_at_its_end_tells_why(tmp_path: Path) -> None:
-    class Full(FakeController):
-        async def Upload(self, request_iterator: Any, context: Any) -> Any:
-            async for _ in request_iterator:
-                pass
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "over the quota")
-
-    (tmp_path / "file").write_bytes(bytes(400_000))
-    async with Full() as controller, open_channel(parse_controller_address(controller.address)) as channel:
-        client = BlobClient(channel, device_id="d")
-        with pytest.raises(TransferRefusedError, match="over the quota"):
-            await client.upload(digest_of(bytes(400_000)), tmp_path / "file", grant=GRANT)
-
-
-async def test_an_upload_that_is_cut_short_may_be_tried_again_but_never_passes_for_done(tmp_path: Path) -> None:
-    class Hasty(FakeController):
-        async def Upload(self, request_iterator: Any, context: Any) -> Any:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "over the quota")
-
-    (tmp_path / "file").write_bytes(bytes(8_000_000))
-    async with Hasty() as controller, open_channel(parse_controller_address(controller.address)) as channel:
-        client = BlobClient(channel, device_id="d")
-        # Which of the two depends on whether the status overtakes the next write.
-        with pytest.raises((TransferRefusedError, LinkDownError)):
-            await client.upload(digest_of(bytes(8_000_000)), tmp_path / "file", grant=GRANT)
-
-
-def test_chunks_take_a_quarter_of_a_second_within_their_bounds() -> None:
-    assert next_chunk_bytes(64 * 1024, 0.25) == 64 * 1024
-    assert next_chunk_bytes(64 * 1024, 0.5) == 32 * 1024
-    assert next_chunk_bytes(64 * 1024, 60) == 16 * 1024
-    assert next_chunk_bytes(64 * 1024, 0) == 256 * 1024

@@ -83,6 +83,14 @@ def test_a_half_written_round_is_dropped_and_a_damaged_one_is_moved_aside(tmp_pa
     assert [entry.key for entry in Outbox(tmp_path).entries()] == [KEY]
 
 
+def test_a_round_that_is_damaged_once_more_does_not_keep_the_outbox_from_opening(tmp_path: Path) -> None:
+    for content in (b"first", b"second"):
+        (tmp_path / KEY.folder_name).mkdir()
+        (tmp_path / KEY.folder_name / "entry.json").write_bytes(content)
+        assert Outbox(tmp_path).entries() == ()
+    assert (tmp_path / f"damaged-{KEY.folder_name}" / "entry.json").read_bytes() == b"second"
+
+
 @pytest.mark.parametrize(("number", "expected"), [(errno.ENOSPC, DiskFullError), (errno.EIO, OSError)])
 def test_a_disk_that_refuses_leaves_nothing_half_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, expected: type[Exception]

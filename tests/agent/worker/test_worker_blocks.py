@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import onnxruntime
 import pytest
 
 from steelyard_agent.worker import block as kinds
+from steelyard_agent.worker import timed
 from steelyard_agent.worker.block import Block, Timing, WorkerResult
 from steelyard_agent.worker.blocks import run_block
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
+from steelyard_agent.worker.memory import MemoryLog
 from steelyard_agent.worker.opening import open_runtime
 from tests.support import models
 from tests.support.tflite_models import tflite_linear_model
@@ -59,6 +62,27 @@ def test_memory_is_read_at_every_phase(tmp_path: Path) -> None:
     assert result.memory_phases["steady"]["resident_bytes"] > 0
     assert result.peak_resident_bytes is None or result.peak_resident_bytes > 0
     assert result.peak_source
+
+
+@pytest.mark.parametrize("kind", [kinds.KIND_LATENCY, kinds.KIND_ENERGY])
+def test_memory_is_read_before_samples_take_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    order: list[str] = []
+
+    def noted(owner: object, name: str, word: Callable[..., str]) -> None:
+        real = getattr(owner, name)
+
+        def call(*given: object, **named: object) -> object:
+            order.append(word(*given))
+            return real(*given, **named)
+
+        monkeypatch.setattr(owner, name, call)
+
+    noted(MemoryLog, "read", lambda _log, phase: phase)
+    noted(MemoryLog, "peak", lambda _log: "peak")
+    noted(timed, "take_samples", lambda *_: "timed")
+    noted(timed, "run_window", lambda *_: "timed")
+    _run(models.linear_model(tmp_path / "m.onnx"), kind, energy_window_ms=5)
+    assert order == ["imported", "loaded", "first_run", "steady", "peak", "timed"]
 
 
 def test_a_tiny_model_is_timed_in_inner_batches_and_says_so(tmp_path: Path) -> None:

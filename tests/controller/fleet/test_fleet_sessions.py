@@ -307,3 +307,15 @@ async def test_an_inbox_without_a_time_limit_waits_for_its_news() -> None:
     waiting = asyncio.create_task(inbox.get())
     inbox.put(LinkLost(reason="gone"))
     assert await waiting == LinkLost(reason="gone")
+
+
+async def test_a_cancellation_that_comes_with_the_news_is_not_swallowed() -> None:
+    # What asyncio.wait_for does before Python 3.12: the task went on, and whoever waited for its end waited for ever.
+    inbox = JobInbox("job-0001", "dev-0001")
+    waiting = asyncio.create_task(inbox.get(20.0))
+    await asyncio.sleep(0)
+    inbox.put(LinkLost(reason="gone"))
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert waiting.cancelled()

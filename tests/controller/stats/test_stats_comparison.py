@@ -31,7 +31,6 @@ def test_twice_as_fast_is_faster_with_its_speedup():
     assert comparison.because.startswith("faster: 2.00x (")
     assert comparison.more_round_count is None
     assert comparison.round_count == 6
-    assert comparison.signed_rank_p == pytest.approx(2 / 2**6)
 
 
 def test_half_as_fast_is_slower():
@@ -45,7 +44,6 @@ def test_swapping_the_two_turns_the_verdict_round():
     there, back = compare_rounds(reference[0], candidate[0]), compare_rounds(candidate[0], reference[0])
     assert (there.verdict, back.verdict) == (ComparisonVerdict.FASTER, ComparisonVerdict.SLOWER)
     assert there.ratio.value * back.ratio.value == pytest.approx(1.0)
-    assert there.minimum_detectable_effect == pytest.approx(back.minimum_detectable_effect)
 
 
 def test_an_interval_within_the_minimum_effect_is_no_difference():
@@ -80,8 +78,6 @@ def test_fewer_than_three_rounds_decide_nothing(count):
     comparison = compare_rounds([2.0] * count, [1.0] * count)
     assert comparison.verdict is ComparisonVerdict.UNDECIDED
     assert comparison.more_round_count == 3 - count
-    assert comparison.minimum_detectable_effect is None
-    assert comparison.signed_rank_p is None
     assert not comparison.speedup.has_interval
 
 
@@ -121,14 +117,6 @@ def test_a_planted_3_percent_is_mostly_found_by_20_rounds():
 def test_a_planted_10_percent_is_found_by_20_rounds_of_loud_launches():
     comparisons = verdicts(np.random.default_rng(4), 20, ratio=1.1)
     assert share(comparisons, {ComparisonVerdict.FASTER}) > 0.95
-
-
-def test_the_minimum_detectable_effect_is_found_in_four_of_five_tries():
-    random = np.random.default_rng(5)
-    noise = random.normal(0.0, 0.04, (SESSIONS, 15))
-    typical = np.median([compare_rounds(np.exp(row), np.ones(15)).minimum_detectable_effect for row in noise])
-    found = [compare_rounds((1.0 + typical) * np.exp(row), np.ones(15)).verdict for row in noise]
-    assert 0.72 <= np.mean([one is ComparisonVerdict.FASTER for one in found]) <= 0.88
 
 
 def test_the_suggested_number_of_rounds_decides_most_of_the_time():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from steelyard.tasks.checks import check_fits, require_calibration
+from steelyard.tasks.checks import check_fits
 from steelyard.tasks.errors import TaskError
 from steelyard.tasks.load import load_task
 from steelyard.tasks.materialise import materialise
@@ -127,12 +127,6 @@ def test_a_bare_npz_is_taken_as_it_is(tmp_path: Path) -> None:
     assert (task.name, task.calibration_inputs, task.preprocess) == ("digits", None, None)
     assert task.model_inputs(inputs) is inputs
     assert materialise(task, "x").calibration_bytes is None
-    with pytest.raises(TaskError, match="x_calib"):
-        require_calibration(task)
-
-
-def test_a_task_with_calibration_data_meets_the_requirement(tmp_path: Path) -> None:
-    require_calibration(load_task(_write(tmp_path)))
 
 
 @pytest.mark.parametrize(

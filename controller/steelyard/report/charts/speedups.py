@@ -11,7 +11,7 @@ from steelyard.report.charts.axes import x_axis
 from steelyard.report.charts.canvas import Canvas, whisker
 from steelyard.report.charts.scales import Scale
 from steelyard.report.charts.series import Series
-from steelyard.report.figures import has_interval, is_known, one_line
+from steelyard.report.figures import comparison_text, has_interval, is_known, one_line
 from steelyard_protocol.v1 import measurement_pb2
 
 _ROW_PX, _BAR_PX, _HEAD_PX = 46.0, 14.0, 18.0
@@ -32,21 +32,15 @@ def draw_speedups(series: Sequence[Series], *, name: str, width: float) -> Marku
         width=width,
         height=height,
         title="Speed-up against the reference",
-        description="; ".join(f"{one.variant.label}: {one_line(one.variant.speedup)}, {verdict(one)}" for one in shown),
+        description="; ".join(
+            f"{one.variant.label}: {one_line(one.variant.speedup)}, {comparison_text(one.variant)}" for one in shown
+        ),
     )
     scale = _scale(shown, width)
     x_axis(canvas, scale, "ratio", top=_TOP + _HEAD_PX, bottom=height - _BOTTOM)
     for row, one in enumerate(shown):
         _draw_bar(canvas, one, scale, _TOP + _ROW_PX * row)
     return canvas.markup()
-
-
-def verdict(series: Series) -> str:
-    """Return the verdict of the comparison in words."""
-    if series.variant.comparison == measurement_pb2.COMPARISON_VERDICT_UNSPECIFIED:
-        return "not compared"
-    name = measurement_pb2.ComparisonVerdict.Name(series.variant.comparison)
-    return name.removeprefix("COMPARISON_VERDICT_").lower().replace("_", " ")
 
 
 def _scale(shown: Sequence[Series], width: float) -> Scale:
@@ -64,7 +58,9 @@ def _draw_bar(canvas: Canvas, series: Series, scale: Scale, top: float) -> None:
     bar_top = top + _HEAD_PX + 2
     middle = bar_top + _BAR_PX / 2
     left, right = sorted((scale(1.0), scale(speedup.value)))
-    with canvas.group(colour=series.colour, tip=f"{series.variant.label}: {one_line(speedup)}, {verdict(series)}"):
+    with canvas.group(
+        colour=series.colour, tip=f"{series.variant.label}: {one_line(speedup)}, {comparison_text(series.variant)}"
+    ):
         decided = series.variant.comparison in {
             measurement_pb2.COMPARISON_VERDICT_FASTER,
             measurement_pb2.COMPARISON_VERDICT_SLOWER,
@@ -74,5 +70,5 @@ def _draw_bar(canvas: Canvas, series: Series, scale: Scale, top: float) -> None:
             whisker(canvas, (scale(speedup.low), scale(speedup.high)), middle, cap=4)
     canvas.line((scale(1), bar_top - 3), (scale(1), bar_top + _BAR_PX + 3), "unity")
     canvas.text((_LEFT, top + 11), series.label, f"{series.label_kind} halo")
-    text = f"{one_line(speedup)} {verdict(series)}" if canvas.width >= 400 else one_line(speedup)
+    text = f"{one_line(speedup)} {comparison_text(series.variant)}" if canvas.width >= 400 else one_line(speedup)
     canvas.text((canvas.width - _RIGHT, top + 11), text, "tick halo", anchor="end")

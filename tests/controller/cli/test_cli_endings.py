@@ -1,0 +1,218 @@
+"""How commands end: each exit code, interruptions, crash reports, closed pipes; and what a terminal sees meanwhile."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+
+from steelyard.cli import follow as following
+from steelyard.cli import main, session
+from steelyard.control.client import Client
+from steelyard.errors import DeviceError, IncompleteError, SteelyardError, UsageError
+from steelyard.store.lock import lock_holder
+from steelyard_protocol.v1 import control_pb2, measurement_pb2
+from tests.controller.cli.running import Ran, command_line, run_command
+from tests.support.processes import wait_until
+
+
+def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException | type[BaseException]) -> None:
+    """Let `steelyard device list` raise."""
+
+    @click.command()
+    def broken() -> None:
+        raise error
+
+    monkeypatch.setattr(main.CommandsOnUse, "get_command", lambda *_: broken)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("r", "name another file"), 2),
+        (IncompleteError("r", "name another file"), 3),
+        (DeviceError("r", "name another file"), 4),
+        (SteelyardError("r", "name another file"), 4),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_every_error_of_ours_is_its_exit_code_and_its_sentence(monkeypatch, error: SteelyardError, code: int) -> None:
+    raising(monkeypatch, error)
+    assert run_command("device").is_refused(code) == "steelyard: name another file"
+
+
+def test_a_bug_of_ours_is_70_with_a_crash_report_that_says_where(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import tempfile
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    raising(monkeypatch, ZeroDivisionError("division by zero"))
+    line = run_command("device").is_refused(70)
+    (report,) = tmp_path.glob("steelyard-crash-*.txt")
+    assert str(report) in line
+    text = report.read_text()
+    assert "ZeroDivisionError: division by zero" in text
+    assert "arguments ['device']" in text
+    assert text.startswith("steelyard ")
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, click.Abort])
+def test_an_interruption_is_130(monkeypatch: pytest.MonkeyPatch, interruption: type[BaseException]) -> None:
+    raising(monkeypatch, interruption)
+    ran = run_command("device")
+    assert ran.code == 130
+    # The empty line that may come first ends the one of the terminal's ^C.
+    assert (ran.out, ran.err.strip()) == ("", "interrupted")
+
+
+def test_ctrl_c_cancels_the_job_and_ends_with_130(client: Client, state: Path, inputs: Path) -> None:
+    words = ("--state-directory", state, "measure", inputs / "conv.onnx", "--max-rounds", 500, "--min-rounds", 500)
+    known = {job.job_id for job in client.jobs()}
+
+    def started() -> list[control_pb2.Job]:
+        running = control_pb2.JOB_STATE_RUNNING
+        return [job for job in client.jobs() if job.job_id not in known and job.state == running]
+
+    process = subprocess.Popen(
+        command_line(*words, "--local"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        try:
+            wait_until(started)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert out == ""
+    assert err.strip() == "interrupted"
+    (job,) = [job for job in client.jobs() if job.job_id not in known]
+    assert job.state == control_pb2.JOB_STATE_CANCELLED
+
+
+def test_a_reader_that_went_away_is_no_error(client: Client, state: Path, measured: Ran) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = command_line("--state-directory", state, "artifact", "list", "--json")
+    done = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writing)
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+def test_a_served_controller_is_found_until_it_is_told_to_end(tmp_path: Path) -> None:
+    from tests.controller.cli.test_cli_commands import free_address
+
+    address = free_address()
+    words = command_line("--state-directory", tmp_path / "served", "--listen", address, "serve")
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with process:
+        try:
+            wait_until(lambda: (holder := lock_holder(tmp_path / "served")) is not None and holder.socket)
+            found = run_command("--state-directory", str(tmp_path / "served"), "job", "list")
+            second = run_command("--state-directory", str(tmp_path / "served"), "--listen", address, "serve")
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert found.code == 0
+    assert str(process.pid) in second.is_refused(4)
+    assert process.returncode == 0
+    assert out == ""
+    assert re.search(r"^controller [0-9a-f]{8} in ", err)
+    assert f"steelyard-agent run --controller {address}" in err
+    assert "unfinished jobs go on" in err
+    assert lock_holder(tmp_path / "served") is None
+
+
+# -- decisions and codes --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "required", "failed", "code"),
+    [
+        ("SHIP", True, False, 0),
+        ("SHIP", False, False, 0),
+        ("KEEP_ORIGINAL", False, False, 0),
+        ("UNMET", True, False, 1),
+        ("UNDECIDED", True, False, 3),
+        ("INCOMPLETE", True, False, 3),
+        ("UNDECIDED", False, False, 0),
+        ("SHIP", False, True, 3),
+    ],
+)
+def test_a_gate_hears_what_the_requirements_decide(kind: str, required: bool, failed: bool, code: int) -> None:
+    from steelyard.cli.measuring import exit_code
+
+    measurement = measurement_pb2.Measurement()
+    measurement.decision.kind = measurement_pb2.DecisionKind.Value(f"DECISION_KIND_{kind}")
+    variant = measurement.variants.add(label="original")
+    if required:
+        variant.requirements.add(requirement="p90<20ms")
+    if failed:
+        variant.failure.message = "it did not run"
+    assert exit_code(measurement) == code
+
+
+# -- progress -------------------------------------------------------------------------------------------------------
+
+
+class PlannedHandle:
+    """A job that tells ten steps and ends; an interrupted one is interrupted while it is waited for."""
+
+    estimated_ms = 95_000
+
+    def __init__(self, *, interrupted: bool = False) -> None:
+        self.interrupted = interrupted
+        self.cancelled = False
+
+    def wait(self, on_event=None) -> control_pb2.Job:
+        for done in range(1, 11):
+            if on_event is not None:
+                on_event(control_pb2.JobEvent(message=f"round {done} [of ten]", done=done, total=10))
+        if self.interrupted:
+            raise KeyboardInterrupt
+        return control_pb2.Job(job_id="job-0001")
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+def test_a_terminal_sees_the_estimate_and_the_progress(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(following, "is_terminal", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    assert following.follow(PlannedHandle(), "conv on local").job_id == "job-0001"
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "conv on local: about 1 min 35 s" in captured.err
+    assert "round 10 [of ten]" in captured.err
+    assert "100 %" in captured.err
+
+
+def test_a_pipe_sees_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    following.follow(PlannedHandle(), "conv on local")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_interrupted_wait_cancels_its_job() -> None:
+    handle = PlannedHandle(interrupted=True)
+    with pytest.raises(KeyboardInterrupt):
+        following.follow(handle, "conv on local")
+    assert handle.cancelled
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0, "1 s"), (45.4, "45 s"), (89.4, "89 s"), (120, "2 min"), (125, "2 min 5 s"), (3600, "1 h"), (4200, "1 h 10 min")],
+)
+def test_durations_are_for_people(seconds: float, words: str) -> None:
+    assert session.human_duration(seconds) == words
