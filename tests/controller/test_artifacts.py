@@ -235,6 +235,12 @@ def test_malformed_external_entries_are_refused(tmp_path: Path, key: str, value:
     assert _reason(path, work_dir=tmp_path / "work") == "malformed_model"
 
 
+def test_a_file_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    path = external_data_model(tmp_path / "m.onnx")
+    path.write_bytes(path.read_bytes().replace(b"m.onnx.data", b"m.onn\x80.data", 1))
+    assert _reason(path, work_dir=tmp_path / "work") == "malformed_model"
+
+
 def test_external_data_of_two_gib_in_all_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = external_data_model(tmp_path / "m.onnx")
     (data,) = [file for file in tmp_path.iterdir() if file != path]

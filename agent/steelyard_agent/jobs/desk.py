@@ -235,6 +235,9 @@ def _identity(lease: HeldLease) -> tuple[str, int, int]:
 
 def empty_folder(folder: Path) -> None:
     """Remove everything in a folder, the folder itself stays."""
+    if not folder.is_dir():
+        # The disk was taken away, or somebody removed the state directory: there is nothing left to empty.
+        return
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

@@ -67,12 +67,13 @@ class _Place:
 
     def _checked_file(self) -> Path:
         folder = self._model_path.parent.resolve()
-        location = PurePosixPath(self.location)
-        if not self.location or "\0" in self.location:
+        # A text that is not UTF-8 comes out of protobuf as bytes.
+        if not isinstance(self.location, str) or not self.location or "\0" in self.location:
             raise InvalidModelError(
                 "malformed_model",
                 f"{self._model_path}: tensor {self._tensor.name!r} names no usable file for its data; export it again",
             )
+        location = PurePosixPath(self.location)
         file = folder / location
         if location.is_absolute() or not file.resolve().is_relative_to(folder):
             raise InvalidModelError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ from steelyard.cli.measuring import measurement_options, options_from, show_meas
 from steelyard.cli.models import resolve_model
 from steelyard.cli.session import choose_device, connected
 from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, EXIT_UNMET
+from steelyard.stats.shipping import DEFAULT_TOLERANCE_PP
 from steelyard_protocol.v1 import measurement_pb2
 
 _EXIT_OF_VERDICT = {
@@ -26,9 +28,10 @@ _EXIT_OF_VERDICT = {
 @measurement_options
 @click.pass_context
 def compare(ctx: click.Context, /, reference: str, candidate: str, **flags: Any) -> None:
-    """Compare model B with model A on a device: paired by round, with a 99 % verdict.
+    """Compare model B with model A on a device: paired by round, with a 99 % verdict, and by sample with --task.
 
-    Exit code 0 when B is faster or no different, 1 when it is slower, 3 when the rounds do not decide.
+    Exit code 0 when B is faster or no different, 1 when it is slower or surely loses 1 pp of accuracy or more, 3 when
+    the rounds do not decide.
 
     \b
     Examples:
@@ -40,8 +43,16 @@ def compare(ctx: click.Context, /, reference: str, candidate: str, **flags: Any)
     with connected(ctx) as client:
         artifacts = [resolve_model(client, text) for text in (reference, candidate)]
         task = client.add_task(flags["task"], artifacts[0]) if flags["task"] else None
-        handle = client.measure(artifacts, device=device, task=task, options=options)
+        names = (artifacts[0].name, artifacts[1].name)
+        labels = names if names[0] != names[1] else (f"A {names[0]}", f"B {names[1]}")
+        handle = client.measure(artifacts, device=device, task=task, options=replace(options, labels=labels))
         follow(handle, f"{artifacts[0].name} and {artifacts[1].name} on {device}")
         measurement = handle.measurement()
         show_measurement(client, [measurement], as_json=flags["as_json"], as_comparison=True)
-    ctx.exit(_EXIT_OF_VERDICT.get(measurement.variants[1].comparison, EXIT_INCOMPLETE))
+    ctx.exit(_exit_code(measurement.variants[1]))
+
+
+def _exit_code(candidate: measurement_pb2.VariantMeasurement) -> int:
+    if candidate.accuracy_drop.HasField("low") and candidate.accuracy_drop.low >= DEFAULT_TOLERANCE_PP:
+        return EXIT_UNMET
+    return _EXIT_OF_VERDICT.get(candidate.comparison, EXIT_INCOMPLETE)

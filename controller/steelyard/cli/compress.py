@@ -22,7 +22,9 @@ from steelyard.cli.session import connected, console, emit_json
 )
 @click.option("--task", type=click.Path(path_type=Path), metavar="FILE", help="Where calibration data comes from.")
 @click.option("--device", default="", metavar="NAME", help="Choose settings left at auto for this device's processor.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of whatever a step draws.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of whatever a step draws."
+)
 @click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout.")
 @click.pass_context
 def compress(

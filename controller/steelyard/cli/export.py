@@ -55,7 +55,7 @@ def _ancestors(client: Client, artifact: control_pb2.Artifact) -> list[control_p
 
 
 def _measurements_of(client: Client, digest: str) -> list[measurement_pb2.Measurement]:
-    """Return the newest finished measurement of this artifact on each device."""
+    """Return the newest finished measurement of this artifact on each device; one with accuracy goes first."""
     newest: dict[str, measurement_pb2.Measurement] = {}
     finished = [
         job
@@ -65,5 +65,7 @@ def _measurements_of(client: Client, digest: str) -> list[measurement_pb2.Measur
     for job in finished[:_NEWEST_JOBS]:
         measurement = client.measurement(job.job_id).measurement
         if any(one.artifact_digest == digest for one in measurement.variants):
-            newest.setdefault(measurement.device.device_id, measurement)
+            held = newest.get(measurement.device.device_id)
+            if held is None or (measurement.task_id and not held.task_id):
+                newest[measurement.device.device_id] = measurement
     return list(newest.values())

@@ -133,7 +133,7 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911  (an exit code per ki
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FINE
     except Exception:  # noqa: BLE001  (the top-level handler: a crash report, never a plausible result)
-        click.echo(f"steelyard: a bug of ours; the crash report is {_write_crash_report(arguments)}", err=True)
+        click.echo(f"steelyard: a bug of ours; {_write_crash_report(arguments)}", err=True)
         return EXIT_BUG
     return result if isinstance(result, int) else EXIT_FINE
 
@@ -141,12 +141,10 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911  (an exit code per ki
 def _refuse_undecodable(arguments: Sequence[str]) -> None:
     """Refuse what is not UTF-8 before it reaches a message, a table or a terminal, none of which can hold it."""
     for argument in arguments:
-        try:
-            argument.encode()
-        except UnicodeEncodeError as error:
+        if argument.encode(errors="ignore").decode() != argument:
             raise UsageError(
                 "not_utf8", f"the argument {argument!r} is not UTF-8: rename the file, or type the text in UTF-8"
-            ) from error
+            )
 
 
 def _one_line(error: click.ClickException) -> str:
@@ -156,12 +154,15 @@ def _one_line(error: click.ClickException) -> str:
     return f"{sentence}; see `{context.command_path} --help`" if context is not None else sentence
 
 
-def _write_crash_report(arguments: Sequence[str]) -> Path:
+def _write_crash_report(arguments: Sequence[str]) -> str:
+    """Return where the report is, or the report itself when no disk takes it."""
     import tempfile
 
     now = datetime.now(tz=timezone.utc)
-    path = Path(tempfile.gettempdir()) / f"steelyard-crash-{now:%Y%m%dT%H%M%S}-{os.getpid()}.txt"
-    path.write_text(
-        f"steelyard {__version__}\npython {sys.version}\narguments {list(arguments)!r}\n\n{traceback.format_exc()}"
-    )
-    return path
+    report = f"steelyard {__version__}\npython {sys.version}\narguments {list(arguments)!r}\n\n{traceback.format_exc()}"
+    try:
+        path = Path(tempfile.gettempdir()) / f"steelyard-crash-{now:%Y%m%dT%H%M%S}-{os.getpid()}.txt"
+        path.write_text(report, encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return f"no crash report could be written:\n{visible(report)}"
+    return f"the crash report is {path}"

@@ -50,12 +50,16 @@ _OPTIONS = (
     click.option(
         "--block-timeout", type=DURATION, default="60s", show_default=True, help="Without progress in a block, at most."
     ),
-    click.option("--memory-limit", type=click.IntRange(1, 2**30), metavar="MIB", help="Resident set of the measured process."),
+    click.option(
+        "--memory-limit", type=click.IntRange(1, 2**30), metavar="MIB", help="Resident set of the measured process."
+    ),
     click.option(
         "--core", "cores", type=click.IntRange(0, 65535), multiple=True, help="Pin the measured process; repeatable."
     ),
     click.option("--device-wait", type=DURATION, default="30s", show_default=True, help="For the device to connect."),
-    click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of drawn inputs and recipes."),
+    click.option(
+        "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of drawn inputs and recipes."
+    ),
     click.option("--title", default="", help="What the report calls this; the model's name when left out."),
     click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout."),
 )

@@ -126,6 +126,7 @@ class _Job:
         # Quantizers run the model for calibration with no limit of their own: one that never returns stops here.
         feed = first_feed(session, calibration=self._context.calibration, seed=self._context.seed)
         if not isinstance(feed, str):
+            self._context.progress("checking the model", 0, 1)
             run_bounded(session, feed)
         return session
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import socket
 import time
 import uuid
@@ -73,6 +74,8 @@ class Controller:
         lock = StateLock(self.state_directory, temporary=self.temporary)
         lock.acquire()
         self._stack.append(lock.release)
+        # We hold the state directory: what a killed controller was making there is nobody's.
+        shutil.rmtree(self.state_directory / "work", ignore_errors=True)
         self.store = AsyncStore(self.state_directory / "steelyard.sqlite3")
         await self.store.open()
         self.blobs = BlobStore(self.state_directory / "blobs")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from functools import partial
 
 from steelyard.analysis.stop import StopPolicy
 from steelyard.control.compression_job import compress_job
@@ -14,6 +15,7 @@ from steelyard.control.job_world import JobWorld
 from steelyard.control.measurement_job import JobContext, MeasurementJob
 from steelyard.errors import NotFoundError, SteelyardError, UsageError
 from steelyard.fleet.blob_servicer import BlobRefusedError
+from steelyard.store.errors import StoreError
 from steelyard.store.store import Store
 from steelyard_protocol.v1 import common_pb2, control_pb2
 
@@ -28,6 +30,8 @@ class Jobs:
     def __init__(self, world: JobWorld) -> None:
         self._world = world
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        # Ends of jobs that the store could not take.
+        self._unrecorded: dict[str, control_pb2.Job] = {}
         self._measurements: dict[str, MeasurementJob] = {}
         # Per measurement: its device's id once known, and the blobs that this device may fetch.
         self._leased: dict[str, tuple[str, frozenset[str]]] = {}
@@ -98,7 +102,7 @@ class Jobs:
         await self._fail(
             job.job_id, control_pb2.JOB_STATE_CANCELLED, "cancelled", "cancelled; the rounds that it finished are kept"
         )
-        return await self._world.store.call(Store.get_job, job.job_id)
+        return self.as_known(await self._world.store.call(Store.get_job, job.job_id))
 
     async def stop(self) -> None:
         """End the tasks; the jobs stay as they are in the store."""
@@ -165,7 +169,19 @@ class Jobs:
 
     async def _fail(self, job_id: str, state: control_pb2.JobState.ValueType, reason: str, message: str) -> None:
         error = common_pb2.ErrorInfo(reason=reason, message=message)
-        await self._world.store.call(Store.transition, job_id, state, message=message, error=error)
+        try:
+            await self._world.store.call(Store.transition, job_id, state, message=message, error=error)
+        except StoreError as trouble:
+            # A full disk, mostly. Whoever waits must hear of the end; to the store the job is unfinished and resumable.
+            _log.warning("the end of job %s could not be recorded: %s", job_id, trouble)
+            self._unrecorded[job_id] = control_pb2.Job(state=state, error=error)
+
+    def as_known(self, job: control_pb2.Job) -> control_pb2.Job:
+        """Return a stored job with its end, also when the store could not take that."""
+        end = self._unrecorded.get(job.job_id)
+        if end is not None:
+            job.MergeFrom(end)
+        return job
 
     async def _measure(self, job_id: str, request: control_pb2.SubmitMeasurementRequest) -> None:
         world = self._world
@@ -186,6 +202,8 @@ class Jobs:
                 note=note,
                 decide=StopPolicy.of(request).decide,
                 measures_energy=await world.devices.measures_energy(device_id),
+                reload=partial(world.results.rounds, job_id),
+                min_round_count=request.min_round_count,
                 lost_grace_s=world.lost_grace_s,
             ),
         )

@@ -47,6 +47,8 @@ _HOPELESS = frozenset(
     }
 )
 _VAIN_ROUND_COUNT = 3
+# After the device said that its rounds are done, what is still missing has this long to be recorded.
+_RECORDING_GRACE_S = 30.0
 _News = TypeVar("_News")
 
 
@@ -62,6 +64,9 @@ class JobContext:
     note: Callable[[control_pb2.JobState.ValueType, str, int, int], Awaitable[None]]
     decide: Callable[[list[result_pb2.RoundResult]], StopDecision]
     measures_energy: bool
+    # Every round of this job that is recorded: what the session stored while nobody listened counts as well.
+    reload: Callable[[], Awaitable[list[result_pb2.RoundResult]]]
+    min_round_count: int = 0
     lost_grace_s: float = 3 * LEASE_TTL_S
 
 
@@ -86,7 +91,8 @@ class MeasurementJob:
         self._segment = 1 + max((result.segment for result in recorded), default=-1)
         self._attempt = 1
         self._epoch = 0
-        self._total_blocks = 0
+        rounds_at_least = context.min_round_count + int(plan.HasField("evaluation"))
+        self._total_blocks = rounds_at_least * len(plan.artifacts)
         self.stop_reason = ""
 
     async def run(self) -> None:
@@ -168,18 +174,37 @@ class MeasurementJob:
     async def _run_until(self, inbox: JobInbox, pass_kind: result_pb2.Pass.ValueType, round_count: int) -> None:
         """Grant rounds 0 to ``round_count`` of a pass that are missing, and wait until all are recorded."""
         missing = self._missing(pass_kind, round_count)
-        self._total_blocks = (len(self._rounds) + len(missing)) * len(self._plan.artifacts)
+        blocks_known = (len(self._rounds) + len(missing)) * len(self._plan.artifacts)
+        self._total_blocks = max(self._total_blocks, blocks_known)
         self._grant(pass_kind, missing)
+        finished = False
         while missing:
-            news = await self._next_any(inbox, None)
+            news = await self._next_any(inbox, _RECORDING_GRACE_S if finished else None)
             if isinstance(news, RoundRecorded):
                 await self._count(news)
             elif isinstance(news, session_pb2.JobProgress):
                 await self._progress(news)
+            elif isinstance(news, session_pb2.GrantFinished):
+                finished = news.pass_kind == pass_kind
+                await self._reload()
             elif isinstance(news, LinkUp):
+                finished = False
                 await self._reconcile(inbox, news)
+                await self._reload()
                 self._grant(pass_kind, self._missing(pass_kind, round_count))
             missing = self._missing(pass_kind, round_count)
+            if news is None and missing:
+                raise JobEnd(
+                    control_pb2.JOB_STATE_AGENT_ERROR,
+                    "rounds_not_recorded",
+                    f"the device finished, but {len(missing)} rounds could not be recorded: the controller's log says "
+                    "why; free its disk or submit the job again",
+                )
+
+    async def _reload(self) -> None:
+        """Take in what was recorded while the link, or its session here, broke between storing and telling."""
+        for result in await self._context.reload():
+            self._rounds.setdefault((result.pass_kind, result.round_index), result)
 
     def _missing(self, pass_kind: result_pb2.Pass.ValueType, round_count: int) -> list[int]:
         return [index for index in range(round_count) if (pass_kind, index) not in self._rounds]

@@ -100,7 +100,8 @@ class ControlServicer:
 
     async def get_job(self, request: control_pb2.GetJobRequest) -> control_pb2.GetJobResponse:
         """Return one job."""
-        return control_pb2.GetJobResponse(job=await self._store.call(Store.get_job, request.job_id))
+        job = await self._store.call(Store.get_job, request.job_id)
+        return control_pb2.GetJobResponse(job=self._controller.jobs.as_known(job))
 
     async def list_jobs(self, request: control_pb2.ListJobsRequest) -> control_pb2.ListJobsResponse:
         """Return a page of jobs, newest first."""
@@ -117,7 +118,7 @@ class ControlServicer:
         deadline = time.monotonic() + min(max(request.wait_ms, 0), _MAX_EVENT_WAIT_MS) / 1000
         while True:
             # The state is read before the events: a final state then has all its events in what follows.
-            job = await self._store.call(Store.get_job, job.job_id)
+            job = self._controller.jobs.as_known(await self._store.call(Store.get_job, job.job_id))
             events = await self._store.call(Store.list_events, job.job_id, request.after_cursor, _EVENT_PAGE)
             finished = job.state in FINAL_STATES and len(events) < _EVENT_PAGE
             if events or finished or time.monotonic() >= deadline:

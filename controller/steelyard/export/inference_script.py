@@ -18,7 +18,8 @@ import onnxruntime
 
 rng = np.random.default_rng(0)
 session = onnxruntime.InferenceSession({file}, providers=["CPUExecutionProvider"])
-inputs = dict(np.load(sys.argv[1])) if len(sys.argv) > 1 else {{
+given = np.load(sys.argv[1]) if len(sys.argv) > 1 else None
+inputs = {{one.name: given[one.name] for one in session.get_inputs()}} if given else {{
 {inputs}
 }}
 for output, value in zip(session.get_outputs(), session.run(None, inputs)):
@@ -35,7 +36,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 rng = np.random.default_rng(0)
 interpreter = Interpreter(model_path=str({file}))
-inputs = dict(np.load(sys.argv[1])) if len(sys.argv) > 1 else {{
+given = np.load(sys.argv[1]) if len(sys.argv) > 1 else None
+inputs = {{one["name"]: given[one["name"]] for one in interpreter.get_input_details()}} if given else {{
 {inputs}
 }}
 for detail in interpreter.get_input_details():

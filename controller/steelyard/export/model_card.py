@@ -106,7 +106,8 @@ def _figures(measurement: measurement_pb2.Measurement, variant: measurement_pb2.
     accuracy = f"; accuracy on {measurement.task_name}" if measurement.task_name else ""
     yield _plain(
         f"With {runtime_text(variant)}{providers}, {measurement.round_count} interleaved rounds of fresh processes, "
-        f"intervals at {100 * measurement.confidence:g} %{accuracy}; {utc(measurement.finished_at)}, job {measurement.job_id}."
+        f"intervals at {100 * measurement.confidence:g} %{accuracy}; {utc(measurement.finished_at)}, "
+        f"job {measurement.job_id}."
     )
     shown = [row for row in _FIGURES if not (variant.is_reference and row[1] in {"accuracy_drop", "speedup"})]
     rows = [f"| {what} | {_plain(one_line(getattr(variant, field)))} |" for what, field in shown]

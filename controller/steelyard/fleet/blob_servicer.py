@@ -125,6 +125,9 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: SteelyardEr
         code = grpc.StatusCode.NOT_FOUND
     elif isinstance(error, UsageError):
         code = grpc.StatusCode.INVALID_ARGUMENT
+    elif error.reason == "bad_offset":
+        # Not final: another transfer of the same bytes moved the end; ask again where to go on.
+        code = grpc.StatusCode.ABORTED
     elif isinstance(error, BlobRefusedError):
         code = grpc.StatusCode.PERMISSION_DENIED
     await context.abort(code, str(error), trailing_metadata=(("steelyard-reason", error.reason),))

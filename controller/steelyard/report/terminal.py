@@ -102,12 +102,18 @@ def render_comparison(measurement: measurement_pb2.Measurement) -> RenderableTyp
     """Return a measurement of two artifacts as a comparison: each against the first, with its verdict in words."""
     ran = _ran(measurement)
     rows = tuple(
-        (one.label, (_cell(one.p50_latency), _cell(one.p90_latency), _speedup(one), _verdict(one))) for one in ran
+        (one.label, (_cell(one.p50_latency), _speedup(one), _verdict(one), *_losses(measurement, one))) for one in ran
     )
     parts: list[RenderableType] = [_heading(measurement)]
     if rows:
-        parts += [Text(), _Grid("against the first", ("p50", "p90", "speed-up", "verdict"), rows)]
-    return Group(*parts, *_failures(measurement), *_notes(measurement), *_decision(measurement))
+        columns = ("p50", "speed-up", "verdict", *(("accuracy", "drop") if measurement.task_id else ()))
+        parts += [Text(), _Grid("against the first", columns, rows)]
+    # Not the decision on what to ship: here the second is judged, and the first need not be an original.
+    return Group(*parts, *_failures(measurement), *_notes(measurement))
+
+
+def _losses(measurement: measurement_pb2.Measurement, variant: measurement_pb2.VariantMeasurement) -> tuple[_Cell, ...]:
+    return (_cell(variant.accuracy), _cell(variant.accuracy_drop)) if measurement.task_id else ()
 
 
 def _measurement_parts(measurement: measurement_pb2.Measurement) -> Iterable[RenderableType]:

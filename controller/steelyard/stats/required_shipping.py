@@ -16,6 +16,8 @@ from steelyard.stats.candidates import (
 )
 from steelyard.stats.requirements import RequirementVerdict, nearest
 
+_RELATIVE = frozenset({"drop", "speedup"})
+
 
 def choose_by_requirements(candidates: Sequence[Candidate], *, device: str) -> Choice:
     """Choose the fastest candidate that meets all; see ``steelyard.stats.shipping.choose``.
@@ -24,13 +26,15 @@ def choose_by_requirements(candidates: Sequence[Candidate], *, device: str) -> C
         SHIP or, for the original, KEEP_ORIGINAL; UNMET when every candidate surely misses something; INCOMPLETE when
         figures are missing; UNDECIDED otherwise.
     """
-    measured = [one for one in candidates if not one.failed]
+    judged = [one for one in candidates if not _is_trivial(one)] or list(candidates)
+    measured = [one for one in judged if not one.failed]
     if not measured:
         sentence = f"No decision on {device}{failure_words(candidates).replace(';', ':', 1)}."
         return Choice(kind=DecisionKind.INCOMPLETE, label="", sentence=sentence)
     meeting = [one for one in measured if one.meets_all]
     if meeting:
-        return _take(fastest(meeting), device, rival_count=len(meeting) - 1)
+        others = len(judged) - 1
+        return _take(fastest(meeting), device, rival_count=len(meeting) - 1, others=others, shown=_shown(measured))
     open_ones = [one for one in measured if not one.fails_any]
     if open_ones:
         return _postpone(open_ones, device)
@@ -47,9 +51,24 @@ def choose_by_requirements(candidates: Sequence[Candidate], *, device: str) -> C
     return Choice(kind=DecisionKind.UNMET, label=best.label, sentence=sentence)
 
 
-def _take(best: Candidate, device: str, *, rival_count: int) -> Choice:
+def _is_trivial(candidate: Candidate) -> bool:
+    """Whether this is the original under a requirement that compares with the original: it would always pass."""
+    return candidate.is_reference and any(one.requirement.metric in _RELATIVE for one in candidate.outcomes)
+
+
+def _shown(measured: Sequence[Candidate]) -> bool:
+    """Whether each candidate is shown to meet all or to miss something."""
+    return all(one.meets_all or one.fails_any for one in measured)
+
+
+def _take(best: Candidate, device: str, *, rival_count: int, others: int, shown: bool) -> Choice:
     figures = ", ".join(one.because for one in best.outcomes)
-    rank = " and nothing faster does" if rival_count else " and nothing else does"
+    if not others:
+        rank = ""
+    elif rival_count:
+        rank = " and nothing faster does"
+    else:
+        rank = " and nothing else does" if shown else " and nothing else is shown to"
     if best.is_reference:
         sentence = f"Keep the original on {device}: it meets every requirement ({figures}){rank}."
         return Choice(kind=DecisionKind.KEEP_ORIGINAL, label=best.label, sentence=sentence)

@@ -178,4 +178,6 @@ def _event(row: RowMapping) -> control_pb2.JobEvent:
 
 def _not_found(connection: Connection, text: str) -> NotFoundError:
     ids = connection.scalars(select(_JOBS.c.job_id).order_by(_JOBS.c.number.desc()).limit(1000)).all()
-    return NotFoundError("job_not_found", f"no job has the id {text[:80]!r}{near_names(text, ids) or '; see `steelyard job list`'}")
+    return NotFoundError(
+        "job_not_found", f"no job has the id {text[:80]!r}{near_names(text, ids) or '; see `steelyard job list`'}"
+    )

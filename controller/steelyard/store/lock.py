@@ -84,13 +84,13 @@ class StateLock:
         Raises:
             StateLockedError: ``state_locked``; the sentence names the holder's process.
             UsageError: ``state_directory_unusable``.
-            StoreError: ``lock_unsupported`` on a file system without flock.
+            StoreError: ``lock_unsupported`` on a file system without flock, ``state_directory_full``.
         """
         descriptor = _open(self.state_directory)
         try:
             _lock(descriptor, self.state_directory, self._sleep)
             self._started = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
-            _write(descriptor, self._holder())
+            self._record(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
@@ -101,7 +101,7 @@ class StateLock:
         if self._descriptor is None:
             raise StoreError("lock_released", f"the lock on {self.state_directory} is not held; acquire it first")
         self._socket, self._agent_address = socket, agent_address
-        _write(self._descriptor, self._holder())
+        self._record(self._descriptor)
 
     def release(self) -> None:
         """Let go. A second time does nothing."""
@@ -119,6 +119,16 @@ class StateLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+    def _record(self, descriptor: int) -> None:
+        try:
+            _write(descriptor, self._holder())
+        except OSError as error:
+            raise StoreError(
+                "state_directory_full",
+                f"the state directory {self.state_directory} cannot be written ({error.strerror}); free space on its "
+                "disk, or name another with --state-directory",
+            ) from error
 
     def _holder(self) -> Holder:
         return Holder(

@@ -57,8 +57,8 @@ def require_name(text: str, what: str) -> str:
     if not text or len(text) > MAX_NAME_LENGTH or not text.isprintable() or text.strip() != text:
         raise UsageError(
             "invalid_name",
-            f"{what} {text[:80]!r} ({len(text)} characters) must be 1 to {MAX_NAME_LENGTH} printable characters with no "
-            "space at its ends; choose another (a model is named like its file)",
+            f"{what} {text[:80]!r} ({len(text)} characters) must be 1 to {MAX_NAME_LENGTH} printable characters with "
+            "no space at its ends; choose another (a model is named like its file)",
         )
     if is_digest(text):
         raise UsageError("invalid_name", f"{what} {text!r} would read as a digest; choose another name")

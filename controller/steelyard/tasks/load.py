@@ -143,7 +143,7 @@ def _text(path: Path) -> str:
 
 
 def _refuse_more_than_memory(path: Path) -> None:
-    """Refuse an archive that unpacks to more than the memory that is free: ten megabytes of zeros can be ten gigabytes."""
+    """Refuse what unpacks to more than the memory that is free: ten megabytes of zeros can be twenty gigabytes."""
     import psutil
 
     with zipfile.ZipFile(path) as archive:

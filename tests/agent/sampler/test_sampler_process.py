@@ -120,7 +120,7 @@ async def test_cancelling_the_start_leaves_no_process(tree, sources, monkeypatch
     silent.chmod(0o755)
     monkeypatch.setattr(process_module.sys, "executable", str(silent))
     starting = asyncio.create_task(start_sampler(tree.root, sources))
-    while not marker.exists():  # noqa: ASYNC110 - made by another process, which has no event of ours
+    while not marker.exists():
         await asyncio.sleep(0)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):

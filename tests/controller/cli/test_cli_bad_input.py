@@ -210,3 +210,12 @@ def test_a_state_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     target = str(tmp_path / "away" / "state")
     assert target in run_command("--state-directory", target, "device", "list").is_refused()
+
+
+def test_words_that_are_not_utf_8_are_refused(steelyard) -> None:
+    assert "UTF-8" in steelyard("artifact", "show", "caf\udce9").is_refused()
+
+
+def test_what_others_named_does_not_steer_the_terminal(steelyard) -> None:
+    line = steelyard("artifact", "show", "\x1b[31mred").is_refused()
+    assert "\x1b" not in line

@@ -212,7 +212,15 @@ def test_an_interrupted_wait_cancels_its_job() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.0, "1 s"), (45.4, "45 s"), (89.4, "89 s"), (120, "2 min"), (125, "2 min 5 s"), (3600, "1 h"), (4200, "1 h 10 min")],
+    [
+        (0.0, "1 s"),
+        (45.4, "45 s"),
+        (89.4, "89 s"),
+        (120, "2 min"),
+        (125, "2 min 5 s"),
+        (3600, "1 h"),
+        (4200, "1 h 10 min"),
+    ],
 )
 def test_durations_are_for_people(seconds: float, words: str) -> None:
     assert session.human_duration(seconds) == words

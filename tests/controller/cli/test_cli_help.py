@@ -65,7 +65,9 @@ def parsed(words: list[str]) -> tuple[str, ...]:
     return path
 
 
-@pytest.mark.parametrize(("path", "command"), [((), cli), *ALL], ids=["steelyard", *(" ".join(path) for path, _ in ALL)])
+@pytest.mark.parametrize(
+    ("path", "command"), [((), cli), *ALL], ids=["steelyard", *(" ".join(path) for path, _ in ALL)]
+)
 def test_every_option_is_explained(path: tuple[str, ...], command: click.Command) -> None:
     unexplained = [one.name for one in command.params if isinstance(one, click.Option) and not one.help]
     assert unexplained == []

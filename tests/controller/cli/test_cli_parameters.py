@@ -20,9 +20,9 @@ def test_a_time_is_read_in_each_unit(text: object, seconds: float) -> None:
     assert DURATION.convert(text, None, None) == pytest.approx(seconds)
 
 
-@given(st.integers(0, 10**6), st.sampled_from(["ms", "s", "m", "h"]))
-def test_a_time_is_never_negative_and_grows_with_its_number(number: int, unit: str) -> None:
-    assert 0 <= DURATION.convert(f"{number}{unit}", None, None) < DURATION.convert(f"{number + 1}{unit}", None, None)
+@given(st.integers(1, 9_999), st.sampled_from(["ms", "s", "m", "h"]))
+def test_a_time_is_above_zero_and_grows_with_its_number(number: int, unit: str) -> None:
+    assert 0 < DURATION.convert(f"{number}{unit}", None, None) < DURATION.convert(f"{number + 1}{unit}", None, None)
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-3s", "3 s", "3d", "1e3s", "٣s\n", "3s\n4s"])
@@ -30,6 +30,17 @@ def test_what_is_no_time_is_named_with_an_example(text: str) -> None:
     with pytest.raises(click.BadParameter) as caught:
         DURATION.convert(text, None, None)
     assert "10m" in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["0", "0s", "0.0h", "10001h", "9" * 400])
+def test_a_time_that_is_none_or_beyond_any_job_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="10000h"):
+        DURATION.convert(text, None, None)
+
+
+def test_a_size_that_no_device_has_is_refused() -> None:
+    with pytest.raises(click.BadParameter, match="4294967296"):
+        INPUT_SHAPE.convert("image=1x4294967296", None, None)
 
 
 @given(st.text(st.characters(categories=["L", "N"]), min_size=1), sizes_of_a_shape)

@@ -93,6 +93,11 @@ def round_for(
     return result
 
 
+async def submit(controller: Controller, count: int = 1, **fields) -> str:
+    models = [await add_model(controller, f"net{index}", seed=index) for index in range(count)]
+    return (await controller.jobs.submit_measurement(request_for(models, **fields))).job_id
+
+
 async def ended(controller: Controller, job_id: str) -> control_pb2.Job:
     """Wait until a job's task is done and return the job."""
 

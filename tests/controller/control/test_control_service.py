@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -164,10 +165,23 @@ def test_the_api_is_there_by_the_packages_name() -> None:
 
 
 def test_a_holder_that_was_faster_is_the_controller(client: Client, state: Path, monkeypatch) -> None:
-    looks = iter([None, lock_holder(state)])
-    monkeypatch.setattr(connecting, "lock_holder", lambda _directory: next(looks))
+    looks: list[Path] = []
+
+    def late(directory: Path) -> Holder | None:
+        looks.append(directory)
+        return lock_holder(directory) if len(looks) > 1 else None
+
+    monkeypatch.setattr(connecting, "lock_holder", late)
     with connect(state_directory=state) as found:
         assert found.controller().state_directory == str(state)
+
+
+def test_a_holder_that_never_serves_anybody_is_named(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(connecting, "_SETTLE_TIMEOUT_S", 0.05)
+    starting = Holder(pid=4711, started="2026-01-01", socket="", agent_address="", temporary=True)
+    monkeypatch.setattr(connecting, "lock_holder", lambda _directory: starting)
+    with pytest.raises(DeviceError, match="4711"):
+        connect(state_directory=tmp_path)
 
 
 def test_a_holder_that_vanished_meanwhile_is_an_error(client: Client, state: Path, monkeypatch) -> None:
@@ -180,7 +194,7 @@ def test_a_controller_that_ends_at_once_is_said(tmp_path: Path, monkeypatch) -> 
     hosts = []
 
     class Vanishing(ControllerHost):
-        def __init__(self, settings: Settings) -> None:
+        def __init__(self, settings: Settings, **rest: object) -> None:
             super().__init__(settings)
             hosts.append(self)
 
@@ -197,10 +211,26 @@ def test_a_controller_that_ends_at_once_is_said(tmp_path: Path, monkeypatch) -> 
 
 
 def test_a_lock_whose_holder_hangs_is_said_with_its_socket(tmp_path: Path, monkeypatch) -> None:
-    hanging = Holder(
-        pid=1, started="2026-01-01", socket=str(tmp_path / "dead.sock"), agent_address="", temporary=False
-    )
+    hanging = Holder(pid=1, started="2026-01-01", socket=str(tmp_path / "dead.sock"), agent_address="", temporary=False)
     monkeypatch.setattr(connecting, "lock_holder", lambda _directory: hanging)
     monkeypatch.setattr(connecting, "_READY_TIMEOUT_S", 0.1)
     with pytest.raises(DeviceError, match=r"dead\.sock"):
         connect(state_directory=tmp_path)
+
+
+def test_a_controller_of_a_command_stays_for_the_commands_that_use_it(tmp_path: Path) -> None:
+    settings = Settings(state_directory=tmp_path, agent_listen="127.0.0.1:0")
+    told = threading.Event()
+    own = connect(settings=settings, on_guests=told.set)
+    guest = connect(settings=settings)
+    leaving = threading.Thread(target=own.close)
+    leaving.start()
+    try:
+        assert told.wait(20)
+        assert guest.controller().temporary
+        assert leaving.is_alive()
+    finally:
+        guest.close()
+        leaving.join(30)
+    assert not leaving.is_alive()
+    assert lock_holder(tmp_path) is None

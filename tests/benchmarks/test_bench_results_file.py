@@ -1,0 +1,60 @@
+"""Benchmarks resume: rounds of the same machine, versions and settings count, others are kept and left alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from benchmarks.results_file import ResultsFile, this_key
+
+_HERE = {"machine": "a board", "versions": {"onnxruntime": "1"}, "settings": {"window_ms": 200}}
+_ELSEWHERE = {**_HERE, "machine": "another board"}
+_NEWER = {**_HERE, "versions": {"onnxruntime": "2"}}
+
+
+def test_rounds_of_the_same_key_are_found_again_by_another_process(tmp_path: Path) -> None:
+    ResultsFile("one", tmp_path).append(_HERE, {"worker": 1})
+    ResultsFile("one", tmp_path).append(_HERE, {"worker": 2})
+    assert ResultsFile("one", tmp_path).rounds(_HERE) == [{"worker": 1}, {"worker": 2}]
+
+
+def test_rounds_of_other_machines_and_versions_do_not_count(tmp_path: Path) -> None:
+    results = ResultsFile("one", tmp_path)
+    results.append(_ELSEWHERE, {"worker": 1})
+    results.append(_NEWER, {"worker": 2})
+    assert results.rounds(_HERE) == []
+
+
+def test_a_fresh_start_forgets_this_machine_only(tmp_path: Path) -> None:
+    results = ResultsFile("one", tmp_path)
+    for key in (_HERE, _ELSEWHERE, _NEWER):
+        results.append(key, {"worker": 1})
+    results.forget("a board")
+    assert [json.loads(line)["key"] for line in results.path.read_text().splitlines()] == [_ELSEWHERE]
+
+
+def test_the_latest_run_is_that_of_the_last_round(tmp_path: Path) -> None:
+    results = ResultsFile("one", tmp_path)
+    assert results.latest() is None
+    for key, figure in ((_HERE, 1), (_NEWER, 2), (_HERE, 3)):
+        results.append(key, {"worker": figure})
+    run = results.latest()
+    assert run is not None
+    assert run.machine == "a board"
+    assert run.versions == {"onnxruntime": "1"}
+    assert run.rounds == ({"worker": 1}, {"worker": 3})
+    assert run.first_day <= run.last_day
+
+
+def test_every_append_leaves_whole_lines_and_no_other_file(tmp_path: Path) -> None:
+    results = ResultsFile("one", tmp_path / "new")
+    for figure in range(3):
+        results.append(_HERE, {"worker": figure})
+        assert all(json.loads(line) for line in results.path.read_text().splitlines())
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["one.jsonl"]
+
+
+def test_the_key_of_this_machine_survives_json() -> None:
+    key = this_key({"window_ms": 200})
+    assert json.loads(json.dumps(key)) == key
+    assert {"python", "onnxruntime", "grpcio"} <= key["versions"].keys()
