@@ -20,7 +20,8 @@ def follow(handle: JobHandle, title: str) -> control_pb2.Job:
         return _with_bar(handle, title) if is_terminal() else handle.wait()
     except KeyboardInterrupt:
         handle.cancel()
-        say(f"cancelled; what it finished is kept: steelyard job show {handle.job_id[:12]}")
+        if is_terminal():
+            say(f"cancelled; what it finished is kept: steelyard job show {handle.job_id[:12]}")
         raise
 
 

@@ -83,7 +83,7 @@ async def test_an_offset_outside_the_blob_is_refused(depot: Depot, agent: Script
     depot.fetchable.add(digest)
     with pytest.raises(grpc.aio.AioRpcError, match=str(offset)) as caught:
         await agent.download(digest, offset=offset)
-    assert refusal(caught) == (grpc.StatusCode.PERMISSION_DENIED, "bad_offset")
+    assert refusal(caught) == (grpc.StatusCode.ABORTED, "bad_offset")
 
 
 async def test_a_download_that_no_job_names_is_refused(depot: Depot, agent: ScriptedAgent) -> None:
@@ -138,7 +138,7 @@ async def test_an_upload_resumes_where_it_broke_off(depot: Depot, agent: Scripte
 async def test_an_upload_from_the_wrong_offset_is_told_the_right_one(depot: Depot, agent: ScriptedAgent) -> None:
     with pytest.raises(grpc.aio.AioRpcError, match="byte 0, not at 7") as caught:
         await agent.upload(CONTENT, offset=7)
-    assert refusal(caught) == (grpc.StatusCode.PERMISSION_DENIED, "bad_offset")
+    assert refusal(caught) == (grpc.StatusCode.ABORTED, "bad_offset")
     assert not depot.blobs.has(digest_of(CONTENT))
 
 

@@ -284,3 +284,16 @@ def test_a_candidate_in_the_wrong_units_is_refused():
         original(accuracy_drop=unknown("fraction", "x"))
     with pytest.raises(ValueError, match="label"):
         original(label="")
+
+
+def test_the_original_is_not_held_against_itself_so_a_gate_on_the_drop_can_fail():
+    texts = ("p90<20ms", "drop<1pp")
+    broken = with_requirements(variant("broken", 2.1, (90.0, 97.8, 99.0)), *texts)
+    choice = chosen(with_requirements(original(), *texts), broken)
+    assert (choice.kind, choice.label) == (DecisionKind.UNMET, "broken")
+
+
+def test_an_unsettled_drop_keeps_a_gate_undecided_whatever_the_original_does():
+    texts = ("drop<0.2pp",)
+    choice = chosen(with_requirements(original(), *texts), with_requirements(variant("static-int8", 2.1), *texts))
+    assert choice.kind is DecisionKind.UNDECIDED
