@@ -142,7 +142,7 @@ def control_socket_path(state_directory: Path) -> Path:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Said:
     value: object
-    # "flag --agent-listen", "environment STEELYARD_AGENT_LISTEN", or a file's path.
+    # "flag --listen", "environment STEELYARD_AGENT_LISTEN", or a file's path.
     origin: str
     # What a relative path is relative to.
     folder: Path
@@ -153,10 +153,14 @@ class _Said:
 _NOBODY = _Said(value=None, origin="default", folder=Path())
 
 
+# Where a flag is not called like its setting.
+_FLAGS = {"agent_listen": "listen"}
+
+
 def _from_flags(flags: Mapping[str, object], cwd: Path) -> dict[str, _Said]:
     _refuse_unknown(flags, "the flags")
     return {
-        name: _Said(value=value, origin=f"flag --{name.replace('_', '-')}", folder=cwd, here=True)
+        name: _Said(value=value, origin=f"flag --{_FLAGS.get(name, name.replace('_', '-'))}", folder=cwd, here=True)
         for name, value in flags.items()
         if value is not None
     }

@@ -52,7 +52,7 @@ def test_each_source_wins_over_those_behind_it(load: Load, tmp_path: Path) -> No
     assert load(environ).origin["agent_listen"] == "environment STEELYARD_AGENT_LISTEN"
     settings = load(environ, agent_listen="127.0.0.1:1004", controller=None)
     assert settings.agent_listen == "127.0.0.1:1004"
-    assert settings.origin["agent_listen"] == "flag --agent-listen"
+    assert settings.origin["agent_listen"] == "flag --listen"
     assert settings.origin["controller"] == "default"
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from steelyard_agent.block_runner import run_block
 from steelyard_agent.cli.device import describe_this_device, this_system
 from steelyard_agent.description import read_boot_id
+from steelyard_agent.errors import UsageError
 from steelyard_agent.jobs.energy import SamplerWatch
 from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.rounds import RoundTools
@@ -28,15 +29,27 @@ from steelyard_agent.state.directory import StateDirectory, default_state_direct
 from steelyard_agent.state.identity import IdentityFile
 from steelyard_agent.state.outbox import Outbox
 
+_MAX_NAME_LENGTH = 200
+
 
 def run(options: argparse.Namespace) -> int:
     """Serve the controller until a signal: 0 after SIGTERM, 130 after SIGINT."""
     address = parse_controller_address(options.controller)
+    _refuse_unreadable_name(options.name)
     state = open_state_directory(options.state_directory or default_state_directory(os.environ, Path.home()))
     try:
         return asyncio.run(_serve(address, state, options.name, exit_with_stdin=options.exit_with_stdin))
     finally:
         state.close()
+
+
+def _refuse_unreadable_name(name: str) -> None:
+    """Refuse what every controller refuses, before it is dialled for ever; "" takes the host's name."""
+    if not (name.isprintable() and name.strip() == name and len(name) <= _MAX_NAME_LENGTH):
+        raise UsageError(
+            "invalid_name",
+            f"the name {name[:80]!r} must be 1 to {_MAX_NAME_LENGTH} printable characters; change --name",
+        )
 
 
 async def _serve(address: ControllerAddress, state: StateDirectory, name: str, *, exit_with_stdin: bool) -> int:

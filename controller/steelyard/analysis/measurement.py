@@ -69,7 +69,7 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
 def _analyse(given: MeasurementInput, variants: Mapping[str, VariantRounds]) -> list[VariantAnalysis]:
     planned = given.request.plan.artifacts
     requirements = [parse_requirement(text) for text in given.request.requirements]
-    verdict_confidence = StopPolicy.of(given.request).rule.look_confidence(DEFAULT_CONFIDENCE)
+    rule = StopPolicy.of(given.request).rule
     reference = variants[planned[0].label]
     reference_correct = _correct(given, planned[0].artifact_digest)
     return [
@@ -84,7 +84,8 @@ def _analyse(given: MeasurementInput, variants: Mapping[str, VariantRounds]) -> 
             has_task=given.task is not None,
             requirements=requirements,
             confidence=CONFIDENCE,
-            verdict_confidence=verdict_confidence,
+            verdict_confidence=rule.look_confidence(DEFAULT_CONFIDENCE),
+            requirement_confidence=rule.look_confidence(CONFIDENCE),
         )
         for index, one in enumerate(planned)
     ]

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.analysis.variant_rounds import VariantRounds, paired_medians
+from steelyard.analysis.variant_rounds import METRICS_OF_ROUNDS, VariantRounds, paired_medians
 from steelyard.analysis.wire import estimate_message
 from steelyard.stats.accuracy import paired_drop, wilson
 from steelyard.stats.comparison import Comparison, compare_rounds
@@ -47,6 +47,7 @@ def analyse_variant(
     requirements: Sequence[Requirement],
     confidence: float,
     verdict_confidence: float,
+    requirement_confidence: float,
 ) -> VariantAnalysis:
     """Return every figure of one variant.
 
@@ -62,6 +63,7 @@ def analyse_variant(
         requirements: What to hold the figures against.
         confidence: Of the intervals.
         verdict_confidence: Of the comparison that decides; the stop rule's looks have been paid for in it.
+        requirement_confidence: The same for figures over rounds that are held against a requirement.
     """
     comparison = None if is_reference else _comparison(reference, rounds, verdict_confidence)
     figures = {
@@ -71,7 +73,15 @@ def analyse_variant(
     figures["accuracy"] = _accuracy(rounds, correct, has_task=has_task, confidence=confidence)
     figures["drop"] = _drop(correct, reference_correct, is_reference=is_reference, confidence=confidence)
     figures["speedup"] = exact(1.0, "ratio") if is_reference else _speedup(comparison, rounds, reference, confidence)
-    outcomes = [decide(requirement, figures[requirement.metric]) for requirement in requirements]
+    outcomes = [
+        decide(
+            requirement,
+            rounds.estimate(requirement.metric, size_bytes=artifact.size_bytes, confidence=requirement_confidence)
+            if requirement.metric in METRICS_OF_ROUNDS
+            else figures[requirement.metric],
+        )
+        for requirement in requirements
+    ]
     message = _message(planned, artifact, rounds, figures, outcomes, is_reference=is_reference)
     if comparison is not None:
         verdict = f"COMPARISON_VERDICT_{comparison.verdict.value}"

@@ -14,6 +14,8 @@ from steelyard.stats.percentiles import percentile_over_rounds, round_percentile
 from steelyard_protocol.v1 import result_pb2
 
 _PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0}
+# Figures that more rounds make narrower, and that a stop rule with several looks must pay for.
+METRICS_OF_ROUNDS = frozenset({*_PERCENTILES, "load", "first", "memory"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

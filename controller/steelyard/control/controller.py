@@ -19,9 +19,9 @@ from steelyard.control.jobs import Jobs
 from steelyard.control.models import Models
 from steelyard.control.results import Results
 from steelyard.control.servicer import ControlServicer, add_control_service
-from steelyard.errors import SteelyardError
+from steelyard.errors import SteelyardError, UsageError
 from steelyard.fleet.blob_servicer import BlobGate, BlobRefusedError, BlobServicer
-from steelyard.fleet.local_agent import LocalAgent
+from steelyard.fleet.local_agent import LOCAL_NAME, LocalAgent
 from steelyard.fleet.registry import Fleet
 from steelyard.fleet.session_servicer import SessionHooks, SessionServicer
 from steelyard.fleet.transport import CONTROL_SERVER_OPTIONS, SERVER_OPTIONS
@@ -168,6 +168,12 @@ class Controller:
     # -- hooks of the agents' server ----------------------------------------------------------------------------
 
     async def _register(self, hello: session_pb2.Hello) -> None:
+        if hello.device.name == LOCAL_NAME and not self.local_agent.is_ours(hello.device.device_id):
+            raise UsageError(
+                "name_reserved",
+                f"the name {LOCAL_NAME!r} belongs to the agent that a controller starts by itself; give this one "
+                "another with --name",
+            )
         await self.store.call(Store.put_device, hello.device, hello.agent_version, time.time_ns())
 
     async def _record(self, device_id: str, ready: session_pb2.RoundReady) -> result_pb2.RoundResult:

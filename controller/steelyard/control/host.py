@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from steelyard.control.controller import Controller
+from steelyard.errors import SteelyardError
 from steelyard.settings import Settings
 from steelyard.store.guests import GuestLock
 
@@ -54,7 +55,12 @@ class ControllerHost:
         """
         if self._controller is None or not self._thread.is_alive():
             return
-        guests = GuestLock(self._settings.state_directory)
+        try:
+            guests = GuestLock(self._settings.state_directory)
+        except SteelyardError:
+            # Nobody can have come in without it.
+            self._stop_now()
+            raise
         try:
             if not guests.try_leave():
                 self._on_guests()

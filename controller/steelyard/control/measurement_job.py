@@ -32,6 +32,15 @@ PASS_WORDS = {
     result_pb2.PASS_ENERGY: "energy",
 }
 # What the plan is to blame for; everything else is the device's trouble.
+# Blocks that the device or somebody on it ended: no command line mends them, so they are no usage errors.
+_NOT_THE_MODELS_FAULT = frozenset(
+    {
+        result_pb2.BLOCK_STATUS_RUNTIME_MISSING,
+        result_pb2.BLOCK_STATUS_KILLED_UNKNOWN,
+        result_pb2.BLOCK_STATUS_INTERNAL,
+        result_pb2.BLOCK_STATUS_DISK_FULL,
+    }
+)
 _USER_FAULTS = frozenset({"invalid_plan", "cancelled"})
 
 # Ends of a block that no repetition changes.
@@ -169,7 +178,9 @@ class MeasurementJob:
         in_vain = len(last) == _VAIN_ROUND_COUNT and not any(_ran(result) for result in last)
         if hopeless or in_vain:
             error = newest[0].error
-            raise JobEnd(control_pb2.JOB_STATE_USER_ERROR, error.reason, error.message)
+            outside = newest[0].status in _NOT_THE_MODELS_FAULT
+            state = control_pb2.JOB_STATE_AGENT_ERROR if outside else control_pb2.JOB_STATE_USER_ERROR
+            raise JobEnd(state, error.reason, error.message)
 
     async def _run_until(self, inbox: JobInbox, pass_kind: result_pb2.Pass.ValueType, round_count: int) -> None:
         """Grant rounds 0 to ``round_count`` of a pass that are missing, and wait until all are recorded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import sys
@@ -40,6 +41,14 @@ class LocalAgent:
     def gave_up(self) -> bool:
         """True when the agent died too often."""
         return self._keeper is not None and self._keeper.done()
+
+    def is_ours(self, device_id: str) -> bool:
+        """Say whether this is the identity of the agent that is spawned from here; it writes it before it dials."""
+        try:
+            identity = json.loads((self._state_directory / "device.json").read_bytes())
+        except (OSError, ValueError):
+            return False
+        return isinstance(identity, dict) and identity.get("device_id") == device_id
 
     async def ensure(self) -> None:
         """Start the agent unless it runs."""

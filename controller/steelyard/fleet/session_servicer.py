@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from steelyard import __version__
 from steelyard.errors import SteelyardError
@@ -48,7 +49,10 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
 
     async def Connect(self, request_iterator: object, context: Context) -> None:  # type: ignore[override]  # noqa: N802
         """Serve one agent until it leaves, goes silent, or is replaced by its own newer session."""
-        first = await context.read()
+        try:
+            first = await context.read()
+        except DecodeError:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "what was sent is no message of a session")
         if not isinstance(first, session_pb2.ConnectRequest):
             return
         await _refuse_too_large(first, context)
@@ -107,7 +111,10 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             if read not in done:
                 read.cancel()
                 return _why_unread(writer)
-            message = read.result()
+            try:
+                message = read.result()
+            except DecodeError:
+                return "it sent what is no message of a session"
             if not isinstance(message, session_pb2.ConnectRequest):
                 return "the connection was closed without a goodbye"
             await _refuse_too_large(message, context)

@@ -11,6 +11,8 @@ from steelyard.store.paging import fetch_page
 from steelyard_protocol.v1 import common_pb2, control_pb2
 
 _TABLE = schema.devices
+# The agent that a controller starts itself: one at a time, with a new identity when its folder was removed.
+_SPAWNED_NAME = "local"
 _COLUMNS = (_TABLE.c.number, _TABLE.c.device_id, _TABLE.c.agent_version, _TABLE.c.last_seen_ns, _TABLE.c.message)
 
 
@@ -38,9 +40,11 @@ def find(connection: Connection, text: str) -> control_pb2.Device:
         conditions.append(func.substr(_TABLE.c.device_id, 1, len(text)) == text)
     for condition in conditions:
         rows = (
-            connection.execute(select(*_COLUMNS).where(condition).order_by(_TABLE.c.number).limit(4)).mappings().all()
+            connection.execute(select(*_COLUMNS).where(condition).order_by(_TABLE.c.last_seen_ns.desc()).limit(4))
+            .mappings()
+            .all()
         )
-        if len(rows) > 1:
+        if len(rows) > 1 and text != _SPAWNED_NAME:
             fits = ", ".join(str(row["device_id"]) for row in rows[:3])
             raise UsageError("ambiguous_device", f"{text!r} means several devices: {fits}; give the whole id of one")
         if rows:

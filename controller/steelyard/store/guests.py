@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from steelyard.errors import UsageError
+
 GUESTS_NAME = "guests.lock"
 _LOOK_S = 0.05
 
@@ -20,7 +22,19 @@ class GuestLock:
     """One descriptor of the guests' lock of a state directory that exists."""
 
     def __init__(self, state_directory: Path, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._descriptor = os.open(state_directory / GUESTS_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Open the lock's file.
+
+        Raises:
+            UsageError: ``state_directory_unusable``.
+        """
+        try:
+            self._descriptor = os.open(state_directory / GUESTS_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise UsageError(
+                "state_directory_unusable",
+                f"{state_directory / GUESTS_NAME} cannot be opened ({error.strerror}); remove it, or name another "
+                "directory with --state-directory",
+            ) from error
         self._sleep = sleep
 
     def try_enter(self) -> bool:

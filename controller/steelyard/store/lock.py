@@ -157,6 +157,10 @@ def lock_holder(state_directory: Path) -> Holder | None:
         # A killed controller leaves its record, and its pid may be another process by now: the lock decides.
         if recorded is None or _try_lock(descriptor, fcntl.LOCK_SH, state_directory):
             return None
+    except OSError as error:
+        # A folder where the file should be, or a disk that fails.
+        raise _unusable(state_directory, error) from error
+    else:
         return recorded
     finally:
         os.close(descriptor)
