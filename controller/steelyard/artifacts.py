@@ -97,6 +97,9 @@ def _content(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise InvalidModelError("model_is_a_directory", f"{path} is a folder; give the model file in it")
+        if path.exists() and not path.is_file():
+            # A pipe or a device file may never end.
+            raise InvalidModelError("model_unreadable", f"{path} is no regular file; copy the model into one")
         size_bytes = path.stat().st_size
         if size_bytes > MAX_ONNX_BYTES:
             raise InvalidModelError(

@@ -98,15 +98,27 @@ def cli(ctx: click.Context, controller: str, state_directory: str, listen: str, 
     Exit codes: 0 fine, 1 an unmet requirement or a regression, 2 usage, 3 undecided or incomplete, 4 device or
     infrastructure, 70 a bug of ours, 130 interrupted.
     """
-    import logging
-
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO if verbose else logging.ERROR,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    _log_to_stderr(ctx, verbose=verbose)
     flags = {"controller": controller, "state_directory": state_directory, "agent_listen": listen}
     ctx.obj = {key: value for key, value in flags.items() if value}
+
+
+def _log_to_stderr(ctx: click.Context, *, verbose: bool) -> None:
+    """Log on stderr for as long as this command runs: a program that calls us twice keeps its own logging."""
+    import logging
+
+    root, handler = logging.getLogger(), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setLevel(logging.INFO if verbose else logging.ERROR)
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(min(level, handler.level) if level else handler.level)
+
+    def let_go() -> None:
+        root.removeHandler(handler)
+        root.setLevel(level)
+
+    ctx.call_on_close(let_go)
 
 
 def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911  (an exit code per kind of end)

@@ -17,6 +17,8 @@ from steelyard.errors import first_line
 # Type names of onnxruntime that differ from numpy's.
 _DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(string)": "object"}
 ONLY_ERRORS = 3
+# What onnxruntime says when its arena or the C++ library cannot allocate.
+_OUT_OF_MEMORY = ("BFCArena::AllocateRaw", "bad_alloc", "Failed to allocate memory")
 # A whole inference of one batch; the largest models that fit one ONNX file (2 GiB) take seconds on one core.
 RUN_LIMIT_S = 120.0
 
@@ -59,6 +61,12 @@ def run_bounded(session: Any, feed: dict[str, NDArray[Any]], *, limit_s: float =
         with tool_errors("running the model"):
             return list(session.run(None, feed, options))
     except CompressionError as error:
+        if any(sign in str(error) for sign in _OUT_OF_MEMORY):
+            raise CompressionInputError(
+                "model_out_of_memory",
+                "one inference needs more memory than this machine has free; look for a Loop without an end, or "
+                "compress a smaller model",
+            ) from error
         if not options.terminate:
             raise
         raise CompressionInputError(

@@ -31,16 +31,15 @@ PASS_WORDS = {
     result_pb2.PASS_LATENCY: "latency",
     result_pb2.PASS_ENERGY: "energy",
 }
-# What the plan is to blame for; everything else is the device's trouble.
 # Blocks that the device or somebody on it ended: no command line mends them, so they are no usage errors.
 _NOT_THE_MODELS_FAULT = frozenset(
     {
-        result_pb2.BLOCK_STATUS_RUNTIME_MISSING,
         result_pb2.BLOCK_STATUS_KILLED_UNKNOWN,
         result_pb2.BLOCK_STATUS_INTERNAL,
         result_pb2.BLOCK_STATUS_DISK_FULL,
     }
 )
+# What the plan is to blame for; everything else is the device's trouble.
 _USER_FAULTS = frozenset({"invalid_plan", "cancelled"})
 
 # Ends of a block that no repetition changes.

@@ -135,11 +135,18 @@ def _listed(arrays: Mapping[str, NDArray[Any]]) -> str:
 
 def _text(path: Path) -> str:
     try:
+        _refuse_special_file(path)
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise TaskError("task_not_found", f"there is no file {path}; check the path") from error
     except (OSError, ValueError) as error:
         raise TaskError("task_unreadable", f"{path} cannot be read as text ({error}); give a task TOML") from error
+
+
+def _refuse_special_file(path: Path) -> None:
+    """Refuse a pipe or a device file, which may never end."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise TaskError("task_unreadable", f"{path} is no regular file; copy the data into one")
 
 
 def _refuse_more_than_memory(path: Path) -> None:
@@ -160,6 +167,7 @@ def _refuse_more_than_memory(path: Path) -> None:
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Read a user's own .npz, compressed or not; pickled arrays are refused."""
     try:
+        _refuse_special_file(path)
         if path.exists() and not zipfile.is_zipfile(path):
             raise TaskError("invalid_npz", f"{path} is not an .npz file; store inputs and labels with numpy.savez")
         _refuse_more_than_memory(path)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.cli.main import run
-from steelyard.errors import EXIT_BUG, EXIT_USAGE
+from steelyard.errors import EXIT_BUG
+from tests.controller.cli.running import run_command
 
 
 @pytest.mark.parametrize(
@@ -29,16 +29,15 @@ from steelyard.errors import EXIT_BUG, EXIT_USAGE
     ids=" ".join,
 )
 def test_an_absurd_value_is_refused_in_one_line_that_names_it(
-    flags: tuple[str, str], capsys: pytest.CaptureFixture[str]
+    flags: tuple[str, str],
 ) -> None:
-    assert run(["measure", "model.onnx", *flags]) == EXIT_USAGE
-    (line,) = capsys.readouterr().err.splitlines()
+    line = run_command("measure", "model.onnx", *flags).is_refused()
     value = repr(flags[1])[1:-1].partition("=")[2] or repr(flags[1])[1:-1]
     assert value.partition("x")[0][:80] in line
 
 
 def test_a_crash_report_that_no_disk_takes_is_written_out_and_still_no_result(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def broken(**_: object) -> None:
         raise ZeroDivisionError("planted")
@@ -48,5 +47,6 @@ def test_a_crash_report_that_no_disk_takes_is_written_out_and_still_no_result(
 
     monkeypatch.setattr("steelyard.cli.main.cli.main", broken)
     monkeypatch.setattr(Path, "write_text", full)
-    assert run(["device", "list"]) == EXIT_BUG
-    assert "planted" in capsys.readouterr().err
+    ran = run_command("device", "list")
+    assert ran.code == EXIT_BUG
+    assert "planted" in ran.err

@@ -55,3 +55,13 @@ def test_a_compression_ends_with_the_controller_that_started_it(tmp_path: Path) 
         finally:
             parent.kill()
     wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_an_inference_that_allocates_without_end_is_said_to() -> None:
+    class Hungry:
+        def run(self, *_: object) -> None:
+            raise RuntimeError("bfc_arena.cc:360 void* onnxruntime::BFCArena::AllocateRawInternal")
+
+    with pytest.raises(CompressionInputError, match="more memory") as caught:
+        run_bounded(Hungry(), {})
+    assert caught.value.reason == "model_out_of_memory"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,8 @@ import numpy as np
 import psutil
 import pytest
 
+from steelyard.artifact_formats.errors import InvalidModelError
+from steelyard.artifacts import read_artifact
 from steelyard.tasks.errors import TaskError
 from steelyard.tasks.load import load_task
 
@@ -35,3 +38,17 @@ def test_an_archive_that_unpacks_to_more_than_the_free_memory_is_not_unpacked(
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1_000_000))
     with pytest.raises(TaskError, match="1000000 bytes of memory free"):
         load_task(path)
+
+
+@pytest.mark.parametrize("name", ["pipe.npz", "pipe.toml"])
+def test_a_pipe_in_the_place_of_data_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(TaskError, match="regular file"):
+        load_task(tmp_path / name)
+
+
+def test_a_pipe_or_a_device_in_the_place_of_a_model_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    for path in (tmp_path / "pipe.onnx", Path("/dev/zero")):
+        with pytest.raises(InvalidModelError, match="regular file"):
+            read_artifact(path)
