@@ -5,19 +5,16 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shutil
-import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from steelyard_agent.cores import CoreGroup
 from steelyard_agent.meters.catalog import probe_all
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.sysfs import text_or_empty
 from steelyard_agent.processor import Processor, parse_cpuinfo
 from steelyard_agent.profiles import Identity, load_profiles, match_profile
 from steelyard_agent.readings import Reading
-
-RunCommand = Callable[[Sequence[str]], str]
 
 _DMI_FOLDER = "/sys/class/dmi/id"
 # What board makers leave in DMI when they fill nothing in.
@@ -42,6 +39,11 @@ class RuntimeDescription:
     version: str = ""
     providers: tuple[str, ...] = ()
     reason: str = ""
+    # The runtime environment it was found in, "" for the agent's own.
+    environment: str = ""
+    compiling_providers: tuple[str, ...] = ()
+    # (name, reason) of the providers that are known by name but cannot be used.
+    unusable_providers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,17 +64,9 @@ class DeviceDescription:
     python_version: str
     runtimes: tuple[RuntimeDescription, ...] = ()
     meters: tuple[Reading, ...] = ()
-
-
-def run_quietly(command: Sequence[str]) -> str:
-    """Return what a command printed, "" when it is not there, fails or takes longer than two seconds."""
-    if shutil.which(command[0]) is None:
-        return ""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=2, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip()
+    core_groups: tuple[CoreGroup, ...] = ()
+    # "qemu-user on x86_64" when the processor is emulated, "" when it is real.
+    emulated_by: str = ""
 
 
 def describe_device(
@@ -81,7 +75,6 @@ def describe_device(
     name: str,
     device_id: str,
     runtimes: Sequence[RuntimeDescription] = (),
-    run_command: RunCommand = run_quietly,
 ) -> DeviceDescription:
     """Return who the device is; probes every meter once.
 
@@ -91,16 +84,16 @@ def describe_device(
     Raises:
         ProfileError: a shipped profile is broken.
     """
-    processor = _processor(system, run_command)
+    processor = _processor(system)
     identity = identify(system, processor)
     profile = match_profile(identity, load_profiles())
     return DeviceDescription(
         device_id=device_id,
         name=name,
-        model=_model(system, identity, processor, run_command),
+        model=_model(system, identity, processor),
         profile=profile.name if profile else "",
         architecture=text_or_empty(system, "/proc/sys/kernel/arch") or platform.machine(),
-        operating_system=_operating_system(system, run_command),
+        operating_system=_operating_system(system),
         kernel=text_or_empty(system, "/proc/sys/kernel/osrelease") or platform.release(),
         processor=processor.name,
         logical_core_count=len(processor.core_features) or os.cpu_count() or 0,
@@ -134,26 +127,31 @@ def read_boot_id(system: System) -> str:
     return f"booted-at-{int(psutil.boot_time())}"
 
 
-def _processor(system: System, run_command: RunCommand) -> Processor:
+def _processor(system: System) -> Processor:
     processor = parse_cpuinfo(text_or_empty(system, "/proc/cpuinfo"))
     if processor.core_features:
         return processor
     found = {
-        name for key, names in _MACOS_FEATURES.items() if run_command(("sysctl", "-n", key)) == "1" for name in names
+        name
+        for key, names in _MACOS_FEATURES.items()
+        if system.run_command(("sysctl", "-n", key)).text == "1"
+        for name in names
     }
-    return Processor(name=run_command(("sysctl", "-n", "machdep.cpu.brand_string")), features=tuple(sorted(found)))
+    return Processor(
+        name=system.run_command(("sysctl", "-n", "machdep.cpu.brand_string")).text, features=tuple(sorted(found))
+    )
 
 
-def _model(system: System, identity: Identity, processor: Processor, run_command: RunCommand) -> str:
+def _model(system: System, identity: Identity, processor: Processor) -> str:
     """Return the device's own name, from the source that is most likely to be right; "" when none says."""
     board = " ".join(part for part in (_dmi(system, "board_vendor"), _dmi(system, "board_name")) if part)
     machine = f"{identity.dmi_vendor} {identity.dmi_product}".strip() if identity.dmi_product else board
     return (
         identity.device_tree_model
         or machine
-        or run_command(("getprop", "ro.product.model"))
+        or system.run_command(("getprop", "ro.product.model")).text
         or processor.model
-        or run_command(("sysctl", "-n", "hw.model"))
+        or system.run_command(("sysctl", "-n", "hw.model")).text
     )
 
 
@@ -162,11 +160,11 @@ def _dmi(system: System, attribute: str) -> str:
     return "" if _PLACEHOLDER.fullmatch(text) else text
 
 
-def _operating_system(system: System, run_command: RunCommand) -> str:
+def _operating_system(system: System) -> str:
     release = text_or_empty(system, "/etc/os-release")
     if match := re.search(r"^PRETTY_NAME=\"?([^\"\n]+)\"?$", release, re.MULTILINE):
         return match.group(1)
-    if android := run_command(("getprop", "ro.build.version.release")):
+    if android := system.run_command(("getprop", "ro.build.version.release")).text:
         return f"Android {android}"
     macos = platform.mac_ver()[0]
     return f"macOS {macos}" if macos else platform.system()

@@ -18,9 +18,7 @@ COUNTERS = [f"/sys/class/powercap/intel-rapl:{zone}/energy_uj" for zone in ("0",
 
 
 def examine(tree, runtimes=RUNTIMES, **more):
-    device = describe_device(
-        tree.system, name="bench", device_id="d-1", runtimes=runtimes, run_command=lambda _command: ""
-    )
+    device = describe_device(tree.system, name="bench", device_id="d-1", runtimes=runtimes)
     more = {"pointer_bits": 64, "clock_resolution_s": 1e-9, "platform_name": "linux", **more}
     device = dataclasses.replace(device, python_version="3.11.9")
     return diagnose(tree.system, device, profiles=load_profiles(), **more)
@@ -119,7 +117,7 @@ def test_without_runtimes_the_lines_say_so(tmp_path):
 
 def test_a_meter_that_nobody_asked_is_no_silent_no(tmp_path):
     tree = FakeSysfs(tmp_path)
-    device = describe_device(tree.system, name="x", device_id="y", run_command=lambda _command: "")
+    device = describe_device(tree.system, name="x", device_id="y")
     blind = diagnose(tree.system, dataclasses.replace(device, meters=()))
     assert capability(blind, "power").reasons == ("no meter looked for it",)
 

@@ -1,10 +1,12 @@
-"""A fake /sys and /proc from a manifest of tests/fixtures/sysfs, which can be changed, broken and denied."""
+"""A fake device from a manifest of tests/fixtures/sysfs: files and answers of programs, to change, break and deny."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from steelyard_agent.commands import CommandAnswer
 from steelyard_agent.meters.contract import System
 from steelyard_agent.profiles import tomllib
 
@@ -24,14 +26,20 @@ class FakeClock:
 
 
 class FakeSysfs:
-    """A tree of files under a temporary folder, and the ``System`` that looks at it."""
+    """A tree of files under a temporary folder, and the ``System`` that looks at it.
+
+    ``commands`` maps a whole command line ("vcgencmd get_throttled") to what it prints; a value that begins with "!" is
+    the reason why it gives no answer. Programs that are not named are not installed.
+    """
 
     def __init__(self, root: Path, clock: FakeClock | None = None) -> None:
         self.root = root
         self.clock = clock or FakeClock()
         self.denied: set[Path] = set()
         self.open_count = 0
-        self.system = System(root=root, clock_ns=self.clock, open_descriptor=self._open)
+        self.commands: dict[str, str] = {}
+        self.asked: list[str] = []
+        self.system = System(root=root, clock_ns=self.clock, open_descriptor=self._open, run_command=self._run_command)
 
     def write(self, absolute: str, text: str) -> None:
         """Put a file there, with folders; existing descriptors see the new text, as in sysfs."""
@@ -46,6 +54,16 @@ class FakeSysfs:
         """Refuse to open the file, also for root."""
         self.denied.add(self.system.path(absolute))
 
+    def _run_command(self, command: Sequence[str]) -> CommandAnswer:
+        line = " ".join(command)
+        self.asked.append(line)
+        answer = self.commands.get(line)
+        if answer is None:
+            return CommandAnswer(output=None, reason=f"the program {command[0]} is not installed here")
+        if answer.startswith("!"):
+            return CommandAnswer(output=None, reason=answer[1:])
+        return CommandAnswer(output=answer.strip())
+
     def _open(self, path: Path, flags: int) -> int:
         if path in self.denied:
             raise PermissionError(13, "Permission denied", str(path))
@@ -56,8 +74,9 @@ class FakeSysfs:
 def load_tree(name: str, root: Path) -> FakeSysfs:
     """Return the tree of the manifest ``tests/fixtures/sysfs/NAME.toml``, written under ``root``."""
     manifest = tomllib.loads((FIXTURES / "sysfs" / f"{name}.toml").read_text("utf-8"))
-    assert set(manifest) == {"source", "files"}
+    assert {"source", "files"} <= set(manifest) <= {"source", "files", "commands"}
     tree = FakeSysfs(root)
+    tree.commands |= manifest.get("commands", {})
     for absolute, text in manifest["files"].items():
         tree.write(absolute, text)
     return tree

@@ -21,13 +21,11 @@ from steelyard_agent.jobs.rounds import RoundTools
 from steelyard_agent.jobs.translate import description_message
 from steelyard_agent.link.address import ControllerAddress, parse_controller_address
 from steelyard_agent.link.agent import Agent, AgentParts
-from steelyard_agent.meters.frequency import FrequencyMeter
-from steelyard_agent.meters.temperature import TemperatureMeter
-from steelyard_agent.readings import Reading
 from steelyard_agent.state.blob_cache import BlobCache
 from steelyard_agent.state.directory import StateDirectory, default_state_directory, open_state_directory
 from steelyard_agent.state.identity import IdentityFile
 from steelyard_agent.state.outbox import Outbox
+from steelyard_agent.surroundings.device import DeviceSurroundings
 
 _MAX_NAME_LENGTH = 200
 
@@ -73,13 +71,7 @@ async def _parts(address: ControllerAddress, state: StateDirectory, name: str) -
     identity = IdentityFile(state.identity_file)
     device = await describe_this_device(name=name, device_id=identity.device_id, work_folder=state.work)
     system = this_system()
-    temperature, frequency = TemperatureMeter(system), FrequencyMeter(system)
-    temperature.probe()
-    frequency.probe()
-
-    def read_meters() -> list[Reading]:
-        return temperature.read() + frequency.read()
-
+    surroundings = DeviceSurroundings(system)
     return AgentParts(
         address=address,
         description=description_message(device),
@@ -89,14 +81,14 @@ async def _parts(address: ControllerAddress, state: StateDirectory, name: str) -
         cache=BlobCache(state.blobs, free_bytes=_free_bytes),
         rounds=RoundTools(
             run_block=run_block,
-            read_meters=read_meters,
+            surroundings=surroundings,
             energy_watch=lambda core_ids: SamplerWatch(system, core_ids),
             gate=QuietGate(),
             work_folder=state.work,
         ),
         clock_s=time.monotonic,
         free_bytes=_free_bytes,
-        read_temperature=temperature.read,
+        read_temperature=surroundings.read_temperature,
     )
 
 

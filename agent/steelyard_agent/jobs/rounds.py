@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from steelyard_agent.jobs.retry_policy import Failure, RetryPolicy
 from steelyard_agent.jobs.translate import BlobPaths, OutputsBlob, block_for, block_result
 from steelyard_agent.readings import Reading
 from steelyard_agent.state.blob_cache import digest_of
+from steelyard_agent.surroundings.contract import BlockSurroundings, Surroundings
 from steelyard_agent.worker.block import Block, WorkerResult
 from steelyard_agent.worker.failure import BlockStatus
 from steelyard_protocol.v1.plan_pb2 import Plan, PlannedArtifact
@@ -65,12 +66,12 @@ class EnergyWatch(Protocol):
 class RoundTools:
     """What rounds are run with; tests give fakes.
 
-    ``read_meters`` reads the cheap sources (temperature, frequency), ``energy_watch`` makes a watch for one block with
-    the given cores kept free of the sampler.
+    ``surroundings`` are looked at before and after each block, ``energy_watch`` makes a watch for one block with the
+    given cores kept free of the sampler.
     """
 
     run_block: BlockRunner
-    read_meters: Callable[[], list[Reading]]
+    surroundings: Surroundings
     energy_watch: Callable[[tuple[int, ...]], EnergyWatch]
     gate: QuietGate
     work_folder: Path
@@ -126,7 +127,7 @@ class RoundRunner:
         output_path = self._tools.work_folder / "outputs.npz"
         block = block_for(self._plan, artifact, pass_kind, paths=self._paths, output_path=output_path)
         async with self._tools.gate.block(timed=pass_kind != PASS_EVALUATION):
-            outcome, readings = await self._measure(block, pass_kind)
+            outcome, around, energy = await self._measure(block, pass_kind)
         outputs = None
         if outcome.status is not BlockStatus.OK:
             failure = Failure(
@@ -146,12 +147,15 @@ class RoundRunner:
             wall_ns=outcome.wall_ns,
             result=outcome.result,
             notes=outcome.notes,
-            readings=readings,
+            around=around,
+            readings=energy,
             outputs=outputs,
         )
 
-    async def _measure(self, block: Block, pass_kind: Pass.ValueType) -> tuple[Outcome, list[Reading]]:
-        readings = [named(reading, "before") for reading in self._tools.read_meters()]
+    async def _measure(
+        self, block: Block, pass_kind: Pass.ValueType
+    ) -> tuple[Outcome, BlockSurroundings, list[Reading]]:
+        before = self._tools.surroundings.look()
         watch = self._tools.energy_watch(block.core_ids) if pass_kind == PASS_ENERGY else None
         if watch is not None:
             await watch.start()
@@ -166,19 +170,15 @@ class RoundRunner:
         finally:
             # Also when the job is cancelled: no sampler may be left behind.
             energy = await watch.stop(outcome.result if outcome is not None else None) if watch is not None else []
-        readings += [named(reading, "after") for reading in self._tools.read_meters()]
-        return outcome, [*readings, *energy]
+        latency_ns = outcome.result.latency_ns if outcome.result is not None else ()
+        around = self._tools.surroundings.compare(before, self._tools.surroundings.look(), latency_ns)
+        return outcome, around, energy
 
 
 def block_order(plan: Plan, round_index: int) -> list[PlannedArtifact]:
     """Return the artifacts in the order of this round: reversed in every odd one (ABBA), which cancels linear drift."""
     artifacts = list(plan.artifacts)
     return artifacts[::-1] if round_index % 2 else artifacts
-
-
-def named(reading: Reading, when: str) -> Reading:
-    """Return the reading with "_before" or "_after" behind its name."""
-    return replace(reading, name=f"{reading.name}_{when}")
 
 
 def _memory_limit(plan: Plan) -> int | None:

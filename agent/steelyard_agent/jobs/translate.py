@@ -8,8 +8,10 @@ from pathlib import Path
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from steelyard_agent.cores import CoreGroup
 from steelyard_agent.description import DeviceDescription
 from steelyard_agent.readings import Reading
+from steelyard_agent.surroundings.contract import BlockSurroundings, Circumstance, ThrottleReport
 from steelyard_agent.worker.block import (
     KIND_ENERGY,
     KIND_EVALUATION,
@@ -115,19 +117,27 @@ def block_result(
     wall_ns: int,
     result: WorkerResult | None = None,
     notes: Iterable[str] = (),
+    around: BlockSurroundings = BlockSurroundings(),  # noqa: B008 (frozen)
     readings: Iterable[Reading] = (),
     outputs: OutputsBlob | None = None,
 ) -> result_pb2.BlockResult:
-    """Return what the controller is told about one block; see ``error_info`` for its error."""
+    """Return what the controller is told about one block; see ``error_info`` for its error.
+
+    A block that ran under circumstances that spoil it ends as NOT_VALID; its samples travel all the same.
+    """
+    if status is BlockStatus.OK and around.not_valid:
+        status, reason, message = BlockStatus.NOT_VALID, "not_valid", around.not_valid
     block = result_pb2.BlockResult(
         artifact_digest=artifact.artifact_digest,
         label=artifact.label,
         status=result_pb2.BlockStatus.Value(f"BLOCK_STATUS_{status.value}"),
         started_at=timestamp(started_at_unix_ns),
         runtime_name=artifact.runtime.name,
-        readings=[reading_message(reading) for reading in readings],
+        readings=[reading_message(reading) for reading in (*around.readings, *readings)],
         notes=notes,
         wall_ns=wall_ns,
+        throttle=_throttle_message(around.throttle) if around.throttle is not None else None,
+        circumstances=[_circumstance_message(one) for one in around.circumstances],
     )
     if status is not BlockStatus.OK:
         block.error.CopyFrom(error_info(reason, message))
@@ -177,10 +187,17 @@ def description_message(device: DeviceDescription) -> common_pb2.DeviceDescripti
                 providers=runtime.providers,
                 # On the wire a reason says that the whole runtime cannot be used.
                 reason="" if runtime.providers else runtime.reason,
+                environment=runtime.environment,
+                compiling_providers=runtime.compiling_providers,
+                unusable_providers=[
+                    common_pb2.UnusableProvider(name=name, reason=reason) for name, reason in runtime.unusable_providers
+                ],
             )
             for runtime in device.runtimes
         ],
         meters=[reading_message(reading) for reading in device.meters],
+        core_groups=[_core_group_message(group) for group in device.core_groups],
+        emulated_by=device.emulated_by,
     )
 
 
@@ -194,6 +211,27 @@ def timestamp(unix_ns: int) -> Timestamp:
     message = Timestamp()
     message.FromNanoseconds(unix_ns)
     return message
+
+
+def _core_group_message(group: CoreGroup) -> common_pb2.CoreGroup:
+    return common_pb2.CoreGroup(
+        name=group.name,
+        core_ids=group.core_ids,
+        capacity=group.capacity,
+        max_frequency_hz=group.max_frequency_hz,
+    )
+
+
+def _circumstance_message(one: Circumstance) -> common_pb2.Circumstance:
+    return common_pb2.Circumstance(name=one.name, value=one.value, reason=one.reason)
+
+
+def _throttle_message(report: ThrottleReport) -> result_pb2.ThrottleReport:
+    return result_pb2.ThrottleReport(
+        verdict=result_pb2.ThrottleVerdict.Value(f"THROTTLE_VERDICT_{report.verdict.value}"),
+        evidence=report.evidence,
+        not_looked_at=report.not_looked_at,
+    )
 
 
 def _runtime_options(artifact: plan_pb2.PlannedArtifact) -> RuntimeOptions:

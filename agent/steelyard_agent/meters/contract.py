@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from steelyard_agent.commands import CommandAnswer, run_program
 from steelyard_agent.readings import Reading
 
 
@@ -17,12 +18,13 @@ class System:
 
     ``root`` is put before every absolute path (``/sys/class/hwmon`` becomes ``root/sys/class/hwmon``).
     ``open_descriptor`` opens a path with flags as ``os.open`` does; tests refuse files with it, which file modes cannot
-    do for root.
+    do for root. ``run_command`` asks a program of the device.
     """
 
     root: Path = Path("/")
     clock_ns: Callable[[], int]
     open_descriptor: Callable[[Path, int], int] = os.open
+    run_command: Callable[[Sequence[str]], CommandAnswer] = run_program
 
     def path(self, absolute: str) -> Path:
         """Return ``absolute`` under the root."""

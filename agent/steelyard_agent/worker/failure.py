@@ -21,6 +21,8 @@ class BlockStatus(Enum):
     CANCELLED = "CANCELLED"
     INTERNAL = "INTERNAL"
     DISK_FULL = "DISK_FULL"
+    KILLED_BY_OS = "KILLED_BY_OS"
+    NOT_VALID = "NOT_VALID"
 
 
 class BlockFailure(Exception):  # noqa: N818 - it is the end of a block, with a status, more than an error

@@ -24,21 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"steelyard_protocol/v1/common.proto\x12\x15steelyard_protocol.v1\"\xc9\x02\n\x07Reading\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x34\n\x06status\x18\x03 \x01(\x0e\x32$.steelyard_protocol.v1.ReadingStatus\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x32\n\x05scope\x18\x06 \x01(\x0e\x32#.steelyard_protocol.v1.ReadingScope\x12\x0c\n\x04unit\x18\x07 \x01(\t\x12\x17\n\nresolution\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x30\n\x04kind\x18\t \x01(\x0e\x32\".steelyard_protocol.v1.ReadingKind\x12\x14\n\x07rate_hz\x18\n \x01(\x01H\x02\x88\x01\x01\x42\x08\n\x06_valueB\r\n\x0b_resolutionB\n\n\x08_rate_hz\",\n\tErrorInfo\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"5\n\tDimension\x12\x0e\n\x04size\x18\x01 \x01(\x03H\x00\x12\x10\n\x06symbol\x18\x02 \x01(\tH\x00\x42\x06\n\x04kind\"_\n\nTensorSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\x34\n\ndimensions\x18\x03 \x03(\x0b\x32 .steelyard_protocol.v1.Dimension\"r\n\tSignature\x12\x31\n\x06inputs\x18\x01 \x03(\x0b\x32!.steelyard_protocol.v1.TensorSpec\x12\x32\n\x07outputs\x18\x02 \x03(\x0b\x32!.steelyard_protocol.v1.TensorSpec\"\x16\n\x05Shape\x12\r\n\x05sizes\x18\x01 \x03(\x03\"\xfa\x02\n\x11\x44\x65viceDescription\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07profile\x18\x04 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x05 \x01(\t\x12\x18\n\x10operating_system\x18\x06 \x01(\t\x12\x0e\n\x06kernel\x18\x07 \x01(\t\x12\x11\n\tprocessor\x18\x08 \x01(\t\x12\x1a\n\x12logical_core_count\x18\t \x01(\r\x12\x1a\n\x12processor_features\x18\n \x03(\t\x12\x14\n\x0cmemory_bytes\x18\x0b \x01(\x03\x12\x16\n\x0epython_version\x18\x0c \x01(\t\x12;\n\x08runtimes\x18\r \x03(\x0b\x32).steelyard_protocol.v1.RuntimeDescription\x12.\n\x06meters\x18\x0e \x03(\x0b\x32\x1e.steelyard_protocol.v1.Reading\"V\n\x12RuntimeDescription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tproviders\x18\x03 \x03(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t*\x8a\x01\n\rReadingStatus\x12\x1e\n\x1aREADING_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n\x17READING_STATUS_MEASURED\x10\x01\x12\x1c\n\x18READING_STATUS_ESTIMATED\x10\x02\x12\x1e\n\x1aREADING_STATUS_UNAVAILABLE\x10\x03*\xa1\x02\n\x0cReadingScope\x12\x1d\n\x19READING_SCOPE_UNSPECIFIED\x10\x00\x12\x19\n\x15READING_SCOPE_PROCESS\x10\x01\x12\x15\n\x11READING_SCOPE_SOC\x10\x02\x12\x18\n\x14READING_SCOPE_MODULE\x10\x03\x12\x1d\n\x19READING_SCOPE_BOARD_RAILS\x10\x04\x12\x1d\n\x19READING_SCOPE_BOARD_INPUT\x10\x05\x12\x16\n\x12READING_SCOPE_WALL\x10\x06\x12\x19\n\x15READING_SCOPE_BATTERY\x10\x07\x12\x1b\n\x17READING_SCOPE_GPU_BOARD\x10\x08\x12\x18\n\x14READING_SCOPE_SYSTEM\x10\t*_\n\x0bReadingKind\x12\x1c\n\x18READING_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14READING_KIND_COUNTER\x10\x01\x12\x18\n\x14READING_KIND_SAMPLED\x10\x02*g\n\x0e\x41rtifactFormat\x12\x1f\n\x1b\x41RTIFACT_FORMAT_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41RTIFACT_FORMAT_ONNX\x10\x01\x12\x1a\n\x16\x41RTIFACT_FORMAT_TFLITE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"steelyard_protocol/v1/common.proto\x12\x15steelyard_protocol.v1\"\xc9\x02\n\x07Reading\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x34\n\x06status\x18\x03 \x01(\x0e\x32$.steelyard_protocol.v1.ReadingStatus\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x32\n\x05scope\x18\x06 \x01(\x0e\x32#.steelyard_protocol.v1.ReadingScope\x12\x0c\n\x04unit\x18\x07 \x01(\t\x12\x17\n\nresolution\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x30\n\x04kind\x18\t \x01(\x0e\x32\".steelyard_protocol.v1.ReadingKind\x12\x14\n\x07rate_hz\x18\n \x01(\x01H\x02\x88\x01\x01\x42\x08\n\x06_valueB\r\n\x0b_resolutionB\n\n\x08_rate_hz\",\n\tErrorInfo\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"5\n\tDimension\x12\x0e\n\x04size\x18\x01 \x01(\x03H\x00\x12\x10\n\x06symbol\x18\x02 \x01(\tH\x00\x42\x06\n\x04kind\"_\n\nTensorSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\x34\n\ndimensions\x18\x03 \x03(\x0b\x32 .steelyard_protocol.v1.Dimension\"r\n\tSignature\x12\x31\n\x06inputs\x18\x01 \x03(\x0b\x32!.steelyard_protocol.v1.TensorSpec\x12\x32\n\x07outputs\x18\x02 \x03(\x0b\x32!.steelyard_protocol.v1.TensorSpec\"\x16\n\x05Shape\x12\r\n\x05sizes\x18\x01 \x03(\x03\"\xc6\x03\n\x11\x44\x65viceDescription\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07profile\x18\x04 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x05 \x01(\t\x12\x18\n\x10operating_system\x18\x06 \x01(\t\x12\x0e\n\x06kernel\x18\x07 \x01(\t\x12\x11\n\tprocessor\x18\x08 \x01(\t\x12\x1a\n\x12logical_core_count\x18\t \x01(\r\x12\x1a\n\x12processor_features\x18\n \x03(\t\x12\x14\n\x0cmemory_bytes\x18\x0b \x01(\x03\x12\x16\n\x0epython_version\x18\x0c \x01(\t\x12;\n\x08runtimes\x18\r \x03(\x0b\x32).steelyard_protocol.v1.RuntimeDescription\x12.\n\x06meters\x18\x0e \x03(\x0b\x32\x1e.steelyard_protocol.v1.Reading\x12\x35\n\x0b\x63ore_groups\x18\x0f \x03(\x0b\x32 .steelyard_protocol.v1.CoreGroup\x12\x13\n\x0b\x65mulated_by\x18\x10 \x01(\t\"\x83\x01\n\tCoreGroup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63ore_ids\x18\x02 \x03(\r\x12\x15\n\x08\x63\x61pacity\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x1d\n\x10max_frequency_hz\x18\x04 \x01(\x03H\x01\x88\x01\x01\x42\x0b\n\t_capacityB\x13\n\x11_max_frequency_hz\"J\n\x0c\x43ircumstance\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x03 \x01(\tB\x08\n\x06_value\"\xcd\x01\n\x12RuntimeDescription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tproviders\x18\x03 \x03(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x05 \x01(\t\x12\x1b\n\x13\x63ompiling_providers\x18\x06 \x03(\t\x12\x43\n\x12unusable_providers\x18\x07 \x03(\x0b\x32\'.steelyard_protocol.v1.UnusableProvider\"0\n\x10UnusableProvider\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t*\x8a\x01\n\rReadingStatus\x12\x1e\n\x1aREADING_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n\x17READING_STATUS_MEASURED\x10\x01\x12\x1c\n\x18READING_STATUS_ESTIMATED\x10\x02\x12\x1e\n\x1aREADING_STATUS_UNAVAILABLE\x10\x03*\xa1\x02\n\x0cReadingScope\x12\x1d\n\x19READING_SCOPE_UNSPECIFIED\x10\x00\x12\x19\n\x15READING_SCOPE_PROCESS\x10\x01\x12\x15\n\x11READING_SCOPE_SOC\x10\x02\x12\x18\n\x14READING_SCOPE_MODULE\x10\x03\x12\x1d\n\x19READING_SCOPE_BOARD_RAILS\x10\x04\x12\x1d\n\x19READING_SCOPE_BOARD_INPUT\x10\x05\x12\x16\n\x12READING_SCOPE_WALL\x10\x06\x12\x19\n\x15READING_SCOPE_BATTERY\x10\x07\x12\x1b\n\x17READING_SCOPE_GPU_BOARD\x10\x08\x12\x18\n\x14READING_SCOPE_SYSTEM\x10\t*_\n\x0bReadingKind\x12\x1c\n\x18READING_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14READING_KIND_COUNTER\x10\x01\x12\x18\n\x14READING_KIND_SAMPLED\x10\x02*g\n\x0e\x41rtifactFormat\x12\x1f\n\x1b\x41RTIFACT_FORMAT_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41RTIFACT_FORMAT_ONNX\x10\x01\x12\x1a\n\x16\x41RTIFACT_FORMAT_TFLITE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'steelyard_protocol.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_READINGSTATUS']._serialized_start=1201
-  _globals['_READINGSTATUS']._serialized_end=1339
-  _globals['_READINGSCOPE']._serialized_start=1342
-  _globals['_READINGSCOPE']._serialized_end=1631
-  _globals['_READINGKIND']._serialized_start=1633
-  _globals['_READINGKIND']._serialized_end=1728
-  _globals['_ARTIFACTFORMAT']._serialized_start=1730
-  _globals['_ARTIFACTFORMAT']._serialized_end=1833
+  _globals['_READINGSTATUS']._serialized_start=1657
+  _globals['_READINGSTATUS']._serialized_end=1795
+  _globals['_READINGSCOPE']._serialized_start=1798
+  _globals['_READINGSCOPE']._serialized_end=2087
+  _globals['_READINGKIND']._serialized_start=2089
+  _globals['_READINGKIND']._serialized_end=2184
+  _globals['_ARTIFACTFORMAT']._serialized_start=2186
+  _globals['_ARTIFACTFORMAT']._serialized_end=2289
   _globals['_READING']._serialized_start=62
   _globals['_READING']._serialized_end=391
   _globals['_ERRORINFO']._serialized_start=393
@@ -52,7 +52,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SHAPE']._serialized_start=707
   _globals['_SHAPE']._serialized_end=729
   _globals['_DEVICEDESCRIPTION']._serialized_start=732
-  _globals['_DEVICEDESCRIPTION']._serialized_end=1110
-  _globals['_RUNTIMEDESCRIPTION']._serialized_start=1112
-  _globals['_RUNTIMEDESCRIPTION']._serialized_end=1198
+  _globals['_DEVICEDESCRIPTION']._serialized_end=1186
+  _globals['_COREGROUP']._serialized_start=1189
+  _globals['_COREGROUP']._serialized_end=1320
+  _globals['_CIRCUMSTANCE']._serialized_start=1322
+  _globals['_CIRCUMSTANCE']._serialized_end=1396
+  _globals['_RUNTIMEDESCRIPTION']._serialized_start=1399
+  _globals['_RUNTIMEDESCRIPTION']._serialized_end=1604
+  _globals['_UNUSABLEPROVIDER']._serialized_start=1606
+  _globals['_UNUSABLEPROVIDER']._serialized_end=1654
 # @@protoc_insertion_point(module_scope)

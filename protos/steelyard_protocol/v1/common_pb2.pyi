@@ -279,6 +279,8 @@ class DeviceDescription(google.protobuf.message.Message):
     PYTHON_VERSION_FIELD_NUMBER: builtins.int
     RUNTIMES_FIELD_NUMBER: builtins.int
     METERS_FIELD_NUMBER: builtins.int
+    CORE_GROUPS_FIELD_NUMBER: builtins.int
+    EMULATED_BY_FIELD_NUMBER: builtins.int
     device_id: builtins.str
     """Made once on the device and kept in its state directory."""
     name: builtins.str
@@ -293,6 +295,8 @@ class DeviceDescription(google.protobuf.message.Message):
     logical_core_count: builtins.int
     memory_bytes: builtins.int
     python_version: builtins.str
+    emulated_by: builtins.str
+    """"qemu-user on x86_64" when the processor is emulated, "" when it is real: figures of time mean nothing then."""
     @property
     def processor_features(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Features that matter for compressed models: "avx2", "avx512_vnni", "asimddp"."""
@@ -302,6 +306,10 @@ class DeviceDescription(google.protobuf.message.Message):
     @property
     def meters(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Reading]:
         """One reading a meter, taken once while probing; an unavailable one carries its reason."""
+
+    @property
+    def core_groups(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___CoreGroup]:
+        """Cores that are alike, the fastest group first; empty where the system does not tell."""
 
     def __init__(
         self,
@@ -320,10 +328,73 @@ class DeviceDescription(google.protobuf.message.Message):
         python_version: builtins.str = ...,
         runtimes: collections.abc.Iterable[Global___RuntimeDescription] | None = ...,
         meters: collections.abc.Iterable[Global___Reading] | None = ...,
+        core_groups: collections.abc.Iterable[Global___CoreGroup] | None = ...,
+        emulated_by: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["architecture", b"architecture", "device_id", b"device_id", "kernel", b"kernel", "logical_core_count", b"logical_core_count", "memory_bytes", b"memory_bytes", "meters", b"meters", "model", b"model", "name", b"name", "operating_system", b"operating_system", "processor", b"processor", "processor_features", b"processor_features", "profile", b"profile", "python_version", b"python_version", "runtimes", b"runtimes"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["architecture", b"architecture", "core_groups", b"core_groups", "device_id", b"device_id", "emulated_by", b"emulated_by", "kernel", b"kernel", "logical_core_count", b"logical_core_count", "memory_bytes", b"memory_bytes", "meters", b"meters", "model", b"model", "name", b"name", "operating_system", b"operating_system", "processor", b"processor", "processor_features", b"processor_features", "profile", b"profile", "python_version", b"python_version", "runtimes", b"runtimes"]) -> None: ...
 
 Global___DeviceDescription: typing_extensions.TypeAlias = DeviceDescription
+
+@typing.final
+class CoreGroup(google.protobuf.message.Message):
+    """Logical cores of one kind. A processor whose cores are all alike has one group."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    CORE_IDS_FIELD_NUMBER: builtins.int
+    CAPACITY_FIELD_NUMBER: builtins.int
+    MAX_FREQUENCY_HZ_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """"big", "little", "middle"; "all" when there is one group."""
+    capacity: builtins.int
+    """/sys/devices/system/cpu/cpu*/cpu_capacity, 1024 is the fastest core."""
+    max_frequency_hz: builtins.int
+    @property
+    def core_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        core_ids: collections.abc.Iterable[builtins.int] | None = ...,
+        capacity: builtins.int | None = ...,
+        max_frequency_hz: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_capacity", b"_capacity", "_max_frequency_hz", b"_max_frequency_hz", "capacity", b"capacity", "max_frequency_hz", b"max_frequency_hz"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_capacity", b"_capacity", "_max_frequency_hz", b"_max_frequency_hz", "capacity", b"capacity", "core_ids", b"core_ids", "max_frequency_hz", b"max_frequency_hz", "name", b"name"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_capacity", b"_capacity"]) -> typing.Literal["capacity"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_max_frequency_hz", b"_max_frequency_hz"]) -> typing.Literal["max_frequency_hz"] | None: ...
+
+Global___CoreGroup: typing_extensions.TypeAlias = CoreGroup
+
+@typing.final
+class Circumstance(google.protobuf.message.Message):
+    """Something about the device that a figure must be read with: "governor", "power_mode", "android_cpuset"."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    value: builtins.str
+    """Unset when it could not be told."""
+    reason: builtins.str
+    """Why it could not be told."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        value: builtins.str | None = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_value", b"_value", "value", b"value"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_value", b"_value", "name", b"name", "reason", b"reason", "value", b"value"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_value", b"_value"]) -> typing.Literal["value"] | None: ...
+
+Global___Circumstance: typing_extensions.TypeAlias = Circumstance
 
 @typing.final
 class RuntimeDescription(google.protobuf.message.Message):
@@ -333,13 +404,26 @@ class RuntimeDescription(google.protobuf.message.Message):
     VERSION_FIELD_NUMBER: builtins.int
     PROVIDERS_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
+    ENVIRONMENT_FIELD_NUMBER: builtins.int
+    COMPILING_PROVIDERS_FIELD_NUMBER: builtins.int
+    UNUSABLE_PROVIDERS_FIELD_NUMBER: builtins.int
     name: builtins.str
     version: builtins.str
     """"" when the runtime is not there."""
     reason: builtins.str
     """Why it cannot be used, "" when it can."""
+    environment: builtins.str
+    """The runtime environment (interpreter) that it was found in, "" for the agent's own."""
     @property
     def providers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def compiling_providers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The providers that compile a model on the device: they are prepared once, before anything is timed."""
+
+    @property
+    def unusable_providers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___UnusableProvider]:
+        """Providers that this runtime knows by name but that cannot be used here, each with its reason."""
+
     def __init__(
         self,
         *,
@@ -347,7 +431,28 @@ class RuntimeDescription(google.protobuf.message.Message):
         version: builtins.str = ...,
         providers: collections.abc.Iterable[builtins.str] | None = ...,
         reason: builtins.str = ...,
+        environment: builtins.str = ...,
+        compiling_providers: collections.abc.Iterable[builtins.str] | None = ...,
+        unusable_providers: collections.abc.Iterable[Global___UnusableProvider] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name", "providers", b"providers", "reason", b"reason", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["compiling_providers", b"compiling_providers", "environment", b"environment", "name", b"name", "providers", b"providers", "reason", b"reason", "unusable_providers", b"unusable_providers", "version", b"version"]) -> None: ...
 
 Global___RuntimeDescription: typing_extensions.TypeAlias = RuntimeDescription
+
+@typing.final
+class UnusableProvider(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    reason: builtins.str
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "reason", b"reason"]) -> None: ...
+
+Global___UnusableProvider: typing_extensions.TypeAlias = UnusableProvider

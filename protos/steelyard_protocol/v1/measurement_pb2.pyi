@@ -224,6 +224,11 @@ class VariantMeasurement(google.protobuf.message.Message):
     CORRECT_COUNT_FIELD_NUMBER: builtins.int
     EVALUATED_COUNT_FIELD_NUMBER: builtins.int
     ENERGY_READINGS_FIELD_NUMBER: builtins.int
+    BUILD_TIME_FIELD_NUMBER: builtins.int
+    PREPARED_FIELD_NUMBER: builtins.int
+    THROTTLED_BLOCK_COUNT_FIELD_NUMBER: builtins.int
+    PLACEMENTS_FIELD_NUMBER: builtins.int
+    EXTERNAL_ENERGY_READINGS_FIELD_NUMBER: builtins.int
     artifact_digest: builtins.str
     label: builtins.str
     name: builtins.str
@@ -238,6 +243,8 @@ class VariantMeasurement(google.protobuf.message.Message):
     on_pareto_front: builtins.bool
     correct_count: builtins.int
     evaluated_count: builtins.int
+    prepared: builtins.bool
+    throttled_block_count: builtins.int
     @property
     def runtime(self) -> steelyard_protocol.v1.plan_pb2.RuntimeSpec: ...
     @property
@@ -282,6 +289,16 @@ class VariantMeasurement(google.protobuf.message.Message):
     def notes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
     @property
     def energy_readings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[steelyard_protocol.v1.common_pb2.Reading]: ...
+    @property
+    def build_time(self) -> Global___Estimate:
+        """What compiling the model on the device took, for providers that do; model_load is then a load from the cache."""
+
+    @property
+    def placements(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[steelyard_protocol.v1.result_pb2.Placement]: ...
+    @property
+    def external_energy_readings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[steelyard_protocol.v1.common_pb2.Reading]:
+        """Of an external meter that the controller read, one a meter."""
+
     def __init__(
         self,
         *,
@@ -316,9 +333,14 @@ class VariantMeasurement(google.protobuf.message.Message):
         correct_count: builtins.int = ...,
         evaluated_count: builtins.int = ...,
         energy_readings: collections.abc.Iterable[steelyard_protocol.v1.common_pb2.Reading] | None = ...,
+        build_time: Global___Estimate | None = ...,
+        prepared: builtins.bool = ...,
+        throttled_block_count: builtins.int = ...,
+        placements: collections.abc.Iterable[steelyard_protocol.v1.result_pb2.Placement] | None = ...,
+        external_energy_readings: collections.abc.Iterable[steelyard_protocol.v1.common_pb2.Reading] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["accuracy", b"accuracy", "accuracy_drop", b"accuracy_drop", "energy", b"energy", "failure", b"failure", "first_inference", b"first_inference", "memory", b"memory", "model_load", b"model_load", "p50_latency", b"p50_latency", "p90_latency", b"p90_latency", "peak_memory", b"peak_memory", "runtime", b"runtime", "speedup", b"speedup"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "accuracy_drop", b"accuracy_drop", "artifact_digest", b"artifact_digest", "comparison", b"comparison", "correct_count", b"correct_count", "energy", b"energy", "energy_readings", b"energy_readings", "evaluated_count", b"evaluated_count", "failed_block_count", b"failed_block_count", "failure", b"failure", "failure_status", b"failure_status", "first_inference", b"first_inference", "is_reference", b"is_reference", "label", b"label", "latency_quantiles_ns", b"latency_quantiles_ns", "memory", b"memory", "model_load", b"model_load", "name", b"name", "notes", b"notes", "on_pareto_front", b"on_pareto_front", "p50_latency", b"p50_latency", "p90_latency", b"p90_latency", "peak_memory", b"peak_memory", "providers", b"providers", "requirements", b"requirements", "rounds", b"rounds", "runtime", b"runtime", "runtime_version", b"runtime_version", "sample_count", b"sample_count", "size_bytes", b"size_bytes", "speedup", b"speedup"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["accuracy", b"accuracy", "accuracy_drop", b"accuracy_drop", "build_time", b"build_time", "energy", b"energy", "failure", b"failure", "first_inference", b"first_inference", "memory", b"memory", "model_load", b"model_load", "p50_latency", b"p50_latency", "p90_latency", b"p90_latency", "peak_memory", b"peak_memory", "runtime", b"runtime", "speedup", b"speedup"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "accuracy_drop", b"accuracy_drop", "artifact_digest", b"artifact_digest", "build_time", b"build_time", "comparison", b"comparison", "correct_count", b"correct_count", "energy", b"energy", "energy_readings", b"energy_readings", "evaluated_count", b"evaluated_count", "external_energy_readings", b"external_energy_readings", "failed_block_count", b"failed_block_count", "failure", b"failure", "failure_status", b"failure_status", "first_inference", b"first_inference", "is_reference", b"is_reference", "label", b"label", "latency_quantiles_ns", b"latency_quantiles_ns", "memory", b"memory", "model_load", b"model_load", "name", b"name", "notes", b"notes", "on_pareto_front", b"on_pareto_front", "p50_latency", b"p50_latency", "p90_latency", b"p90_latency", "peak_memory", b"peak_memory", "placements", b"placements", "prepared", b"prepared", "providers", b"providers", "requirements", b"requirements", "rounds", b"rounds", "runtime", b"runtime", "runtime_version", b"runtime_version", "sample_count", b"sample_count", "size_bytes", b"size_bytes", "speedup", b"speedup", "throttled_block_count", b"throttled_block_count"]) -> None: ...
 
 Global___VariantMeasurement: typing_extensions.TypeAlias = VariantMeasurement
 
@@ -368,6 +390,7 @@ class Measurement(google.protobuf.message.Message):
     STOP_REASON_FIELD_NUMBER: builtins.int
     CONFIDENCE_FIELD_NUMBER: builtins.int
     TASK_ID_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     title: builtins.str
     device_name: builtins.str
@@ -395,6 +418,10 @@ class Measurement(google.protobuf.message.Message):
     def warnings(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """What a reader must know before trusting the figures."""
 
+    @property
+    def circumstances(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[steelyard_protocol.v1.common_pb2.Circumstance]:
+        """Circumstances of the device, each once, with every value that was seen."""
+
     def __init__(
         self,
         *,
@@ -415,8 +442,9 @@ class Measurement(google.protobuf.message.Message):
         stop_reason: builtins.str = ...,
         confidence: builtins.float = ...,
         task_id: builtins.str = ...,
+        circumstances: collections.abc.Iterable[steelyard_protocol.v1.common_pb2.Circumstance] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["decision", b"decision", "device", b"device", "finished_at", b"finished_at", "plan", b"plan", "started_at", b"started_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["confidence", b"confidence", "controller_id", b"controller_id", "decision", b"decision", "device", b"device", "device_name", b"device_name", "finished_at", b"finished_at", "job_id", b"job_id", "plan", b"plan", "round_count", b"round_count", "segment_count", b"segment_count", "started_at", b"started_at", "stop_reason", b"stop_reason", "task_id", b"task_id", "task_name", b"task_name", "title", b"title", "variants", b"variants", "warnings", b"warnings"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "confidence", b"confidence", "controller_id", b"controller_id", "decision", b"decision", "device", b"device", "device_name", b"device_name", "finished_at", b"finished_at", "job_id", b"job_id", "plan", b"plan", "round_count", b"round_count", "segment_count", b"segment_count", "started_at", b"started_at", "stop_reason", b"stop_reason", "task_id", b"task_id", "task_name", b"task_name", "title", b"title", "variants", b"variants", "warnings", b"warnings"]) -> None: ...
 
 Global___Measurement: typing_extensions.TypeAlias = Measurement

@@ -66,6 +66,24 @@ REDUCER_FULL: Reducer.ValueType  # 4
 """Every output value, up to the quota."""
 Global___Reducer: typing_extensions.TypeAlias = Reducer
 
+class _CoreSelection:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _CoreSelectionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_CoreSelection.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    CORE_SELECTION_UNSPECIFIED: _CoreSelection.ValueType  # 0
+    CORE_SELECTION_BIG: _CoreSelection.ValueType  # 1
+    CORE_SELECTION_LITTLE: _CoreSelection.ValueType  # 2
+
+class CoreSelection(_CoreSelection, metaclass=_CoreSelectionEnumTypeWrapper):
+    """Which cores the workers are pinned to, by kind; resolved on the device, within what its cpuset lends."""
+
+CORE_SELECTION_UNSPECIFIED: CoreSelection.ValueType  # 0
+CORE_SELECTION_BIG: CoreSelection.ValueType  # 1
+CORE_SELECTION_LITTLE: CoreSelection.ValueType  # 2
+Global___CoreSelection: typing_extensions.TypeAlias = CoreSelection
+
 @typing.final
 class Provider(google.protobuf.message.Message):
     """An execution provider of ONNX Runtime or a delegate of LiteRT, with its options."""
@@ -132,6 +150,7 @@ class RuntimeSpec(google.protobuf.message.Message):
     ARENA_FIELD_NUMBER: builtins.int
     ALLOW_FALLBACK_FIELD_NUMBER: builtins.int
     OPTIONS_FIELD_NUMBER: builtins.int
+    ENVIRONMENT_FIELD_NUMBER: builtins.int
     name: builtins.str
     """"onnxruntime", "litert", or a name that an entry point brings."""
     intra_op_thread_count: builtins.int
@@ -141,6 +160,8 @@ class RuntimeSpec(google.protobuf.message.Message):
     arena: builtins.bool
     allow_fallback: builtins.bool
     """Measure even when part of the model ran on another provider than the first one named."""
+    environment: builtins.str
+    """The runtime environment of the device whose interpreter runs the workers, "" for the agent's own."""
     @property
     def providers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Provider]:
         """In order of preference; empty means the CPU."""
@@ -161,9 +182,10 @@ class RuntimeSpec(google.protobuf.message.Message):
         arena: builtins.bool | None = ...,
         allow_fallback: builtins.bool = ...,
         options: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        environment: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_arena", b"_arena", "_inter_op_thread_count", b"_inter_op_thread_count", "_intra_op_thread_count", b"_intra_op_thread_count", "_spinning", b"_spinning", "arena", b"arena", "inter_op_thread_count", b"inter_op_thread_count", "intra_op_thread_count", b"intra_op_thread_count", "spinning", b"spinning"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_arena", b"_arena", "_inter_op_thread_count", b"_inter_op_thread_count", "_intra_op_thread_count", b"_intra_op_thread_count", "_spinning", b"_spinning", "allow_fallback", b"allow_fallback", "arena", b"arena", "graph_optimization", b"graph_optimization", "inter_op_thread_count", b"inter_op_thread_count", "intra_op_thread_count", b"intra_op_thread_count", "name", b"name", "options", b"options", "providers", b"providers", "spinning", b"spinning"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_arena", b"_arena", "_inter_op_thread_count", b"_inter_op_thread_count", "_intra_op_thread_count", b"_intra_op_thread_count", "_spinning", b"_spinning", "allow_fallback", b"allow_fallback", "arena", b"arena", "environment", b"environment", "graph_optimization", b"graph_optimization", "inter_op_thread_count", b"inter_op_thread_count", "intra_op_thread_count", b"intra_op_thread_count", "name", b"name", "options", b"options", "providers", b"providers", "spinning", b"spinning"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_arena", b"_arena"]) -> typing.Literal["arena"] | None: ...
     @typing.overload
@@ -320,17 +342,43 @@ class EvaluationSpec(google.protobuf.message.Message):
 Global___EvaluationSpec: typing_extensions.TypeAlias = EvaluationSpec
 
 @typing.final
+class LoadMarker(google.protobuf.message.Message):
+    """A pattern of load and rest before the energy window, by which the trace of an external meter is aligned."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PULSE_COUNT_FIELD_NUMBER: builtins.int
+    PULSE_MS_FIELD_NUMBER: builtins.int
+    pulse_count: builtins.int
+    pulse_ms: builtins.int
+    """Length of each pulse of load; rests last as long, but for the last pulse and rest, which last twice as long."""
+    def __init__(
+        self,
+        *,
+        pulse_count: builtins.int = ...,
+        pulse_ms: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["pulse_count", b"pulse_count", "pulse_ms", b"pulse_ms"]) -> None: ...
+
+Global___LoadMarker: typing_extensions.TypeAlias = LoadMarker
+
+@typing.final
 class EnergySpec(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     WINDOW_MS_FIELD_NUMBER: builtins.int
+    MARKER_FIELD_NUMBER: builtins.int
     window_ms: builtins.int
+    @property
+    def marker(self) -> Global___LoadMarker: ...
     def __init__(
         self,
         *,
         window_ms: builtins.int = ...,
+        marker: Global___LoadMarker | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["window_ms", b"window_ms"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["marker", b"marker"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["marker", b"marker", "window_ms", b"window_ms"]) -> None: ...
 
 Global___EnergySpec: typing_extensions.TypeAlias = EnergySpec
 
@@ -348,9 +396,12 @@ class Plan(google.protobuf.message.Message):
     BLOCK_TIMEOUT_MS_FIELD_NUMBER: builtins.int
     MEMORY_LIMIT_BYTES_FIELD_NUMBER: builtins.int
     CORE_IDS_FIELD_NUMBER: builtins.int
+    CORE_SELECTION_FIELD_NUMBER: builtins.int
     block_timeout_ms: builtins.int
     memory_limit_bytes: builtins.int
     """Largest resident set of a worker; unset: most of the memory that is available when it starts."""
+    core_selection: Global___CoreSelection.ValueType
+    """Instead of core_ids."""
     @property
     def artifacts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___PlannedArtifact]: ...
     @property
@@ -376,9 +427,10 @@ class Plan(google.protobuf.message.Message):
         block_timeout_ms: builtins.int = ...,
         memory_limit_bytes: builtins.int | None = ...,
         core_ids: collections.abc.Iterable[builtins.int] | None = ...,
+        core_selection: Global___CoreSelection.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_memory_limit_bytes", b"_memory_limit_bytes", "energy", b"energy", "evaluation", b"evaluation", "inputs", b"inputs", "memory_limit_bytes", b"memory_limit_bytes", "timing", b"timing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_memory_limit_bytes", b"_memory_limit_bytes", "artifacts", b"artifacts", "block_timeout_ms", b"block_timeout_ms", "core_ids", b"core_ids", "energy", b"energy", "evaluation", b"evaluation", "inputs", b"inputs", "memory_limit_bytes", b"memory_limit_bytes", "timing", b"timing"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_memory_limit_bytes", b"_memory_limit_bytes", "artifacts", b"artifacts", "block_timeout_ms", b"block_timeout_ms", "core_ids", b"core_ids", "core_selection", b"core_selection", "energy", b"energy", "evaluation", b"evaluation", "inputs", b"inputs", "memory_limit_bytes", b"memory_limit_bytes", "timing", b"timing"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_memory_limit_bytes", b"_memory_limit_bytes"]) -> typing.Literal["memory_limit_bytes"] | None: ...
 
 Global___Plan: typing_extensions.TypeAlias = Plan

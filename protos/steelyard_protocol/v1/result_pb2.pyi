@@ -34,6 +34,8 @@ class _PassEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeW
     """Timed blocks."""
     PASS_ENERGY: _Pass.ValueType  # 3
     """Long closed-loop windows beside a power or energy meter."""
+    PASS_PREPARATION: _Pass.ValueType  # 4
+    """Artifacts whose provider compiles on the device are built once and loaded from the cache; one round, first of all."""
 
 class Pass(_Pass, metaclass=_PassEnumTypeWrapper):
     """Which part of a job a round belongs to. Each pass numbers its own rounds from 0."""
@@ -45,6 +47,8 @@ PASS_LATENCY: Pass.ValueType  # 2
 """Timed blocks."""
 PASS_ENERGY: Pass.ValueType  # 3
 """Long closed-loop windows beside a power or energy meter."""
+PASS_PREPARATION: Pass.ValueType  # 4
+"""Artifacts whose provider compiles on the device are built once and loaded from the cache; one round, first of all."""
 Global___Pass: typing_extensions.TypeAlias = Pass
 
 class _BlockStatus:
@@ -74,6 +78,10 @@ class _BlockStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     BLOCK_STATUS_INTERNAL: _BlockStatus.ValueType  # 12
     """The agent or the worker did something it must not do."""
     BLOCK_STATUS_DISK_FULL: _BlockStatus.ValueType  # 13
+    BLOCK_STATUS_KILLED_BY_OS: _BlockStatus.ValueType  # 14
+    """The operating system ended the worker by a policy of its own (Android's low-memory or phantom-process killer)."""
+    BLOCK_STATUS_NOT_VALID: _BlockStatus.ValueType  # 15
+    """It ran, but under circumstances that make its figures worthless (a background cpuset); they are left out."""
 
 class BlockStatus(_BlockStatus, metaclass=_BlockStatusEnumTypeWrapper): ...
 
@@ -98,7 +106,112 @@ BLOCK_STATUS_CANCELLED: BlockStatus.ValueType  # 11
 BLOCK_STATUS_INTERNAL: BlockStatus.ValueType  # 12
 """The agent or the worker did something it must not do."""
 BLOCK_STATUS_DISK_FULL: BlockStatus.ValueType  # 13
+BLOCK_STATUS_KILLED_BY_OS: BlockStatus.ValueType  # 14
+"""The operating system ended the worker by a policy of its own (Android's low-memory or phantom-process killer)."""
+BLOCK_STATUS_NOT_VALID: BlockStatus.ValueType  # 15
+"""It ran, but under circumstances that make its figures worthless (a background cpuset); they are left out."""
 Global___BlockStatus: typing_extensions.TypeAlias = BlockStatus
+
+class _ThrottleVerdict:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ThrottleVerdictEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ThrottleVerdict.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    THROTTLE_VERDICT_UNSPECIFIED: _ThrottleVerdict.ValueType  # 0
+    THROTTLE_VERDICT_NO: _ThrottleVerdict.ValueType  # 1
+    THROTTLE_VERDICT_YES: _ThrottleVerdict.ValueType  # 2
+    THROTTLE_VERDICT_UNKNOWN: _ThrottleVerdict.ValueType  # 3
+    """The device tells too little."""
+
+class ThrottleVerdict(_ThrottleVerdict, metaclass=_ThrottleVerdictEnumTypeWrapper): ...
+
+THROTTLE_VERDICT_UNSPECIFIED: ThrottleVerdict.ValueType  # 0
+THROTTLE_VERDICT_NO: ThrottleVerdict.ValueType  # 1
+THROTTLE_VERDICT_YES: ThrottleVerdict.ValueType  # 2
+THROTTLE_VERDICT_UNKNOWN: ThrottleVerdict.ValueType  # 3
+"""The device tells too little."""
+Global___ThrottleVerdict: typing_extensions.TypeAlias = ThrottleVerdict
+
+@typing.final
+class ThrottleReport(google.protobuf.message.Message):
+    """Whether the device slowed itself down during a block, and how that is known."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: builtins.int
+    EVIDENCE_FIELD_NUMBER: builtins.int
+    NOT_LOOKED_AT_FIELD_NUMBER: builtins.int
+    verdict: Global___ThrottleVerdict.ValueType
+    @property
+    def evidence(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """One sentence a finding: "throttled since the block began (get_throttled 0x4)"."""
+
+    @property
+    def not_looked_at(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What could not be looked at, and why."""
+
+    def __init__(
+        self,
+        *,
+        verdict: Global___ThrottleVerdict.ValueType = ...,
+        evidence: collections.abc.Iterable[builtins.str] | None = ...,
+        not_looked_at: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["evidence", b"evidence", "not_looked_at", b"not_looked_at", "verdict", b"verdict"]) -> None: ...
+
+Global___ThrottleReport: typing_extensions.TypeAlias = ThrottleReport
+
+@typing.final
+class Placement(google.protobuf.message.Message):
+    """How many nodes of the model a provider or delegate runs; unset count: the runtime does not tell."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: builtins.int
+    NODE_COUNT_FIELD_NUMBER: builtins.int
+    provider: builtins.str
+    node_count: builtins.int
+    def __init__(
+        self,
+        *,
+        provider: builtins.str = ...,
+        node_count: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_node_count", b"_node_count", "node_count", b"node_count"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_node_count", b"_node_count", "node_count", b"node_count", "provider", b"provider"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_node_count", b"_node_count"]) -> typing.Literal["node_count"] | None: ...
+
+Global___Placement: typing_extensions.TypeAlias = Placement
+
+@typing.final
+class EnergyWindow(google.protobuf.message.Message):
+    """Where the energy of a block was spent, on the device's monotonic clock, for a meter that the controller reads."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    START_NS_FIELD_NUMBER: builtins.int
+    END_NS_FIELD_NUMBER: builtins.int
+    INFERENCE_COUNT_FIELD_NUMBER: builtins.int
+    MARKER_EDGES_NS_FIELD_NUMBER: builtins.int
+    start_ns: builtins.int
+    end_ns: builtins.int
+    inference_count: builtins.int
+    @property
+    def marker_edges_ns(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """When the load marker's pulses began and ended, in turn."""
+
+    def __init__(
+        self,
+        *,
+        start_ns: builtins.int = ...,
+        end_ns: builtins.int = ...,
+        inference_count: builtins.int = ...,
+        marker_edges_ns: collections.abc.Iterable[builtins.int] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["end_ns", b"end_ns", "inference_count", b"inference_count", "marker_edges_ns", b"marker_edges_ns", "start_ns", b"start_ns"]) -> None: ...
+
+Global___EnergyWindow: typing_extensions.TypeAlias = EnergyWindow
 
 @typing.final
 class MemoryPhase(google.protobuf.message.Message):
@@ -199,6 +312,12 @@ class BlockResult(google.protobuf.message.Message):
     OUTPUTS_SIZE_BYTES_FIELD_NUMBER: builtins.int
     SAMPLE_COUNT_FIELD_NUMBER: builtins.int
     WALL_NS_FIELD_NUMBER: builtins.int
+    BUILD_NS_FIELD_NUMBER: builtins.int
+    PREPARED_CACHE_HIT_FIELD_NUMBER: builtins.int
+    THROTTLE_FIELD_NUMBER: builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    ENERGY_WINDOW_FIELD_NUMBER: builtins.int
+    PLACEMENTS_FIELD_NUMBER: builtins.int
     artifact_digest: builtins.str
     label: builtins.str
     status: Global___BlockStatus.ValueType
@@ -220,6 +339,10 @@ class BlockResult(google.protobuf.message.Message):
     sample_count: builtins.int
     wall_ns: builtins.int
     """What the whole block took, from the start of the process to its end."""
+    build_ns: builtins.int
+    """Preparation only: what compiling the model took, unset when it was found in the cache."""
+    prepared_cache_hit: builtins.bool
+    """Whether the model was loaded from what an earlier block compiled; unset for runtimes that compile nothing."""
     @property
     def error(self) -> steelyard_protocol.v1.common_pb2.ErrorInfo: ...
     @property
@@ -240,6 +363,14 @@ class BlockResult(google.protobuf.message.Message):
 
     @property
     def notes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def throttle(self) -> Global___ThrottleReport: ...
+    @property
+    def circumstances(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[steelyard_protocol.v1.common_pb2.Circumstance]: ...
+    @property
+    def energy_window(self) -> Global___EnergyWindow: ...
+    @property
+    def placements(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Placement]: ...
     def __init__(
         self,
         *,
@@ -267,13 +398,23 @@ class BlockResult(google.protobuf.message.Message):
         outputs_size_bytes: builtins.int = ...,
         sample_count: builtins.int = ...,
         wall_ns: builtins.int = ...,
+        build_ns: builtins.int | None = ...,
+        prepared_cache_hit: builtins.bool | None = ...,
+        throttle: Global___ThrottleReport | None = ...,
+        circumstances: collections.abc.Iterable[steelyard_protocol.v1.common_pb2.Circumstance] | None = ...,
+        energy_window: Global___EnergyWindow | None = ...,
+        placements: collections.abc.Iterable[Global___Placement] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_first_inference_ns", b"_first_inference_ns", "_model_load_ns", b"_model_load_ns", "_process_start_ns", b"_process_start_ns", "_runtime_import_ns", b"_runtime_import_ns", "_warmup_ns", b"_warmup_ns", "_warmup_steady", b"_warmup_steady", "error", b"error", "first_inference_ns", b"first_inference_ns", "memory", b"memory", "model_load_ns", b"model_load_ns", "process_start_ns", b"process_start_ns", "runtime_import_ns", b"runtime_import_ns", "started_at", b"started_at", "warmup_ns", b"warmup_ns", "warmup_steady", b"warmup_steady"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_first_inference_ns", b"_first_inference_ns", "_model_load_ns", b"_model_load_ns", "_process_start_ns", b"_process_start_ns", "_runtime_import_ns", b"_runtime_import_ns", "_warmup_ns", b"_warmup_ns", "_warmup_steady", b"_warmup_steady", "artifact_digest", b"artifact_digest", "error", b"error", "first_inference_ns", b"first_inference_ns", "inner_batch_count", b"inner_batch_count", "input_source", b"input_source", "label", b"label", "latency_ns", b"latency_ns", "memory", b"memory", "model_load_ns", b"model_load_ns", "notes", b"notes", "outputs_digest", b"outputs_digest", "outputs_size_bytes", b"outputs_size_bytes", "process_start_ns", b"process_start_ns", "providers", b"providers", "readings", b"readings", "runtime_import_ns", b"runtime_import_ns", "runtime_name", b"runtime_name", "runtime_version", b"runtime_version", "sample_count", b"sample_count", "started_at", b"started_at", "status", b"status", "wall_ns", b"wall_ns", "warmup_ns", b"warmup_ns", "warmup_steady", b"warmup_steady"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_build_ns", b"_build_ns", "_first_inference_ns", b"_first_inference_ns", "_model_load_ns", b"_model_load_ns", "_prepared_cache_hit", b"_prepared_cache_hit", "_process_start_ns", b"_process_start_ns", "_runtime_import_ns", b"_runtime_import_ns", "_warmup_ns", b"_warmup_ns", "_warmup_steady", b"_warmup_steady", "build_ns", b"build_ns", "energy_window", b"energy_window", "error", b"error", "first_inference_ns", b"first_inference_ns", "memory", b"memory", "model_load_ns", b"model_load_ns", "prepared_cache_hit", b"prepared_cache_hit", "process_start_ns", b"process_start_ns", "runtime_import_ns", b"runtime_import_ns", "started_at", b"started_at", "throttle", b"throttle", "warmup_ns", b"warmup_ns", "warmup_steady", b"warmup_steady"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_build_ns", b"_build_ns", "_first_inference_ns", b"_first_inference_ns", "_model_load_ns", b"_model_load_ns", "_prepared_cache_hit", b"_prepared_cache_hit", "_process_start_ns", b"_process_start_ns", "_runtime_import_ns", b"_runtime_import_ns", "_warmup_ns", b"_warmup_ns", "_warmup_steady", b"_warmup_steady", "artifact_digest", b"artifact_digest", "build_ns", b"build_ns", "circumstances", b"circumstances", "energy_window", b"energy_window", "error", b"error", "first_inference_ns", b"first_inference_ns", "inner_batch_count", b"inner_batch_count", "input_source", b"input_source", "label", b"label", "latency_ns", b"latency_ns", "memory", b"memory", "model_load_ns", b"model_load_ns", "notes", b"notes", "outputs_digest", b"outputs_digest", "outputs_size_bytes", b"outputs_size_bytes", "placements", b"placements", "prepared_cache_hit", b"prepared_cache_hit", "process_start_ns", b"process_start_ns", "providers", b"providers", "readings", b"readings", "runtime_import_ns", b"runtime_import_ns", "runtime_name", b"runtime_name", "runtime_version", b"runtime_version", "sample_count", b"sample_count", "started_at", b"started_at", "status", b"status", "throttle", b"throttle", "wall_ns", b"wall_ns", "warmup_ns", b"warmup_ns", "warmup_steady", b"warmup_steady"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_build_ns", b"_build_ns"]) -> typing.Literal["build_ns"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_first_inference_ns", b"_first_inference_ns"]) -> typing.Literal["first_inference_ns"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_model_load_ns", b"_model_load_ns"]) -> typing.Literal["model_load_ns"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_prepared_cache_hit", b"_prepared_cache_hit"]) -> typing.Literal["prepared_cache_hit"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_process_start_ns", b"_process_start_ns"]) -> typing.Literal["process_start_ns"] | None: ...
     @typing.overload

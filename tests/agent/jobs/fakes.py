@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from steelyard_agent.jobs.errors import LinkDownError, TransferRefusedError
@@ -12,6 +12,7 @@ from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.port import TransferGrant
 from steelyard_agent.jobs.rounds import RoundTools
 from steelyard_agent.readings import Kind, Reading, Scope, Status
+from steelyard_agent.surroundings.contract import BlockSurroundings
 from steelyard_agent.worker.block import KIND_EVALUATION, Block, WorkerResult
 from steelyard_agent.worker.failure import BlockStatus
 from steelyard_protocol.v1 import common_pb2, plan_pb2
@@ -162,11 +163,28 @@ class FakePort:
         return [getattr(m, kind) for m in self.told if m.WhichOneof("payload") == kind]
 
 
+class FakeSurroundings:
+    """Sees the same temperature before and after every block; ``not_valid`` objects to it."""
+
+    def __init__(self) -> None:
+        self.not_valid = ""
+
+    def look(self) -> object:
+        return DEGREES
+
+    def compare(self, before: object, after: object, latency_ns: Sequence[int]) -> BlockSurroundings:
+        assert (before, after) == (DEGREES, DEGREES)
+        names = (f"{DEGREES.name}_before", f"{DEGREES.name}_after")
+        return BlockSurroundings(
+            readings=tuple(replace(DEGREES, name=name) for name in names), not_valid=self.not_valid
+        )
+
+
 def round_tools(workers: FakeWorkers, folder: Path, watch: FakeWatch | None = None) -> RoundTools:
     folder.mkdir(exist_ok=True)
     return RoundTools(
         run_block=workers,
-        read_meters=lambda: [DEGREES],
+        surroundings=FakeSurroundings(),
         energy_watch=lambda _cores: watch or FakeWatch(),
         gate=QuietGate(),
         work_folder=folder,
