@@ -131,15 +131,12 @@ def _processor(system: System) -> Processor:
     processor = parse_cpuinfo(text_or_empty(system, "/proc/cpuinfo"))
     if processor.core_features:
         return processor
-    found = {
-        name
-        for key, names in _MACOS_FEATURES.items()
-        if system.run_command(("sysctl", "-n", key)).text == "1"
-        for name in names
-    }
-    return Processor(
-        name=system.run_command(("sysctl", "-n", "machdep.cpu.brand_string")).text, features=tuple(sorted(found))
-    )
+    found = {name for key, names in _MACOS_FEATURES.items() if _sysctl(system, key) == "1" for name in names}
+    return Processor(name=_sysctl(system, "machdep.cpu.brand_string"), features=tuple(sorted(found)))
+
+
+def _sysctl(system: System, key: str) -> str:
+    return system.run_command(("sysctl", "-n", key)).text
 
 
 def _model(system: System, identity: Identity, processor: Processor) -> str:
@@ -151,7 +148,7 @@ def _model(system: System, identity: Identity, processor: Processor) -> str:
         or machine
         or system.run_command(("getprop", "ro.product.model")).text
         or processor.model
-        or system.run_command(("sysctl", "-n", "hw.model")).text
+        or _sysctl(system, "hw.model")
     )
 
 
