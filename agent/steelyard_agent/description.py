@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from steelyard_agent.cores import CoreGroup
+from steelyard_agent.cores import CoreGroup, find_core_groups
 from steelyard_agent.meters.catalog import probe_all
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.sysfs import text_or_empty
@@ -102,6 +102,7 @@ def describe_device(
         python_version=platform.python_version(),
         runtimes=tuple(runtimes),
         meters=tuple(probe_all(system)),
+        core_groups=find_core_groups(system),
     )
 
 

@@ -1,10 +1,18 @@
-"""A fake device from a manifest of tests/fixtures/sysfs: files and answers of programs, to change, break and deny."""
+"""A fake device from a manifest of tests/fixtures/sysfs: files and answers of programs, to change, break and deny.
+
+A manifest is TOML: ``source`` says where its contents come from and which of them were composed; ``[files]`` maps
+paths to contents; ``[links]`` maps a folder's other path to the folder, as /sys/class/hwmon/hwmon0 is in sysfs;
+``[refused]`` maps files and folders to the error that looking at them gives ("EACCES", "EAGAIN"), whoever asks;
+``[commands]`` maps a whole command line to what it prints.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from steelyard_agent.commands import CommandAnswer
 from steelyard_agent.meters.contract import System
@@ -35,11 +43,17 @@ class FakeSysfs:
     def __init__(self, root: Path, clock: FakeClock | None = None) -> None:
         self.root = root
         self.clock = clock or FakeClock()
-        self.denied: set[Path] = set()
+        self.refused: dict[str, int] = {}
         self.open_count = 0
         self.commands: dict[str, str] = {}
         self.asked: list[str] = []
-        self.system = System(root=root, clock_ns=self.clock, open_descriptor=self._open, run_command=self._run_command)
+        self.system = System(
+            root=root,
+            clock_ns=self.clock,
+            open_descriptor=self._open,
+            list_folder=self._list,
+            run_command=self._run_command,
+        )
 
     def write(self, absolute: str, text: str) -> None:
         """Put a file there, with folders; existing descriptors see the new text, as in sysfs."""
@@ -51,8 +65,22 @@ class FakeSysfs:
         self.system.path(absolute).unlink()
 
     def deny(self, absolute: str) -> None:
-        """Refuse to open the file, also for root."""
-        self.denied.add(self.system.path(absolute))
+        """Refuse to open the file or the folder and all that is in it, also for root."""
+        self.refuse(absolute, "EACCES")
+
+    def refuse(self, absolute: str, error: str) -> None:
+        """Let looking at the file or the folder fail with an error: "EACCES", "EAGAIN", "ENODATA"."""
+        self.refused[os.path.realpath(self.system.path(absolute))] = getattr(errno, error)
+
+    def allow(self, absolute: str) -> None:
+        """Take a refusal back."""
+        self.refused.pop(os.path.realpath(self.system.path(absolute)), None)
+
+    def link(self, absolute: str, target: str) -> None:
+        """Let a path lead to a folder of the tree, as those under /sys/class do."""
+        path = self.system.path(absolute)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(self.system.path(target).absolute(), target_is_directory=True)
 
     def _run_command(self, command: Sequence[str]) -> CommandAnswer:
         line = " ".join(command)
@@ -65,18 +93,39 @@ class FakeSysfs:
         return CommandAnswer(output=answer.strip())
 
     def _open(self, path: Path, flags: int) -> int:
-        if path in self.denied:
-            raise PermissionError(13, "Permission denied", str(path))
+        self._refuse(path)
         self.open_count += 1
         return os.open(path, flags)
+
+    def _list(self, path: Path) -> list[str]:
+        self._refuse(path)
+        return os.listdir(path)  # noqa: PTH208 - names, not paths
+
+    def _refuse(self, path: Path) -> None:
+        if not self.refused:
+            return
+        real = os.path.realpath(path)
+        for refused, number in self.refused.items():
+            if real == refused or real.startswith(refused + os.sep):
+                raise OSError(number, os.strerror(number), str(path))
 
 
 def load_tree(name: str, root: Path) -> FakeSysfs:
     """Return the tree of the manifest ``tests/fixtures/sysfs/NAME.toml``, written under ``root``."""
-    manifest = tomllib.loads((FIXTURES / "sysfs" / f"{name}.toml").read_text("utf-8"))
-    assert {"source", "files"} <= set(manifest) <= {"source", "files", "commands"}
+    manifest = load_manifest(name)
     tree = FakeSysfs(root)
     tree.commands |= manifest.get("commands", {})
     for absolute, text in manifest["files"].items():
         tree.write(absolute, text)
+    for absolute, target in manifest.get("links", {}).items():
+        tree.link(absolute, target)
+    for absolute, error in manifest.get("refused", {}).items():
+        tree.refuse(absolute, error)
     return tree
+
+
+def load_manifest(name: str) -> dict[str, Any]:
+    """Return the manifest as TOML values."""
+    manifest = tomllib.loads((FIXTURES / "sysfs" / f"{name}.toml").read_text("utf-8"))
+    assert {"source", "files"} <= set(manifest) <= {"source", "files", "links", "refused", "commands"}
+    return manifest

@@ -17,6 +17,7 @@ from steelyard_agent.description import read_boot_id
 from steelyard_agent.errors import UsageError
 from steelyard_agent.jobs.energy import SamplerWatch
 from steelyard_agent.jobs.gate import QuietGate
+from steelyard_agent.jobs.pinning import pin_as_planned
 from steelyard_agent.jobs.rounds import RoundTools
 from steelyard_agent.jobs.translate import description_message
 from steelyard_agent.link.address import ControllerAddress, parse_controller_address
@@ -25,6 +26,7 @@ from steelyard_agent.state.blob_cache import BlobCache
 from steelyard_agent.state.directory import StateDirectory, default_state_directory, open_state_directory
 from steelyard_agent.state.identity import IdentityFile
 from steelyard_agent.state.outbox import Outbox
+from steelyard_agent.state.settings import read_settings
 from steelyard_agent.surroundings.device import DeviceSurroundings
 
 _MAX_NAME_LENGTH = 200
@@ -82,6 +84,7 @@ async def _parts(address: ControllerAddress, state: StateDirectory, name: str) -
         rounds=RoundTools(
             run_block=run_block,
             surroundings=surroundings,
+            pin=lambda plan: pin_as_planned(plan, system=system, settings=read_settings(state.root)),
             energy_watch=lambda core_ids: SamplerWatch(system, core_ids),
             gate=QuietGate(),
             work_folder=state.work,

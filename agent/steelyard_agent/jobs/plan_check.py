@@ -6,7 +6,7 @@ from steelyard_agent.jobs.errors import InvalidPlanError
 from steelyard_agent.state.blob_cache import DIGEST
 from steelyard_agent.state.outbox import JOB_ID
 from steelyard_protocol.v1.common_pb2 import ARTIFACT_FORMAT_ONNX, ARTIFACT_FORMAT_TFLITE
-from steelyard_protocol.v1.plan_pb2 import REDUCER_UNSPECIFIED, Plan, PlannedArtifact, RuntimeSpec
+from steelyard_protocol.v1.plan_pb2 import REDUCER_UNSPECIFIED, CoreSelection, Plan, PlannedArtifact, RuntimeSpec
 from steelyard_protocol.v1.result_pb2 import PASS_ENERGY, PASS_EVALUATION, PASS_LATENCY
 from steelyard_protocol.v1.session_pb2 import JobOffer, RoundGrant
 
@@ -15,6 +15,8 @@ MAX_ROUND_COUNT = 1000
 _MAX_BLOB_BYTES = 64 * 1024**3
 _MAX_LABEL_CHARACTERS = 100
 _MAX_WINDOW_MS = 3_600_000
+_MAX_PULSE_COUNT = 32
+_MAX_PULSE_MS = 60_000
 _MAX_BLOCK_TIMEOUT_MS = 24 * 3_600_000
 _MAX_THREAD_COUNT = 1024
 _MAX_LIST = 64
@@ -48,6 +50,8 @@ def check_plan(plan: Plan) -> None:
     if plan.HasField("memory_limit_bytes"):
         _within("memory_limit_bytes", plan.memory_limit_bytes, 1, 2**50)
     _within("the number of core_ids", len(plan.core_ids), 0, 4096)
+    _demand(plan.core_selection in CoreSelection.values(), "core_selection is no known kind of cores")
+    _demand(not (plan.core_ids and plan.core_selection), "core_ids and core_selection are both given")
     _check_timing(plan)
     _check_data(plan)
 
@@ -99,6 +103,9 @@ def _check_timing(plan: Plan) -> None:
     _within("warmup_tolerance", plan.timing.warmup_tolerance, 0, 1)
     _within("min_sample_count", plan.timing.min_sample_count, 0, 1_000_000)
     _within("energy window_ms", plan.energy.window_ms, 0, _MAX_WINDOW_MS)
+    if plan.energy.HasField("marker"):
+        _within("pulse_count of the load marker", plan.energy.marker.pulse_count, 2, _MAX_PULSE_COUNT)
+        _within("pulse_ms of the load marker", plan.energy.marker.pulse_ms, 10, _MAX_PULSE_MS)
 
 
 def _check_data(plan: Plan) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from steelyard_agent.cores import NoSuchCoresError
 from steelyard_agent.jobs.gate import QuietGate
+from steelyard_agent.jobs.pinning import Pin, Pinning
 from steelyard_agent.jobs.retry_policy import Failure, RetryPolicy
 from steelyard_agent.jobs.translate import BlobPaths, OutputsBlob, block_for, block_result
 from steelyard_agent.readings import Reading
@@ -66,12 +68,13 @@ class EnergyWatch(Protocol):
 class RoundTools:
     """What rounds are run with; tests give fakes.
 
-    ``surroundings`` are looked at before and after each block, ``energy_watch`` makes a watch for one block with the
-    given cores kept free of the sampler.
+    ``pin`` says which cores the next block runs on, ``surroundings`` are looked at before and after each block,
+    ``energy_watch`` makes a watch for one block with the given cores kept free of the sampler.
     """
 
     run_block: BlockRunner
     surroundings: Surroundings
+    pin: Pin
     energy_watch: Callable[[tuple[int, ...]], EnergyWatch]
     gate: QuietGate
     work_folder: Path
@@ -109,23 +112,23 @@ class RoundRunner:
         self, artifact: PlannedArtifact, pass_kind: Pass.ValueType, output_files: dict[str, Path]
     ) -> BlockResult:
         failure = self._policy.verdict(artifact.label, pass_kind)
-        if failure is None:
-            return await self._run(artifact, pass_kind, output_files)
-        return block_result(
-            artifact,
-            status=failure.status,
-            reason=failure.reason,
-            message=failure.message,
-            started_at_unix_ns=time.time_ns(),
-            wall_ns=0,
-            notes=("not run again: an earlier block of this job ended like this",),
-        )
+        if failure is not None:
+            return _not_run(artifact, failure, "not run again: an earlier block of this job ended like this")
+        try:
+            pinning = self._tools.pin(self._plan)
+        except NoSuchCoresError as error:
+            failure = Failure(
+                status=BlockStatus.USER_ERROR, reason=error.reason, message=str(error), pass_kind=pass_kind
+            )
+            return _not_run(artifact, failure, "not run: it could not be pinned as planned")
+        return await self._run(artifact, pass_kind, pinning, output_files)
 
     async def _run(
-        self, artifact: PlannedArtifact, pass_kind: Pass.ValueType, output_files: dict[str, Path]
+        self, artifact: PlannedArtifact, pass_kind: Pass.ValueType, pinning: Pinning, output_files: dict[str, Path]
     ) -> BlockResult:
         output_path = self._tools.work_folder / "outputs.npz"
         block = block_for(self._plan, artifact, pass_kind, paths=self._paths, output_path=output_path)
+        block = replace(block, core_ids=pinning.core_ids)
         async with self._tools.gate.block(timed=pass_kind != PASS_EVALUATION):
             outcome, around, energy = await self._measure(block, pass_kind)
         outputs = None
@@ -146,7 +149,7 @@ class RoundRunner:
             started_at_unix_ns=outcome.started_at_unix_ns,
             wall_ns=outcome.wall_ns,
             result=outcome.result,
-            notes=outcome.notes,
+            notes=(*outcome.notes, *([pinning.note] if pinning.note else [])),
             around=around,
             readings=energy,
             outputs=outputs,
@@ -163,7 +166,7 @@ class RoundRunner:
         try:
             outcome = await self._tools.run_block(
                 block,
-                timeout_s=self._plan.block_timeout_ms / 1000,
+                timeout_s=_timeout_s(self._plan, pass_kind),
                 memory_limit_bytes=_memory_limit(self._plan),
                 work_dir=self._tools.work_folder,
             )
@@ -179,6 +182,27 @@ def block_order(plan: Plan, round_index: int) -> list[PlannedArtifact]:
     """Return the artifacts in the order of this round: reversed in every odd one (ABBA), which cancels linear drift."""
     artifacts = list(plan.artifacts)
     return artifacts[::-1] if round_index % 2 else artifacts
+
+
+def _not_run(artifact: PlannedArtifact, failure: Failure, note: str) -> BlockResult:
+    return block_result(
+        artifact,
+        status=failure.status,
+        reason=failure.reason,
+        message=failure.message,
+        started_at_unix_ns=time.time_ns(),
+        wall_ns=0,
+        notes=(note,),
+    )
+
+
+def _timeout_s(plan: Plan, pass_kind: Pass.ValueType) -> float:
+    """Return how long a worker may be silent: an energy window, with its marker, passes without a sign."""
+    silent_ms = plan.energy.window_ms if pass_kind == PASS_ENERGY else 0
+    if pass_kind == PASS_ENERGY and plan.energy.HasField("marker"):
+        # A rest before, a rest after each pulse, the last of both twice as long.
+        silent_ms += (2 * plan.energy.marker.pulse_count + 3) * plan.energy.marker.pulse_ms
+    return (plan.block_timeout_ms + silent_ms) / 1000
 
 
 def _memory_limit(plan: Plan) -> int | None:

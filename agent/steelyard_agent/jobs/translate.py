@@ -87,11 +87,15 @@ def block_for(
         seed=plan.inputs.seed,
         data_path=paths.of(plan.evaluation.data_digest if evaluates else plan.inputs.data_digest),
         output_path=str(output_path) if evaluates else "",
-        core_ids=tuple(plan.core_ids),
     )
     if evaluates:
         return _with_evaluation(block, plan.evaluation)
-    return replace(block, energy_window_ms=plan.energy.window_ms or block.energy_window_ms)
+    return replace(
+        block,
+        energy_window_ms=plan.energy.window_ms or block.energy_window_ms,
+        marker_pulse_count=plan.energy.marker.pulse_count,
+        marker_pulse_ms=plan.energy.marker.pulse_ms,
+    )
 
 
 def _with_evaluation(block: Block, evaluation: plan_pb2.EvaluationSpec) -> Block:
@@ -279,6 +283,18 @@ def _measured(result: WorkerResult) -> result_pb2.BlockResult:
         input_source=result.input_source,
         notes=result.notes,
         sample_count=result.sample_count,
+        energy_window=_energy_window(result),
+    )
+
+
+def _energy_window(result: WorkerResult) -> result_pb2.EnergyWindow | None:
+    if result.window_start_ns is None or result.window_end_ns is None:
+        return None
+    return result_pb2.EnergyWindow(
+        start_ns=result.window_start_ns,
+        end_ns=result.window_end_ns,
+        inference_count=result.sample_count,
+        marker_edges_ns=result.marker_edges_ns,
     )
 
 

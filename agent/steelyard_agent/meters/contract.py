@@ -17,13 +17,15 @@ class System:
     """The world that meters look at; tests give a fake tree and a fake clock.
 
     ``root`` is put before every absolute path (``/sys/class/hwmon`` becomes ``root/sys/class/hwmon``).
-    ``open_descriptor`` opens a path with flags as ``os.open`` does; tests refuse files with it, which file modes cannot
-    do for root. ``run_command`` asks a program of the device.
+    ``open_descriptor`` opens a path with flags as ``os.open`` does and ``list_folder`` names what is in a folder as
+    ``os.listdir`` does; tests refuse files and folders with them, which file modes cannot do for root. ``run_command``
+    asks a program of the device.
     """
 
     root: Path = Path("/")
     clock_ns: Callable[[], int]
     open_descriptor: Callable[[Path, int], int] = os.open
+    list_folder: Callable[[Path], list[str]] = os.listdir
     run_command: Callable[[Sequence[str]], CommandAnswer] = run_program
 
     def path(self, absolute: str) -> Path:

@@ -104,7 +104,7 @@ def read_number(system: System, absolute: str) -> int:
 def list_names(system: System, absolute: str) -> tuple[list[str], str]:
     """Return the names in a folder in natural order, and why there are none ("" when the folder could be read)."""
     try:
-        names = os.listdir(system.path(absolute))  # noqa: PTH208 - names, not paths
+        names = system.list_folder(system.path(absolute))
     except FileNotFoundError:
         return [], "not there"
     except OSError as error:

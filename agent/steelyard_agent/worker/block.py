@@ -15,7 +15,7 @@ PIPE_PROTOCOL_VERSION = 1
 # The block kinds: the fields that matter beside the common ones stand behind each.
 KIND_LATENCY = "latency"  # timing
 KIND_EVALUATION = "evaluation"  # data_path, reducer, batch_size, output_path, output_quota_bytes
-KIND_ENERGY = "energy"  # energy_window_ms: one closed-loop window; window edges come back for the meters
+KIND_ENERGY = "energy"  # energy_window_ms, marker_*: one closed-loop window; its edges come back for the meters
 KIND_PROBE = "probe"  # no model: version and providers of the runtime
 KIND_SIGNATURE = "signature"  # load only: inputs and outputs
 KINDS = (KIND_LATENCY, KIND_EVALUATION, KIND_ENERGY, KIND_PROBE, KIND_SIGNATURE)
@@ -70,6 +70,9 @@ class Block:
     output_path: str = ""
     output_quota_bytes: int = 256 * 1024 * 1024
     energy_window_ms: int = 10_000
+    # Pulses of load before the energy window, for a meter elsewhere (worker/marker.py); 0: none.
+    marker_pulse_count: int = 0
+    marker_pulse_ms: int = 0
     core_ids: tuple[int, ...] = ()
     protocol: int = PIPE_PROTOCOL_VERSION
 
@@ -84,7 +87,9 @@ class Block:
         if self.kind == KIND_EVALUATION and not (self.data_path and self.output_path):
             raise ValueError("an evaluation block needs a data_path and an output_path")
         _refuse_below(self, 1, "batch_size", "top_count", "output_quota_bytes", "energy_window_ms")
-        _refuse_below(self, 0, "seed")
+        _refuse_below(self, 0, "seed", "marker_pulse_count")
+        if self.marker_pulse_count:
+            _refuse_below(self, 1, "marker_pulse_ms")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,3 +123,4 @@ class WorkerResult:
     sample_count: int = 0
     window_start_ns: int | None = None
     window_end_ns: int | None = None
+    marker_edges_ns: tuple[int, ...] = ()

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 
 from steelyard_agent.worker.block import WorkerResult
+from steelyard_agent.worker.marker import run_marker
 from steelyard_agent.worker.opening import Bench, explained, make_feeds, open_model
 from steelyard_agent.worker.stopwatch import (
     Call,
@@ -52,6 +53,8 @@ def run_latency(bench: Bench) -> WorkerResult:
 def run_energy(bench: Bench) -> WorkerResult:
     """Run back to back for one window; its edges come back so that a meter's readings can be cut to it.
 
+    Where the block asks for one, a load marker runs before the window; its edges come back as well.
+
     Raises:
         BlockFailure: the model cannot be loaded, fed or run.
     """
@@ -62,10 +65,27 @@ def run_energy(bench: Bench) -> WorkerResult:
         with quiet_collector():
             _, inner_count = _warm(bench, call)
             _read_memory(bench)
+            edges = _mark(bench, call, inner_count)
             bench.say("window")
             start, end, count = run_window(call, bench.block.energy_window_ms * 1_000_000, inner_count, _clock)
     bench.say("steady")
-    return replace(bench.result, sample_count=count, window_start_ns=start, window_end_ns=end)
+    return replace(
+        bench.result, sample_count=count, window_start_ns=start, window_end_ns=end, marker_edges_ns=edges
+    )
+
+
+def _mark(bench: Bench, call: Call, inner_count: int) -> tuple[int, ...]:
+    block = bench.block
+    if not block.marker_pulse_count:
+        return ()
+    bench.say("marker")
+    return run_marker(
+        call,
+        pulse_count=block.marker_pulse_count,
+        pulse_ns=block.marker_pulse_ms * 1_000_000,
+        inner_count=inner_count,
+        clock=_clock,
+    )
 
 
 def _first(bench: Bench, call: Call) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from steelyard.cli.parameters import DURATION, INPUT_SHAPE
+from steelyard.cli.parameters import CORES, DURATION, INPUT_SHAPE
 from steelyard.cli.session import console, emit_json, say
 from steelyard.cli.writing import writing
 from steelyard.control.plans import MeasurementOptions
@@ -53,9 +53,7 @@ _OPTIONS = (
     click.option(
         "--memory-limit", type=click.IntRange(1, 2**30), metavar="MIB", help="Resident set of the measured process."
     ),
-    click.option(
-        "--core", "cores", type=click.IntRange(0, 65535), multiple=True, help="Pin the measured process; repeatable."
-    ),
+    click.option("--cores", type=CORES, metavar="big|little|0-3,6", help="Cores the measured process is pinned to."),
     click.option("--device-wait", type=DURATION, default="30s", show_default=True, help="For the device to connect."),
     click.option(
         "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of drawn inputs and recipes."
@@ -93,7 +91,7 @@ def options_from(flags: Mapping[str, Any], *, requirements: Sequence[str] = ()) 
         sample_window_ms=round(flags["sample_window"] * 1000),
         block_timeout_s=flags["block_timeout"],
         memory_limit_bytes=memory_mib * 1024 * 1024 if memory_mib else None,
-        core_ids=flags["cores"],
+        cores=flags["cores"] or (),
         seed=flags["seed"],
     )
 

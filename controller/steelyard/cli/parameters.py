@@ -1,4 +1,4 @@
-"""Types of flags: durations, shapes, sizes. Each refuses with the value and an example."""
+"""Types of flags: durations, shapes, cores. Each refuses with the value and an example."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import re
 
 import click
 
+from steelyard.control.plans import CORE_KINDS
+
 _DURATION = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<unit>ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 # Far beyond any measurement, and safe in every unit that travels (int64 milliseconds).
 _MAX_DURATION_S = 10_000 * 3600.0
 # Sizes travel as int64; a device refuses them above this.
 _MAX_SIZE = 2**31 - 1
+_MAX_CORE = 65_535
+_MAX_CORE_COUNT = 4096
 _SHAPE = re.compile(r"(?P<name>.+)=(?P<sizes>[0-9]+(?:x[0-9]+)*)")
 
 
@@ -53,5 +57,27 @@ class InputShape(click.ParamType):  # type: ignore[type-arg]  # generic only in 
         return match["name"], sizes
 
 
+class Cores(click.ParamType):  # type: ignore[type-arg]  # generic only in newer click
+    """big, little or 0-3,6: a kind of cores as text, or cores by number as a tuple."""
+
+    name = "cores"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str | tuple[int, ...]:
+        """Return the kind, or the numbers in rising order."""
+        if isinstance(value, tuple) or value in CORE_KINDS:
+            return value
+        cores: set[int] = set()
+        for part in str(value).split(","):
+            match = re.fullmatch(r"(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?", part.strip(), re.ASCII)
+            first, last = (int(match["first"]), int(match["last"] or match["first"])) if match else (1, 0)
+            if not first <= last <= _MAX_CORE:
+                self.fail(f"{value!r} is not big, little or cores such as 0-3,6 (at most {_MAX_CORE})", param, ctx)
+            cores.update(range(first, last + 1))
+        if len(cores) > _MAX_CORE_COUNT:
+            self.fail(f"{value!r} names {len(cores)} cores, more than {_MAX_CORE_COUNT}", param, ctx)
+        return tuple(sorted(cores))
+
+
+CORES = Cores()
 DURATION = Duration()
 INPUT_SHAPE = InputShape()

@@ -14,6 +14,7 @@ _RUNTIME_OF_FORMAT = {
 }
 # 10,000 hours: far beyond any measurement, and safe in int64 milliseconds.
 _MAX_WAIT_S = 36_000_000
+CORE_KINDS = {"big": plan_pb2.CORE_SELECTION_BIG, "little": plan_pb2.CORE_SELECTION_LITTLE}
 _OPTIMIZATIONS = {
     "": plan_pb2.GRAPH_OPTIMIZATION_UNSPECIFIED,
     "disabled": plan_pb2.GRAPH_OPTIMIZATION_DISABLED,
@@ -28,7 +29,9 @@ class MeasurementOptions:
     """How to measure. Zero rounds and budget mean the controller's defaults.
 
     ``thread_count`` is the runtime's intra-op threads: one by default, because one thread is what a busy device has
-    left and what varies least. ``providers`` are "NAME" or "NAME:key=value,key=value", in order of preference.
+    left and what varies least. ``cores`` are numbers of logical cores, or "big" or "little", which the device resolves
+    within what its cpuset lends; empty for not pinned. ``providers`` are "NAME" or "NAME:key=value,key=value", in order
+    of preference.
     """
 
     requirements: tuple[str, ...] = ()
@@ -49,7 +52,7 @@ class MeasurementOptions:
     sample_window_ms: int = 200
     block_timeout_s: float = 60.0
     memory_limit_bytes: int | None = None
-    core_ids: tuple[int, ...] = ()
+    cores: str | tuple[int, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -69,8 +72,10 @@ class MeasurementOptions:
             raise UsageError("bad_seed", f"seed {self.seed} is not between 0 and 2^64 - 1")
         if self.memory_limit_bytes is not None and not 0 < self.memory_limit_bytes < 2**60:
             raise UsageError("bad_memory_limit", f"a memory limit of {self.memory_limit_bytes} bytes is no device's")
-        if not all(0 <= core_id < 2**16 for core_id in self.core_ids):
-            raise UsageError("bad_core", f"cores {', '.join(map(str, self.core_ids))}: one is not between 0 and 65535")
+        if isinstance(self.cores, str) and self.cores not in CORE_KINDS:
+            raise UsageError("bad_core", f"cores {self.cores!r} is not big or little")
+        if not isinstance(self.cores, str) and not all(0 <= core_id < 2**16 for core_id in self.cores):
+            raise UsageError("bad_core", f"cores {', '.join(map(str, self.cores))}: one is not between 0 and 65535")
         if self.graph_optimization not in _OPTIMIZATIONS:
             known = ", ".join(name for name in _OPTIMIZATIONS if name)
             raise UsageError(
@@ -95,7 +100,10 @@ def build_plan(artifacts: Sequence[control_pb2.Artifact], options: MeasurementOp
         ),
         inputs=plan_pb2.InputSpec(seed=options.seed),
         block_timeout_ms=int(options.block_timeout_s * 1000),
-        core_ids=options.core_ids,
+        core_ids=() if isinstance(options.cores, str) else options.cores,
+        core_selection=CORE_KINDS[options.cores]
+        if isinstance(options.cores, str)
+        else plan_pb2.CORE_SELECTION_UNSPECIFIED,
     )
     if options.memory_limit_bytes is not None:
         plan.memory_limit_bytes = options.memory_limit_bytes

@@ -41,7 +41,7 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
         ("Options", "; ".join(_unique(_options(one.runtime) for one in measurement.variants if one.runtime.name))),
         ("Timing", _timing(measurement.plan.timing)),
         ("Timed inputs", _inputs(measurement.plan.inputs)),
-        ("Pinned to cores", ", ".join(map(str, measurement.plan.core_ids))),
+        ("Pinned to cores", _cores(measurement.plan)),
         ("Accuracy on", _task(measurement)),
         (
             "Energy from",
@@ -52,6 +52,11 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
         ("Job", measurement.job_id),
         ("Controller", measurement.controller_id),
     )
+
+
+def _cores(plan: plan_pb2.Plan) -> str:
+    kinds = {plan_pb2.CORE_SELECTION_BIG: "the big ones", plan_pb2.CORE_SELECTION_LITTLE: "the little ones"}
+    return kinds.get(plan.core_selection) or ", ".join(map(str, plan.core_ids))
 
 
 def file_facts(measurement: measurement_pb2.Measurement) -> Facts:

@@ -633,6 +633,7 @@ class SubmitMeasurementRequest(google.protobuf.message.Message):
     MAX_ROUND_COUNT_FIELD_NUMBER: builtins.int
     DEVICE_WAIT_MS_FIELD_NUMBER: builtins.int
     TITLE_FIELD_NUMBER: builtins.int
+    METERS_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     device: builtins.str
     task_id: builtins.str
@@ -654,6 +655,10 @@ class SubmitMeasurementRequest(google.protobuf.message.Message):
     def requirements(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """"p90<20ms", "drop<1pp"."""
 
+    @property
+    def meters(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Power meters that the controller reads while the energy pass runs: "shelly:http://192.168.1.20"."""
+
     def __init__(
         self,
         *,
@@ -667,9 +672,10 @@ class SubmitMeasurementRequest(google.protobuf.message.Message):
         max_round_count: builtins.int = ...,
         device_wait_ms: builtins.int = ...,
         title: builtins.str = ...,
+        meters: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["plan", b"plan"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["budget_ms", b"budget_ms", "device", b"device", "device_wait_ms", b"device_wait_ms", "max_round_count", b"max_round_count", "min_round_count", b"min_round_count", "plan", b"plan", "request_id", b"request_id", "requirements", b"requirements", "task_id", b"task_id", "title", b"title"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["budget_ms", b"budget_ms", "device", b"device", "device_wait_ms", b"device_wait_ms", "max_round_count", b"max_round_count", "meters", b"meters", "min_round_count", b"min_round_count", "plan", b"plan", "request_id", b"request_id", "requirements", b"requirements", "task_id", b"task_id", "title", b"title"]) -> None: ...
 
 Global___SubmitMeasurementRequest: typing_extensions.TypeAlias = SubmitMeasurementRequest
 
@@ -999,13 +1005,135 @@ class ListRoundsResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ROUNDS_FIELD_NUMBER: builtins.int
+    TRACES_FIELD_NUMBER: builtins.int
     @property
     def rounds(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RoundReference]: ...
+    @property
+    def traces(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___MeterTraceReference]: ...
     def __init__(
         self,
         *,
         rounds: collections.abc.Iterable[Global___RoundReference] | None = ...,
+        traces: collections.abc.Iterable[Global___MeterTraceReference] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["rounds", b"rounds"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["rounds", b"rounds", "traces", b"traces"]) -> None: ...
 
 Global___ListRoundsResponse: typing_extensions.TypeAlias = ListRoundsResponse
+
+@typing.final
+class MeterTraceReference(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    METER_FIELD_NUMBER: builtins.int
+    TRACE_DIGEST_FIELD_NUMBER: builtins.int
+    meter: builtins.str
+    trace_digest: builtins.str
+    """A serialized MeterTrace."""
+    def __init__(
+        self,
+        *,
+        meter: builtins.str = ...,
+        trace_digest: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["meter", b"meter", "trace_digest", b"trace_digest"]) -> None: ...
+
+Global___MeterTraceReference: typing_extensions.TypeAlias = MeterTraceReference
+
+@typing.final
+class MeterTrace(google.protobuf.message.Message):
+    """What an external meter said while an energy pass ran, on the controller's monotonic clock."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    METER_FIELD_NUMBER: builtins.int
+    DESCRIPTION_FIELD_NUMBER: builtins.int
+    SCOPE_FIELD_NUMBER: builtins.int
+    START_NS_FIELD_NUMBER: builtins.int
+    STEP_NS_FIELD_NUMBER: builtins.int
+    POWER_W_FIELD_NUMBER: builtins.int
+    ENERGY_J_FIELD_NUMBER: builtins.int
+    POWER_RESOLUTION_W_FIELD_NUMBER: builtins.int
+    ENERGY_RESOLUTION_J_FIELD_NUMBER: builtins.int
+    RATE_HZ_FIELD_NUMBER: builtins.int
+    BLOCKS_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    meter: builtins.str
+    """As it was named in the request."""
+    description: builtins.str
+    """"Shelly plug, switch 0 at http://192.168.1.20" """
+    scope: steelyard_protocol.v1.common_pb2.ReadingScope.ValueType
+    start_ns: builtins.int
+    """Time of the first sample; those of the others follow from the steps between them."""
+    power_resolution_w: builtins.float
+    """The least difference between two values of power, and of the counter."""
+    energy_resolution_j: builtins.float
+    rate_hz: builtins.float
+    """How often the meter was asked, or said something by itself."""
+    reason: builtins.str
+    """What went wrong while reading, "" when nothing did."""
+    @property
+    def step_ns(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """One fewer than samples."""
+
+    @property
+    def power_w(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """One value a sample; empty for a meter that only counts energy."""
+
+    @property
+    def energy_j(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """Energy counted so far, one value a sample; empty for a meter without a counter."""
+
+    @property
+    def blocks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___HeardBlock]: ...
+    def __init__(
+        self,
+        *,
+        meter: builtins.str = ...,
+        description: builtins.str = ...,
+        scope: steelyard_protocol.v1.common_pb2.ReadingScope.ValueType = ...,
+        start_ns: builtins.int = ...,
+        step_ns: collections.abc.Iterable[builtins.int] | None = ...,
+        power_w: collections.abc.Iterable[builtins.float] | None = ...,
+        energy_j: collections.abc.Iterable[builtins.float] | None = ...,
+        power_resolution_w: builtins.float | None = ...,
+        energy_resolution_j: builtins.float | None = ...,
+        rate_hz: builtins.float = ...,
+        blocks: collections.abc.Iterable[Global___HeardBlock] | None = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_energy_resolution_j", b"_energy_resolution_j", "_power_resolution_w", b"_power_resolution_w", "energy_resolution_j", b"energy_resolution_j", "power_resolution_w", b"power_resolution_w"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_energy_resolution_j", b"_energy_resolution_j", "_power_resolution_w", b"_power_resolution_w", "blocks", b"blocks", "description", b"description", "energy_j", b"energy_j", "energy_resolution_j", b"energy_resolution_j", "meter", b"meter", "power_resolution_w", b"power_resolution_w", "power_w", b"power_w", "rate_hz", b"rate_hz", "reason", b"reason", "scope", b"scope", "start_ns", b"start_ns", "step_ns", b"step_ns"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_energy_resolution_j", b"_energy_resolution_j"]) -> typing.Literal["energy_resolution_j"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_power_resolution_w", b"_power_resolution_w"]) -> typing.Literal["power_resolution_w"] | None: ...
+
+Global___MeterTrace: typing_extensions.TypeAlias = MeterTrace
+
+@typing.final
+class HeardBlock(google.protobuf.message.Message):
+    """When the controller heard that a block began, and that it was over: its window lies somewhere between."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ROUND_INDEX_FIELD_NUMBER: builtins.int
+    LABEL_FIELD_NUMBER: builtins.int
+    BEGIN_NS_FIELD_NUMBER: builtins.int
+    END_NS_FIELD_NUMBER: builtins.int
+    round_index: builtins.int
+    label: builtins.str
+    begin_ns: builtins.int
+    end_ns: builtins.int
+    def __init__(
+        self,
+        *,
+        round_index: builtins.int = ...,
+        label: builtins.str = ...,
+        begin_ns: builtins.int = ...,
+        end_ns: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_end_ns", b"_end_ns", "end_ns", b"end_ns"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_end_ns", b"_end_ns", "begin_ns", b"begin_ns", "end_ns", b"end_ns", "label", b"label", "round_index", b"round_index"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_end_ns", b"_end_ns"]) -> typing.Literal["end_ns"] | None: ...
+
+Global___HeardBlock: typing_extensions.TypeAlias = HeardBlock

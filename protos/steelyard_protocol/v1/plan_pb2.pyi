@@ -351,7 +351,9 @@ class LoadMarker(google.protobuf.message.Message):
     PULSE_MS_FIELD_NUMBER: builtins.int
     pulse_count: builtins.int
     pulse_ms: builtins.int
-    """Length of each pulse of load; rests last as long, but for the last pulse and rest, which last twice as long."""
+    """Length of each pulse of load; rests last as long, but for the last pulse and rest, which last twice as long. One
+    rest comes before the first pulse.
+    """
     def __init__(
         self,
         *,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from steelyard_agent.jobs.errors import LinkDownError, TransferRefusedError
 from steelyard_agent.jobs.gate import QuietGate
+from steelyard_agent.jobs.pinning import Pinning
 from steelyard_agent.jobs.port import TransferGrant
 from steelyard_agent.jobs.rounds import RoundTools
 from steelyard_agent.readings import Kind, Reading, Scope, Status
@@ -185,6 +186,7 @@ def round_tools(workers: FakeWorkers, folder: Path, watch: FakeWatch | None = No
     return RoundTools(
         run_block=workers,
         surroundings=FakeSurroundings(),
+        pin=lambda plan: Pinning(core_ids=tuple(plan.core_ids)),
         energy_watch=lambda _cores: watch or FakeWatch(),
         gate=QuietGate(),
         work_folder=folder,

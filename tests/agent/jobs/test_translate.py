@@ -62,7 +62,6 @@ def test_everything_that_a_plan_says_reaches_the_worker() -> None:
     plan.evaluation.reducer, plan.evaluation.top_count = plan_pb2.REDUCER_TOP_K, 3
     plan.evaluation.score_threshold, plan.evaluation.output_quota_bytes = 0.25, 77
     plan.energy.window_ms = 5000
-    plan.core_ids.extend([1, 2])
     where = paths(b"m", b"data")
     latency = block_for(plan, artifact, result_pb2.PASS_LATENCY, paths=where, output_path=OUT)
     assert decode_runtime_options(latency.runtime) == RuntimeOptions(
@@ -79,7 +78,7 @@ def test_everything_that_a_plan_says_reaches_the_worker() -> None:
     assert latency.timing == Timing(
         sample_window_ms=1, warmup_window_ms=2, warmup_tolerance=0.5, warmup_cap_ms=3, min_sample_count=4
     )
-    assert (latency.seed, latency.core_ids, latency.batch_size, latency.output_path) == (9, (1, 2), 1, "")
+    assert (latency.seed, latency.batch_size, latency.output_path) == (9, 1, "")
     assert latency.data_path.endswith(digest_of(b"data"))
     assert decode_block(encode_block(latency)) == latency
     evaluation = block_for(plan, artifact, result_pb2.PASS_EVALUATION, paths=where, output_path=OUT)

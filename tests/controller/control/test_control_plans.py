@@ -98,7 +98,7 @@ def test_what_was_said_reaches_the_plan() -> None:
         thread_count=3,
         allow_fallback=True,
         memory_limit_bytes=1 << 20,
-        core_ids=(2, 3),
+        cores=(2, 3),
         seed=7,
         block_timeout_s=1.5,
         sample_window_ms=20,
@@ -134,7 +134,8 @@ def test_a_shape_for_an_input_that_the_model_does_not_have_names_those_it_has() 
         ("device_wait_s", 1e12),
         ("seed", -1),
         ("memory_limit_bytes", 0),
-        ("core_ids", (0, 65_536)),
+        ("cores", (0, 65_536)),
+        ("cores", "medium"),
     ],
 )
 def test_values_that_no_device_can_honour_are_refused_by_name(field: str, value: object) -> None:
