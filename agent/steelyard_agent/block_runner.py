@@ -18,6 +18,7 @@ from pathlib import Path
 
 import steelyard_agent
 from steelyard_agent.memory_watch import default_limit_bytes, wait_until_over
+from steelyard_agent.surroundings.android_killers import find_os_killer
 from steelyard_agent.worker.birth import LAUNCH_VARIABLE, SUPERVISOR_VARIABLE
 from steelyard_agent.worker.block import Block
 from steelyard_agent.worker.codec import encode_block
@@ -101,6 +102,7 @@ class _Supervision:
             await asyncio.wait({life, watch})
         kills_after = oom_kill_count()
         known = kills_before is not None and kills_after is not None
+        killed = life.result() == -signal.SIGKILL and not timed_out and watch.cancelled()
         return explain_end(
             self._answer,
             Evidence(
@@ -109,6 +111,8 @@ class _Supervision:
                 over_limit_bytes=None if watch.cancelled() else watch.result(),
                 limit_bytes=self._limit_bytes,
                 oom_kill_count=kills_after - kills_before if known else None,  # type: ignore[operator]
+                # Programs of the device are asked: off the event loop, and only when there is something to explain.
+                os_killer=await asyncio.to_thread(find_os_killer) if killed else "",
                 stderr_tail=self._tail.decode(errors="replace"),
             ),
         )

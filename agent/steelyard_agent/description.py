@@ -13,14 +13,9 @@ from steelyard_agent.meters.catalog import probe_all
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.sysfs import text_or_empty
 from steelyard_agent.processor import Processor, parse_cpuinfo
-from steelyard_agent.profiles import Identity, load_profiles, match_profile
+from steelyard_agent.profiles import Identity, Profile, identify, load_profiles, match_profile
 from steelyard_agent.readings import Reading
 
-_DMI_FOLDER = "/sys/class/dmi/id"
-# What board makers leave in DMI when they fill nothing in.
-_PLACEHOLDER = re.compile(
-    r"(?i)\W*|to be filled.*|default string|system (product name|manufacturer)|not (specified|applicable)|unknown|none"
-)
 # Features that macOS names by its own keys.
 _MACOS_FEATURES = {
     "hw.optional.arm.FEAT_DotProd": ("asimddp",),
@@ -67,6 +62,7 @@ class DeviceDescription:
     core_groups: tuple[CoreGroup, ...] = ()
     # "qemu-user on x86_64" when the processor is emulated, "" when it is real.
     emulated_by: str = ""
+    identity: Identity = Identity()
 
 
 def describe_device(
@@ -75,25 +71,26 @@ def describe_device(
     name: str,
     device_id: str,
     runtimes: Sequence[RuntimeDescription] = (),
+    profiles: Sequence[Profile] | None = None,
 ) -> DeviceDescription:
     """Return who the device is; probes every meter once.
 
-    ``runtimes`` come from the caller, who probes them in workers. Features are what the device says, never what a
-    profile says.
+    ``runtimes`` come from the caller, who probes them in workers; ``profiles`` are those to choose from, by default the
+    shipped ones. Features are what the device says, never what a profile says.
 
     Raises:
         ProfileError: a shipped profile is broken.
     """
     processor = _processor(system)
     identity = identify(system, processor)
-    profile = match_profile(identity, load_profiles())
+    profile = match_profile(identity, load_profiles() if profiles is None else profiles)
     return DeviceDescription(
         device_id=device_id,
         name=name,
-        model=_model(system, identity, processor),
+        model=identity.model or processor.model or _sysctl(system, "hw.model"),
         profile=profile.name if profile else "",
         architecture=text_or_empty(system, "/proc/sys/kernel/arch") or platform.machine(),
-        operating_system=_operating_system(system),
+        operating_system=_operating_system(system, identity),
         kernel=text_or_empty(system, "/proc/sys/kernel/osrelease") or platform.release(),
         processor=processor.name,
         logical_core_count=len(processor.core_features) or os.cpu_count() or 0,
@@ -103,18 +100,6 @@ def describe_device(
         runtimes=tuple(runtimes),
         meters=tuple(probe_all(system)),
         core_groups=find_core_groups(system),
-    )
-
-
-def identify(system: System, processor: Processor) -> Identity:
-    """Return the strings by which a profile knows a device."""
-    return Identity(
-        device_tree_compatibles=tuple(text_or_empty(system, "/proc/device-tree/compatible").split("\x00")),
-        device_tree_model=text_or_empty(system, "/proc/device-tree/model"),
-        dmi_vendor=_dmi(system, "sys_vendor"),
-        dmi_product=_dmi(system, "product_name"),
-        processor=processor.name,
-        virtual=processor.virtual,
     )
 
 
@@ -140,30 +125,13 @@ def _sysctl(system: System, key: str) -> str:
     return system.run_command(("sysctl", "-n", key)).text
 
 
-def _model(system: System, identity: Identity, processor: Processor) -> str:
-    """Return the device's own name, from the source that is most likely to be right; "" when none says."""
-    board = " ".join(part for part in (_dmi(system, "board_vendor"), _dmi(system, "board_name")) if part)
-    machine = f"{identity.dmi_vendor} {identity.dmi_product}".strip() if identity.dmi_product else board
-    return (
-        identity.device_tree_model
-        or machine
-        or system.run_command(("getprop", "ro.product.model")).text
-        or processor.model
-        or _sysctl(system, "hw.model")
-    )
-
-
-def _dmi(system: System, attribute: str) -> str:
-    text = text_or_empty(system, f"{_DMI_FOLDER}/{attribute}")
-    return "" if _PLACEHOLDER.fullmatch(text) else text
-
-
-def _operating_system(system: System) -> str:
+def _operating_system(system: System, identity: Identity) -> str:
     release = text_or_empty(system, "/etc/os-release")
     if match := re.search(r"^PRETTY_NAME=\"?([^\"\n]+)\"?$", release, re.MULTILINE):
-        return match.group(1)
-    if android := system.run_command(("getprop", "ro.build.version.release")).text:
-        return f"Android {android}"
+        # JetPack's Ubuntu says nothing of the drivers that decide what the accelerator can do.
+        return match.group(1) + (f", Jetson Linux {identity.tegra_release}" if identity.tegra_release else "")
+    if identity.android_version:
+        return f"Android {identity.android_version}"
     macos = platform.mac_ver()[0]
     return f"macOS {macos}" if macos else platform.system()
 

@@ -20,6 +20,8 @@ _DOCTOR_EXAMPLES = """\
 examples:
   steelyard-agent doctor
   steelyard-agent doctor --json
+  sudo steelyard-agent doctor --fix
+  sudo steelyard-agent doctor --undo
 """
 _MEASURE_EXAMPLES = """\
 examples:
@@ -67,6 +69,12 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     doctor = _add(commands, "doctor", "say what this device can and cannot measure, and why", _DOCTOR_EXAMPLES)
     doctor.add_argument("--json", action="store_true", help="print JSON with a schema version")
+    doctor.add_argument("--fix", action="store_true", help="offer what makes this device steadier, and change it")
+    doctor.add_argument("--undo", action="store_true", help="put back what --fix changed")
+    doctor.add_argument("--yes", action="store_true", help="change it without a question")
+    doctor.add_argument(
+        "--state-directory", type=Path, metavar="DIR", help="where the agent keeps its settings and what to undo"
+    )
     doctor.set_defaults(command=_doctor_command)
 
 
@@ -162,6 +170,10 @@ def _run_command(options: argparse.Namespace) -> int:
 
 
 def _doctor_command(options: argparse.Namespace) -> int:
+    if options.fix or options.undo:
+        from steelyard_agent.cli.steady import steady
+
+        return steady(options)
     from steelyard_agent.cli.doctor import doctor
 
     return doctor(options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import TypeVar
 
 from steelyard_agent.errors import UsageError
@@ -118,29 +118,20 @@ def _scope(value: object) -> Scope | None:
 
 
 def _entries(record: _Table, name: str, kind: Callable[..., _Entry]) -> tuple[_Entry, ...]:
-    """Return the entries of an array of tables; every key is a text, but for the value of an option."""
     tables = record.get(name, [])
     if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
         raise TypeError(f"{name} is not a list of tables: write [[{name}]]")
-    known = tuple(one.name for one in fields(kind))  # type: ignore[arg-type]  # dataclasses, all of them
-    entries = []
-    for number, table in enumerate(tables, start=1):
-        where = f"{name}, entry {number}"
-        _refuse_unknown(table, known, where)
-        with _named(where):
-            required = [one.name for one in fields(kind) if one.name not in table]  # type: ignore[arg-type]
-            missing = [key for key in ("source", "name", "text", "runtime", "needs", "value", "why") if key in required]
-            _refuse_missing(kind, missing)
-            entries.append(kind(**{key: value if key == "value" else _text(table, key) for key, value in table.items()}))
-    return tuple(entries)
+    return tuple(_entry(table, kind, f"{name}, entry {number}") for number, table in enumerate(tables, start=1))
 
 
-def _refuse_missing(kind: Callable[..., object], missing: list[str]) -> None:
-    from dataclasses import MISSING
-
-    needed = {one.name for one in fields(kind) if one.default is MISSING}  # type: ignore[arg-type]
-    if lacking := [name for name in missing if name in needed]:
-        raise ValueError(f"{lacking[0]} is missing")
+def _entry(table: _Table, kind: Callable[..., _Entry], where: str) -> _Entry:
+    """Return one entry of an array of tables; every key is a text, but for the value of an option."""
+    keys = fields(kind)  # type: ignore[arg-type]  # dataclasses, all of them
+    _refuse_unknown(table, tuple(key.name for key in keys), where)
+    with _named(where):
+        if missing := [key.name for key in keys if key.default is MISSING and key.name not in table]:
+            raise ValueError(f"{missing[0]} is missing")
+        return kind(**{key: value if key == "value" else _text(table, key) for key, value in table.items()})
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
+from steelyard_agent.worker.platforms import has_linux_kernel
 
 LAUNCH_VARIABLE = "STEELYARD_LAUNCH_NS"
 SUPERVISOR_VARIABLE = "STEELYARD_SUPERVISOR_PID"
@@ -23,7 +24,7 @@ _PR_SET_PDEATHSIG = 1
 def die_with_supervisor(environment: Mapping[str, str]) -> None:
     """Make sure that this process does not outlive the supervisor that launched it.
 
-    On Linux the kernel sends SIGKILL; elsewhere a daemon thread waits for the end of standard input (see
+    On Linux and Android the kernel sends SIGKILL; elsewhere a daemon thread waits for the end of standard input (see
     ``watch_stdin``, which starts after the block was read). A process without ``STEELYARD_SUPERVISOR_PID`` was started
     by hand and is left alone.
 
@@ -33,14 +34,14 @@ def die_with_supervisor(environment: Mapping[str, str]) -> None:
     expected = environment.get(SUPERVISOR_VARIABLE)
     if expected is None:
         return
-    if sys.platform == "linux":
+    if has_linux_kernel():
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     _check_parent(expected)
 
 
 def watch_stdin(end: Callable[[], None] = lambda: os._exit(1)) -> threading.Thread | None:
     """Start the thread that ends this process at the end of standard input, where the kernel cannot do it."""
-    if sys.platform == "linux":
+    if has_linux_kernel():
         return None
     thread = threading.Thread(target=_wait_for_end, args=(0, end), daemon=True)
     thread.start()

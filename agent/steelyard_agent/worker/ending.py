@@ -52,6 +52,7 @@ class Evidence:
     """What the supervisor saw: why it killed, if it did, and how the process ended.
 
     ``oom_kill_count`` is how much the kernel's counter rose while the worker lived, None where it is not told.
+    ``os_killer`` is what speaks for a policy of the operating system that kills, "" without such evidence.
     """
 
     return_code: int
@@ -59,6 +60,7 @@ class Evidence:
     over_limit_bytes: int | None = None
     limit_bytes: int | None = None
     oom_kill_count: int | None = None
+    os_killer: str = ""
     stderr_tail: str = ""
 
 
@@ -122,6 +124,14 @@ def _died_of_signal(answer: Answer, evidence: Evidence) -> BlockOutcome:
             "oom_killed",
             f"the kernel ended the worker because memory ran out{where}; use a smaller model, batch or input shape",
             f"oom_kill in /proc/vmstat rose by {evidence.oom_kill_count} while the worker ran",
+        )
+    if name == "SIGKILL" and evidence.os_killer:
+        return _failure(
+            BlockStatus.KILLED_BY_OS,
+            "killed_by_os",
+            f"the operating system ended the worker{where}: most likely {evidence.os_killer}; docs/phones.md says how "
+            "to keep it from doing so",
+            "ended by SIGKILL, not by the agent and not for its memory limit",
         )
     if name == "SIGABRT" and "bad_alloc" in evidence.stderr_tail:
         return _failure(
