@@ -5,12 +5,17 @@ Nothing here raises for a program that is missing, denied, slow or wrong: its an
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 DEFAULT_TIMEOUT_S = 2.0
+
+# Android's own programs are not on the path of an app such as Termux, whose libraries they must not load.
+_ANDROID_FOLDER = "/system/bin"
+_NOT_FOR_ANDROID = frozenset({"LD_LIBRARY_PATH", "LD_PRELOAD"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +41,22 @@ RunCommand = Callable[[Sequence[str]], CommandAnswer]
 
 def run_program(command: Sequence[str], timeout_s: float = DEFAULT_TIMEOUT_S) -> CommandAnswer:
     """Run a program of the device, without a shell and without input, and return what it printed."""
-    if shutil.which(command[0]) is None:
+    program = shutil.which(command[0]) or shutil.which(command[0], path=_ANDROID_FOLDER)
+    if program is None:
         return CommandAnswer(output=None, reason=f"the program {command[0]} is not installed here")
     shown = " ".join(command)
+    environment = None
+    if program.startswith(_ANDROID_FOLDER):
+        environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_ANDROID}
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=timeout_s
+            (program, *command[1:]),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            env=environment,
         )
     except subprocess.TimeoutExpired:
         return CommandAnswer(output=None, reason=f"{shown} did not answer within {timeout_s:g} s")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from steelyard_agent.meters.sysfs import text_or_empty
 from steelyard_agent.processor import Processor, parse_cpuinfo
 from steelyard_agent.profiles import Identity, Profile, identify, load_profiles, match_profile
 from steelyard_agent.readings import Reading
+from steelyard_agent.worker.platforms import has_linux_kernel
 
 # Features that macOS names by its own keys.
 _MACOS_FEATURES = {
@@ -108,6 +110,10 @@ def read_boot_id(system: System) -> str:
     boot_id = text_or_empty(system, "/proc/sys/kernel/random/boot_id")
     if boot_id:
         return boot_id
+    if has_linux_kernel():
+        # psutil reads /proc/stat, which Android denies. Whole minutes, as the two clocks are not read at once.
+        booted_at_s = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        return f"booted-at-{round(booted_at_s / 60) * 60}"
     import psutil
 
     return f"booted-at-{int(psutil.boot_time())}"
@@ -140,6 +146,9 @@ def _memory_bytes(system: System) -> int:
     match = re.search(r"^MemTotal:\s+([0-9]+) kB$", text_or_empty(system, "/proc/meminfo"), re.MULTILINE)
     if match:
         return int(match.group(1)) * 1024
+    if has_linux_kernel():
+        # psutil would read the same file, and fail at import with some Pythons on Android.
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     import psutil
 
     return int(psutil.virtual_memory().total)

@@ -35,6 +35,8 @@ def available_bytes(proc: Path = Path("/proc")) -> int | None:
     """Return the memory that processes could take without swapping: MemAvailable, or what psutil says elsewhere."""
     try:
         lines = (proc / "meminfo").read_text().splitlines()
+    except PermissionError:
+        return None
     except OSError:
         import psutil
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,35 +11,53 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from steelyard_agent.runtimes.litert import LiteRt
 from steelyard_agent.runtimes.lookup import find_runtime
-from steelyard_agent.runtimes.onnxruntime import OnnxRuntime
 from steelyard_agent.worker.contract import ProviderSpec, Runtime, RuntimeOptions
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
-from tests.support import models, tflite_models
+
+# Where an environment that cannot write models finds them ready made: see test_tflite_runtime_contract.py.
+READY_MODELS = "STEELYARD_CONTRACT_MODELS"
 
 
 @dataclass(frozen=True)
 class Case:
     """One adapter with the files that its tests need."""
 
-    make: Callable[[], Runtime]
+    runtime: str
     suffix: str
     linear: Callable[[Path], Path]
     unknown_op: Callable[[Path], Path]
     cpu: str
 
+    def make(self) -> Runtime:
+        return find_runtime(self.runtime)
 
-CASES = {
-    "onnxruntime": Case(OnnxRuntime, ".onnx", models.linear_model, models.unknown_op_model, "CPUExecutionProvider"),
-    "litert": Case(
-        LiteRt,
+
+def _ready(name: str) -> Callable[[Path], Path]:
+    return lambda path: shutil.copyfile(Path(os.environ[READY_MODELS], name), path)
+
+
+def _cases() -> dict[str, Case]:
+    if READY_MODELS in os.environ:
+        ready = (_ready("linear.tflite"), _ready("unknown_op.tflite"))
+        return {"tflite-runtime": Case("tflite-runtime", ".tflite", *ready, "XNNPACK")}
+    from tests.support import models, tflite_models
+
+    onnx = (".onnx", models.linear_model, models.unknown_op_model)
+    tflite = (
         ".tflite",
         lambda path: tflite_models.tflite_linear_model(path, dynamic_batch=True),
         tflite_models.tflite_unknown_op_model,
-        "XNNPACK",
-    ),
-}
+    )
+    return {
+        "onnxruntime": Case("onnxruntime", *onnx, "CPUExecutionProvider"),
+        "litert": Case("litert", *tflite, "XNNPACK"),
+        "openvino-onnx": Case("openvino", *onnx, "CPU"),
+        "openvino-tflite": Case("openvino", *tflite, "CPU"),
+    }
+
+
+CASES = _cases()
 ONE_THREAD = RuntimeOptions(intra_op_thread_count=1)
 
 
@@ -141,6 +161,39 @@ def test_a_provider_that_is_not_there_names_those_that_are(case: Case, model_pat
 def test_a_provider_that_is_asked_for_by_name_is_reported(case: Case, model_path: Path) -> None:
     model = case.make().load(model_path, RuntimeOptions(providers=(ProviderSpec(name=case.cpu),)))
     assert model.providers == (case.cpu,)
+
+
+def test_case_in_the_name_of_a_provider_does_not_matter(case: Case, model_path: Path) -> None:
+    options = RuntimeOptions(providers=(ProviderSpec(name=case.cpu.lower()),))
+    assert case.make().load(model_path, options).providers == (case.cpu,)
+
+
+def test_an_option_that_a_provider_does_not_have_is_a_user_error(case: Case, model_path: Path) -> None:
+    spec = ProviderSpec(name=case.cpu, options={"frobnicate_level": "3"})
+    failure = _failure(case, model_path, RuntimeOptions(providers=(spec,)))
+    assert (failure.status, failure.reason) == (BlockStatus.USER_ERROR, "unknown_option")
+    assert "frobnicate_level" in str(failure)
+
+
+def test_the_nodes_are_counted_for_each_provider_that_runs_some(case: Case, model_path: Path) -> None:
+    model = case.make().load(model_path, ONE_THREAD)
+    assert tuple(model.placements) == model.providers
+    assert all(count is None or count > 0 for count in model.placements.values())
+
+
+def test_a_file_that_is_named_by_its_digest_is_read(case: Case, model_path: Path) -> None:
+    blob = model_path.rename(model_path.with_name("3f" * 32))
+    model = case.make().load(blob, ONE_THREAD)
+    model.bind({"x": np.ones((1, 4), np.float32)})()
+    assert model.fetch()["logits"].shape == (1, 3)
+
+
+def test_inputs_that_must_not_be_written_are_taken(case: Case, model_path: Path) -> None:
+    values = np.ones((1, 4), np.float32)
+    values.flags.writeable = False
+    model = case.make().load(model_path, ONE_THREAD)
+    model.bind({"x": values})()
+    assert model.fetch()["logits"].shape == (1, 3)
 
 
 def test_errors_of_others_are_not_explained(case: Case, model_path: Path) -> None:

@@ -37,7 +37,8 @@ class FakeSysfs:
     """A tree of files under a temporary folder, and the ``System`` that looks at it.
 
     ``commands`` maps a whole command line ("vcgencmd get_throttled") to what it prints; a value that begins with "!" is
-    the reason why it gives no answer. Programs that are not named are not installed.
+    the reason why it gives no answer. Programs that are not named are not installed. ``opened`` holds the paths that were
+    opened and ``asked`` the command lines that were asked for.
     """
 
     def __init__(self, root: Path, clock: FakeClock | None = None) -> None:
@@ -45,6 +46,7 @@ class FakeSysfs:
         self.clock = clock or FakeClock()
         self.refused: dict[str, int] = {}
         self.open_count = 0
+        self.opened: set[str] = set()
         self.commands: dict[str, str] = {}
         self.asked: list[str] = []
         self.system = System(
@@ -95,6 +97,7 @@ class FakeSysfs:
     def _open(self, path: Path, flags: int) -> int:
         self._refuse(path)
         self.open_count += 1
+        self.opened.add(f"/{path.relative_to(self.root)}")
         return os.open(path, flags)
 
     def _list(self, path: Path) -> list[str]:

@@ -18,6 +18,7 @@ from steelyard_agent.errors import UsageError
 from steelyard_agent.jobs.energy import SamplerWatch
 from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.pinning import pin_as_planned
+from steelyard_agent.jobs.preparation import Preparation, build_fingerprint
 from steelyard_agent.jobs.rounds import RoundTools
 from steelyard_agent.jobs.translate import description_message
 from steelyard_agent.link.address import ControllerAddress, parse_controller_address
@@ -26,6 +27,7 @@ from steelyard_agent.state.blob_cache import BlobCache
 from steelyard_agent.state.directory import StateDirectory, default_state_directory, open_state_directory
 from steelyard_agent.state.identity import IdentityFile
 from steelyard_agent.state.outbox import Outbox
+from steelyard_agent.state.prepared import PreparedCache
 from steelyard_agent.state.settings import read_settings
 from steelyard_agent.surroundings.device import DeviceSurroundings
 
@@ -86,6 +88,11 @@ async def _parts(address: ControllerAddress, state: StateDirectory, name: str) -
             surroundings=surroundings,
             pin=lambda plan: pin_as_planned(plan, system=system, settings=read_settings(state.root)),
             energy_watch=lambda core_ids: SamplerWatch(system, core_ids),
+            preparation=Preparation(
+                cache=PreparedCache(state.root / "prepared"),
+                runtimes=device.runtimes,
+                fingerprint=build_fingerprint(system, device),
+            ),
             gate=QuietGate(),
             work_folder=state.work,
         ),

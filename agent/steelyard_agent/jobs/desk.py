@@ -114,7 +114,7 @@ class JobDesk:
     async def _offered(self, offer: JobOffer) -> None:
         before = self._leases.held
         try:
-            check_offer(offer)
+            check_offer(offer, self._tools.rounds.interpreters)
             lease = self._leases.grant(offer.job_id, offer.attempt, offer.lease_ttl_ms)
         except (InvalidPlanError, StateError) as error:
             self._say(wire.failed(offer.job_id[:120], offer.attempt, error))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.power import find_power_sources
 from steelyard_agent.meters.power_source import FoundSources
@@ -33,13 +35,23 @@ class SamplerWatch:
             self._failure = str(error)
 
     async def stop(self, result: WorkerResult | None) -> list[Reading]:
-        """End sampling and return the energy per inference of the window in ``result``, or why there is none."""
+        """End sampling and return the energy per inference of the window in ``result``, or why there is none.
+
+        Where a sensor averages, the last thing that it says of the window comes half of that time after its end; so
+        long sampling goes on.
+        """
         if self._sampler is None:
             return [_unavailable(self._failure or "the sampler was not started")]
+        if result is not None and result.window_end_ns is not None:
+            await asyncio.sleep(self._lag_s(result.window_end_ns))
         recording = await self._sampler.stop()
         if result is None or result.window_start_ns is None or result.window_end_ns is None:
             return [_unavailable("the block ended before its window")]
         return self._read(recording, result, result.window_start_ns, result.window_end_ns)
+
+    def _lag_s(self, window_end_ns: int) -> float:
+        averaging_s = max((source.averaging_s for source in self._found.sources), default=0.0)
+        return max(0.0, averaging_s / 2 - (self._system.clock_ns() - window_end_ns) / 1e9) if averaging_s else 0.0
 
     def _read(self, recording: Recording, result: WorkerResult, start_ns: int, end_ns: int) -> list[Reading]:
         if end_ns <= start_ns:

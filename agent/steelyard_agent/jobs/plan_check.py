@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from steelyard_agent.jobs.errors import InvalidPlanError
 from steelyard_agent.state.blob_cache import DIGEST
 from steelyard_agent.state.outbox import JOB_ID
 from steelyard_protocol.v1.common_pb2 import ARTIFACT_FORMAT_ONNX, ARTIFACT_FORMAT_TFLITE
 from steelyard_protocol.v1.plan_pb2 import REDUCER_UNSPECIFIED, CoreSelection, Plan, PlannedArtifact, RuntimeSpec
-from steelyard_protocol.v1.result_pb2 import PASS_ENERGY, PASS_EVALUATION, PASS_LATENCY
+from steelyard_protocol.v1.result_pb2 import PASS_ENERGY, PASS_EVALUATION, PASS_LATENCY, PASS_PREPARATION
 from steelyard_protocol.v1.session_pb2 import JobOffer, RoundGrant
 
 MAX_ARTIFACT_COUNT = 64
@@ -23,8 +25,8 @@ _MAX_LIST = 64
 _MAX_RANK = 16
 
 
-def check_offer(offer: JobOffer) -> None:
-    """Refuse an offer whose job cannot be run as it stands.
+def check_offer(offer: JobOffer, environments: Collection[str] = ()) -> None:
+    """Refuse an offer whose job cannot be run as it stands; ``environments`` are the other runtime environments here.
 
     Raises:
         InvalidPlanError: The sentence names the first value that makes no sense.
@@ -32,6 +34,8 @@ def check_offer(offer: JobOffer) -> None:
     _demand(JOB_ID.fullmatch(offer.job_id) is not None, f"job id {offer.job_id[:120]!r} is not a name")
     _within("lease_ttl_ms", offer.lease_ttl_ms, 1, 7 * 24 * 3_600_000)
     check_plan(offer.plan)
+    for artifact in offer.plan.artifacts:
+        _check_environment(artifact, environments)
 
 
 def check_plan(plan: Plan) -> None:
@@ -62,7 +66,8 @@ def check_grant(grant: RoundGrant, plan: Plan) -> None:
     Raises:
         InvalidPlanError: The sentence names the value.
     """
-    _demand(grant.pass_kind in {PASS_LATENCY, PASS_EVALUATION, PASS_ENERGY}, "the grant names no known pass")
+    known = {PASS_LATENCY, PASS_EVALUATION, PASS_ENERGY, PASS_PREPARATION}
+    _demand(grant.pass_kind in known, "the grant names no known pass")
     _within("round_count", grant.round_count, 1, MAX_ROUND_COUNT)
     _within("first_round", grant.first_round, 0, 999_999_999 - MAX_ROUND_COUNT)
     if grant.pass_kind == PASS_EVALUATION:
@@ -94,6 +99,17 @@ def _check_runtime(label: str, runtime: RuntimeSpec) -> None:
     for field in ("intra_op_thread_count", "inter_op_thread_count"):
         if runtime.HasField(field):
             _within(f"{field} of {label!r}", getattr(runtime, field), 0, _MAX_THREAD_COUNT)
+
+
+def _check_environment(artifact: PlannedArtifact, environments: Collection[str]) -> None:
+    """Refuse an environment that is not here; the names come from the network and are looked up, never opened."""
+    name = artifact.runtime.environment
+    if name and name not in environments:
+        there = f"it has {', '.join(sorted(environments))}" if environments else "it has none"
+        raise InvalidPlanError(
+            f"this device has no runtime environment {name[:80]!r}, {there}; name one of these, or add it there with "
+            "steelyard-agent environment add and start the agent again"
+        )
 
 
 def _check_timing(plan: Plan) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from steelyard_agent.cores import NoSuchCoresError
 from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.pinning import Pin, Pinning
+from steelyard_agent.jobs.preparation import Preparation
 from steelyard_agent.jobs.retry_policy import Failure, RetryPolicy
 from steelyard_agent.jobs.translate import BlobPaths, OutputsBlob, block_for, block_result
 from steelyard_agent.readings import Reading
@@ -20,7 +21,10 @@ from steelyard_agent.surroundings.contract import BlockSurroundings, Surrounding
 from steelyard_agent.worker.block import Block, WorkerResult
 from steelyard_agent.worker.failure import BlockStatus
 from steelyard_protocol.v1.plan_pb2 import Plan, PlannedArtifact
-from steelyard_protocol.v1.result_pb2 import PASS_ENERGY, PASS_EVALUATION, BlockResult, Pass
+from steelyard_protocol.v1.result_pb2 import PASS_ENERGY, PASS_EVALUATION, PASS_PREPARATION, BlockResult, Pass
+
+# TensorRT was reported to build for a quarter of an hour on a Jetson Nano, without a word.
+_LONGEST_BUILD_S = 30 * 60.0
 
 
 class Outcome(Protocol):
@@ -46,9 +50,18 @@ class BlockRunner(Protocol):
     """Runs one block in a fresh process; cancelling it kills that process."""
 
     async def __call__(
-        self, block: Block, *, timeout_s: float, memory_limit_bytes: int | None, work_dir: Path
+        self,
+        block: Block,
+        *,
+        timeout_s: float,
+        memory_limit_bytes: int | None,
+        work_dir: Path,
+        python: Path | None = None,
     ) -> Outcome:
-        """Return how the block ended; a model that misbehaves is an outcome, not an exception."""
+        """Return how the block ended; a model that misbehaves is an outcome, not an exception.
+
+        ``python`` is the interpreter of another runtime environment than the agent's own.
+        """
         ...
 
 
@@ -68,16 +81,20 @@ class EnergyWatch(Protocol):
 class RoundTools:
     """What rounds are run with; tests give fakes.
 
-    ``pin`` says which cores the next block runs on, ``surroundings`` are looked at before and after each block,
-    ``energy_watch`` makes a watch for one block with the given cores kept free of the sampler.
+    ``pin`` says which cores the next block runs on, ``preparation`` where what was compiled lies; ``surroundings`` are
+    looked at before and after each block, ``energy_watch`` makes a watch for one block with the given cores kept free
+    of the sampler.
     """
 
     run_block: BlockRunner
     surroundings: Surroundings
     pin: Pin
+    preparation: Preparation
     energy_watch: Callable[[tuple[int, ...]], EnergyWatch]
     gate: QuietGate
     work_folder: Path
+    # The interpreters of the other runtime environments of this device, by name.
+    interpreters: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +120,16 @@ class RoundRunner:
         """Run a round; ``before_block(blocks_done, label)`` is awaited between blocks, when the link may be used."""
         blocks: list[BlockResult] = []
         output_files: dict[str, Path] = {}
-        for artifact in block_order(self._plan, round_index):
+        for artifact in self._due(pass_kind, round_index):
             await before_block(len(blocks), artifact.label)
             blocks.append(await self._run_or_repeat(artifact, pass_kind, output_files))
         return FinishedRound(blocks=tuple(blocks), output_files=output_files)
+
+    def _due(self, pass_kind: Pass.ValueType, round_index: int) -> list[PlannedArtifact]:
+        order = block_order(self._plan, round_index)
+        if pass_kind != PASS_PREPARATION:
+            return order
+        return [artifact for artifact in order if self._tools.preparation.concerns(artifact)]
 
     async def _run_or_repeat(
         self, artifact: PlannedArtifact, pass_kind: Pass.ValueType, output_files: dict[str, Path]
@@ -128,16 +151,20 @@ class RoundRunner:
     ) -> BlockResult:
         output_path = self._tools.work_folder / "outputs.npz"
         block = block_for(self._plan, artifact, pass_kind, paths=self._paths, output_path=output_path)
-        block = replace(block, core_ids=pinning.core_ids)
+        block = self._tools.preparation.equipped(artifact, replace(block, core_ids=pinning.core_ids))
         async with self._tools.gate.block(timed=pass_kind != PASS_EVALUATION):
-            outcome, around, energy = await self._measure(block, pass_kind)
-        outputs = None
+            outcome, around, energy = await self._measure(block, pass_kind, artifact.runtime.environment)
+        outputs, result = None, outcome.result
         if outcome.status is not BlockStatus.OK:
             failure = Failure(
                 status=outcome.status, reason=outcome.reason, message=outcome.message, pass_kind=pass_kind
             )
             self._policy.record(artifact.label, failure)
             output_path.unlink(missing_ok=True)
+            if pass_kind == PASS_PREPARATION:
+                self._tools.preparation.failed(artifact, block)
+        elif pass_kind == PASS_PREPARATION and result is not None:
+            result = self._tools.preparation.settled(artifact, block, result)
         elif pass_kind == PASS_EVALUATION:
             outputs = await asyncio.to_thread(_take_outputs, output_path)
             output_files[outputs.digest] = output_path.with_name(outputs.digest)
@@ -148,7 +175,7 @@ class RoundRunner:
             message=outcome.message,
             started_at_unix_ns=outcome.started_at_unix_ns,
             wall_ns=outcome.wall_ns,
-            result=outcome.result,
+            result=result,
             notes=(*outcome.notes, *([pinning.note] if pinning.note else [])),
             around=around,
             readings=energy,
@@ -156,7 +183,7 @@ class RoundRunner:
         )
 
     async def _measure(
-        self, block: Block, pass_kind: Pass.ValueType
+        self, block: Block, pass_kind: Pass.ValueType, environment: str
     ) -> tuple[Outcome, BlockSurroundings, list[Reading]]:
         before = self._tools.surroundings.look()
         watch = self._tools.energy_watch(block.core_ids) if pass_kind == PASS_ENERGY else None
@@ -169,6 +196,8 @@ class RoundRunner:
                 timeout_s=_timeout_s(self._plan, pass_kind),
                 memory_limit_bytes=_memory_limit(self._plan),
                 work_dir=self._tools.work_folder,
+                # The plan was checked against these names when the job was offered.
+                python=self._tools.interpreters[environment] if environment else None,
             )
         finally:
             # Also when the job is cancelled: no sampler may be left behind.
@@ -197,7 +226,9 @@ def _not_run(artifact: PlannedArtifact, failure: Failure, note: str) -> BlockRes
 
 
 def _timeout_s(plan: Plan, pass_kind: Pass.ValueType) -> float:
-    """Return how long a worker may be silent: an energy window, with its marker, passes without a sign."""
+    """Return how long a worker may be silent: a build, and an energy window with its marker, pass without a sign."""
+    if pass_kind == PASS_PREPARATION:
+        return max(plan.block_timeout_ms / 1000, _LONGEST_BUILD_S)
     silent_ms = plan.energy.window_ms if pass_kind == PASS_ENERGY else 0
     if pass_kind == PASS_ENERGY and plan.energy.HasField("marker"):
         # A rest before, a rest after each pulse, the last of both twice as long.

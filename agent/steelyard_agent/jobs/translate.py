@@ -16,6 +16,7 @@ from steelyard_agent.worker.block import (
     KIND_ENERGY,
     KIND_EVALUATION,
     KIND_LATENCY,
+    KIND_PREPARATION,
     Block,
     Timing,
     WorkerResult,
@@ -29,6 +30,7 @@ _KINDS = {
     result_pb2.PASS_LATENCY: KIND_LATENCY,
     result_pb2.PASS_EVALUATION: KIND_EVALUATION,
     result_pb2.PASS_ENERGY: KIND_ENERGY,
+    result_pb2.PASS_PREPARATION: KIND_PREPARATION,
 }
 _GRAPH_OPTIMIZATION = {
     plan_pb2.GRAPH_OPTIMIZATION_DISABLED: "disabled",
@@ -277,12 +279,18 @@ def _measured(result: WorkerResult) -> result_pb2.BlockResult:
         warmup_steady=result.warmup_steady,
         inner_batch_count=result.inner_batch_count,
         latency_ns=result.latency_ns,
+        latency_summary=result.latency_summary,
         memory=_memory(result),
         runtime_version=result.runtime_version,
         providers=result.providers,
+        placements=[
+            result_pb2.Placement(provider=name, node_count=count) for name, count in result.placements.items()
+        ],
         input_source=result.input_source,
         notes=result.notes,
         sample_count=result.sample_count,
+        build_ns=result.build_ns,
+        prepared_cache_hit=result.prepared_cache_hit,
         energy_window=_energy_window(result),
     )
 

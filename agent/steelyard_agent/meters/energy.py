@@ -21,8 +21,10 @@ NS_PER_S = 1_000_000_000
 LONGEST_GAP_PERIODS = 5
 # A counter loses nothing between two samples unless it wraps unseen; polled this often none of those that we know can.
 LONGEST_COUNTER_GAP_S = 30.0
-# Below these a window's energy is of low confidence.
+# Below these a window's energy is of low confidence; a window also lasts 1000 updates of its sensor, 60 s at most.
 LEAST_WINDOW_S = 10.0
+LEAST_UPDATES = 1000
+LONGEST_LEAST_WINDOW_S = 60.0
 LEAST_INFERENCES = 100
 LEAST_SAMPLES = 300
 # The statistical part looks at the window in blocks of about this length.
@@ -61,16 +63,31 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sensor:
+    """What shapes an energy from a sensor beside its values; the defaults are those of one that tells nothing.
+
+    ``averaging_s`` is over how long before each value it averages, ``update_period_s`` how often the value is renewed,
+    ``resolution`` the step of a value, in W of a sampled one.
+    """
+
+    averaging_s: float = 0.0
+    update_period_s: float | None = None
+    resolution: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Uncertainty:
     """Standard uncertainties of an energy, in J, by part; None is "not known", never 0.
 
     ``edge_j`` comes from where the window begins and ends between two samples, ``statistical_j`` from how the power
-    varied (standard error over blocks of about 1 s: what a block bootstrap of their sum converges to), and
-    ``systematic_j`` from the sensor's own accuracy.
+    varied (standard error over blocks of about 1 s: what a block bootstrap of their sum converges to),
+    ``quantization_j`` from the steps of the sensor (a load that rests within one step is off by the same all the time:
+    step over the square root of 12, times the window) and ``systematic_j`` from the sensor's own accuracy.
     """
 
     edge_j: float
     statistical_j: float | None
+    quantization_j: float | None = None
     systematic_j: float | None = None
 
     @property
@@ -78,7 +95,8 @@ class Uncertainty:
         """Return the known parts in quadrature, times 2 (k = 2); None when the statistical part is not known."""
         if self.statistical_j is None:
             return None
-        return 2 * sqrt(self.edge_j**2 + self.statistical_j**2 + (self.systematic_j or 0.0) ** 2)
+        parts = (self.edge_j, self.statistical_j, self.quantization_j or 0.0, self.systematic_j or 0.0)
+        return 2 * sqrt(sum(part**2 for part in parts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +129,14 @@ def integrate_counter(
     window: Window,
     joules_per_count: float = 1e-6,
     inference_count: int | None = None,
+    sensor: Sensor = Sensor(),
 ) -> EnergyResult:
     """Return the energy that a counter counted within the window.
 
     ``samples`` rise in time and hold counts; ``range_max`` is the last count before the counter starts again at 0.
     Between two samples the power is taken as constant. Where the window reaches past the samples by no more than five
-    typical intervals the nearest interval's power is extended.
+    typical intervals the nearest interval's power is extended. Of a counter that is known to move in steps
+    (``sensor.update_period_s``) the samples at its steps count: those between say nothing of the energy until then.
 
     Raises:
         ValueError: the samples do not rise in time or lie outside the counter's range.
@@ -128,22 +148,32 @@ def integrate_counter(
     reason = _hole(near, window, longest_ns=int(LONGEST_COUNTER_GAP_S * NS_PER_S), edge_ns=_edge_reach_ns(near))
     if reason:
         return EnergyResult(energy_j=None, reason=reason, sample_count=len(near))
+    sample_count = len(near)
+    near = _near(_steps(samples, sensor.update_period_s), window)
     rising = _unwrapped(near, range_max + 1, joules_per_count)
     reason = _impossible_rise(near, rising)
     if reason:
         return EnergyResult(energy_j=None, reason=reason, sample_count=len(near))
     times = [sample.time_ns for sample in near]
     total_until = _Extended(times, rising)
-    return _result(window, near, total_until, _edge_interval_s(times, window), inference_count)
+    edge_interval_s = _edge_interval_s(times, window)
+    return _result(window, sample_count, total_until, edge_interval_s, inference_count, sensor.update_period_s)
 
 
 def integrate_power(
-    samples: Sequence[Sample], *, window: Window, period_ns: int, inference_count: int | None = None
+    samples: Sequence[Sample],
+    *,
+    window: Window,
+    period_ns: int,
+    inference_count: int | None = None,
+    sensor: Sensor = Sensor(),
 ) -> EnergyResult:
     """Return the integral of power over the window, by the trapezoid rule, extended to the window's edges.
 
     ``samples`` rise in time and hold watts; ``period_ns`` is the intended time between two. At an edge without a sample
-    beyond it the nearest sample's power is extended by no more than five periods.
+    beyond it the nearest sample's power is extended by no more than five periods. A value of a sensor that averages
+    stands for the middle of what it averaged: samples are shifted back by half of ``sensor.averaging_s``. What is left
+    is smeared over the window's edges: of a step there an eighth of the averaging time.
 
     Raises:
         ValueError: the samples do not rise in time, or the period is not positive.
@@ -151,21 +181,29 @@ def integrate_power(
     _check(samples)
     if period_ns <= 0:
         raise ValueError(f"sample period {period_ns} ns is not positive")
-    near = _near(samples, window)
+    near = _near(_shifted(samples, sensor.averaging_s), window)
     longest_ns = LONGEST_GAP_PERIODS * period_ns
     reason = _hole(near, window, longest_ns=longest_ns, edge_ns=longest_ns)
     if reason:
         return EnergyResult(energy_j=None, reason=reason, sample_count=len(near))
     padded = _padded(near, window)
     energy_until = _Trapezoid(padded)
-    return _result(window, near, energy_until, period_ns / 2 / NS_PER_S, inference_count)
+    # Two edges: half a period each way, and what averaging smears over them when the load begins and ends there.
+    edge_s = period_ns / 2 / NS_PER_S + sensor.averaging_s / 4
+    quantization_j = None if sensor.resolution is None else sensor.resolution / sqrt(12) * window.duration_s
+    return _result(
+        window, len(near), energy_until, edge_s, inference_count, sensor.update_period_s, quantization_j=quantization_j
+    )
 
 
-def window_shortfalls(*, duration_s: float, sample_count: int, inference_count: int | None) -> tuple[str, ...]:
-    """Return why a window's energy is of low confidence; empty when it is not. None leaves inferences out."""
+def window_shortfalls(
+    *, duration_s: float, sample_count: int, inference_count: int | None, update_period_s: float | None = None
+) -> tuple[str, ...]:
+    """Return why a window's energy is of low confidence; empty when it is not. None leaves a condition out."""
     shortfalls = []
-    if duration_s < LEAST_WINDOW_S:
-        shortfalls.append(f"the window lasted {duration_s:.1f} s, less than {LEAST_WINDOW_S:g} s")
+    least_s = max(LEAST_WINDOW_S, min(LONGEST_LEAST_WINDOW_S, LEAST_UPDATES * (update_period_s or 0.0)))
+    if duration_s < least_s:
+        shortfalls.append(f"the window lasted {duration_s:.1f} s, less than {least_s:g} s")
     if inference_count is not None and inference_count < LEAST_INFERENCES:
         shortfalls.append(f"it held {inference_count} inferences, fewer than {LEAST_INFERENCES}")
     if sample_count < LEAST_SAMPLES:
@@ -207,6 +245,23 @@ def _check(samples: Sequence[Sample]) -> None:
     for one, two in pairwise(samples):
         if two.time_ns <= one.time_ns:
             raise ValueError(f"samples do not rise in time: {two.time_ns} ns follows {one.time_ns} ns")
+
+
+def _shifted(samples: Sequence[Sample], averaging_s: float) -> list[Sample]:
+    shift_ns = round(averaging_s / 2 * NS_PER_S)
+    return [Sample(time_ns=sample.time_ns - shift_ns, value=sample.value) for sample in samples]
+
+
+def _steps(samples: Sequence[Sample], update_period_s: float | None) -> list[Sample]:
+    """Return the first sample, those that differ from the one before, and of a rest some: it is no energy then."""
+    if update_period_s is None:
+        return list(samples)
+    rest_ns = 2 * round(update_period_s * NS_PER_S)
+    kept: list[Sample] = []
+    for sample in samples:
+        if not kept or sample.value != kept[-1].value or sample.time_ns - kept[-1].time_ns > rest_ns:
+            kept.append(sample)
+    return kept if len(kept) > 1 else list(samples)
 
 
 def _near(samples: Sequence[Sample], window: Window) -> list[Sample]:
@@ -273,18 +328,27 @@ def _padded(near: list[Sample], window: Window) -> list[Sample]:
 
 def _result(
     window: Window,
-    near: list[Sample],
+    sample_count: int,
     energy_until: _Extended | _Trapezoid,
     edge_interval_s: float,
     inference_count: int | None,
+    update_period_s: float | None,
+    *,
+    quantization_j: float | None = None,
 ) -> EnergyResult:
     energy_j = energy_until(window.end_ns) - energy_until(window.start_ns)
-    mean_power_w = energy_j / window.duration_s
     shortfalls = window_shortfalls(
-        duration_s=window.duration_s, sample_count=len(near), inference_count=inference_count
+        duration_s=window.duration_s,
+        sample_count=sample_count,
+        inference_count=inference_count,
+        update_period_s=update_period_s,
     )
-    uncertainty = Uncertainty(edge_j=mean_power_w * edge_interval_s, statistical_j=_statistical_j(window, energy_until))
-    return EnergyResult(energy_j=energy_j, uncertainty=uncertainty, sample_count=len(near), shortfalls=shortfalls)
+    uncertainty = Uncertainty(
+        edge_j=energy_j / window.duration_s * edge_interval_s,
+        statistical_j=_statistical_j(window, energy_until),
+        quantization_j=quantization_j,
+    )
+    return EnergyResult(energy_j=energy_j, uncertainty=uncertainty, sample_count=sample_count, shortfalls=shortfalls)
 
 
 def _statistical_j(window: Window, energy_until: _Extended | _Trapezoid) -> float | None:

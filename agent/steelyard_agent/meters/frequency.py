@@ -1,23 +1,22 @@
-"""Processor frequencies from cpufreq.
+"""Frequencies: of the processor from cpufreq, of GPUs and other parts from devfreq, the real clock of a Raspberry Pi.
 
 Source: Documentation/admin-guide/pm/cpufreq.rst of Linux; values are kHz. ``scaling_cur_freq`` is what the driver last
-asked for on some boards (a Raspberry Pi among them), not what the clock does.
+asked for on some boards (a Raspberry Pi among them), not what the clock does; ``cpu_clock`` is.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from statistics import fmean
 
 from steelyard_agent.meters.contract import System
-from steelyard_agent.meters.sysfs import NumberFile, SourceError, list_names, read_number, text_or_empty
+from steelyard_agent.meters.cpufreq import CPUFREQ_FOLDER, checked_khz, find_policies, policy_file, read_governors
+from steelyard_agent.meters.devfreq import DevfreqClocks
+from steelyard_agent.meters.sysfs import NumberFile, SourceError, list_names, read_number
+from steelyard_agent.meters.vcgencmd import PiClock
 from steelyard_agent.readings import Kind, Reading, Scope, Status, unavailable
 
-CPUFREQ_FOLDER = "/sys/devices/system/cpu/cpufreq"
-
-# No processor that runs Linux clocks above this; what is above was misread.
-HIGHEST_KHZ = 20_000_000
+__all__ = ["FrequencyMeter", "read_governors"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,51 +26,53 @@ class _Cluster:
     policies: tuple[str, ...]
     max_khz: int | None
     max_reason: str
+    keeps_times: bool
 
 
 class FrequencyMeter:
-    """Reads ``cpu_frequency`` (mean over the policies of a cluster) and ``cpu_max_frequency`` a cluster."""
+    """Reads ``cpu_frequency`` (mean over the policies of a cluster) and ``cpu_max_frequency`` a cluster.
+
+    Where the device has them also ``gpu_frequency`` and the like (see ``devfreq``), and on a Raspberry Pi ``cpu_clock``,
+    which costs a subprocess. The source says where the kernel keeps the time at each frequency (``time_in_state``).
+    """
 
     name = "frequency"
 
     def __init__(self, system: System) -> None:
         self._system = system
         self._clusters: list[tuple[_Cluster, list[NumberFile]]] = []
+        self._devfreq: DevfreqClocks | None = None
+        self._pi_clock: PiClock | None = None
 
     def probe(self) -> list[Reading]:
         """Look for cpufreq policies and read each once; never raises, at least one reading."""
         self.close()
-        policies, reason = _find_policies(self._system)
+        policies, reason = find_policies(self._system)
         for cluster in _clusters(self._system, policies):
             files = [NumberFile(self._system, _current(policy)) for policy in cluster.policies]
             self._clusters.append((cluster, files))
+        self._devfreq, self._pi_clock = DevfreqClocks(self._system), PiClock(self._system)
+        maxima = [_read_max(cluster) for cluster, _ in self._clusters]
         if not self._clusters:
             looked_at = f"no cpufreq policy; looked at {CPUFREQ_FOLDER} ({reason or 'empty'})"
-            return [_missing("cpu_frequency", looked_at, CPUFREQ_FOLDER)]
-        return self.read() + [_read_max(cluster) for cluster, _ in self._clusters]
+            maxima = [_missing("cpu_frequency", looked_at, CPUFREQ_FOLDER)]
+        return self.read() + maxima
 
     def read(self) -> list[Reading]:
-        """Read the current frequency of each cluster of the last probe."""
-        return [_read_current(cluster, files) for cluster, files in self._clusters]
+        """Read the current frequencies that the last probe found."""
+        readings = [_read_current(cluster, files) for cluster, files in self._clusters]
+        for clocks in (self._pi_clock, self._devfreq):
+            readings += clocks.read() if clocks is not None else []
+        return readings
 
     def close(self) -> None:
         """Give the descriptors back."""
         for _, files in self._clusters:
             for file in files:
                 file.close()
-        self._clusters = []
-
-
-def read_governors(system: System) -> tuple[str, ...]:
-    """Return the distinct cpufreq governors in use, sorted: ("ondemand",); empty where there is no cpufreq."""
-    policies, _ = _find_policies(system)
-    governors = {text_or_empty(system, f"{CPUFREQ_FOLDER}/{policy}/scaling_governor") for policy in policies}
-    return tuple(sorted(governors - {""}))
-
-
-def _find_policies(system: System) -> tuple[list[str], str]:
-    names, reason = list_names(system, CPUFREQ_FOLDER)
-    return [name for name in names if re.fullmatch(r"policy[0-9]+", name)], reason
+        if self._devfreq is not None:
+            self._devfreq.close()
+        self._clusters, self._devfreq, self._pi_clock = [], None, None
 
 
 def _clusters(system: System, policies: list[str]) -> list[_Cluster]:
@@ -79,27 +80,28 @@ def _clusters(system: System, policies: list[str]) -> list[_Cluster]:
     for policy in policies:
         groups.setdefault(_max_khz(system, policy), []).append(policy)
     return [
-        _Cluster(policies=tuple(members), max_khz=max_khz, max_reason=reason)
+        _Cluster(
+            policies=tuple(members), max_khz=max_khz, max_reason=reason, keeps_times=_keeps_times(system, members[0])
+        )
         for (max_khz, reason), members in groups.items()
     ]
 
 
+def _keeps_times(system: System, policy: str) -> bool:
+    names, _ = list_names(system, policy_file(policy, "stats"))
+    return "time_in_state" in names
+
+
 def _max_khz(system: System, policy: str) -> tuple[int | None, str]:
-    file = f"{CPUFREQ_FOLDER}/{policy}/cpuinfo_max_freq"
+    file = policy_file(policy, "cpuinfo_max_freq")
     try:
-        return _checked_khz(read_number(system, file), file), ""
+        return checked_khz(read_number(system, file), file), ""
     except SourceError as error:
         return None, str(error)
 
 
-def _checked_khz(khz: int, file: str) -> int:
-    if not 0 < khz <= HIGHEST_KHZ:
-        raise SourceError("absurd", f"{file} says {khz} kHz, which no processor runs at")
-    return khz
-
-
 def _current(policy: str) -> str:
-    return f"{CPUFREQ_FOLDER}/{policy}/scaling_cur_freq"
+    return policy_file(policy, "scaling_cur_freq")
 
 
 def _read_current(cluster: _Cluster, files: list[NumberFile]) -> Reading:
@@ -113,7 +115,7 @@ def _read_current(cluster: _Cluster, files: list[NumberFile]) -> Reading:
 
 def _khz_or_reason(file: NumberFile, absolute: str) -> int | str:
     try:
-        return _checked_khz(file.read(), absolute)
+        return checked_khz(file.read(), absolute)
     except SourceError as error:
         return str(error)
 
@@ -126,9 +128,11 @@ def _read_max(cluster: _Cluster) -> Reading:
 
 
 def _source(cluster: _Cluster, attribute: str, relation: str) -> str:
-    first = f"{CPUFREQ_FOLDER}/{cluster.policies[0]}/{attribute}"
+    first = policy_file(cluster.policies[0], attribute)
     count = len(cluster.policies)
-    return first if count == 1 else f"{first} ({relation} {count} policies)"
+    details = [f"{relation} {count} policies"] if count > 1 else []
+    details += ["time_in_state is kept"] if cluster.keeps_times and attribute == "scaling_cur_freq" else []
+    return f"{first} ({'; '.join(details)})" if details else first
 
 
 def _measured(name: str, khz: float, source: str) -> Reading:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steelyard_agent.meters.contract import System
-from steelyard_agent.meters.sysfs import list_names, text_or_empty
+from steelyard_agent.meters.sysfs import SourceError, list_names, read_number, text_or_empty
 
 HWMON_FOLDER = "/sys/class/hwmon"
 
@@ -29,3 +29,23 @@ def find_chips(system: System) -> tuple[list[Chip], str]:
         driver = text_or_empty(system, f"{folder}/name") or "name not told"
         chips.append(Chip(folder=folder, driver=driver, files=frozenset(files)))
     return chips, reason
+
+
+def positive_or_none(system: System, file: str) -> int | None:
+    """Return the number in a file, None when there is none above 0: a shunt that was not told is not made up."""
+    try:
+        number = read_number(system, file)
+    except SourceError:
+        return None
+    return number if number > 0 else None
+
+
+def update_interval_s(system: System, chip: Chip) -> float | None:
+    """Return over how many seconds the chip averages before it renews its values, None when it does not tell.
+
+    ``update_interval`` is in milliseconds: conversion times, by the number of samples averaged and of channels.
+    """
+    if "update_interval" not in chip.files:
+        return None
+    interval_ms = positive_or_none(system, f"{chip.folder}/update_interval")
+    return None if interval_ms is None else min(interval_ms, 60_000) / 1000

@@ -1,13 +1,28 @@
-"""Power and energy of the device: RAPL counters and allow-listed hwmon chips."""
+"""Power and energy of the device: RAPL, hwmon and IIO chips, a Pi's power chip, a phone's battery, NVIDIA GPUs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from steelyard_agent.meters.battery_power import find_battery_source
 from steelyard_agent.meters.contract import System
-from steelyard_agent.meters.hwmon import HWMON_FOLDER
 from steelyard_agent.meters.hwmon_power import find_hwmon_sources
+from steelyard_agent.meters.ina3221_iio import find_iio_sources
+from steelyard_agent.meters.nvml_power import find_nvml_sources
+from steelyard_agent.meters.pi_pmic import find_pi_pmic_source
 from steelyard_agent.meters.power_source import FoundSources, SourceReader, read_source
 from steelyard_agent.meters.rapl import POWERCAP_FOLDER, find_rapl_sources
 from steelyard_agent.readings import Kind, Reading, Scope, unavailable
+
+# A new kind of source is one file and one line here. The order is that of the readings.
+_FINDERS: tuple[Callable[[System], FoundSources], ...] = (
+    find_rapl_sources,
+    find_hwmon_sources,
+    find_iio_sources,
+    find_pi_pmic_source,
+    find_battery_source,
+    find_nvml_sources,
+)
 
 
 def find_power_sources(system: System) -> FoundSources:
@@ -15,12 +30,13 @@ def find_power_sources(system: System) -> FoundSources:
 
     Never raises. With no candidate at all ``missing`` holds one reading "power" that says where we looked.
     """
-    rapl, rapl_reason = find_rapl_sources(system)
-    hwmon, drivers, hwmon_reason = find_hwmon_sources(system)
-    sources, missing = rapl.sources + hwmon.sources, rapl.missing + hwmon.missing
+    parts = [finder(system) for finder in _FINDERS]
+    sources = tuple(source for part in parts for source in part.sources)
+    missing = tuple(reading for part in parts for reading in part.missing)
+    looked_at = tuple(place for part in parts for place in part.looked_at)
     if not sources and not missing:
-        missing = (_nothing(rapl_reason, drivers, hwmon_reason),)
-    return FoundSources(sources=sources, missing=missing)
+        missing = (_nothing(looked_at),)
+    return FoundSources(sources=sources, missing=missing, looked_at=looked_at)
 
 
 class PowerMeter:
@@ -44,14 +60,12 @@ class PowerMeter:
         return [read_source(reader) for reader in self._readers]
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Give back what the readers keep."""
         for reader in self._readers:
             reader.close()
         self._readers = []
 
 
-def _nothing(rapl_reason: str, drivers: tuple[str, ...], hwmon_reason: str) -> Reading:
-    powercap = f"{POWERCAP_FOLDER} ({rapl_reason})" if rapl_reason else POWERCAP_FOLDER
-    seen = f"drivers found: {', '.join(drivers)}" if drivers else hwmon_reason or "no drivers"
-    reason = f"no sensor; looked at {powercap}, {HWMON_FOLDER} ({seen})"
+def _nothing(looked_at: tuple[str, ...]) -> Reading:
+    reason = f"no sensor; looked at {', '.join(looked_at)}"
     return unavailable("power", reason=reason, source=POWERCAP_FOLDER, scope=Scope.SYSTEM, unit="W", kind=Kind.SAMPLED)

@@ -34,18 +34,16 @@ _DENIED = (
 )
 
 
-def find_rapl_sources(system: System) -> tuple[FoundSources, str]:
-    """Return the counters that answer and those that do not, and why the folder could not be read ("" when it could).
-
-    Never raises.
-    """
+def find_rapl_sources(system: System) -> FoundSources:
+    """Return the counters that answer and those that do not. Never raises."""
     names, reason = list_names(system, POWERCAP_FOLDER)
     sources: list[PowerSource] = []
     missing: list[Reading] = []
     for name in names:
         if _ZONE.fullmatch(name):
             _sort_zone(system, f"{POWERCAP_FOLDER}/{name}", sources, missing)
-    return FoundSources(sources=tuple(sources), missing=tuple(missing)), reason
+    looked_at = f"{POWERCAP_FOLDER} ({reason})" if reason else POWERCAP_FOLDER
+    return FoundSources(sources=tuple(sources), missing=tuple(missing), looked_at=(looked_at,))
 
 
 def _sort_zone(system: System, folder: str, sources: list[PowerSource], missing: list[Reading]) -> None:
@@ -82,7 +80,7 @@ def _source(folder: str, zone_name: str, *, range_max_counts: int) -> PowerSourc
         name=name,
         kind=Kind.COUNTER,
         scope=scope,
-        files=(f"{folder}/energy_uj",),
+        addresses=(f"{folder}/energy_uj",),
         scale=1e-6,
         detail=f"RAPL {zone_name}",
         range_max_counts=range_max_counts,

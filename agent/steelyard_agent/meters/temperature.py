@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.hwmon import HWMON_FOLDER, find_chips
 from steelyard_agent.meters.sysfs import NumberFile, SourceError, list_names, text_or_empty
+from steelyard_agent.meters.trip_points import read_trip_points, trips_text
 from steelyard_agent.readings import Kind, Reading, Scope, Status, unavailable
 
 THERMAL_FOLDER = "/sys/class/thermal"
@@ -35,7 +36,10 @@ class _Sensor:
 
 
 class TemperatureMeter:
-    """Reads each thermal zone; ``cpu_temperature`` is the processor's, other zones are ``temperature``."""
+    """Reads each thermal zone; ``cpu_temperature`` is the processor's, other zones are ``temperature``.
+
+    The source of a zone names its trip points, which are read by ``probe`` alone.
+    """
 
     name = "temperature"
 
@@ -80,22 +84,47 @@ class TemperatureMeter:
         )
 
 
+def is_processor_zone(kind: str) -> bool:
+    """Whether a zone of this ``type`` is the processor's or its chip's."""
+    return _CPU_ZONE.fullmatch(kind) is not None
+
+
+def is_gpu_zone(kind: str) -> bool:
+    """Whether a zone of this ``type`` is the GPU's."""
+    return _GPU_ZONE.fullmatch(kind) is not None
+
+
+def checked_cel(value_cel: float, file: str) -> float:
+    """Return the temperature that ``file`` said.
+
+    Raises:
+        SourceError: No silicon that runs Linux has it.
+    """
+    if not LOWEST_CEL <= value_cel <= HIGHEST_CEL:
+        limits = f"{LOWEST_CEL:g} to {HIGHEST_CEL:g} Cel"
+        raise SourceError("absurd", f"{file} says {value_cel:g} Cel, which is outside {limits}")
+    return value_cel
+
+
 def _find_zones(system: System) -> tuple[list[_Sensor], str]:
     names, reason = list_names(system, THERMAL_FOLDER)
     zones = []
     for name in names:
         if re.fullmatch(r"thermal_zone[0-9]+", name):
-            kind = text_or_empty(system, f"{THERMAL_FOLDER}/{name}/type") or "type not told"
-            zones.append(_sensor(f"{THERMAL_FOLDER}/{name}/temp", kind))
+            folder = f"{THERMAL_FOLDER}/{name}"
+            kind = text_or_empty(system, f"{folder}/type") or "type not told"
+            trips = trips_text(read_trip_points(system, folder))
+            zones.append(_sensor(f"{folder}/temp", kind, trips))
     return zones, reason
 
 
-def _sensor(file: str, kind: str) -> _Sensor:
-    if _CPU_ZONE.fullmatch(kind):
-        return _Sensor(name="cpu_temperature", file=file, detail=kind, scope=Scope.SOC)
-    if _GPU_ZONE.fullmatch(kind):
-        return _Sensor(name="gpu_temperature", file=file, detail=kind, scope=Scope.SOC)
-    return _Sensor(name="temperature", file=file, detail=kind, scope=Scope.SYSTEM)
+def _sensor(file: str, kind: str, trips: str) -> _Sensor:
+    detail = f"{kind}; {trips}" if trips else kind
+    if is_processor_zone(kind):
+        return _Sensor(name="cpu_temperature", file=file, detail=detail, scope=Scope.SOC)
+    if is_gpu_zone(kind):
+        return _Sensor(name="gpu_temperature", file=file, detail=detail, scope=Scope.SOC)
+    return _Sensor(name="temperature", file=file, detail=detail, scope=Scope.SYSTEM)
 
 
 def _find_processor_chips(system: System) -> list[_Sensor]:
@@ -110,7 +139,7 @@ def _find_processor_chips(system: System) -> list[_Sensor]:
 def _read(sensor: _Sensor, file: NumberFile) -> Reading:
     source = f"{sensor.file} ({sensor.detail})"
     try:
-        value_cel = _checked_cel(file.read() / 1000, sensor.file)
+        value_cel = checked_cel(file.read() / 1000, sensor.file)
     except SourceError as error:
         return unavailable(
             sensor.name, reason=str(error), source=source, scope=sensor.scope, unit="Cel", kind=Kind.SAMPLED
@@ -124,10 +153,3 @@ def _read(sensor: _Sensor, file: NumberFile) -> Reading:
         unit="Cel",
         kind=Kind.SAMPLED,
     )
-
-
-def _checked_cel(value_cel: float, file: str) -> float:
-    if not LOWEST_CEL <= value_cel <= HIGHEST_CEL:
-        limits = f"{LOWEST_CEL:g} to {HIGHEST_CEL:g} Cel"
-        raise SourceError("absurd", f"{file} says {value_cel:g} Cel, which is outside {limits}")
-    return value_cel

@@ -12,6 +12,7 @@ from steelyard_agent.readings import Scope
 SCHEMA_VERSION = 2
 FACT_NAMES = frozenset({"soc", "memory", "accelerator", "frequency", "throttling", "sensors"})
 POWER_KINDS = frozenset({"rapl", "ina3221", "ina2xx", "hwmon", "pmic", "battery", "nvml", "none"})
+SYSTEMS = frozenset({"", "64-bit", "32-bit", "termux"})
 CORE_CHOICES = frozenset({"big", "little", "all"})
 # Options that every runtime takes, with the type of their value; those of a provider are the provider's own.
 OPTION_TYPES: Mapping[str, type] = {"threads": int, "cores": str, "spinning": bool, "arena": bool}
@@ -109,7 +110,7 @@ class PowerKnowledge:
 class RuntimeKnowledge:
     """Whether a runtime exists for the board: how to ``install`` it, or why it is ``unavailable``.
 
-    ``when`` names the system that this holds for ("64-bit system"), "" for every one.
+    ``when`` is one of ``SYSTEMS``: "64-bit" holds for 64-bit programs, "termux" for Android in Termux, "" for all.
     """
 
     name: str
@@ -123,6 +124,8 @@ class RuntimeKnowledge:
         _refuse_blank(self, "name", "source")
         if bool(self.install.strip()) == bool(self.unavailable.strip()):
             raise ValueError(f"runtime {self.name!r} takes either install or unavailable")
+        if self.when not in SYSTEMS:
+            raise ValueError(f"when is {self.when!r}, not one of {', '.join(sorted(SYSTEMS - {''}))}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,8 @@ ENTRY_POINT_GROUP = "steelyard_agent.runtimes"
 BUILT_IN = {
     "onnxruntime": "steelyard_agent.runtimes.onnxruntime:OnnxRuntime",
     "litert": "steelyard_agent.runtimes.litert:LiteRt",
+    "openvino": "steelyard_agent.runtimes.openvino:OpenVino",
+    "tflite-runtime": "steelyard_agent.runtimes.tflite_runtime:TfliteRuntime",
 }
 
 
@@ -53,7 +55,9 @@ def find_runtime(name: str) -> Runtime:
 
 
 def runtime_name_for_file(path: Path) -> str:
-    """Return the name of the first runtime that runs files with this suffix.
+    """Return the name of the first runtime that runs files with this suffix, in the order of ``runtime_names``.
+
+    Whether it is installed is not asked: another runtime than the usual one is measured only when it is named.
 
     Raises:
         BlockFailure: USER_ERROR with the suffixes that are known.

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steelyard_agent.runtimes.onnxruntime_errors import LARGEST_PROTOBUF_BYTES, explain_load, explain_run
+from steelyard_agent.runtimes.onnxruntime_placement import place
+from steelyard_agent.runtimes.onnxruntime_providers import CPU, SUFFIX, XNNPACK, known_provider, why_absent
+from steelyard_agent.runtimes.provider_names import full_name, options_for, refuse_unknown
 from steelyard_agent.worker.contract import LoadedModel, ProviderProbe, RuntimeOptions, TensorSpec
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 from steelyard_agent.worker.shapes import check_feeds
 
 if TYPE_CHECKING:
     from steelyard_agent.worker.contract import Array
-
-CPU = "CPUExecutionProvider"
 
 # onnxruntime/core/session/onnxruntime_session_options_config_keys.h
 _NO_CPU_FALLBACK = "session.disable_cpu_ep_fallback"
@@ -53,15 +54,15 @@ class OnnxRuntime:
         library = _library()
         available = library.get_available_providers()
         return tuple(
-            ProviderProbe(name=name, reason="" if name in available else "not in the installed build of onnxruntime")
+            ProviderProbe(name=name, reason="" if name in available else why_absent(name))
             for name in sorted(library.get_all_providers(), key=lambda name: name not in available)
         )
 
     def load(self, model_path: Path, options: RuntimeOptions) -> LoadedModel:
         """Create a session; see the contract."""
         library = _library()
-        wanted = [provider.name for provider in options.providers] or [CPU]
-        _refuse_unavailable(wanted, library.get_available_providers())
+        providers = _providers(library, options)
+        wanted = [name for name, _ in providers] or [CPU]
         if model_path.suffix.lower() == ".onnx" and (size := model_path.stat().st_size) >= LARGEST_PROTOBUF_BYTES:
             raise BlockFailure(
                 BlockStatus.INVALID_MODEL,
@@ -69,7 +70,6 @@ class OnnxRuntime:
                 f"{model_path.name} has {size} bytes and a protobuf message ends before {LARGEST_PROTOBUF_BYTES}; "
                 "save its weights as external data",
             )
-        providers = [(provider.name, dict(provider.options)) for provider in options.providers]
         if wanted[0] != CPU and not options.allow_fallback:
             # ONNX Runtime refuses the CPU provider beside a session that must not fall back to it.
             providers = [pair for pair in providers if pair[0] != CPU]
@@ -97,7 +97,8 @@ class _Session:
         self._binding: Any = None
         self.inputs = tuple(_spec(value) for value in session.get_inputs())
         self.outputs = tuple(_spec(value) for value in session.get_outputs())
-        self.providers, self.notes = _providers_used(session, wanted, allow_fallback=allow_fallback)
+        placed = place(session, wanted, allow_fallback=allow_fallback)
+        self.providers, self.placements, self.notes = placed.providers, placed.placements, placed.notes
 
     def bind(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
         check_feeds(self.inputs, feeds)
@@ -142,7 +143,10 @@ def _library() -> Any:
 def _session_options(library: Any, options: RuntimeOptions, first_provider: str) -> Any:
     session = library.SessionOptions()
     session.log_severity_level = _LOG_ERRORS_ONLY
-    if options.intra_op_thread_count is not None:
+    if first_provider == XNNPACK:
+        # It has threads of its own; a second pool beside it takes their cores (the provider's page recommends this).
+        session.intra_op_num_threads = 1
+    elif options.intra_op_thread_count is not None:
         session.intra_op_num_threads = options.intra_op_thread_count
     if options.inter_op_thread_count is not None:
         session.inter_op_num_threads = options.inter_op_thread_count
@@ -160,51 +164,30 @@ def _session_options(library: Any, options: RuntimeOptions, first_provider: str)
 
 def _config_entries(options: RuntimeOptions, first_provider: str) -> dict[str, str]:
     entries = dict(options.options)
-    if options.spinning is not None:
-        entries |= dict.fromkeys(_SPINNING, "1" if options.spinning else "0")
+    spinning = False if options.spinning is None and first_provider == XNNPACK else options.spinning
+    if spinning is not None:
+        entries |= dict.fromkeys(_SPINNING, "1" if spinning else "0")
     if first_provider != CPU:
-        entries |= {_RECORD_ASSIGNMENT: "1"} if options.allow_fallback else {_NO_CPU_FALLBACK: "1"}
+        entries |= {_RECORD_ASSIGNMENT: "1"} | ({} if options.allow_fallback else {_NO_CPU_FALLBACK: "1"})
     return entries
 
 
-def _refuse_unavailable(wanted: list[str], available: list[str]) -> None:
-    if missing := [name for name in wanted if name not in available]:
-        raise BlockFailure(
-            BlockStatus.UNSUPPORTED,
-            "provider_unavailable",
-            f"{missing[0]} is not in this build of ONNX Runtime; it has {', '.join(available)}",
-        )
-
-
-def _providers_used(
-    session: Any, wanted: list[str], *, allow_fallback: bool
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    registered = [str(name) for name in session.get_providers()]
-    if not allow_fallback and registered[0] != wanted[0]:
-        raise BlockFailure(
-            BlockStatus.FALLBACK,
-            "provider_fallback",
-            f"{wanted[0]} was asked for and {registered[0]} took its place; --allow-fallback measures it all the same",
-        )
-    if wanted[0] == CPU or not allow_fallback:
-        return (wanted[0],), ()
-    counts = _node_counts(session)
-    if counts is None:
-        return tuple(registered), ("this ONNX Runtime does not tell which provider runs which node",)
-    used = tuple(sorted(counts, key=registered.index))
-    shares = ", ".join(f"{counts[name]} on {name}" for name in used)
-    notes = () if used == (wanted[0],) else (f"fell back: of {sum(counts.values())} nodes, {shares}",)
-    return used, notes
-
-
-def _node_counts(session: Any) -> dict[str, int] | None:
-    """Return the number of nodes by the provider that runs them, None where this version does not tell."""
-    if not hasattr(session, "get_provider_graph_assignment_info"):
-        return None
-    counts: dict[str, int] = {}
-    for subgraph in session.get_provider_graph_assignment_info():
-        counts[subgraph.ep_name] = counts.get(subgraph.ep_name, 0) + len(subgraph.get_nodes())
-    return counts or None
+def _providers(library: Any, options: RuntimeOptions) -> list[tuple[str, dict[str, str]]]:
+    """Return the providers that were asked for by their full names, each with the options that it is made with."""
+    known, available = library.get_all_providers(), library.get_available_providers()
+    providers = []
+    for spec in options.providers:
+        name = full_name(spec.name, known, suffix=SUFFIX)
+        if name not in known:
+            raise refuse_unknown(spec.name, available, "this build of ONNX Runtime")
+        if name not in available:
+            raise BlockFailure(
+                BlockStatus.UNSUPPORTED,
+                "provider_unavailable",
+                f"{name} is {why_absent(name)}; this build of ONNX Runtime has {', '.join(available)}",
+            )
+        providers.append((name, options_for(known_provider(name), spec.options, options.intra_op_thread_count)))
+    return providers
 
 
 def _spec(value: Any) -> TensorSpec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from steelyard_agent.meters.energy import EnergyResult, Sample, Window, integrate_counter, integrate_power
+from steelyard_agent.meters.energy import EnergyResult, Sample, Sensor, Window, integrate_counter, integrate_power
 from steelyard_agent.meters.power_source import PowerSource
 from steelyard_agent.readings import Kind, Reading, Scope, Status, unavailable
 from steelyard_agent.sampler.process import Recording
@@ -56,6 +56,9 @@ def _source_readings(recording: Recording, index: int, window: Window, inference
 def _integrate(
     source: PowerSource, samples: Sequence[Sample], window: Window, period_ns: int, inference_count: int
 ) -> EnergyResult:
+    sensor = Sensor(
+        averaging_s=source.averaging_s, update_period_s=source.update_period_s, resolution=source.resolution
+    )
     if source.kind is Kind.COUNTER:
         assert source.range_max_counts is not None
         return integrate_counter(
@@ -64,9 +67,16 @@ def _integrate(
             window=window,
             joules_per_count=source.scale,
             inference_count=inference_count,
+            sensor=sensor,
         )
     watts = [Sample(time_ns=sample.time_ns, value=sample.value * source.scale) for sample in samples]
-    return integrate_power(watts, window=window, period_ns=period_ns, inference_count=inference_count)
+    return integrate_power(
+        watts,
+        window=window,
+        period_ns=source.sampling_period_ns(period_ns),
+        inference_count=inference_count,
+        sensor=sensor,
+    )
 
 
 def _measured(source: PowerSource, result: EnergyResult, inference_count: int) -> list[Reading]:
@@ -83,7 +93,8 @@ def _measured(source: PowerSource, result: EnergyResult, inference_count: int) -
     ]
     expanded_j = result.uncertainty.expanded_j if result.uncertainty else None
     if expanded_j is not None:
-        reason = "k = 2, from edges and the spread over blocks of 1 s; the sensor's own accuracy is not known"
+        steps = ", the sensor's steps" if result.uncertainty and result.uncertainty.quantization_j is not None else ""
+        reason = f"k = 2, from edges{steps} and the spread over blocks of 1 s; the sensor's own accuracy is not known"
         value = expanded_j / inference_count
         readings.append(_reading(source, UNCERTAINTY_NAME, value, status=Status.ESTIMATED, reason=reason))
     return readings
@@ -99,6 +110,7 @@ def _reading(source: PowerSource, name: str, value_j: float, *, status: Status, 
         scope=source.scope,
         unit="J",
         kind=source.kind,
+        rate_hz=source.rate_hz,
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from steelyard_agent.readings import Reading
+
+Mark = TypeVar("Mark")
 
 
 class ThrottleVerdict(Enum):
@@ -42,6 +44,38 @@ class ThrottleReport:
     verdict: ThrottleVerdict
     evidence: tuple[str, ...] = ()
     not_looked_at: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """What one source says about the time between two looks, a sentence each.
+
+    ``evidence`` shows that the device slowed itself down. ``hints`` would fit, but have other causes as often.
+    ``not_looked_at`` is what the source could not tell, with the reason. ``rules_out`` is True when the source saw
+    enough that, without evidence, the device did not slow itself down.
+    """
+
+    evidence: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+    not_looked_at: tuple[str, ...] = ()
+    rules_out: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a source that both shows throttling and rules it out."""
+        if self.evidence and self.rules_out:
+            raise ValueError(f"evidence {self.evidence[0]!r} cannot rule throttling out")
+
+
+class ThrottleSource(Protocol[Mark]):
+    """One kind of evidence of throttling; made only where the device has it, and never raises."""
+
+    def look(self) -> Mark:
+        """Look now; the mark is for ``weigh`` only, and holds the reason of what could not be looked at."""
+        ...
+
+    def weigh(self, before: Mark, after: Mark, latency_ns: Sequence[int]) -> Weighed:
+        """Return what two looks say; ``latency_ns`` are the samples of the block between them, in order."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,10 @@ PIPE_PROTOCOL_VERSION = 1
 KIND_LATENCY = "latency"  # timing
 KIND_EVALUATION = "evaluation"  # data_path, reducer, batch_size, output_path, output_quota_bytes
 KIND_ENERGY = "energy"  # energy_window_ms, marker_*: one closed-loop window; its edges come back for the meters
+KIND_PREPARATION = "preparation"  # cache_folder: load once, so that a provider that compiles leaves what it made there
 KIND_PROBE = "probe"  # no model: version and providers of the runtime
 KIND_SIGNATURE = "signature"  # load only: inputs and outputs
-KINDS = (KIND_LATENCY, KIND_EVALUATION, KIND_ENERGY, KIND_PROBE, KIND_SIGNATURE)
+KINDS = (KIND_LATENCY, KIND_EVALUATION, KIND_ENERGY, KIND_PREPARATION, KIND_PROBE, KIND_SIGNATURE)
 
 # How an evaluation block reduces outputs: docs of worker/reduce.py.
 REDUCERS = ("argmax", "top_k", "score_threshold", "full")
@@ -53,6 +54,7 @@ class Block:
     ``runtime`` holds the fields of ``RuntimeOptions`` as JSON (providers as a list of {"name", "options"}).
     ``data_path`` is an .npz with, per input name, the array ``NAME.values`` [N, ...] and, where values were packed,
     ``NAME.table``: the input is then ``table[values]`` (exact by construction), else ``values`` itself.
+    ``cache_folder`` is where a provider that compiles models keeps and finds what it made, "" for nowhere.
     With ``data_path`` set a latency block takes its inputs from the data, otherwise they are drawn by signature.
     """
 
@@ -74,6 +76,7 @@ class Block:
     marker_pulse_count: int = 0
     marker_pulse_ms: int = 0
     core_ids: tuple[int, ...] = ()
+    cache_folder: str = ""
     protocol: int = PIPE_PROTOCOL_VERSION
 
     def __post_init__(self) -> None:
@@ -103,6 +106,8 @@ class WorkerResult:
 
     runtime_version: str
     providers: tuple[str, ...] = ()
+    # Nodes that each provider runs, in the same order; None where the runtime does not tell.
+    placements: dict[str, int | None] = field(default_factory=dict)
     provider_probes: tuple[dict[str, str], ...] = ()
     inputs: tuple[dict[str, object], ...] = ()
     outputs: tuple[dict[str, object], ...] = ()
@@ -114,6 +119,8 @@ class WorkerResult:
     warmup_steady: bool | None = None
     inner_batch_count: int = 1
     latency_ns: tuple[int, ...] = ()
+    build_ns: int | None = None
+    prepared_cache_hit: bool | None = None
     memory_phases: dict[str, dict[str, int]] = field(default_factory=dict)
     peak_resident_bytes: int | None = None
     peak_source: str = ""

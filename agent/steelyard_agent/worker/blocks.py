@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
 from steelyard_agent.worker import block as kinds
 from steelyard_agent.worker.block import WorkerResult
 from steelyard_agent.worker.evaluation import run_evaluation
-from steelyard_agent.worker.opening import Bench, open_model
+from steelyard_agent.worker.opening import Bench, explained, make_feeds, open_model
 from steelyard_agent.worker.timed import run_energy, run_latency
 
 
@@ -25,6 +26,18 @@ def _probe(bench: Bench) -> WorkerResult:
     return replace(bench.result, provider_probes=tuple(asdict(probe) for probe in bench.runtime.probe()))
 
 
+def _prepare(bench: Bench) -> WorkerResult:
+    """Load and run once: some providers compile at load, others (TensorRT with dynamic shapes) at the first run."""
+    begun_ns = time.perf_counter_ns()
+    model = open_model(bench)
+    call = model.bind(make_feeds(bench, model))
+    with explained(model):
+        call()
+    took_ns = time.perf_counter_ns() - begun_ns
+    bench.reached("prepared")
+    return replace(bench.result, build_ns=None if bench.result.prepared_cache_hit else took_ns)
+
+
 def _signature(bench: Bench) -> WorkerResult:
     open_model(bench)
     return bench.result
@@ -34,6 +47,7 @@ _RUNNERS: dict[str, Callable[[Bench], WorkerResult]] = {
     kinds.KIND_LATENCY: run_latency,
     kinds.KIND_EVALUATION: run_evaluation,
     kinds.KIND_ENERGY: run_energy,
+    kinds.KIND_PREPARATION: _prepare,
     kinds.KIND_PROBE: _probe,
     kinds.KIND_SIGNATURE: _signature,
 }

@@ -147,6 +147,7 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "tuple[dict[str, object], ...]": _many(_mapping(_anything)),
     "tuple[dict[str, str], ...]": _many(_mapping(_text)),
     "dict[str, object]": _mapping(_anything),
+    "dict[str, int | None]": _mapping(_optional(_int)),
     "dict[str, dict[str, int]]": _mapping(_mapping(_int)),
     "Mapping[str, str]": _mapping(_text),
     "Mapping[str, tuple[int, ...]]": _mapping(_many(_int)),

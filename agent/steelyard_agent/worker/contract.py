@@ -32,7 +32,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSpec:
-    """An execution provider or delegate by its runtime's own name, with its options."""
+    """An execution provider or delegate with its options; case and ONNX Runtime's "ExecutionProvider" may be left out."""
 
     name: str
     options: Mapping[str, str] = field(default_factory=dict)
@@ -43,6 +43,7 @@ class RuntimeOptions:
     """How to load a model; None leaves the runtime's own default, which the result then names.
 
     ``graph_optimization`` is "disabled", "basic", "extended" or "all". ``input_shapes`` gives sizes to dynamic inputs.
+    ``cache_folder`` is an existing folder where a provider that compiles keeps what it made, "" for nowhere.
     """
 
     providers: tuple[ProviderSpec, ...] = ()
@@ -54,6 +55,7 @@ class RuntimeOptions:
     allow_fallback: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    cache_folder: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what no runtime could mean."""
@@ -84,6 +86,8 @@ class LoadedModel(Protocol):
     outputs: tuple[TensorSpec, ...]
     # The providers or delegates that the runtime says it uses, in order of preference.
     providers: tuple[str, ...]
+    # How many nodes each of them runs, in the same order; None where the runtime does not tell.
+    placements: Mapping[str, int | None]
     notes: tuple[str, ...]
 
     def bind(self, feeds: Mapping[str, Array]) -> Callable[[], object]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from steelyard_agent.runtimes.lookup import find_runtime
 from steelyard_agent.worker.block import Block, WorkerResult
+from steelyard_agent.worker.cache_witness import CacheWitness
 from steelyard_agent.worker.codec import decode_runtime_options
 from steelyard_agent.worker.contract import LoadedModel, Runtime, RuntimeOptions, TensorSpec
 from steelyard_agent.worker.drawing import draw_inputs
@@ -70,6 +71,8 @@ def open_model(bench: Bench) -> LoadedModel:
     path = Path(bench.block.model_path)
     if not path.is_file():
         raise BlockFailure(BlockStatus.USER_ERROR, "no_such_model", f"there is no model file {str(path)!r}")
+    folder = Path(bench.block.cache_folder) if bench.block.cache_folder else None
+    witness = CacheWitness.of(folder) if folder is not None else None
     begun_ns = time.perf_counter_ns()
     model = bench.runtime.load(path, bench.options)
     took_ns = time.perf_counter_ns() - begun_ns
@@ -77,7 +80,9 @@ def open_model(bench: Bench) -> LoadedModel:
     bench.result = replace(
         bench.result,
         model_load_ns=took_ns,
+        prepared_cache_hit=witness.proves_hit(CacheWitness.of(folder)) if witness is not None and folder else None,
         providers=tuple(model.providers),
+        placements=dict(model.placements),
         inputs=tuple(_described(spec) for spec in model.inputs),
         outputs=tuple(_described(spec) for spec in model.outputs),
         notes=(*bench.result.notes, *model.notes),
@@ -128,7 +133,7 @@ def explained(model: LoadedModel) -> Iterator[None]:
 def _options(block: Block, note: str) -> tuple[RuntimeOptions, tuple[str, ...]]:
     notes = (note,) if note else ()
     try:
-        options = decode_runtime_options(block.runtime)
+        options = replace(decode_runtime_options(block.runtime), cache_folder=block.cache_folder)
     except ValueError as error:
         raise BlockFailure(BlockStatus.USER_ERROR, "runtime_options", f"the runtime's options: {error}") from error
     if block.core_ids and options.intra_op_thread_count is None:

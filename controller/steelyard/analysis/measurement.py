@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.analysis.prepared import cache_warning
 from steelyard.analysis.stop import CONFIDENCE, StopPolicy
 from steelyard.analysis.variant_message import VariantAnalysis, analyse_variant
 from steelyard.analysis.variant_rounds import VariantRounds, collect
@@ -140,6 +141,9 @@ def _warnings(given: MeasurementInput, variants: Sequence[VariantRounds]) -> lis
         note = segment_jump(by_segment)
         if note:
             warnings.append(f"{one.label}: {note}")
+        cached = cache_warning(one)
+        if cached:
+            warnings.append(cached)
         unsteady = sum(1 for timed in one.timed if not timed.block.warmup_steady)
         if unsteady:
             warnings.append(f"{one.label}: no steady state within the warm-up in {unsteady} of {len(one.timed)} blocks")

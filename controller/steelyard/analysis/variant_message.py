@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.analysis.prepared import build_time, loads_are_cached
 from steelyard.analysis.variant_rounds import METRICS_OF_ROUNDS, VariantRounds, paired_medians
 from steelyard.analysis.wire import estimate_message
 from steelyard.stats.accuracy import paired_drop, wilson
@@ -185,6 +186,10 @@ def _message(
     for timed in rounds.timed:
         p50, p90 = np.percentile(timed.samples_ns, [50, 90], method="median_unbiased")
         message.rounds.add(round_index=timed.round_index, segment=timed.segment, p50_ns=float(p50), p90_ns=float(p90))
+    built = build_time(rounds, figures["load"].confidence)
+    if built is not None:
+        message.build_time.CopyFrom(estimate_message(built))
+        message.prepared = loads_are_cached(rounds)
     for block in rounds.energy:
         message.energy_readings.extend(block.readings)
     return message

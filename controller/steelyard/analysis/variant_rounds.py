@@ -37,6 +37,8 @@ class VariantRounds:
     failed: tuple[result_pb2.BlockResult, ...]
     evaluation: result_pb2.BlockResult | None
     energy: tuple[result_pb2.BlockResult, ...]
+    # The block that compiled it on the device, or found it compiled; None where nothing is compiled.
+    preparation: result_pb2.BlockResult | None = None
     # Why the device cannot read energy at all, "" when it can.
     no_energy_because: str = ""
 
@@ -121,6 +123,7 @@ def _collect_one(rounds: Sequence[result_pb2.RoundResult], label: str, no_energy
     failed: list[result_pb2.BlockResult] = []
     energy: list[result_pb2.BlockResult] = []
     evaluation: result_pb2.BlockResult | None = None
+    preparation: result_pb2.BlockResult | None = None
     for result in sorted(rounds, key=lambda one: (one.pass_kind, one.round_index)):
         block = next((one for one in result.blocks if one.label == label), None)
         if block is None:
@@ -129,6 +132,8 @@ def _collect_one(rounds: Sequence[result_pb2.RoundResult], label: str, no_energy
             failed.append(block)
         elif result.pass_kind == result_pb2.PASS_EVALUATION:
             evaluation = block
+        elif result.pass_kind == result_pb2.PASS_PREPARATION:
+            preparation = block
         elif result.pass_kind == result_pb2.PASS_ENERGY:
             energy.append(block)
         elif block.latency_ns:
@@ -142,6 +147,7 @@ def _collect_one(rounds: Sequence[result_pb2.RoundResult], label: str, no_energy
         failed=tuple(failed),
         evaluation=evaluation,
         energy=tuple(energy),
+        preparation=preparation,
         no_energy_because=no_energy_because,
     )
 

@@ -10,7 +10,7 @@ from steelyard.fleet.local_agent import LOCAL_NAME, LocalAgent
 from steelyard.fleet.registry import Fleet, Presence
 from steelyard.store.store import Store
 from steelyard.store.worker import AsyncStore
-from steelyard_protocol.v1 import common_pb2, control_pb2
+from steelyard_protocol.v1 import common_pb2, control_pb2, plan_pb2
 
 _LOCAL_START_TIMEOUT_S = 60.0
 # An agent that cannot live is noticed before the whole time is over.
@@ -77,6 +77,16 @@ class Devices:
             for meter in device.description.meters
         )
 
+    async def prepares(self, device_id: str, plan: plan_pb2.Plan) -> bool:
+        """Return whether the device compiles any model of the plan before it can be run."""
+        device = await self._store.call(Store.find_device, device_id)
+        runtimes = {(one.name, one.environment): one for one in device.description.runtimes}
+        return any(
+            _compiles(runtimes[planned.runtime.name, planned.runtime.environment], planned.runtime)
+            for planned in plan.artifacts
+            if (planned.runtime.name, planned.runtime.environment) in runtimes
+        )
+
     async def processor_features(self, name: str) -> frozenset[str]:
         """Return the features of a device's processor that matter for compressed models; none for no device."""
         if not name:
@@ -105,3 +115,8 @@ class Devices:
         device.free_disk_bytes = presence.free_disk_bytes
         device.last_seen.FromNanoseconds(presence.last_seen_ns)
         return device
+
+
+def _compiles(described: common_pb2.RuntimeDescription, runtime: plan_pb2.RuntimeSpec) -> bool:
+    wanted = [one.name for one in runtime.providers] or list(described.providers[:1])
+    return not set(wanted).isdisjoint(described.compiling_providers)

@@ -202,6 +202,7 @@ class Jobs:
                 note=note,
                 decide=StopPolicy.of(request).decide,
                 measures_energy=await world.devices.measures_energy(device_id),
+                prepares=await world.devices.prepares(device_id, request.plan),
                 reload=partial(world.results.rounds, job_id),
                 min_round_count=request.min_round_count,
                 lost_grace_s=world.lost_grace_s,

@@ -30,6 +30,7 @@ PASS_WORDS = {
     result_pb2.PASS_EVALUATION: "accuracy",
     result_pb2.PASS_LATENCY: "latency",
     result_pb2.PASS_ENERGY: "energy",
+    result_pb2.PASS_PREPARATION: "preparation",
 }
 # Blocks that the device or somebody on it ended: no command line mends them, so they are no usage errors.
 _NOT_THE_MODELS_FAULT = frozenset(
@@ -72,6 +73,8 @@ class JobContext:
     note: Callable[[control_pb2.JobState.ValueType, str, int, int], Awaitable[None]]
     decide: Callable[[list[result_pb2.RoundResult]], StopDecision]
     measures_energy: bool
+    # Whether the device compiles any of the plan's models before they can be timed.
+    prepares: bool = False
     # Every round of this job that is recorded: what the session stored while nobody listened counts as well.
     reload: Callable[[], Awaitable[list[result_pb2.RoundResult]]]
     min_round_count: int = 0
@@ -108,6 +111,8 @@ class MeasurementJob:
         inbox = self._fleet.listen(self._job_id, self._device_id)
         try:
             await self._take_lease(inbox)
+            if self._context.prepares:
+                await self._run_until(inbox, result_pb2.PASS_PREPARATION, 1)
             if self._plan.HasField("evaluation"):
                 await self._run_until(inbox, result_pb2.PASS_EVALUATION, 1)
             await self._run_latency(inbox)
@@ -169,7 +174,9 @@ class MeasurementJob:
 
     def _refuse_when_nothing_runs(self) -> None:
         """End the job when no artifact can run: for a reason that repeating does not mend, or three times in a row."""
-        last = self.results()[-_VAIN_ROUND_COUNT:]
+        # A model that could not be prepared says so again in the pass that is about to tell.
+        ran = [result for result in self.results() if result.pass_kind != result_pb2.PASS_PREPARATION]
+        last = ran[-_VAIN_ROUND_COUNT:]
         if not last:
             return
         newest = last[-1].blocks

@@ -59,6 +59,11 @@ def one_line(estimate: measurement_pb2.Estimate) -> str:
     return f"{shown.value} ({shown.interval})" if shown.interval else shown.value
 
 
+def cached_text(variant: measurement_pb2.VariantMeasurement) -> str:
+    """Return whether the timed loads of a variant that is compiled on the device came from the cache."""
+    return "every time" if variant.prepared else "not every time"
+
+
 def failed(variant: measurement_pb2.VariantMeasurement) -> bool:
     """Whether the variant could not be measured at all."""
     return variant.failure_status not in {result_pb2.BLOCK_STATUS_UNSPECIFIED, result_pb2.BLOCK_STATUS_OK}

@@ -64,13 +64,15 @@ def _cells(variant: measurement_pb2.VariantMeasurement) -> tuple[Cell, ...]:
         speedup = _cell(variant.speedup, comparison_text(variant))
         drop = _cell(variant.accuracy_drop)
     answers = f"{variant.correct_count} of {variant.evaluated_count}" if variant.evaluated_count else ""
-    costs = (variant.model_load, variant.first_inference, variant.peak_memory, variant.energy)
+    costs = (variant.first_inference, variant.peak_memory, variant.energy)
+    built = f"cached; built in {figure(variant.build_time).value}" if variant.prepared else ""
     return (
         _cell(variant.accuracy, answers),
         drop,
         _cell(variant.p50_latency),
         _cell(variant.p90_latency),
         speedup,
+        _cell(variant.model_load, built),
         *map(_cell, costs),
         Cell(value=format_value(variant.size_bytes, "B")),
         Cell(value=str(variant.sample_count), details=(f"{len(variant.rounds)} rounds",)),

@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from steelyard.report.figures import comparison_text, failed, failure_text, figure, requirement_text
+from steelyard.report.figures import cached_text, comparison_text, failed, failure_text, figure, requirement_text
 from steelyard.report.gaps import find_gaps, gap_text
 from steelyard.report.labels import in_two_lines, short_labels
 from steelyard.report.listings import (
@@ -125,6 +125,10 @@ def _measurement_parts(measurement: measurement_pb2.Measurement) -> Iterable[Ren
         yield _to_decide(ran, footnotes)
         yield Text()
         yield _costs(ran, footnotes)
+        built = [one for one in ran if one.HasField("build_time")]
+        if built:
+            yield Text()
+            yield _builds(built, footnotes)
         yield from footnotes.lines()
     yield from _failures(measurement)
     yield from _requirements(measurement)
@@ -180,6 +184,15 @@ def _costs(ran: Sequence[measurement_pb2.VariantMeasurement], footnotes: _Footno
     )
     title = "what it costs (memory: the peak over the runtime alone)"
     return _Grid(title, ("load", "first run", "peak memory", "energy", "size"), rows, explains_labels=False)
+
+
+def _builds(built: Sequence[measurement_pb2.VariantMeasurement], footnotes: _Footnotes) -> _Grid:
+    rows = tuple(
+        (one.label, (_cell(one.build_time, footnotes), _cell(one.model_load, footnotes), _Cell(cached_text(one))))
+        for one in built
+    )
+    title = "compiled on this device, once"
+    return _Grid(title, ("build", "load", "loaded from the cache"), rows, explains_labels=False)
 
 
 def _cell(estimate: measurement_pb2.Estimate, footnotes: _Footnotes | None = None, style: str = "") -> _Cell:

@@ -318,6 +318,7 @@ class BlockResult(google.protobuf.message.Message):
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     ENERGY_WINDOW_FIELD_NUMBER: builtins.int
     PLACEMENTS_FIELD_NUMBER: builtins.int
+    LATENCY_SUMMARY_FIELD_NUMBER: builtins.int
     artifact_digest: builtins.str
     label: builtins.str
     status: Global___BlockStatus.ValueType
@@ -343,6 +344,10 @@ class BlockResult(google.protobuf.message.Message):
     """Preparation only: what compiling the model took, unset when it was found in the cache."""
     prepared_cache_hit: builtins.bool
     """Whether the model was loaded from what an earlier block compiled; unset for runtimes that compile nothing."""
+    latency_summary: builtins.str
+    """Set when latency_ns holds one value that sums up all inferences of the block, because the program that ran it tells
+    no more: "median" or "mean". No percentile can be had from it.
+    """
     @property
     def error(self) -> steelyard_protocol.v1.common_pb2.ErrorInfo: ...
     @property
@@ -404,9 +409,10 @@ class BlockResult(google.protobuf.message.Message):
         circumstances: collections.abc.Iterable[steelyard_protocol.v1.common_pb2.Circumstance] | None = ...,
         energy_window: Global___EnergyWindow | None = ...,
         placements: collections.abc.Iterable[Global___Placement] | None = ...,
+        latency_summary: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_build_ns", b"_build_ns", "_first_inference_ns", b"_first_inference_ns", "_model_load_ns", b"_model_load_ns", "_prepared_cache_hit", b"_prepared_cache_hit", "_process_start_ns", b"_process_start_ns", "_runtime_import_ns", b"_runtime_import_ns", "_warmup_ns", b"_warmup_ns", "_warmup_steady", b"_warmup_steady", "build_ns", b"build_ns", "energy_window", b"energy_window", "error", b"error", "first_inference_ns", b"first_inference_ns", "memory", b"memory", "model_load_ns", b"model_load_ns", "prepared_cache_hit", b"prepared_cache_hit", "process_start_ns", b"process_start_ns", "runtime_import_ns", b"runtime_import_ns", "started_at", b"started_at", "throttle", b"throttle", "warmup_ns", b"warmup_ns", "warmup_steady", b"warmup_steady"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_build_ns", b"_build_ns", "_first_inference_ns", b"_first_inference_ns", "_model_load_ns", b"_model_load_ns", "_prepared_cache_hit", b"_prepared_cache_hit", "_process_start_ns", b"_process_start_ns", "_runtime_import_ns", b"_runtime_import_ns", "_warmup_ns", b"_warmup_ns", "_warmup_steady", b"_warmup_steady", "artifact_digest", b"artifact_digest", "build_ns", b"build_ns", "circumstances", b"circumstances", "energy_window", b"energy_window", "error", b"error", "first_inference_ns", b"first_inference_ns", "inner_batch_count", b"inner_batch_count", "input_source", b"input_source", "label", b"label", "latency_ns", b"latency_ns", "memory", b"memory", "model_load_ns", b"model_load_ns", "notes", b"notes", "outputs_digest", b"outputs_digest", "outputs_size_bytes", b"outputs_size_bytes", "placements", b"placements", "prepared_cache_hit", b"prepared_cache_hit", "process_start_ns", b"process_start_ns", "providers", b"providers", "readings", b"readings", "runtime_import_ns", b"runtime_import_ns", "runtime_name", b"runtime_name", "runtime_version", b"runtime_version", "sample_count", b"sample_count", "started_at", b"started_at", "status", b"status", "throttle", b"throttle", "wall_ns", b"wall_ns", "warmup_ns", b"warmup_ns", "warmup_steady", b"warmup_steady"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_build_ns", b"_build_ns", "_first_inference_ns", b"_first_inference_ns", "_model_load_ns", b"_model_load_ns", "_prepared_cache_hit", b"_prepared_cache_hit", "_process_start_ns", b"_process_start_ns", "_runtime_import_ns", b"_runtime_import_ns", "_warmup_ns", b"_warmup_ns", "_warmup_steady", b"_warmup_steady", "artifact_digest", b"artifact_digest", "build_ns", b"build_ns", "circumstances", b"circumstances", "energy_window", b"energy_window", "error", b"error", "first_inference_ns", b"first_inference_ns", "inner_batch_count", b"inner_batch_count", "input_source", b"input_source", "label", b"label", "latency_ns", b"latency_ns", "latency_summary", b"latency_summary", "memory", b"memory", "model_load_ns", b"model_load_ns", "notes", b"notes", "outputs_digest", b"outputs_digest", "outputs_size_bytes", b"outputs_size_bytes", "placements", b"placements", "prepared_cache_hit", b"prepared_cache_hit", "process_start_ns", b"process_start_ns", "providers", b"providers", "readings", b"readings", "runtime_import_ns", b"runtime_import_ns", "runtime_name", b"runtime_name", "runtime_version", b"runtime_version", "sample_count", b"sample_count", "started_at", b"started_at", "status", b"status", "throttle", b"throttle", "wall_ns", b"wall_ns", "warmup_ns", b"warmup_ns", "warmup_steady", b"warmup_steady"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_build_ns", b"_build_ns"]) -> typing.Literal["build_ns"] | None: ...
     @typing.overload

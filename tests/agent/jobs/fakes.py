@@ -11,8 +11,10 @@ from steelyard_agent.jobs.errors import LinkDownError, TransferRefusedError
 from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.pinning import Pinning
 from steelyard_agent.jobs.port import TransferGrant
+from steelyard_agent.jobs.preparation import Preparation
 from steelyard_agent.jobs.rounds import RoundTools
 from steelyard_agent.readings import Kind, Reading, Scope, Status
+from steelyard_agent.state.prepared import PreparedCache
 from steelyard_agent.surroundings.contract import BlockSurroundings
 from steelyard_agent.worker.block import KIND_EVALUATION, Block, WorkerResult
 from steelyard_agent.worker.failure import BlockStatus
@@ -48,14 +50,24 @@ class FakeWorkers:
 
     behave: Callable[[Block], FakeOutcome | None] | None = None
     blocks: list[Block] = field(default_factory=list)
+    timeouts_s: list[float] = field(default_factory=list)
+    pythons: list[Path | None] = field(default_factory=list)
     cancelled_count: int = 0
     hold: asyncio.Event | None = None
     started: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(
-        self, block: Block, *, timeout_s: float, memory_limit_bytes: int | None, work_dir: Path
+        self,
+        block: Block,
+        *,
+        timeout_s: float,
+        memory_limit_bytes: int | None,
+        work_dir: Path,
+        python: Path | None = None,
     ) -> FakeOutcome:
         self.blocks.append(block)
+        self.pythons.append(python)
+        self.timeouts_s.append(timeout_s)
         self.started.set()
         if self.hold is not None:
             try:
@@ -186,6 +198,7 @@ def round_tools(workers: FakeWorkers, folder: Path, watch: FakeWatch | None = No
     return RoundTools(
         run_block=workers,
         surroundings=FakeSurroundings(),
+        preparation=Preparation(cache=PreparedCache(folder / "prepared"), runtimes=()),
         pin=lambda plan: Pinning(core_ids=tuple(plan.core_ids)),
         energy_watch=lambda _cores: watch or FakeWatch(),
         gate=QuietGate(),

@@ -102,7 +102,7 @@ def test_the_shunt_is_told_and_the_drivers_default_is_warned_of(tmp_path):
 
 def test_an_unlabelled_or_unconnected_rail_is_no_source(tmp_path):
     found = find_power_sources(load_tree("power_chips", tmp_path).system)
-    assert not any("hwmon4" in file for source in found.sources for file in source.files)
+    assert not any("hwmon4" in file for source in found.sources for file in source.addresses)
 
 
 def test_a_chip_without_a_power_file_is_no_source(tmp_path):
@@ -179,7 +179,7 @@ def test_a_source_travels_as_json(tmp_path):
         assert source_from_json(json.loads(json.dumps(source_to_json(source)))) == source
 
 
-@pytest.mark.parametrize("change", [{"extra": 1}, {"files": "x"}, {"files": [1]}, {"files": []}, {"kind": "?"}])
+@pytest.mark.parametrize("change", [{"extra": 1}, {"addresses": "x"}, {"addresses": [1]}, {"addresses": []}, {"kind": "?"}])
 def test_a_record_that_is_no_source_is_refused(tmp_path, change):
     source = find_power_sources(load_tree("n100", tmp_path).system).sources[0]
     with pytest.raises(ValueError):
@@ -187,7 +187,7 @@ def test_a_record_that_is_no_source_is_refused(tmp_path, change):
 
 
 def test_a_source_that_cannot_be_read_is_refused():
-    common = {"name": "x", "scope": Scope.SOC, "files": ("/x",), "detail": ""}
+    common = {"name": "x", "scope": Scope.SOC, "addresses": ("/x",), "detail": ""}
     with pytest.raises(ValueError, match="scale"):
         PowerSource(kind=Kind.SAMPLED, scale=0.0, **common)
     with pytest.raises(ValueError, match="counter without a range"):

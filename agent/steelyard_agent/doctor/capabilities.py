@@ -1,0 +1,96 @@
+"""What can be measured: latency, load, and what the meters said when they were probed."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import replace
+
+from steelyard_agent.description import DeviceDescription
+from steelyard_agent.doctor.diagnosis import Answer, Capability
+from steelyard_agent.profiles import Profile
+from steelyard_agent.readings import Reading
+
+POWER_NAMES = re.compile(r"(\w+_)?(power|energy)")
+
+_NEXT_STEPS = {
+    "temperature": "look for the board's thermal driver; without it throttling cannot be ruled out",
+    "frequency": "look for a cpufreq driver; without it expect latency to wander with the frequency",
+    "power": "measure at the supply with an external meter; latency, memory and accuracy need none",
+}
+_NEXT_STEPS_OF_GUESTS = {
+    "temperature": "look at the machine that hosts this one; throttling cannot be ruled out here",
+    "frequency": "fix the frequency on the host, or expect latency to wander with it",
+    "power": "measure on a machine that is not virtual; latency, memory and accuracy need no sensor",
+}
+_GUEST_PROFILE = "virtual-machine"
+
+
+def latency(device: DeviceDescription, clock_resolution_s: float | None) -> Capability:
+    """Return how samples are timed; on an emulated processor time means nothing."""
+    if device.emulated_by:
+        return _emulated(device, "latency")
+    resolution_s = time.get_clock_info("perf_counter").resolution if clock_resolution_s is None else clock_resolution_s
+    detail = f"every sample, monotonic clock with steps of {resolution_s * 1e9:g} ns"
+    return Capability(name="latency", answer=Answer.YES, details=(detail,))
+
+
+def load(device: DeviceDescription) -> Capability:
+    """Return what is told of loading a model."""
+    if device.emulated_by:
+        return _emulated(device, "load")
+    return Capability(name="load", answer=Answer.YES, details=("model load and first inference, kept apart",))
+
+
+def meter(device: DeviceDescription, name: str, pattern: str) -> Capability:
+    """Return what the readings whose names match ``pattern`` say."""
+    readings = [reading for reading in device.meters if re.fullmatch(pattern, reading.name)]
+    return _capability(name, readings, _next_step(device, name))
+
+
+def power(device: DeviceDescription, profile: Profile | None) -> Capability:
+    """Return what the readings of power and energy say, and what is known of such boards where there is none."""
+    readings = [reading for reading in device.meters if POWER_NAMES.fullmatch(reading.name)]
+    capability = _capability("power", readings, _next_step(device, "power"))
+    # A step is missing where the reason itself says what to do.
+    if capability.answer is Answer.NO and capability.next_step and profile and profile.power:
+        told = f"known of boards of this kind: {profile.power.sentence}"
+        return replace(capability, reasons=(*capability.reasons, told))
+    return capability
+
+
+def _emulated(device: DeviceDescription, name: str) -> Capability:
+    return Capability(
+        name=name,
+        answer=Answer.NO,
+        reasons=(f"the processor is emulated ({device.emulated_by}): times say nothing of a real one",),
+        next_step="measure on a real board; outputs and accuracy are those of its kernels here too",
+    )
+
+
+def _next_step(device: DeviceDescription, name: str) -> str:
+    steps = _NEXT_STEPS_OF_GUESTS if device.profile == _GUEST_PROFILE else _NEXT_STEPS
+    return steps[name]
+
+
+def _capability(name: str, readings: list[Reading], next_step: str) -> Capability:
+    details = tuple(_shown(reading) for reading in readings if reading.value is not None)
+    reasons = tuple(dict.fromkeys(reading.reason for reading in readings if reading.value is None))
+    if not details and not reasons:
+        reasons = ("no meter looked for it",)
+    if details:
+        answer = Answer.PARTLY if reasons else Answer.YES
+        # A refused zone beside one that answers is told, but calls for nothing.
+        return Capability(name=name, answer=answer, details=details, reasons=reasons)
+    # The reason of a refusal says what to do itself.
+    step = "" if any("permission denied" in reason for reason in reasons) else next_step
+    return Capability(name=name, answer=Answer.NO, reasons=reasons, next_step=step)
+
+
+def _shown(reading: Reading) -> str:
+    assert reading.value is not None
+    caution = f"; {reading.reason}" if reading.reason else ""
+    if reading.unit == "J":
+        return f"{reading.name}: a counter in J, scope {reading.scope.value.lower()}, from {reading.source}{caution}"
+    value, unit = (reading.value / 1e6, "MHz") if reading.unit == "Hz" else (reading.value, reading.unit)
+    return f"{reading.name} {value:.4g} {unit}, from {reading.source}{caution}"

@@ -1,0 +1,74 @@
+"""The diagnosis for a person: plain text in lines of at most 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from steelyard_agent.cores import CoreGroup, format_cores
+from steelyard_agent.doctor.diagnosis import Answer, Capability, Diagnosis
+from steelyard_agent.doctor.knowledge_rows import knowledge_lines
+from steelyard_agent.doctor.rows import row
+from steelyard_agent.doctor.runtime_rows import runtime_lines
+
+_NO_EVIDENCE = "nothing here shows whether this device slows itself down: blocks will say that it is not known"
+
+
+def diagnosis_lines(diagnosis: Diagnosis) -> list[str]:
+    """Return the diagnosis as lines without line ends."""
+    able = [one for one in diagnosis.capabilities if one.answer is not Answer.NO]
+    groups = diagnosis.device.core_groups
+    throttling = [line for one in diagnosis.throttling for line in row(one.name, [one.detail])]
+    sections = {
+        "Device": _device_lines(diagnosis),
+        "Cores": [line for group in groups for line in _group_lines(group)] if len(groups) > 1 else [],
+        "Can be measured": [line for one in able for line in row(one.name, one.details)],
+        "Cannot be measured": _lacking_lines(diagnosis.capabilities),
+        "Throttling shows in": throttling or row("", [_NO_EVIDENCE]),
+        "Runtimes": runtime_lines(diagnosis.device.runtimes),
+        "Known of boards of this kind": knowledge_lines(diagnosis),
+        "Notes": [line for note in diagnosis.notes for line in row("", [note])],
+    }
+    blocks = [[title, *lines] for title, lines in sections.items() if lines]
+    return [line for number, block in enumerate(blocks) for line in ([""] if number else []) + block]
+
+
+def _device_lines(diagnosis: Diagnosis) -> list[str]:
+    device = diagnosis.device
+    cores = f"{device.processor or 'name not told'}, {device.logical_core_count} logical cores"
+    system = f"{device.operating_system}, kernel {device.kernel}, {device.architecture}, Python {device.python_version}"
+    rows = [
+        ("name", device.name),
+        ("model", device.model),
+        ("profile", _profile(diagnosis)),
+        ("processor", cores),
+        ("features", ", ".join(device.processor_features) or "none of those that matter for compressed models"),
+        ("memory", f"{device.memory_bytes / 2**30:.1f} GiB"),
+        ("system", system),
+    ]
+    if diagnosis.governors:
+        rows.append(("governor", ", ".join(diagnosis.governors)))
+    return [line for name, text in rows for line in row(name, [text or "not told by the device"])]
+
+
+def _profile(diagnosis: Diagnosis) -> str:
+    if diagnosis.device.profile:
+        return diagnosis.device.profile
+    if diagnosis.nearest:
+        same = f"the same chip ({diagnosis.nearest.soc_compatible}) as {diagnosis.nearest.profile.name}"
+        return f"none fits; nearest: {same}; everything is probed"
+    return "none fits; everything is probed"
+
+
+def _group_lines(group: CoreGroup) -> list[str]:
+    parts = [f"cores {format_cores(group.core_ids)}"]
+    if group.capacity is not None:
+        parts.append(f"capacity {group.capacity}")
+    if group.max_frequency_hz is not None:
+        parts.append(f"up to {group.max_frequency_hz / 1e6:.0f} MHz")
+    return row(group.name, [", ".join(parts)])
+
+
+def _lacking_lines(capabilities: Sequence[Capability]) -> list[str]:
+    lacking = [one for one in capabilities if one.reasons]
+    steps = {one.name: [f"next: {one.next_step}"] if one.next_step else [] for one in lacking}
+    return [line for one in lacking for line in row(one.name, [*one.reasons, *steps[one.name]])]

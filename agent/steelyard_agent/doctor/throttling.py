@@ -1,0 +1,97 @@
+"""What there is by which this device shows that it slowed itself down; the verdicts of blocks are made from it.
+
+Sources: Documentation/driver-api/thermal/sysfs-api.rst, Documentation/cpu-freq/cpufreq-stats.rst and
+arch/x86/kernel/cpu/mce/therm_throt.c of Linux, Raspberry Pi documentation (vcgencmd get_throttled), NVIDIA Jetson Linux
+developer guide (over-current alarms of the INA3221).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from steelyard_agent.doctor.diagnosis import ThrottleEvidence
+from steelyard_agent.meters.contract import System
+from steelyard_agent.meters.frequency import CPUFREQ_FOLDER
+from steelyard_agent.meters.hwmon import HWMON_FOLDER
+from steelyard_agent.meters.sysfs import list_names, text_or_empty
+from steelyard_agent.meters.temperature import THERMAL_FOLDER
+from steelyard_agent.meters.trip_points import read_trip_points
+from steelyard_agent.surroundings.cooling_kinds import slows_down
+
+_CPU_FOLDER = "/sys/devices/system/cpu"
+# What slows down comes first where a device has more zones than a screen has lines.
+_SHOWN_ZONES = 4
+
+
+def throttle_evidence(system: System) -> tuple[ThrottleEvidence, ...]:
+    """Return what can be looked at here, empty where nothing tells; never raises."""
+    sources = (_trip_points, _cooling, _time_in_state, _throttle_counts, _alarms, _firmware)
+    return tuple(
+        ThrottleEvidence(name=name, detail=detail) for source in sources for name, detail in source(system) if detail
+    )
+
+
+def _trip_points(system: System) -> Iterator[tuple[str, str]]:
+    """Yield the zones that slow something down; critical trip points alone switch off and show nothing before."""
+    names, _ = list_names(system, THERMAL_FOLDER)
+    zones: Counter[str] = Counter()
+    for name in names:
+        if re.fullmatch(r"thermal_zone[0-9]+", name):
+            folder = f"{THERMAL_FOLDER}/{name}"
+            trips = [trip for trip in read_trip_points(system, folder) if trip.kind == "passive"]
+            if trips:
+                degrees = "/".join(dict.fromkeys(f"{trip.temperature_cel:g}" for trip in trips))
+                zones[f"{text_or_empty(system, f'{folder}/type') or name} passive from {degrees} C"] += 1
+    shown = [zone if count == 1 else f"{count}x {zone}" for zone, count in zones.items()]
+    more = f"; {len(shown) - _SHOWN_ZONES} more" if len(shown) > _SHOWN_ZONES else ""
+    yield "trip points", "; ".join(shown[:_SHOWN_ZONES]) + more
+
+
+def _cooling(system: System) -> Iterator[tuple[str, str]]:
+    names, _ = list_names(system, THERMAL_FOLDER)
+    states: Counter[str] = Counter()
+    for name in names:
+        if re.fullmatch(r"cooling_device[0-9]+", name):
+            kind = text_or_empty(system, f"{THERMAL_FOLDER}/{name}/type")
+            state = text_or_empty(system, f"{THERMAL_FOLDER}/{name}/cur_state")
+            if slows_down(kind) and state:
+                states[f"{kind} at state {state}"] += 1
+    yield "cooling", "; ".join(text if count == 1 else f"{count}x {text}" for text, count in states.items())
+
+
+def _time_in_state(system: System) -> Iterator[tuple[str, str]]:
+    names, _ = list_names(system, CPUFREQ_FOLDER)
+    told = [name for name in names if text_or_empty(system, f"{CPUFREQ_FOLDER}/{name}/stats/time_in_state")]
+    if told:
+        yield "frequency", f"time at each frequency (time_in_state) of {', '.join(told)}"
+
+
+def _throttle_counts(system: System) -> Iterator[tuple[str, str]]:
+    folder = f"{_CPU_FOLDER}/cpu0/thermal_throttle"
+    counts = [name for name in ("core_throttle_count", "package_throttle_count") if _has(system, f"{folder}/{name}")]
+    yield "counters", ", ".join(counts)
+
+
+def _alarms(system: System) -> Iterator[tuple[str, str]]:
+    chips, _ = list_names(system, HWMON_FOLDER)
+    alarms = []
+    for chip in chips:
+        names, _ = list_names(system, f"{HWMON_FOLDER}/{chip}")
+        count = sum(1 for name in names if re.fullmatch(r"curr[0-9]+_crit_alarm", name))
+        if count:
+            alarms.append(f"{count} over-current alarms of {text_or_empty(system, f'{HWMON_FOLDER}/{chip}/name')}")
+    yield "alarms", "; ".join(alarms)
+
+
+def _firmware(system: System) -> Iterator[tuple[str, str]]:
+    flags = system.run_command(("vcgencmd", "get_throttled")).text
+    yield "firmware", f"vcgencmd get_throttled says {flags}" if flags else ""
+    mode = system.run_command(("nvpmodel", "-q")).text
+    match = re.search(r"NV Power Mode: *(\S+)", mode)
+    yield "power mode", f"nvpmodel says {match.group(1)}" if match else ""
+
+
+def _has(system: System, absolute: str) -> bool:
+    return bool(text_or_empty(system, absolute))

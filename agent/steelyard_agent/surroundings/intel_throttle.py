@@ -1,0 +1,70 @@
+"""Counters of Intel processors that slowed themselves down, for heat or for the power limit.
+
+Source: Documentation/admin-guide/thermal/intel_thermal_throttle.rst and arch/x86's therm_throt of Linux: a count rises
+when an episode begins. One that lasts from before the first look to after the second is not seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from steelyard_agent.meters.contract import System
+from steelyard_agent.meters.sysfs import NumberFile, SourceError, list_names
+from steelyard_agent.surroundings.contract import Weighed
+
+_CPU_FOLDER = "/sys/devices/system/cpu"
+_CAUSES = {
+    "core_throttle_count": "heat",
+    "package_throttle_count": "heat of the package",
+    "core_power_limit_count": "the power limit",
+    "package_power_limit_count": "the power limit of the package",
+}
+
+CountsMark = tuple["int | str", ...]
+
+
+class IntelThrottle:
+    """The counters of every core; the mark is each count, or why it is not read."""
+
+    def __init__(self, system: System) -> None:
+        self._counters = [
+            (_CAUSES[name], NumberFile(system, f"{folder}/{name}"))
+            for folder, names in _folders(system)
+            for name in names
+            if name in _CAUSES
+        ]
+
+    def look(self) -> CountsMark:
+        """Read every counter."""
+        return tuple(_read(file) for _, file in self._counters)
+
+    def weigh(self, before: CountsMark, after: CountsMark, latency_ns: Sequence[int]) -> Weighed:
+        """Return the causes whose counters rose; counters that all stood still rule throttling out."""
+        rises: dict[str, int] = {}
+        reasons = []
+        for (cause, _), first, last in zip(self._counters, before, after, strict=True):
+            if isinstance(first, str) or isinstance(last, str):
+                reasons.append(first if isinstance(first, str) else str(last))
+            elif last > first:
+                # Cores of a package count the same episodes: the largest rise, not their sum.
+                rises[cause] = max(rises.get(cause, 0), last - first)
+        evidence = tuple(f"the processor slowed itself down for {cause}, {rise} times" for cause, rise in rises.items())
+        return Weighed(
+            evidence=evidence,
+            not_looked_at=tuple(reasons),
+            rules_out=not evidence and not reasons and bool(self._counters),
+        )
+
+
+def _folders(system: System) -> list[tuple[str, list[str]]]:
+    names, _ = list_names(system, _CPU_FOLDER)
+    folders = [f"{_CPU_FOLDER}/{name}/thermal_throttle" for name in names if re.fullmatch(r"cpu[0-9]+", name)]
+    return [(folder, list_names(system, folder)[0]) for folder in folders]
+
+
+def _read(file: NumberFile) -> int | str:
+    try:
+        return file.read()
+    except SourceError as error:
+        return str(error)

@@ -1,0 +1,91 @@
+"""Reads one meter in a thread of its own, from start to stop; trouble with the meter becomes the trace's reason."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from steelyard.meters.contract import Meter, MeterError, MeterFacts
+from steelyard.meters.trace import TraceBuilder
+from steelyard_protocol.v1 import control_pb2
+
+_log = logging.getLogger(__name__)
+
+# A plug that was away is asked again so often; a gap that long is a hole in the trace anyway.
+_RETRY_S = 2.0
+# Longer than any time-out of a meter; who has not come back by then is left behind (a daemon thread).
+_STOP_GRACE_S = 10.0
+# A meter that says something by itself is drained so often.
+_LEAST_WAIT_S = 0.1
+
+
+class Recorder:
+    """Records one meter. ``start`` once, ``stop`` once; neither raises."""
+
+    def __init__(
+        self, name: str, make: Callable[[], Meter], *, clock_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        """Prepare to record the meter that ``make`` makes, which is called ``name`` in the trace."""
+        self.name = name
+        self.facts: MeterFacts | None = None
+        self.reason = ""
+        self._make = make
+        self._clock_ns = clock_ns
+        self._builder = TraceBuilder()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"meter {name[:40]}", daemon=True)
+        self._reading = threading.Event()
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def wait_ready(self, timeout_s: float) -> bool:
+        """Wait until the first sample is there or the meter is in trouble; say whether it reads."""
+        self._reading.wait(timeout_s)
+        return len(self._builder) > 0
+
+    def stop(self, blocks: Iterable[control_pb2.HeardBlock] = ()) -> control_pb2.MeterTrace:
+        """End reading and return the trace; waits a bounded time for a meter that hangs."""
+        self._ended.set()
+        self._thread.join(_STOP_GRACE_S)
+        if self._thread.is_alive():
+            # It still writes: what it holds cannot be read safely.
+            reason = f"the meter did not come back within {_STOP_GRACE_S:g} s"
+            return control_pb2.MeterTrace(meter=self.name, blocks=blocks, reason=reason)
+        if self._builder.is_full:
+            self.reason = f"the trace was cut after {len(self._builder)} samples"
+        return self._builder.message(meter=self.name, facts=self.facts, blocks=blocks, reason=self.reason)
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            meter = self._make()
+            try:
+                self.facts = meter.open()
+                self._read(meter, self.facts)
+            except MeterError as error:
+                self._note(str(error))
+            except Exception as error:  # noqa: BLE001  (the top of a thread: a plugin's bug costs its reading, not the job)
+                _log.exception("reading meter %s failed by a bug", self.name)
+                self._note(f"reading it failed by a bug ({type(error).__name__}: {error})")
+            finally:
+                meter.close()
+            self._ended.wait(_RETRY_S)
+
+    def _read(self, meter: Meter, facts: MeterFacts) -> None:
+        due_ns = self._clock_ns()
+        period_s = max(facts.period_s, _LEAST_WAIT_S)
+        while not self._ended.is_set():
+            self._builder.add(meter.read())
+            if len(self._builder):
+                self._reading.set()
+            due_ns = max(due_ns + round(period_s * 1e9), self._clock_ns())
+            self._ended.wait((due_ns - self._clock_ns()) / 1e9)
+
+    def _note(self, reason: str) -> None:
+        if not self.reason:
+            _log.info("meter %s: %s", self.name, reason)
+        self.reason = reason
+        self._reading.set()

@@ -1,0 +1,56 @@
+"""The contract of a runtime over tflite-runtime, in the environment of its own that it needs (numpy below 2)."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from tests.contracts import test_runtime_contract
+from tests.support import tflite_environment, tflite_models
+
+pytestmark = tflite_environment.needs_tflite_environment
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def test_tflite_runtime_keeps_the_contract_of_a_runtime(tmp_path: Path) -> None:
+    python = tflite_environment.require()
+    # That environment has no schema to write models with.
+    tflite_models.tflite_linear_model(tmp_path / "linear.tflite", dynamic_batch=True)
+    tflite_models.tflite_unknown_op_model(tmp_path / "unknown_op.tflite")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "PYTEST_"))}
+    done = subprocess.run(
+        [
+            *(python, "-m", "pytest", "-c", tmp_path / "pytest.ini", "--rootdir", REPOSITORY, "--import-mode=importlib"),
+            *("-q", "-ra", "-W", "error", "-p", "no:cacheprovider"),
+            REPOSITORY / "tests" / "contracts" / "test_runtime_contract.py",
+        ],
+        cwd=tmp_path,
+        env={
+            **environment,
+            "PYTHONPATH": os.pathsep.join((str(REPOSITORY), str(REPOSITORY / "agent"))),
+            test_runtime_contract.READY_MODELS: str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    passed = re.search(r"^(\d+) passed in", done.stdout, re.MULTILINE)
+    assert passed is not None, done.stdout
+    # As many as there are for any one runtime here: none skipped, none deselected.
+    assert int(passed[1]) == _contract_test_count()
+
+
+def _contract_test_count() -> int:
+    """Return how many cases the contract has for one runtime, parameters counted."""
+    count = 0
+    for name, function in vars(test_runtime_contract).items():
+        if name.startswith("test_"):
+            marks = getattr(function, "pytestmark", [])
+            count += sum(len(mark.args[1]) for mark in marks if mark.name == "parametrize") or 1
+    return count
