@@ -37,8 +37,8 @@ class FakeSysfs:
     """A tree of files under a temporary folder, and the ``System`` that looks at it.
 
     ``commands`` maps a whole command line ("vcgencmd get_throttled") to what it prints; a value that begins with "!" is
-    the reason why it gives no answer. Programs that are not named are not installed. ``opened`` holds the paths that were
-    opened and ``asked`` the command lines that were asked for.
+    the reason why it gives no answer. Programs that are not named are not installed. ``opened`` holds the paths that
+    were opened and ``asked`` the command lines that were asked for.
     """
 
     def __init__(self, root: Path, clock: FakeClock | None = None) -> None:

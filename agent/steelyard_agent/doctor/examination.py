@@ -14,7 +14,7 @@ from steelyard_agent.doctor.memory import memory
 from steelyard_agent.doctor.notes import has_32_bit_userland, notes
 from steelyard_agent.doctor.throttling import throttle_evidence
 from steelyard_agent.meters.contract import System
-from steelyard_agent.meters.frequency import read_governors
+from steelyard_agent.meters.cpufreq import read_governors
 from steelyard_agent.profiles import Profile, nearest_profile
 
 

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 
 from steelyard_agent.doctor.diagnosis import ThrottleEvidence
 from steelyard_agent.meters.contract import System
-from steelyard_agent.meters.frequency import CPUFREQ_FOLDER
+from steelyard_agent.meters.cpufreq import CPUFREQ_FOLDER
 from steelyard_agent.meters.hwmon import HWMON_FOLDER
 from steelyard_agent.meters.sysfs import list_names, text_or_empty
 from steelyard_agent.meters.temperature import THERMAL_FOLDER
 from steelyard_agent.meters.trip_points import read_trip_points
-from steelyard_agent.surroundings.cooling_kinds import slows_down
+from steelyard_agent.surroundings.cooling_kinds import cooling_kind
 
 _CPU_FOLDER = "/sys/devices/system/cpu"
 # What slows down comes first where a device has more zones than a screen has lines.
@@ -56,7 +56,7 @@ def _cooling(system: System) -> Iterator[tuple[str, str]]:
         if re.fullmatch(r"cooling_device[0-9]+", name):
             kind = text_or_empty(system, f"{THERMAL_FOLDER}/{name}/type")
             state = text_or_empty(system, f"{THERMAL_FOLDER}/{name}/cur_state")
-            if slows_down(kind) and state:
+            if cooling_kind(kind) is not None and state:
                 states[f"{kind} at state {state}"] += 1
     yield "cooling", "; ".join(text if count == 1 else f"{count}x {text}" for text, count in states.items())
 
