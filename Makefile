@@ -3,6 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# tflite-runtime needs numpy below 2: a runtime environment of its own (docs/runtimes.md).
+TFLITE_VENV := .venv-tflite
+TFLITE_STAMP := $(TFLITE_VENV)/.installed
 
 .PHONY: demo test check format stubs bench coverage clean help
 
@@ -22,12 +25,24 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
 	@touch $(STAMP)
 
+# Its last release has wheels for Linux and Python 3.11 at most; elsewhere its tests are deselected, and that is said.
+$(TFLITE_STAMP): $(STAMP) tools/requirements-tflite.txt
+	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) or sys.platform != "linux")'; then \
+	  echo "installing tflite-runtime into $(TFLITE_VENV) (once)"; \
+	  test -x $(TFLITE_VENV)/bin/python || $(BIN)/python -m venv $(TFLITE_VENV) || exit 1; \
+	  $(TFLITE_VENV)/bin/python -m pip install -q -r tools/requirements-tflite.txt && touch $(TFLITE_STAMP); \
+	else \
+	  rm -f $(TFLITE_STAMP); \
+	  echo "tflite-runtime cannot be tested here: it needs Python 3.11 on Linux; its tests are deselected"; \
+	fi
+
 demo: $(STAMP)
 	$(BIN)/steelyard demo
 
-test: $(STAMP)
+test: $(STAMP) $(TFLITE_STAMP)
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	@set --; test -e $(TFLITE_STAMP) || set -- -m "not tflite_environment"; \
+	  echo $(BIN)/coverage run -m pytest "$$@"; $(BIN)/coverage run -m pytest "$$@"
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
@@ -51,4 +66,4 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.run
 
 clean:
-	rm -rf $(VENV) .venv-stubs .coverage* dist build
+	rm -rf $(VENV) $(TFLITE_VENV) .venv-stubs .coverage* dist build

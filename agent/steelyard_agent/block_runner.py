@@ -167,6 +167,8 @@ async def _launch(python: Path | None, work_dir: Path, launch_ns: int) -> asynci
     environment = _worker_environment(launch_ns)
     if python is not None:
         environment["PYTHONPATH"] = str(_package_link(work_dir))
+        # Where our standard library lies is no place for another interpreter to look for its own.
+        environment.pop("PYTHONHOME", None)
     return await asyncio.create_subprocess_exec(
         str(python or sys.executable),
         "-m",

@@ -7,7 +7,7 @@ import platform
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from steelyard_agent.cores import CoreGroup, find_core_groups
 from steelyard_agent.meters.catalog import probe_all
@@ -64,7 +64,7 @@ class DeviceDescription:
     core_groups: tuple[CoreGroup, ...] = ()
     # "qemu-user on x86_64" when the processor is emulated, "" when it is real.
     emulated_by: str = ""
-    identity: Identity = Identity()
+    identity: Identity = field(default_factory=Identity)
 
 
 def describe_device(
@@ -74,11 +74,13 @@ def describe_device(
     device_id: str,
     runtimes: Sequence[RuntimeDescription] = (),
     profiles: Sequence[Profile] | None = None,
+    emulated_by: str = "",
 ) -> DeviceDescription:
     """Return who the device is; probes every meter once.
 
     ``runtimes`` come from the caller, who probes them in workers; ``profiles`` are those to choose from, by default the
-    shipped ones. Features are what the device says, never what a profile says.
+    shipped ones. Features are what the device says, never what a profile says. ``emulated_by`` is what
+    ``steelyard_agent.emulation`` found; the kernel's architecture is then not that of the device.
 
     Raises:
         ProfileError: a shipped profile is broken.
@@ -91,7 +93,7 @@ def describe_device(
         name=name,
         model=identity.model or processor.model or _sysctl(system, "hw.model"),
         profile=profile.name if profile else "",
-        architecture=text_or_empty(system, "/proc/sys/kernel/arch") or platform.machine(),
+        architecture=("" if emulated_by else text_or_empty(system, "/proc/sys/kernel/arch")) or platform.machine(),
         operating_system=_operating_system(system, identity),
         kernel=text_or_empty(system, "/proc/sys/kernel/osrelease") or platform.release(),
         processor=processor.name,
@@ -102,6 +104,8 @@ def describe_device(
         runtimes=tuple(runtimes),
         meters=tuple(probe_all(system)),
         core_groups=find_core_groups(system),
+        emulated_by=emulated_by,
+        identity=identity,
     )
 
 

@@ -22,8 +22,8 @@ FEATURES = (
 )
 
 # Main ID register: implementer, then part number, of the cores that boards, phones and servers of today carry. Google's
-# and MediaTek's chips, and Qualcomm's "Kryo" of late, carry Arm's own cores and numbers. Sources: arch/arm64/include/asm/
-# cputype.h of Linux, sys-utils/lscpu-arm.c of util-linux, Arm's technical reference manuals.
+# and MediaTek's chips, and Qualcomm's "Kryo" of late, carry Arm's own cores and numbers. Sources: cputype.h of Linux
+# (arch/arm64), lscpu-arm.c of util-linux, Arm's technical reference manuals.
 _PARTS: Mapping[str, Mapping[int, str]] = {
     "0x41": {  # Arm
         0xC07: "Cortex-A7",

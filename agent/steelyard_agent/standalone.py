@@ -8,11 +8,12 @@ from __future__ import annotations
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 
 from steelyard_agent.block_runner import BlockOutcome, run_block
+from steelyard_agent.emulation import not_a_latency
 from steelyard_agent.errors import AgentError
 from steelyard_agent.runtimes.lookup import runtime_name_for_file
 from steelyard_agent.worker.block import KIND_LATENCY, Block, Timing, WorkerResult
@@ -58,7 +59,10 @@ class Launch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandaloneReport:
-    """All that the launches of one file said. Times are nanoseconds, memory is bytes."""
+    """All that the launches of one file said. Times are nanoseconds, memory is bytes.
+
+    ``emulated_by`` is what emulates the processor ("" for none): times of such a report are not shown.
+    """
 
     model_path: str
     size_bytes: int
@@ -71,6 +75,7 @@ class StandaloneReport:
     outputs: tuple[dict[str, object], ...]
     launches: tuple[Launch, ...]
     notes: tuple[str, ...] = ()
+    emulated_by: str = ""
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -92,6 +97,7 @@ async def measure_file(
     block_timeout_s: float,
     memory_limit_bytes: int | None = None,
     python: Path | None = None,
+    emulated_by: str = "",
     on_launch: Callable[[int, BlockOutcome], None] | None = None,
 ) -> StandaloneReport:
     """Measure a file in ``rounds`` fresh processes; ``on_launch`` hears the index and outcome of each as it ends.
@@ -127,30 +133,50 @@ async def measure_file(
             if outcome.result is None:
                 raise MeasurementError(outcome.status, outcome.reason, outcome.message)
             results.append(outcome.result)
-    return _report(path, block, results)
+    return replace(_report(path, block, results), emulated_by=emulated_by)
 
 
 def report_to_json(report: StandaloneReport) -> dict[str, object]:
-    """Return the report as a JSON object with ``schema_version``; tuples become lists."""
+    """Return the report as a JSON object with ``schema_version``; tuples become lists, times under emulation null."""
     return {
         **asdict(report),
         "providers": list(report.providers),
         "inputs": list(report.inputs),
         "outputs": list(report.outputs),
-        "launches": [asdict(launch) for launch in report.launches],
+        "launches": [_launch_to_json(launch, emulated=bool(report.emulated_by)) for launch in report.launches],
         "notes": list(report.notes),
     }
 
 
 def report_lines(report: StandaloneReport) -> list[str]:
     """Return the report as plain text, at most 80 columns wide."""
-    launches = report.launches
-    medians = [launch.p50_ns for launch in launches]
-    ninetieths = [launch.p90_ns for launch in launches if launch.p90_ns is not None]
     lines = [
         f"{Path(report.model_path).name}, {_bytes(report.size_bytes)}, {report.runtime} {report.runtime_version}",
         f"providers: {', '.join(report.providers)}; input: {report.input_source}",
         "",
+        *(
+            [f"latency          not said: {not_a_latency(report.emulated_by)}"]
+            if report.emulated_by
+            else _time_lines(report.launches)
+        ),
+        "",
+        *_memory_lines(report.launches),
+        "",
+        "A figure is the median over launches (lowest to highest). No verdict: compare",
+        "models with `steelyard measure`, which interleaves them.",
+        *(f"note: {note}" for note in report.notes),
+    ]
+    return [part for line in lines for part in _wrapped(line)]
+
+
+def _launch_to_json(launch: Launch, *, emulated: bool) -> dict[str, object]:
+    return {name: None if emulated and name.endswith("_ns") else value for name, value in asdict(launch).items()}
+
+
+def _time_lines(launches: Sequence[Launch]) -> list[str]:
+    medians = [launch.p50_ns for launch in launches]
+    ninetieths = [launch.p90_ns for launch in launches if launch.p90_ns is not None]
+    return [
         f"latency p50      {_spread(medians, _duration)} over {len(launches)} launch{'es' * (len(launches) > 1)}",
         _ninetieth_line(ninetieths),
         *(
@@ -163,14 +189,7 @@ def report_lines(report: StandaloneReport) -> list[str]:
                 ("warm-up", _known(launch.warmup_ns for launch in launches)),
             )
         ),
-        "",
-        *_memory_lines(launches),
-        "",
-        "A figure is the median over launches (lowest to highest). No verdict: compare",
-        "models with `steelyard measure`, which interleaves them.",
-        *(f"note: {note}" for note in report.notes),
     ]
-    return [part for line in lines for part in _wrapped(line)]
 
 
 def _existing(path: Path) -> Path:

@@ -24,7 +24,16 @@ def test_tflite_runtime_keeps_the_contract_of_a_runtime(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "PYTEST_"))}
     done = subprocess.run(
         [
-            *(python, "-m", "pytest", "-c", tmp_path / "pytest.ini", "--rootdir", REPOSITORY, "--import-mode=importlib"),
+            *(
+                python,
+                "-m",
+                "pytest",
+                "-c",
+                tmp_path / "pytest.ini",
+                "--rootdir",
+                REPOSITORY,
+                "--import-mode=importlib",
+            ),
             *("-q", "-ra", "-W", "error", "-p", "no:cacheprovider"),
             REPOSITORY / "tests" / "contracts" / "test_runtime_contract.py",
         ],

@@ -37,8 +37,8 @@ class FakeSysfs:
     """A tree of files under a temporary folder, and the ``System`` that looks at it.
 
     ``commands`` maps a whole command line ("vcgencmd get_throttled") to what it prints; a value that begins with "!" is
-    the reason why it gives no answer. Programs that are not named are not installed. ``opened`` holds the paths that
-    were opened and ``asked`` the command lines that were asked for.
+    the reason why it gives no answer. Programs that are not named are not installed. ``asked`` holds the command
+    lines that were asked for.
     """
 
     def __init__(self, root: Path, clock: FakeClock | None = None) -> None:
@@ -47,6 +47,7 @@ class FakeSysfs:
         self.refused: dict[str, int] = {}
         self.open_count = 0
         self.opened: set[str] = set()
+        self._real_paths: dict[Path, str] = {}
         self.commands: dict[str, str] = {}
         self.asked: list[str] = []
         self.system = System(
@@ -72,17 +73,22 @@ class FakeSysfs:
 
     def refuse(self, absolute: str, error: str) -> None:
         """Let looking at the file or the folder fail with an error: "EACCES", "EAGAIN", "ENODATA"."""
-        self.refused[os.path.realpath(self.system.path(absolute))] = getattr(errno, error)
+        self.refused[self._real(self.system.path(absolute))] = getattr(errno, error)
 
     def allow(self, absolute: str) -> None:
         """Take a refusal back."""
-        self.refused.pop(os.path.realpath(self.system.path(absolute)), None)
+        self.refused.pop(self._real(self.system.path(absolute)), None)
+
+    def was_opened(self, absolute: str) -> bool:
+        """Return whether anything has opened the file, by whatever path."""
+        return self._real(self.system.path(absolute)) in self.opened
 
     def link(self, absolute: str, target: str) -> None:
         """Let a path lead to a folder of the tree, as those under /sys/class do."""
         path = self.system.path(absolute)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to(self.system.path(target).absolute(), target_is_directory=True)
+        self._real_paths.clear()
 
     def _run_command(self, command: Sequence[str]) -> CommandAnswer:
         line = " ".join(command)
@@ -97,17 +103,23 @@ class FakeSysfs:
     def _open(self, path: Path, flags: int) -> int:
         self._refuse(path)
         self.open_count += 1
-        self.opened.add(f"/{path.relative_to(self.root)}")
+        self.opened.add(self._real(path))
         return os.open(path, flags)
 
     def _list(self, path: Path) -> list[str]:
         self._refuse(path)
         return os.listdir(path)  # noqa: PTH208 - names, not paths
 
+    def _real(self, path: Path) -> str:
+        # Links are made with the tree: following them anew for every read takes most of a sweep's time.
+        if path not in self._real_paths:
+            self._real_paths[path] = os.path.realpath(path)
+        return self._real_paths[path]
+
     def _refuse(self, path: Path) -> None:
         if not self.refused:
             return
-        real = os.path.realpath(path)
+        real = self._real(path)
         for refused, number in self.refused.items():
             if real == refused or real.startswith(refused + os.sep):
                 raise OSError(number, os.strerror(number), str(path))

@@ -1,7 +1,7 @@
 """The adb program (Android Debug Bridge), which speaks to one phone. Standard library only.
 
-Sources: adb's own help and messages (packages/modules/adb/{SERVICES,OVERVIEW}.TXT, client/commandline.cpp). Phones before
-Android 7 do not hand on exit statuses, so that each script prints its own.
+Sources: adb's own help and messages (packages/modules/adb/{SERVICES,OVERVIEW}.TXT, client/commandline.cpp). Phones
+before Android 7 do not hand on exit statuses, so that each script prints its own.
 """
 
 from __future__ import annotations

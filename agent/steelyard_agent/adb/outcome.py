@@ -33,7 +33,7 @@ _MEANINGS: tuple[tuple[str, BlockStatus, str, str], ...] = (
         "a program is missing on the phone; run the job again, which sends it again",
     ),
     (
-        r".*(?:model identifier|not a valid (?:TFLite|flatbuffer)|Could not open|Failed to mmap|Failed to load model).*",
+        r".*(?:model identifier|not a valid (?:TFLite|flatbuffer)|Could not open|Failed to (?:mmap|load model)).*",
         BlockStatus.INVALID_MODEL,
         "invalid_model",
         "the benchmark program cannot load the model; export or copy it again",
@@ -45,8 +45,7 @@ _MEANINGS: tuple[tuple[str, BlockStatus, str, str], ...] = (
         "the benchmark program lacks an op of this model; take a newer one",
     ),
     (
-        r".*(?:acceleration is unsupported on this platform|Failed to apply .*delegate|Failed to create .*delegate"
-        r"|delegate creation failed|Can not open OpenCL|No supported (?:OpenCL|GPU)).*",
+        r".*(?:acceleration is unsupported on this platform|Failed to (?:apply|create) .*delegate|no OpenCL).*",
         BlockStatus.UNSUPPORTED,
         "provider_unavailable",
         "the delegate cannot be used on this phone; take another provider",
@@ -178,7 +177,7 @@ def _with_memory(result: WorkerResult, report: Report) -> WorkerResult:
         result,
         memory_phases={"imported": {"resident_bytes": peak - growth}},
         peak_resident_bytes=peak,
-        peak_source=f"peak footprint of {RUNTIME_NAME}, looked at every 250 ms; its baseline is the peak less its growth",
+        peak_source=f"peak of {RUNTIME_NAME}, looked at every 250 ms; its baseline is the peak less what it grew by",
     )
 
 

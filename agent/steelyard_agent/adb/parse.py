@@ -1,7 +1,7 @@
 """Reads what ``benchmark_model`` prints, of every age; whatever it does not say stays None.
 
-Source: tensorflow/lite/tools/benchmark/benchmark_model.cc and benchmark_tflite_model.cc, and outputs of phones that people
-published (tests/fixtures/benchmark_model). Lines may begin with a severity ("INFO: ") or with a line of logcat.
+Source: tensorflow/lite/tools/benchmark/benchmark_model.cc and benchmark_tflite_model.cc, and outputs of phones that
+people published (tests/fixtures/benchmark_model). Lines may begin with a severity ("INFO: ") or with logcat's columns.
 """
 
 from __future__ import annotations

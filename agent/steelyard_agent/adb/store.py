@@ -65,7 +65,8 @@ class PhoneStore:
         if size != str(local.stat().st_size) or found not in (digest, None):
             self._adb.shell(f"rm -f {remote}")
             raise AdbError(
-                "damaged_on_phone", f"{local.name} arrived on the phone with other bytes; change the cable and try again"
+                "damaged_on_phone",
+                f"{local.name} arrived there with other bytes; change the cable and try again",
             )
 
     def _digest(self, remote: str) -> str | None:

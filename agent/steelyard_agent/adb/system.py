@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,6 +57,8 @@ class PhoneFiles:
         self._known: dict[str, str] = {}
         self._uname: dict[str, str] = {}
         self._refused: dict[Path, str] = {}
+        # What an agent before this one read is not the phone's state now.
+        shutil.rmtree(folder, ignore_errors=True)
         self.system = System(
             root=folder,
             clock_ns=time.monotonic_ns,

@@ -11,6 +11,8 @@ _RUN_EXAMPLES = """\
 examples:
   steelyard-agent run --controller 127.0.0.1:7433
   steelyard-agent run --controller 127.0.0.1:7433 --name kitchen-pi
+  steelyard-agent run --controller 127.0.0.1:7433 --name pixel \\
+    --adb 1A2B3C4D --benchmark-binary android_aarch64_benchmark_model
 
 The controller must be on this machine's loopback until devices can be enrolled. To reach a board today, run this on
 the controller's machine, and leave it open:
@@ -28,6 +30,19 @@ examples:
   steelyard-agent measure model.onnx
   steelyard-agent measure model.tflite --threads 4 --rounds 10
   steelyard-agent measure detector.onnx --shape images=1x3x640x640 --json
+"""
+_ENVIRONMENT_EXAMPLES = """\
+examples:
+  steelyard-agent environment add tflite --python /home/pi/tflite/bin/python
+  steelyard-agent environment list
+  steelyard-agent environment remove tflite
+"""
+_PROFILE_EXAMPLES = """\
+examples:
+  steelyard-agent profile list
+  steelyard-agent profile show raspberry-pi-5
+  steelyard-agent profile check my-board.toml
+  steelyard-agent profile new -o my-board.toml
 """
 _EXIT_STATUS = """\
 exit status:
@@ -50,6 +65,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_doctor(commands)
     _add_measure(commands)
+    _add_environment(commands)
+    _add_profile(commands)
     return parser
 
 
@@ -61,8 +78,22 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--state-directory", type=Path, metavar="DIR", help="where identity, blobs and unsent results are kept"
     )
     run.add_argument(
+        "--adb",
+        nargs="?",
+        const="",
+        metavar="SERIAL",
+        help="stand for an Android phone on a cable; without SERIAL for the only one that is plugged in",
+    )
+    run.add_argument(
+        "--benchmark-binary",
+        type=Path,
+        metavar="FILE",
+        help="with --adb: TFLite's benchmark_model for the phone's processor",
+    )
+    run.add_argument(
         "--exit-with-stdin", action="store_true", help="end when standard input closes: the parent process is gone"
     )
+    _add_profiles_folder(run)
     run.set_defaults(command=_run_command)
 
 
@@ -75,6 +106,7 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     doctor.add_argument(
         "--state-directory", type=Path, metavar="DIR", help="where the agent keeps its settings and what to undo"
     )
+    _add_profiles_folder(doctor)
     doctor.set_defaults(command=_doctor_command)
 
 
@@ -88,7 +120,13 @@ def _add_measure(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help=f"fresh processes to measure in (default: {_DEFAULT_ROUNDS})",
     )
     measure.add_argument("--threads", type=_positive, help="threads within an operator (default: the runtime's)")
-    measure.add_argument("--runtime", default="", help="onnxruntime, litert or a plugin (default: by the file's name)")
+    measure.add_argument(
+        "--runtime",
+        default="",
+        metavar="NAME[@ENV]",
+        help="onnxruntime, litert, openvino, tflite-runtime or a plugin, in a runtime environment where one is named "
+        "(default: by the file's name)",
+    )
     measure.add_argument(
         "--provider", action="append", default=[], help="execution provider or delegate; repeat for more, in order"
     )
@@ -116,7 +154,61 @@ def _add_measure(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--memory-limit", type=_positive, metavar="MB", help="largest resident set (default: most of what is free)"
     )
     measure.add_argument("--json", action="store_true", help="print JSON with a schema version")
+    measure.add_argument(
+        "--state-directory", type=Path, metavar="DIR", help="the agent's, where runtime environments stand"
+    )
     measure.set_defaults(command=_measure_command)
+
+
+def _add_environment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    environment = _add(
+        commands,
+        "environment",
+        "other Python interpreters of this device that models may be run under",
+        _ENVIRONMENT_EXAMPLES,
+    )
+    environment.add_argument(
+        "action",
+        choices=("add", "list", "remove"),
+        metavar="add|list|remove",
+        help="add looks at the interpreter first and says which runtimes it has",
+    )
+    environment.add_argument(
+        "name", nargs="?", default="", metavar="NAME", help="of the environment, as in --runtime RUNTIME@NAME"
+    )
+    environment.add_argument("--python", default="", metavar="PATH", help="its interpreter, or its venv's folder")
+    environment.add_argument("--state-directory", type=Path, metavar="DIR", help="the agent's; the name is kept there")
+    environment.add_argument("--json", action="store_true", help="print the list as JSON with a schema version")
+    environment.set_defaults(command=_environment_command)
+
+
+def _add_profile(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    purpose = "what is known of boards of a kind: list, show, check, draft"
+    profile = _add(commands, "profile", purpose, _PROFILE_EXAMPLES)
+    profile.add_argument(
+        "action",
+        choices=("list", "show", "check", "new"),
+        metavar="list|show|check|new",
+        help="new drafts the profile of this device",
+    )
+    profile.add_argument("target", nargs="?", default="", metavar="NAME|FILE", help="to show (NAME) or to check (FILE)")
+    profile.add_argument("--output", "-o", default="", metavar="FILE", help="of new (default: standard output)")
+    profile.add_argument("--force", action="store_true", help="let new overwrite a file")
+    profile.add_argument(
+        "--from",
+        dest="description",
+        default="",
+        metavar="FILE",
+        help="let new draft from what doctor --json printed on another device; - is standard input",
+    )
+    profile.add_argument("--json", action="store_true", help="print JSON with a schema version")
+    profile.add_argument("--state-directory", type=Path, metavar="DIR", help="the agent's; yours lie in profiles/")
+    _add_profiles_folder(profile)
+    profile.set_defaults(command=_profile_command)
+
+
+def _add_profiles_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--profiles", type=Path, metavar="DIR", help="a folder with board profiles of yours (*.toml)")
 
 
 def _add(
@@ -177,6 +269,18 @@ def _doctor_command(options: argparse.Namespace) -> int:
     from steelyard_agent.cli.doctor import doctor
 
     return doctor(options)
+
+
+def _environment_command(options: argparse.Namespace) -> int:
+    from steelyard_agent.cli.environment import environment
+
+    return environment(options)
+
+
+def _profile_command(options: argparse.Namespace) -> int:
+    from steelyard_agent.cli.profile import profile
+
+    return profile(options)
 
 
 def _measure_command(options: argparse.Namespace) -> int:

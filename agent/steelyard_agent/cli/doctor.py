@@ -5,20 +5,32 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import tempfile
 from pathlib import Path
 
 from steelyard_agent.cli.device import describe_this_device, this_system
 from steelyard_agent.doctor import diagnose, diagnosis_lines, diagnosis_to_json
-from steelyard_agent.profiles import load_profiles
+from steelyard_agent.environments import read_environments
+from steelyard_agent.profiles import load_profiles, user_folders
+from steelyard_agent.state.directory import default_state_directory
 
 
 def doctor(options: argparse.Namespace) -> int:
     """Print what this device can and cannot measure."""
     with tempfile.TemporaryDirectory(prefix="steelyard-") as folder:
         # No state directory is made or locked: the doctor may be called while an agent runs.
-        device = asyncio.run(describe_this_device(name="", device_id="", work_folder=Path(folder)))
-    diagnosis = diagnose(this_system(), device, profiles=load_profiles())
+        root = options.state_directory or default_state_directory(os.environ, Path.home())
+        profiles = load_profiles(user_folders(root, named=options.profiles))
+        description = describe_this_device(
+            name="",
+            device_id="",
+            work_folder=Path(folder),
+            environments=read_environments(root),
+            profiles=profiles,
+        )
+        device = asyncio.run(description)
+    diagnosis = diagnose(this_system(), device, profiles=profiles)
     if options.json:
         print(json.dumps(diagnosis_to_json(diagnosis), indent=2))
     else:

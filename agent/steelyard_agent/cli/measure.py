@@ -5,11 +5,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
+import platform
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from steelyard_agent.cli.device import this_system
+from steelyard_agent.emulation import find_emulator
+from steelyard_agent.environments import read_environments
 from steelyard_agent.errors import UsageError
 from steelyard_agent.standalone import measure_file, report_lines, report_to_json
+from steelyard_agent.state.directory import default_state_directory
 from steelyard_agent.worker.contract import ProviderSpec, RuntimeOptions
 from steelyard_agent.worker.ending import BlockOutcome
 
@@ -18,14 +25,17 @@ _MEBIBYTE = 1024 * 1024
 
 def measure(options: argparse.Namespace) -> int:
     """Measure one file and print what its launches said."""
+    runtime, python = _runtime(options)
     report = asyncio.run(
         measure_file(
             options.model,
-            runtime=options.runtime or None,
+            runtime=runtime or None,
+            python=python,
             options=runtime_options(options),
             rounds=options.rounds,
             block_timeout_s=options.block_timeout,
             memory_limit_bytes=options.memory_limit * _MEBIBYTE if options.memory_limit else None,
+            emulated_by=find_emulator(this_system(), os.environ, platform.machine()),
             on_launch=_Progress(options.rounds),
         )
     )
@@ -50,6 +60,27 @@ def runtime_options(options: argparse.Namespace) -> RuntimeOptions:
         arena=False if options.no_arena else None,
         input_shapes=_by_name(options.shape),
     )
+
+
+def _runtime(options: argparse.Namespace) -> tuple[str, Path | None]:
+    """Return the runtime's name, and the interpreter of its environment where one is named behind an "@".
+
+    Raises:
+        UsageError: There is no such environment.
+    """
+    runtime, at, name = options.runtime.partition("@")
+    if not at:
+        return runtime, None
+    root = options.state_directory or default_state_directory(os.environ, Path.home())
+    pythons = {one.name: one.python for one in read_environments(root)}
+    if name not in pythons:
+        there = ", ".join(pythons) or "none"
+        raise UsageError(
+            "no_such_environment",
+            f"there is no runtime environment {name[:80]!r}; there is: {there}. "
+            f"Add it with steelyard-agent environment add {name[:80]}",
+        )
+    return runtime, pythons[name]
 
 
 def _by_name(shapes: Sequence[tuple[str, tuple[int, ...]]]) -> dict[str, tuple[int, ...]]:

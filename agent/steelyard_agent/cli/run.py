@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import shutil
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from steelyard_agent.adb.phone import Phone, state_folder
 from steelyard_agent.block_runner import run_block
 from steelyard_agent.cli.device import describe_this_device, this_system
+from steelyard_agent.cli.phone import connected_phone, phone_parts
 from steelyard_agent.description import read_boot_id
+from steelyard_agent.environments import read_environments
 from steelyard_agent.errors import UsageError
 from steelyard_agent.jobs.energy import SamplerWatch
 from steelyard_agent.jobs.gate import QuietGate
@@ -23,24 +28,34 @@ from steelyard_agent.jobs.rounds import RoundTools
 from steelyard_agent.jobs.translate import description_message
 from steelyard_agent.link.address import ControllerAddress, parse_controller_address
 from steelyard_agent.link.agent import Agent, AgentParts
+from steelyard_agent.profiles import Profile, read_shelf, user_folders
 from steelyard_agent.state.blob_cache import BlobCache
 from steelyard_agent.state.directory import StateDirectory, default_state_directory, open_state_directory
 from steelyard_agent.state.identity import IdentityFile
 from steelyard_agent.state.outbox import Outbox
 from steelyard_agent.state.prepared import PreparedCache
 from steelyard_agent.state.settings import read_settings
+from steelyard_agent.surroundings.android import AndroidCircumstances
 from steelyard_agent.surroundings.device import DeviceSurroundings
 
 _MAX_NAME_LENGTH = 200
+_log = logging.getLogger(__name__)
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve the controller until a signal: 0 after SIGTERM, 130 after SIGINT."""
     address = parse_controller_address(options.controller)
     _refuse_unreadable_name(options.name)
-    state = open_state_directory(options.state_directory or default_state_directory(os.environ, Path.home()))
+    root = options.state_directory or default_state_directory(os.environ, Path.home())
+    if (adb := connected_phone(options, os.environ)) is not None:
+        root = state_folder(root, adb.serial)
+    state = open_state_directory(root)
     try:
-        return asyncio.run(_serve(address, state, options.name, exit_with_stdin=options.exit_with_stdin))
+        phone = Phone(adb, options.benchmark_binary, state.root / "phone") if adb is not None else None
+        profiles = _profiles(state.root, options.profiles)
+        return asyncio.run(
+            _serve(address, state, options.name, phone, profiles, exit_with_stdin=options.exit_with_stdin)
+        )
     finally:
         state.close()
 
@@ -54,7 +69,24 @@ def _refuse_unreadable_name(name: str) -> None:
         )
 
 
-async def _serve(address: ControllerAddress, state: StateDirectory, name: str, *, exit_with_stdin: bool) -> int:
+def _profiles(root: Path, named: Path | None) -> tuple[Profile, ...]:
+    """Return the board profiles; those of this user count for every agent here, also for the device ``local``."""
+    mine = default_state_directory(os.environ, Path.home())
+    shelf = read_shelf(user_folders(mine, root, named=named))
+    for complaint in shelf.complaints:
+        _log.warning("left out: %s", complaint)
+    return shelf.profiles
+
+
+async def _serve(
+    address: ControllerAddress,
+    state: StateDirectory,
+    name: str,
+    phone: Phone | None,
+    profiles: Sequence[Profile],
+    *,
+    exit_with_stdin: bool,
+) -> int:
     stop = asyncio.Event()
     signals: list[signal.Signals] = []
 
@@ -67,15 +99,25 @@ async def _serve(address: ControllerAddress, state: StateDirectory, name: str, *
         loop.add_signal_handler(number, on_signal, number)
     if exit_with_stdin:
         loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_file, stop)
-    await Agent(await _parts(address, state, name)).run(stop)
+    making = _parts(address, state, name, profiles) if phone is None else phone_parts(phone, address, state, name)
+    await Agent(await making).run(stop)
     return 130 if signals[:1] == [signal.SIGINT] else 0
 
 
-async def _parts(address: ControllerAddress, state: StateDirectory, name: str) -> AgentParts:
+async def _parts(
+    address: ControllerAddress, state: StateDirectory, name: str, profiles: Sequence[Profile]
+) -> AgentParts:
     identity = IdentityFile(state.identity_file)
-    device = await describe_this_device(name=name, device_id=identity.device_id, work_folder=state.work)
+    environments = read_environments(state.root)
+    device = await describe_this_device(
+        name=name,
+        device_id=identity.device_id,
+        work_folder=state.work,
+        environments=environments,
+        profiles=profiles,
+    )
     system = this_system()
-    surroundings = DeviceSurroundings(system)
+    surroundings = DeviceSurroundings(system, sources=(AndroidCircumstances(system),))
     return AgentParts(
         address=address,
         description=description_message(device),
@@ -95,6 +137,7 @@ async def _parts(address: ControllerAddress, state: StateDirectory, name: str) -
             ),
             gate=QuietGate(),
             work_folder=state.work,
+            interpreters={one.name: one.python for one in environments},
         ),
         clock_s=time.monotonic,
         free_bytes=_free_bytes,

@@ -20,9 +20,7 @@ def contradictions(device: DeviceDescription, profile: Profile | None, *, is_32_
     return tuple(f"the profile says {said}, the device says {found}: the device is believed" for said, found in told)
 
 
-def _processor(
-    device: DeviceDescription, known: ProcessorKnowledge, *, is_32_bit: bool
-) -> Iterator[tuple[str, str]]:
+def _processor(device: DeviceDescription, known: ProcessorKnowledge, *, is_32_bit: bool) -> Iterator[tuple[str, str]]:
     if known.cores is not None and device.logical_core_count and known.cores != device.logical_core_count:
         yield f"{known.cores} cores", f"{device.logical_core_count}"
     # A 32-bit system hides features that the processor has: that is a note of its own.

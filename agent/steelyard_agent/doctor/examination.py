@@ -35,7 +35,7 @@ def diagnose(
         load(device),
         memory(system, platform_name),
         meter(device, "temperature", r"(\w+_)?temperature"),
-        meter(device, "frequency", r"cpu_(max_)?frequency"),
+        meter(device, "frequency", r"\w+_frequency|cpu_clock"),
         power(device, profile),
     )
     return Diagnosis(

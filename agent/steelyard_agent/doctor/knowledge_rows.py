@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from steelyard_agent.doctor.diagnosis import Diagnosis
-from steelyard_agent.doctor.rows import row
 from steelyard_agent.profiles import OptionKnowledge, Profile, RuntimeKnowledge
+from steelyard_agent.rows import row
 
 _SHOWN_FACTS = ("soc", "accelerator", "frequency", "throttling")
 

@@ -24,9 +24,11 @@ def notes(device: DeviceDescription, pointer_bits: int) -> tuple[str, ...]:
 
 
 def _emulated(device: DeviceDescription) -> str:
-    return f"the processor is emulated by {device.emulated_by}: nothing timed here is a latency" if (
-        device.emulated_by
-    ) else ""
+    return (
+        f"the processor is emulated by {device.emulated_by}: nothing timed here is a latency"
+        if (device.emulated_by)
+        else ""
+    )
 
 
 def _narrow_python(device: DeviceDescription, pointer_bits: int) -> str:

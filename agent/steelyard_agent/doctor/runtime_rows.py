@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from steelyard_agent.description import RuntimeDescription
-from steelyard_agent.doctor.rows import row
+from steelyard_agent.rows import row
 
 
 def runtime_lines(runtimes: Sequence[RuntimeDescription]) -> list[str]:
@@ -20,15 +20,13 @@ def _texts(runtime: RuntimeDescription) -> Iterator[str]:
     where = f"in the environment {runtime.environment}" if runtime.environment else ""
     if runtime.version:
         providers = ", ".join(_provider(name, runtime) for name in runtime.providers)
-        yield f"{runtime.version}{f' {where}' if where else ''}: {providers or 'no provider'}"
+        yield f"{' '.join(filter(None, (runtime.version, where)))}: {providers or 'no provider'}"
     elif where:
         yield where
-    if runtime.unusable_providers:
-        yield from _grouped(runtime.unusable_providers)
-        if not runtime.version and runtime.reason:
-            yield runtime.reason
-    elif runtime.reason:
-        yield from _grouped(_listed(runtime.reason)) if _listed(runtime.reason) else (runtime.reason,)
+    unusable = runtime.unusable_providers or tuple(_listed(runtime.reason))
+    yield from _grouped(unusable)
+    if runtime.reason and not (unusable and runtime.version):
+        yield runtime.reason
 
 
 def _provider(name: str, runtime: RuntimeDescription) -> str:
@@ -43,8 +41,12 @@ def _listed(reason: str) -> list[tuple[str, str]]:
 
 
 def _grouped(unusable: Iterable[tuple[str, str]]) -> list[str]:
-    """Return "A, B: x" and "C: y": a runtime lacks a dozen providers for one reason."""
+    """Return "A, B: x" and "C: y": a runtime lacks a dozen providers for one reason.
+
+    What would have to be installed, behind a semicolon, is told by ``--json``, and for the providers that exist for
+    this board by its profile.
+    """
     groups: dict[str, list[str]] = {}
     for name, why in unusable:
-        groups.setdefault(why, []).append(name)
+        groups.setdefault(why.split("; ")[0], []).append(name.removesuffix("ExecutionProvider"))
     return [f"{', '.join(names)}: {why}" for why, names in groups.items()]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from steelyard_agent.cores import CoreGroup, format_cores
 from steelyard_agent.doctor.diagnosis import Answer, Capability, Diagnosis
 from steelyard_agent.doctor.knowledge_rows import knowledge_lines
-from steelyard_agent.doctor.rows import row
 from steelyard_agent.doctor.runtime_rows import runtime_lines
+from steelyard_agent.rows import row
 
 _NO_EVIDENCE = "nothing here shows whether this device slows itself down: blocks will say that it is not known"
 

@@ -13,11 +13,16 @@ from collections.abc import Iterator
 
 from steelyard_agent.doctor.diagnosis import ThrottleEvidence
 from steelyard_agent.meters.contract import System
-from steelyard_agent.meters.cpufreq import CPUFREQ_FOLDER
+from steelyard_agent.meters.cpufreq import find_policies, policy_file
+from steelyard_agent.meters.devfreq import find_devfreq
+from steelyard_agent.meters.family import is_raspberry_pi
 from steelyard_agent.meters.hwmon import HWMON_FOLDER
 from steelyard_agent.meters.sysfs import list_names, text_or_empty
 from steelyard_agent.meters.temperature import THERMAL_FOLDER
 from steelyard_agent.meters.trip_points import read_trip_points
+from steelyard_agent.meters.vcgencmd import read_flags
+from steelyard_agent.surroundings.android_facts import api_level
+from steelyard_agent.surroundings.android_thermal import read_status
 from steelyard_agent.surroundings.cooling_kinds import cooling_kind
 
 _CPU_FOLDER = "/sys/devices/system/cpu"
@@ -27,7 +32,7 @@ _SHOWN_ZONES = 4
 
 def throttle_evidence(system: System) -> tuple[ThrottleEvidence, ...]:
     """Return what can be looked at here, empty where nothing tells; never raises."""
-    sources = (_trip_points, _cooling, _time_in_state, _throttle_counts, _alarms, _firmware)
+    sources = (_trip_points, _cooling, _limits, _time_in_state, _throttle_counts, _alarms, _firmware, _android)
     return tuple(
         ThrottleEvidence(name=name, detail=detail) for source in sources for name, detail in source(system) if detail
     )
@@ -62,10 +67,10 @@ def _cooling(system: System) -> Iterator[tuple[str, str]]:
 
 
 def _time_in_state(system: System) -> Iterator[tuple[str, str]]:
-    names, _ = list_names(system, CPUFREQ_FOLDER)
-    told = [name for name in names if text_or_empty(system, f"{CPUFREQ_FOLDER}/{name}/stats/time_in_state")]
+    policies, _ = find_policies(system)
+    told = [name for name in policies if _has(system, policy_file(name, "stats/time_in_state"))]
     if told:
-        yield "frequency", f"time at each frequency (time_in_state) of {', '.join(told)}"
+        yield "frequency", f"time_in_state of {', '.join(told)}"
 
 
 def _throttle_counts(system: System) -> Iterator[tuple[str, str]]:
@@ -85,12 +90,22 @@ def _alarms(system: System) -> Iterator[tuple[str, str]]:
     yield "alarms", "; ".join(alarms)
 
 
+def _limits(system: System) -> Iterator[tuple[str, str]]:
+    policies, _ = find_policies(system)
+    clocks = [name for name in policies if _has(system, policy_file(name, "scaling_max_freq"))]
+    yield "limits", ", ".join([*clocks, *find_devfreq(system)])
+
+
 def _firmware(system: System) -> Iterator[tuple[str, str]]:
-    flags = system.run_command(("vcgencmd", "get_throttled")).text
-    yield "firmware", f"vcgencmd get_throttled says {flags}" if flags else ""
-    mode = system.run_command(("nvpmodel", "-q")).text
-    match = re.search(r"NV Power Mode: *(\S+)", mode)
-    yield "power mode", f"nvpmodel says {match.group(1)}" if match else ""
+    if is_raspberry_pi(system):
+        flags = read_flags(system)
+        yield "firmware", f"get_throttled {flags.bits:#x}" if flags.bits is not None else flags.reason
+
+
+def _android(system: System) -> Iterator[tuple[str, str]]:
+    if api_level(system) is not None:
+        status = read_status(system)
+        yield "Android", status.reason if status.status is None else f"thermal status {status.status} of 0 to 6"
 
 
 def _has(system: System, absolute: str) -> bool:

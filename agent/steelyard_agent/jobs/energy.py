@@ -42,9 +42,11 @@ class SamplerWatch:
         """
         if self._sampler is None:
             return [_unavailable(self._failure or "the sampler was not started")]
-        if result is not None and result.window_end_ns is not None:
-            await asyncio.sleep(self._lag_s(result.window_end_ns))
-        recording = await self._sampler.stop()
+        try:
+            if result is not None and result.window_end_ns is not None:
+                await asyncio.sleep(self._lag_s(result.window_end_ns))
+        finally:
+            recording = await self._sampler.stop()
         if result is None or result.window_start_ns is None or result.window_end_ns is None:
             return [_unavailable("the block ended before its window")]
         return self._read(recording, result, result.window_start_ns, result.window_end_ns)

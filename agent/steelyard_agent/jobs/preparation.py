@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from steelyard_agent.description import DeviceDescription, RuntimeDescription
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.sysfs import text_or_empty
+from steelyard_agent.runtimes.onnxruntime_providers import SUFFIX
+from steelyard_agent.runtimes.provider_names import full_name
 from steelyard_agent.state.prepared import PreparedCache, prepared_key
 from steelyard_agent.worker.block import KIND_PREPARATION, Block, WorkerResult
 from steelyard_protocol.v1.plan_pb2 import PlannedArtifact
@@ -29,7 +31,9 @@ class Preparation:
         runtime = self._runtime(artifact)
         if runtime is None:
             return False
-        wanted = [one.name for one in artifact.runtime.providers] or list(runtime.providers[:1])
+        # What was asked for may be a short name: "tensorrt".
+        asked = [full_name(one.name, runtime.providers, suffix=SUFFIX) for one in artifact.runtime.providers]
+        wanted = asked or list(runtime.providers[:1])
         return not set(wanted).isdisjoint(runtime.compiling_providers)
 
     def equipped(self, artifact: PlannedArtifact, block: Block) -> Block:

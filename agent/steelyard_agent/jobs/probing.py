@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from steelyard_agent.description import RuntimeDescription
+from steelyard_agent.environments import RuntimeEnvironment
 from steelyard_agent.jobs.rounds import BlockRunner
 from steelyard_agent.worker.block import KIND_PROBE, Block
 from steelyard_agent.worker.failure import BlockStatus
@@ -17,24 +18,38 @@ _PROBE_TIMEOUT_S = 120.0
 async def probe_runtimes(
     names: Sequence[str], *, run_block: BlockRunner, work_folder: Path
 ) -> tuple[RuntimeDescription, ...]:
-    """Return version and usable providers of every named runtime; its reason names what of it cannot be used."""
-    return tuple([await _probe(name, run_block, work_folder) for name in names])
+    """Return version and providers of every named runtime in the agent's own environment, or why it cannot be used."""
+    return tuple([await _probe(name, None, run_block, work_folder) for name in names])
 
 
-async def _probe(name: str, run_block: BlockRunner, work_folder: Path) -> RuntimeDescription:
+async def probe_environment(
+    environment: RuntimeEnvironment, names: Sequence[str], *, run_block: BlockRunner, work_folder: Path
+) -> tuple[RuntimeDescription, ...]:
+    """Return the runtimes that can be used in another environment; when none can, all of them with their reasons."""
+    found = tuple([await _probe(name, environment, run_block, work_folder) for name in names])
+    return tuple(one for one in found if one.version) or found
+
+
+async def _probe(
+    name: str, environment: RuntimeEnvironment | None, run_block: BlockRunner, work_folder: Path
+) -> RuntimeDescription:
     outcome = await run_block(
         Block(kind=KIND_PROBE, runtime_name=name),
         timeout_s=_PROBE_TIMEOUT_S,
         memory_limit_bytes=None,
         work_dir=work_folder,
+        python=environment.python if environment else None,
     )
+    where = environment.name if environment else ""
     if outcome.status is not BlockStatus.OK or outcome.result is None:
-        return RuntimeDescription(name=name, reason=outcome.message or outcome.status.value.lower())
+        return RuntimeDescription(name=name, environment=where, reason=outcome.message or outcome.status.value.lower())
     probes = outcome.result.provider_probes
-    lacking = [f"{probe['name']}: {probe['reason']}" for probe in probes if probe.get("reason")]
+    usable = tuple(probe["name"] for probe in probes if not probe.get("reason"))
     return RuntimeDescription(
         name=name,
+        environment=where,
         version=outcome.result.runtime_version,
-        providers=tuple(probe["name"] for probe in probes if not probe.get("reason")),
-        reason="; ".join(lacking),
+        providers=usable,
+        reason="" if usable else "none of its providers can be used here",
+        unusable_providers=tuple((probe["name"], probe["reason"]) for probe in probes if probe.get("reason")),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -204,6 +204,7 @@ def description_message(device: DeviceDescription) -> common_pb2.DeviceDescripti
         meters=[reading_message(reading) for reading in device.meters],
         core_groups=[_core_group_message(group) for group in device.core_groups],
         emulated_by=device.emulated_by,
+        identity=common_pb2.DeviceIdentity(**asdict(device.identity)),
     )
 
 

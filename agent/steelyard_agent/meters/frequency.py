@@ -32,8 +32,8 @@ class _Cluster:
 class FrequencyMeter:
     """Reads ``cpu_frequency`` (mean over the policies of a cluster) and ``cpu_max_frequency`` a cluster.
 
-    Where the device has them also ``gpu_frequency`` and the like (see ``devfreq``), and on a Raspberry Pi ``cpu_clock``,
-    which costs a subprocess. The source says where the kernel keeps the time at each frequency (``time_in_state``).
+    Where the device has them also ``gpu_frequency`` and the like (see ``devfreq``), and ``cpu_clock`` of a Raspberry
+    Pi, which costs a subprocess. The source says where the kernel keeps the time at each frequency.
     """
 
     name = "frequency"

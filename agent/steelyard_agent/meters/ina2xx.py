@@ -69,4 +69,4 @@ def _source(system: System, chip: Chip, shunt: str, *, resolution: float | None,
 
 def _step_w(driver: str, shunt_microohm: int) -> float:
     current_dividend, power_factor = _STEPS[driver]
-    return power_factor * round(current_dividend / shunt_microohm) * 1e-6
+    return power_factor * round(current_dividend / shunt_microohm) / 1e6

@@ -25,7 +25,7 @@ def shipped_folder() -> Path:
     return packaged if packaged.is_dir() else package.parents[1] / "device_profiles"
 
 
-def user_folders(state_directory: Path, named: Path | None = None) -> tuple[Path, ...]:
+def user_folders(*state_directories: Path, named: Path | None = None) -> tuple[Path, ...]:
     """Return where a user's profiles are looked for; of two profiles of one name that of the later folder counts.
 
     Raises:
@@ -33,7 +33,8 @@ def user_folders(state_directory: Path, named: Path | None = None) -> tuple[Path
     """
     if named is not None and not named.is_dir():
         raise ProfileError("no_profiles_folder", f"--profiles {named} is no folder; name one with *.toml files in it")
-    return (state_directory / "profiles", *((named,) if named is not None else ()))
+    folders = [*(root / "profiles" for root in state_directories), *([named] if named is not None else [])]
+    return tuple(dict.fromkeys(folders))
 
 
 def read_shelf(folders: Sequence[Path] = ()) -> Shelf:
@@ -43,18 +44,12 @@ def read_shelf(folders: Sequence[Path] = ()) -> Shelf:
         ProfileError: a shipped file does not fit the schema. One of the user's is a complaint instead.
     """
     by_name = {profile.name: profile for profile in map(read_profile, _files(shipped_folder()))}
-    complaints = []
-    for folder in folders:
-        for file in _files(folder):
-            try:
-                profile = read_profile(file)
-            except ProfileError as error:
-                complaints.append(error)
-            else:
-                by_name[profile.name] = profile
+    found = [_profile_or_complaint(file) for folder in folders for file in _files(folder)]
+    by_name |= {one.name: one for one in found if isinstance(one, Profile)}
+    complaints = tuple(one for one in found if isinstance(one, ProfileError))
     # What a user wrote is asked first, so that it also wins where it matches what a shipped one matches.
     ordered = sorted(by_name.values(), key=lambda profile: (is_shipped(profile), profile.name))
-    return Shelf(profiles=tuple(ordered), complaints=tuple(complaints))
+    return Shelf(profiles=tuple(ordered), complaints=complaints)
 
 
 def load_profiles(folders: Sequence[Path] = ()) -> tuple[Profile, ...]:
@@ -88,6 +83,13 @@ def read_profile(file: Path) -> Profile:
 def is_shipped(profile: Profile) -> bool:
     """Return whether a profile came with the agent."""
     return Path(profile.origin).parent == shipped_folder()
+
+
+def _profile_or_complaint(file: Path) -> Profile | ProfileError:
+    try:
+        return read_profile(file)
+    except ProfileError as error:
+        return error
 
 
 def _files(folder: Path) -> list[Path]:

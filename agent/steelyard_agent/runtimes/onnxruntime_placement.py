@@ -46,9 +46,7 @@ def place(session: Any, wanted: list[str], *, allow_fallback: bool) -> Placed:
 
 
 def _fallback(what: str) -> BlockFailure:
-    return BlockFailure(
-        BlockStatus.FALLBACK, "provider_fallback", f"{what}; --allow-fallback measures it all the same"
-    )
+    return BlockFailure(BlockStatus.FALLBACK, "provider_fallback", f"{what}; --allow-fallback measures it all the same")
 
 
 def _node_counts(session: Any) -> dict[str, int] | None:

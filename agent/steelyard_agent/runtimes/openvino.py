@@ -6,6 +6,7 @@ a device other than the CPU runs what it can and the CPU the rest (OpenVINO's HE
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steelyard_agent.runtimes.foreign_settings import refuse_foreign_settings
-from steelyard_agent.runtimes.openvino_errors import explain_load, explain_run, useful_line
+from steelyard_agent.runtimes.openvino_errors import explain_load, explain_run
 from steelyard_agent.runtimes.provider_names import check_options, full_name, refuse_unknown
 from steelyard_agent.worker.contract import LoadedModel, ProviderProbe, RuntimeOptions, TensorSpec
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
@@ -30,6 +31,7 @@ _DEVICES = (CPU, "GPU", "NPU")
 _PRECISION = "INFERENCE_PRECISION_HINT"
 # Properties of the library itself, which no device lists as its own (openvino/runtime/properties.hpp).
 _CORE_PROPERTIES = frozenset({"CACHE_DIR", "CACHE_MODE", "DEVICE_PROPERTIES"})
+_MISSING_LIBRARY = re.compile(r"(\S+\.so[.\d]*): cannot open shared object file")
 _SOURCE = "https://docs.openvino.ai, runtime properties"
 
 
@@ -62,7 +64,8 @@ class OpenVino:
             if options.input_shapes:
                 model.reshape({name: list(shape) for name, shape in options.input_shapes.items()})
             compiled = core.compile_model(model, device, config)
-            return _Compiled(library, model, compiled, _placements(core, model, compiled, device), _notes(compiled, device, config))
+            placements = _placements(core, model, compiled, device)
+            return _Compiled(library, model, compiled, placements, _notes(compiled, device, config))
         except RuntimeError as error:
             raise explain_load(error, model_path, self.version(), device) from error
 
@@ -145,8 +148,9 @@ def _why_not(core: Any, name: str) -> str:
     try:
         core.get_property(name, "FULL_DEVICE_NAME")
     except RuntimeError as error:
-        return f"no such device, or no driver for it: {useful_line(str(error))}"
-    return "no such device"
+        if found := _MISSING_LIBRARY.search(str(error)):
+            return f"no driver for it: {found[1]} is not here"
+    return "no such device here, or no driver for it"
 
 
 def _device(core: Any, options: RuntimeOptions) -> str:
@@ -162,7 +166,7 @@ def _device(core: Any, options: RuntimeOptions) -> str:
             raise BlockFailure(
                 BlockStatus.UNSUPPORTED,
                 "provider_unavailable",
-                f"OpenVINO has no {name} here: {_why_not(core, name)}; it has {', '.join((*found, _AUTO))}",
+                f"OpenVINO cannot use {name}: {_why_not(core, name)}; it has {', '.join((*found, _AUTO))}",
             )
         names.append(name)
     if not names or names[0] in {CPU, _AUTO} or not options.allow_fallback:

@@ -32,12 +32,13 @@ def load_interpreter(
     # Beside an external delegate XNNPACK would take what that one leaves, and no node says which of them runs it.
     takes_xnnpack = not wanted or any(spec.name == XNNPACK for spec in wanted)
     resolver = library.OpResolverType
+    kernels = resolver.AUTO if takes_xnnpack else resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
         interpreter = library.Interpreter(
             model_path=str(model_path),
             num_threads=options.intra_op_thread_count,
             experimental_delegates=delegates or None,
-            experimental_op_resolver_type=resolver.AUTO if takes_xnnpack else resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            experimental_op_resolver_type=kernels,
         )
         _resize(interpreter, options.input_shapes)
         interpreter.allocate_tensors()

@@ -1,4 +1,4 @@
-"""The loop of the sampler: read each source at its own jittered period, until told to stop. Standard library only.
+"""The loop of the sampler: read each source at its own varied period, until told to stop. Standard library only.
 
 Sources in files and libraries take microseconds and share the loop. One that starts a program takes milliseconds to
 seconds: it has a thread of its own, so that the others are not late.
@@ -9,10 +9,12 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from itertools import repeat
 
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.power_source import SourceReader
 from steelyard_agent.meters.sysfs import SourceError
+from steelyard_agent.sampler.intervals import intervals
 from steelyard_agent.sampler.protocol import READY_LINE, RawSample, SamplerOrder, encode_sample
 
 # Lines are handed over in batches, so that the agent wakes about once a second while something is measured.
@@ -25,13 +27,13 @@ def run_loop(
     system: System,
     wait_for_stop: Callable[[float], bool],
     emit: Callable[[str], None],
-    spread: Callable[[], float],
+    phase: Callable[[], float],
 ) -> None:
     """Read until ``wait_for_stop(seconds)`` returns True; one last read follows, to see past the window's end.
 
-    ``emit`` takes text of whole lines; ``spread`` returns numbers evenly between -1 and 1.
+    ``emit`` takes text of whole lines; ``phase`` returns where each source's intervals begin, evenly between 0 and 1.
     """
-    tracks = [_Track(order, index, system, spread) for index in range(len(order.sources))]
+    tracks = [_Track(order, index, system, phase()) for index in range(len(order.sources))]
     out = _Output(emit, system.clock_ns)
     out.add(READY_LINE)
     for track in tracks:
@@ -56,7 +58,7 @@ def run_loop(
 class _Track:
     """One source with the time at which it is read next."""
 
-    def __init__(self, order: SamplerOrder, index: int, system: System, spread: Callable[[], float]) -> None:
+    def __init__(self, order: SamplerOrder, index: int, system: System, phase: float) -> None:
         source = order.sources[index]
         self.runs_program = source.runs_program
         self.due_ns = 0
@@ -64,11 +66,10 @@ class _Track:
         self._reader = SourceReader(system, source)
         self._clock_ns = system.clock_ns
         self._period_ns = source.sampling_period_ns(order.period_ms * 1_000_000)
-        self._jitter_fraction = order.jitter_fraction
-        self._spread = spread
+        self._intervals = intervals(phase) if order.jitter else repeat(1.0)
 
     def read(self) -> str:
-        """Read once, as a line; the next read is due a jittered period after this one began."""
+        """Read once, as a line; the next read is due an interval after this one began."""
         before_ns = self._clock_ns()
         raw, reason = None, ""
         try:
@@ -76,7 +77,7 @@ class _Track:
         except SourceError as error:
             reason = str(error)
         middle_ns = (before_ns + self._clock_ns()) // 2
-        self.due_ns = before_ns + round(self._period_ns * (1 + self._jitter_fraction * self._spread()))
+        self.due_ns = before_ns + round(self._period_ns * next(self._intervals))
         return encode_sample(RawSample(source_index=self._index, time_ns=middle_ns, raw=raw, reason=reason))
 
     def wait_s(self) -> float:

@@ -99,7 +99,7 @@ async def start_sampler(
     *,
     period_ms: int = DEFAULT_PERIOD_MS,
     avoid_core_ids: Sequence[int] = (),
-    jitter_fraction: float = 0.5,
+    jitter: bool = True,
 ) -> Sampler:
     """Start a sampler process and return once it has read every source for the first time.
 
@@ -108,13 +108,13 @@ async def start_sampler(
 
     Raises:
         SamplerError: the process did not start.
-        ValueError: the period or the jitter makes no sense.
+        ValueError: the period makes no sense.
     """
     order = SamplerOrder(
         system_root=str(system_root),
         sources=tuple(sources),
         period_ms=period_ms,
-        jitter_fraction=jitter_fraction,
+        jitter=jitter,
         avoid_core_ids=tuple(avoid_core_ids),
     )
     if not order.sources:

@@ -17,24 +17,22 @@ READY_LINE = '{"event": "ready"}'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerOrder:
-    """What to read and how often.
+    """What to read and how often: every ``period_ms`` in the mean, sources that bear less at their own least period.
 
-    ``jitter_fraction`` spreads each interval evenly around the period: with none, a load whose own period is the
-    sampler's is always seen at the same place (35 % error in a simulation; 1.5 % with 0.5).
+    ``jitter`` varies the intervals (``intervals.py``): without, a load whose own period is the sampler's is always seen
+    at the same place.
     """
 
     system_root: str
     sources: tuple[PowerSource, ...]
     period_ms: int
-    jitter_fraction: float = 0.5
+    jitter: bool = True
     avoid_core_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse an order that cannot be kept."""
         if not 1 <= self.period_ms <= 60_000:
             raise ValueError(f"sample period {self.period_ms} ms is outside 1 to 60000 ms")
-        if not 0 <= self.jitter_fraction <= 0.9:
-            raise ValueError(f"jitter fraction {self.jitter_fraction!r} is outside 0 to 0.9")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +52,7 @@ def encode_order(order: SamplerOrder) -> str:
             "system_root": order.system_root,
             "sources": [source_to_json(source) for source in order.sources],
             "period_ms": order.period_ms,
-            "jitter_fraction": order.jitter_fraction,
+            "jitter": order.jitter,
             "avoid_core_ids": list(order.avoid_core_ids),
         }
     )

@@ -25,6 +25,10 @@ _PHANTOM_SETTING = ("settings", "get", "global", "settings_enable_monitor_phanto
 _PHANTOM_LIMIT = ("device_config", "get", "activity_manager", "max_phantom_processes")
 # Above this the limit is one that somebody raised to get rid of it; Android's own is 32.
 _NO_LIMIT = 10_000
+_CGROUP_LINE = re.compile(r"^[0-9]+:[^:\n]*\bcpuset\b[^:\n]*:(.+)$", re.MULTILINE)
+_REFUSAL = re.compile(
+    r"^.*(Permission Denial|SecurityException|can't find service|Failure calling).*$", re.IGNORECASE | re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,7 @@ def cpuset(system: System) -> tuple[str | None, str]:
     try:
         path = read_text(system, "/proc/self/cpuset")
     except SourceError as error:
-        match = re.search(r"^[0-9]+:[^:\n]*\bcpuset\b[^:\n]*:(.+)$", text_or_empty(system, "/proc/self/cgroup"), re.M)
+        match = _CGROUP_LINE.search(text_or_empty(system, "/proc/self/cgroup"))
         if match is None:
             return None, str(error)
         path = match.group(1)
@@ -74,9 +78,7 @@ def phantom_killing(system: System, level: int) -> PhantomKilling:
 def ask(system: System, command: Sequence[str]) -> CommandAnswer:
     """Ask a program of Android; a refusal that it prints as if it were an answer is no answer."""
     answer = system.run_command(tuple(command))
-    refusal = re.search(
-        r"^.*(Permission Denial|SecurityException|can't find service|Failure calling).*$", answer.text, re.I | re.M
-    )
+    refusal = _REFUSAL.search(answer.text)
     if refusal is None:
         return answer
     return CommandAnswer(output=None, reason=f"{' '.join(command)} is refused: {refusal.group().strip()[:200]}")

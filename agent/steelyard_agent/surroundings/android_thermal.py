@@ -61,7 +61,7 @@ def parse_status(text: str) -> ThermalStatus:
     """Return the status of what ``dumpsys thermalservice`` printed, or the reason why it holds none."""
     shown = " ".join(_COMMAND)
     if "Permission Denial" in text:
-        reason = f"{shown}: permission denied; grant the app android.permission.DUMP over adb"
+        reason = f"{shown}: permission denied, this app does not have android.permission.DUMP"
         return ThermalStatus(status=None, reason=reason)
     if re.search(r"^\s*HAL Ready: false", text, re.MULTILINE):
         return ThermalStatus(status=None, reason=f"{shown}: this phone's thermal HAL is not ready and tells nothing")

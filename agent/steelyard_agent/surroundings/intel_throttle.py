@@ -49,12 +49,18 @@ class IntelThrottle:
             elif last > first:
                 # Cores of a package count the same episodes: the largest rise, not their sum.
                 rises[cause] = max(rises.get(cause, 0), last - first)
-        evidence = tuple(f"the processor slowed itself down for {cause}, {rise} times" for cause, rise in rises.items())
+        evidence = tuple(
+            f"the processor slowed itself down for {cause}, {_times(rise)}" for cause, rise in rises.items()
+        )
         return Weighed(
             evidence=evidence,
             not_looked_at=tuple(reasons),
             rules_out=not evidence and not reasons and bool(self._counters),
         )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _folders(system: System) -> list[tuple[str, list[str]]]:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from steelyard_agent.surroundings.contract import ThrottleReport, ThrottleVerdict, Weighed
 
 _NOTHING_TELLS = (
-    "this device has nothing that tells: no passive trip point, cooling device, frequency statistics or firmware flag"
+    "nothing on this device tells enough: it takes a passive trip point of the processor, a cooling device of the "
+    "kernel, counters of throttling or flags of the firmware"
 )
 
 

@@ -119,6 +119,8 @@ class WorkerResult:
     warmup_steady: bool | None = None
     inner_batch_count: int = 1
     latency_ns: tuple[int, ...] = ()
+    # "median" or "mean" when latency_ns is one value that sums up sample_count inferences, "" when it holds samples.
+    latency_summary: str = ""
     build_ns: int | None = None
     prepared_cache_hit: bool | None = None
     memory_phases: dict[str, dict[str, int]] = field(default_factory=dict)

@@ -32,7 +32,10 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSpec:
-    """An execution provider or delegate with its options; case and ONNX Runtime's "ExecutionProvider" may be left out."""
+    """An execution provider or delegate with its options.
+
+    Case does not matter in its name, and ONNX Runtime's "ExecutionProvider" may be left out: "cuda".
+    """
 
     name: str
     options: Mapping[str, str] = field(default_factory=dict)
@@ -86,9 +89,12 @@ class LoadedModel(Protocol):
     outputs: tuple[TensorSpec, ...]
     # The providers or delegates that the runtime says it uses, in order of preference.
     providers: tuple[str, ...]
-    # How many nodes each of them runs, in the same order; None where the runtime does not tell.
-    placements: Mapping[str, int | None]
     notes: tuple[str, ...]
+
+    @property
+    def placements(self) -> Mapping[str, int | None]:
+        """How many nodes each of the providers runs, in the same order; None where the runtime does not tell."""
+        ...
 
     def bind(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
         """Bind inputs (and preallocated outputs where shapes are known) and return the call that runs once.

@@ -17,4 +17,7 @@ def estimated_duration_ms(request: control_pb2.SubmitMeasurementRequest, sample_
     block_ms = _BLOCK_OVERHEAD_MS + plan.timing.sample_window_ms
     evaluation_ms = _BLOCK_OVERHEAD_MS + sample_count * _SAMPLE_MS if sample_count else 0.0
     rounds_ms = request.min_round_count * block_ms
-    return round(_STAGING_MS + len(plan.artifacts) * (evaluation_ms + rounds_ms))
+    # Without an external meter it depends on the device whether there is an energy pass at all.
+    marker_ms = (2 * plan.energy.marker.pulse_count + 3) * plan.energy.marker.pulse_ms
+    energy_ms = _BLOCK_OVERHEAD_MS + marker_ms + plan.energy.window_ms if request.meters else 0
+    return round(_STAGING_MS + len(plan.artifacts) * (evaluation_ms + rounds_ms + energy_ms))

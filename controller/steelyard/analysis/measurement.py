@@ -8,15 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.analysis import emulation
+from steelyard.analysis.external_energy import external_readings
 from steelyard.analysis.prepared import cache_warning
 from steelyard.analysis.stop import CONFIDENCE, StopPolicy
+from steelyard.analysis.surroundings import merged_circumstances, merged_throttle, surroundings_warnings
 from steelyard.analysis.variant_message import VariantAnalysis, analyse_variant
 from steelyard.analysis.variant_rounds import VariantRounds, collect
 from steelyard.stats.comparison import DEFAULT_CONFIDENCE
 from steelyard.stats.pareto import Point, pareto_front
 from steelyard.stats.requirements import parse_requirement
 from steelyard.stats.segments import segment_jump
-from steelyard.stats.shipping import Candidate, choose
+from steelyard.stats.shipping import Candidate, DecisionKind, choose
 from steelyard.tasks.metrics import correct_top1
 from steelyard_protocol.v1 import common_pb2, control_pb2, measurement_pb2, result_pb2
 
@@ -34,15 +37,23 @@ class MeasurementInput:
     outputs: Mapping[str, bytes]
     device: common_pb2.DeviceDescription
     controller_id: str
+    # What external meters said beside the energy pass.
+    traces: Sequence[control_pb2.MeterTrace] = ()
 
 
 def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
     """Return what the rounds allow to be said."""
     planned = given.request.plan.artifacts
     labels = [one.label for one in planned]
-    variants = collect(given.rounds, labels, no_energy_because=_no_energy_because(given.device))
+    emulated_by = given.device.emulated_by
+    variants = collect(
+        given.rounds, labels, no_energy_because=_no_energy_because(given.device), emulated_by=emulated_by
+    )
     analyses = _analyse(given, variants)
     _mark_front(analyses)
+    for one in analyses:
+        readings = external_readings(one.message.label, given.request.meters, given.rounds, given.traces)
+        one.message.external_energy_readings.extend(readings)
     latency = [one for one in given.rounds if one.pass_kind == result_pb2.PASS_LATENCY]
     measurement = measurement_pb2.Measurement(
         job_id=given.job.job_id,
@@ -51,15 +62,17 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
         device=given.device,
         plan=given.request.plan,
         variants=[one.message for one in analyses],
-        decision=_decision(analyses, given.device.name or given.request.device),
+        decision=_decision(analyses, given.device.name or given.request.device, emulated_by),
         task_name=given.task.name if given.task is not None else "",
         task_id=given.request.task_id,
         round_count=len(latency),
         segment_count=len({one.segment for one in latency}),
         warnings=_warnings(given, list(variants.values())),
         controller_id=given.controller_id,
-        stop_reason=StopPolicy.of(given.request).decide(latency).reason,
+        stop_reason=StopPolicy.of(given.request, emulated_by=emulated_by).decide(latency).reason,
         confidence=CONFIDENCE,
+        circumstances=merged_circumstances(given.rounds),
+        throttle=merged_throttle(given.rounds),
     )
     if given.rounds:
         measurement.started_at.FromNanoseconds(min(one.started_at.ToNanoseconds() for one in given.rounds))
@@ -122,9 +135,14 @@ def _mark_front(analyses: Sequence[VariantAnalysis]) -> None:
         one.message.on_pareto_front = one.message.label in front
 
 
-def _decision(analyses: Sequence[VariantAnalysis], device: str) -> measurement_pb2.Decision:
+def _decision(analyses: Sequence[VariantAnalysis], device: str, emulated_by: str) -> measurement_pb2.Decision:
     candidates: list[Candidate] = [one.candidate for one in analyses]
     choice = choose(candidates, device=device)
+    # What is shipped is chosen by speed; that nothing is accurate or small enough can be said without it.
+    if emulated_by and candidates[0].failed == "" and choice.kind is not DecisionKind.UNMET:
+        return measurement_pb2.Decision(
+            kind=measurement_pb2.DECISION_KIND_INCOMPLETE, sentence=emulation.no_decision(device, emulated_by)
+        )
     return measurement_pb2.Decision(
         kind=measurement_pb2.DecisionKind.Value(f"DECISION_KIND_{choice.kind.value}"),
         label=choice.label,
@@ -133,6 +151,14 @@ def _decision(analyses: Sequence[VariantAnalysis], device: str) -> measurement_p
 
 
 def _warnings(given: MeasurementInput, variants: Sequence[VariantRounds]) -> list[str]:
+    emulated_by = given.device.emulated_by
+    warnings = [emulation.warning(emulated_by)] if emulated_by else _warnings_on_time(variants)
+    if given.task is None:
+        warnings.append("accuracy was not measured: no task was named (--task FILE)")
+    return warnings
+
+
+def _warnings_on_time(variants: Sequence[VariantRounds]) -> list[str]:
     warnings = []
     for one in variants:
         by_segment: dict[int, list[float]] = {}
@@ -147,6 +173,4 @@ def _warnings(given: MeasurementInput, variants: Sequence[VariantRounds]) -> lis
         unsteady = sum(1 for timed in one.timed if not timed.block.warmup_steady)
         if unsteady:
             warnings.append(f"{one.label}: no steady state within the warm-up in {unsteady} of {len(one.timed)} blocks")
-    if given.task is None:
-        warnings.append("accuracy was not measured: no task was named (--task FILE)")
-    return warnings
+    return warnings + surroundings_warnings(variants)

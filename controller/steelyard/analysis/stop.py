@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from steelyard.analysis.emulation import enough_rounds
 from steelyard.analysis.variant_rounds import VariantRounds, collect, paired_medians
 from steelyard.stats.comparison import DEFAULT_CONFIDENCE, ComparisonVerdict, compare_rounds
 from steelyard.stats.requirements import Requirement, RequirementVerdict, decide, parse_requirement
@@ -34,10 +35,11 @@ class StopPolicy:
     labels: tuple[str, ...]
     sizes: tuple[int, ...]
     requirements: tuple[Requirement, ...]
+    emulated_by: str = ""
 
     @classmethod
-    def of(cls, request: control_pb2.SubmitMeasurementRequest) -> StopPolicy:
-        """Return the policy of a checked request."""
+    def of(cls, request: control_pb2.SubmitMeasurementRequest, *, emulated_by: str = "") -> StopPolicy:
+        """Return the policy of a checked request; ``emulated_by`` is the device's word, "" for a real one."""
         artifacts = request.plan.artifacts
         return cls(
             rule=StopRule(
@@ -48,10 +50,13 @@ class StopPolicy:
             labels=tuple(planned.label for planned in artifacts),
             sizes=tuple(planned.size_bytes for planned in artifacts),
             requirements=tuple(parse_requirement(text) for text in request.requirements),
+            emulated_by=emulated_by,
         )
 
     def decide(self, rounds: Sequence[result_pb2.RoundResult]) -> StopDecision:
         """Return what to do after these latency rounds."""
+        if self.emulated_by and len(rounds) >= self.rule.min_rounds:
+            return StopDecision(stop=True, reason=enough_rounds(len(rounds), self.emulated_by))
         variants = collect(rounds, self.labels)
         times_ns = [one.finished_at.ToNanoseconds() - one.started_at.ToNanoseconds() for one in rounds]
         progress = Progress(

@@ -9,11 +9,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.analysis.emulation import not_a_latency, not_its_own
 from steelyard.analysis.prepared import build_time, loads_are_cached
+from steelyard.analysis.surroundings import throttled_block_count
 from steelyard.analysis.variant_rounds import METRICS_OF_ROUNDS, VariantRounds, paired_medians
 from steelyard.analysis.wire import estimate_message
 from steelyard.stats.accuracy import paired_drop, wilson
-from steelyard.stats.comparison import Comparison, compare_rounds
+from steelyard.stats.comparison import Comparison, ComparisonVerdict, compare_rounds
 from steelyard.stats.estimate import Estimate, exact, unknown
 from steelyard.stats.percentiles import pooled_quantiles
 from steelyard.stats.requirements import Outcome, Requirement, decide
@@ -107,6 +109,15 @@ def analyse_variant(
 
 def _comparison(reference: VariantRounds, candidate: VariantRounds, confidence: float) -> Comparison | None:
     before, after = paired_medians(reference, candidate)
+    if before and candidate.emulated_by:
+        nothing = unknown("ratio", not_a_latency(candidate.emulated_by), confidence=confidence)
+        return Comparison(
+            verdict=ComparisonVerdict.UNDECIDED,
+            ratio=nothing,
+            speedup=nothing,
+            more_round_count=None,
+            because=f"undecided: {nothing.reason}",
+        )
     return compare_rounds(before, after, confidence=confidence) if before else None
 
 
@@ -163,6 +174,7 @@ def _message(
         runtime=planned.runtime,
         runtime_version=last.runtime_version if last is not None else "",
         providers=last.providers if last is not None else (),
+        placements=last.placements if last is not None else (),
         p50_latency=estimate_message(figures["p50"]),
         p90_latency=estimate_message(figures["p90"]),
         speedup=estimate_message(figures["speedup"]),
@@ -175,24 +187,30 @@ def _message(
         memory=_memory(rounds),
         sample_count=sum(timed.samples_ns.size for timed in rounds.timed),
         failed_block_count=len(rounds.failed),
+        throttled_block_count=throttled_block_count(rounds),
         requirements=[_outcome(one) for one in outcomes],
         notes=_notes(rounds),
     )
     if not rounds.timed and rounds.failed:
         message.failure_status = rounds.failed[-1].status
         message.failure.CopyFrom(rounds.failed[-1].error)
+    if not rounds.emulated_by:
+        _add_what_was_timed(message, rounds, figures["load"].confidence)
+    return message
+
+
+def _add_what_was_timed(message: measurement_pb2.VariantMeasurement, rounds: VariantRounds, confidence: float) -> None:
     if rounds.timed:
         message.latency_quantiles_ns.extend(float(one) for one in pooled_quantiles(rounds.samples()))
     for timed in rounds.timed:
         p50, p90 = np.percentile(timed.samples_ns, [50, 90], method="median_unbiased")
         message.rounds.add(round_index=timed.round_index, segment=timed.segment, p50_ns=float(p50), p90_ns=float(p90))
-    built = build_time(rounds, figures["load"].confidence)
+    built = build_time(rounds, confidence)
     if built is not None:
         message.build_time.CopyFrom(estimate_message(built))
         message.prepared = loads_are_cached(rounds)
     for block in rounds.energy:
         message.energy_readings.extend(block.readings)
-    return message
 
 
 def _outcome(outcome: Outcome) -> measurement_pb2.RequirementOutcome:
@@ -209,7 +227,7 @@ def _notes(rounds: VariantRounds) -> list[str]:
     drifted = 0
     for block in [timed.block for timed in rounds.timed] + ([rounds.evaluation] if rounds.evaluation else []):
         drifts = [note for note in block.notes if _DRIFT in note]
-        drifted += bool(drifts)
+        drifted += bool(drifts) and not rounds.emulated_by
         notes.update(dict.fromkeys(note for note in block.notes if note not in drifts))
     if drifted:
         notes[f"latency drifted within the launch in {drifted} of {len(rounds.timed)} blocks ({_DRIFT} test)"] = None
@@ -220,8 +238,8 @@ def _memory(rounds: VariantRounds) -> result_pb2.MemoryProfile:
     """Return the median over rounds of each phase and of the peak."""
     profile = result_pb2.MemoryProfile()
     blocks = [timed.block for timed in rounds.timed]
-    if not blocks:
-        profile.reason = rounds.why_nothing()
+    if rounds.emulated_by or not blocks:
+        profile.reason = not_its_own(rounds.emulated_by) if rounds.emulated_by else rounds.why_nothing()
         return profile
     for phase in blocks[-1].memory.phases:
         merged = profile.phases.add(name=phase.name)

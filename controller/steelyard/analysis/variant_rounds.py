@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.analysis.emulation import not_a_latency, not_its_own
 from steelyard.stats.estimate import Estimate, exact, unknown
 from steelyard.stats.percentiles import percentile_over_rounds, round_percentiles, value_over_rounds
 from steelyard_protocol.v1 import result_pb2
 
+_UNITS = {"memory": "B", "energy": "J"}
 _PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0}
 # Figures that more rounds make narrower, and that a stop rule with several looks must pay for.
 METRICS_OF_ROUNDS = frozenset({*_PERCENTILES, "load", "first", "memory"})
@@ -41,6 +43,8 @@ class VariantRounds:
     preparation: result_pb2.BlockResult | None = None
     # Why the device cannot read energy at all, "" when it can.
     no_energy_because: str = ""
+    # What emulates the device ("qemu-user on x86_64"), "" for a real one: figures of rounds say nothing then.
+    emulated_by: str = ""
 
     def samples(self) -> list[NDArray[np.int64]]:
         """Return the samples of each round."""
@@ -56,6 +60,8 @@ class VariantRounds:
         Raises:
             KeyError: The metric compares artifacts or needs labels; it is not a figure of one artifact's rounds.
         """
+        if self.emulated_by and metric != "size":
+            return self._not_said(metric, confidence)
         if metric in _PERCENTILES:
             if not self.timed:
                 return unknown("ns", self.why_nothing(), confidence=confidence)
@@ -74,6 +80,11 @@ class VariantRounds:
         if self.failed:
             return self.failed[-1].error.message or "every block failed"
         return "no round was measured"
+
+    def _not_said(self, metric: str, confidence: float) -> Estimate:
+        unit = _UNITS.get(metric, "ns")
+        because = not_a_latency if unit == "ns" else not_its_own
+        return unknown(unit, because(self.emulated_by), confidence=confidence)
 
     def _times(self, field: Literal["model_load_ns", "first_inference_ns"], confidence: float) -> Estimate:
         values = [float(getattr(timed.block, field)) for timed in self.timed if timed.block.HasField(field)]
@@ -112,10 +123,15 @@ class VariantRounds:
 
 
 def collect(
-    rounds: Sequence[result_pb2.RoundResult], labels: Sequence[str], *, no_energy_because: str = ""
+    rounds: Sequence[result_pb2.RoundResult],
+    labels: Sequence[str],
+    *,
+    no_energy_because: str = "",
+    emulated_by: str = "",
 ) -> dict[str, VariantRounds]:
     """Group the blocks of recorded rounds by label, in the plan's order."""
-    return {label: _collect_one(rounds, label, no_energy_because) for label in labels}
+    found = {label: _collect_one(rounds, label, no_energy_because) for label in labels}
+    return {label: replace(one, emulated_by=emulated_by) for label, one in found.items()}
 
 
 def _collect_one(rounds: Sequence[result_pb2.RoundResult], label: str, no_energy_because: str) -> VariantRounds:

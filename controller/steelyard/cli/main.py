@@ -28,6 +28,7 @@ COMMANDS = {
     "export": ("steelyard.cli.export", "export", "Write a variant with its model card and a script that runs it."),
     "job": ("steelyard.cli.job", "job", "List, show and cancel jobs, and get their raw samples."),
     "measure": ("steelyard.cli.measure", "measure", "Measure models on a device and say which one to ship."),
+    "meter": ("steelyard.cli.meter", "meter", "Try and list the power meters that the controller can read."),
     "report": ("steelyard.cli.report", "report", "Write the HTML report of finished measurements."),
     "serve": ("steelyard.cli.serve", "serve", "Run a controller that devices connect to."),
 }

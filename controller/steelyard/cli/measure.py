@@ -41,6 +41,7 @@ def measure(
       steelyard measure model.onnx
       steelyard measure model.onnx --recipe static-int8 --task task.toml --require 'p90<20ms' --require 'drop<1pp'
       steelyard measure a.onnx b.onnx --device pi5 --budget 5m --json
+      steelyard measure model.onnx --device pi5 --meter shelly:http://192.168.1.20
     """
     device = choose_device(ctx, flags["device"], local=flags["local"])
     options = options_from(flags, requirements=requirements)

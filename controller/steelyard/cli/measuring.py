@@ -28,7 +28,13 @@ _OPTIONS = (
     click.option("--min-rounds", type=click.IntRange(3, 1000), default=6, show_default=True, help="Before a verdict."),
     click.option("--max-rounds", type=click.IntRange(3, 1000), default=40, show_default=True, help="At most."),
     click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Of the runtime."),
-    click.option("--runtime", default="", metavar="NAME", help="onnxruntime, litert; by the file when left out."),
+    click.option(
+        "--runtime",
+        default="",
+        metavar="NAME[@ENV]",
+        help="onnxruntime, litert, openvino or tflite-runtime, in a runtime environment of the device where one is "
+        "named; by the file when left out.",
+    ),
     click.option("--provider", "providers", multiple=True, metavar="P", help="NAME or NAME:key=value,...; repeatable."),
     click.option("--allow-fallback", is_flag=True, help="Measure also when part of the model runs elsewhere."),
     click.option(
@@ -57,6 +63,16 @@ _OPTIONS = (
     click.option("--device-wait", type=DURATION, default="30s", show_default=True, help="For the device to connect."),
     click.option(
         "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of drawn inputs and recipes."
+    ),
+    click.option(
+        "--meter",
+        "meters",
+        multiple=True,
+        metavar="URL",
+        help="Power meter that the controller reads, as shelly:http://192.168.1.20; repeatable.",
+    ),
+    click.option(
+        "--energy-window", type=DURATION, help="Per energy block; 10s, or what the slowest meter needs, when left out."
     ),
     click.option("--title", default="", help="What the report calls this; the model's name when left out."),
     click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout."),
@@ -93,6 +109,8 @@ def options_from(flags: Mapping[str, Any], *, requirements: Sequence[str] = ()) 
         memory_limit_bytes=memory_mib * 1024 * 1024 if memory_mib else None,
         cores=flags["cores"] or (),
         seed=flags["seed"],
+        meters=flags["meters"],
+        energy_window_s=flags["energy_window"] or 0.0,
     )
 
 

@@ -167,6 +167,7 @@ class Client:
             max_round_count=options.max_round_count,
             device_wait_ms=int(options.device_wait_s * 1000),
             title=options.title or artifacts[0].name,
+            meters=options.meters,
         )
         response = self._call(lambda: self._control.SubmitMeasurement(request, timeout=_CALL_TIMEOUT_S))
         return JobHandle(self, response.job_id, estimated_ms=response.estimated_ms)
@@ -206,6 +207,13 @@ class Client:
         response = self._call(lambda: self._control.ListRounds(request, timeout=_CALL_TIMEOUT_S))
         for reference in response.rounds:
             yield result_pb2.RoundResult.FromString(self.download(reference.result_digest))
+
+    def traces(self, job_id: str) -> Iterator[control_pb2.MeterTrace]:
+        """Yield what each external meter said beside a job's energy pass."""
+        request = control_pb2.ListRoundsRequest(job_id=job_id)
+        response = self._call(lambda: self._control.ListRounds(request, timeout=_CALL_TIMEOUT_S))
+        for reference in response.traces:
+            yield control_pb2.MeterTrace.FromString(self.download(reference.trace_digest))
 
     # -- blobs --------------------------------------------------------------------------------------------------
 

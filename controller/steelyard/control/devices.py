@@ -70,12 +70,17 @@ class Devices:
         return presence.link.device_id
 
     async def measures_energy(self, device_id: str) -> bool:
-        """Return whether the device said that it can read power or energy."""
+        """Return whether the device said that it can read power or energy, and that they are its own."""
         device = await self._store.call(Store.find_device, device_id)
-        return any(
+        return not device.description.emulated_by and any(
             meter.status == common_pb2.READING_STATUS_MEASURED and meter.unit in ("J", "W")
             for meter in device.description.meters
         )
+
+    async def emulated_by(self, device_id: str) -> str:
+        """Return what the device said that it is emulated by, "" for a real one."""
+        device = await self._store.call(Store.find_device, device_id)
+        return device.description.emulated_by
 
     async def prepares(self, device_id: str, plan: plan_pb2.Plan) -> bool:
         """Return whether the device compiles any model of the plan before it can be run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from steelyard.analysis.duration import estimated_duration_ms
 from steelyard.compress.recipe_text import parse_recipe
+from steelyard.control.energy_plan import complete_energy
 from steelyard.control.job_world import JobWorld
 from steelyard.errors import UsageError
 from steelyard.stats.requirements import parse_requirement
@@ -16,7 +17,6 @@ DEFAULT_BUDGET_MS = 10 * 60 * 1000
 DEFAULT_MIN_ROUND_COUNT = 6
 DEFAULT_MAX_ROUND_COUNT = 40
 MAX_ARTIFACT_COUNT = 64
-_ENERGY_WINDOW_MS = 10_000
 _OUTPUT_QUOTA_BYTES = 256 * 1024 * 1024
 _ACCURACY_METRICS = frozenset({"accuracy", "drop"})
 
@@ -45,8 +45,7 @@ async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasu
     _check_requirements(list(request.requirements), has_task=task is not None, count=len(plan.artifacts))
     if task is not None:
         _add_task_data(plan, task)
-    if not plan.HasField("energy"):
-        plan.energy.window_ms = _ENERGY_WINDOW_MS
+    complete_energy(request)
     _fill_defaults(request)
     await world.devices.check_known(request.device)
     return estimated_duration_ms(request, task.evaluation_sample_count if task is not None else 0)

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from steelyard.analysis.stop import StopDecision
 from steelyard.control.job_end import JobEnd
+from steelyard.control.meter_watch import MeterWatch
 from steelyard.fleet.inbox import JobInbox, JobNews, LinkLost, LinkUp, RoundRecorded
 from steelyard.fleet.registry import Fleet
 from steelyard_protocol.v1 import control_pb2, plan_pb2, result_pb2, session_pb2
@@ -77,6 +78,8 @@ class JobContext:
     prepares: bool = False
     # Every round of this job that is recorded: what the session stored while nobody listened counts as well.
     reload: Callable[[], Awaitable[list[result_pb2.RoundResult]]]
+    # External meters to record during the energy pass; None: none were named.
+    meters: MeterWatch | None = None
     min_round_count: int = 0
     lost_grace_s: float = 3 * LEASE_TTL_S
 
@@ -117,7 +120,7 @@ class MeasurementJob:
                 await self._run_until(inbox, result_pb2.PASS_EVALUATION, 1)
             await self._run_latency(inbox)
             if self._plan.HasField("energy") and self._context.measures_energy:
-                await self._run_until(inbox, result_pb2.PASS_ENERGY, 1)
+                await self._run_energy(inbox)
         finally:
             self._release()
             self._fleet.unlisten(self._job_id)
@@ -133,7 +136,7 @@ class MeasurementJob:
                 continue
             if answer.HasField("lease"):
                 self._epoch = answer.lease.epoch
-                self._set_quiet(self._plan.block_timeout_ms / 1000 + 10)
+                self._set_quiet(_longest_silence_s(self._plan))
                 await self._note(control_pb2.JOB_STATE_LEASED, "the device is ours")
                 return
             if answer.refused_because != told_holder:
@@ -171,6 +174,19 @@ class MeasurementJob:
                 self.stop_reason = decision.reason
                 return
             await self._run_until(inbox, result_pb2.PASS_LATENCY, len(rounds) + decision.round_count)
+
+    async def _run_energy(self, inbox: JobInbox) -> None:
+        meters = self._context.meters
+        if meters is None or not self._missing(result_pb2.PASS_ENERGY, 1):
+            await self._run_until(inbox, result_pb2.PASS_ENERGY, 1)
+            return
+        try:
+            for trouble in await meters.start():
+                await self._note(control_pb2.JOB_STATE_RUNNING, trouble)
+            await self._run_until(inbox, result_pb2.PASS_ENERGY, 1)
+        finally:
+            # Also when the job is cancelled: no thread may go on reading.
+            await meters.stop()
 
     def _refuse_when_nothing_runs(self) -> None:
         """End the job when no artifact can run: for a reason that repeating does not mend, or three times in a row."""
@@ -241,6 +257,8 @@ class MeasurementJob:
 
     async def _count(self, news: RoundRecorded) -> None:
         self._rounds[(news.key.pass_kind, news.key.round_index)] = news.result
+        if self._context.meters is not None and news.key.pass_kind == result_pb2.PASS_ENERGY:
+            self._context.meters.round_over()
         word = PASS_WORDS.get(news.key.pass_kind, "?")
         done = len(self._rounds) * len(self._plan.artifacts)
         await self._note(control_pb2.JOB_STATE_RUNNING, f"{word} round {news.key.round_index + 1} recorded", done)
@@ -249,6 +267,8 @@ class MeasurementJob:
         state = _STATE_OF_PHASE.get(progress.phase)
         if state is None:
             return
+        if self._context.meters is not None and progress.pass_kind == result_pb2.PASS_ENERGY:
+            self._context.meters.heard(progress.round_index, progress.detail)
         if progress.phase == session_pb2.JOB_PHASE_STAGING:
             message = f"sending {progress.detail}: {progress.bytes_done:,} of {progress.bytes_total:,} bytes"
         else:
@@ -259,7 +279,7 @@ class MeasurementJob:
     async def _reconcile(self, inbox: JobInbox, up: LinkUp) -> None:
         """Go on after the device came back: with its lease when it kept it, with a new one when it restarted."""
         if up.hello.lease.job_id == self._job_id and up.hello.lease.epoch == self._epoch:
-            self._set_quiet(self._plan.block_timeout_ms / 1000 + 10)
+            self._set_quiet(_longest_silence_s(self._plan))
             return
         self._segment += 1
         await self._take_lease(inbox)
@@ -330,6 +350,12 @@ class MeasurementJob:
         presence = self._fleet.presence(self._device_id)
         if presence is not None:
             presence.quiet_s = quiet_s
+
+
+def _longest_silence_s(plan: plan_pb2.Plan) -> float:
+    """Return how long a device may be silent within a block: until its time-out, or through an energy window."""
+    marker_ms = (2 * plan.energy.marker.pulse_count + 3) * plan.energy.marker.pulse_ms
+    return (plan.block_timeout_ms + plan.energy.window_ms + marker_ms) / 1000 + 10
 
 
 def _ran(result: result_pb2.RoundResult) -> bool:

@@ -54,6 +54,10 @@ class MeasurementOptions:
     memory_limit_bytes: int | None = None
     cores: str | tuple[int, ...] = ()
     seed: int = 0
+    # URLs of power meters that the controller reads during the energy pass (docs/meters.md).
+    meters: tuple[str, ...] = ()
+    # 0: 10 s, or as long as the slowest meter needs.
+    energy_window_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse values that no device can honour."""
@@ -67,6 +71,10 @@ class MeasurementOptions:
             raise UsageError(
                 "bad_duration",
                 f"a budget of {self.budget_s} s or a wait of {self.device_wait_s} s is not between 0 and {_MAX_WAIT_S}",
+            )
+        if self.energy_window_s and not 0.1 <= self.energy_window_s <= 3600:
+            raise UsageError(
+                "bad_energy_window", f"an energy window of {self.energy_window_s} s is not between 0.1 and 3600"
             )
         if not 0 <= self.seed < 2**64:
             raise UsageError("bad_seed", f"seed {self.seed} is not between 0 and 2^64 - 1")
@@ -105,6 +113,8 @@ def build_plan(artifacts: Sequence[control_pb2.Artifact], options: MeasurementOp
         if isinstance(options.cores, str)
         else plan_pb2.CORE_SELECTION_UNSPECIFIED,
     )
+    if options.energy_window_s:
+        plan.energy.window_ms = round(options.energy_window_s * 1000)
     if options.memory_limit_bytes is not None:
         plan.memory_limit_bytes = options.memory_limit_bytes
     return plan
@@ -130,8 +140,10 @@ def _labels(artifacts: Sequence[control_pb2.Artifact], given: tuple[str, ...]) -
 
 
 def _planned(artifact: control_pb2.Artifact, label: str, options: MeasurementOptions) -> plan_pb2.PlannedArtifact:
+    name, _, environment = options.runtime.partition("@")
     runtime = plan_pb2.RuntimeSpec(
-        name=options.runtime or _RUNTIME_OF_FORMAT[artifact.format],
+        name=name or _RUNTIME_OF_FORMAT[artifact.format],
+        environment=environment,
         providers=[_provider(text) for text in options.providers],
         intra_op_thread_count=options.thread_count,
         graph_optimization=_OPTIMIZATIONS[options.graph_optimization],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from google.protobuf.message import DecodeError
@@ -64,6 +65,23 @@ class Results:
             for reference in references
         ]
 
+    async def record_trace(self, job_id: str, trace: control_pb2.MeterTrace) -> None:
+        """Keep what an external meter said beside a job.
+
+        Raises:
+            StoreError: the disk is full, mostly.
+        """
+        digest = await asyncio.to_thread(self._blobs.put_bytes, trace.SerializeToString())
+        await self._store.call(Store.record_trace, job_id, trace.meter, digest)
+
+    async def traces(self, job_id: str) -> list[control_pb2.MeterTrace]:
+        """Return every trace of a job's meters."""
+        references = await self._store.call(Store.list_traces, job_id)
+        return [
+            control_pb2.MeterTrace.FromString(self._blobs.read_bytes(reference.trace_digest))
+            for reference in references
+        ]
+
     async def measurement(self, job: control_pb2.Job) -> measurement_pb2.Measurement:
         """Compute all that a measurement says from its recorded rounds."""
         request = control_pb2.SubmitMeasurementRequest.FromString(await self._store.call(Store.get_request, job.job_id))
@@ -92,6 +110,7 @@ class Results:
                 outputs=outputs,
                 device=device.description,
                 controller_id=self._controller_id,
+                traces=await self.traces(job.job_id) if request.meters else (),
             )
         )
 

@@ -137,7 +137,8 @@ class ControlServicer:
         """Name the blobs of a job's rounds."""
         job = await self._store.call(Store.get_job, request.job_id)
         rounds = await self._store.call(Store.list_rounds, job.job_id)
-        return control_pb2.ListRoundsResponse(rounds=rounds)
+        traces = await self._store.call(Store.list_traces, job.job_id)
+        return control_pb2.ListRoundsResponse(rounds=rounds, traces=traces)
 
 
 def add_control_service(servicer: ControlServicer, server: grpc.aio.Server) -> None:

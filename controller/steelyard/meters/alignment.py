@@ -104,7 +104,9 @@ def align(
     spread = float(np.std(pattern))
     # Standard deviation of what is not the marker, over the power's swing.
     noise = spread * np.sqrt(max(0.0, 1 - peak**2)) / peak
-    edge_ns = max(period_ns, step_ns) * np.sqrt((1 / 12 + noise**2) / (len(marker.edges_ns) + 1))
+    # Where an edge lies between two samples is the same for all edges when a pulse is a whole number of samples long,
+    # so that only the noise averages out over them.
+    edge_ns = max(period_ns, step_ns) * np.sqrt(1 / 12 + noise**2 / (len(marker.edges_ns) + 1))
     drift_ns = _CLOCK_DRIFT * (marker.window_end_ns - marker.edges_ns[0]) / np.sqrt(3)
     return Alignment(
         offset_ns=round(first_ns + (best + fraction) * step_ns - template.start_ns),

@@ -36,16 +36,20 @@ class Recorder:
         self._builder = TraceBuilder()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"meter {name[:40]}", daemon=True)
-        self._reading = threading.Event()
+        self._settled = threading.Event()
 
     def start(self) -> None:
         """Begin to read."""
         self._thread.start()
 
-    def wait_ready(self, timeout_s: float) -> bool:
-        """Wait until the first sample is there or the meter is in trouble; say whether it reads."""
-        self._reading.wait(timeout_s)
+    @property
+    def reads(self) -> bool:
+        """Return whether the meter has told anything yet."""
         return len(self._builder) > 0
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Wait until the first sample is there or the meter is in trouble."""
+        self._settled.wait(timeout_s)
 
     def stop(self, blocks: Iterable[control_pb2.HeardBlock] = ()) -> control_pb2.MeterTrace:
         """End reading and return the trace; waits a bounded time for a meter that hangs."""
@@ -80,7 +84,7 @@ class Recorder:
         while not self._ended.is_set():
             self._builder.add(meter.read())
             if len(self._builder):
-                self._reading.set()
+                self._settled.set()
             due_ns = max(due_ns + round(period_s * 1e9), self._clock_ns())
             self._ended.wait((due_ns - self._clock_ns()) / 1e9)
 
@@ -88,4 +92,4 @@ class Recorder:
         if not self.reason:
             _log.info("meter %s: %s", self.name, reason)
         self.reason = reason
-        self._reading.set()
+        self._settled.set()

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from google.protobuf import timestamp_pb2
 
+from steelyard.report.external_energy import external_meters
 from steelyard.report.figures import runtime_text
+from steelyard.report.surroundings import circumstances_text, throttling_text
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import measurement_pb2, plan_pb2
 
@@ -19,12 +21,15 @@ def device_facts(measurement: measurement_pb2.Measurement) -> Facts:
     cores = f"{device.logical_core_count} logical cores" if device.logical_core_count else ""
     return _kept(
         ("Device", _joined(measurement.device_name or device.name, device.model)),
+        ("Emulated by", device.emulated_by),
         ("Profile", device.profile),
         ("Processor", _joined(device.processor, device.architecture, cores)),
         ("Features", ", ".join(device.processor_features)),
         ("Memory", format_value(device.memory_bytes, "B") if device.memory_bytes else ""),
         ("System", _joined(device.operating_system, device.kernel)),
         ("Python", device.python_version),
+        ("Circumstances", circumstances_text(measurement)),
+        ("Throttled", throttling_text(measurement)),
         ("Device id", device.device_id),
     )
 
@@ -38,6 +43,7 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
         ("Confidence", f"{100 * measurement.confidence:g} %, over rounds (over samples for accuracy)"),
         ("Runtime", "; ".join(_unique(runtime_text(one) for one in measurement.variants if one.runtime_version))),
         ("Providers", "; ".join(_unique(", ".join(one.providers) for one in measurement.variants if one.providers))),
+        ("Placement", "; ".join(_placement(one) for one in measurement.variants if len(one.placements) > 1)),
         ("Options", "; ".join(_unique(_options(one.runtime) for one in measurement.variants if one.runtime.name))),
         ("Timing", _timing(measurement.plan.timing)),
         ("Timed inputs", _inputs(measurement.plan.inputs)),
@@ -46,6 +52,10 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
         (
             "Energy from",
             "; ".join(_unique(one.source for each in measurement.variants for one in each.energy_readings)),
+        ),
+        (
+            "External meters",
+            "; ".join(_unique(f"{one.source} ({one.scope})" for one in external_meters(measurement.variants))),
         ),
         ("Started", utc(measurement.started_at)),
         ("Finished", utc(measurement.finished_at)),
@@ -77,6 +87,14 @@ def _rounds(measurement: measurement_pb2.Measurement) -> str:
     if measurement.segment_count > 1:
         text += f"; interrupted and resumed, {measurement.segment_count} segments"
     return text
+
+
+def _placement(variant: measurement_pb2.VariantMeasurement) -> str:
+    """Return "static-int8: 40 nodes on CUDAExecutionProvider, 2 on CPUExecutionProvider"."""
+    told = [one for one in variant.placements if one.HasField("node_count")]
+    shares = [f"{one.node_count} {'nodes ' if one is told[0] else ''}on {one.provider}" for one in told]
+    silent = [f"{one.provider} (its part is not told)" for one in variant.placements if not one.HasField("node_count")]
+    return f"{variant.label}: {', '.join(shares + silent)}"
 
 
 def _options(runtime: plan_pb2.RuntimeSpec) -> str:

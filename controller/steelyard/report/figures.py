@@ -89,8 +89,9 @@ def requirement_text(outcome: measurement_pb2.RequirementOutcome) -> str:
 
 
 def runtime_text(variant: measurement_pb2.VariantMeasurement) -> str:
-    """Return "onnxruntime 1.32.0", the name alone where the version is not known."""
-    return f"{variant.runtime.name} {variant.runtime_version}".strip()
+    """Return "onnxruntime 1.32.0", behind an "@" the environment it was in, no version where that is not known."""
+    environment = f"@{variant.runtime.environment}" if variant.runtime.environment else ""
+    return f"{variant.runtime.name}{environment} {variant.runtime_version}".strip()
 
 
 def _with_interval(estimate: measurement_pb2.Estimate) -> Estimate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from steelyard.report.external_energy import external_figures
 from steelyard.report.figures import NOT_MEASURED, comparison_text, failed, failure_text, figure
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import measurement_pb2
@@ -64,7 +65,7 @@ def _cells(variant: measurement_pb2.VariantMeasurement) -> tuple[Cell, ...]:
         speedup = _cell(variant.speedup, comparison_text(variant))
         drop = _cell(variant.accuracy_drop)
     answers = f"{variant.correct_count} of {variant.evaluated_count}" if variant.evaluated_count else ""
-    costs = (variant.first_inference, variant.peak_memory, variant.energy)
+    costs = (variant.first_inference, variant.peak_memory)
     built = f"cached; built in {figure(variant.build_time).value}" if variant.prepared else ""
     return (
         _cell(variant.accuracy, answers),
@@ -74,9 +75,21 @@ def _cells(variant: measurement_pb2.VariantMeasurement) -> tuple[Cell, ...]:
         speedup,
         _cell(variant.model_load, built),
         *map(_cell, costs),
+        _energy(variant),
         Cell(value=format_value(variant.size_bytes, "B")),
-        Cell(value=str(variant.sample_count), details=(f"{len(variant.rounds)} rounds",)),
+        Cell(value=str(variant.sample_count), details=(f"{len(variant.rounds)} rounds",) if variant.rounds else ()),
     )
+
+
+def _energy(variant: measurement_pb2.VariantMeasurement) -> Cell:
+    """Return what the device read of itself, and below it, each with its scope, what meters outside it read."""
+    inside = _cell(variant.energy)
+    outside = tuple(
+        " ".join(filter(None, (one.value, one.interval, f"at the {one.scope}")))
+        for one in external_figures(variant)
+        if one.is_known
+    )
+    return Cell(value=inside.value, details=(*inside.details, *outside), is_known=inside.is_known)
 
 
 def _cell(estimate: measurement_pb2.Estimate, more: str = "") -> Cell:

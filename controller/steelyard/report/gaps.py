@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from steelyard.report.external_energy import external_figures
 from steelyard.report.figures import failed, figure
 from steelyard_protocol.v1 import measurement_pb2
 
@@ -45,6 +46,10 @@ def find_gaps(measurement: measurement_pb2.Measurement) -> tuple[Gap, ...]:
             shown = figure(getattr(variant, field))
             if shown.reason:
                 gathered.setdefault((what, shown.reason, shown.is_known), []).append(variant.label)
+    for variant in ran:
+        for one in external_figures(variant):
+            if not one.is_known:
+                gathered.setdefault((f"energy by {one.source}", one.reason, False), []).append(variant.label)
     return tuple(
         Gap(
             what=what,

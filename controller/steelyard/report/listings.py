@@ -37,8 +37,8 @@ def render_devices(devices: Sequence[control_pb2.Device], *, now: dt.datetime) -
         table.add_row(
             Text(description.name or description.device_id[:_SHORT_DIGEST]),
             _state(device),
-            Text(description.model or description.processor or description.architecture),
-            Text(", ".join(f"{one.name} {one.version}" for one in description.runtimes if one.version) or "none"),
+            Text(_what_it_is(description)),
+            Text(", ".join(_named(one) for one in description.runtimes if one.version) or "none"),
             Text(_age(device.last_seen, now) if device.HasField("last_seen") else "never"),
         )
     return table
@@ -62,7 +62,11 @@ def render_device(device: control_pb2.Device, *, now: dt.datetime) -> Renderable
         ("agent", f"{device.agent_version or 'unknown version'}, Python {description.python_version}"),
         ("seen", _age(device.last_seen, now) if device.HasField("last_seen") else "never"),
     ]
-    facts += [("runtime", _runtime(runtime)) for runtime in description.runtimes]
+    if description.emulated_by:
+        facts.insert(2, ("emulated by", f"{description.emulated_by}: no figure of time is shown"))
+    for runtime in description.runtimes:
+        facts.append(("runtime", _runtime(runtime)))
+        facts += [("", f"not usable: {text}") for text in _unusable(runtime)]
     facts += [("meter", _meter(meter)) for meter in description.meters]
     return Group(_state(device), _facts(facts))
 
@@ -157,6 +161,11 @@ def _facts(facts: Sequence[tuple[str, str]]) -> Table:
     return grid
 
 
+def _what_it_is(description: common_pb2.DeviceDescription) -> str:
+    name = description.model or description.processor or description.architecture
+    return f"{name} (emulated)" if description.emulated_by else name
+
+
 def _state(device: control_pb2.Device) -> Text:
     if not device.online:
         return Text("offline", style="dim")
@@ -165,9 +174,23 @@ def _state(device: control_pb2.Device) -> Text:
 
 def _runtime(runtime: common_pb2.RuntimeDescription) -> str:
     if not runtime.version:
-        return f"{runtime.name}: not usable ({runtime.reason or 'no reason was given'})"
+        return f"{_named(runtime)}: not usable ({runtime.reason or 'no reason was given'})"
     providers = f" ({', '.join(runtime.providers)})" if runtime.providers else ""
-    return f"{runtime.name} {runtime.version}{providers}"
+    return f"{_named(runtime)}{providers}"
+
+
+def _named(runtime: common_pb2.RuntimeDescription) -> str:
+    """Return "onnxruntime 1.32.0", for another environment than the agent's as --runtime takes it: "…@tflite 2.14"."""
+    environment = f"@{runtime.environment}" if runtime.environment else ""
+    return f"{runtime.name}{environment} {runtime.version}".strip()
+
+
+def _unusable(runtime: common_pb2.RuntimeDescription) -> list[str]:
+    """Return the providers that cannot be used by their reason, cut before what would have to be installed."""
+    groups: dict[str, list[str]] = {}
+    for one in runtime.unusable_providers:
+        groups.setdefault(one.reason.partition(";")[0], []).append(one.name.removesuffix("ExecutionProvider"))
+    return [f"{', '.join(names)} ({reason})" for reason, names in groups.items()]
 
 
 def _meter(meter: common_pb2.Reading) -> str:

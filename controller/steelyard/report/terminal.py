@@ -13,6 +13,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from steelyard.report.external_energy import ExternalFigure, external_figures, external_meters
 from steelyard.report.figures import cached_text, comparison_text, failed, failure_text, figure, requirement_text
 from steelyard.report.gaps import find_gaps, gap_text
 from steelyard.report.labels import in_two_lines, short_labels
@@ -108,6 +109,8 @@ def render_comparison(measurement: measurement_pb2.Measurement) -> RenderableTyp
     if rows:
         columns = ("p50", "speed-up", "verdict", *(("accuracy", "drop") if measurement.task_id else ()))
         parts += [Text(), _Grid("against the first", columns, rows)]
+    footnotes = _Footnotes()
+    parts += [*_external(ran, footnotes), *footnotes.lines()]
     # Not the decision on what to ship: here the second is judged, and the first need not be an original.
     return Group(*parts, *_failures(measurement), *_notes(measurement))
 
@@ -129,6 +132,7 @@ def _measurement_parts(measurement: measurement_pb2.Measurement) -> Iterable[Ren
         if built:
             yield Text()
             yield _builds(built, footnotes)
+        yield from _external(ran, footnotes)
         yield from footnotes.lines()
     yield from _failures(measurement)
     yield from _requirements(measurement)
@@ -193,6 +197,24 @@ def _builds(built: Sequence[measurement_pb2.VariantMeasurement], footnotes: _Foo
     )
     title = "compiled on this device, once"
     return _Grid(title, ("build", "load", "loaded from the cache"), rows, explains_labels=False)
+
+
+def _external(
+    ran: Sequence[measurement_pb2.VariantMeasurement], footnotes: _Footnotes
+) -> Iterable[RenderableType]:
+    """Return a table a meter: what one covers is not what another covers."""
+    figures = [external_figures(one) for one in ran]
+    for index, meter in enumerate(external_meters(ran)):
+        rows = tuple(
+            (one.label, (_external_cell(mine[index], footnotes),)) for one, mine in zip(ran, figures, strict=True)
+        )
+        yield Text()
+        yield _Grid(f"energy at the {meter.scope}, by {meter.source}", ("an inference",), rows, explains_labels=False)
+
+
+def _external_cell(shown: ExternalFigure, footnotes: _Footnotes) -> _Cell:
+    mark = footnotes.mark(shown.reason) if shown.reason else ""
+    return _Cell(shown.value, shown.interval, mark, "" if shown.is_known else "dim")
 
 
 def _cell(estimate: measurement_pb2.Estimate, footnotes: _Footnotes | None = None, style: str = "") -> _Cell:

@@ -110,3 +110,15 @@ rounds = Table(
     UniqueConstraint("job_id", "attempt", "pass_kind", "round_index"),
     sqlite_autoincrement=True,
 )
+
+# What external meters said beside a job's energy pass: a blob each.
+traces = Table(
+    "traces",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    Column("job_id", String, ForeignKey("jobs.job_id"), nullable=False, index=True),
+    Column("meter", String, nullable=False),
+    Column("trace_digest", String(64), nullable=False),
+    Column("recorded_at_ns", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)

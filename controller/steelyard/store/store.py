@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import insert, select
 
 from steelyard.errors import UsageError
-from steelyard.store import artifacts, devices, jobs, rounds, schema, tasks
+from steelyard.store import artifacts, devices, jobs, rounds, schema, tasks, traces
 from steelyard.store.database import Database
 from steelyard.store.migrate import is_current, migrate
 from steelyard.store.names import require_identifier
@@ -263,6 +263,22 @@ class Store:
         """
         with self._database.read() as connection:
             return [reference.key for reference in rounds.references(connection, job_id)]
+
+    def record_trace(self, job_id: str, meter: str, trace_digest: str) -> None:
+        """Record under which digest a trace of a meter of a job lies; a job may have several of one meter.
+
+        Raises:
+            NotFoundError: ``job_not_found``; ``job_id`` must be whole.
+            UsageError: ``invalid_digest``.
+        """
+        with self._database.write() as connection:
+            jobs.get(connection, job_id)
+            traces.record(connection, job_id, meter, trace_digest, self._clock_ns())
+
+    def list_traces(self, job_id: str) -> list[control_pb2.MeterTraceReference]:
+        """List the meter traces of a job, the oldest first; ``job_id`` as in ``get_job``."""
+        with self._database.read() as connection:
+            return traces.references(connection, jobs.resolve(connection, job_id))
 
     def _event(self, message: str, done: int, total: int) -> control_pb2.JobEvent:
         event = control_pb2.JobEvent(message=message, done=done, total=total)

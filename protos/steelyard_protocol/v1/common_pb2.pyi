@@ -281,6 +281,7 @@ class DeviceDescription(google.protobuf.message.Message):
     METERS_FIELD_NUMBER: builtins.int
     CORE_GROUPS_FIELD_NUMBER: builtins.int
     EMULATED_BY_FIELD_NUMBER: builtins.int
+    IDENTITY_FIELD_NUMBER: builtins.int
     device_id: builtins.str
     """Made once on the device and kept in its state directory."""
     name: builtins.str
@@ -311,6 +312,10 @@ class DeviceDescription(google.protobuf.message.Message):
     def core_groups(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___CoreGroup]:
         """Cores that are alike, the fastest group first; empty where the system does not tell."""
 
+    @property
+    def identity(self) -> Global___DeviceIdentity:
+        """What the device says of itself, by which a profile is found."""
+
     def __init__(
         self,
         *,
@@ -330,10 +335,70 @@ class DeviceDescription(google.protobuf.message.Message):
         meters: collections.abc.Iterable[Global___Reading] | None = ...,
         core_groups: collections.abc.Iterable[Global___CoreGroup] | None = ...,
         emulated_by: builtins.str = ...,
+        identity: Global___DeviceIdentity | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["architecture", b"architecture", "core_groups", b"core_groups", "device_id", b"device_id", "emulated_by", b"emulated_by", "kernel", b"kernel", "logical_core_count", b"logical_core_count", "memory_bytes", b"memory_bytes", "meters", b"meters", "model", b"model", "name", b"name", "operating_system", b"operating_system", "processor", b"processor", "processor_features", b"processor_features", "profile", b"profile", "python_version", b"python_version", "runtimes", b"runtimes"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["identity", b"identity"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["architecture", b"architecture", "core_groups", b"core_groups", "device_id", b"device_id", "emulated_by", b"emulated_by", "identity", b"identity", "kernel", b"kernel", "logical_core_count", b"logical_core_count", "memory_bytes", b"memory_bytes", "meters", b"meters", "model", b"model", "name", b"name", "operating_system", b"operating_system", "processor", b"processor", "processor_features", b"processor_features", "profile", b"profile", "python_version", b"python_version", "runtimes", b"runtimes"]) -> None: ...
 
 Global___DeviceDescription: typing_extensions.TypeAlias = DeviceDescription
+
+@typing.final
+class DeviceIdentity(google.protobuf.message.Message):
+    """The strings by which a device is known; "" or empty where it says nothing."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DEVICE_TREE_COMPATIBLES_FIELD_NUMBER: builtins.int
+    DEVICE_TREE_MODEL_FIELD_NUMBER: builtins.int
+    MODULE_PART_NUMBER_FIELD_NUMBER: builtins.int
+    TEGRA_RELEASE_FIELD_NUMBER: builtins.int
+    DMI_VENDOR_FIELD_NUMBER: builtins.int
+    DMI_PRODUCT_FIELD_NUMBER: builtins.int
+    DMI_BOARD_FIELD_NUMBER: builtins.int
+    ANDROID_VERSION_FIELD_NUMBER: builtins.int
+    ANDROID_MANUFACTURER_FIELD_NUMBER: builtins.int
+    ANDROID_MODEL_FIELD_NUMBER: builtins.int
+    ANDROID_SOC_FIELD_NUMBER: builtins.int
+    PROCESSOR_FIELD_NUMBER: builtins.int
+    VIRTUAL_FIELD_NUMBER: builtins.int
+    device_tree_model: builtins.str
+    module_part_number: builtins.str
+    """"3767-0005" of a Jetson's module 699-13767-0005-300."""
+    tegra_release: builtins.str
+    """The release of Jetson Linux: "R36.4.3"."""
+    dmi_vendor: builtins.str
+    dmi_product: builtins.str
+    dmi_board: builtins.str
+    android_version: builtins.str
+    android_manufacturer: builtins.str
+    android_model: builtins.str
+    android_soc: builtins.str
+    processor: builtins.str
+    virtual: builtins.bool
+    @property
+    def device_tree_compatibles(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The most specific first: "raspberrypi,5-model-b", "brcm,bcm2712"."""
+
+    def __init__(
+        self,
+        *,
+        device_tree_compatibles: collections.abc.Iterable[builtins.str] | None = ...,
+        device_tree_model: builtins.str = ...,
+        module_part_number: builtins.str = ...,
+        tegra_release: builtins.str = ...,
+        dmi_vendor: builtins.str = ...,
+        dmi_product: builtins.str = ...,
+        dmi_board: builtins.str = ...,
+        android_version: builtins.str = ...,
+        android_manufacturer: builtins.str = ...,
+        android_model: builtins.str = ...,
+        android_soc: builtins.str = ...,
+        processor: builtins.str = ...,
+        virtual: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["android_manufacturer", b"android_manufacturer", "android_model", b"android_model", "android_soc", b"android_soc", "android_version", b"android_version", "device_tree_compatibles", b"device_tree_compatibles", "device_tree_model", b"device_tree_model", "dmi_board", b"dmi_board", "dmi_product", b"dmi_product", "dmi_vendor", b"dmi_vendor", "module_part_number", b"module_part_number", "processor", b"processor", "tegra_release", b"tegra_release", "virtual", b"virtual"]) -> None: ...
+
+Global___DeviceIdentity: typing_extensions.TypeAlias = DeviceIdentity
 
 @typing.final
 class CoreGroup(google.protobuf.message.Message):

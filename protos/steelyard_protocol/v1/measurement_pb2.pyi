@@ -297,7 +297,7 @@ class VariantMeasurement(google.protobuf.message.Message):
     def placements(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[steelyard_protocol.v1.result_pb2.Placement]: ...
     @property
     def external_energy_readings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[steelyard_protocol.v1.common_pb2.Reading]:
-        """Of an external meter that the controller read, one a meter."""
+        """Of each external meter that the controller read: joules an inference, followed by its uncertainty (k = 2)."""
 
     def __init__(
         self,
@@ -391,6 +391,7 @@ class Measurement(google.protobuf.message.Message):
     CONFIDENCE_FIELD_NUMBER: builtins.int
     TASK_ID_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
+    THROTTLE_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     title: builtins.str
     device_name: builtins.str
@@ -422,6 +423,12 @@ class Measurement(google.protobuf.message.Message):
     def circumstances(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[steelyard_protocol.v1.common_pb2.Circumstance]:
         """Circumstances of the device, each once, with every value that was seen."""
 
+    @property
+    def throttle(self) -> steelyard_protocol.v1.result_pb2.ThrottleReport:
+        """Of all blocks together: yes when one throttled, unknown when it could not be ruled out for one; unset without blocks
+        that tell.
+        """
+
     def __init__(
         self,
         *,
@@ -443,8 +450,9 @@ class Measurement(google.protobuf.message.Message):
         confidence: builtins.float = ...,
         task_id: builtins.str = ...,
         circumstances: collections.abc.Iterable[steelyard_protocol.v1.common_pb2.Circumstance] | None = ...,
+        throttle: steelyard_protocol.v1.result_pb2.ThrottleReport | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["decision", b"decision", "device", b"device", "finished_at", b"finished_at", "plan", b"plan", "started_at", b"started_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "confidence", b"confidence", "controller_id", b"controller_id", "decision", b"decision", "device", b"device", "device_name", b"device_name", "finished_at", b"finished_at", "job_id", b"job_id", "plan", b"plan", "round_count", b"round_count", "segment_count", b"segment_count", "started_at", b"started_at", "stop_reason", b"stop_reason", "task_id", b"task_id", "task_name", b"task_name", "title", b"title", "variants", b"variants", "warnings", b"warnings"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["decision", b"decision", "device", b"device", "finished_at", b"finished_at", "plan", b"plan", "started_at", b"started_at", "throttle", b"throttle"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "confidence", b"confidence", "controller_id", b"controller_id", "decision", b"decision", "device", b"device", "device_name", b"device_name", "finished_at", b"finished_at", "job_id", b"job_id", "plan", b"plan", "round_count", b"round_count", "segment_count", b"segment_count", "started_at", b"started_at", "stop_reason", b"stop_reason", "task_id", b"task_id", "task_name", b"task_name", "throttle", b"throttle", "title", b"title", "variants", b"variants", "warnings", b"warnings"]) -> None: ...
 
 Global___Measurement: typing_extensions.TypeAlias = Measurement

@@ -13,7 +13,9 @@ G3 = (*DOT, "i8mm", "sve", "sve2", "svei8mm")
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """``power`` maps the names of the readings that are expected to their scope; without any, ``why_no_power`` is a part
+    """What the agent must find on a fake device.
+
+    ``power`` maps the names of the readings that are expected to their scope; without any, ``why_no_power`` is a part
     of the reason. ``heat`` are the kinds of temperature that are read, ``unread_zones`` those that are there in vain.
     """
 

@@ -8,7 +8,7 @@ POLICY = "/sys/devices/system/cpu/cpufreq/policy"
 
 def test_current_and_maximum_are_read_in_hertz(tmp_path):
     meter = FrequencyMeter(load_tree("raspberry_pi_5", tmp_path).system)
-    current, maximum = meter.probe()
+    current, _, maximum = meter.probe()
     assert (current.name, current.value, current.unit) == ("cpu_frequency", 1.5e9, "Hz")
     assert (maximum.name, maximum.value) == ("cpu_max_frequency", 2.4e9)
     meter.close()

@@ -14,7 +14,7 @@ from steelyard_agent.meters.power_source import (
     source_to_json,
 )
 from steelyard_agent.readings import Kind, Scope
-from tests.support.fake_sysfs import FakeSysfs, load_tree
+from tests.support.fake_sysfs import FIXTURES, FakeSysfs, load_tree
 
 RAPL = "/sys/class/powercap/intel-rapl:"
 
@@ -155,14 +155,21 @@ def test_no_sensor_says_what_was_looked_at(tmp_path):
         tree.write(f"/sys/class/hwmon/hwmon{index}/name", name)
     (reading,) = PowerMeter(tree.system).probe()
     assert reading.reason == (
-        "no sensor; looked at /sys/class/powercap, /sys/class/hwmon (drivers found: k10temp, nvme)"
+        "no sensor; looked at /sys/class/powercap, /sys/class/hwmon (drivers found: k10temp, nvme), "
+        "/sys/class/power_supply (not there)"
     )
 
 
 def test_the_converter_of_a_raspberry_pi_5_is_not_power(tmp_path):
-    (reading,) = PowerMeter(load_tree("raspberry_pi_5", tmp_path).system).probe()
+    readings = PowerMeter(load_tree("raspberry_pi_5", tmp_path).system).probe()
+    assert [reading.source.split(" (")[0] for reading in readings] == ["vcgencmd pmic_read_adc"]
+
+
+def test_a_negotiated_contract_and_its_port_are_told_as_seen_not_as_power(tmp_path):
+    (reading,) = PowerMeter(load_tree("rock_5b", tmp_path).system).probe()
     assert reading.value is None
-    assert "rp1_adc" in reading.reason
+    assert "drivers found: soc_thermal, tcpm_source_psy_4_0022" in reading.reason
+    assert "supplies found: tcpm-source-psy-4-0022" in reading.reason
 
 
 def test_a_source_that_fails_later_gives_its_reason(tmp_path):
@@ -179,11 +186,29 @@ def test_a_source_travels_as_json(tmp_path):
         assert source_from_json(json.loads(json.dumps(source_to_json(source)))) == source
 
 
-@pytest.mark.parametrize("change", [{"extra": 1}, {"addresses": "x"}, {"addresses": [1]}, {"addresses": []}, {"kind": "?"}])
+@pytest.mark.parametrize(
+    "change", [{"extra": 1}, {"addresses": "x"}, {"addresses": [1]}, {"addresses": []}, {"kind": "?"}]
+)
 def test_a_record_that_is_no_source_is_refused(tmp_path, change):
     source = find_power_sources(load_tree("n100", tmp_path).system).sources[0]
     with pytest.raises(ValueError):
         source_from_json({**source_to_json(source), **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"scale": 0.0}, "scale"),
+        ({"access": "shell"}, "no access 'shell'"),
+        ({"averaging_s": -1.0}, "averaging -1.0 s"),
+        ({"least_period_s": 61.0}, "least period 61.0 s"),
+        ({"update_period_s": 0.0}, "update period 0.0 s"),
+    ],
+)
+def test_a_source_of_nonsense_is_refused(change, part):
+    fields = {"name": "x", "kind": Kind.SAMPLED, "scope": Scope.SOC, "addresses": ("/x",), "detail": "", "scale": 1.0}
+    with pytest.raises(ValueError, match=part):
+        PowerSource(**{**fields, **change})
 
 
 def test_a_source_that_cannot_be_read_is_refused():
@@ -202,7 +227,7 @@ def test_a_caution_comes_with_the_value(tmp_path):
     reader.close()
 
 
-@pytest.mark.parametrize("name", ["absurd_values", "amd_desktop", "bare_virtual_machine", "n100", "power_chips"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in (FIXTURES / "sysfs").glob("*.toml")))
 def test_every_meter_answers_on_every_tree(tmp_path, name):
     system = load_tree(name, tmp_path).system
     for meter in all_meters(system):

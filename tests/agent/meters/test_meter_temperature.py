@@ -9,7 +9,9 @@ def test_the_zone_of_the_processor_is_read_in_degrees(tmp_path):
     meter = TemperatureMeter(load_tree("raspberry_pi_5", tmp_path).system)
     (reading,) = meter.probe()
     assert (reading.name, reading.value, reading.unit, reading.scope) == ("cpu_temperature", 46.3, "Cel", Scope.SOC)
-    assert reading.source == "/sys/class/thermal/thermal_zone0/temp (cpu-thermal)"
+    assert reading.source == (
+        "/sys/class/thermal/thermal_zone0/temp (cpu-thermal; trips: critical 110, active 50/60/67.5/75)"
+    )
     meter.close()
 
 

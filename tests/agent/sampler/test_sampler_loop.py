@@ -1,5 +1,12 @@
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from steelyard_agent.commands import CommandAnswer
 from steelyard_agent.meters.power import find_power_sources
 from steelyard_agent.sampler.loop import run_loop
 from steelyard_agent.sampler.protocol import READY_LINE, SamplerOrder, decode_sample
@@ -8,13 +15,13 @@ from tests.support.fake_sysfs import load_tree
 COUNTER = "/sys/class/powercap/intel-rapl:0/energy_uj"
 
 
-def run(tree, turns, *, jitter=0.5, spreads=(0.0,), period_ms=20, on_turn=lambda turn: None):
+def run(tree, turns, *, jitter=True, period_ms=20, on_turn=lambda turn: None):
     """Run the loop with a clock that moves by what the loop waits for; returns batches and waits."""
     order = SamplerOrder(
         system_root=str(tree.root),
         sources=find_power_sources(tree.system).sources[:1],
         period_ms=period_ms,
-        jitter_fraction=jitter,
+        jitter=jitter,
     )
     batches, waits = [], []
 
@@ -29,7 +36,7 @@ def run(tree, turns, *, jitter=0.5, spreads=(0.0,), period_ms=20, on_turn=lambda
         system=tree.system,
         wait_for_stop=wait_for_stop,
         emit=batches.append,
-        spread=lambda: spreads[len(waits) % len(spreads)],
+        phase=lambda: 0.0,
     )
     return batches, waits
 
@@ -52,11 +59,69 @@ def test_lines_are_handed_over_about_once_a_second(tmp_path):
     assert len(batches) == 1 + 4 + 1, "ready, then one a second for five seconds, then the rest"
 
 
-def test_intervals_are_spread_around_the_period(tmp_path):
-    _, waits = run(load_tree("n100", tmp_path), 4, spreads=(-1.0, 1.0))
-    assert sorted({round(wait, 6) for wait in waits}) == [0.01, 0.03]
-    _, waits = run(load_tree("n100", tmp_path / "b"), 4, spreads=(-1.0, 1.0), jitter=0.0)
+def test_intervals_vary_around_the_period(tmp_path):
+    _, waits = run(load_tree("n100", tmp_path), 40)
+    assert {round(wait / 0.02, 3) for wait in waits} == {0.618, 1.618}
+    assert sum(waits) / len(waits) == pytest.approx(0.02, rel=0.02)
+    _, waits = run(load_tree("n100", tmp_path / "b"), 4, jitter=False)
     assert {round(wait, 6) for wait in waits} == {0.02}
+
+
+def test_a_source_that_bears_less_is_read_less_often_and_does_not_hold_up_the_others(tmp_path):
+    tree = load_tree("n100", tmp_path)
+    fast, slow = find_power_sources(tree.system).sources[:2]
+    order = SamplerOrder(
+        system_root=str(tree.root), sources=(fast, replace(slow, least_period_s=0.1)), period_ms=20, jitter=False
+    )
+    batches, until_ns = [], tree.clock.now_ns + 2_000_000_000
+
+    def wait_for_stop(seconds):
+        tree.clock.now_ns += round(seconds * 1e9)
+        return tree.clock.now_ns >= until_ns
+
+    run_loop(order, system=tree.system, wait_for_stop=wait_for_stop, emit=batches.append, phase=lambda: 0.0)
+    samples = [decode_sample(line) for line in "".join(batches).splitlines() if line != READY_LINE]
+    times = {index: [s.time_ns for s in samples if s.source_index == index] for index in (0, 1)}
+    assert {b - a for a, b in pairwise(times[0])} == {20_000_000}
+    assert {b - a for a, b in pairwise(times[1])} == {100_000_000}
+
+
+def test_a_program_that_hangs_does_not_hold_up_the_files(tmp_path):
+    tree = load_tree("raspberry_pi_5", tmp_path)
+    pmic = find_power_sources(tree.system).sources[0]
+    files = find_power_sources(load_tree("n100", tmp_path / "b").system).sources[0]
+    tree.write(files.addresses[0], "7")
+    asked, released = threading.Semaphore(0), threading.Event()
+
+    def run_command(command):
+        asked.release()
+        released.wait()
+        return CommandAnswer(output=tree.commands[" ".join(command)])
+
+    released.set()
+    order = SamplerOrder(
+        system_root=str(tree.root), sources=(replace(pmic, least_period_s=0.001), files), period_ms=1, jitter=False
+    )
+    batches, turns, before = [], [], set(threading.enumerate())
+
+    def wait_for_stop(seconds):
+        turns.append(seconds)
+        if len(turns) == 1:
+            # The program was asked before the loop began; from now on it hangs.
+            released.clear()
+            asked.acquire()
+            asked.acquire()
+        tree.clock.now_ns += round(seconds * 1e9)
+        if len(turns) == 20:
+            released.set()
+        return len(turns) >= 20
+
+    system = replace(tree.system, run_command=run_command)
+    run_loop(order, system=system, wait_for_stop=wait_for_stop, emit=batches.append, phase=lambda: 0.0)
+    samples = [decode_sample(line) for line in "".join(batches).splitlines() if line != READY_LINE]
+    assert sum(sample.source_index == 1 for sample in samples) == 21
+    assert all(sample.raw for sample in samples if sample.source_index == 0)
+    assert set(threading.enumerate()) <= before
 
 
 def test_samples_are_stamped_in_the_middle_of_the_read(tmp_path):

@@ -1,0 +1,161 @@
+"""A phone on a cable as a device: who it is, what it is surrounded by, and why it has no energy."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from steelyard_agent.adb.adb import Adb, AdbError
+from steelyard_agent.adb.binary import RUNTIME_NAME
+from steelyard_agent.adb.runner import PhoneRunner
+from steelyard_agent.adb.system import PhoneFiles
+from steelyard_agent.description import DeviceDescription, describe_device, read_boot_id
+from steelyard_agent.errors import UsageError
+from steelyard_agent.jobs.probing import probe_runtimes
+from steelyard_agent.readings import Kind, Reading, Scope, unavailable
+from steelyard_agent.sampler.reading import ENERGY_NAME
+from steelyard_agent.surroundings.android import AndroidCircumstances
+from steelyard_agent.surroundings.android_facts import api_level
+from steelyard_agent.surroundings.android_killers import find_os_killer
+from steelyard_agent.surroundings.contract import BlockSurroundings
+from steelyard_agent.surroundings.device import DeviceSurroundings
+from steelyard_agent.worker.block import WorkerResult
+from steelyard_agent.worker.ending import oom_kill_count
+
+_log = logging.getLogger(__name__)
+
+NO_ENERGY = (
+    "on the cable USB charges the battery, so that its current says nothing about a model; unplug the phone and run "
+    "the agent in Termux, or read an external meter"
+)
+_WAKE_PHONE = "wake the phone, unlock it and run again"
+
+
+class Phone:
+    """One phone, its files mirrored in ``folder``; its adb commands block for tens of milliseconds each."""
+
+    def __init__(self, adb: Adb, binary: Path, folder: Path) -> None:
+        """Read the phone's files once.
+
+        Raises:
+            AdbError: The phone is gone.
+            UsageError: The device is no Android, or ``binary`` is no program for one.
+        """
+        _refuse_other_programs(binary)
+        self.serial = adb.serial
+        self._files = PhoneFiles(adb, folder)
+        self._files.refresh()
+        self.system = self._files.system
+        if api_level(self.system) is None:
+            raise UsageError("no_android", f"device {adb.serial} does not tell an Android API level; it is no phone")
+        self.run_block = PhoneRunner(adb, binary, os_killer=self._os_killer, oom_kill_count=self._oom_kill_count)
+
+    async def describe(self, *, name: str, device_id: str, work_folder: Path) -> DeviceDescription:
+        """Return who the phone is; sends the benchmark program and sees that it starts."""
+        runtimes = await probe_runtimes((RUNTIME_NAME,), run_block=self.run_block, work_folder=work_folder)
+        device = describe_device(self.system, name=name, device_id=device_id, runtimes=runtimes)
+        meters = tuple(meter for meter in device.meters if meter.unit not in ("W", "J"))
+        return replace(
+            device,
+            name=name or phone_name(device.model, self.serial),
+            # No Python runs there.
+            python_version="",
+            meters=(*meters, _no_energy("power", "W")),
+        )
+
+    def boot_id(self) -> str:
+        """Return a text that changes with every boot of the phone, as far as it tells."""
+        return read_boot_id(self.system)
+
+    def surroundings(self) -> PhoneSurroundings:
+        """Return what is looked at around blocks."""
+        return PhoneSurroundings(self._files)
+
+    def _oom_kill_count(self) -> int | None:
+        self._files.refresh()
+        return oom_kill_count(self.system.path("/proc/vmstat"))
+
+    def _os_killer(self) -> str:
+        """Look for memory pressure only: the phantom-process killer ends children of apps, not of the adb shell."""
+        self._files.refresh()
+        return find_os_killer(self.system, kills_phantoms=False)
+
+
+class PhoneSurroundings:
+    """The surroundings of a phone's blocks: its files are read again, by one command, before each look."""
+
+    def __init__(self, files: PhoneFiles) -> None:
+        self._files = files
+        self._inner = DeviceSurroundings(
+            files.system, sources=(AndroidCircumstances(files.system, next_step=_WAKE_PHONE),)
+        )
+
+    def read_temperature(self) -> list[Reading]:
+        """Return the temperatures alone, for heartbeats."""
+        self._refresh()
+        return self._inner.read_temperature()
+
+    def look(self) -> object:
+        """Look now."""
+        self._refresh()
+        return self._inner.look()
+
+    def compare(self, before: object, after: object, latency_ns: Sequence[int]) -> BlockSurroundings:
+        """Return what two looks say about the block between them; one summed-up value says nothing about a trend."""
+        return self._inner.compare(before, after, latency_ns)
+
+    def _refresh(self) -> None:
+        try:
+            self._files.refresh()
+        except AdbError as error:
+            # The block beside this look says that the phone is gone; here, nothing old may pass for new.
+            _log.warning("the phone's files cannot be read: %s", error)
+            self._files.forget()
+
+
+class CableEnergyWatch:
+    """Stands where a phone on a cable has no energy to watch."""
+
+    async def start(self) -> None:
+        """Begin nothing."""
+
+    async def stop(self, result: WorkerResult | None) -> list[Reading]:
+        """Return why there is no energy."""
+        del result
+        return [_no_energy(ENERGY_NAME, "J")]
+
+
+def state_folder(root: Path, serial: str) -> Path:
+    """Return the state directory of one phone under the agent's: identity and leases are the phone's, not ours."""
+    name = re.sub(r"[^A-Za-z0-9.-]", "_", serial)
+    if name != serial:
+        # Serials of phones in the network hold colons; two of them must not meet in one name.
+        name = f"{name}-{hashlib.sha256(serial.encode()).hexdigest()[:8]}"
+    return root / "adb" / name
+
+
+def phone_name(model: str, serial: str) -> str:
+    """Return what a phone is called on the command line when nobody named it: "pixel-8"."""
+    return re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-") or serial
+
+
+def _no_energy(name: str, unit: str) -> Reading:
+    return unavailable(name, reason=NO_ENERGY, source="adb", scope=Scope.BATTERY, unit=unit, kind=Kind.SAMPLED)
+
+
+def _refuse_other_programs(binary: Path) -> None:
+    try:
+        with binary.open("rb") as file:
+            head = file.read(4)
+    except OSError as error:
+        raise UsageError(
+            "no_benchmark_binary",
+            f"the benchmark program {binary} cannot be read ({error.strerror}); --benchmark-binary names the "
+            "benchmark_model for this phone",
+        ) from error
+    if not head:
+        raise UsageError("no_benchmark_binary", f"the benchmark program {binary} is empty; download it again")

@@ -1,0 +1,102 @@
+"""What went on around the blocks of a measurement: throttling, circumstances, blocks that were not valid.
+
+Unlike a time, none of it is averaged: one block that throttled is told, whatever the others did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from steelyard.analysis.variant_rounds import VariantRounds
+from steelyard_protocol.v1 import common_pb2, result_pb2
+
+_YES, _NO, _UNKNOWN = (
+    result_pb2.THROTTLE_VERDICT_YES,
+    result_pb2.THROTTLE_VERDICT_NO,
+    result_pb2.THROTTLE_VERDICT_UNKNOWN,
+)
+# Reasons in one warning; the measurement's throttle report has them all.
+_SHOWN_REASONS = 3
+
+
+def merged_throttle(rounds: Sequence[result_pb2.RoundResult]) -> result_pb2.ThrottleReport | None:
+    """Return one report of all blocks, each sentence once; None when no block has one.
+
+    Evidence is that of the blocks that throttled: what others say beside a no or an unknown proved nothing.
+    """
+    reports = [block.throttle for block in _blocks(rounds) if block.HasField("throttle")]
+    if not reports:
+        return None
+    verdicts = {report.verdict for report in reports}
+    return result_pb2.ThrottleReport(
+        verdict=next((one for one in (_YES, _UNKNOWN) if one in verdicts), _NO),
+        evidence=_each_once(sentence for one in reports if one.verdict == _YES for sentence in one.evidence),
+        not_looked_at=_each_once(sentence for one in reports for sentence in one.not_looked_at),
+    )
+
+
+def merged_circumstances(rounds: Sequence[result_pb2.RoundResult]) -> list[common_pb2.Circumstance]:
+    """Return each circumstance once, in the order of its first coming; values that changed are joined by "then"."""
+    values: dict[str, dict[str, None]] = {}
+    reasons: dict[str, str] = {}
+    for block in _blocks(rounds):
+        for one in block.circumstances:
+            seen = values.setdefault(one.name, {})
+            if one.HasField("value"):
+                seen[one.value] = None
+            else:
+                reasons.setdefault(one.name, one.reason)
+    return [
+        common_pb2.Circumstance(
+            name=name, value=", then ".join(seen) if seen else None, reason="" if seen else reasons.get(name, "")
+        )
+        for name, seen in values.items()
+    ]
+
+
+def throttled_block_count(rounds: VariantRounds) -> int:
+    """Return how many of the blocks that figures rest on throttled."""
+    return sum(block.throttle.verdict == _YES for block in _counted(rounds))
+
+
+def surroundings_warnings(variants: Sequence[VariantRounds]) -> list[str]:
+    """Return what a reader must know: which variants throttled or lost blocks, and that it could not be ruled out."""
+    warnings = [text for one in variants for text in (_throttled(one), _not_valid(one)) if text]
+    unknown = [block.throttle for one in variants for block in _counted(one) if block.throttle.verdict == _UNKNOWN]
+    if unknown:
+        reasons = _each_once(sentence for one in unknown for sentence in one.not_looked_at)
+        more = f"; {len(reasons) - _SHOWN_REASONS} more" if len(reasons) > _SHOWN_REASONS else ""
+        count = sum(1 for one in variants for _ in _counted(one))
+        where = "" if len(unknown) == count else f" in {len(unknown)} of {count} blocks"
+        told = "; ".join(reasons[:_SHOWN_REASONS]) or "the device did not say why"
+        warnings.append(f"throttling could not be ruled out{where}: {told}{more}")
+    return warnings
+
+
+def _throttled(rounds: VariantRounds) -> str:
+    throttled = [block for block in _counted(rounds) if block.throttle.verdict == _YES]
+    if not throttled:
+        return ""
+    evidence = next((sentence for block in throttled for sentence in block.throttle.evidence), "it did not say how")
+    return f"{rounds.label}: the device throttled in {len(throttled)} of {len(_counted(rounds))} blocks: {evidence}"
+
+
+def _not_valid(rounds: VariantRounds) -> str:
+    """Return that some blocks are left out; where all are, the variant failed and says so itself."""
+    left_out = [block for block in rounds.failed if block.status == result_pb2.BLOCK_STATUS_NOT_VALID]
+    if not left_out or not rounds.timed:
+        return ""
+    count = len(rounds.timed) + len(rounds.failed)
+    return f"{rounds.label}: {len(left_out)} of {count} blocks were not valid and are left out: {left_out[0].error.message}"
+
+
+def _counted(rounds: VariantRounds) -> list[result_pb2.BlockResult]:
+    return [*(timed.block for timed in rounds.timed), *rounds.energy]
+
+
+def _blocks(rounds: Sequence[result_pb2.RoundResult]) -> Iterable[result_pb2.BlockResult]:
+    return (block for one in rounds for block in one.blocks)
+
+
+def _each_once(sentences: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(sentences))

@@ -1,0 +1,63 @@
+"""Energy that external meters read, as people see it: each with its scope, none beside that of another scope."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from steelyard.report.figures import NOT_MEASURED
+from steelyard.stats.formatting import format_value
+from steelyard_protocol.v1 import common_pb2, measurement_pb2
+
+_ENERGY = "energy_per_inference"
+_UNCERTAINTY = "energy_per_inference_uncertainty"
+_SCOPES = {
+    common_pb2.READING_SCOPE_WALL: "wall",
+    common_pb2.READING_SCOPE_BOARD_INPUT: "board input",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalFigure:
+    """What one meter says of one variant.
+
+    ``value`` is "3.20 mJ" or "not measured", ``interval`` "± 0.04 mJ" (k = 2); ``reason`` says why there is no value,
+    or what its confidence lacks, "" when nothing is to be said.
+    """
+
+    source: str
+    scope: str
+    value: str
+    interval: str
+    reason: str
+    is_known: bool
+
+
+def external_figures(variant: measurement_pb2.VariantMeasurement) -> tuple[ExternalFigure, ...]:
+    """Return what each external meter says of a variant, in the order in which the meters were named."""
+    figures = []
+    readings = list(variant.external_energy_readings)
+    for index, reading in enumerate(readings):
+        if reading.name != _ENERGY:
+            continue
+        follower = readings[index + 1] if index + 1 < len(readings) else common_pb2.Reading()
+        figures.append(_figure(reading, follower if follower.name == _UNCERTAINTY else None))
+    return tuple(figures)
+
+
+def external_meters(variants: Sequence[measurement_pb2.VariantMeasurement]) -> tuple[ExternalFigure, ...]:
+    """Return one figure of each meter, for its source and scope: every variant has the same meters."""
+    return external_figures(variants[0]) if variants else ()
+
+
+def _figure(reading: common_pb2.Reading, uncertainty: common_pb2.Reading | None) -> ExternalFigure:
+    known = reading.HasField("value")
+    low = reading.reason if reading.reason.startswith("low_confidence") else ""
+    return ExternalFigure(
+        source=reading.source,
+        scope=_SCOPES.get(reading.scope, "unknown scope"),
+        value=format_value(reading.value, "J") if known else NOT_MEASURED,
+        interval=f"± {format_value(uncertainty.value, 'J')}" if known and uncertainty is not None else "",
+        reason=low if known else reading.reason or "no reason was recorded",
+        is_known=known,
+    )

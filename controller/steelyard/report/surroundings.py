@@ -1,0 +1,31 @@
+"""The throttle verdict and the circumstances of a measurement in words."""
+
+from __future__ import annotations
+
+from steelyard_protocol.v1 import measurement_pb2, result_pb2
+
+_WORDS = {
+    result_pb2.THROTTLE_VERDICT_NO: "no",
+    result_pb2.THROTTLE_VERDICT_UNKNOWN: "could not be ruled out",
+}
+
+
+def throttling_text(measurement: measurement_pb2.Measurement) -> str:
+    """Return "no", "could not be ruled out" or "yes, in 3 blocks of static-int8"; "" when no block told."""
+    if measurement.throttle.verdict != result_pb2.THROTTLE_VERDICT_YES:
+        return _WORDS.get(measurement.throttle.verdict, "")
+    parts = [
+        f"{one.throttled_block_count} {'block' if one.throttled_block_count == 1 else 'blocks'} of {one.label}"
+        for one in measurement.variants
+        if one.throttled_block_count
+    ]
+    # Evaluation and failed blocks have no figures to spoil.
+    return f"yes, in {', '.join(parts)}" if parts else "yes, in blocks that no figure rests on"
+
+
+def circumstances_text(measurement: measurement_pb2.Measurement) -> str:
+    """Return "governor ondemand; power mode not told (nvpmodel is not installed)", "" for none."""
+    return "; ".join(
+        f"{one.name.replace('_', ' ')} {one.value if one.HasField('value') else f'not told ({one.reason})'}"
+        for one in measurement.circumstances
+    )
