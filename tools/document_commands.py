@@ -85,7 +85,7 @@ def _agent() -> Iterator[str]:
     parser = build_parser()
     yield "## steelyard-agent\n"
     yield from _section("steelyard-agent COMMAND", [parser.description or ""], list(_argparse_records(parser)), [])
-    for name, child in _children(parser):
+    for name, child in _leaves(parser):
         yield f"### steelyard-agent {name}\n"
         positionals = [str(one.metavar) for one in _actions(child) if not one.option_strings]
         usage = " ".join([f"steelyard-agent {name} [OPTIONS]", *positionals])
@@ -105,6 +105,13 @@ def _children(parser: argparse.ArgumentParser) -> Iterable[tuple[str, argparse.A
     for action in _actions(parser):
         if isinstance(action.choices, dict):
             yield from action.choices.items()
+
+
+def _leaves(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Yield the commands that do something, "profile list" and not "profile"."""
+    for name, child in _children(parser):
+        deeper = list(_leaves(child))
+        yield from [(f"{name} {rest}", leaf) for rest, leaf in deeper] or [(name, child)]
 
 
 def _argparse_records(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:

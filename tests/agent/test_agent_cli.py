@@ -42,7 +42,7 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"steelyard-agent {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["run", "doctor", "measure"])
+@pytest.mark.parametrize("command", ["run", "doctor", "measure", "environment"])
 def test_every_command_has_help_with_examples_that_parse(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([command, "--help"])

@@ -14,10 +14,11 @@ from math import floor
 from pathlib import Path
 
 from steelyard_agent.meters.power_source import PowerSource
-from steelyard_agent.readings import Kind, Scope
+from steelyard_agent.readings import Kind, Reading, Scope
 from steelyard_agent.sampler.intervals import intervals
 from steelyard_agent.sampler.process import Recording, parse_recording
 from steelyard_agent.sampler.protocol import RawSample, SamplerOrder, encode_sample
+from steelyard_agent.sampler.reading import energy_reading
 from tests.support.fake_sysfs import FIXTURES
 
 FOLDER = FIXTURES / "energy"
@@ -122,13 +123,13 @@ def trace_text(trace: Trace) -> str:
 
 
 def sample_times(first_s: float, last_s: float, period_s: float, seed: int, *, jitter: bool = True) -> Iterator[float]:
-    """Yield when the sampler would read: its own intervals, each read late by some hundred microseconds."""
+    """Yield when the sampler would read: its own intervals, each read late by about a tenth of a millisecond."""
     rng = random.Random(seed)
     steps = intervals(rng.random()) if jitter else repeat(1.0)
-    due_s = first_s
-    while due_s <= last_s:
-        yield due_s + (abs(rng.gauss(0, 2e-4)) if jitter else 0.0)
-        due_s += period_s * next(steps)
+    at_s = first_s
+    while at_s <= last_s:
+        yield at_s
+        at_s += period_s * next(steps) + (abs(rng.gauss(0, 1e-4)) if jitter else 0.0)
 
 
 def make_trace(
@@ -301,6 +302,23 @@ def all_traces() -> tuple[Trace, ...]:
             **watts,
         ),
     )
+
+
+def read_trace(trace: Trace) -> list[Reading]:
+    """Return the energy readings of a trace, by the whole path from the sampler's lines on."""
+    return energy_reading(
+        window_start_ns=trace.window_start_ns,
+        window_end_ns=trace.window_end_ns,
+        inference_count=INFERENCES,
+        recording=trace.recording(),
+    )
+
+
+def energy_error(trace: Trace) -> float:
+    """Return the relative error of a trace's energy."""
+    value = read_trace(trace)[0].value
+    assert value is not None
+    return value * INFERENCES / trace.answer_j - 1
 
 
 def write_all(folder: Path) -> None:

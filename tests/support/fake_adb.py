@@ -6,6 +6,8 @@ FAKE_ADB names a folder with ``phones.json`` ({serial: state}) and a folder per 
 answered from ``answers.json`` in its root. Every call is appended to ``calls.log``.
 """
 
+# ruff: noqa: T201 - it is a program
+
 from __future__ import annotations
 
 import json
@@ -46,7 +48,9 @@ def main(arguments: list[str]) -> int:
 
 def push(root: Path, local: str, remote: str) -> int:
     if (root / "full").exists():
-        print(f"adb: error: failed to copy '{local}' to '{remote}': remote couldn't create file: No space left on device")
+        print(
+            f"adb: error: failed to copy '{local}' to '{remote}': remote couldn't create file: No space left on device"
+        )
         if (root / "full").read_text() == "once":
             (root / "full").unlink()
         return 1

@@ -1,4 +1,4 @@
-"""A phone for tests: the folder that ``fake_adb`` takes for one, with a Pixel's files, and programs that print recordings."""
+"""A phone for tests: a folder that ``fake_adb`` takes for one, and programs for it that print recordings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from steelyard_agent.adb.adb import Adb
-from tests.support.fake_sysfs import FIXTURES, manifest_of
+from tests.support.fake_sysfs import FIXTURES, load_manifest
 
 RECORDINGS = FIXTURES / "benchmark_model"
 SERIAL = "1A2B3C4D"
@@ -23,7 +23,7 @@ class FakePhones:
         self.program = home / "bin" / "adb"
         self.program.parent.mkdir(parents=True)
         source = Path(__file__).with_name("fake_adb.py")
-        self.program.write_text(f'#!/bin/sh\nFAKE_ADB="{home}" exec "{sys.executable}" -I "{source}" "$@"\n')
+        self.program.write_text(f'#!/bin/sh\nFAKE_ADB="{home}" exec "{sys.executable}" -I -S "{source}" "$@"\n')
         self.program.chmod(0o755)
 
     def add(self, serial: str = SERIAL, state: str = "device") -> FakePhone:
@@ -45,15 +45,29 @@ class FakePhones:
 class FakePhone:
     """One phone; ``root`` is its file system."""
 
-    def __init__(self, phones: FakePhones, serial: str, family: str = "pixel_on_cable") -> None:
+    def __init__(self, phones: FakePhones, serial: str, family: str = "pixel_8") -> None:
         self.phones = phones
         self.serial = serial
         self.root = phones.home / serial
-        manifest = manifest_of(family)
+        manifest = load_manifest(family)
         self.answers: dict[str, str] = dict(manifest["commands"])
         (self.root / "data" / "local" / "tmp").mkdir(parents=True)
         for absolute, text in manifest["files"].items():
             self.write(absolute, text)
+        for absolute, target in manifest.get("links", {}).items():
+            link = self.root / absolute.lstrip("/")
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(self.root / target.lstrip("/"))
+        # The adb shell may ask what an app may not.
+        self.answers |= {
+            "uname -m": "aarch64",
+            "uname -r": "5.15.110-android14-11-ga6d7915820a0-ab10726252",
+            "settings get global low_power": "0",
+            "settings get global settings_enable_monitor_phantom_procs": "null",
+            "device_config get activity_manager max_phantom_processes": "null",
+            "dumpsys power": "POWER MANAGER (dumpsys power)\n  mWakefulness=Awake\n  mWakefulnessChanging=false",
+            "dumpsys deviceidle get deep": "ACTIVE",
+        }
         self.save()
 
     @property

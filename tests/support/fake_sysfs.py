@@ -62,7 +62,14 @@ class FakeSysfs:
         """Put a file there, with folders; existing descriptors see the new text, as in sysfs."""
         path = self.system.path(absolute)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        data = text.encode("utf-8")
+        # Cut to its length, not emptied first: ext4 writes a file that was emptied to the disk when it is closed.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+        try:
+            os.pwrite(descriptor, data, 0)
+            os.ftruncate(descriptor, len(data))
+        finally:
+            os.close(descriptor)
 
     def remove(self, absolute: str) -> None:
         self.system.path(absolute).unlink()

@@ -156,13 +156,17 @@ def worker_result(report: Report, options: RuntimeOptions, *, version: str, min_
 
 def placements(report: Report, options: RuntimeOptions) -> dict[str, int | None]:
     """Return how many nodes each provider took; None where the program does not tell."""
-    if not report.replaced:
+    wanted = options.providers[0].name if options.providers else ""
+    # NNAPI was seen to replace every node and then to run none of them.
+    refused = _taken(report, wanted) is Delegation.NONE
+    took = [one for one in report.replaced if _is_xnnpack(one.delegate) or not refused]
+    if not took:
         return dict.fromkeys(_providers(report, options))
     counts: dict[str, int | None] = {}
-    for one in report.replaced:
-        name = _provider_of(one.delegate, options)
+    for one in took:
+        name = XNNPACK if _is_xnnpack(one.delegate) else wanted or one.delegate
         counts[name] = (counts.get(name) or 0) + one.node_count
-    if (left := report.replaced[-1].of_count - report.replaced[-1].node_count) > 0:
+    if (left := took[-1].of_count - took[-1].node_count) > 0:
         counts[CPU] = left
     return counts
 
@@ -209,12 +213,6 @@ def _taken(report: Report, wanted: str) -> Delegation | None:
     if nodes:
         return Delegation.COMPLETE if nodes[-1].node_count == nodes[-1].of_count else Delegation.PARTIAL
     return Delegation.PARTIAL if wanted == XNNPACK and report.created_xnnpack else None
-
-
-def _provider_of(delegate: str, options: RuntimeOptions) -> str:
-    if _is_xnnpack(delegate):
-        return XNNPACK
-    return options.providers[0].name if options.providers else delegate
 
 
 def _is_xnnpack(delegate: str) -> bool:

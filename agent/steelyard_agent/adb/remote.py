@@ -49,8 +49,8 @@ async def run_remote(adb: Adb, command: str, *, timeout_s: float) -> RemoteEnd:
         timed_out = await reader.read_until_silent(timeout_s)
     finally:
         # Also the way out of a cancelled caller.
-        if reader.status is None and reader.pid is not None:
-            left_running = await asyncio.shield(asyncio.to_thread(_end, adb, reader.pid))
+        if reader.status is None:
+            left_running = await _end_unless_ended(adb, reader)
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
@@ -79,6 +79,11 @@ class _Reader:
                 return False
             self._take(chunk)
 
+    async def read_until_known(self) -> None:
+        """Read until the program's number, or its end, is known."""
+        while self.pid is None and (chunk := await self._stream.read(_LINE_BYTES)):
+            self._take(chunk)
+
     def text(self) -> str:
         """Return what the program printed."""
         text = self._kept.decode("utf-8", "replace").replace("\r\n", "\n")
@@ -92,6 +97,15 @@ class _Reader:
         if match := re.search(rf"^{STATUS_MARK}([0-9]+)\s*\Z", end, re.MULTILINE):
             self.status = int(match.group(1))
         del self._kept[:-_KEPT_BYTES]
+
+
+async def _end_unless_ended(adb: Adb, reader: _Reader) -> str:
+    """End the program also when its caller was cancelled before it said its number; return why it may go on."""
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(reader.read_until_known(), _END_GRACE_S)
+    if reader.pid is None or reader.status is not None:
+        return ""
+    return await asyncio.shield(asyncio.to_thread(_end, adb, reader.pid))
 
 
 def _end(adb: Adb, pid: int) -> str:

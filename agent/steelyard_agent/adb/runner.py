@@ -134,7 +134,9 @@ class PhoneRunner:
             raise AdbError(
                 "phone_gone", f"the connection to the phone {self._adb.serial} broke during a block; plug it in again"
             )
-        if not end.timed_out and end.status is not None and end.status <= _KILLED:
+        # The linker gives up by a signal on some Androids.
+        by_itself = end.status is not None and (end.status <= _KILLED or "CANNOT LINK EXECUTABLE" in end.output)
+        if not end.timed_out and end.status is not None and by_itself:
             return replace(_failed(explain_failure(end.output, end.status)), notes=_notes(end))
         kills, os_killer = None, ""
         if end.status == _KILLED + signal.SIGKILL:

@@ -67,7 +67,7 @@ class PhoneFiles:
         )
 
     def refresh(self) -> None:
-        """Read every file again; files that are gone or refused are gone or refused in the mirror.
+        """Read every file again; what is refused is refused in the mirror, and what is gone is empty.
 
         Raises:
             AdbError: The phone is gone.
@@ -89,9 +89,8 @@ class PhoneFiles:
                 # In place: meters keep descriptors open.
                 path.write_text(text, encoding="utf-8")
         for absolute in self._known.keys() - contents.keys():
-            path = self.system.path(absolute)
-            path.write_text("")
-            path.unlink()
+            # Emptied, not removed: a meter that holds it open shall see it come back.
+            self.system.path(absolute).write_text("")
         self._known = contents
 
     def _add_what_uname_says(self, contents: dict[str, str]) -> None:

@@ -40,9 +40,25 @@ examples:
 _PROFILE_EXAMPLES = """\
 examples:
   steelyard-agent profile list
-  steelyard-agent profile show raspberry-pi-5
-  steelyard-agent profile check my-board.toml
   steelyard-agent profile new -o my-board.toml
+"""
+_PROFILE_LIST_EXAMPLES = """\
+examples:
+  steelyard-agent profile list
+  steelyard-agent profile list --profiles ./boards
+"""
+_PROFILE_SHOW_EXAMPLES = """\
+examples:
+  steelyard-agent profile show raspberry-pi-5
+"""
+_PROFILE_CHECK_EXAMPLES = """\
+examples:
+  steelyard-agent profile check my-board.toml
+"""
+_PROFILE_NEW_EXAMPLES = """\
+examples:
+  steelyard-agent profile new -o my-board.toml
+  steelyard-agent profile new --from doctor-of-another-board.json
 """
 _EXIT_STATUS = """\
 exit status:
@@ -183,28 +199,31 @@ def _add_environment(commands: argparse._SubParsersAction[argparse.ArgumentParse
 
 
 def _add_profile(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    purpose = "what is known of boards of a kind: list, show, check, draft"
-    profile = _add(commands, "profile", purpose, _PROFILE_EXAMPLES)
-    profile.add_argument(
-        "action",
-        choices=("list", "show", "check", "new"),
-        metavar="list|show|check|new",
-        help="new drafts the profile of this device",
+    profile = _add(
+        commands, "profile", "what is known of boards of a kind: list, show, check, draft", _PROFILE_EXAMPLES
     )
-    profile.add_argument("target", nargs="?", default="", metavar="NAME|FILE", help="to show (NAME) or to check (FILE)")
-    profile.add_argument("--output", "-o", default="", metavar="FILE", help="of new (default: standard output)")
-    profile.add_argument("--force", action="store_true", help="let new overwrite a file")
-    profile.add_argument(
+    actions = profile.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="action")
+    listing = _add(actions, "list", "list the profiles that are shipped and yours", _PROFILE_LIST_EXAMPLES)
+    show = _add(actions, "show", "show a profile, each entry with its source", _PROFILE_SHOW_EXAMPLES)
+    show.add_argument("name", metavar="PROFILE", help="as the list has it")
+    check = _add(actions, "check", "check a profile of yours against the schema", _PROFILE_CHECK_EXAMPLES)
+    check.add_argument("file", type=Path, metavar="FILE", help="a .toml file")
+    new = _add(actions, "new", "draft a profile from what this device says of itself", _PROFILE_NEW_EXAMPLES)
+    new.add_argument("--output", "-o", type=Path, metavar="FILE", help="where to write (default: standard output)")
+    new.add_argument("--force", action="store_true", help="overwrite the file")
+    new.add_argument(
         "--from",
         dest="description",
-        default="",
         metavar="FILE",
-        help="let new draft from what doctor --json printed on another device; - is standard input",
+        help="draft from what doctor --json printed on another device; - is standard input",
     )
-    profile.add_argument("--json", action="store_true", help="print JSON with a schema version")
-    profile.add_argument("--state-directory", type=Path, metavar="DIR", help="the agent's; yours lie in profiles/")
-    _add_profiles_folder(profile)
-    profile.set_defaults(command=_profile_command)
+    for parser in (listing, show):
+        _add_profiles_folder(parser)
+        parser.add_argument("--state-directory", type=Path, metavar="DIR", help="the agent's; yours lie in profiles/")
+    for parser in (listing, show, check):
+        parser.add_argument("--json", action="store_true", help="print JSON with a schema version")
+    for parser in (listing, show, check, new):
+        parser.set_defaults(command=_profile_command)
 
 
 def _add_profiles_folder(parser: argparse.ArgumentParser) -> None:

@@ -31,9 +31,6 @@ STANDARD_INPUT = "-"
 
 def profile(options: argparse.Namespace) -> int:
     """List, show, check or draft, as ``options.action`` says."""
-    if options.action in {"show", "check"} and not options.target:
-        what = "NAME, as in raspberry-pi-5" if options.action == "show" else "FILE, as in my-board.toml"
-        raise UsageError("no_profile_named", f"profile {options.action} needs a {what}")
     actions = {"list": _list, "show": _show, "check": _check, "new": _new}
     return actions[options.action](options)
 
@@ -53,10 +50,10 @@ def _list(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     profiles = _shelf(options).profiles
-    found = next((one for one in profiles if one.name == options.target), None)
+    found = next((one for one in profiles if one.name == options.name), None)
     if found is None:
         known = ", ".join(sorted(one.name for one in profiles))
-        raise UsageError("profile_not_found", f"there is no profile {options.target!r}; known: {known}")
+        raise UsageError("profile_not_found", f"there is no profile {options.name!r}; known: {known}")
     if options.json:
         _print_json("profile", {"profile": profile_to_json(found)})
     else:
@@ -65,16 +62,16 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    found = read_profile(Path(options.target))
+    found = read_profile(options.file)
     if options.json:
         _print_json("profile", {"profile": profile_to_json(found)})
     else:
-        print(f"{options.target} fits the schema: {found.name} ({found.title})")
+        print(f"{options.file} fits the schema: {found.name} ({found.title})")
     return 0
 
 
 def _new(options: argparse.Namespace) -> int:
-    file = Path(options.output) if options.output else None
+    file: Path | None = options.output
     if file is not None and file.exists() and not options.force:
         raise UsageError(
             "file_exists", f"{file} is there already: name another file with -o, or overwrite with --force"
@@ -82,7 +79,7 @@ def _new(options: argparse.Namespace) -> int:
     date = time.strftime("%Y-%m-%d", time.gmtime())
     text = draft_profile(_described(options), agent_version=__version__, date=date)
     # What is written for a person to complete must at least be right as it stands.
-    parse_profile(text, options.output or "the draft")
+    parse_profile(text, str(file or "the draft"))
     if file is None:
         print(text, end="")
         return 0
@@ -96,7 +93,7 @@ def _new(options: argparse.Namespace) -> int:
 
 def _described(options: argparse.Namespace) -> DescribedDevice:
     """Return the device of ``--from``, or this one; probing it takes some seconds."""
-    if not options.description:
+    if options.description is None:
         return read_description(json.dumps(_probe_this_device()))
     if options.description == STANDARD_INPUT:
         return read_description(sys.stdin.read())

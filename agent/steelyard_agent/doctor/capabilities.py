@@ -23,6 +23,7 @@ _NEXT_STEPS_OF_GUESTS = {
     "frequency": "fix the frequency on the host, or expect latency to wander with it",
     "power": "measure on a machine that is not virtual; latency, memory and accuracy need no sensor",
 }
+_LONG_PATH = re.compile(r"/sys/class/thermal/(thermal_zone[0-9]+)/temp|/sys/(?:class|devices/system/cpu)/")
 _GUEST_PROFILE = "virtual-machine"
 
 
@@ -75,7 +76,7 @@ def _next_step(device: DeviceDescription, name: str) -> str:
 
 def _capability(name: str, readings: list[Reading], next_step: str) -> Capability:
     details = tuple(_shown(reading) for reading in readings if reading.value is not None)
-    reasons = tuple(dict.fromkeys(reading.reason for reading in readings if reading.value is None))
+    reasons = _grouped([reading.reason for reading in readings if reading.value is None])
     if not details and not reasons:
         reasons = ("no meter looked for it",)
     if details:
@@ -87,10 +88,29 @@ def _capability(name: str, readings: list[Reading], next_step: str) -> Capabilit
     return Capability(name=name, answer=Answer.NO, reasons=reasons, next_step=step)
 
 
+def _grouped(reasons: list[str]) -> tuple[str, ...]:
+    """Return each reason once, and those of several files that fail alike as one."""
+    by_failure: dict[str, list[str]] = {}
+    for reason in dict.fromkeys(reasons):
+        match = re.fullmatch(r"(/sys/\S+) (cannot be read: .+|is empty|is not there)", reason)
+        path, failure = match.groups() if match else ("", reason)
+        by_failure.setdefault(failure, []).append(path)
+    return tuple(
+        f"{', '.join(paths if len(paths) == 1 else map(_short, paths))} {failure}".strip()
+        for failure, paths in by_failure.items()
+    )
+
+
+def _short(source: str) -> str:
+    """Return a source without what every path of its kind begins with; ``--json`` has the whole."""
+    return _LONG_PATH.sub(lambda match: match.group(1) or "", source)
+
+
 def _shown(reading: Reading) -> str:
     assert reading.value is not None
     caution = f"; {reading.reason}" if reading.reason else ""
     if reading.unit == "J":
-        return f"{reading.name}: a counter in J, scope {reading.scope.value.lower()}, from {reading.source}{caution}"
+        scope = reading.scope.value.lower()
+        return f"{reading.name}: a counter in J, scope {scope}, from {_short(reading.source)}{caution}"
     value, unit = (reading.value / 1e6, "MHz") if reading.unit == "Hz" else (reading.value, reading.unit)
-    return f"{reading.name} {value:.4g} {unit}, from {reading.source}{caution}"
+    return f"{reading.name} {value:.4g} {unit}, from {_short(reading.source)}{caution}"

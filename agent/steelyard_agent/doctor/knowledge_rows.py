@@ -42,7 +42,7 @@ def _concerns(diagnosis: Diagnosis, runtime: RuntimeKnowledge) -> bool:
 def _providers(diagnosis: Diagnosis, profile: Profile) -> Iterator[str]:
     usable = {(one.name, provider) for one in diagnosis.device.runtimes for provider in one.providers}
     for one in profile.providers:
-        if (one.runtime, one.name) not in usable:
+        if one.needs and (one.runtime, one.name) not in usable:
             yield f"{one.name} of {one.runtime} needs {one.needs}"
 
 

@@ -26,8 +26,6 @@ from steelyard_agent.surroundings.android_thermal import read_status
 from steelyard_agent.surroundings.cooling_kinds import cooling_kind
 
 _CPU_FOLDER = "/sys/devices/system/cpu"
-# What slows down comes first where a device has more zones than a screen has lines.
-_SHOWN_ZONES = 4
 
 
 def throttle_evidence(system: System) -> tuple[ThrottleEvidence, ...]:
@@ -41,29 +39,28 @@ def throttle_evidence(system: System) -> tuple[ThrottleEvidence, ...]:
 def _trip_points(system: System) -> Iterator[tuple[str, str]]:
     """Yield the zones that slow something down; critical trip points alone switch off and show nothing before."""
     names, _ = list_names(system, THERMAL_FOLDER)
-    zones: Counter[str] = Counter()
+    by_trips: dict[str, list[str]] = {}
     for name in names:
         if re.fullmatch(r"thermal_zone[0-9]+", name):
             folder = f"{THERMAL_FOLDER}/{name}"
             trips = [trip for trip in read_trip_points(system, folder) if trip.kind == "passive"]
             if trips:
                 degrees = "/".join(dict.fromkeys(f"{trip.temperature_cel:g}" for trip in trips))
-                zones[f"{text_or_empty(system, f'{folder}/type') or name} passive from {degrees} C"] += 1
-    shown = [zone if count == 1 else f"{count}x {zone}" for zone, count in zones.items()]
-    more = f"; {len(shown) - _SHOWN_ZONES} more" if len(shown) > _SHOWN_ZONES else ""
-    yield "trip points", "; ".join(shown[:_SHOWN_ZONES]) + more
+                by_trips.setdefault(degrees, []).append(text_or_empty(system, f"{folder}/type") or name)
+    yield "trip points", "; ".join(f"{_counted(kinds)} passive from {degrees} C" for degrees, kinds in by_trips.items())
 
 
 def _cooling(system: System) -> Iterator[tuple[str, str]]:
     names, _ = list_names(system, THERMAL_FOLDER)
-    states: Counter[str] = Counter()
+    by_state: dict[str, list[str]] = {}
     for name in names:
         if re.fullmatch(r"cooling_device[0-9]+", name):
             kind = text_or_empty(system, f"{THERMAL_FOLDER}/{name}/type")
             state = text_or_empty(system, f"{THERMAL_FOLDER}/{name}/cur_state")
             if cooling_kind(kind) is not None and state:
-                states[f"{kind} at state {state}"] += 1
-    yield "cooling", "; ".join(text if count == 1 else f"{count}x {text}" for text, count in states.items())
+                by_state.setdefault(state, []).append(kind)
+    groups = [f"{_counted(kinds)} at state {state}" for state, kinds in by_state.items()]
+    yield "cooling", "; ".join(groups)
 
 
 def _time_in_state(system: System) -> Iterator[tuple[str, str]]:
@@ -106,6 +103,10 @@ def _android(system: System) -> Iterator[tuple[str, str]]:
     if api_level(system) is not None:
         status = read_status(system)
         yield "Android", status.reason if status.status is None else f"thermal status {status.status} of 0 to 6"
+
+
+def _counted(names: list[str]) -> str:
+    return ", ".join(name if count == 1 else f"{count}x {name}" for name, count in Counter(names).items())
 
 
 def _has(system: System, absolute: str) -> bool:

@@ -16,7 +16,7 @@ from steelyard_agent.meters.sysfs import NumberFile, SourceError, list_names, re
 from steelyard_agent.meters.vcgencmd import PiClock
 from steelyard_agent.readings import Kind, Reading, Scope, Status, unavailable
 
-__all__ = ["FrequencyMeter", "read_governors"]
+__all__ = ["CPUFREQ_FOLDER", "FrequencyMeter", "read_governors"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -150,13 +150,11 @@ def _providers(device: DescribedDevice, source: str) -> Iterator[list[str]]:
     for runtime in device.runtimes:
         for name in runtime.providers:
             if name not in _PROVIDERS_OF_EVERY_BUILD:
-                needs = f"nothing beside {runtime.name} {runtime.version} as it is installed here"
                 yield [
                     "[[providers]]",
                     f"runtime = {toml_string(runtime.name)}",
                     f"name = {toml_string(name)}",
-                    "# TODO: what must be installed for it",
-                    f"needs = {toml_string(needs)}",
+                    "# TODO: needs = what must be installed for it, unless it comes with the runtime",
                     f"source = {toml_string(source)}",
                 ]
 

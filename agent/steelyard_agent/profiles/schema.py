@@ -130,16 +130,19 @@ class RuntimeKnowledge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderKnowledge:
-    """An execution provider or delegate that exists for the board, and what must be installed for it."""
+    """An execution provider or delegate that exists for the board.
+
+    ``needs`` is what must be installed for it, "" where it comes with the runtime.
+    """
 
     runtime: str
     name: str
-    needs: str
     source: str
+    needs: str = ""
 
     def __post_init__(self) -> None:
         """Refuse blanks."""
-        _refuse_blank(self, "runtime", "name", "needs", "source")
+        _refuse_blank(self, "runtime", "name", "source")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
 from steelyard_agent.profiles.library import is_shipped
-from steelyard_agent.profiles.schema import Match, OptionKnowledge, Profile, RuntimeKnowledge
+from steelyard_agent.profiles.schema import Match, OptionKnowledge, Profile, ProviderKnowledge, RuntimeKnowledge
 from steelyard_agent.rows import row
 
 _NAME_WIDTH = 22
@@ -60,8 +60,7 @@ def _sections(profile: Profile) -> Iterator[tuple[str, list[tuple[str, str, str]
         board.append(("power", f"{scope}{power.sentence}", power.source))
     yield "The board", board
     yield "Runtimes", [(one.name, _runtime(one), one.source) for one in profile.runtimes]
-    providers = [(one.runtime, f"{one.name} needs {one.needs}", one.source) for one in profile.providers]
-    yield "Providers and delegates", providers
+    yield "Providers and delegates", [(one.runtime, _provider(one), one.source) for one in profile.providers]
     yield "Options that fit", [(one.name, _option(one), one.source) for one in profile.options]
     yield "Traps", [("", one.text, one.source) for one in profile.traps]
 
@@ -69,6 +68,10 @@ def _sections(profile: Profile) -> Iterator[tuple[str, list[tuple[str, str, str]
 def _runtime(runtime: RuntimeKnowledge) -> str:
     when = {"": "", "termux": "in Termux: "}.get(runtime.when, f"for {runtime.when} programs: ")
     return f"{when}{runtime.install or f'not available: {runtime.unavailable}'}"
+
+
+def _provider(provider: ProviderKnowledge) -> str:
+    return f"{provider.name} needs {provider.needs}" if provider.needs else f"{provider.name} comes with it"
 
 
 def _option(option: OptionKnowledge) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 
@@ -15,10 +14,21 @@ __all__ = ["toml_list", "toml_string", "tomllib"]
 
 
 def toml_string(text: str) -> str:
-    """Return ``text`` as a basic string of TOML 1.0, on one line."""
-    # JSON escapes what TOML wants escaped, but for DEL; a lone surrogate has no UTF-8 and is replaced.
+    """Return ``text`` as a basic string of TOML 1.0, on one line; what cannot be seen is escaped.
+
+    A lone surrogate, which UTF-8 has no form for, becomes a question mark.
+    """
     clean = text.encode("utf-8", "replace").decode("utf-8")
-    return json.dumps(clean, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return f'"{"".join(map(_character, clean))}"'
+
+
+def _character(character: str) -> str:
+    if character in {'"', "\\"}:
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"
 
 
 def toml_list(texts: Sequence[str]) -> str:

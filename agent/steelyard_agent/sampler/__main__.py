@@ -29,9 +29,9 @@ def main() -> int:
         return 2
     _leave_cores(order.avoid_core_ids)
     system = System(root=Path(order.system_root), clock_ns=time.perf_counter_ns)
-    phase = random.Random().random  # noqa: S311 - spreads sample times, guards nothing
+    rng = random.Random()  # noqa: S311 - spreads sample times, guards nothing
     try:
-        run_loop(order, system=system, wait_for_stop=_StopWatch(), emit=_write, phase=phase)
+        run_loop(order, system=system, wait_for_stop=_StopWatch(), emit=_write, rng=rng)
     except BrokenPipeError:
         return 0  # The agent is gone: nobody is left to tell.
     return 0

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from itertools import repeat
+from random import Random
 
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.power_source import SourceReader
@@ -27,13 +28,13 @@ def run_loop(
     system: System,
     wait_for_stop: Callable[[float], bool],
     emit: Callable[[str], None],
-    phase: Callable[[], float],
+    rng: Random,
 ) -> None:
     """Read until ``wait_for_stop(seconds)`` returns True; one last read follows, to see past the window's end.
 
-    ``emit`` takes text of whole lines; ``phase`` returns where each source's intervals begin, evenly between 0 and 1.
+    ``emit`` takes text of whole lines; ``rng`` varies the intervals.
     """
-    tracks = [_Track(order, index, system, phase()) for index in range(len(order.sources))]
+    tracks = [_Track(order, index, system, rng) for index in range(len(order.sources))]
     out = _Output(emit, system.clock_ns)
     out.add(READY_LINE)
     for track in tracks:
@@ -58,7 +59,7 @@ def run_loop(
 class _Track:
     """One source with the time at which it is read next."""
 
-    def __init__(self, order: SamplerOrder, index: int, system: System, phase: float) -> None:
+    def __init__(self, order: SamplerOrder, index: int, system: System, rng: Random) -> None:
         source = order.sources[index]
         self.runs_program = source.runs_program
         self.due_ns = 0
@@ -66,7 +67,7 @@ class _Track:
         self._reader = SourceReader(system, source)
         self._clock_ns = system.clock_ns
         self._period_ns = source.sampling_period_ns(order.period_ms * 1_000_000)
-        self._intervals = intervals(phase) if order.jitter else repeat(1.0)
+        self._intervals = intervals(rng.random()) if order.jitter else repeat(1.0)
 
     def read(self) -> str:
         """Read once, as a line; the next read is due an interval after this one began."""

@@ -86,8 +86,8 @@ def _not_valid(rounds: VariantRounds) -> str:
     left_out = [block for block in rounds.failed if block.status == result_pb2.BLOCK_STATUS_NOT_VALID]
     if not left_out or not rounds.timed:
         return ""
-    count = len(rounds.timed) + len(rounds.failed)
-    return f"{rounds.label}: {len(left_out)} of {count} blocks were not valid and are left out: {left_out[0].error.message}"
+    share = f"{len(left_out)} of {len(rounds.timed) + len(rounds.failed)} blocks"
+    return f"{rounds.label}: {share} were not valid and are left out: {left_out[0].error.message}"
 
 
 def _counted(rounds: VariantRounds) -> list[result_pb2.BlockResult]:

@@ -91,7 +91,11 @@ def _get(address: str, path: str, headers: dict[str, str], timeout_s: float) -> 
         raise _trouble(address, f"did not answer within {timeout_s:g} s") from error
     except urllib.error.URLError as error:
         late = isinstance(error.reason, TimeoutError)
-        what = f"did not answer within {timeout_s:g} s" if late else f"cannot be reached ({error.reason}): check its address"
+        what = (
+            f"did not answer within {timeout_s:g} s"
+            if late
+            else f"cannot be reached ({error.reason}): check its address"
+        )
         raise _trouble(address, what) from error
     except (OSError, http.client.HTTPException) as error:
         raise _trouble(address, f"broke the connection off ({type(error).__name__}: {error})") from error

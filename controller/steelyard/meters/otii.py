@@ -36,6 +36,7 @@ class Otii:
         self._host, self._port, self._device_name = (match["host"] or "127.0.0.1").strip("[]"), port, match["device"]
         self._clock_ns = clock_ns
         self._client: Any = None
+        self._application: Any = None
         self._project: Any = None
         self._recording: Any = None
         self._device: Any = None
@@ -47,9 +48,9 @@ class Otii:
         from otii_tcp_client import otii_client
 
         with self._explained("cannot be used"):
-            # Told apart from its connection, so that a failure inside connect still closes what it opened.
             self._client = otii_client.OtiiClient()
             application = self._client.connect(host=self._host, port=self._port, try_for_seconds=_CONNECT_S)
+            self._application = application
             self._device = self._choose(application.get_devices(timeout=_CONNECT_S))
             self._device.enable_channel(_CHANNEL, True)
             project = _active_project(application)
@@ -84,8 +85,8 @@ class Otii:
 
     def close(self) -> None:
         """End the recording, throw it away, hang up."""
-        client, project, recording = self._client, self._project, self._recording
-        self._client = self._project = self._recording = None
+        client, application, project, recording = self._client, self._application, self._project, self._recording
+        self._client = self._application = self._project = self._recording = None
         if project is not None:
             with suppress(MeterError), self._explained("could not be closed"):
                 project.stop_recording()
@@ -95,6 +96,10 @@ class Otii:
         if client is not None:
             with suppress(MeterError), self._explained("could not be closed"):
                 client.disconnect()
+        if application is not None:
+            # Disconnecting gives the licence back first; where that fails the connection would stay open.
+            with suppress(MeterError), self._explained("could not be closed"):
+                application.connection.close_connection()
 
     def _means(self, values: list[float], interval_s: float) -> list[MeterSample]:
         """Take whole bins only; what is left over is read again with what follows."""

@@ -6,8 +6,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 
-from steelyard.meters.contract import Meter, MeterError, MeterFacts
+from steelyard.errors import SteelyardError
+from steelyard.meters.contract import Meter, MeterFacts
 from steelyard.meters.trace import TraceBuilder
 from steelyard_protocol.v1 import control_pb2
 
@@ -65,17 +67,15 @@ class Recorder:
 
     def _run(self) -> None:
         while not self._ended.is_set():
-            meter = self._make()
             try:
-                self.facts = meter.open()
-                self._read(meter, self.facts)
-            except MeterError as error:
+                with closing(self._make()) as meter:
+                    self.facts = meter.open()
+                    self._read(meter, self.facts)
+            except SteelyardError as error:
                 self._note(str(error))
             except Exception as error:  # noqa: BLE001  (the top of a thread: a plugin's bug costs its reading, not the job)
                 _log.exception("reading meter %s failed by a bug", self.name)
                 self._note(f"reading it failed by a bug ({type(error).__name__}: {error})")
-            finally:
-                meter.close()
             self._ended.wait(_RETRY_S)
 
     def _read(self, meter: Meter, facts: MeterFacts) -> None:

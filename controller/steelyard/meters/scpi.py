@@ -40,11 +40,12 @@ class Scpi:
             self._manager = pyvisa.ResourceManager(self._backend)
             self._instrument = self._manager.open_resource(self._resource, open_timeout=_TIMEOUT_MS)
             self._instrument.timeout = _TIMEOUT_MS
-            if self._resource.upper().startswith("ASRL") or self._resource.upper().endswith("SOCKET"):
-                # Bytes without messages: a line ends an answer there.
-                self._instrument.read_termination = self._instrument.write_termination = "\n"
+            # The end of a message in IEEE 488.2; on a serial line and a raw socket it is the only one.
+            self._instrument.read_termination = self._instrument.write_termination = "\n"
         except (pyvisa.errors.Error, ValueError, OSError) as error:
             raise MeterError("meter_silent", f"{self._resource} cannot be opened: {first_line(error)}") from error
+        if not isinstance(self._instrument, pyvisa.resources.MessageBasedResource):
+            raise MeterError("meter_silent", f"{self._resource} is nothing that answers questions: check its name")
         identity = self._ask("*IDN?")
         self.read()
         return MeterFacts(description=f"{identity[:80]} at {self._resource}", scope=self._scope, period_s=_PERIOD_S)
@@ -77,9 +78,12 @@ class Scpi:
         import pyvisa
 
         try:
-            return str(self._instrument.query(query)).strip()
+            answer = str(self._instrument.query(query)).strip()
         except (pyvisa.errors.Error, UnicodeDecodeError, OSError) as error:
             raise MeterError("meter_silent", f"{self._resource} did not answer {query}: {first_line(error)}") from error
+        if not answer:
+            raise MeterError("meter_silent", f"{self._resource} did not answer {query}: an empty line came")
+        return answer
 
 
 def _parts(url: MeterUrl) -> tuple[str, dict[str, str]]:
@@ -103,22 +107,6 @@ def _missing() -> str:
     return missing_library("pyvisa", "scpi")
 
 
-def _find() -> list[str]:
-    """Return the instruments on USB; asking the network takes seconds."""
-    if _missing():
-        return []
-    import pyvisa
-
-    try:
-        manager = pyvisa.ResourceManager()
-        try:
-            return [f"scpi:{name}" for name in manager.list_resources("USB?*::INSTR")]
-        finally:
-            manager.close()
-    except (pyvisa.errors.Error, ValueError, OSError):
-        return []
-
-
 KIND = MeterKind(
     scheme="scpi",
     summary="supplies and power analysers that speak SCPI",
@@ -126,5 +114,4 @@ KIND = MeterKind(
     period_s=_PERIOD_S,
     make=Scpi,
     missing=_missing,
-    find=_find,
 )

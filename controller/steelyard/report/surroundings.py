@@ -29,3 +29,10 @@ def circumstances_text(measurement: measurement_pb2.Measurement) -> str:
         f"{one.name.replace('_', ' ')} {one.value if one.HasField('value') else f'not told ({one.reason})'}"
         for one in measurement.circumstances
     )
+
+
+def surroundings_lines(measurement: measurement_pb2.Measurement) -> list[str]:
+    """Return one line for a terminal, "governor ondemand; throttled: no"; none where neither is known."""
+    throttled = throttling_text(measurement)
+    parts = [circumstances_text(measurement), f"throttled: {throttled}" if throttled else ""]
+    return ["; ".join(part for part in parts if part)] if any(parts) else []

@@ -25,6 +25,7 @@ from steelyard.report.listings import (
     render_devices,
     render_jobs,
 )
+from steelyard.report.surroundings import surroundings_lines
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import measurement_pb2
 
@@ -271,7 +272,8 @@ def _notes(measurement: measurement_pb2.Measurement) -> Iterable[RenderableType]
     intervals = [gap_text(gap) for gap in find_gaps(measurement) if gap.only_interval]
     notes = [f"{variant.label}: {note}" for variant in measurement.variants for note in variant.notes]
     yield from _paragraphs([("warning: ", text) for text in measurement.warnings], "yellow")
-    yield from _paragraphs([("note: ", text) for text in [*notes, *intervals]], "dim")
+    around = surroundings_lines(measurement)
+    yield from _paragraphs([("note: ", text) for text in [*notes, *intervals, *around]], "dim")
 
 
 def _decision(measurement: measurement_pb2.Measurement) -> Iterable[RenderableType]:

@@ -89,3 +89,14 @@ def test_a_grant_must_name_rounds_that_the_plan_has() -> None:
             check_grant(RoundGrant(pass_kind=PASS_LATENCY, round_count=count), plan)
     with pytest.raises(InvalidPlanError, match="no data"):
         check_grant(RoundGrant(pass_kind=PASS_EVALUATION, round_count=1), plan_of(b"x"))
+
+
+def test_an_environment_that_is_not_here_names_those_that_are() -> None:
+    plan = good_plan()
+    plan.artifacts[1].runtime.environment = "tflite"
+    offer = JobOffer(job_id="job-1", attempt=1, plan=plan, lease_ttl_ms=1000)
+    check_offer(offer, {"tflite", "old"})
+    with pytest.raises(InvalidPlanError, match="no runtime environment 'tflite', it has a, b; name one"):
+        check_offer(offer, {"b", "a"})
+    with pytest.raises(InvalidPlanError, match=r"it has none; .* steelyard-agent environment add"):
+        check_offer(offer)

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,12 @@ async def test_a_failed_evaluation_leaves_no_outputs_for_the_next(tmp_path: Path
     finished = await runner.run(PASS_EVALUATION, 0, before_block=nothing)
     assert (finished.output_files, finished.blocks[0].outputs_digest) == ({}, "")
     assert names_in(tmp_path / "work") == []
+
+
+async def test_a_block_of_another_environment_runs_under_its_interpreter(tmp_path: Path) -> None:
+    plan, workers = plan_of(b"A", b"B"), FakeWorkers()
+    plan.artifacts[1].runtime.environment = "tflite"
+    runner = runner_of(tmp_path, workers, plan)
+    runner._tools = replace(runner._tools, interpreters={"tflite": Path("/opt/tflite/bin/python")})
+    await runner.run(PASS_LATENCY, 0, before_block=nothing)
+    assert workers.pythons == [None, Path("/opt/tflite/bin/python")]

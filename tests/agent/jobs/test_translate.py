@@ -101,7 +101,8 @@ def test_what_was_measured_reaches_the_wire_and_what_was_not_stays_unset() -> No
     artifact = plan_of(b"m").artifacts[0]
     result = WorkerResult(
         runtime_version="1.2",
-        providers=("CPU",),
+        providers=("CPU", "GPU"),
+        placements={"CPU": 2, "GPU": None},
         model_load_ns=0,
         latency_ns=(5, 6),
         memory_phases={"loaded": {"resident_bytes": 10, "file_bytes": 0}},
@@ -134,6 +135,8 @@ def test_what_was_measured_reaches_the_wire_and_what_was_not_stays_unset() -> No
     assert not phase.HasField("shared_bytes")
     assert list(message.notes) == ["from the supervisor", "from the worker"]
     assert message.readings[0].value == 41.5
+    assert [(one.provider, one.node_count) for one in message.placements] == [("CPU", 2), ("GPU", 0)]
+    assert [one.HasField("node_count") for one in message.placements] == [True, False]
     assert (message.outputs_digest, message.outputs_size_bytes) == ("f" * 64, 4)
     assert message.started_at.ToNanoseconds() == 1_500_000_000_000_000_001
     assert (message.label, message.artifact_digest) == ("a", digest_of(b"m"))

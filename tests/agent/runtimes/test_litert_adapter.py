@@ -1,4 +1,4 @@
-"""What only the adapter of LiteRT does."""
+"""What only the adapters of TFLite interpreters do: those of tflite-runtime are LiteRT's."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from steelyard_agent.runtimes.litert import LiteRt, _providers_used
-from steelyard_agent.runtimes.litert_errors import explain_load, explain_run
+from steelyard_agent.runtimes.litert import LiteRt
+from steelyard_agent.runtimes.tflite_errors import explain_load, explain_run
+from steelyard_agent.runtimes.tflite_graph import node_counts
+from steelyard_agent.runtimes.tflite_interpreter import _placements, _refuse_fallback
 from steelyard_agent.worker.contract import ProviderSpec, RuntimeOptions
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 from tests.support.tflite_models import tflite_linear_model
@@ -43,7 +45,7 @@ def test_settings_of_other_runtimes_are_refused(tmp_path: Path) -> None:
     assert "no setting 'spinning'" in str(failure)
 
 
-@pytest.mark.parametrize("name", ["EdgeTPU", "delegate:/nowhere/libmagic.so"])
+@pytest.mark.parametrize("name", ["EdgeTPU", "edgetpu", "gpu", "nnapi", "delegate:/nowhere/libmagic.so"])
 def test_a_delegate_without_its_library_says_what_was_looked_for(tmp_path: Path, name: str) -> None:
     failure = _refusal(tmp_path / "m.tflite", name)
     assert (failure.status, failure.reason) == (BlockStatus.UNSUPPORTED, "provider_unavailable")
@@ -70,19 +72,43 @@ class FakeGraph:
         return [{"index": 2}]
 
 
-def test_what_a_delegate_took_over_is_what_is_reported() -> None:
-    whole, first, second = FakeGraph(([0, 7], [2])), FakeGraph(([0, 7], [1])), FakeGraph(([1], [2]))
-    assert _providers_used(whole, "GPU", allow_fallback=False) == ("GPU",)
-    assert _providers_used(FakeGraph(([0], [1]), ([1], [2])), "GPU", allow_fallback=False) == ("GPU",)
-    for part in (first, second):
-        assert _providers_used(part, "GPU", allow_fallback=True) == ("GPU", "CPU")
-        assert _providers_used(part, "", allow_fallback=False) == ("XNNPACK", "CPU")
-        with pytest.raises(BlockFailure, match="GPU runs only part") as caught:
-            _providers_used(part, "GPU", allow_fallback=False)
-        assert caught.value.status is BlockStatus.FALLBACK
-    assert _providers_used(FakeGraph(), "GPU", allow_fallback=True) == ("CPU",)
-    with pytest.raises(BlockFailure, match="GPU runs nothing"):
-        _providers_used(FakeGraph(), "GPU", allow_fallback=False)
+def test_the_nodes_that_a_delegate_took_over_are_counted() -> None:
+    assert node_counts(FakeGraph(([0, 7], [2]))) == (2, 0)
+    assert node_counts(FakeGraph(([0], [1]), ([1], [2]))) == (2, 0)
+    assert node_counts(FakeGraph(([0, 7], [1]))) == (1, 1)
+    assert node_counts(FakeGraph(([1], [2]))) == (1, 1)
+    assert node_counts(FakeGraph()) == (0, 2)
+
+
+def test_nodes_are_placed_by_who_runs_them() -> None:
+    assert _placements(FakeGraph(([0, 7], [2])), ["GPU"]) == {"GPU": 2}
+    assert _placements(FakeGraph(([0, 7], [1])), ["XNNPACK"]) == {"XNNPACK": 1, "CPU": 1}
+    assert _placements(FakeGraph(), ["GPU"]) == {"CPU": 2}
+    # Two delegates, and no node that says which of them took it.
+    assert _placements(FakeGraph(([0, 7], [1])), ["GPU", "XNNPACK"]) == {"GPU": None, "XNNPACK": None, "CPU": 1}
+
+
+@pytest.mark.parametrize(("placements", "part"), [({"GPU": 1, "CPU": 1}, "only part"), ({"CPU": 2}, "nothing")])
+def test_a_part_that_falls_back_is_refused_unless_it_is_allowed(placements: dict[str, int], part: str) -> None:
+    with pytest.raises(BlockFailure, match=f"GPU runs {part} .* falls back to CPU") as caught:
+        _refuse_fallback(placements, "GPU", allow_fallback=False)
+    assert caught.value.status is BlockStatus.FALLBACK
+    _refuse_fallback(placements, "GPU", allow_fallback=True)
+    _refuse_fallback(placements, "", allow_fallback=False)
+    _refuse_fallback({"GPU": 2}, "GPU", allow_fallback=False)
+
+
+def test_an_option_that_looks_like_a_slip_says_what_was_meant(tmp_path: Path) -> None:
+    spec = ProviderSpec(name="edgetpu", options={"performance": "Max"})
+    with pytest.raises(BlockFailure, match="EdgeTPU has no option 'performance'; did you mean Performance") as caught:
+        LiteRt().load(tflite_linear_model(tmp_path / "m.tflite"), RuntimeOptions(providers=(spec,)))
+    assert caught.value.status is BlockStatus.USER_ERROR
+
+
+def test_a_probe_says_who_has_the_delegates_that_are_not_here() -> None:
+    reasons = {probe.name: probe.reason for probe in LiteRt().probe()}
+    assert "libedgetpu1-std" in reasons["EdgeTPU"]
+    assert "NNAPI" in reasons["NNAPI"]
 
 
 def test_without_the_library_the_pip_line_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,13 +129,13 @@ def test_without_the_library_the_pip_line_is_said(monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_texts_of_the_runtime_become_sentences(text: str, status: BlockStatus, part: str) -> None:
-    failure = explain_load(RuntimeError(text), Path("m.tflite"), "2.0")
+    failure = explain_load(RuntimeError(text), Path("m.tflite"), "LiteRT 2.0")
     assert failure.status is status
     assert part in str(failure)
 
 
 def test_failures_of_a_run_are_explained() -> None:
-    odd, empty = explain_run(RuntimeError("node 3 failed")), explain_run(RuntimeError("out of memory"))
+    odd, empty = (explain_run(RuntimeError(text), "LiteRT 2.0") for text in ("node 3 failed", "out of memory"))
     assert odd is not None
     assert odd.reason == "inference_failed"
     assert empty is not None

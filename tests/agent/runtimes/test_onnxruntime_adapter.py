@@ -68,17 +68,36 @@ def test_an_allowed_fallback_is_reported_by_the_nodes_that_ran(tmp_path: Path) -
     assert "1 on CPUExecutionProvider" in model.notes[0]
 
 
-def test_a_session_that_changed_its_provider_is_a_fallback() -> None:
-    class Session:
-        def get_providers(self) -> list[str]:
-            return ["CPUExecutionProvider"]
+def test_an_allowed_fallback_counts_the_nodes_by_provider(tmp_path: Path) -> None:
+    model = OnnxRuntime().load(
+        models.linear_model(tmp_path / "m.onnx"), RuntimeOptions(providers=AZURE, allow_fallback=True)
+    )
+    assert model.placements == {"CPUExecutionProvider": 1}
 
-    with pytest.raises(BlockFailure, match="CPUExecutionProvider took its place") as caught:
-        adapter._providers_used(Session(), ["CUDAExecutionProvider"], allow_fallback=False)
-    assert caught.value.status is BlockStatus.FALLBACK
-    used, notes = adapter._providers_used(Session(), ["CUDAExecutionProvider"], allow_fallback=True)
-    assert used == ("CPUExecutionProvider",)
-    assert "does not tell" in notes[0]
+
+def test_a_provider_of_another_build_says_where_it_is_to_be_had(tmp_path: Path) -> None:
+    for name in ("cuda", "CUDA", "CUDAExecutionProvider"):
+        failure = _refusal(
+            models.linear_model(tmp_path / "m.onnx"), RuntimeOptions(providers=(ProviderSpec(name=name),))
+        )
+        assert (failure.status, failure.reason) == (BlockStatus.UNSUPPORTED, "provider_unavailable")
+        assert "CUDAExecutionProvider is not in the installed build; it comes with pip install onnxruntime-gpu" in str(
+            failure
+        )
+
+
+def test_a_name_that_is_nearly_right_says_what_was_meant(tmp_path: Path) -> None:
+    options = RuntimeOptions(providers=(ProviderSpec(name="CPUExecutionProvidr"),))
+    assert "did you mean CPUExecutionProvider?" in str(_refusal(models.linear_model(tmp_path / "m.onnx"), options))
+
+
+def test_xnnpack_gets_the_threads_and_the_session_keeps_none_of_its_own() -> None:
+    import onnxruntime
+
+    options = RuntimeOptions(intra_op_thread_count=4)
+    session = adapter._session_options(onnxruntime, options, "XnnpackExecutionProvider")
+    assert session.intra_op_num_threads == 1
+    assert session.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
 
 def test_missing_external_data_names_the_file(tmp_path: Path) -> None:

@@ -1,39 +1,29 @@
 from __future__ import annotations
 
-import random
-from itertools import accumulate, islice
-from math import floor, sqrt
+from itertools import islice
+from math import sqrt
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard_agent.sampler.intervals import intervals
+from steelyard_agent.sampler.intervals import LONG_INTERVAL, SHORT_INTERVAL, intervals
+from tests.support.energy_traces import aliasing_trace, energy_error
 
 
 @given(start=st.floats(0, 1))
 def test_the_mean_interval_is_one_period(start):
     taken = list(islice(intervals(start), 1000))
     assert sum(taken) / 1000 == pytest.approx(1, abs=0.01)
-    assert {round(one, 6) for one in taken} == {0.618034, 1.618034}
-
-
-def errors(draw, *, count=1000):
-    """Errors of the mean of a load with the sampler's own period that is on for 30 % of it, 2 W and 20 W."""
-    out = []
-    for seed in range(40):
-        rng = random.Random(seed)
-        # Reads are late by about 0.5 % of a period, as the loop's are.
-        steps = [step + abs(rng.gauss(0, 0.005)) for step in draw(rng, count)]
-        phases = [at - floor(at) for at in accumulate(steps)]
-        measured = sum(20 if phase < 0.3 else 2 for phase in phases) / count
-        out.append(measured / 7.4 - 1)
-    return sqrt(sum(error**2 for error in out) / len(out))
+    assert set(taken) == {SHORT_INTERVAL, LONG_INTERVAL}
+    assert (pytest.approx(0.65, abs=0.001), pytest.approx(1.567, abs=0.001)) == (SHORT_INTERVAL, LONG_INTERVAL)
 
 
 def test_a_load_in_step_with_the_sampler_is_seen_in_all_its_phases():
-    even = errors(lambda rng, count: [rng.random(), *[1.0] * (count - 1)])
-    uniform = errors(lambda rng, count: [rng.uniform(0.5, 1.5) for _ in range(count)])
-    golden = errors(lambda rng, count: list(islice(intervals(rng.random()), count)))
-    assert golden < 0.01
-    assert golden < uniform / 2 < even
+    """A planted truth: a load paced at 50 Hz that is on for 30 % of its 20 ms, over 20 beginnings of the sequence."""
+    errors = [energy_error(aliasing_trace(seed)) for seed in range(20)]
+    assert sqrt(sum(error**2 for error in errors) / len(errors)) < 0.01
+
+
+def test_evenly_spaced_samples_would_be_wrong_by_a_fifth():
+    assert abs(energy_error(aliasing_trace(1, jitter=False))) > 0.15

@@ -1,0 +1,100 @@
+"""``steelyard-agent environment``: real interpreters, real workers under them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from steelyard_agent.cli import main
+from tests.support import tflite_environment
+
+
+def _run(root: Path, *arguments: str) -> int:
+    return main(["environment", *arguments, "--state-directory", str(root)])
+
+
+@pytest.fixture
+def bare_venv(tmp_path: Path) -> Path:
+    """An interpreter of this Python with numpy and no runtime."""
+    import numpy as np
+
+    folder = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    (packages,) = (folder / "lib").glob("python*/site-packages")
+    for name in ("numpy", "numpy.libs"):
+        (packages / name).symlink_to(Path(np.__file__).parent.with_name(name))
+    return folder
+
+
+@tflite_environment.needs_tflite_environment
+def test_an_environment_is_added_listed_and_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    python = tflite_environment.require()
+    assert _run(tmp_path, "add", "tflite", "--python", str(tflite_environment.FOLDER)) == 0
+    told = capsys.readouterr().out
+    assert f"at {python}" in told
+    assert "tflite-runtime 2.14.0 (XNNPACK, CPU)" in told
+    assert "--runtime tflite-runtime@tflite" in told
+    assert _run(tmp_path, "list", "--json") == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert listed["environments"] == [{"name": "tflite", "python": str(python), "reason": ""}]
+    assert _run(tmp_path, "remove", "tflite") == 0
+    assert "its files stay" in capsys.readouterr().out
+    assert _run(tmp_path, "list") == 0
+    assert "none; add one with" in capsys.readouterr().out
+
+
+@tflite_environment.needs_tflite_environment
+def test_a_model_is_measured_in_an_environment_without_a_controller(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.support.tflite_models import tflite_linear_model
+
+    assert _run(tmp_path, "add", "old", "--python", str(tflite_environment.require())) == 0
+    path = tflite_linear_model(tmp_path / "m.tflite")
+    capsys.readouterr()
+    where = ("--state-directory", str(tmp_path))
+    assert main(["measure", str(path), "--runtime", "tflite-runtime@old", "--rounds", "1", "--json", *where]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["runtime"], report["runtime_version"]) == ("tflite-runtime", "2.14.0")
+    assert main(["measure", str(path), "--runtime", "litert@nowhere", *where]) == 2
+    assert "no runtime environment 'nowhere'; there is: old" in capsys.readouterr().err
+
+
+def test_an_interpreter_without_a_runtime_is_not_added(
+    tmp_path: Path, bare_venv: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(tmp_path, "add", "bare", "--python", str(bare_venv)) == 2
+    told = capsys.readouterr().err
+    assert "it has none of onnxruntime, litert, openvino, tflite-runtime" in told
+    assert "-m pip install onnxruntime" in told
+    assert _run(tmp_path, "list") == 0
+    assert "none" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("add",), "needs a NAME"),
+        (("add", "x"), "needs --python PATH"),
+        (("add", "X Y", "--python", sys.executable), "choose another"),
+        (("add", "x", "--python", "/nowhere/python"), "cannot be started"),
+        (("remove", "x"), "there is no environment 'x'; there is: none"),
+    ],
+)
+def test_what_makes_no_sense_is_a_sentence(
+    tmp_path: Path, arguments: tuple[str, ...], part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(tmp_path, *arguments) == 2
+    assert part in capsys.readouterr().err
+
+
+def test_an_interpreter_that_was_taken_away_is_listed_as_such(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "environments.toml").write_text('[environment.gone]\npython = "/nowhere/python"\n')
+    assert _run(tmp_path, "list") == 0
+    assert "gone  /nowhere/python  (there is no program at this path)" in capsys.readouterr().out

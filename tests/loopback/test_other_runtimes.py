@@ -1,0 +1,107 @@
+"""Runtimes beside the usual ones, over real gRPC: OpenVINO, and tflite-runtime in an environment of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from steelyard.control.client import Client
+from steelyard.control.connect import connect
+from steelyard.control.plans import MeasurementOptions
+from steelyard.demo.run import assets
+from steelyard.errors import UsageError
+from steelyard.settings import Settings
+from steelyard_agent.cli import main as agent_main
+from steelyard_protocol.v1 import control_pb2, measurement_pb2
+from tests.loopback.test_demo_path import small_task  # noqa: F401 (a fixture)
+from tests.support import tflite_environment
+from tests.support.tflite_models import tflite_linear_model
+
+
+def quick(runtime: str) -> MeasurementOptions:
+    return MeasurementOptions(min_round_count=3, max_round_count=3, sample_window_ms=20, runtime=runtime)
+
+
+def test_openvino_measures_an_onnx_model_and_agrees_with_onnxruntime(
+    shared_client: Client,
+    small_task: Path,  # noqa: F811
+) -> None:
+    model = shared_client.add_model(assets() / "fashion_mobilenet.onnx")
+    task = shared_client.add_task(small_task, model)
+    measured = {}
+    for name in ("onnxruntime", "openvino"):
+        job = shared_client.measure([model], task=task, options=quick(name))
+        assert job.wait().state == control_pb2.JOB_STATE_RECORDED
+        (measured[name],) = job.measurement().variants
+    openvino, onnxruntime = measured["openvino"], measured["onnxruntime"]
+    assert openvino.runtime_version.startswith("20")
+    assert list(openvino.providers) == ["CPU"]
+    assert openvino.placements[0].node_count > 1
+    assert "OpenVINO computes in f32" in openvino.notes
+    assert openvino.p50_latency.HasField("value")
+    # Kernels round differently: one image of 200 may change its class.
+    assert openvino.evaluated_count == onnxruntime.evaluated_count == 200
+    assert abs(openvino.correct_count - onnxruntime.correct_count) <= 1
+
+
+@pytest.fixture(scope="module")
+def client_with_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    state = tmp_path_factory.mktemp("state")
+    python = str(tflite_environment.require())
+    local = str(state / "local-agent")
+    assert agent_main(["environment", "add", "tflite", "--python", python, "--state-directory", local]) == 0
+    with connect(settings=Settings(state_directory=state, agent_listen="127.0.0.1:0")) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="module")
+def tflite_model(client_with_environment: Client, tmp_path_factory: pytest.TempPathFactory) -> control_pb2.Artifact:
+    path = tflite_linear_model(tmp_path_factory.mktemp("models") / "linear.tflite", features=64, classes=10)
+    return client_with_environment.add_model(path)
+
+
+def _measured(client: Client, model: control_pb2.Artifact, runtime: str) -> measurement_pb2.Measurement:
+    job = client.measure([model], options=quick(runtime))
+    assert job.wait().state == control_pb2.JOB_STATE_RECORDED
+    return job.measurement()
+
+
+@tflite_environment.needs_tflite_environment
+def test_one_file_is_measured_in_two_environments_of_one_device(
+    client_with_environment: Client, tflite_model: control_pb2.Artifact
+) -> None:
+    own = _measured(client_with_environment, tflite_model, "litert").variants[0]
+    other = _measured(client_with_environment, tflite_model, "tflite-runtime@tflite").variants[0]
+    assert (own.runtime.name, own.runtime.environment) == ("litert", "")
+    assert (other.runtime.name, other.runtime.environment) == ("tflite-runtime", "tflite")
+    assert other.runtime_version == "2.14.0"
+    for variant in (own, other):
+        assert list(variant.providers) == ["XNNPACK"]
+        assert [(one.provider, one.node_count) for one in variant.placements] == [("XNNPACK", 1)]
+        assert variant.p50_latency.HasField("value")
+
+
+@tflite_environment.needs_tflite_environment
+def test_the_device_lists_its_environments(client_with_environment: Client, tflite_model: control_pb2.Artifact) -> None:
+    device = _measured(client_with_environment, tflite_model, "litert").device
+    (found,) = [one for one in device.runtimes if one.environment == "tflite"]
+    assert (found.name, found.version, list(found.providers)) == ("tflite-runtime", "2.14.0", ["XNNPACK", "CPU"])
+    assert "EdgeTPU" in {one.name for one in found.unusable_providers}
+
+
+@tflite_environment.needs_tflite_environment
+def test_an_environment_that_the_device_does_not_have_is_one_sentence(
+    client_with_environment: Client, tflite_model: control_pb2.Artifact
+) -> None:
+    with pytest.raises(UsageError, match="no runtime environment 'nowhere', it has tflite; name one of these"):
+        _measured(client_with_environment, tflite_model, "tflite-runtime@nowhere")
+
+
+@tflite_environment.needs_tflite_environment
+def test_a_runtime_that_the_environment_does_not_have_says_so(
+    client_with_environment: Client, tflite_model: control_pb2.Artifact
+) -> None:
+    with pytest.raises(UsageError, match="LiteRT cannot be imported here"):
+        _measured(client_with_environment, tflite_model, "litert@tflite")
