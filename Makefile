@@ -7,11 +7,12 @@ STAMP := $(VENV)/.installed
 TFLITE_VENV := .venv-tflite
 TFLITE_STAMP := $(TFLITE_VENV)/.installed
 
-.PHONY: demo test check format stubs bench coverage clean help
+.PHONY: demo test test-arm check format stubs bench coverage clean help
 
 help:
 	@echo "make demo   weigh two real models on this machine, with a report"
 	@echo "make test   run every test, with coverage"
+	@echo "make test-arm  the agent under 64-bit Arm emulation (docs/emulation.md); Debian or Ubuntu on x86_64"
 	@echo "make check  linters, types, import rules, protobuf rules, committed stubs"
 	@echo "make bench  benchmarks against peers (docs/benchmarks.md); long"
 
@@ -46,6 +47,11 @@ test: $(STAMP) $(TFLITE_STAMP)
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
+# The script does nothing where .arm-root is up to date.
+test-arm: $(STAMP)
+	$(BIN)/python tools/arm/build_root.py
+	$(BIN)/python -m pytest tests/arm
+
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -66,4 +72,4 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.run
 
 clean:
-	rm -rf $(VENV) $(TFLITE_VENV) .venv-stubs .coverage* dist build
+	rm -rf $(VENV) $(TFLITE_VENV) .arm-root .venv-stubs .coverage* dist build

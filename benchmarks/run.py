@@ -23,11 +23,12 @@ from benchmarks.native_peer import PeerError
 from benchmarks.results_file import ResultsFile, this_machine
 from benchmarks.table import Table
 
-_BENCHMARKS = {module.NAME: module for module in (worker_vs_native, round_overhead, same_accuracy, idle_agent, sampler_cost)}
+_MODULES = (worker_vs_native, round_overhead, same_accuracy, idle_agent, sampler_cost)
+_BENCHMARKS = {module.NAME: module for module in _MODULES}
 _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 _INTRODUCTION = (
     "Ratios of one run on one machine, side by side with a peer; absolute figures differ elsewhere. `make bench` runs "
-    "all of them in about eleven minutes and writes this page; every round is kept in `benchmarks/results/`, so that "
+    "all of them in about twenty minutes and writes this page; every round is kept in `benchmarks/results/`, so that "
     "an interrupted run goes on where it stopped."
 )
 _INTERRUPTED, _DEVICE_OR_INFRASTRUCTURE = 130, 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import statistics
 import tempfile
@@ -124,13 +125,18 @@ async def _watched(sources: tuple[PowerSource, ...], root: Path) -> AsyncIterato
 @asynccontextmanager
 async def _memory_watch(*, on: bool) -> AsyncIterator[None]:
     """Run blocks without the watch that every block has, unless it is what is measured."""
-    usual = block_runner.default_limit_bytes
+    usual = block_runner.wait_until_over
     if not on:
-        block_runner.default_limit_bytes = lambda: None  # type: ignore[assignment]
+        block_runner.wait_until_over = _never_over
     try:
         yield
     finally:
-        block_runner.default_limit_bytes = usual
+        block_runner.wait_until_over = usual
+
+
+async def _never_over(pid: int, limit_bytes: int, *, proc: Path = Path("/proc")) -> int:
+    await asyncio.Event().wait()
+    raise AssertionError(f"an event that nobody sets was set: {pid}, {limit_bytes}, {proc}")
 
 
 @contextmanager
@@ -178,13 +184,14 @@ def table() -> Table | None:
         command=f"python -m benchmarks.run {NAME}",
         method=(
             "Latency of one model in blocks of 1 s of samples, one thread: alone, with the energy sampler beside it at "
-            f"its default of {DEFAULT_PERIOD_MS} ms over files (a RAPL counter, three INA3221 rails, their sum), over a "
-            "program that is started ten times a second as vcgencmd is, over one that is started every two seconds as "
-            "termux-battery-status is, and with the agent's watch over the worker's memory. The files and programs are "
-            "stand-ins: what a sensor's own bus takes is not in the figures. Every block is a fresh process, a round "
-            "holds all of them, its order reversed every second time. Ratio of watched over alone, paired by round; "
-            "95 % intervals are t over rounds, on the logs. The energy sampler runs in the energy pass alone, never "
-            "while latency is measured; looks at heat and frequency happen before and after a block, outside of it."
+            f"its default of {DEFAULT_PERIOD_MS} ms over files (a RAPL counter, three INA3221 rails, their sum), over "
+            "a program that is started ten times a second as vcgencmd is, over one that is started every two seconds "
+            "as termux-battery-status is, and with the agent's watch over the worker's memory. The files and programs "
+            "are stand-ins: what a sensor's own bus takes is not in the figures. Every block is a fresh process, a "
+            "round holds all of them, its order reversed every second time. Ratio of watched over alone, paired by "
+            "round; 95 % intervals are t over rounds, on the logs. The energy sampler runs in the energy pass alone, "
+            "never while latency is measured; looks at heat and frequency happen before and after a block, outside of "
+            "it."
         ),
         run=run,
         head=["watched by", *(f"{model}, {what} (95 %)" for model in names for what in ("mean", "p50"))],

@@ -3,7 +3,7 @@
 They stand in ``environments.toml`` in the state directory, each as ``[environment.NAME]`` with the interpreter's path::
 
     [environment.tflite]
-    python = "/home/pi/tflite/bin/python"
+    python = "/opt/tflite/bin/python"
 """
 
 from __future__ import annotations

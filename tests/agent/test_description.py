@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 from steelyard_agent.description import RuntimeDescription, describe_device, read_boot_id
+from steelyard_agent.profiles import Identity, Match, Profile
 from tests.support.fake_sysfs import FakeSysfs, load_tree
 
 
@@ -21,12 +22,8 @@ def test_a_board_says_who_it_is_by_its_device_tree(tmp_path):
     assert (device.processor, device.logical_core_count) == ("4x Cortex-A76", 4)
     assert device.memory_bytes == 8245664 * 1024
     assert device.runtimes == (runtime,)
-    assert {reading.name for reading in device.meters} == {
-        "cpu_temperature",
-        "cpu_frequency",
-        "cpu_max_frequency",
-        "power",
-    }
+    assert {reading.name for reading in device.meters} >= {"cpu_temperature", "cpu_frequency", "cpu_max_frequency"}
+    assert device.identity.device_tree_compatibles == ("raspberrypi,5-model-b", "brcm,bcm2712")
 
 
 def test_what_a_board_maker_left_blank_is_no_model(tmp_path):
@@ -49,11 +46,43 @@ def test_a_bare_guest_has_no_model_but_a_profile(tmp_path):
 
 
 def test_a_phone_is_asked_by_getprop(tmp_path):
-    answers = {"ro.product.model": "Pixel 8", "ro.build.version.release": "15"}
+    answers = {
+        "ro.product.model": "Pixel 8",
+        "ro.product.manufacturer": "Google",
+        "ro.soc.model": "Tensor G3",
+        "ro.build.version.release": "15",
+    }
     tree = FakeSysfs(tmp_path)
     tree.commands |= {f"getprop {key}": text for key, text in answers.items()}
     device = describe(tree)
-    assert (device.model, device.operating_system) == ("Pixel 8", "Android 15")
+    assert (device.model, device.operating_system) == ("Google Pixel 8", "Android 15")
+    assert (device.identity.android_soc, device.profile) == ("Tensor G3", "google-tensor-g3")
+
+
+def test_a_phone_that_nobody_knows_is_an_android_all_the_same(tmp_path):
+    tree = FakeSysfs(tmp_path)
+    tree.commands |= {"getprop ro.product.model": "EX-1", "getprop ro.build.version.release": "14"}
+    assert (describe(tree).model, describe(tree).profile) == ("EX-1", "android-generic")
+
+
+def test_a_jetson_tells_the_release_of_its_drivers(tmp_path):
+    device = describe(load_tree("jetson_orin_nano", tmp_path))
+    assert device.operating_system == "Ubuntu 22.04.5 LTS, Jetson Linux R36.4.3"
+    assert device.profile == "jetson-orin-nano"
+
+
+def test_the_profiles_to_choose_from_may_be_the_users(tmp_path):
+    mine = Profile(name="mine", title="Mine", match=Match(device_tree_models=("Raspberry Pi",)))
+    tree = load_tree("raspberry_pi_5", tmp_path)
+    assert describe(tree, profiles=[mine]).profile == "mine"
+    assert describe(tree, profiles=[]).profile == ""
+
+
+def test_a_device_that_says_nothing_is_described_all_the_same(tmp_path):
+    device = describe(FakeSysfs(tmp_path))
+    assert (device.profile, device.identity) == ("", Identity())
+    assert device.architecture
+    assert device.memory_bytes > 0
 
 
 def test_a_mac_is_asked_by_sysctl(tmp_path):
@@ -76,7 +105,9 @@ def test_a_mac_is_asked_by_sysctl(tmp_path):
 def test_a_kernel_that_prints_the_board_in_cpuinfo_is_believed_last(tmp_path):
     tree = load_tree("raspberry_pi_4b", tmp_path)
     tree.remove("/proc/device-tree/model")
-    assert describe(tree).model == "Raspberry Pi 4 Model B Rev 1.4"
+    assert describe(tree).model == load_tree("raspberry_pi_4b", tmp_path / "whole").system.path(
+        "/proc/device-tree/model"
+    ).read_text("utf-8").strip("\x00\n")
 
 
 def test_the_boot_id_changes_with_the_boot(tmp_path):

@@ -98,3 +98,19 @@ def test_an_interpreter_that_was_taken_away_is_listed_as_such(
     (tmp_path / "environments.toml").write_text('[environment.gone]\npython = "/nowhere/python"\n')
     assert _run(tmp_path, "list") == 0
     assert "gone  /nowhere/python  (there is no program at this path)" in capsys.readouterr().out
+
+
+def test_a_provider_of_measure_takes_options() -> None:
+    from steelyard_agent.cli.arguments import build_parser
+    from steelyard_agent.cli.measure import runtime_options
+    from steelyard_agent.errors import UsageError
+
+    def providers(text: str) -> list[tuple[str, dict[str, str]]]:
+        options = runtime_options(build_parser().parse_args(["measure", "m.onnx", "--provider", text]))
+        return [(one.name, dict(one.options)) for one in options.providers]
+
+    assert providers("cuda:device_id=1,use_tf32=0") == [("cuda", {"device_id": "1", "use_tf32": "0"})]
+    assert providers("xnnpack") == [("xnnpack", {})]
+    assert providers("delegate:/opt/a:b.so") == [("delegate:/opt/a:b.so", {})]
+    with pytest.raises(UsageError, match="'device_id' is not KEY=VALUE"):
+        providers("cuda:device_id")

@@ -12,7 +12,7 @@ import pytest
 
 import steelyard_agent
 
-RUNTIMES = {"onnxruntime", "onnx", "ai_edge_litert", "tflite_runtime", "tensorflow", "torch"}
+RUNTIMES = {"onnxruntime", "onnx", "openvino", "ai_edge_litert", "tflite_runtime", "tensorflow", "torch"}
 
 
 def modules_after(code: str) -> set[str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,7 +43,7 @@ def test_only_what_every_core_has_is_a_feature_and_each_core_keeps_its_own():
     processor = parse_cpuinfo(text)
     assert processor.features == ("asimd",)
     assert processor.core_features == (("asimd",), ("asimd", "asimddp", "i8mm"), ("asimd",))
-    assert processor.name == "1x Cortex-A55 + 1x Cortex-A76 + 1x implementer 0x41 part 0xfff"
+    assert processor.name == "1x Cortex-A55 + 1x Cortex-A76 + 1x Arm part 0xfff"
 
 
 def test_a_32_bit_userland_shows_neon_only():
@@ -50,6 +51,41 @@ def test_a_32_bit_userland_shows_neon_only():
     text += "CPU implementer\t: 0x41\nCPU part\t: 0xd03\n\nHardware\t: BCM2835\n"
     processor = parse_cpuinfo(text)
     assert (processor.name, processor.features) == ("1x Cortex-A53", ("neon",))
+
+
+@pytest.mark.parametrize(
+    ("implementer", "part", "name"),
+    [
+        ("0x51", "0x804", "Kryo-4XX-Gold"),
+        ("0x51", "0x001", "Oryon"),
+        ("0x51", "0x999", "Qualcomm part 0x999"),
+        ("0x61", "0x033", "Avalanche"),
+        ("0x4e", "0x004", "Carmel"),
+        ("0x53", "0x002", "Exynos-M3"),
+        ("0x41", "0xD8E", "Neoverse-N3"),
+        ("0x48", "0xd40", "Cortex-A76"),
+        ("0x6d", "0xd49", "implementer 0x6d part 0xd49"),
+        ("0x41", "many", "Arm part many"),
+    ],
+)
+def test_cores_are_named_by_who_made_them_and_their_number(implementer, part, name):
+    text = f"processor\t: 0\nCPU implementer\t: {implementer}\nCPU part\t: {part}\n"
+    assert parse_cpuinfo(text).name == f"1x {name}"
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        ("model name\t: Spacemit(R) X60\nuarch\t: spacemit,x60", "Spacemit(R) X60"),
+        ("uarch\t: sifive,u74-mc", "sifive,u74-mc"),
+        ("mvendorid\t: 0x710", "RISC-V of vendor 0x710"),
+        ("mmu\t: sv39", ""),
+    ],
+)
+def test_a_risc_v_core_is_named_by_what_it_says_of_itself(lines, name):
+    processor = parse_cpuinfo(f"processor\t: 0\nhart\t: 0\nisa\t: rv64imafdcv_zicsr_zvfh\n{lines}\n")
+    assert processor.name == name
+    assert processor.features == ("v", "zvfh")
 
 
 def test_an_empty_cpuinfo_says_nothing():

@@ -18,7 +18,9 @@ from tests.support.fake_sysfs import load_tree
 
 SOURCE = "probed on the device by steelyard-agent 1.2 on 2026-11-23"
 RUNTIMES = (
-    RuntimeDescription(name="onnxruntime", version="1.22.0", providers=("CPUExecutionProvider", "XnnpackExecutionProvider")),
+    RuntimeDescription(
+        name="onnxruntime", version="1.22.0", providers=("CPUExecutionProvider", "XnnpackExecutionProvider")
+    ),
     RuntimeDescription(name="litert", reason="not installed"),
 )
 
@@ -162,8 +164,9 @@ def test_what_describes_no_device_is_refused(text, said):
 
 
 def test_a_description_may_lie_two_levels_deep_and_have_no_identity(tmp_path):
-    device = describe_device(load_tree("n100", tmp_path).system, name="bench", device_id="d")
-    record = diagnosis_to_json(diagnose(load_tree("n100", tmp_path).system, device))["device"]
+    tree = load_tree("n100", tmp_path)
+    device = describe_device(tree.system, name="bench", device_id="d")
+    record = diagnosis_to_json(diagnose(tree.system, device))["device"]
     del record["identity"]
     wrapped = json.dumps({"device": {"description": record}})
     assert read_description(wrapped).identity == Identity()

@@ -59,7 +59,8 @@ def test_a_broken_one_is_left_out_with_a_sentence_and_the_rest_is_there(mine):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"name = '\xff'", "is not UTF-8; save it as UTF-8"), (None, "cannot be read (Is a directory)")]
+    ("content", "said"),
+    [(b"name = '\xff'", "is not UTF-8; save it as UTF-8"), (None, "cannot be read (Is a directory)")],
 )
 def test_a_file_that_cannot_be_read_is_an_error_of_ours(mine, content, said):
     file = mine / "x.toml"

@@ -65,7 +65,9 @@ def test_a_board_says_who_it_is_in_its_device_tree(tmp_path):
     tree.write("/proc/device-tree/compatible", "nvidia,p3768-0000+p3767-0005\x00nvidia,tegra234\x00")
     tree.write("/proc/device-tree/model", "NVIDIA Jetson Orin Nano Developer Kit\x00")
     tree.write("/proc/device-tree/chosen/nvidia,sku", "699-13767-0005-300 T.1\x00")
-    tree.write("/etc/nv_tegra_release", "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64\n")
+    tree.write(
+        "/etc/nv_tegra_release", "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64\n"
+    )
     identity = identify(tree.system, Processor(name="6x Cortex-A78AE"))
     assert identity == Identity(
         device_tree_compatibles=("nvidia,p3768-0000+p3767-0005", "nvidia,tegra234"),
@@ -93,7 +95,9 @@ def test_the_model_is_of_the_source_that_knows_best(said, model):
     assert Identity(**said).model == model
 
 
-@pytest.mark.parametrize("placeholder", ["To be filled by O.E.M.", "Default string", "  ", "Unknown", "System Product Name"])
+@pytest.mark.parametrize(
+    "placeholder", ["To be filled by O.E.M.", "Default string", "  ", "Unknown", "System Product Name"]
+)
 def test_what_makers_leave_blank_is_nothing(tmp_path, placeholder):
     tree = FakeSysfs(tmp_path)
     tree.write("/sys/class/dmi/id/product_name", f"{placeholder}\n")

@@ -24,25 +24,29 @@ UNVERIFIED = {
 
 
 def test_every_family_has_a_profile_and_every_profile_the_name_of_its_file():
-    assert {path.stem for path in FILES} == set(BY_NAME) == {
-        "android-generic",
-        "beaglebone-ai-64",
-        "coral-dev-board",
-        "google-tensor-g1",
-        "google-tensor-g2",
-        "google-tensor-g3",
-        "jetson-agx-orin",
-        "jetson-nano",
-        "jetson-orin-nano",
-        "n100",
-        "raspberry-pi-3b-plus",
-        "raspberry-pi-4b",
-        "raspberry-pi-5",
-        "raspberry-pi-zero-2w",
-        "rock-5b",
-        "spacemit-k1",
-        "virtual-machine",
-    }
+    assert (
+        {path.stem for path in FILES}
+        == set(BY_NAME)
+        == {
+            "android-generic",
+            "beaglebone-ai-64",
+            "coral-dev-board",
+            "google-tensor-g1",
+            "google-tensor-g2",
+            "google-tensor-g3",
+            "jetson-agx-orin",
+            "jetson-nano",
+            "jetson-orin-nano",
+            "n100",
+            "raspberry-pi-3b-plus",
+            "raspberry-pi-4b",
+            "raspberry-pi-5",
+            "raspberry-pi-zero-2w",
+            "rock-5b",
+            "spacemit-k1",
+            "virtual-machine",
+        }
+    )
     assert all(Path(profile.origin).stem == profile.name and is_shipped(profile) for profile in PROFILES)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -34,14 +35,13 @@ def environment() -> dict[str, str]:
 
 def emulators(parent: int | None = None) -> list[psutil.Process]:
     """Return the descendants (of this process by default) that are emulated."""
-    found = []
-    for one in psutil.Process(parent).children(recursive=True):
-        try:
-            if one.name().startswith("qemu-"):
-                found.append(one)
-        except psutil.NoSuchProcess:
-            continue
-    return found
+    return [one for one in psutil.Process(parent).children(recursive=True) if _program(one).startswith("qemu-")]
+
+
+def _program(process: psutil.Process) -> str:
+    with suppress(psutil.NoSuchProcess):
+        return process.name()
+    return ""
 
 
 class EmulatedAgent:

@@ -21,9 +21,7 @@ def doctor(processor: str, *flags: str) -> str:
     ("processor", "name", "features"),
     [("cortex-a72", "4x Cortex-A72", {"asimd"}), ("cortex-a76", "4x Cortex-A76", {"asimd", "asimddp", "asimdhp"})],
 )
-def test_the_doctor_sees_the_emulated_processor_and_says_by_what(
-    processor: str, name: str, features: set[str]
-) -> None:
+def test_the_doctor_sees_the_emulated_processor_and_says_by_what(processor: str, name: str, features: set[str]) -> None:
     answer = json.loads(doctor(processor, "--json"))
     device = answer["device"]
     assert device["emulated_by"] == EMULATOR

@@ -87,7 +87,7 @@ def output_step(layers: Layers, images: NDArray[np.float32]) -> float:
 def _affine(values: NDArray[np.float32]) -> tuple[float, int]:
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
     scale = (high - low) / 255.0
-    return scale, int(round(-128 - low / scale))
+    return scale, round(-128 - low / scale)
 
 
 class _Graph:

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from benchmarks import idle_agent, round_overhead, run, same_accuracy, worker_vs_native
+from benchmarks import idle_agent, round_overhead, run, same_accuracy, sampler_cost, worker_vs_native
 from benchmarks.process_figures import schedstat_s
 from benchmarks.results_file import ResultsFile, Run
 from benchmarks.table import Table
@@ -77,6 +77,15 @@ def test_the_scheduler_s_nanoseconds_of_all_threads_are_added() -> None:
 
 _BLOCK = dict.fromkeys(("wall", "process_start", "runtime_import", "answer_and_end", "between"), 300_000_000)
 _IDLE = {"cpu_s": 0.02, "rss_bytes": 30 << 20, "uss_bytes": 20 << 20}
+_WATCHED = {
+    "look_ms": 1.5,
+    "blocks": {
+        "conv net": {
+            watcher.name: {"mean_ns": 2e6 if watcher.name == sampler_cost.ALONE else 2.01e6, "p50_ns": 2e6}
+            for watcher in sampler_cost.WATCHERS
+        }
+    },
+}
 _ROUNDS: tuple[tuple[ModuleType, dict[str, object], str], ...] = (
     (worker_vs_native, {"net": {"native": 2e6, "worker": 2e6}}, "1.0000 (1.0000 to 1.0000)"),
     (round_overhead, {"net": {**_BLOCK, **dict.fromkeys(round_overhead._TIMED, 50_000_000)}}, "100 (100 to 100)"),
@@ -85,13 +94,14 @@ _ROUNDS: tuple[tuple[ModuleType, dict[str, object], str], ...] = (
         {"net": {"plain_correct": 9, "device_correct": 9, "different_answers": 0, "samples": 10}},
         "0 of 10 differ",
     ),
+    (sampler_cost, _WATCHED, "1.0050 (1.0050 to 1.0050)"),
     (idle_agent, {"agent": {**_IDLE, "uss_bytes": 25 << 20}, "bare": _IDLE}, "5.00 MiB (5.00 to 5.00)"),
 )
 
 
 @pytest.fixture
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for module in (worker_vs_native, round_overhead, same_accuracy, idle_agent):
+    for module in (worker_vs_native, round_overhead, same_accuracy, idle_agent, sampler_cost):
         monkeypatch.setattr(module, "ResultsFile", lambda name: ResultsFile(name, tmp_path))
     return tmp_path
 

@@ -135,6 +135,8 @@ def test_every_toml_example_is_read_by_the_program(block: Block, tmp_path: Path)
         parse_recipe(block.content)
     elif "evaluation" in content:
         parse_task_file(block.content, source=tmp_path / "task.toml")
+    elif "match" in content:
+        parse_profile(block.content, block.page)
     else:
         (tmp_path / "steelyard.toml").write_text(block.content)
         settings = load_settings({}, environ={}, cwd=tmp_path, user_file=tmp_path / "none.toml")

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from steelyard_agent.description import RuntimeDescription, describe_device
 from steelyard_agent.doctor import Diagnosis, diagnose, diagnosis_lines
-from steelyard_agent.profiles import load_profiles
+from steelyard_agent.profiles import Profile, load_profiles
 from tests.support.fake_sysfs import FIXTURES, FakeSysfs, load_tree
 
 # One tree for each family of boards, the others for what may be wrong with a device.
@@ -41,7 +42,11 @@ RUNTIMES = (
     RuntimeDescription(name="litert", reason="ai-edge-litert is not installed; pip install 'steelyard[litert]'"),
 )
 _COUNTERS = tuple(f"/sys/class/powercap/intel-rapl:{zone}/energy_uj" for zone in ("0", "0:0", "0:1"))
-# Boards whose Python is a 32-bit program.
+# What a 32-bit board can have.
+_NARROW_RUNTIMES = (
+    RuntimeDescription(name="onnxruntime", reason="onnxruntime is not installed; pip install 'steelyard[onnxruntime]'"),
+    RuntimeDescription(name="tflite-runtime", version="2.14.0", providers=("XNNPACK",), environment="tflite"),
+)
 _NARROW = frozenset({"raspberry_pi_zero_2w"})
 
 
@@ -67,11 +72,12 @@ def examine(
     platform_name: str = "linux",
 ) -> Diagnosis:
     """Return the diagnosis of a fake device, the same on whatever machine the tests run."""
-    device = describe_device(tree.system, name="bench", device_id="d-1", runtimes=runtimes)
+    profiles = _shipped_profiles()
+    device = describe_device(tree.system, name="bench", device_id="d-1", runtimes=runtimes, profiles=profiles)
     return diagnose(
         tree.system,
         replace(device, python_version="3.11.9"),
-        profiles=load_profiles(),
+        profiles=profiles,
         pointer_bits=pointer_bits,
         clock_resolution_s=1e-9,
         platform_name=platform_name,
@@ -80,8 +86,15 @@ def examine(
 
 def golden_lines(golden: str, root: Path) -> list[str]:
     """Return what ``doctor`` says now on the fake device of a golden."""
-    pointer_bits = 32 if golden in _NARROW else 64
-    return diagnosis_lines(examine(golden_tree(golden, root), pointer_bits=pointer_bits))
+    tree = golden_tree(golden, root)
+    if golden in _NARROW:
+        return diagnosis_lines(examine(tree, _NARROW_RUNTIMES, pointer_bits=32))
+    return diagnosis_lines(examine(tree))
+
+
+@cache
+def _shipped_profiles() -> tuple[Profile, ...]:
+    return load_profiles()
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Builds ``.arm-root``: a 64-bit Arm Python with this project's Arm wheels, and qemu to run it. ``make test-arm`` calls it.
+"""Builds ``.arm-root`` for ``make test-arm``: a 64-bit Arm Python with this project's Arm wheels, and qemu to run it.
 
 Needs a Debian or Ubuntu machine (apt-get and dpkg-deb), no rights and no settings of it: apt works on lists of its own,
 and packages are unpacked, never installed. What is here already is kept; a change of what is asked for builds anew.
@@ -12,8 +12,9 @@ import platform
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
+
+import tomllib
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = REPOSITORY / ".arm-root"

@@ -33,7 +33,7 @@ examples:
 """
 _ENVIRONMENT_EXAMPLES = """\
 examples:
-  steelyard-agent environment add tflite --python /home/pi/tflite/bin/python
+  steelyard-agent environment add tflite --python ~/tflite
   steelyard-agent environment list
   steelyard-agent environment remove tflite
 """
@@ -144,7 +144,11 @@ def _add_measure(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "(default: by the file's name)",
     )
     measure.add_argument(
-        "--provider", action="append", default=[], help="execution provider or delegate; repeat for more, in order"
+        "--provider",
+        action="append",
+        default=[],
+        metavar="P",
+        help="execution provider or delegate: NAME or NAME:key=value,...; repeat for more, in order",
     )
     measure.add_argument(
         "--shape",

@@ -53,13 +53,27 @@ def runtime_options(options: argparse.Namespace) -> RuntimeOptions:
         UsageError: An input has two shapes.
     """
     return RuntimeOptions(
-        providers=tuple(ProviderSpec(name=name) for name in options.provider),
+        providers=tuple(_provider(text) for text in options.provider),
         intra_op_thread_count=options.threads,
         graph_optimization=options.graph_optimization,
         spinning=False if options.no_spinning else None,
         arena=False if options.no_arena else None,
         input_shapes=_by_name(options.shape),
     )
+
+
+def _provider(text: str) -> ProviderSpec:
+    """Read ``NAME`` or ``NAME:key=value,key=value``; a delegate's path holds colons of its own and takes no options.
+
+    Raises:
+        UsageError: An option is not KEY=VALUE.
+    """
+    name, _, rest = (text, "", "") if text.startswith("delegate:") else text.partition(":")
+    pairs = [pair.partition("=") for pair in rest.split(",") if pair]
+    for key, equals, _ in pairs:
+        if not (key and equals):
+            raise UsageError("bad_provider", f"--provider {text[:80]!r}: {key!r} is not KEY=VALUE")
+    return ProviderSpec(name=name, options={key: value for key, _, value in pairs})
 
 
 def _runtime(options: argparse.Namespace) -> tuple[str, Path | None]:

@@ -23,7 +23,12 @@ _NEXT_STEPS_OF_GUESTS = {
     "frequency": "fix the frequency on the host, or expect latency to wander with it",
     "power": "measure on a machine that is not virtual; latency, memory and accuracy need no sensor",
 }
-_LONG_PATH = re.compile(r"/sys/class/thermal/(thermal_zone[0-9]+)/temp|/sys/(?:class|devices/system/cpu)/")
+_LONG_PATH = re.compile(
+    r"/sys/class/thermal/(thermal_zone[0-9]+)/temp|/sys/(?:class|devices/system/cpu|bus/i2c/drivers)/"
+)
+_FAILED_FILE = re.compile(
+    r"(permission denied on )?(/sys/[^\s;]+)(;? (?:cannot be read: .+|is empty|is not there|run steelyard-agent .+))"
+)
 _GUEST_PROFILE = "virtual-machine"
 
 
@@ -90,14 +95,14 @@ def _capability(name: str, readings: list[Reading], next_step: str) -> Capabilit
 
 def _grouped(reasons: list[str]) -> tuple[str, ...]:
     """Return each reason once, and those of several files that fail alike as one."""
-    by_failure: dict[str, list[str]] = {}
+    by_failure: dict[tuple[str, str], list[str]] = {}
     for reason in dict.fromkeys(reasons):
-        match = re.fullmatch(r"(/sys/\S+) (cannot be read: .+|is empty|is not there)", reason)
-        path, failure = match.groups() if match else ("", reason)
-        by_failure.setdefault(failure, []).append(path)
+        match = _FAILED_FILE.fullmatch(reason)
+        before, path, after = match.groups(default="") if match else (reason, "", "")
+        by_failure.setdefault((before, after), []).append(path)
     return tuple(
-        f"{', '.join(paths if len(paths) == 1 else map(_short, paths))} {failure}".strip()
-        for failure, paths in by_failure.items()
+        f"{before}{', '.join(paths if len(paths) == 1 else map(_short, paths))}{after}"
+        for (before, after), paths in by_failure.items()
     )
 
 

@@ -16,14 +16,14 @@ from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.cpufreq import find_policies, policy_file
 from steelyard_agent.meters.devfreq import find_devfreq
 from steelyard_agent.meters.family import is_raspberry_pi
-from steelyard_agent.meters.hwmon import HWMON_FOLDER
+from steelyard_agent.meters.hwmon import find_chips
 from steelyard_agent.meters.sysfs import list_names, text_or_empty
 from steelyard_agent.meters.temperature import THERMAL_FOLDER
-from steelyard_agent.meters.trip_points import read_trip_points
 from steelyard_agent.meters.vcgencmd import read_flags
 from steelyard_agent.surroundings.android_facts import api_level
 from steelyard_agent.surroundings.android_thermal import read_status
 from steelyard_agent.surroundings.cooling_kinds import cooling_kind
+from steelyard_agent.surroundings.thermal_zones import slowing_zones
 
 _CPU_FOLDER = "/sys/devices/system/cpu"
 
@@ -38,16 +38,10 @@ def throttle_evidence(system: System) -> tuple[ThrottleEvidence, ...]:
 
 def _trip_points(system: System) -> Iterator[tuple[str, str]]:
     """Yield the zones that slow something down; critical trip points alone switch off and show nothing before."""
-    names, _ = list_names(system, THERMAL_FOLDER)
-    by_trips: dict[str, list[str]] = {}
-    for name in names:
-        if re.fullmatch(r"thermal_zone[0-9]+", name):
-            folder = f"{THERMAL_FOLDER}/{name}"
-            trips = [trip for trip in read_trip_points(system, folder) if trip.kind == "passive"]
-            if trips:
-                degrees = "/".join(dict.fromkeys(f"{trip.temperature_cel:g}" for trip in trips))
-                by_trips.setdefault(degrees, []).append(text_or_empty(system, f"{folder}/type") or name)
-    yield "trip points", "; ".join(f"{_counted(kinds)} passive from {degrees} C" for degrees, kinds in by_trips.items())
+    by_degrees: dict[float, list[str]] = {}
+    for zone, degrees in slowing_zones(system):
+        by_degrees.setdefault(degrees, []).append(zone)
+    yield "trip points", "; ".join(f"{_counted(zones)} passive from {at:g} C" for at, zones in by_degrees.items())
 
 
 def _cooling(system: System) -> Iterator[tuple[str, str]]:
@@ -77,14 +71,19 @@ def _throttle_counts(system: System) -> Iterator[tuple[str, str]]:
 
 
 def _alarms(system: System) -> Iterator[tuple[str, str]]:
-    chips, _ = list_names(system, HWMON_FOLDER)
-    alarms = []
-    for chip in chips:
-        names, _ = list_names(system, f"{HWMON_FOLDER}/{chip}")
-        count = sum(1 for name in names if re.fullmatch(r"curr[0-9]+_crit_alarm", name))
-        if count:
-            alarms.append(f"{count} over-current alarms of {text_or_empty(system, f'{HWMON_FOLDER}/{chip}/name')}")
-    yield "alarms", "; ".join(alarms)
+    chips, _ = find_chips(system)
+    by_driver = Counter(
+        (chip.driver, kind)
+        for chip in chips
+        for pattern, kind in (
+            (r"curr[0-9]+_crit_alarm", "over-current alarm"),
+            (r"oc[0-9]+_event_cnt", "event counter"),
+        )
+        for file in chip.files
+        if re.fullmatch(pattern, file)
+    )
+    told = [f"{count} {kind}{'s' if count > 1 else ''} of {driver}" for (driver, kind), count in by_driver.items()]
+    yield "alarms", "; ".join(told)
 
 
 def _limits(system: System) -> Iterator[tuple[str, str]]:

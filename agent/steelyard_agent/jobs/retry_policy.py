@@ -21,6 +21,8 @@ _FINAL = frozenset(
 )
 # These may come from the evaluation data, its batch size or its sheer length, and say nothing about one inference.
 _MAY_COME_FROM_THE_DATA = frozenset({BlockStatus.USER_ERROR, BlockStatus.TIMEOUT, BlockStatus.OUT_OF_MEMORY})
+# What a runtime that has no way to evaluate says of every evaluation; see adb/runner.py.
+_NO_EVALUATION = "accuracy_not_measured"
 # Killed from outside, crashed, or a bug of ours: it may have been an accident.
 _MAX_RETRY_COUNT = 2
 
@@ -57,4 +59,4 @@ class RetryPolicy:
 
 def _only_concerns_the_data(failure: Failure, pass_kind: Pass.ValueType) -> bool:
     evaluated = failure.pass_kind == PASS_EVALUATION and pass_kind != PASS_EVALUATION
-    return evaluated and failure.status in _MAY_COME_FROM_THE_DATA
+    return evaluated and (failure.status in _MAY_COME_FROM_THE_DATA or failure.reason == _NO_EVALUATION)

@@ -185,7 +185,8 @@ class RoundRunner:
     async def _measure(
         self, block: Block, pass_kind: Pass.ValueType, environment: str
     ) -> tuple[Outcome, BlockSurroundings, list[Reading]]:
-        before = self._tools.surroundings.look()
+        # In a thread: a device that asks its programs takes seconds at worst, and the link must not hang meanwhile.
+        before = await asyncio.to_thread(self._tools.surroundings.look)
         watch = self._tools.energy_watch(block.core_ids) if pass_kind == PASS_ENERGY else None
         if watch is not None:
             await watch.start()
@@ -203,8 +204,8 @@ class RoundRunner:
             # Also when the job is cancelled: no sampler may be left behind.
             energy = await watch.stop(outcome.result if outcome is not None else None) if watch is not None else []
         latency_ns = outcome.result.latency_ns if outcome.result is not None else ()
-        around = self._tools.surroundings.compare(before, self._tools.surroundings.look(), latency_ns)
-        return outcome, around, energy
+        after = await asyncio.to_thread(self._tools.surroundings.look)
+        return outcome, self._tools.surroundings.compare(before, after, latency_ns), energy
 
 
 def block_order(plan: Plan, round_index: int) -> list[PlannedArtifact]:

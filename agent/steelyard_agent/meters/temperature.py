@@ -21,8 +21,13 @@ THERMAL_FOLDER = "/sys/class/thermal"
 LOWEST_CEL = -55.0
 HIGHEST_CEL = 150.0
 
-_CPU_ZONE = re.compile(r"x86_pkg_temp|.*cpu.*|(big|little)core.*|package.*|soc.?-?thermal|soc_thermal", re.IGNORECASE)
-_GPU_ZONE = re.compile(r".*gpu.*", re.IGNORECASE)
+# "mpu-thermal" is the processor's of TI's K3, "cluster0_thermal" of SpacemiT's K1, "BIG" and "MID" of Google's Tensor.
+_CPU_ZONE = re.compile(
+    r"x86_pkg_temp|.*cpu.*|(big|little)core.*|package.*|soc.?-?thermal|soc_thermal"
+    r"|mpu[-_]thermal|cluster[0-9]+[-_]thermal|big|mid|little",
+    re.IGNORECASE,
+)
+_GPU_ZONE = re.compile(r".*gpu.*|g3d", re.IGNORECASE)
 # Drivers whose first channel is the processor's: package (coretemp), control temperature (k10temp).
 _CPU_DRIVERS = frozenset({"coretemp", "k10temp", "cpu_thermal", "soc_thermal"})
 

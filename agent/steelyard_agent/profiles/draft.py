@@ -35,7 +35,7 @@ def draft_profile(device: DescribedDevice, *, agent_version: str, date: str) -> 
         UsageError: the device says nothing by which another one of its kind could be known.
     """
     source = f"probed on the device by steelyard-agent {agent_version} on {date}"
-    title = device.model or device.processor or device.name
+    title = next((text for text in (device.model, device.processor, device.name) if text.strip()), "a board")
     sections = (
         _head(device, title, agent_version, date),
         _match(device),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steelyard_agent.runtimes.onnxruntime_errors import LARGEST_PROTOBUF_BYTES, explain_load, explain_run
+from steelyard_agent.runtimes.onnxruntime_libraries import why_not_loadable
 from steelyard_agent.runtimes.onnxruntime_placement import place
 from steelyard_agent.runtimes.onnxruntime_providers import CPU, SUFFIX, XNNPACK, known_provider, why_absent
 from steelyard_agent.runtimes.provider_names import full_name, options_for, refuse_unknown
@@ -50,11 +51,11 @@ class OnnxRuntime:
         return str(_library().__version__)
 
     def probe(self) -> tuple[ProviderProbe, ...]:
-        """Return every provider that ONNX Runtime knows by name; those of other builds carry a reason."""
+        """Return every provider that ONNX Runtime knows by name; those that cannot be used carry a reason."""
         library = _library()
         available = library.get_available_providers()
         return tuple(
-            ProviderProbe(name=name, reason="" if name in available else why_absent(name))
+            ProviderProbe(name=name, reason=why_not_loadable(library, name) if name in available else why_absent(name))
             for name in sorted(library.get_all_providers(), key=lambda name: name not in available)
         )
 
@@ -80,12 +81,16 @@ class OnnxRuntime:
                 providers=providers or [(CPU, {})],
                 enable_fallback=0,
             )
+            return _Session(library, session, wanted, allow_fallback=options.allow_fallback)
+        except BlockFailure as failure:
+            raise _not_loadable(library, wanted[0]) or failure from None
         except Exception as error:
-            failure = explain_load(error, model_path, self.version(), wanted[0])
-            if failure is None:
+            explained = explain_load(error, model_path, self.version(), wanted[0])
+            if explained is None:
                 raise
-            raise failure from error
-        return _Session(library, session, wanted, allow_fallback=options.allow_fallback)
+            if explained.status is BlockStatus.FALLBACK:
+                explained = _not_loadable(library, wanted[0]) or explained
+            raise explained from error
 
 
 class _Session:
@@ -138,6 +143,14 @@ def _library() -> Any:
             f"ONNX Runtime cannot be imported here ({error}); pip install 'steelyard[onnxruntime]'",
         ) from error
     return onnxruntime
+
+
+def _not_loadable(library: Any, name: str) -> BlockFailure | None:
+    """Return the failure of a provider whose library cannot be loaded: to the session that is a fallback like any."""
+    why = why_not_loadable(library, name)
+    if not why:
+        return None
+    return BlockFailure(BlockStatus.UNSUPPORTED, "provider_unavailable", f"{name} cannot be used here: {why}")
 
 
 def _session_options(library: Any, options: RuntimeOptions, first_provider: str) -> Any:

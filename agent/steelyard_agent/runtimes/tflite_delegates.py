@@ -33,7 +33,8 @@ _DELEGATES = (
     KnownProvider(
         name="NNAPI",
         is_open=True,
-        comes_with="nothing that is published for Python, and Android deprecates NNAPI since 15",
+        comes_with="nothing that is published for Python, and Android deprecates NNAPI since 15; a library of your own "
+        "is delegate:/path/to/lib.so",
         source="https://developer.android.com/ndk/guides/neuralnetworks/migration-guide",
     ),
 )
@@ -41,7 +42,6 @@ _DELEGATES = (
 _LIBRARIES = {
     "EdgeTPU": "libedgetpu.so.1",
     "GPU": "libtensorflowlite_gpu_delegate.so",
-    "NNAPI": "libtensorflowlite_nnapi_delegate.so",
 }
 _KNOWN = {provider.name: provider for provider in (*_BUILT_IN, *_DELEGATES)}
 
@@ -80,7 +80,7 @@ def load_delegates(library: Any, specs: Sequence[ProviderSpec]) -> list[Any]:
 
 
 def _load(library: Any, spec: ProviderSpec) -> Any:
-    path = _LIBRARIES.get(spec.name) or spec.name.removeprefix(_BY_PATH)
+    path = _LIBRARIES.get(spec.name, spec.name.removeprefix(_BY_PATH))
     reason = _why_absent(_KNOWN[spec.name]) if spec.name in _KNOWN else _why_not(path)
     if reason:
         raise BlockFailure(
@@ -90,7 +90,8 @@ def _load(library: Any, spec: ProviderSpec) -> Any:
 
 
 def _why_absent(provider: KnownProvider) -> str:
-    reason = _why_not(_LIBRARIES[provider.name])
+    library = _LIBRARIES.get(provider.name)
+    reason = _why_not(library) if library else "there is no library of it"
     return f"{reason}; it comes with {provider.comes_with}" if reason else ""
 
 

@@ -61,9 +61,10 @@ class DeviceSurroundings:
         sources: Sequence[CircumstanceSource] = (),
         throttle_sources: Sequence[ThrottleSource[Any]] = (),
     ) -> None:
+        # Heartbeats have a meter of their own: looks are taken in a thread, and a meter serves one thread at a time.
         self._temperature = TemperatureMeter(system)
-        self._meters = (self._temperature, FrequencyMeter(system))
-        for meter in self._meters:
+        self._meters = (TemperatureMeter(system), FrequencyMeter(system))
+        for meter in (self._temperature, *self._meters):
             meter.probe()
         own: list[CircumstanceSource] = [ProcessorState(system)]
         if is_jetson(system):

@@ -62,6 +62,11 @@ class ThermalZones:
         return Weighed(evidence=tuple(evidence), not_looked_at=tuple(reasons), rules_out=cool and not evidence)
 
 
+def slowing_zones(system: System) -> list[tuple[str, float]]:
+    """Return each zone that slows the device down, with the degrees Celsius from which on."""
+    return [(zone.name, zone.passive_cel) for zone in _find_zones(system)]
+
+
 def _find_zones(system: System) -> list[_Zone]:
     names, _ = list_names(system, THERMAL_FOLDER)
     zones = []

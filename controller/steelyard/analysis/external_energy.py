@@ -54,6 +54,12 @@ def _energy(round_index: int, block: result_pb2.BlockResult, traces: Sequence[co
         heard = next(
             (one for one in reversed(trace.blocks) if (one.round_index, one.label) == (round_index, block.label)), None
         )
+        if heard is None and trace.blocks:
+            # Looking through it all would find the marker of another block: they look the same.
+            found = found or BlockEnergy(
+                energy_j=None, reason=_and("the meter was not read while the block ran", trace)
+            )
+            continue
         found = _of_trace(trace, block, heard)
         if found.energy_j is not None:
             return found
@@ -71,9 +77,12 @@ def _of_trace(
     if samples.times_ns.size == 0 and trace.reason:
         return BlockEnergy(energy_j=None, reason=trace.reason)
     energy = block_energy(samples, block.energy_window, heard)
-    if energy.energy_j is None and trace.reason:
-        return BlockEnergy(energy_j=None, reason=f"{energy.reason}; {trace.reason}")
-    return energy
+    return energy if energy.energy_j is not None else BlockEnergy(energy_j=None, reason=_and(energy.reason, trace))
+
+
+def _and(reason: str, trace: control_pb2.MeterTrace) -> str:
+    """Return a reason and, after it, the trouble that there was with the meter."""
+    return f"{reason}; {trace.reason}" if trace.reason else reason
 
 
 def _readings(

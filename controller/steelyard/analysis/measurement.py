@@ -170,7 +170,11 @@ def _warnings_on_time(variants: Sequence[VariantRounds]) -> list[str]:
         cached = cache_warning(one)
         if cached:
             warnings.append(cached)
-        unsteady = sum(1 for timed in one.timed if not timed.block.warmup_steady)
+        if one.summary == "mean":
+            warnings.append(f"{one.label}: p50 is the mean of each round; the program on the device tells no median")
+        # Unset where nobody looked for a steady state.
+        looked = [timed.block for timed in one.timed if timed.block.HasField("warmup_steady")]
+        unsteady = sum(1 for block in looked if not block.warmup_steady)
         if unsteady:
             warnings.append(f"{one.label}: no steady state within the warm-up in {unsteady} of {len(one.timed)} blocks")
     return warnings + surroundings_warnings(variants)

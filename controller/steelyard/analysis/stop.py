@@ -14,6 +14,7 @@ from steelyard_protocol.v1 import control_pb2, result_pb2
 
 # Their figures do not change with more rounds: the data set is run once.
 _SETTLED_BY_EVALUATION = frozenset({"accuracy", "drop", "size", "energy"})
+_NOT_VALID = result_pb2.BLOCK_STATUS_NOT_VALID
 # Of every interval that is shown, and of requirements.
 CONFIDENCE = 0.95
 
@@ -60,7 +61,7 @@ class StopPolicy:
         variants = collect(rounds, self.labels)
         times_ns = [one.finished_at.ToNanoseconds() - one.started_at.ToNanoseconds() for one in rounds]
         progress = Progress(
-            round_count=len(rounds),
+            round_count=self._rounds_that_count(rounds),
             device_time_ns=max(0, sum(times_ns)),
             round_time_ns=max(1, sum(times_ns) // len(times_ns)) if times_ns else None,
             decided=self._decided(variants),
@@ -74,6 +75,11 @@ class StopPolicy:
         if isinstance(outcome, Grant):
             return StopDecision(stop=False, round_count=outcome.round_count)
         return StopDecision(stop=True, reason=outcome.because)
+
+    def _rounds_that_count(self, rounds: Sequence[result_pb2.RoundResult]) -> int:
+        """Return the rounds less those with a block that was not valid, which are repeated: as many as are allowed."""
+        repeated = sum(any(block.status == _NOT_VALID for block in one.blocks) for one in rounds)
+        return max(len(rounds) - repeated, len(rounds) - self.rule.max_rounds)
 
     def _decided(self, variants: dict[str, VariantRounds]) -> bool:
         """Whether each verdict that more rounds could change is settled, at the confidence of one look."""

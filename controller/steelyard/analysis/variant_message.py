@@ -185,7 +185,7 @@ def _message(
         peak_memory=estimate_message(figures["memory"]),
         energy=estimate_message(figures["energy"]),
         memory=_memory(rounds),
-        sample_count=sum(timed.samples_ns.size for timed in rounds.timed),
+        sample_count=sum(timed.block.sample_count if rounds.summary else timed.samples_ns.size for timed in rounds.timed),
         failed_block_count=len(rounds.failed),
         throttled_block_count=throttled_block_count(rounds),
         requirements=[_outcome(one) for one in outcomes],
@@ -200,11 +200,13 @@ def _message(
 
 
 def _add_what_was_timed(message: measurement_pb2.VariantMeasurement, rounds: VariantRounds, confidence: float) -> None:
-    if rounds.timed:
+    if rounds.timed and not rounds.summary:
         message.latency_quantiles_ns.extend(float(one) for one in pooled_quantiles(rounds.samples()))
     for timed in rounds.timed:
         p50, p90 = np.percentile(timed.samples_ns, [50, 90], method="median_unbiased")
-        message.rounds.add(round_index=timed.round_index, segment=timed.segment, p50_ns=float(p50), p90_ns=float(p90))
+        one = message.rounds.add(round_index=timed.round_index, segment=timed.segment, p50_ns=float(p50))
+        if not rounds.summary:
+            one.p90_ns = float(p90)
     built = build_time(rounds, confidence)
     if built is not None:
         message.build_time.CopyFrom(estimate_message(built))

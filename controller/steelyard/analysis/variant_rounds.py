@@ -65,7 +65,7 @@ class VariantRounds:
         if metric in _PERCENTILES:
             if not self.timed:
                 return unknown("ns", self.why_nothing(), confidence=confidence)
-            return percentile_over_rounds(self.samples(), _PERCENTILES[metric], confidence=confidence)
+            return self._percentile(metric, confidence)
         figures: dict[str, Callable[[], Estimate]] = {
             "size": lambda: exact(float(size_bytes), "B", confidence=confidence),
             "load": lambda: self._times("model_load_ns", confidence),
@@ -74,6 +74,19 @@ class VariantRounds:
             "energy": lambda: self._energy(confidence),
         }
         return figures[metric]()
+
+    @property
+    def summary(self) -> str:
+        """Return what stands for each round where the program on the device told no samples: "median", "mean" or ""."""
+        return next((timed.block.latency_summary for timed in self.timed if timed.block.latency_summary), "")
+
+    def _percentile(self, metric: str, confidence: float) -> Estimate:
+        if not self.summary:
+            return percentile_over_rounds(self.samples(), _PERCENTILES[metric], confidence=confidence)
+        if metric == "p50":
+            return value_over_rounds(self.medians_ns(), "ns", confidence)
+        reason = f"{metric} is not measured: the program on the device tells only the {self.summary} of each round"
+        return unknown("ns", reason, confidence=confidence, observation_count=len(self.timed))
 
     def why_nothing(self) -> str:
         """Return why there are no samples."""

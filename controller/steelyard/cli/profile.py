@@ -15,9 +15,10 @@ import click
 
 from steelyard.cli.session import LOCAL, connected, say
 from steelyard.cli.visible import visible
-from steelyard.errors import SteelyardError
+from steelyard.errors import EXIT_BUG, EXIT_INFRASTRUCTURE, EXIT_INTERRUPTED, EXIT_USAGE, SteelyardError
 
 _PREFIX = "steelyard-agent: "
+_EXIT_CODES = frozenset({EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_BUG, EXIT_INTERRUPTED})
 _PROFILES_HELP = "A folder with profiles of yours (*.toml), beside the shipped ones."
 
 
@@ -119,7 +120,8 @@ def _ask_agent(action: str, options: Sequence[str], *, standard_input: str = "")
     said = [line.removeprefix(_PREFIX) for line in done.stderr.splitlines() if line.strip()]
     if done.returncode != 0:
         error = SteelyardError("profile_refused", said[-1] if said else "the agent's profile command said nothing")
-        error.exit_code = done.returncode
+        # An interpreter that fails by itself ends with 1, our code of a regression.
+        error.exit_code = done.returncode if done.returncode in _EXIT_CODES else EXIT_BUG
         raise error
     for line in said:
         say(line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from steelyard.control.job_end import JobEnd
-from steelyard.errors import DeviceError
+from steelyard.errors import DeviceError, NotFoundError
 from steelyard.fleet.local_agent import LOCAL_NAME, LocalAgent
 from steelyard.fleet.registry import Fleet, Presence
 from steelyard.store.store import Store
@@ -29,6 +29,13 @@ class Devices:
         """Raise NotFoundError for a device that never connected; `local` is always known."""
         if name != LOCAL_NAME:
             await self._store.call(Store.find_device, name)
+
+    async def runtimes(self, name: str) -> list[common_pb2.RuntimeDescription]:
+        """Return the runtimes that a device described; none for `local` before its agent ever ran."""
+        try:
+            return list((await self._store.call(Store.find_device, name)).description.runtimes)
+        except NotFoundError:
+            return []
 
     async def wait_online(self, name: str, timeout_s: float) -> str:
         """Return the id of a connected device, waiting a bounded time for it; starts `local`.

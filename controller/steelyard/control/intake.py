@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from steelyard.analysis.duration import estimated_duration_ms
 from steelyard.compress.recipe_text import parse_recipe
+from steelyard.control.default_runtime import fill_in_runtime
 from steelyard.control.energy_plan import complete_energy
 from steelyard.control.job_world import JobWorld
 from steelyard.errors import UsageError
@@ -48,6 +49,9 @@ async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasu
     complete_energy(request)
     _fill_defaults(request)
     await world.devices.check_known(request.device)
+    described = await world.devices.runtimes(request.device)
+    for planned in plan.artifacts:
+        fill_in_runtime(planned, described)
     return estimated_duration_ms(request, task.evaluation_sample_count if task is not None else 0)
 
 

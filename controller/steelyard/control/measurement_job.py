@@ -37,6 +37,7 @@ PASS_WORDS = {
 _NOT_THE_MODELS_FAULT = frozenset(
     {
         result_pb2.BLOCK_STATUS_KILLED_UNKNOWN,
+        result_pb2.BLOCK_STATUS_KILLED_BY_OS,
         result_pb2.BLOCK_STATUS_INTERNAL,
         result_pb2.BLOCK_STATUS_DISK_FULL,
     }
@@ -56,6 +57,8 @@ _HOPELESS = frozenset(
         result_pb2.BLOCK_STATUS_OUT_OF_MEMORY,
     }
 )
+# What a device says of a pass that its runtime has no way to run; the other passes go on.
+_ONLY_THIS_PASS = frozenset({"accuracy_not_measured"})
 _VAIN_ROUND_COUNT = 3
 # After the device said that its rounds are done, what is still missing has this long to be recorded.
 _RECORDING_GRACE_S = 30.0
@@ -196,13 +199,11 @@ class MeasurementJob:
         if not last:
             return
         newest = last[-1].blocks
-        hopeless = all(block.status in _HOPELESS for block in newest)
+        hopeless = all(_is_hopeless(block) for block in newest)
         in_vain = len(last) == _VAIN_ROUND_COUNT and not any(_ran(result) for result in last)
         if hopeless or in_vain:
             error = newest[0].error
-            outside = newest[0].status in _NOT_THE_MODELS_FAULT
-            state = control_pb2.JOB_STATE_AGENT_ERROR if outside else control_pb2.JOB_STATE_USER_ERROR
-            raise JobEnd(state, error.reason, error.message)
+            raise JobEnd(_state_after(newest[0].status), error.reason, error.message)
 
     async def _run_until(self, inbox: JobInbox, pass_kind: result_pb2.Pass.ValueType, round_count: int) -> None:
         """Grant rounds 0 to ``round_count`` of a pass that are missing, and wait until all are recorded."""
@@ -356,6 +357,17 @@ def _longest_silence_s(plan: plan_pb2.Plan) -> float:
     """Return how long a device may be silent within a block: until its time-out, or through an energy window."""
     marker_ms = (2 * plan.energy.marker.pulse_count + 3) * plan.energy.marker.pulse_ms
     return (plan.block_timeout_ms + plan.energy.window_ms + marker_ms) / 1000 + 10
+
+
+def _is_hopeless(block: result_pb2.BlockResult) -> bool:
+    return block.status in _HOPELESS and block.error.reason not in _ONLY_THIS_PASS
+
+
+def _state_after(status: result_pb2.BlockStatus.ValueType) -> control_pb2.JobState.ValueType:
+    if status == result_pb2.BLOCK_STATUS_NOT_VALID:
+        return control_pb2.JOB_STATE_INVALID
+    outside = status in _NOT_THE_MODELS_FAULT
+    return control_pb2.JOB_STATE_AGENT_ERROR if outside else control_pb2.JOB_STATE_USER_ERROR
 
 
 def _ran(result: result_pb2.RoundResult) -> bool:

@@ -6,12 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from steelyard.errors import UsageError
-from steelyard_protocol.v1 import common_pb2, control_pb2, plan_pb2
+from steelyard_protocol.v1 import control_pb2, plan_pb2
 
-_RUNTIME_OF_FORMAT = {
-    common_pb2.ARTIFACT_FORMAT_ONNX: "onnxruntime",
-    common_pb2.ARTIFACT_FORMAT_TFLITE: "litert",
-}
 # 10,000 hours: far beyond any measurement, and safe in int64 milliseconds.
 _MAX_WAIT_S = 36_000_000
 CORE_KINDS = {"big": plan_pb2.CORE_SELECTION_BIG, "little": plan_pb2.CORE_SELECTION_LITTLE}
@@ -140,9 +136,12 @@ def _labels(artifacts: Sequence[control_pb2.Artifact], given: tuple[str, ...]) -
 
 
 def _planned(artifact: control_pb2.Artifact, label: str, options: MeasurementOptions) -> plan_pb2.PlannedArtifact:
-    name, _, environment = options.runtime.partition("@")
+    name, at, environment = options.runtime.partition("@")
+    if at and not environment:
+        raise UsageError("bad_runtime", f"runtime {options.runtime!r} names no environment behind its @")
     runtime = plan_pb2.RuntimeSpec(
-        name=name or _RUNTIME_OF_FORMAT[artifact.format],
+        # "" leaves it to the controller, which knows what the device has for this format.
+        name=name,
         environment=environment,
         providers=[_provider(text) for text in options.providers],
         intra_op_thread_count=options.thread_count,

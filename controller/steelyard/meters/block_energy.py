@@ -70,7 +70,7 @@ def _place(trace: Trace, window: result_pb2.EnergyWindow, heard: control_pb2.Hea
         except ValueError as error:
             return Alignment(offset_ns=None, reason=f"the device's load marker makes no sense: {error}")
         if trace.period_ns and marker.pulse_ns >= 2.7 * trace.period_ns:
-            return align(trace.times_ns, trace.power_w, marker, between_ns=_between(trace, heard))
+            return align(trace.times_ns, trace.power_w, marker, between_ns=_between(trace, window, heard))
         no_marker = (
             f"the meter has something new every {trace.period_ns / 1e9:.2g} s, too seldom for a load marker with "
             f"pulses of {marker.pulse_ns / 1e9:.2g} s"
@@ -78,11 +78,18 @@ def _place(trace: Trace, window: result_pb2.EnergyWindow, heard: control_pb2.Hea
     return _place_by_hearing(window, heard, no_marker)
 
 
-def _between(trace: Trace, heard: control_pb2.HeardBlock | None) -> tuple[int, int] | None:
+def _between(
+    trace: Trace, window: result_pb2.EnergyWindow, heard: control_pb2.HeardBlock | None
+) -> tuple[int, int] | None:
+    """Return where the marker can lie: after the block began, and so that its window ended when the block was over.
+
+    The markers of other blocks look the same, and lie outside of that.
+    """
     if heard is None:
         return None
-    end_ns = heard.end_ns + _LAG_NS if heard.HasField("end_ns") else int(trace.times_ns[-1])
-    return heard.begin_ns - round(trace.period_ns), end_ns
+    over_ns = heard.end_ns + _LAG_NS if heard.HasField("end_ns") else int(trace.times_ns[-1])
+    pulse_ns = window.marker_edges_ns[1] - window.marker_edges_ns[0]
+    return heard.begin_ns - round(trace.period_ns), over_ns - (window.end_ns - window.start_ns) + pulse_ns
 
 
 def _place_by_hearing(window: result_pb2.EnergyWindow, heard: control_pb2.HeardBlock | None, why: str) -> Alignment:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from steelyard.report.figures import NOT_MEASURED
-from steelyard.stats.formatting import format_value
+from steelyard.report.figures import figure
 from steelyard_protocol.v1 import common_pb2, measurement_pb2
 
 _ENERGY = "energy_per_inference"
@@ -21,8 +20,8 @@ _SCOPES = {
 class ExternalFigure:
     """What one meter says of one variant.
 
-    ``value`` is "3.20 mJ" or "not measured", ``interval`` "± 0.04 mJ" (k = 2); ``reason`` says why there is no value,
-    or what its confidence lacks, "" when nothing is to be said.
+    ``value`` is "3.20 mJ" or "not measured", ``interval`` "3.16 to 3.24" (k = 2); ``reason`` says why there is no
+    value, or what its confidence lacks, "" when nothing is to be said. ``scope`` is "" for a meter that never answered.
     """
 
     source: str
@@ -31,6 +30,16 @@ class ExternalFigure:
     interval: str
     reason: str
     is_known: bool
+
+    @property
+    def name(self) -> str:
+        """Return "Shelly switch 0 at http://192.168.1.20 (wall)"."""
+        return f"{self.source} ({self.scope})" if self.scope else self.source
+
+    @property
+    def where(self) -> str:
+        """Return "at the wall, by Shelly switch 0 …"."""
+        return f"at the {self.scope}, by {self.source}" if self.scope else f"by {self.source}"
 
 
 def external_figures(variant: measurement_pb2.VariantMeasurement) -> tuple[ExternalFigure, ...]:
@@ -51,13 +60,18 @@ def external_meters(variants: Sequence[measurement_pb2.VariantMeasurement]) -> t
 
 
 def _figure(reading: common_pb2.Reading, uncertainty: common_pb2.Reading | None) -> ExternalFigure:
-    known = reading.HasField("value")
-    low = reading.reason if reading.reason.startswith("low_confidence") else ""
+    estimate = measurement_pb2.Estimate(unit=reading.unit, reason=reading.reason)
+    if reading.HasField("value"):
+        estimate.value = reading.value
+        if uncertainty is not None:
+            estimate.low, estimate.high = reading.value - uncertainty.value, reading.value + uncertainty.value
+    shown = figure(estimate)
+    low_confidence = reading.reason if reading.reason.startswith("low_confidence") else ""
     return ExternalFigure(
         source=reading.source,
-        scope=_SCOPES.get(reading.scope, "unknown scope"),
-        value=format_value(reading.value, "J") if known else NOT_MEASURED,
-        interval=f"± {format_value(uncertainty.value, 'J')}" if known and uncertainty is not None else "",
-        reason=low if known else reading.reason or "no reason was recorded",
-        is_known=known,
+        scope=_SCOPES.get(reading.scope, ""),
+        value=shown.value,
+        interval=shown.interval,
+        reason=low_confidence if shown.is_known else shown.reason,
+        is_known=shown.is_known,
     )

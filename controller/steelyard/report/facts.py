@@ -53,10 +53,7 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
             "Energy from",
             "; ".join(_unique(one.source for each in measurement.variants for one in each.energy_readings)),
         ),
-        (
-            "External meters",
-            "; ".join(_unique(f"{one.source} ({one.scope})" for one in external_meters(measurement.variants))),
-        ),
+        ("External meters", "; ".join(_unique(one.name for one in external_meters(measurement.variants)))),
         ("Started", utc(measurement.started_at)),
         ("Finished", utc(measurement.finished_at)),
         ("Job", measurement.job_id),

@@ -85,7 +85,7 @@ def _energy(variant: measurement_pb2.VariantMeasurement) -> Cell:
     """Return what the device read of itself, and below it, each with its scope, what meters outside it read."""
     inside = _cell(variant.energy)
     outside = tuple(
-        " ".join(filter(None, (one.value, one.interval, f"at the {one.scope}")))
+        f"{one.value} ({one.interval}) at the {one.scope}" if one.interval else f"{one.value} at the {one.scope}"
         for one in external_figures(variant)
         if one.is_known
     )

@@ -210,7 +210,9 @@ def _external(
             (one.label, (_external_cell(mine[index], footnotes),)) for one, mine in zip(ran, figures, strict=True)
         )
         yield Text()
-        yield _Grid(f"energy at the {meter.scope}, by {meter.source}", ("an inference",), rows, explains_labels=False)
+        # Not the table's own title, which would be as narrow as the table.
+        yield Text(f"energy {meter.where}", style="bold")
+        yield _Grid("", ("an inference",), rows, explains_labels=False)
 
 
 def _external_cell(shown: ExternalFigure, footnotes: _Footnotes) -> _Cell:

@@ -177,6 +177,7 @@ class RoundPercentiles(google.protobuf.message.Message):
     segment: builtins.int
     p50_ns: builtins.float
     p90_ns: builtins.float
+    """0 when the program on the device told no samples of the round."""
     def __init__(
         self,
         *,

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import re
 
 import pytest
 
-from steelyard_agent import description
 from steelyard_agent.doctor import diagnosis_lines, diagnosis_to_json
-from steelyard_agent.profiles import load_profiles
 from steelyard_agent.readings import Status
 from steelyard_agent.surroundings.device import DeviceSurroundings
-from tests.support import goldens
 from tests.support.fake_sysfs import load_manifest, load_tree
 from tests.support.goldens import FAMILIES, examine
 
@@ -29,14 +25,6 @@ BREAKS = {
     "negative": lambda tree, path: tree.write(path, f"-{ABSURD}"),
 }
 WAYS = tuple(BREAKS)[:5]
-
-
-@pytest.fixture(autouse=True)
-def profiles_read_once(monkeypatch):
-    """Shipped profiles do not change while files break."""
-    once = functools.lru_cache(load_profiles)
-    for module in (description, goldens):
-        monkeypatch.setattr(module, "load_profiles", once)
 
 
 def values(diagnosis):

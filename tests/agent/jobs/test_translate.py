@@ -14,6 +14,7 @@ from steelyard_agent.jobs.translate import (
     reading_message,
 )
 from steelyard_agent.readings import Kind, Reading, Scope, Status, unavailable
+from steelyard_agent.surroundings.contract import BlockSurroundings, Circumstance, ThrottleReport, ThrottleVerdict
 from steelyard_agent.worker.block import Block, Timing, WorkerResult
 from steelyard_agent.worker.codec import decode_block, decode_runtime_options, encode_block
 from steelyard_agent.worker.contract import ProviderSpec, RuntimeOptions
@@ -220,3 +221,35 @@ def test_a_description_keeps_what_the_device_said() -> None:
     assert (message.name, message.logical_core_count, list(message.processor_features)) == ("pi", 4, ["asimddp"])
     assert [(one.name, one.reason) for one in message.runtimes] == [("onnxruntime", ""), ("litert", "not installed")]
     assert message.meters[0].name == "cpu_temperature"
+
+
+def test_the_throttle_verdict_and_circumstances_of_a_block_travel() -> None:
+    around = BlockSurroundings(
+        throttle=ThrottleReport(verdict=ThrottleVerdict.YES, evidence=("it was hot",), not_looked_at=("denied",)),
+        circumstances=(
+            Circumstance(name="governor", value="ondemand"),
+            Circumstance(name="power_mode", value=None, reason="nvpmodel is not installed"),
+        ),
+    )
+    message = block_result(
+        plan_of(b"m").artifacts[0],
+        status=BlockStatus.OK,
+        reason="",
+        message="",
+        started_at_unix_ns=1,
+        wall_ns=2,
+        around=around,
+    )
+    assert message.throttle.verdict == result_pb2.THROTTLE_VERDICT_YES
+    assert (list(message.throttle.evidence), list(message.throttle.not_looked_at)) == (["it was hot"], ["denied"])
+    told, refused = message.circumstances
+    assert (told.name, told.value, told.reason) == ("governor", "ondemand", "")
+    assert (refused.HasField("value"), refused.reason) == (False, "nvpmodel is not installed")
+
+
+def test_a_block_whose_circumstances_nobody_looked_at_says_nothing_of_them() -> None:
+    message = block_result(
+        plan_of(b"m").artifacts[0], status=BlockStatus.OK, reason="", message="", started_at_unix_ns=1, wall_ns=2
+    )
+    assert not message.HasField("throttle")
+    assert list(message.circumstances) == []

@@ -57,7 +57,7 @@ def test_absurd_empty_and_worded_values_each_give_their_reason(tmp_path):
         "cpu_temperature",
         "gpu_temperature",
         "cpu_temperature",
-        "temperature",
+        "cpu_temperature",
     ]
     reasons = " | ".join(reading.reason for reading in readings)
     for part in ("-256 Cel", "zone1/temp is empty", "'n/a', which is no whole number", "255 Cel"):

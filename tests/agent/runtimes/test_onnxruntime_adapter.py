@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from steelyard_agent.runtimes import onnxruntime as adapter
 from steelyard_agent.runtimes.onnxruntime import OnnxRuntime
 from steelyard_agent.runtimes.onnxruntime_errors import explain_load, explain_run, useful_line
+from steelyard_agent.runtimes.onnxruntime_libraries import why_not_loadable
 from steelyard_agent.worker.contract import ProviderSpec, RuntimeOptions
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 from tests.support import models
@@ -89,6 +91,25 @@ def test_a_provider_of_another_build_says_where_it_is_to_be_had(tmp_path: Path) 
 def test_a_name_that_is_nearly_right_says_what_was_meant(tmp_path: Path) -> None:
     options = RuntimeOptions(providers=(ProviderSpec(name="CPUExecutionProvidr"),))
     assert "did you mean CPUExecutionProvider?" in str(_refusal(models.linear_model(tmp_path / "m.onnx"), options))
+
+
+@pytest.fixture
+def build_without_its_libraries(tmp_path: Path) -> SimpleNamespace:
+    """A build for CUDA on a machine that has none: its library is there and what that one needs is not."""
+    (tmp_path / "capi").mkdir()
+    (tmp_path / "capi" / "libonnxruntime_providers_cuda.so").write_bytes(b"no library at all")
+    return SimpleNamespace(__file__=str(tmp_path / "__init__.py"))
+
+
+def test_a_provider_whose_library_cannot_be_loaded_says_what_the_loader_says(
+    build_without_its_libraries: SimpleNamespace,
+) -> None:
+    why = why_not_loadable(build_without_its_libraries, "CUDAExecutionProvider")
+    assert "libonnxruntime_providers_cuda.so" in why
+    assert why_not_loadable(build_without_its_libraries, "CPUExecutionProvider") == ""
+    failure = adapter._not_loadable(build_without_its_libraries, "CUDAExecutionProvider")
+    assert failure is not None
+    assert (failure.status, failure.reason) == (BlockStatus.UNSUPPORTED, "provider_unavailable")
 
 
 def test_xnnpack_gets_the_threads_and_the_session_keeps_none_of_its_own() -> None:

@@ -10,7 +10,7 @@ from tests.support.energy_traces import FOLDER, INFERENCES, all_traces, energy_e
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.csv"))
 REFUSED = ["counter_reset", "gap", "missing_edge_long"]
-# What ten instants a second cannot tell of a load that is pulsed: its uncertainty says so.
+# Ten instants a second do not tell the mean of a pulsed load to 1 %, except by chance: the uncertainty must say so.
 BEYOND = ["slow_sensor_pulsed"]
 
 

@@ -65,4 +65,4 @@ def test_alarms_of_other_chips_are_left_alone(tree):
 
 
 def test_a_jetson_is_found_by_its_monitor(tmp_path):
-    assert OverCurrent(load_tree("jetson_orin_nano", tmp_path).system).look() == (0, 0, 0)
+    assert set(OverCurrent(load_tree("jetson_orin_nano", tmp_path).system).look()) == {0}

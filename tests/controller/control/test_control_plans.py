@@ -56,10 +56,10 @@ def test_a_plan_of_nothing_is_refused() -> None:
         build_plan([], MeasurementOptions())
 
 
-def test_the_runtime_is_that_of_the_files_format_unless_it_is_named() -> None:
+def test_the_runtime_is_left_to_the_controller_unless_it_is_named() -> None:
     mixed = [artifact("a"), artifact("b", file_format="TFLITE")]
     plan = build_plan(mixed, MeasurementOptions())
-    assert [one.runtime.name for one in plan.artifacts] == ["onnxruntime", "litert"]
+    assert [one.runtime.name for one in plan.artifacts] == ["", ""]
     named = build_plan(mixed, MeasurementOptions(runtime="mine"))
     assert [one.runtime.name for one in named.artifacts] == ["mine", "mine"]
 
@@ -142,3 +142,13 @@ def test_values_that_no_device_can_honour_are_refused_by_name(field: str, value:
     with pytest.raises(UsageError) as caught:
         MeasurementOptions(**{field: value})
     assert str(value).strip("()") in str(caught.value)
+
+
+def test_a_runtime_may_be_one_of_another_environment() -> None:
+    def runtime(text: str) -> plan_pb2.RuntimeSpec:
+        return build_plan([artifact("net")], MeasurementOptions(runtime=text)).artifacts[0].runtime
+
+    assert (runtime("openvino").name, runtime("openvino").environment) == ("openvino", "")
+    assert (runtime("tflite-runtime@old").name, runtime("tflite-runtime@old").environment) == ("tflite-runtime", "old")
+    with pytest.raises(UsageError, match="names no environment"):
+        runtime("litert@")

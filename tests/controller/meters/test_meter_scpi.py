@@ -86,7 +86,7 @@ def test_an_answer_that_is_no_number_is_said(backend: str, query: str, part: str
 def test_an_instrument_that_is_not_there_is_said(backend: str) -> None:
     meter = make_meter(f"scpi:NOTHING?backend={backend}")
     try:
-        with pytest.raises(MeterError, match="NOTHING (cannot be opened|is nothing that answers)"):
+        with pytest.raises(MeterError, match=r"NOTHING (cannot be opened|is nothing that answers)"):
             meter.open()
     finally:
         meter.close()

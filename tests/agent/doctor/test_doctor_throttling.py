@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+
+from steelyard_agent.doctor.throttling import throttle_evidence
+from tests.support.fake_sysfs import FakeSysfs, load_tree
+
+THERMAL = "/sys/class/thermal"
+
+
+def evidence(tree):
+    return {one.name: one.detail for one in throttle_evidence(tree.system)}
+
+
+def test_a_device_without_anything_has_no_evidence(tmp_path):
+    assert throttle_evidence(FakeSysfs(tmp_path).system) == ()
+
+
+def test_zones_that_slow_down_are_grouped_by_their_trip_points(tmp_path):
+    tree = FakeSysfs(tmp_path)
+    for number, (kind, trips) in enumerate(
+        [
+            ("cpu-thermal", {"passive": 85000, "critical": 110000}),
+            ("gpu-thermal", {"passive": 85000}),
+            ("x", {"hot": 9}),
+        ]
+    ):
+        folder = f"{THERMAL}/thermal_zone{number}"
+        tree.write(f"{folder}/type", f"{kind}\n")
+        for index, (word, millidegrees) in enumerate(trips.items()):
+            tree.write(f"{folder}/trip_point_{index}_type", f"{word}\n")
+            tree.write(f"{folder}/trip_point_{index}_temp", f"{millidegrees}\n")
+    assert evidence(tree) == {"trip points": "cpu-thermal, gpu-thermal passive from 85 C"}
+
+
+def test_cooling_devices_that_slow_down_are_grouped_by_their_state_and_fans_left_out(tmp_path):
+    tree = FakeSysfs(tmp_path)
+    kinds = [("Processor", 0), ("Processor", 0), ("pwm-fan", 2), ("cpufreq-cpu0", 3)]
+    for number, (kind, state) in enumerate(kinds):
+        tree.write(f"{THERMAL}/cooling_device{number}/type", f"{kind}\n")
+        tree.write(f"{THERMAL}/cooling_device{number}/cur_state", f"{state}\n")
+    assert evidence(tree) == {"cooling": "2x Processor at state 0; cpufreq-cpu0 at state 3"}
+
+
+def test_clocks_are_named_with_their_limits_and_statistics(tmp_path):
+    tree = FakeSysfs(tmp_path)
+    policy = "/sys/devices/system/cpu/cpufreq/policy0"
+    tree.write(f"{policy}/scaling_max_freq", "1800000\n")
+    tree.write("/sys/class/devfreq/fb000000.gpu/cur_freq", "300000000\n")
+    assert evidence(tree) == {"limits": "policy0, fb000000.gpu"}
+    tree.write(f"{policy}/stats/time_in_state", "600000 10\n1800000 5\n")
+    assert evidence(tree)["frequency"] == "time_in_state of policy0"
+
+
+def test_counters_of_pcs_and_alarms_of_current_are_named(tmp_path):
+    tree = FakeSysfs(tmp_path)
+    tree.write("/sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count", "0\n")
+    tree.write("/sys/class/hwmon/hwmon1/name", "ina3221\n")
+    tree.write("/sys/class/hwmon/hwmon1/curr1_crit_alarm", "0\n")
+    tree.write("/sys/class/hwmon/hwmon1/curr2_crit_alarm", "0\n")
+    assert evidence(tree) == {"counters": "core_throttle_count", "alarms": "2 over-current alarms of ina3221"}
+
+
+def test_only_a_raspberry_pi_is_asked_for_its_flags(tmp_path):
+    tree = FakeSysfs(tmp_path)
+    tree.commands["vcgencmd get_throttled"] = "throttled=0x50000"
+    assert evidence(tree) == {}
+    tree.write("/proc/device-tree/compatible", "raspberrypi,4-model-b\x00brcm,bcm2711\x00")
+    assert evidence(tree) == {"firmware": "get_throttled 0x50000"}
+    del tree.commands["vcgencmd get_throttled"]
+    assert "vcgencmd is not installed" in evidence(tree)["firmware"]
+
+
+def test_android_tells_its_status_or_why_not(tmp_path):
+    tree = FakeSysfs(tmp_path)
+    tree.commands["getprop ro.build.version.sdk"] = "35"
+    tree.commands["dumpsys thermalservice"] = "Thermal Status: 1\n"
+    assert evidence(tree) == {"Android": "thermal status 1 of 0 to 6"}
+    tree.commands["dumpsys thermalservice"] = "!permission denied"
+    assert evidence(tree) == {"Android": "permission denied"}
+
+
+@pytest.mark.parametrize("tree", ["n100", "raspberry_pi_5", "jetson_orin_nano", "rock_5b"])
+def test_boards_that_are_known_have_evidence(tmp_path, tree):
+    assert throttle_evidence(load_tree(tree, tmp_path).system)

@@ -1,0 +1,53 @@
+"""A real agent and its real worker beside a meter that the controller reads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from steelyard.control.client import Client
+from steelyard.control.plans import MeasurementOptions
+from steelyard.meters import registry
+from steelyard.meters.trace import trace_of
+from steelyard_protocol.v1 import common_pb2, control_pb2, result_pb2
+from tests.loopback import cpu_meter
+
+Write = Callable[..., Path]
+
+
+def test_the_energy_of_a_block_is_that_of_its_window_within_one_percent(
+    client: Client, model: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry._BUILT_IN, "cpu", cpu_meter.__name__)
+    meters = ("cpu:", "otii:127.0.0.1:1")
+    options = MeasurementOptions(
+        min_round_count=3, max_round_count=3, sample_window_ms=20, meters=meters, energy_window_s=3.0
+    )
+    handle = client.measure([client.add_model(model())], options=options)
+    assert handle.wait().state == control_pb2.JOB_STATE_RECORDED
+    (energy_round,) = [one for one in client.rounds(handle.job_id) if one.pass_kind == result_pb2.PASS_ENERGY]
+    (block,) = energy_round.blocks
+    window = block.energy_window
+    assert len(window.marker_edges_ns) == 8
+    measured, uncertainty, lost = handle.measurement().variants[0].external_energy_readings
+
+    # The agent runs on this machine, so that its clock is ours; only the meter's lag is to be found.
+    truth_j = cpu_meter.true_energy_j(window.start_ns, window.end_ns) / window.inference_count
+    assert measured.value == pytest.approx(truth_j, rel=0.01)
+    assert 0 < uncertainty.value < 0.1 * measured.value
+    assert measured.scope == common_pb2.READING_SCOPE_BOARD_INPUT
+    assert "low_confidence: the window lasted 3.0 s" in measured.reason
+    assert "aligned by the load marker" in measured.reason
+
+    # The meter that is not there cost its own reading and nothing else.
+    assert lost.status == common_pb2.READING_STATUS_UNAVAILABLE
+    assert "cannot be used" in lost.reason
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("meter ")]
+
+    traces = {trace.meter: trace for trace in client.traces(handle.job_id)}
+    assert set(traces) == set(meters)
+    assert trace_of(traces["cpu:"]).times_ns.size > 300
+    assert [one.label for one in traces["cpu:"].blocks] == [block.label]
