@@ -78,7 +78,7 @@ def test_the_folder_that_is_named_counts_last(tmp_path, mine):
 
 
 def test_a_named_folder_that_is_none_is_refused(tmp_path):
-    with pytest.raises(ProfileError, match="--profiles .*nowhere is no folder"):
+    with pytest.raises(ProfileError, match=r"--profiles .*nowhere is no folder"):
         user_folders(tmp_path, named=tmp_path / "nowhere")
 
 

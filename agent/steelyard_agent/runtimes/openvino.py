@@ -50,7 +50,9 @@ class OpenVino:
         core = _library().Core()
         found = list(core.available_devices)
         absent = [ProviderProbe(name=name, reason=_why_not(core, name)) for name in _DEVICES if not _has(found, name)]
-        return (*(ProviderProbe(name=name) for name in (*found, _AUTO)), *absent)
+        # The CPU first: it is what runs when no device is named.
+        usable = sorted((*found, _AUTO), key=lambda name: name != CPU)
+        return (*(ProviderProbe(name=name, compiles=True) for name in usable), *absent)
 
     def load(self, model_path: Path, options: RuntimeOptions) -> LoadedModel:
         """Read and compile the model for its device; see the contract."""
@@ -85,6 +87,14 @@ class _Compiled:
         self.placements = placements
         self.providers = tuple(placements)
         self.notes = notes
+
+    @property
+    def loaded_from_cache(self) -> bool | None:
+        """What OpenVINO says of the device's blob; None for a plugin that does not say."""
+        try:
+            return bool(self._compiled.get_property("LOADED_FROM_CACHE"))
+        except RuntimeError:
+            return None
 
     def bind(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
         import numpy as np
@@ -187,6 +197,8 @@ def _configuration(core: Any, device: str, options: RuntimeOptions) -> dict[str,
     }
     check_options(f"OpenVINO's {device}", given, writable | _CORE_PROPERTIES, source=_SOURCE)
     config = {"PERFORMANCE_HINT": "LATENCY"}
+    if options.cache_folder:
+        config["CACHE_DIR"] = options.cache_folder
     if "NUM_STREAMS" in writable and "PERFORMANCE_HINT" not in given:
         config["NUM_STREAMS"] = "1"
     if options.intra_op_thread_count is not None and "INFERENCE_NUM_THREADS" in writable:

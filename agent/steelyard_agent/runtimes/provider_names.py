@@ -16,7 +16,8 @@ class KnownProvider:
     ``options`` are the names that ``source`` documents. Where ``is_open`` others pass too, since the library grows new
     ones with every release and refuses by itself what it does not know. ``defaults`` are set unless the caller sets
     them; ``instead_of`` names options that say the same in another way. ``thread_option`` takes the thread count.
-    ``comes_with`` says which build or package has it.
+    ``comes_with`` says which build or package has it. ``cache_options`` make it keep what it compiles, "{folder}"
+    standing for the folder; one that ``keeps_context_model`` writes what it compiles as a model of its own instead.
     """
 
     name: str
@@ -26,7 +27,14 @@ class KnownProvider:
     instead_of: frozenset[str] = frozenset()
     thread_option: str = ""
     comes_with: str = ""
+    cache_options: Mapping[str, str] = field(default_factory=dict)
+    keeps_context_model: bool = False
     source: str = ""
+
+    @property
+    def compiles(self) -> bool:
+        """Whether it compiles a model when it is loaded and can keep what it made."""
+        return bool(self.cache_options) or self.keeps_context_model
 
 
 def full_name(text: str, names: Iterable[str], *, suffix: str = "") -> str:
@@ -51,7 +59,9 @@ def refuse_unknown(text: str, names: Iterable[str], product: str, more: str = ""
     )
 
 
-def options_for(provider: KnownProvider, given: Mapping[str, str], thread_count: int | None) -> dict[str, str]:
+def options_for(
+    provider: KnownProvider, given: Mapping[str, str], thread_count: int | None, cache_folder: str = ""
+) -> dict[str, str]:
     """Return the options that the provider is made with: those given, and the defaults that fit.
 
     Raises:
@@ -62,6 +72,8 @@ def options_for(provider: KnownProvider, given: Mapping[str, str], thread_count:
     defaults = {} if said & provider.instead_of else dict(provider.defaults)
     if provider.thread_option and thread_count is not None and not said & provider.instead_of:
         defaults[provider.thread_option] = str(thread_count)
+    if cache_folder:
+        defaults |= {name: value.format(folder=cache_folder) for name, value in provider.cache_options.items()}
     return {**defaults, **given}
 
 

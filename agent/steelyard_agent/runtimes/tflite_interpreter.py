@@ -54,6 +54,8 @@ class _Interpreter:
     """A loaded model; ``bind`` may be called again, and resizes tensors where the shapes differ."""
 
     notes: tuple[str, ...] = ()
+    # No delegate is given a cache folder: LiteRT compiles nothing that a later process could load.
+    loaded_from_cache: bool | None = None
 
     def __init__(self, interpreter: Any, placements: dict[str, int | None], product: str) -> None:
         self._interpreter = interpreter

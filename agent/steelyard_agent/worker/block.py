@@ -109,6 +109,7 @@ class WorkerResult:
     # Nodes that each provider runs, in the same order; None where the runtime does not tell.
     placements: dict[str, int | None] = field(default_factory=dict)
     provider_probes: tuple[dict[str, str], ...] = ()
+    compiling_providers: tuple[str, ...] = ()
     inputs: tuple[dict[str, object], ...] = ()
     outputs: tuple[dict[str, object], ...] = ()
     process_start_ns: int | None = None

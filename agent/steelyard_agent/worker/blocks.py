@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from steelyard_agent.worker import block as kinds
 from steelyard_agent.worker.block import WorkerResult
@@ -23,7 +23,12 @@ def run_block(bench: Bench) -> WorkerResult:
 
 
 def _probe(bench: Bench) -> WorkerResult:
-    return replace(bench.result, provider_probes=tuple(asdict(probe) for probe in bench.runtime.probe()))
+    probes = bench.runtime.probe()
+    return replace(
+        bench.result,
+        provider_probes=tuple({"name": probe.name, "reason": probe.reason} for probe in probes),
+        compiling_providers=tuple(probe.name for probe in probes if probe.compiles and not probe.reason),
+    )
 
 
 def _prepare(bench: Bench) -> WorkerResult:

@@ -76,10 +76,14 @@ class RuntimeOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderProbe:
-    """A provider that this installation knows; ``reason`` says why it cannot be used, "" when it can."""
+    """A provider that this installation knows; ``reason`` says why it cannot be used, "" when it can.
+
+    ``compiles``: it compiles a model when it is loaded, and keeps what it made in ``RuntimeOptions.cache_folder``.
+    """
 
     name: str
     reason: str = ""
+    compiles: bool = False
 
 
 class LoadedModel(Protocol):
@@ -90,6 +94,11 @@ class LoadedModel(Protocol):
     # The providers or delegates that the runtime says it uses, in order of preference.
     providers: tuple[str, ...]
     notes: tuple[str, ...]
+
+    @property
+    def loaded_from_cache(self) -> bool | None:
+        """Whether what an earlier load compiled was taken from the cache folder; None where the runtime is silent."""
+        ...
 
     @property
     def placements(self) -> Mapping[str, int | None]:
@@ -129,7 +138,10 @@ class Runtime(Protocol):
         ...
 
     def probe(self) -> tuple[ProviderProbe, ...]:
-        """Return every provider or delegate that this installation knows, usable or not."""
+        """Return every provider or delegate that this installation knows, usable or not.
+
+        The first usable one is what runs when none is named.
+        """
         ...
 
     def load(self, model_path: Path, options: RuntimeOptions) -> LoadedModel:

@@ -80,7 +80,7 @@ def open_model(bench: Bench) -> LoadedModel:
     bench.result = replace(
         bench.result,
         model_load_ns=took_ns,
-        prepared_cache_hit=witness.proves_hit(CacheWitness.of(folder)) if witness is not None and folder else None,
+        prepared_cache_hit=_is_hit(model, witness, CacheWitness.of(folder)) if witness and folder else None,
         providers=tuple(model.providers),
         placements=dict(model.placements),
         inputs=tuple(_described(spec) for spec in model.inputs),
@@ -128,6 +128,11 @@ def explained(model: LoadedModel) -> Iterator[None]:
         if failure is None:
             raise
         raise failure from error
+
+
+def _is_hit(model: LoadedModel, before: CacheWitness, after: CacheWitness) -> bool:
+    """Return whether the load is proven to come from the cache: by its folder, and by the runtime where it says so."""
+    return before.proves_hit(after) and model.loaded_from_cache is not False
 
 
 def _options(block: Block, note: str) -> tuple[RuntimeOptions, tuple[str, ...]]:

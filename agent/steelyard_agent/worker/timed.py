@@ -69,9 +69,7 @@ def run_energy(bench: Bench) -> WorkerResult:
             bench.say("window")
             start, end, count = run_window(call, bench.block.energy_window_ms * 1_000_000, inner_count, _clock)
     bench.say("steady")
-    return replace(
-        bench.result, sample_count=count, window_start_ns=start, window_end_ns=end, marker_edges_ns=edges
-    )
+    return replace(bench.result, sample_count=count, window_start_ns=start, window_end_ns=end, marker_edges_ns=edges)
 
 
 def _mark(bench: Bench, call: Call, inner_count: int) -> tuple[int, ...]:

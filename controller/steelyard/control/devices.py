@@ -90,14 +90,10 @@ class Devices:
         return device.description.emulated_by
 
     async def prepares(self, device_id: str, plan: plan_pb2.Plan) -> bool:
-        """Return whether the device compiles any model of the plan before it can be run."""
+        """Return whether a runtime of the plan may compile its models there; the device knows which it does."""
         device = await self._store.call(Store.find_device, device_id)
-        runtimes = {(one.name, one.environment): one for one in device.description.runtimes}
-        return any(
-            _compiles(runtimes[planned.runtime.name, planned.runtime.environment], planned.runtime)
-            for planned in plan.artifacts
-            if (planned.runtime.name, planned.runtime.environment) in runtimes
-        )
+        compiling = {(one.name, one.environment) for one in device.description.runtimes if one.compiling_providers}
+        return any((one.runtime.name, one.runtime.environment) in compiling for one in plan.artifacts)
 
     async def processor_features(self, name: str) -> frozenset[str]:
         """Return the features of a device's processor that matter for compressed models; none for no device."""
@@ -127,8 +123,3 @@ class Devices:
         device.free_disk_bytes = presence.free_disk_bytes
         device.last_seen.FromNanoseconds(presence.last_seen_ns)
         return device
-
-
-def _compiles(described: common_pb2.RuntimeDescription, runtime: plan_pb2.RuntimeSpec) -> bool:
-    wanted = [one.name for one in runtime.providers] or list(described.providers[:1])
-    return not set(wanted).isdisjoint(described.compiling_providers)

@@ -13,6 +13,8 @@ from steelyard_agent.runtimes import onnxruntime as adapter
 from steelyard_agent.runtimes.onnxruntime import OnnxRuntime
 from steelyard_agent.runtimes.onnxruntime_errors import explain_load, explain_run, useful_line
 from steelyard_agent.runtimes.onnxruntime_libraries import why_not_loadable
+from steelyard_agent.runtimes.onnxruntime_providers import known_provider
+from steelyard_agent.runtimes.provider_names import options_for
 from steelyard_agent.worker.contract import ProviderSpec, RuntimeOptions
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 from tests.support import models
@@ -212,3 +214,42 @@ def test_the_useful_line_is_bounded_and_without_source_places() -> None:
     assert useful_line("[ONNXRuntimeError] : 1 : FAIL : /a/b.cc:12 onnx::Do It broke.\nmore") == "It broke"
     assert len(useful_line("x" * 1000)) == 240
     assert useful_line("") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("TensorrtExecutionProvider", {"trt_engine_cache_enable": "1", "trt_engine_cache_path": "/cache"}),
+        ("OpenVINOExecutionProvider", {"cache_dir": "/cache"}),
+        ("CoreMLExecutionProvider", {"ModelCacheDirectory": "/cache"}),
+    ],
+)
+def test_providers_that_compile_are_given_the_cache_folder(name: str, expected: dict[str, str]) -> None:
+    provider = known_provider(name)
+    assert provider.compiles
+    with_folder = options_for(provider, {}, None, "/cache")
+    assert expected.items() <= with_folder.items()
+    assert not expected.keys() & options_for(provider, {}, None).keys()
+    mine = dict.fromkeys(expected, "mine")
+    assert mine.items() <= options_for(provider, mine, None, "/cache").items()
+
+
+@pytest.mark.parametrize("name", ["CPUExecutionProvider", "CUDAExecutionProvider", "XnnpackExecutionProvider"])
+def test_providers_that_compile_nothing_are_not_prepared(name: str) -> None:
+    assert not known_provider(name).compiles
+    assert (
+        options_for(known_provider(name), {}, None, "/cache").keys()
+        == options_for(known_provider(name), {}, None).keys()
+    )
+
+
+def test_qnn_writes_a_context_model_once_and_loads_it_afterwards(tmp_path: Path) -> None:
+    options = RuntimeOptions(cache_folder=str(tmp_path))
+    context = adapter._context_model("QNNExecutionProvider", options)
+    assert context == tmp_path / "context.onnx"
+    assert adapter._context_entries(context) == {"ep.context_enable": "1", "ep.context_file_path": str(context)}
+    context.write_bytes(b"compiled")
+    assert adapter._context_entries(context) == {}
+    assert adapter._context_model("QNNExecutionProvider", RuntimeOptions()) is None
+    assert adapter._context_model("CPUExecutionProvider", options) is None
+    assert adapter._context_entries(None) == {}

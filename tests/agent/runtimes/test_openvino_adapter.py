@@ -13,6 +13,7 @@ from steelyard_agent.runtimes import openvino as adapter
 from steelyard_agent.runtimes.onnxruntime import OnnxRuntime
 from steelyard_agent.runtimes.openvino import OpenVino
 from steelyard_agent.runtimes.openvino_errors import explain_load, explain_run, useful_line
+from steelyard_agent.worker.cache_witness import CacheWitness
 from steelyard_agent.worker.contract import LoadedModel, ProviderSpec, RuntimeOptions
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 from tests.support import models, tflite_models
@@ -184,3 +185,30 @@ def test_failures_of_a_run_are_explained() -> None:
 
 def test_the_useful_line_is_bounded() -> None:
     assert len(useful_line("x" * 1000)) == 240
+
+
+def test_a_second_load_is_proven_to_come_from_the_cache(tmp_path: Path) -> None:
+    path = models.conv_model(tmp_path / "m.onnx")
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    options = RuntimeOptions(intra_op_thread_count=1, cache_folder=str(cache))
+    first = OpenVino().load(path, options)
+    before = CacheWitness.of(cache)
+    second = OpenVino().load(path, options)
+    assert (first.loaded_from_cache, second.loaded_from_cache) == (False, True)
+    assert before.proves_hit(CacheWitness.of(cache))
+    other = models.linear_model(tmp_path / "other.onnx")
+    assert OpenVino().load(other, options).loaded_from_cache is False
+    assert not before.proves_hit(CacheWitness.of(cache))
+
+
+def test_without_a_cache_folder_nothing_is_kept(tmp_path: Path) -> None:
+    path = models.conv_model(tmp_path / "m.onnx")
+    assert OpenVino().load(path, RuntimeOptions()).loaded_from_cache is False
+    assert [item.name for item in tmp_path.iterdir()] == ["m.onnx"]
+
+
+def test_every_device_compiles_and_the_cpu_comes_first() -> None:
+    probes = OpenVino().probe()
+    assert probes[0].name == "CPU"
+    assert all(probe.compiles for probe in probes if not probe.reason)
