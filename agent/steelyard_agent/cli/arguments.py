@@ -11,8 +11,7 @@ _RUN_EXAMPLES = """\
 examples:
   steelyard-agent run --controller 127.0.0.1:7433
   steelyard-agent run --controller 127.0.0.1:7433 --name kitchen-pi
-  steelyard-agent run --controller 127.0.0.1:7433 --name pixel \\
-    --adb 1A2B3C4D --benchmark-binary android_aarch64_benchmark_model
+  steelyard-agent run --controller 127.0.0.1:7433 --adb --benchmark-binary bench
 
 The controller must be on this machine's loopback until devices can be enrolled. To reach a board today, run this on
 the controller's machine, and leave it open:

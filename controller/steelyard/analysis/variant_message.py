@@ -185,7 +185,9 @@ def _message(
         peak_memory=estimate_message(figures["memory"]),
         energy=estimate_message(figures["energy"]),
         memory=_memory(rounds),
-        sample_count=sum(timed.block.sample_count if rounds.summary else timed.samples_ns.size for timed in rounds.timed),
+        sample_count=sum(
+            timed.block.sample_count if rounds.summary else timed.samples_ns.size for timed in rounds.timed
+        ),
         failed_block_count=len(rounds.failed),
         throttled_block_count=throttled_block_count(rounds),
         requirements=[_outcome(one) for one in outcomes],
