@@ -78,8 +78,6 @@ def test_an_interpreter_without_a_runtime_is_not_added(
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (("add",), "needs a NAME"),
-        (("add", "x"), "needs --python PATH"),
         (("add", "X Y", "--python", sys.executable), "choose another"),
         (("add", "x", "--python", "/nowhere/python"), "cannot be started"),
         (("remove", "x"), "there is no environment 'x'; there is: none"),
@@ -90,6 +88,22 @@ def test_what_makes_no_sense_is_a_sentence(
 ) -> None:
     assert _run(tmp_path, *arguments) == 2
     assert part in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [(("add", "--python", "p"), "NAME"), (("add", "x"), "--python"), (("remove",), "NAME"), ((), "COMMAND")],
+)
+def test_what_is_left_out_is_named(arguments: tuple[str, ...], part: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["environment", *arguments])
+    assert ended.value.code == 2
+    assert f"the following arguments are required: {part}" in capsys.readouterr().err
+
+
+def test_options_may_come_before_the_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(tmp_path, "add", "--python", "/nowhere/python", "early") == 2
+    assert "cannot be started" in capsys.readouterr().err
 
 
 def test_an_interpreter_that_was_taken_away_is_listed_as_such(

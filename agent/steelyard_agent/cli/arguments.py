@@ -186,19 +186,19 @@ def _add_environment(commands: argparse._SubParsersAction[argparse.ArgumentParse
         "other Python interpreters of this device that models may be run under",
         _ENVIRONMENT_EXAMPLES,
     )
-    environment.add_argument(
-        "action",
-        choices=("add", "list", "remove"),
-        metavar="add|list|remove",
-        help="add looks at the interpreter first and says which runtimes it has",
-    )
-    environment.add_argument(
-        "name", nargs="?", default="", metavar="NAME", help="of the environment, as in --runtime RUNTIME@NAME"
-    )
-    environment.add_argument("--python", default="", metavar="PATH", help="its interpreter, or its venv's folder")
-    environment.add_argument("--state-directory", type=Path, metavar="DIR", help="the agent's; the name is kept there")
-    environment.add_argument("--json", action="store_true", help="print the list as JSON with a schema version")
-    environment.set_defaults(command=_environment_command)
+    actions = environment.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="action")
+    add = _add(actions, "add", "look at an interpreter, say which runtimes it has, and keep it", _ENVIRONMENT_EXAMPLES)
+    listing = _add(actions, "list", "list the environments that were added", _ENVIRONMENT_EXAMPLES)
+    remove = _add(actions, "remove", "forget an environment; its files stay", _ENVIRONMENT_EXAMPLES)
+    for parser in (add, remove):
+        parser.add_argument("name", metavar="NAME", help="of the environment, as in --runtime RUNTIME@NAME")
+    add.add_argument("--python", required=True, metavar="PATH", help="its interpreter, or its venv's folder")
+    listing.add_argument("--json", action="store_true", help="print JSON with a schema version")
+    for parser in (add, listing, remove):
+        parser.add_argument(
+            "--state-directory", type=Path, metavar="DIR", help="the agent's; environments are kept there"
+        )
+        parser.set_defaults(command=_environment_command)
 
 
 def _add_profile(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -14,6 +14,7 @@ from steelyard_agent.doctor import diagnose, diagnosis_lines, diagnosis_to_json
 from steelyard_agent.environments import read_environments
 from steelyard_agent.profiles import load_profiles, user_folders
 from steelyard_agent.state.directory import default_state_directory
+from steelyard_agent.state.settings import read_settings
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -30,7 +31,7 @@ def doctor(options: argparse.Namespace) -> int:
             profiles=profiles,
         )
         device = asyncio.run(description)
-    diagnosis = diagnose(this_system(), device, profiles=profiles)
+    diagnosis = diagnose(this_system(), device, profiles=profiles, settings=read_settings(root))
     if options.json:
         print(json.dumps(diagnosis_to_json(diagnosis), indent=2))
     else:

@@ -28,14 +28,10 @@ def environment(options: argparse.Namespace) -> int:
     root = (options.state_directory or default_state_directory(os.environ, Path.home())).absolute()
     if options.action == "list":
         return _list(root, as_json=options.json)
-    if not options.name:
-        raise UsageError("no_environment_name", f"environment {options.action} needs a NAME, as in 'tflite'")
     return _add(root, options) if options.action == "add" else _remove(root, options.name)
 
 
 def _add(root: Path, options: argparse.Namespace) -> int:
-    if not options.python:
-        raise UsageError("no_interpreter", "environment add needs --python PATH: an interpreter or a venv's folder")
     added = RuntimeEnvironment(name=options.name, python=interpreter_path(options.python))
     kept = [one for one in read_environments(root) if one.name != added.name]
     version, runtimes = asyncio.run(_looked_at(added))

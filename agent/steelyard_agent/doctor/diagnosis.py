@@ -7,6 +7,7 @@ from enum import Enum
 
 from steelyard_agent.description import DeviceDescription
 from steelyard_agent.profiles import Nearest, Profile
+from steelyard_agent.steadying.offers import Offer
 
 
 class Answer(Enum):
@@ -45,7 +46,8 @@ class ThrottleEvidence:
 class Diagnosis:
     """The doctor's findings; ``profile`` is the device's, ``nearest`` that of another board where it has none.
 
-    Whatever was probed is in ``device``; ``notes`` say where the profile says otherwise.
+    Whatever was probed is in ``device``; ``notes`` say where the profile says otherwise, ``offers`` what ``--fix``
+    would change.
     """
 
     device: DeviceDescription
@@ -56,3 +58,4 @@ class Diagnosis:
     nearest: Nearest | None = None
     is_32_bit: bool = False
     notes: tuple[str, ...] = ()
+    offers: tuple[Offer, ...] = ()

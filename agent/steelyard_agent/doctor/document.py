@@ -30,6 +30,7 @@ def diagnosis_to_json(diagnosis: Diagnosis) -> dict[str, object]:
         "profile": profile_to_json(diagnosis.profile) if diagnosis.profile else None,
         "nearest": _nearest_to_json(diagnosis),
         "notes": list(diagnosis.notes),
+        "offers": [{"name": one.name, "sentence": one.sentence, "effect": one.effect} for one in diagnosis.offers],
     }
 
 

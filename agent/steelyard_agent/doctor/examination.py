@@ -16,6 +16,8 @@ from steelyard_agent.doctor.throttling import throttle_evidence
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.cpufreq import read_governors
 from steelyard_agent.profiles import Profile, nearest_profile
+from steelyard_agent.state.settings import DeviceSettings
+from steelyard_agent.steadying.offers import find_offers
 
 
 def diagnose(
@@ -23,11 +25,15 @@ def diagnose(
     device: DeviceDescription,
     *,
     profiles: Sequence[Profile] = (),
+    settings: DeviceSettings = DeviceSettings(),  # noqa: B008 (frozen)
     pointer_bits: int = struct.calcsize("P") * 8,
     clock_resolution_s: float | None = None,
     platform_name: str = sys.platform,
 ) -> Diagnosis:
-    """Return what the described device can measure; ``profiles`` is where its profile is looked up by name."""
+    """Return what the described device can measure; ``profiles`` is where its profile is looked up by name.
+
+    ``settings`` are the agent's own, which an earlier ``--fix`` may have changed.
+    """
     profile = next((one for one in profiles if one.name == device.profile), None)
     is_32_bit = has_32_bit_userland(device, pointer_bits)
     capabilities = (
@@ -47,4 +53,5 @@ def diagnose(
         nearest=None if profile else nearest_profile(device.identity, profiles),
         is_32_bit=is_32_bit,
         notes=(*notes(device, pointer_bits), *contradictions(device, profile, is_32_bit=is_32_bit)),
+        offers=find_offers(system, settings),
     )

@@ -26,6 +26,7 @@ def diagnosis_lines(diagnosis: Diagnosis) -> list[str]:
         "Throttling shows in": throttling or row("", [_NO_EVIDENCE]),
         "Runtimes": runtime_lines(diagnosis.device.runtimes),
         "Known of boards of this kind": knowledge_lines(diagnosis),
+        "Could be steadier": _offer_lines(diagnosis),
         "Notes": [line for note in diagnosis.notes for line in row("", [note])],
     }
     blocks = [[title, *lines] for title, lines in sections.items() if lines]
@@ -66,6 +67,11 @@ def _group_lines(group: CoreGroup) -> list[str]:
     if group.max_frequency_hz is not None:
         parts.append(f"up to {group.max_frequency_hz / 1e6:.0f} MHz")
     return row(group.name, [", ".join(parts)])
+
+
+def _offer_lines(diagnosis: Diagnosis) -> list[str]:
+    lines = [line for offer in diagnosis.offers for line in row(offer.name, [offer.sentence])]
+    return [*lines, *row("", ["next: steelyard-agent doctor --fix says more, and changes it"])] if lines else []
 
 
 def _lacking_lines(capabilities: Sequence[Capability]) -> list[str]:
