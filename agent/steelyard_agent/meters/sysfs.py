@@ -50,6 +50,10 @@ class NumberFile:
             os.close(self._descriptor)
             self._descriptor = None
 
+    def __del__(self) -> None:
+        """Give the descriptor back with the object: sources are held for as long as somebody looks, and not closed."""
+        self.close()
+
 
 def parse_number(text: str, absolute: str) -> int:
     """Return the whole number that ``text``, read from the file ``absolute``, consists of.
