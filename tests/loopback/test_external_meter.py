@@ -32,7 +32,9 @@ def test_the_energy_of_a_block_is_that_of_its_window_within_one_percent(
     (block,) = energy_round.blocks
     window = block.energy_window
     assert len(window.marker_edges_ns) == 8
-    measured, uncertainty, lost = handle.measurement().variants[0].external_energy_readings
+    readings = handle.measurement().variants[0].external_energy_readings
+    assert len(readings) == 3, [one.reason for one in readings]
+    measured, uncertainty, lost = readings
 
     # The agent runs on this machine, so that its clock is ours; only the meter's lag is to be found.
     truth_j = cpu_meter.true_energy_j(window.start_ns, window.end_ns) / window.inference_count
