@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 DEFAULT_TIMEOUT_S = 2.0
@@ -36,9 +38,6 @@ class CommandAnswer:
         return self.output or ""
 
 
-RunCommand = Callable[[Sequence[str]], CommandAnswer]
-
-
 def run_program(command: Sequence[str], timeout_s: float = DEFAULT_TIMEOUT_S) -> CommandAnswer:
     """Run a program of the device, without a shell and without input, and return what it printed."""
     program = shutil.which(command[0]) or shutil.which(command[0], path=_ANDROID_FOLDER)
@@ -49,15 +48,7 @@ def run_program(command: Sequence[str], timeout_s: float = DEFAULT_TIMEOUT_S) ->
     if program.startswith(_ANDROID_FOLDER):
         environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_ANDROID}
     try:
-        done = subprocess.run(
-            (program, *command[1:]),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout_s,
-            env=environment,
-        )
+        done = run_to_its_end((program, *command[1:]), timeout_s, environment=environment)
     except subprocess.TimeoutExpired:
         return CommandAnswer(output=None, reason=f"{shown} did not answer within {timeout_s:g} s")
     except OSError as error:
@@ -66,3 +57,39 @@ def run_program(command: Sequence[str], timeout_s: float = DEFAULT_TIMEOUT_S) ->
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:] or ["nothing"]
         return CommandAnswer(output=None, reason=f"{shown} ended with status {done.returncode} and said: {said[0]}")
     return CommandAnswer(output=done.stdout.strip())
+
+
+def run_to_its_end(
+    command: Sequence[str], timeout_s: float, *, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program without input and return what it printed; what it started is ended with it when time runs out.
+
+    Many such programs are shell scripts: killing the shell alone leaves what it waits for behind, as the program behind
+    Termux's battery command, which waits for good where its app is not installed.
+
+    Raises:
+        subprocess.TimeoutExpired: It was ended.
+        OSError: It cannot be started.
+    """
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env=environment,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, said = process.communicate(timeout=timeout_s)
+        except BaseException:
+            end_group(process.pid)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, output, said)
+
+
+def end_group(leader_pid: int) -> None:
+    """Kill a process that leads a session of its own, and all that it started there; no error when they are gone."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader_pid, signal.SIGKILL)

@@ -55,6 +55,11 @@ def not_a_latency(emulated_by: str) -> str:
     return f"measured under emulation ({emulated_by}): not a latency"
 
 
+def not_its_own(emulated_by: str) -> str:
+    """Return why no memory is shown: the emulator's translations are in it."""
+    return f"measured under emulation ({emulated_by}): the emulator's own is in it"
+
+
 def _family(machine: str) -> str:
     return next((family for family in _FAMILIES if re.fullmatch(family, machine)), machine)
 

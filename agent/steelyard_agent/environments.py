@@ -8,8 +8,11 @@ They stand in ``environments.toml`` in the state directory, each as ``[environme
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +65,7 @@ def read_environments(state_root: Path) -> tuple[RuntimeEnvironment, ...]:
         return ()
     except OSError as error:
         raise _broken(path, error.strerror or str(error)) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _broken(path, str(error)) from error
     return tuple(_environment(path, name, tables["environment"][name]) for name in _names(path, tables))
 
@@ -81,10 +84,27 @@ def write_environments(state_root: Path, environments: Sequence[RuntimeEnvironme
         state_root.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_durably(state_root / _FILE_NAME, "\n".join(tables).encode())
     except OSError as error:
-        raise StateError(
-            "environments_not_written",
-            f"{state_root / _FILE_NAME} cannot be written ({error.strerror}); choose another --state-directory",
-        ) from error
+        raise _not_written(state_root, error) from error
+
+
+@contextmanager
+def environments_locked(state_root: Path) -> Iterator[None]:
+    """Keep other commands from changing the file meanwhile; makes the state directory where there is none.
+
+    Raises:
+        StateError: It cannot be written.
+    """
+    try:
+        state_root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The folder itself is the lock: a running agent's own lock is a file in it.
+        descriptor = os.open(state_root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _not_written(state_root, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _names(path: Path, tables: dict[str, object]) -> list[str]:
@@ -103,6 +123,13 @@ def _environment(path: Path, name: str, table: object) -> RuntimeEnvironment:
         return RuntimeEnvironment(name=name, python=Path(table["python"]))
     except UsageError as error:
         raise _broken(path, str(error)) from error
+
+
+def _not_written(state_root: Path, error: OSError) -> StateError:
+    return StateError(
+        "environments_not_written",
+        f"{state_root / _FILE_NAME} cannot be written ({error.strerror}); choose another --state-directory",
+    )
 
 
 def _broken(path: Path, what: str) -> StateError:

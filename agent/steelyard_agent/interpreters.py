@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from steelyard_agent.commands import end_group
 from steelyard_agent.errors import UsageError
 
 # What the worker's own code needs: keyword-only and slotted dataclasses came with 3.10.
@@ -25,6 +26,8 @@ print(json.dumps({"version": list(sys.version_info[:3]), "numpy": found}))
 """
 # An interpreter with its numpy on a slow card, cold.
 _TIMEOUT_S = 60.0
+# The answer is one line; a site's own startup files may print before it.
+_MOST_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,20 +62,32 @@ async def inspect_interpreter(python: Path) -> Interpreter:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
         )
     except OSError as error:
         raise UsageError(
             "no_interpreter", f"{python} cannot be started ({error.strerror}); name a Python interpreter"
         ) from error
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), _TIMEOUT_S)
+        output = await asyncio.wait_for(_printed(process), _TIMEOUT_S)
     except asyncio.TimeoutError:
-        process.kill()
-        await process.wait()
         raise UsageError(
             "interpreter_silent", f"{python} did not answer within {_TIMEOUT_S:g} s; name a Python interpreter"
         ) from None
+    finally:
+        # A script's own children hold its output open, and would be waited for.
+        end_group(process.pid)
+        await process.wait()
     return _usable(python, *_parsed(python, output))
+
+
+async def _printed(process: asyncio.subprocess.Process) -> bytes:
+    """Return what a program prints, its beginning alone when that is more than an interpreter's answer."""
+    assert process.stdout is not None
+    kept = b""
+    while len(kept) < _MOST_BYTES and (chunk := await process.stdout.read(_MOST_BYTES)):
+        kept += chunk
+    return kept
 
 
 def _parsed(python: Path, output: bytes) -> tuple[tuple[int, int, int], str]:
@@ -81,7 +96,7 @@ def _parsed(python: Path, output: bytes) -> tuple[tuple[int, int, int], str]:
         told = json.loads(output.decode().strip().rpartition("\n")[2])
         major, minor, micro = (int(part) for part in told["version"])
         return (major, minor, micro), str(told["numpy"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise UsageError(
             "no_interpreter", f"{python} does not answer as a Python interpreter does; name one"
         ) from error

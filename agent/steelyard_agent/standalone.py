@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from steelyard_agent.block_runner import BlockOutcome, run_block
-from steelyard_agent.emulation import not_a_latency
+from steelyard_agent.emulation import not_a_latency, not_its_own
 from steelyard_agent.errors import AgentError
 from steelyard_agent.runtimes.lookup import runtime_name_for_file
 from steelyard_agent.worker.block import KIND_LATENCY, Block, Timing, WorkerResult
@@ -26,6 +26,7 @@ SCHEMA_VERSION = 1
 # Samples below which a 90th percentile says nothing (MLPerf LoadGen, early stopping at confidence 0.99).
 _LEAST_FOR_P90 = 64
 _COLUMNS = 80
+_MEMORY_FIGURES = frozenset({"memory_phases", "peak_resident_bytes"})
 _PHASES = ("imported", "loaded", "first_run", "steady")
 _OF_THE_USER = frozenset({BlockStatus.USER_ERROR, BlockStatus.INVALID_MODEL, BlockStatus.RUNTIME_MISSING})
 
@@ -61,7 +62,7 @@ class Launch:
 class StandaloneReport:
     """All that the launches of one file said. Times are nanoseconds, memory is bytes.
 
-    ``emulated_by`` is what emulates the processor ("" for none): times of such a report are not shown.
+    ``emulated_by`` is what emulates the processor ("" for none): times and memory of such a report are not shown.
     """
 
     model_path: str
@@ -137,7 +138,10 @@ async def measure_file(
 
 
 def report_to_json(report: StandaloneReport) -> dict[str, object]:
-    """Return the report as a JSON object with ``schema_version``; tuples become lists, times under emulation null."""
+    """Return the report as a JSON object with ``schema_version``; tuples become lists.
+
+    Times and memory under emulation are null.
+    """
     return {
         **asdict(report),
         "providers": list(report.providers),
@@ -154,13 +158,7 @@ def report_lines(report: StandaloneReport) -> list[str]:
         f"{Path(report.model_path).name}, {_bytes(report.size_bytes)}, {report.runtime} {report.runtime_version}",
         f"providers: {', '.join(report.providers)}; input: {report.input_source}",
         "",
-        *(
-            [f"latency          not said: {not_a_latency(report.emulated_by)}"]
-            if report.emulated_by
-            else _time_lines(report.launches)
-        ),
-        "",
-        *_memory_lines(report.launches),
+        *_figure_lines(report),
         "",
         "A figure is the median over launches (lowest to highest). No verdict: compare",
         "models with `steelyard measure`, which interleaves them.",
@@ -170,7 +168,19 @@ def report_lines(report: StandaloneReport) -> list[str]:
 
 
 def _launch_to_json(launch: Launch, *, emulated: bool) -> dict[str, object]:
-    return {name: None if emulated and name.endswith("_ns") else value for name, value in asdict(launch).items()}
+    def is_told(name: str) -> bool:
+        return not (emulated and (name.endswith("_ns") or name in _MEMORY_FIGURES))
+
+    return {name: value if is_told(name) else None for name, value in asdict(launch).items()}
+
+
+def _figure_lines(report: StandaloneReport) -> list[str]:
+    if report.emulated_by:
+        return [
+            f"latency          not said: {not_a_latency(report.emulated_by)}",
+            f"memory           not said: {not_its_own(report.emulated_by)}",
+        ]
+    return [*_time_lines(report.launches), "", *_memory_lines(report.launches)]
 
 
 def _time_lines(launches: Sequence[Launch]) -> list[str]:

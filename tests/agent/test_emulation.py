@@ -95,16 +95,20 @@ def test_an_emulated_device_has_the_architecture_that_it_imitates(system: System
     assert description_message(emulated).emulated_by == QEMU
 
 
-async def test_a_file_measured_under_emulation_has_no_times(tmp_path: Path) -> None:
+async def test_a_file_measured_under_emulation_has_no_times_and_no_memory(tmp_path: Path) -> None:
     model = models.linear_model(tmp_path / "m.onnx")
     report = await measure_file(model, rounds=1, block_timeout_s=60, timing=QUICK, emulated_by=QEMU)
     text = "\n".join(report_lines(report))
     assert " ".join(text.split()).count(f"not said: measured under emulation ({QEMU}): not a latency") == 1
     assert "model load" not in text
+    assert "memory not said: measured under emulation" in " ".join(text.split())
+    assert "resident" not in text
     document = report_to_json(report)
     assert document["emulated_by"] == QEMU
     (launch,) = document["launches"]
-    assert {name for name, value in launch.items() if value is None} >= {"p50_ns", "p90_ns", "model_load_ns"}
+    assert {name for name, value in launch.items() if value is None} >= {
+        *("p50_ns", "p90_ns", "model_load_ns", "memory_phases", "peak_resident_bytes")
+    }
     assert launch["sample_count"] > 0
     assert "latency p50" in "\n".join(report_lines(replace(report, emulated_by="")))
 

@@ -100,4 +100,5 @@ def test_whatever_a_cpuinfo_holds_it_is_parsed(lines):
 
 @given(st.text(alphabet=":\n\tprocesflagsCPUart 0"))
 def test_any_text_is_parsed(text):
-    parse_cpuinfo(text)
+    processor = parse_cpuinfo(text)
+    assert all(set(processor.features) <= set(core) for core in processor.core_features)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
 from steelyard_agent import block_runner, commands, memory_watch
 from steelyard_agent.block_runner import run_block
+from steelyard_agent.cli import main
 from steelyard_agent.description import describe_device, read_boot_id
 from steelyard_agent.worker import birth
 from steelyard_agent.worker.block import KIND_PROBE, Block
@@ -17,6 +19,7 @@ from steelyard_agent.worker.ending import Answer, Evidence, explain_end
 from steelyard_agent.worker.failure import BlockStatus
 from steelyard_agent.worker.platforms import has_linux_kernel
 from tests.support.fake_sysfs import FakeSysfs, load_tree
+from tests.support.models import linear_model
 
 
 @pytest.fixture
@@ -128,3 +131,21 @@ async def test_only_a_kill_that_is_not_ours_is_looked_into(monkeypatch, tmp_path
     outcome = await run_block(block, timeout_s=0.3, memory_limit_bytes=None, python=hanging, work_dir=tmp_path)
     assert outcome.status is BlockStatus.TIMEOUT
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("moved_after_launches", [0, 1])
+def test_figures_of_the_background_are_not_shown(monkeypatch, tmp_path, capsys, moved_after_launches):
+    tree = load_tree("pixel_8", tmp_path / "tree")
+    looks = []
+
+    def system():
+        looks.append(len(looks))
+        if len(looks) > moved_after_launches:
+            tree.write("/proc/self/cpuset", "/background\n")
+        return tree.system
+
+    monkeypatch.setattr(import_module("steelyard_agent.cli.measure"), "this_system", system)
+    assert main(["measure", str(linear_model(tmp_path / "model.onnx")), "--rounds", "1"]) == 4
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "background cpuset: bring Termux to the foreground" in said.err

@@ -15,13 +15,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from steelyard_agent.commands import run_to_its_end
 from steelyard_agent.errors import AgentError, UsageError
 
 SHELL_TIMEOUT_S = 20.0
 # A phone on USB 2 takes some 10 MB/s; a slow one is given a tenth of that.
 _SLOWEST_BYTES_PER_S = 1_000_000
 STATUS_MARK = "steelyard-status="
-_STATUS = re.compile(rf"(.*?)\n?{STATUS_MARK}([0-9]+)\s*", re.DOTALL)
+_STATUS = re.compile(rf"(.*?)\n?{STATUS_MARK}([0-9]{{1,9}})\s*", re.DOTALL)
 _WHERE_SDKS_ARE = ("ANDROID_HOME", "ANDROID_SDK_ROOT")
 
 
@@ -141,9 +142,7 @@ def _no_such(serial: str, known: list[str]) -> AdbError:
 
 def _run(command: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=timeout_s
-        )
+        return run_to_its_end(command, timeout_s)
     except subprocess.TimeoutExpired as error:
         raise AdbError(
             "phone_silent", f"adb gave no answer within {timeout_s:.0f} s; plug the phone in again, or adb kill-server"

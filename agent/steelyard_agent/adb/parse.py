@@ -19,7 +19,7 @@ _TIMINGS = re.compile(
 _OLD_TIMINGS = re.compile(
     rf"Average inference timings in us: Warmup: {_NUMBER}, Init: {_NUMBER}, (?:Inference|no stats): {_NUMBER}"
 )
-_STATS = re.compile(rf"\bcount=([0-9]+)((?: [a-z0-9]+={_NUMBER})*)")
+_STATS = re.compile(rf"\bcount=([0-9]{{1,15}})((?: [a-z0-9]+={_NUMBER})*)")
 _PAIR = re.compile(rf"([a-z0-9]+)={_NUMBER}")
 _PEAK = re.compile(rf"Overall peak memory footprint \(MB\) via periodic monitoring: {_NUMBER}")
 _GROWTH = re.compile(
@@ -30,7 +30,7 @@ _APPLIED = re.compile(
     r"Explicitly applied (.+?) delegate, and the model graph will be (completely|partially) executed by the delegate"
 )
 _NOT_APPLIED = re.compile(r"Though (.+?) delegate is explicitly applied, the model graph will not be executed by")
-_REPLACED = re.compile(r"Replacing ([0-9]+) out of ([0-9]+) node\(s\) with delegate \(([A-Za-z0-9_ ]+)\)")
+_REPLACED = re.compile(r"Replacing ([0-9]{1,9}) out of ([0-9]{1,9}) node\(s\) with delegate \(([A-Za-z0-9_ ]+)\)")
 _CREATED_XNNPACK = "Created TensorFlow Lite XNNPACK delegate for CPU"
 _UNUSED_FLAGS = re.compile(r"Unconsumed cmdline flags: (.+)")
 _BYTES_PER_MB = 1024 * 1024

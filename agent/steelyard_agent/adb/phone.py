@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -86,23 +87,29 @@ class Phone:
 
 
 class PhoneSurroundings:
-    """The surroundings of a phone's blocks: its files are read again, by one command, before each look."""
+    """The surroundings of a phone's blocks: its files are read again, by one command, before each look.
+
+    Looks and heartbeats come from threads of their own and share the mirror: one at a time.
+    """
 
     def __init__(self, files: PhoneFiles) -> None:
         self._files = files
+        self._turn = threading.Lock()
         self._inner = DeviceSurroundings(
             files.system, sources=(AndroidCircumstances(files.system, next_step=_WAKE_PHONE),)
         )
 
     def read_temperature(self) -> list[Reading]:
         """Return the temperatures alone, for heartbeats."""
-        self._refresh()
-        return self._inner.read_temperature()
+        with self._turn:
+            self._refresh()
+            return self._inner.read_temperature()
 
     def look(self) -> object:
         """Look now."""
-        self._refresh()
-        return self._inner.look()
+        with self._turn:
+            self._refresh()
+            return self._inner.look()
 
     def compare(self, before: object, after: object, latency_ns: Sequence[int]) -> BlockSurroundings:
         """Return what two looks say about the block between them; one summed-up value says nothing about a trend."""

@@ -92,9 +92,9 @@ class _Reader:
     def _take(self, chunk: bytes) -> None:
         self._kept += chunk
         end = self._kept[-2 * _LINE_BYTES :].decode("utf-8", "replace").replace("\r\n", "\n")
-        if self.pid is None and (match := re.search(rf"^{_PID_MARK}([0-9]+)$", end, re.MULTILINE)):
+        if self.pid is None and (match := re.search(rf"^{_PID_MARK}([0-9]{{1,9}})$", end, re.MULTILINE)):
             self.pid = int(match.group(1))
-        if match := re.search(rf"^{STATUS_MARK}([0-9]+)\s*\Z", end, re.MULTILINE):
+        if match := re.search(rf"^{STATUS_MARK}([0-9]{{1,9}})\s*\Z", end, re.MULTILINE):
             self.status = int(match.group(1))
         del self._kept[:-_KEPT_BYTES]
 

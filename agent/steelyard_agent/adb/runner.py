@@ -19,6 +19,7 @@ from steelyard_agent.adb.outcome import check_delegation, explain_failure, place
 from steelyard_agent.adb.parse import parse_report
 from steelyard_agent.adb.remote import RemoteEnd, run_remote
 from steelyard_agent.adb.store import PhoneStore
+from steelyard_agent.runtimes.tflite_file import is_tflite
 from steelyard_agent.state.blob_cache import digest_of
 from steelyard_agent.worker.block import KIND_ENERGY, KIND_EVALUATION, KIND_LATENCY, KIND_PROBE, Block, WorkerResult
 from steelyard_agent.worker.codec import decode_runtime_options
@@ -166,9 +167,7 @@ def _options(block: Block) -> RuntimeOptions:
 
 def _refuse_other_files(path: Path) -> None:
     """Refuse what is no .tflite file before it travels."""
-    with path.open("rb") as file:
-        head = file.read(8)
-    if head[4:] != b"TFL3":
+    if not is_tflite(path):
         raise BlockFailure(
             BlockStatus.INVALID_MODEL,
             "invalid_model",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import threading
 from collections.abc import Collection
 from pathlib import Path
 
@@ -21,6 +22,8 @@ class PhoneStore:
         self._adb = adb
         # Hashed once by the phone since this agent started; afterwards a look at the size is enough.
         self._verified: set[str] = set()
+        # The push of a job that was cancelled goes on in its thread: the next job's waits for it, and finds the file.
+        self._turn = threading.Lock()
 
     def put(self, local: Path, *, executable: bool = False, keep: Collection[str] = ()) -> str:
         """Return the path on the phone of a file with these bytes; it is sent when it is not there.
@@ -31,6 +34,10 @@ class PhoneStore:
             AdbError: The phone is gone or full, or what arrived there is not what was sent.
         """
         digest = digest_of(local)
+        with self._turn:
+            return self._put(local, digest, executable=executable, keep=keep)
+
+    def _put(self, local: Path, digest: str, *, executable: bool, keep: Collection[str]) -> str:
         remote = f"{PHONE_FOLDER}/{digest}"
         if self._is_there(local, digest, remote):
             return remote

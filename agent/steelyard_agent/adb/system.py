@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,13 +51,17 @@ _LINE = re.compile(rf"{_FILE}:(.*)")
 
 
 class PhoneFiles:
-    """The mirror of one phone in ``folder``. Not thread-safe; ``refresh`` blocks for one adb command."""
+    """The mirror of one phone in ``folder``; ``refresh`` blocks for one adb command.
+
+    Looks around blocks and heartbeats come from different threads: one renews the mirror at a time.
+    """
 
     def __init__(self, adb: Adb, folder: Path) -> None:
         self._adb = adb
         self._known: dict[str, str] = {}
         self._uname: dict[str, str] = {}
         self._refused: dict[Path, str] = {}
+        self._turn = threading.Lock()
         # What an agent before this one read is not the phone's state now.
         shutil.rmtree(folder, ignore_errors=True)
         self.system = System(
@@ -72,13 +77,22 @@ class PhoneFiles:
         Raises:
             AdbError: The phone is gone.
         """
-        contents, refused = parse_listing(self._adb.shell(f"grep -H '' {' '.join(MIRRORED)}").output)
-        self._add_what_uname_says(contents)
-        self._take(contents, refused)
+        with self._turn:
+            contents, refused = parse_listing(self._adb.shell(f"grep -H '' {' '.join(MIRRORED)}").output)
+            self._add_what_uname_says(contents)
+            try:
+                self._take(contents, refused)
+            except OSError as error:
+                # A name as long as no file's, or one that is a file and a folder at once.
+                raise AdbError(
+                    "phone_nonsense",
+                    f"the phone {self._adb.serial} lists files that cannot be ({error.strerror}); restart it",
+                ) from error
 
     def forget(self) -> None:
         """Empty the mirror: nothing that was read before may pass for what is true now."""
-        self._take({}, {})
+        with self._turn:
+            self._take({}, {})
 
     def _take(self, contents: dict[str, str], refused: dict[str, str]) -> None:
         self._refused = {self.system.path(absolute): why for absolute, why in refused.items()}

@@ -12,7 +12,7 @@ from textwrap import fill
 
 from steelyard_agent.block_runner import run_block
 from steelyard_agent.description import RuntimeDescription
-from steelyard_agent.environments import RuntimeEnvironment, read_environments, write_environments
+from steelyard_agent.environments import RuntimeEnvironment, environments_locked, read_environments, write_environments
 from steelyard_agent.errors import UsageError
 from steelyard_agent.interpreters import inspect_interpreter, interpreter_path
 from steelyard_agent.jobs.probing import probe_environment
@@ -33,9 +33,12 @@ def environment(options: argparse.Namespace) -> int:
 
 def _add(root: Path, options: argparse.Namespace) -> int:
     added = RuntimeEnvironment(name=options.name, python=interpreter_path(options.python))
-    kept = [one for one in read_environments(root) if one.name != added.name]
+    # A file that cannot be used is said before the look, which takes a minute on a board.
+    read_environments(root)
     version, runtimes = asyncio.run(_looked_at(added))
-    write_environments(root, [*kept, added])
+    with environments_locked(root):
+        kept = [one for one in read_environments(root) if one.name != added.name]
+        write_environments(root, [*kept, added])
     print(f"{added.name}: Python {version} at {added.python}")
     for one in runtimes:
         text = f"{one.name} {one.version} ({', '.join(one.providers)})"
@@ -87,10 +90,10 @@ def _why_not(one: RuntimeEnvironment) -> str:
 
 def _remove(root: Path, name: str) -> int:
     environments = read_environments(root)
-    kept = [one for one in environments if one.name != name]
-    if len(kept) == len(environments):
+    if all(one.name != name for one in environments):
         there = ", ".join(one.name for one in environments) or "none"
         raise UsageError("no_such_environment", f"there is no environment {name[:80]!r}; there is: {there}")
-    write_environments(root, kept)
+    with environments_locked(root):
+        write_environments(root, [one for one in read_environments(root) if one.name != name])
     print(f"{name} is forgotten; its files stay where they are")
     return 0

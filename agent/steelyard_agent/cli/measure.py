@@ -15,17 +15,24 @@ from steelyard_agent.cli.device import this_system
 from steelyard_agent.emulation import find_emulator
 from steelyard_agent.environments import read_environments
 from steelyard_agent.errors import UsageError
-from steelyard_agent.standalone import measure_file, report_lines, report_to_json
+from steelyard_agent.standalone import MeasurementError, measure_file, report_lines, report_to_json
 from steelyard_agent.state.directory import default_state_directory
+from steelyard_agent.surroundings.android import BRING_TERMUX_FORWARD, background_cpuset
 from steelyard_agent.worker.contract import ProviderSpec, RuntimeOptions
 from steelyard_agent.worker.ending import BlockOutcome
+from steelyard_agent.worker.failure import BlockStatus
 
 _MEBIBYTE = 1024 * 1024
 
 
 def measure(options: argparse.Namespace) -> int:
-    """Measure one file and print what its launches said."""
+    """Measure one file and print what its launches said.
+
+    Raises:
+        MeasurementError: It cannot be measured, or Android keeps this process in the background.
+    """
     runtime, python = _runtime(options)
+    _refuse_background()
     report = asyncio.run(
         measure_file(
             options.model,
@@ -105,13 +112,25 @@ def _by_name(shapes: Sequence[tuple[str, tuple[int, ...]]]) -> dict[str, tuple[i
     return by_name
 
 
+def _refuse_background() -> None:
+    """Refuse figures from Android's background cpuset, as a job does.
+
+    Raises:
+        MeasurementError: NOT_VALID.
+    """
+    if name := background_cpuset(this_system()):
+        message = f"Android keeps this process in its {name} cpuset: {BRING_TERMUX_FORWARD}"
+        raise MeasurementError(BlockStatus.NOT_VALID, "background_cpuset", message)
+
+
 class _Progress:
-    """One line on a terminal, nothing in a pipe."""
+    """After each launch: refuses what ran in the background; one line on a terminal, nothing in a pipe."""
 
     def __init__(self, rounds: int) -> None:
         self._rounds = rounds
 
     def __call__(self, index: int, outcome: BlockOutcome) -> None:
+        _refuse_background()
         if sys.stderr.isatty():
             end = "\n" if index + 1 == self._rounds or outcome.result is None else ""
             print(f"\rlaunch {index + 1} of {self._rounds}", end=end, file=sys.stderr, flush=True)

@@ -72,7 +72,9 @@ def _check(options: argparse.Namespace) -> int:
 
 def _new(options: argparse.Namespace) -> int:
     file: Path | None = options.output
-    if file is not None and file.exists() and not options.force:
+    if file is not None and os.path.lexists(file) and not (options.force and file.is_file()):
+        if options.force:
+            raise UsageError("output_unwritable", f"{file} is no plain file and stays; name another with -o")
         raise UsageError(
             "file_exists", f"{file} is there already: name another file with -o, or overwrite with --force"
         )
@@ -86,7 +88,9 @@ def _new(options: argparse.Namespace) -> int:
     try:
         write_durably(file, text.encode("utf-8"))
     except OSError as error:
-        raise UsageError("output_unwritable", f"{file} cannot be written ({error.strerror or error})") from error
+        raise UsageError(
+            "output_unwritable", f"{file} cannot be written ({error.strerror or error}): name another with -o"
+        ) from error
     print(f"{file}: complete what is marked TODO, then steelyard profile check {file}")
     return 0
 
@@ -95,10 +99,9 @@ def _described(options: argparse.Namespace) -> DescribedDevice:
     """Return the device of ``--from``, or this one; probing it takes some seconds."""
     if options.description is None:
         return read_description(json.dumps(_probe_this_device()))
-    if options.description == STANDARD_INPUT:
-        return read_description(sys.stdin.read())
     try:
-        return read_description(Path(options.description).read_text("utf-8"))
+        is_piped = options.description == STANDARD_INPUT
+        return read_description(sys.stdin.read() if is_piped else Path(options.description).read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError("unreadable_description", f"{options.description} cannot be read: {error}") from error
 

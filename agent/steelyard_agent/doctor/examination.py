@@ -52,6 +52,6 @@ def diagnose(
         profile=profile,
         nearest=None if profile else nearest_profile(device.identity, profiles),
         is_32_bit=is_32_bit,
-        notes=(*notes(device, pointer_bits), *contradictions(device, profile, is_32_bit=is_32_bit)),
+        notes=(*notes(system, device, pointer_bits), *contradictions(device, profile, is_32_bit=is_32_bit)),
         offers=find_offers(system, settings),
     )

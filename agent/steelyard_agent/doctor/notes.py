@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from steelyard_agent.description import DeviceDescription
+from steelyard_agent.meters.contract import System
+from steelyard_agent.surroundings.android import BRING_TERMUX_FORWARD, background_cpuset
 
 _64_BIT_KERNELS = frozenset({"aarch64", "arm64", "x86_64"})
 _32_BIT_ARM = re.compile(r"armv[678]l|arm")
@@ -17,9 +19,9 @@ def has_32_bit_userland(device: DeviceDescription, pointer_bits: int) -> bool:
     return pointer_bits == 32 or _32_BIT_ARM.fullmatch(device.architecture) is not None
 
 
-def notes(device: DeviceDescription, pointer_bits: int) -> tuple[str, ...]:
+def notes(system: System, device: DeviceDescription, pointer_bits: int) -> tuple[str, ...]:
     """Return a sentence for each thing that makes figures of this device worth less than they could be."""
-    found = (_emulated(device), _narrow_python(device, pointer_bits), _narrow_system(device))
+    found = (_emulated(device), _in_background(system), _narrow_python(device, pointer_bits), _narrow_system(device))
     return tuple(note for note in found if note)
 
 
@@ -29,6 +31,13 @@ def _emulated(device: DeviceDescription) -> str:
         if (device.emulated_by)
         else ""
     )
+
+
+def _in_background(system: System) -> str:
+    name = background_cpuset(system)
+    if not name:
+        return ""
+    return f"Android keeps this process in its {name} cpuset, where no block is valid: {BRING_TERMUX_FORWARD}"
 
 
 def _narrow_python(device: DeviceDescription, pointer_bits: int) -> str:

@@ -13,19 +13,18 @@ from collections.abc import Iterator
 
 from steelyard_agent.doctor.diagnosis import ThrottleEvidence
 from steelyard_agent.meters.contract import System
-from steelyard_agent.meters.cpufreq import find_policies, policy_file
+from steelyard_agent.meters.cpufreq import find_policies, keeps_times, policy_file
 from steelyard_agent.meters.devfreq import find_devfreq
 from steelyard_agent.meters.family import is_raspberry_pi
-from steelyard_agent.meters.hwmon import find_chips
 from steelyard_agent.meters.sysfs import list_names, text_or_empty
 from steelyard_agent.meters.temperature import THERMAL_FOLDER
 from steelyard_agent.meters.vcgencmd import read_flags
 from steelyard_agent.surroundings.android_facts import api_level
 from steelyard_agent.surroundings.android_thermal import read_status
 from steelyard_agent.surroundings.cooling_kinds import cooling_kind
+from steelyard_agent.surroundings.intel_throttle import find_counters
+from steelyard_agent.surroundings.over_current import find_current_alarms
 from steelyard_agent.surroundings.thermal_zones import slowing_zones
-
-_CPU_FOLDER = "/sys/devices/system/cpu"
 
 
 def throttle_evidence(system: System) -> tuple[ThrottleEvidence, ...]:
@@ -59,28 +58,19 @@ def _cooling(system: System) -> Iterator[tuple[str, str]]:
 
 def _time_in_state(system: System) -> Iterator[tuple[str, str]]:
     policies, _ = find_policies(system)
-    told = [name for name in policies if _has(system, policy_file(name, "stats/time_in_state"))]
+    told = [name for name in policies if keeps_times(system, name)]
     if told:
         yield "frequency", f"time_in_state of {', '.join(told)}"
 
 
 def _throttle_counts(system: System) -> Iterator[tuple[str, str]]:
-    folder = f"{_CPU_FOLDER}/cpu0/thermal_throttle"
-    counts = [name for name in ("core_throttle_count", "package_throttle_count") if _has(system, f"{folder}/{name}")]
-    yield "counters", ", ".join(counts)
+    yield "counters", ", ".join(dict.fromkeys(file.rpartition("/")[2] for file in find_counters(system)))
 
 
 def _alarms(system: System) -> Iterator[tuple[str, str]]:
-    chips, _ = find_chips(system)
     by_driver = Counter(
-        (chip.driver, kind)
-        for chip in chips
-        for pattern, kind in (
-            (r"curr[0-9]+_crit_alarm", "over-current alarm"),
-            (r"oc[0-9]+_event_cnt", "event counter"),
-        )
-        for file in chip.files
-        if re.fullmatch(pattern, file)
+        (alarm.driver, "event counter" if alarm.is_counter else "over-current alarm")
+        for alarm in find_current_alarms(system)
     )
     told = [f"{count} {kind}{'s' if count > 1 else ''} of {driver}" for (driver, kind), count in by_driver.items()]
     yield "alarms", "; ".join(told)

@@ -26,7 +26,8 @@ class SamplerWatch:
 
     async def start(self) -> None:
         """Begin to sample; a sampler that does not start makes the energy unavailable, not the block a failure."""
-        self._found = find_power_sources(self._system)
+        # In a thread: some sources are asked through programs that take seconds.
+        self._found = await asyncio.to_thread(find_power_sources, self._system)
         try:
             self._sampler = await start_sampler(
                 self._system.root, self._found.sources, avoid_core_ids=self._avoid_core_ids

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from math import isfinite
 
 from steelyard_agent.jobs.errors import InvalidPlanError
 from steelyard_agent.state.blob_cache import DIGEST
@@ -21,6 +22,8 @@ _MAX_PULSE_COUNT = 32
 _MAX_PULSE_MS = 60_000
 _MAX_BLOCK_TIMEOUT_MS = 24 * 3_600_000
 _MAX_THREAD_COUNT = 1024
+# A phone on a cable is told cores as the bits of one number.
+_MAX_CORE_ID = 65_535
 _MAX_LIST = 64
 _MAX_RANK = 16
 
@@ -54,6 +57,8 @@ def check_plan(plan: Plan) -> None:
     if plan.HasField("memory_limit_bytes"):
         _within("memory_limit_bytes", plan.memory_limit_bytes, 1, 2**50)
     _within("the number of core_ids", len(plan.core_ids), 0, 4096)
+    for core_id in plan.core_ids:
+        _within("a core id", core_id, 0, _MAX_CORE_ID)
     _demand(plan.core_selection in CoreSelection.values(), "core_selection is no known kind of cores")
     _demand(not (plan.core_ids and plan.core_selection), "core_ids and core_selection are both given")
     _check_timing(plan)
@@ -98,7 +103,7 @@ def _check_runtime(label: str, runtime: RuntimeSpec) -> None:
         _demand(bool(provider.name), f"a provider of {label!r} has no name")
     for field in ("intra_op_thread_count", "inter_op_thread_count"):
         if runtime.HasField(field):
-            _within(f"{field} of {label!r}", getattr(runtime, field), 0, _MAX_THREAD_COUNT)
+            _within(f"{field} of {label!r}", getattr(runtime, field), 1, _MAX_THREAD_COUNT)
 
 
 def _check_environment(artifact: PlannedArtifact, environments: Collection[str]) -> None:
@@ -132,6 +137,7 @@ def _check_data(plan: Plan) -> None:
         _check_blob("the evaluation data", evaluation.data_digest, evaluation.data_size_bytes)
         _demand(evaluation.reducer != REDUCER_UNSPECIFIED, "the evaluation names no reducer")
         _within("batch_size", evaluation.batch_size, 0, 65_536)
+        _demand(isfinite(evaluation.score_threshold), f"score_threshold is {evaluation.score_threshold}")
         _within("top_count", evaluation.top_count, 0, 1_000_000)
         _within("output_quota_bytes", evaluation.output_quota_bytes, 0, _MAX_BLOB_BYTES)
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from steelyard_agent.jobs.pinning import Pin, Pinning
 from steelyard_agent.jobs.preparation import Preparation
 from steelyard_agent.jobs.retry_policy import Failure, RetryPolicy
 from steelyard_agent.jobs.translate import BlobPaths, OutputsBlob, block_for, block_result
+from steelyard_agent.jobs.whole import run_whole
 from steelyard_agent.readings import Reading
 from steelyard_agent.state.blob_cache import digest_of
 from steelyard_agent.surroundings.contract import BlockSurroundings, Surroundings
@@ -25,6 +27,8 @@ from steelyard_protocol.v1.result_pb2 import PASS_ENERGY, PASS_EVALUATION, PASS_
 
 # TensorRT was reported to build for a quarter of an hour on a Jetson Nano, without a word.
 _LONGEST_BUILD_S = 30 * 60.0
+# The link stays quiet through the others. A build is minutes: a controller that heard nothing would give the device up.
+_UNTIMED = frozenset({PASS_EVALUATION, PASS_PREPARATION})
 
 
 class Outcome(Protocol):
@@ -151,8 +155,9 @@ class RoundRunner:
     ) -> BlockResult:
         output_path = self._tools.work_folder / "outputs.npz"
         block = block_for(self._plan, artifact, pass_kind, paths=self._paths, output_path=output_path)
-        block = self._tools.preparation.equipped(artifact, replace(block, core_ids=pinning.core_ids))
-        async with self._tools.gate.block(timed=pass_kind != PASS_EVALUATION):
+        preparation = self._tools.preparation
+        block = await run_whole(partial(preparation.equipped, artifact, replace(block, core_ids=pinning.core_ids)))
+        async with self._tools.gate.block(timed=pass_kind not in _UNTIMED):
             outcome, around, energy = await self._measure(block, pass_kind, artifact.runtime.environment)
         outputs, result = None, outcome.result
         if outcome.status is not BlockStatus.OK:
@@ -162,9 +167,9 @@ class RoundRunner:
             self._policy.record(artifact.label, failure)
             output_path.unlink(missing_ok=True)
             if pass_kind == PASS_PREPARATION:
-                self._tools.preparation.failed(artifact, block)
+                await run_whole(partial(preparation.failed, artifact, block))
         elif pass_kind == PASS_PREPARATION and result is not None:
-            result = self._tools.preparation.settled(artifact, block, result)
+            result = await run_whole(partial(preparation.settled, artifact, block, result))
         elif pass_kind == PASS_EVALUATION:
             outputs = await asyncio.to_thread(_take_outputs, output_path)
             output_files[outputs.digest] = output_path.with_name(outputs.digest)

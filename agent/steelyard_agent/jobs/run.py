@@ -16,6 +16,7 @@ from steelyard_agent.jobs.port import ControllerPort, TransferGrant
 from steelyard_agent.jobs.rounds import FinishedRound, RoundRunner, RoundTools
 from steelyard_agent.jobs.staging import Stager
 from steelyard_agent.jobs.translate import BlobPaths, timestamp
+from steelyard_agent.jobs.whole import run_whole
 from steelyard_agent.jobs.wire import block_progress, staging_progress
 from steelyard_agent.state.blob_cache import BlobCache
 from steelyard_agent.state.outbox import Outbox, RoundKey
@@ -156,13 +157,8 @@ class JobRun:
             result=result.SerializeToString(deterministic=True),
             outputs=finished.output_files,
         )
-        # In a thread, because a flush takes seconds on a slow card; shielded, because a finished round is not lost.
-        putting = asyncio.ensure_future(asyncio.to_thread(put))
-        try:
-            await asyncio.shield(putting)
-        except asyncio.CancelledError:
-            await asyncio.wait({putting})
-            raise
+        # A finished round is not lost, also when the job is cancelled now.
+        await run_whole(put)
         self._done.add(key)
 
     async def _announce(self, pass_kind: Pass.ValueType, index: int, blocks_done: int, label: str) -> None:

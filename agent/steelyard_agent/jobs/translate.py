@@ -46,6 +46,9 @@ _REDUCERS = {
 }
 # A native library may say a page; a session message is 64 KiB at most.
 _MAX_SENTENCE_CHARACTERS = 4000
+# Of a description, which a hello holds beside the rounds that are not acknowledged; a usual one has 3 KiB.
+_MAX_DESCRIPTION_BYTES = 32 * 1024
+_MAX_WHY_CHARACTERS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,8 +175,8 @@ def reading_message(reading: Reading) -> common_pb2.Reading:
 
 
 def description_message(device: DeviceDescription) -> common_pb2.DeviceDescription:
-    """Return a device's description as the wire has it."""
-    return common_pb2.DeviceDescription(
+    """Return a device's description as the wire has it, short enough for a hello."""
+    message = common_pb2.DeviceDescription(
         device_id=device.device_id,
         name=device.name,
         model=device.model,
@@ -192,11 +195,12 @@ def description_message(device: DeviceDescription) -> common_pb2.DeviceDescripti
                 version=runtime.version,
                 providers=runtime.providers,
                 # On the wire a reason says that the whole runtime cannot be used.
-                reason="" if runtime.providers else runtime.reason,
+                reason="" if runtime.providers else runtime.reason[:_MAX_WHY_CHARACTERS],
                 environment=runtime.environment,
                 compiling_providers=runtime.compiling_providers,
                 unusable_providers=[
-                    common_pb2.UnusableProvider(name=name, reason=reason) for name, reason in runtime.unusable_providers
+                    common_pb2.UnusableProvider(name=name, reason=reason[:_MAX_WHY_CHARACTERS])
+                    for name, reason in runtime.unusable_providers
                 ],
             )
             for runtime in device.runtimes
@@ -206,6 +210,12 @@ def description_message(device: DeviceDescription) -> common_pb2.DeviceDescripti
         emulated_by=device.emulated_by,
         identity=common_pb2.DeviceIdentity(**asdict(device.identity)),
     )
+    # Two dozen runtime environments with the same twenty absent providers each; the agent's own come first.
+    for runtime in reversed(message.runtimes):
+        if message.ByteSize() <= _MAX_DESCRIPTION_BYTES:
+            break
+        runtime.ClearField("unusable_providers")
+    return message
 
 
 def error_info(reason: str, message: str) -> common_pb2.ErrorInfo:
@@ -284,9 +294,7 @@ def _measured(result: WorkerResult) -> result_pb2.BlockResult:
         memory=_memory(result),
         runtime_version=result.runtime_version,
         providers=result.providers,
-        placements=[
-            result_pb2.Placement(provider=name, node_count=count) for name, count in result.placements.items()
-        ],
+        placements=[result_pb2.Placement(provider=name, node_count=count) for name, count in result.placements.items()],
         input_source=result.input_source,
         notes=result.notes,
         sample_count=result.sample_count,

@@ -139,13 +139,15 @@ class Agent:
             unacknowledged=[key_message(key) for key in self.desk.unacknowledged()[:_MAX_HELLO_KEYS]],
         )
 
-    def _heartbeat(self) -> Heartbeat:
+    async def _heartbeat(self) -> Heartbeat:
+        # In a thread: a phone on a cable that hangs answers after seconds, and the link must live meanwhile.
+        readings = await asyncio.to_thread(self._parts.read_temperature)
         lease = self.desk.lease
         return Heartbeat(
             activity=self.desk.activity,
             lease=lease_message(lease) if lease is not None else None,
             free_disk_bytes=self._parts.free_bytes(self._parts.cache.folder),
-            readings=[reading_message(reading) for reading in self._parts.read_temperature()],
+            readings=[reading_message(reading) for reading in readings],
         )
 
 

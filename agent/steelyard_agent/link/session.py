@@ -37,7 +37,7 @@ class Session:
         channel: grpc.aio.Channel,
         *,
         gate: QuietGate,
-        heartbeat: Callable[[], Heartbeat],
+        heartbeat: Callable[[], Awaitable[Heartbeat]],
         on_welcome: Callable[[Welcome], None],
         on_message: Callable[[ConnectResponse], Awaitable[None]],
         on_any_message: Callable[[], None],
@@ -127,7 +127,7 @@ class Session:
             await asyncio.sleep(self._heartbeat_s)
             # One heartbeat right after a timed block, however many fell due while it ran.
             await self._gate.quiet_over()
-            self.outgoing.put(ConnectRequest(heartbeat=self._heartbeat()))
+            self.outgoing.put(ConnectRequest(heartbeat=await self._heartbeat()))
 
     async def _expect_welcome(self) -> str:
         waiting = asyncio.ensure_future(self._welcomed.wait())

@@ -32,6 +32,12 @@ def policy_text(system: System, policy: str, attribute: str) -> str:
     return text_or_empty(system, policy_file(policy, attribute))
 
 
+def keeps_times(system: System, policy: str) -> bool:
+    """Return whether the kernel keeps the time that a policy's clock spent at each frequency."""
+    names, _ = list_names(system, policy_file(policy, "stats"))
+    return "time_in_state" in names
+
+
 def checked_khz(khz: int, file: str) -> int:
     """Return the frequency that ``file`` said.
 

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from steelyard_agent.meters.contract import System
-from steelyard_agent.meters.cpufreq import CPUFREQ_FOLDER, checked_khz, find_policies, policy_file, read_governors
+from steelyard_agent.meters.cpufreq import CPUFREQ_FOLDER, checked_khz, find_policies, keeps_times, policy_file
 from steelyard_agent.meters.devfreq import DevfreqClocks
-from steelyard_agent.meters.sysfs import NumberFile, SourceError, list_names, read_number
+from steelyard_agent.meters.sysfs import NumberFile, SourceError, read_number
 from steelyard_agent.meters.vcgencmd import PiClock
 from steelyard_agent.readings import Kind, Reading, Scope, Status, unavailable
-
-__all__ = ["CPUFREQ_FOLDER", "FrequencyMeter", "read_governors"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +79,10 @@ def _clusters(system: System, policies: list[str]) -> list[_Cluster]:
         groups.setdefault(_max_khz(system, policy), []).append(policy)
     return [
         _Cluster(
-            policies=tuple(members), max_khz=max_khz, max_reason=reason, keeps_times=_keeps_times(system, members[0])
+            policies=tuple(members), max_khz=max_khz, max_reason=reason, keeps_times=keeps_times(system, members[0])
         )
         for (max_khz, reason), members in groups.items()
     ]
-
-
-def _keeps_times(system: System, policy: str) -> bool:
-    names, _ = list_names(system, policy_file(policy, "stats"))
-    return "time_in_state" in names
 
 
 def _max_khz(system: System, policy: str) -> tuple[int | None, str]:

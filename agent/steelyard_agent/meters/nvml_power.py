@@ -35,38 +35,42 @@ def find_nvml_sources(system: System) -> FoundSources:
     try:
         nvml = load_nvml()
     except SourceError as error:
-        return FoundSources(missing=(_silent(nodes[0], str(error)),))
+        return FoundSources(missing=(_silent(f"/dev/{nodes[0]}", str(error)),))
     try:
-        return _without_echoes(sort_answering(system, _candidates(nvml)))
+        candidates, lost = _candidates(nvml)
+        found = _without_echoes(sort_answering(system, candidates))
+        return FoundSources(sources=found.sources, missing=(*found.missing, *lost))
     except nvml.NVMLError as error:
-        return FoundSources(missing=(_silent(nodes[0], f"NVML does not count its GPUs: {error}"),))
+        return FoundSources(missing=(_silent(f"/dev/{nodes[0]}", f"NVML does not count its GPUs: {error}"),))
     finally:
         nvml.nvmlShutdown()
 
 
-def _silent(node: str, reason: str) -> Reading:
+def _silent(gpu: str, reason: str) -> Reading:
     return unavailable(
         "gpu_power",
         reason=reason,
-        source=f"NVML (/dev/{node})",
+        source=f"NVML ({gpu})",
         scope=Scope.GPU_BOARD,
         unit="W",
         kind=Kind.SAMPLED,
     )
 
 
-def _candidates(nvml: Any) -> list[PowerSource]:
-    sources = []
+def _candidates(nvml: Any) -> tuple[list[PowerSource], list[Reading]]:
+    """Return the sources of the GPUs that answer, and an unavailable reading for each that does not."""
+    sources, lost = [], []
     for index in range(nvml.nvmlDeviceGetCount()):
         try:
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
             name, uuid = str(nvml.nvmlDeviceGetName(handle)), str(nvml.nvmlDeviceGetUUID(handle))
-        except nvml.NVMLError:
+        except nvml.NVMLError as error:
             # A GPU that fell off its bus: the others still count.
+            lost.append(_silent(f"GPU {index}", f"NVML says of GPU {index}: {error}; try nvidia-smi"))
             continue
         if _INTEGRATED not in name:
             sources += [_energy(index, name, uuid), _power(index, name, uuid, _architecture(nvml, handle))]
-    return sources
+    return sources, lost
 
 
 def _architecture(nvml: Any, handle: Any) -> int:

@@ -105,6 +105,14 @@ def read_number(system: System, absolute: str) -> int:
     return parse_number(read_text(system, absolute), absolute)
 
 
+def number_or_reason(system: System, absolute: str) -> int | str:
+    """Return the whole number in a file that is read now and then, or the sentence that says why there is none."""
+    try:
+        return read_number(system, absolute)
+    except SourceError as error:
+        return str(error)
+
+
 def list_names(system: System, absolute: str) -> tuple[list[str], str]:
     """Return the names in a folder in natural order, and why there are none ("" when the folder could be read)."""
     try:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from steelyard_agent.profiles.parsing import ProfileError, parse_profile
 from steelyard_agent.profiles.schema import Profile
+
+# The longest of the shipped ones has 4 KiB.
+_LARGEST_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +35,7 @@ def user_folders(*state_directories: Path, named: Path | None = None) -> tuple[P
     Raises:
         ProfileError: The folder that was named is none.
     """
-    if named is not None and not named.is_dir():
+    if named is not None and not os.path.isdir(named):  # noqa: PTH112 (Path.is_dir raises for a name that is too long)
         raise ProfileError("no_profiles_folder", f"--profiles {named} is no folder; name one with *.toml files in it")
     folders = [*(root / "profiles" for root in state_directories), *([named] if named is not None else [])]
     return tuple(dict.fromkeys(folders))
@@ -71,6 +75,12 @@ def read_profile(file: Path) -> Profile:
         ProfileError: it cannot be read or does not fit the schema.
     """
     try:
+        if file.exists() and not file.is_file() and not file.is_dir():
+            raise ProfileError("unreadable_profile", f"device profile {file} is no plain file; name one")
+        if file.stat().st_size > _LARGEST_BYTES:
+            raise ProfileError(
+                "invalid_profile", f"device profile {file} is larger than {_LARGEST_BYTES // 1024} KiB; name another"
+            )
         text = file.read_text("utf-8")
     except OSError as error:
         message = f"device profile {file} cannot be read ({error.strerror or error}); make it readable"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from steelyard_agent.runtimes.onnxruntime_errors import LARGEST_PROTOBUF_BYTES, explain_load, explain_run
 from steelyard_agent.runtimes.onnxruntime_libraries import why_not_loadable
 from steelyard_agent.runtimes.onnxruntime_placement import place
-from steelyard_agent.runtimes.onnxruntime_providers import CPU, SUFFIX, XNNPACK, known_provider, why_absent
+from steelyard_agent.runtimes.onnxruntime_providers import CPU, PROVIDERS, SUFFIX, XNNPACK, known_provider, why_absent
 from steelyard_agent.runtimes.provider_names import full_name, options_for, refuse_unknown
 from steelyard_agent.worker.contract import LoadedModel, ProviderProbe, RuntimeOptions, TensorSpec
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
@@ -52,7 +52,7 @@ class OnnxRuntime:
         return str(_library().__version__)
 
     def probe(self) -> tuple[ProviderProbe, ...]:
-        """Return every provider that ONNX Runtime knows by name; those that cannot be used carry a reason."""
+        """Return every provider that ONNX Runtime or we know by name; those that cannot be used carry a reason."""
         library = _library()
         available = library.get_available_providers()
         return tuple(
@@ -62,7 +62,7 @@ class OnnxRuntime:
                 compiles=known_provider(name).compiles,
             )
             # The CPU first: it is what runs when no provider is named.
-            for name in sorted(library.get_all_providers(), key=lambda name: (name != CPU, name not in available))
+            for name in sorted(_known_names(library), key=lambda name: (name != CPU, name not in available))
         )
 
     def load(self, model_path: Path, options: RuntimeOptions) -> LoadedModel:
@@ -213,7 +213,7 @@ def _context_entries(context: Path | None) -> dict[str, str]:
 
 def _providers(library: Any, options: RuntimeOptions) -> list[tuple[str, dict[str, str]]]:
     """Return the providers that were asked for by their full names, each with the options that it is made with."""
-    known, available = library.get_all_providers(), library.get_available_providers()
+    known, available = _known_names(library), library.get_available_providers()
     providers = []
     for spec in options.providers:
         name = full_name(spec.name, known, suffix=SUFFIX)
@@ -227,6 +227,12 @@ def _providers(library: Any, options: RuntimeOptions) -> list[tuple[str, dict[st
             )
         providers.append((name, _options_of(name, spec.options, options)))
     return providers
+
+
+def _known_names(library: Any) -> list[str]:
+    """Return the names of all providers: releases drop some (ACL) that older and own builds have."""
+    names = list(library.get_all_providers())
+    return [*names, *(name for name in PROVIDERS if name not in names)]
 
 
 def _options_of(name: str, given: Mapping[str, str], options: RuntimeOptions) -> dict[str, str]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from steelyard_agent.runtimes.foreign_settings import refuse_foreign_settings
 from steelyard_agent.runtimes.openvino_errors import explain_load, explain_run
 from steelyard_agent.runtimes.provider_names import check_options, full_name, refuse_unknown
+from steelyard_agent.runtimes.tflite_file import is_tflite
 from steelyard_agent.worker.contract import LoadedModel, ProviderProbe, RuntimeOptions, TensorSpec
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 from steelyard_agent.worker.shapes import check_feeds
@@ -211,9 +212,7 @@ def _configuration(core: Any, device: str, options: RuntimeOptions) -> dict[str,
 
 
 def _read(core: Any, path: Path) -> Any:
-    with path.open("rb") as file:
-        is_tflite = file.read(8)[4:] == b"TFL3"
-    if not is_tflite or path.suffix.lower() == ".tflite":
+    if not is_tflite(path) or path.suffix.lower() == ".tflite":
         return core.read_model(str(path))
     # Its reader of .tflite goes by the file's name, and the agent names files by their digest.
     with tempfile.TemporaryDirectory(prefix="steelyard-") as folder:

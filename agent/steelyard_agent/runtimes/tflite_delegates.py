@@ -13,6 +13,7 @@ from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 XNNPACK = "XNNPACK"
 CPU = "CPU"
 _BY_PATH = "delegate:"
+_LONGEST_REASON = 240
 
 # Both are parts of the interpreter itself, without options in Python: the thread count is the interpreter's.
 _BUILT_IN = (KnownProvider(name=XNNPACK), KnownProvider(name=CPU))
@@ -74,7 +75,7 @@ def load_delegates(library: Any, specs: Sequence[ProviderSpec]) -> list[Any]:
     """Return the external delegates among ``specs``, loaded.
 
     Raises:
-        BlockFailure: UNSUPPORTED when a library is not there or is no delegate.
+        BlockFailure: UNSUPPORTED when a library is not there, is no delegate, or makes none (no Edge TPU plugged in).
     """
     return [_load(library, spec) for spec in specs if spec.name not in (XNNPACK, CPU)]
 
@@ -86,7 +87,16 @@ def _load(library: Any, spec: ProviderSpec) -> Any:
         raise BlockFailure(
             BlockStatus.UNSUPPORTED, "provider_unavailable", f"the delegate {spec.name} cannot be loaded: {reason}"
         )
-    return library.load_delegate(path, dict(spec.options))
+    try:
+        return library.load_delegate(path, dict(spec.options))
+    except (ValueError, RuntimeError, OSError) as error:
+        why = " ".join(str(error).split()) or "it does not say why"
+        raise BlockFailure(
+            BlockStatus.UNSUPPORTED,
+            "provider_unavailable",
+            f"the delegate {spec.name} cannot be made: {why[:_LONGEST_REASON]}; see that its device is plugged in and "
+            "that its options fit",
+        ) from error
 
 
 def _why_absent(provider: KnownProvider) -> str:

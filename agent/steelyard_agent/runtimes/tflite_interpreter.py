@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from steelyard_agent.runtimes.foreign_settings import refuse_foreign_settings
 from steelyard_agent.runtimes.tflite_delegates import CPU, XNNPACK, load_delegates, named_providers
 from steelyard_agent.runtimes.tflite_errors import explain_load, explain_run
+from steelyard_agent.runtimes.tflite_file import is_tflite
 from steelyard_agent.runtimes.tflite_graph import node_counts
 from steelyard_agent.worker.contract import LoadedModel, RuntimeOptions, TensorSpec
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
@@ -85,9 +86,7 @@ class _Interpreter:
 
 def _refuse_other_files(path: Path) -> None:
     """Refuse what is no flatbuffer of this schema before the runtime maps it."""
-    with path.open("rb") as file:
-        head = file.read(8)
-    if head[4:] != b"TFL3":
+    if not is_tflite(path):
         raise BlockFailure(
             BlockStatus.INVALID_MODEL,
             "invalid_model",
@@ -139,10 +138,11 @@ def _refuse_fallback(placements: dict[str, int | None], wanted: str, *, allow_fa
     if not wanted or wanted == CPU or allow_fallback or set(placements) == {wanted}:
         return
     part = "only part" if wanted in placements else "nothing"
+    rest = [name for name in placements if name != wanted]
     raise BlockFailure(
         BlockStatus.FALLBACK,
         "provider_fallback",
-        f"{wanted} runs {part} of this model, the rest falls back to {', '.join(set(placements) - {wanted})}; "
+        f"{wanted} runs {part} of this model, the rest falls back to {', '.join(rest)}; "
         "--allow-fallback measures it all the same",
     )
 

@@ -18,6 +18,8 @@ from steelyard_agent.state.durable import write_durably
 DEFAULT_QUOTA_BYTES = 4 * 1024**3
 _NOTE = "prepared.json"
 _CACHE = "cache"
+# A week; a note that says more was not written by us.
+_LONGEST_BUILD_NS = 7 * 24 * 3600 * 10**9
 
 
 class PreparedCache:
@@ -40,14 +42,14 @@ class PreparedCache:
         try:
             record = json.loads((self._root / key / _NOTE).read_text(encoding="utf-8"))
             build_ns = record["build_ns"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
-        return build_ns if type(build_ns) is int and build_ns > 0 else None
+        return build_ns if type(build_ns) is int and 0 < build_ns < _LONGEST_BUILD_NS else None
 
     def begin(self, key: str) -> Path:
         """Return the folder for a build; what an unfinished one left there is removed."""
         if self.build_ns(key) is None:
-            shutil.rmtree(self._root / key, ignore_errors=True)
+            self.forget(key)
         return self.folder(key)
 
     def finish(self, key: str, build_ns: int) -> None:
@@ -61,10 +63,14 @@ class PreparedCache:
 
     def forget(self, key: str) -> None:
         """Remove what was built for a key."""
-        shutil.rmtree(self._root / key, ignore_errors=True)
+        folder = self._root / key
+        if folder.is_symlink() or folder.is_file():
+            # Not ours: what a link leads to stays.
+            folder.unlink()
+        shutil.rmtree(folder, ignore_errors=True)
 
     def _drop_beyond_quota(self, *, keep: str) -> None:
-        folders = sorted(self._root.iterdir(), key=lambda folder: folder.stat().st_mtime_ns, reverse=True)
+        folders = sorted(self._root.iterdir(), key=lambda folder: folder.lstat().st_mtime_ns, reverse=True)
         used_bytes = _size_bytes(self._root / keep)
         for folder in folders:
             if folder.name == keep:
@@ -81,4 +87,4 @@ def prepared_key(parts: Mapping[str, object]) -> str:
 
 
 def _size_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())

@@ -31,7 +31,7 @@ def read_settings(state_root: Path) -> DeviceSettings:
         return _settings(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return DeviceSettings()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StateError("bad_settings", f"{path} cannot be read ({error}); remove it for the defaults") from error
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from steelyard_agent.description import read_boot_id
 from steelyard_agent.meters.contract import System
+from steelyard_agent.meters.cpufreq import CPUFREQ_FOLDER
 from steelyard_agent.meters.sysfs import text_or_empty
 from steelyard_agent.state.durable import write_durably
 from steelyard_agent.state.errors import StateError
@@ -21,6 +23,9 @@ from steelyard_agent.state.settings import DeviceSettings, write_settings
 from steelyard_agent.steadying.offers import FileChange, Offer
 
 _FILE_NAME = "fixes.json"
+# All that an offer changes; the kernel's names of governors are shorter (CPUFREQ_NAME_LEN is 16).
+_GOVERNOR_FILE = re.compile(rf"{CPUFREQ_FOLDER}/[A-Za-z0-9_-]+/scaling_governor")
+_GOVERNOR = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +78,7 @@ def undo(system: System, state_root: Path) -> list[Done]:
         write_settings(state_root, DeviceSettings())
         done.append(Done(sentence="workers are no longer pinned to the big cores", succeeded=True))
     if all(one.succeeded for one in done):
-        (state_root / _FILE_NAME).unlink(missing_ok=True)
+        _forget(state_root)
     return done
 
 
@@ -125,12 +130,41 @@ def _read(state_root: Path) -> _Ledger:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         changes = tuple(FileChange(**change) for change in record.pop("changes"))
-        return _Ledger(changes=changes, **record)
+        return _checked(_Ledger(changes=changes, **record))
     except FileNotFoundError:
         return _Ledger()
-    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise StateError(
             "bad_ledger", f"{path}, which says what to undo, cannot be read ({error}); look at it, then remove it"
+        ) from error
+
+
+def _checked(ledger: _Ledger) -> _Ledger:
+    """Refuse a ledger that we did not write: root writes what it says, and a user keeps the file.
+
+    Raises:
+        TypeError: A value is of another type.
+        ValueError: It names another file or text than an offer does.
+    """
+    if not isinstance(ledger.boot_id, str) or not isinstance(ledger.settings_changed, bool):
+        raise TypeError("boot_id is no text, or settings_changed is neither true nor false")
+    for change in ledger.changes:
+        if not isinstance(change.file, str) or _GOVERNOR_FILE.fullmatch(change.file) is None:
+            raise ValueError(f"{change.file!r} is no file that a fix changes")
+        for text in (change.before, change.after):
+            if not isinstance(text, str) or _GOVERNOR.fullmatch(text) is None:
+                raise ValueError(f"{text!r} is no governor")
+    return ledger
+
+
+def _forget(state_root: Path) -> None:
+    path = state_root / _FILE_NAME
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StateError(
+            "state_directory_unusable",
+            f"all is undone, but {path} cannot be removed ({error.strerror}); remove it as the user who may",
         ) from error
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from steelyard_agent.cores import CoreSelection, NoSuchCoresError, find_core_groups, format_cores, select_cores
 from steelyard_agent.meters.contract import System
-from steelyard_agent.meters.frequency import CPUFREQ_FOLDER
-from steelyard_agent.meters.sysfs import list_names, text_or_empty
+from steelyard_agent.meters.cpufreq import find_policies, policy_file, policy_text
 from steelyard_agent.state.settings import DeviceSettings
 
 STEADY_GOVERNOR = "performance"
@@ -42,14 +41,14 @@ def find_offers(system: System, settings: DeviceSettings) -> tuple[Offer, ...]:
 
 
 def _governor(system: System) -> Offer | None:
-    names, _ = list_names(system, CPUFREQ_FOLDER)
+    policies, _ = find_policies(system)
     changes = []
-    for name in names:
-        folder = f"{CPUFREQ_FOLDER}/{name}"
-        governor = text_or_empty(system, f"{folder}/scaling_governor")
-        available = text_or_empty(system, f"{folder}/scaling_available_governors").split()
+    for policy in policies:
+        governor = policy_text(system, policy, "scaling_governor")
+        available = policy_text(system, policy, "scaling_available_governors").split()
         if governor and governor != STEADY_GOVERNOR and STEADY_GOVERNOR in available:
-            changes.append(FileChange(file=f"{folder}/scaling_governor", before=governor, after=STEADY_GOVERNOR))
+            file = policy_file(policy, "scaling_governor")
+            changes.append(FileChange(file=file, before=governor, after=STEADY_GOVERNOR))
     if not changes:
         return None
     former = ", ".join(sorted({change.before for change in changes}))

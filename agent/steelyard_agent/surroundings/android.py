@@ -25,6 +25,12 @@ _FOREGROUND = frozenset({"top-app", "foreground", "foreground_window"})
 BRING_TERMUX_FORWARD = "bring Termux to the foreground, hold a wake lock (termux-wake-lock) and run again"
 
 
+def background_cpuset(system: System) -> str:
+    """Return the cpuset of the background that this process is in now, "" in any other and on no Android."""
+    name, _ = cpuset(system)
+    return name if name is not None and _kind(name) in _BACKGROUND and api_level(system) is not None else ""
+
+
 class AndroidCircumstances:
     """Reads what Android does to this process and to the workers that it starts, which inherit its cpuset.
 

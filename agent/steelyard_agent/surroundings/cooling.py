@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steelyard_agent.meters.contract import System
-from steelyard_agent.meters.sysfs import NumberFile, SourceError, list_names, text_or_empty
+from steelyard_agent.meters.sysfs import list_names, number_or_reason, text_or_empty
 from steelyard_agent.meters.temperature import THERMAL_FOLDER
 from steelyard_agent.surroundings.contract import Weighed
 from steelyard_agent.surroundings.cooling_kinds import CoolingKind, cooling_kind
@@ -30,12 +30,12 @@ class CoolingDevices:
     """The devices that slow something down; the mark is each one's state, or why it cannot be read."""
 
     def __init__(self, system: System) -> None:
+        self._system = system
         self._devices = _find_devices(system)
-        self._files = [NumberFile(system, device.file) for device in self._devices]
 
     def look(self) -> CoolingMark:
         """Read every state."""
-        return tuple(_read(file) for file in self._files)
+        return tuple(number_or_reason(self._system, device.file) for device in self._devices)
 
     def weigh(self, before: CoolingMark, after: CoolingMark, latency_ns: Sequence[int]) -> Weighed:
         """Return the devices that were at work; the kernel's own for this processor, all at rest, rule it out."""
@@ -80,10 +80,3 @@ def _find_devices(system: System) -> list[_Device]:
                 shown = f" of {max_state}" if max_state.isdigit() else ""
                 devices.append(_Device(name=type_text, kind=kind, max_state=shown, file=f"{folder}/cur_state"))
     return devices
-
-
-def _read(file: NumberFile) -> int | str:
-    try:
-        return file.read()
-    except SourceError as error:
-        return str(error)

@@ -1,8 +1,8 @@
 """The surroundings of this device's blocks: every source that it has, looked at before and after.
 
-What a look costs: reading files takes some milliseconds at most. A Raspberry Pi starts vcgencmd twice, a Jetson starts
-nvpmodel, an Android that lets us ask starts dumpsys; a program that gave no answer when the agent started is not asked
-again. No look falls into the time of a block.
+What a look costs: reading files takes some milliseconds at most. A Raspberry Pi starts vcgencmd twice, a Jetson
+nvpmodel once, an Android that lets us ask dumpsys three times and settings once; a program that gave no answer once is
+not asked again. No look falls into the time of a block.
 """
 
 from __future__ import annotations

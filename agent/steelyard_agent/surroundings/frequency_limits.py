@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.cpufreq import find_policies, policy_file
 from steelyard_agent.meters.devfreq import DEVFREQ_FOLDER, find_devfreq
-from steelyard_agent.meters.sysfs import NumberFile, SourceError
+from steelyard_agent.meters.sysfs import SourceError, read_number
 from steelyard_agent.surroundings.contract import Weighed
 
 LimitsMark = tuple["int | None", ...]
@@ -21,14 +21,15 @@ class FrequencyLimits:
     """The limit of every clock; the mark is each one's, None where it cannot be read: no limit is also no evidence."""
 
     def __init__(self, system: System) -> None:
+        self._system = system
         policies, _ = find_policies(system)
-        files = [(policy, policy_file(policy, "scaling_max_freq"), 1e3) for policy in policies]
-        files += [(name, f"{DEVFREQ_FOLDER}/{name}/max_freq", 1e6) for name in find_devfreq(system)]
-        self._limits = [(name, NumberFile(system, file), per_mhz) for name, file, per_mhz in files]
+        limits = [(policy, policy_file(policy, "scaling_max_freq"), 1e3) for policy in policies]
+        limits += [(name, f"{DEVFREQ_FOLDER}/{name}/max_freq", 1e6) for name in find_devfreq(system)]
+        self._limits = limits
 
     def look(self) -> LimitsMark:
         """Read every limit."""
-        return tuple(_read(file) for _, file, _ in self._limits)
+        return tuple(_read(self._system, file) for _, file, _ in self._limits)
 
     def weigh(self, before: LimitsMark, after: LimitsMark, latency_ns: Sequence[int]) -> Weighed:
         """Return the limits that fell; one that stands says nothing, whoever set it."""
@@ -40,8 +41,8 @@ class FrequencyLimits:
         return Weighed(evidence=tuple(evidence))
 
 
-def _read(file: NumberFile) -> int | None:
+def _read(system: System, file: str) -> int | None:
     try:
-        return file.read()
+        return read_number(system, file)
     except SourceError:
         return None

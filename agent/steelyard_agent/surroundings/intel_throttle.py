@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from steelyard_agent.meters.contract import System
-from steelyard_agent.meters.sysfs import NumberFile, SourceError, list_names
+from steelyard_agent.meters.sysfs import list_names, number_or_reason
 from steelyard_agent.surroundings.contract import Weighed
 
 _CPU_FOLDER = "/sys/devices/system/cpu"
@@ -28,26 +28,23 @@ class IntelThrottle:
     """The counters of every core; the mark is each count, or why it is not read."""
 
     def __init__(self, system: System) -> None:
-        self._counters = [
-            (_CAUSES[name], NumberFile(system, f"{folder}/{name}"))
-            for folder, names in _folders(system)
-            for name in names
-            if name in _CAUSES
-        ]
+        self._system = system
+        self._files = find_counters(system)
 
     def look(self) -> CountsMark:
         """Read every counter."""
-        return tuple(_read(file) for _, file in self._counters)
+        return tuple(number_or_reason(self._system, file) for file in self._files)
 
     def weigh(self, before: CountsMark, after: CountsMark, latency_ns: Sequence[int]) -> Weighed:
         """Return the causes whose counters rose; counters that all stood still rule throttling out."""
         rises: dict[str, int] = {}
         reasons = []
-        for (cause, _), first, last in zip(self._counters, before, after, strict=True):
+        for file, first, last in zip(self._files, before, after, strict=True):
             if isinstance(first, str) or isinstance(last, str):
                 reasons.append(first if isinstance(first, str) else str(last))
             elif last > first:
                 # Cores of a package count the same episodes: the largest rise, not their sum.
+                cause = _CAUSES[file.rpartition("/")[2]]
                 rises[cause] = max(rises.get(cause, 0), last - first)
         evidence = tuple(
             f"the processor slowed itself down for {cause}, {_times(rise)}" for cause, rise in rises.items()
@@ -55,22 +52,16 @@ class IntelThrottle:
         return Weighed(
             evidence=evidence,
             not_looked_at=tuple(reasons),
-            rules_out=not evidence and not reasons and bool(self._counters),
+            rules_out=not evidence and not reasons and bool(self._files),
         )
+
+
+def find_counters(system: System) -> list[str]:
+    """Return the files of the counters of every core; empty on other processors."""
+    names, _ = list_names(system, _CPU_FOLDER)
+    folders = [f"{_CPU_FOLDER}/{name}/thermal_throttle" for name in names if re.fullmatch(r"cpu[0-9]+", name)]
+    return [f"{folder}/{name}" for folder in folders for name in list_names(system, folder)[0] if name in _CAUSES]
 
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
-
-
-def _folders(system: System) -> list[tuple[str, list[str]]]:
-    names, _ = list_names(system, _CPU_FOLDER)
-    folders = [f"{_CPU_FOLDER}/{name}/thermal_throttle" for name in names if re.fullmatch(r"cpu[0-9]+", name)]
-    return [(folder, list_names(system, folder)[0]) for folder in folders]
-
-
-def _read(file: NumberFile) -> int | str:
-    try:
-        return file.read()
-    except SourceError as error:
-        return str(error)

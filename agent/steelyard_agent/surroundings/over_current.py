@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.hwmon import Chip, find_chips
-from steelyard_agent.meters.sysfs import NumberFile, SourceError, text_or_empty
+from steelyard_agent.meters.sysfs import number_or_reason, text_or_empty
 from steelyard_agent.surroundings.contract import Weighed
 
 _ALARM = re.compile(r"curr([0-9]+)_(crit|max)_alarm")
@@ -24,8 +24,14 @@ CurrentMark = tuple["int | str", ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Line:
+class CurrentAlarm:
+    """A file that tells of too much current or too little voltage: an alarm that stands or falls, or a count of events.
+
+    ``name`` is for people, ``driver`` the chip's.
+    """
+
     name: str
+    driver: str
     file: str
     is_counter: bool
 
@@ -34,42 +40,43 @@ class OverCurrent:
     """Alarms and event counters of this device's power monitors; the mark is each value, or why it is not read."""
 
     def __init__(self, system: System) -> None:
-        chips, _ = find_chips(system)
-        self._lines = [line for chip in chips for line in _lines(system, chip)]
-        self._files = [NumberFile(system, line.file) for line in self._lines]
+        self._system = system
+        self._alarms = find_current_alarms(system)
 
     def look(self) -> CurrentMark:
         """Read every alarm and counter."""
-        return tuple(_read(file) for file in self._files)
+        return tuple(number_or_reason(self._system, alarm.file) for alarm in self._alarms)
 
     def weigh(self, before: CurrentMark, after: CurrentMark, latency_ns: Sequence[int]) -> Weighed:
         """Return alarms that stand after the block and counters that rose; none of them says nothing about heat."""
         evidence, reasons = [], []
-        for line, first, last in zip(self._lines, before, after, strict=True):
+        for alarm, first, last in zip(self._alarms, before, after, strict=True):
             if isinstance(first, str) or isinstance(last, str):
                 reasons.append(first if isinstance(first, str) else str(last))
-            elif line.is_counter and last > first:
-                evidence.append(f"{line.name} throttled the device: {last - first} more events during the block")
-            elif not line.is_counter and last > 0:
-                evidence.append(f"over-current alarm of {line.name}")
+            elif alarm.is_counter and last > first:
+                evidence.append(f"{alarm.name} throttled the device: {last - first} more events during the block")
+            elif not alarm.is_counter and last > 0:
+                evidence.append(f"over-current alarm of {alarm.name}")
         return Weighed(evidence=tuple(evidence), not_looked_at=tuple(reasons))
 
 
-def _lines(system: System, chip: Chip) -> list[_Line]:
-    lines = []
+def find_current_alarms(system: System) -> list[CurrentAlarm]:
+    """Return the alarms and event counters of this device's power monitors; empty where it has none."""
+    chips, _ = find_chips(system)
+    return [alarm for chip in chips for alarm in _alarms(system, chip)]
+
+
+def _alarms(system: System, chip: Chip) -> list[CurrentAlarm]:
+    alarms = []
     for name in sorted(chip.files):
-        file = f"{chip.folder}/{name}"
         if chip.driver == "ina3221" and (match := _ALARM.fullmatch(name)):
             label = text_or_empty(system, f"{chip.folder}/in{match.group(1)}_label")
-            lines.append(_Line(name=f"{label or chip.driver} ({name})", file=file, is_counter=False))
+            alarms.append(_alarm(chip, name, f"{label or chip.driver} ({name})", is_counter=False))
         elif chip.driver == "soctherm_oc" and _EVENTS.fullmatch(name):
             kind = _EVENT_KINDS.get(name, "over-current")
-            lines.append(_Line(name=f"{kind} ({name} of {chip.driver})", file=file, is_counter=True))
-    return lines
+            alarms.append(_alarm(chip, name, f"{kind} ({name} of {chip.driver})", is_counter=True))
+    return alarms
 
 
-def _read(file: NumberFile) -> int | str:
-    try:
-        return file.read()
-    except SourceError as error:
-        return str(error)
+def _alarm(chip: Chip, file_name: str, name: str, *, is_counter: bool) -> CurrentAlarm:
+    return CurrentAlarm(name=name, driver=chip.driver, file=f"{chip.folder}/{file_name}", is_counter=is_counter)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steelyard_agent.meters.contract import System
-from steelyard_agent.meters.sysfs import NumberFile, SourceError, list_names, text_or_empty
+from steelyard_agent.meters.sysfs import SourceError, list_names, read_number, text_or_empty
 from steelyard_agent.meters.temperature import THERMAL_FOLDER, checked_cel, is_gpu_zone, is_processor_zone
 from steelyard_agent.meters.trip_points import read_trip_points
 from steelyard_agent.surroundings.contract import Weighed
@@ -37,12 +37,12 @@ class ThermalZones:
     """Zones with a passive trip point; the mark is each zone's temperature, or why it cannot be read."""
 
     def __init__(self, system: System) -> None:
+        self._system = system
         self._zones = _find_zones(system)
-        self._files = [NumberFile(system, zone.file) for zone in self._zones]
 
     def look(self) -> ZoneMark:
         """Read every zone."""
-        return tuple(_read(file, zone.file) for zone, file in zip(self._zones, self._files, strict=True))
+        return tuple(_read(self._system, zone.file) for zone in self._zones)
 
     def weigh(self, before: ZoneMark, after: ZoneMark, latency_ns: Sequence[int]) -> Weighed:
         """Return the zones that came near their trip point; a processor's zone that stayed away rules it out."""
@@ -120,8 +120,8 @@ def _passive_cel(system: System, folder: str, kind: str, bound: dict[int, Coolin
     return min(temperatures, default=None)
 
 
-def _read(file: NumberFile, absolute: str) -> float | str:
+def _read(system: System, file: str) -> float | str:
     try:
-        return checked_cel(file.read() / 1000, absolute)
+        return checked_cel(read_number(system, file) / 1000, file)
     except SourceError as error:
         return str(error)

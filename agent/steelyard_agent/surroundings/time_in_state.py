@@ -10,8 +10,8 @@ processor busy, and only as a sum: where they took longer than the clock was at 
 of them ran below. Steady is then the highest frequency at which half of that time fits. With several clocks the samples
 may have moved between cores, and nothing is said.
 
-Nothing below is no proof where the clock does what it wants: a Raspberry Pi's firmware and a PC's processor lower it
-without telling the kernel.
+Nothing below is no proof where the clock does what it wants: a Raspberry Pi's firmware, a Jetson's throttling
+hardware and a PC's processor lower it without telling the kernel.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from steelyard_agent.meters.contract import System
-from steelyard_agent.meters.cpufreq import find_policies, policy_file, policy_text
+from steelyard_agent.meters.cpufreq import find_policies, keeps_times, policy_file, policy_text
 from steelyard_agent.meters.family import is_raspberry_pi
-from steelyard_agent.meters.sysfs import SourceError, list_names, read_text
+from steelyard_agent.meters.sysfs import SourceError, read_text
 from steelyard_agent.surroundings.contract import Weighed
 
 # The share of the time below the steady frequency that is evidence.
@@ -32,10 +32,9 @@ BELOW_LIMIT = 0.02
 _TICK_S = 0.01
 _LEAST_BELOW_S = 2 * _TICK_S
 STILL_GOVERNORS = frozenset({"performance", "userspace"})
-# Drivers that set the clock themselves, so that what they say was set is what ran.
-_DRIVERS_IN_CHARGE = frozenset(
-    {"cpufreq-dt", "scmi", "scpi-cpufreq", "tegra-cpufreq", "tegra124-cpufreq", "tegra194", "tegra210"}
-)
+# The driver that sets a clock of the kernel's own (drivers/cpufreq/cpufreq-dt.c), so that what it set is what ran.
+# Others ask firmware (scmi, scpi, tegra194's BPMP) or have hardware beside them that slows the clock down (SOCTHERM).
+_DRIVER_IN_CHARGE = "cpufreq-dt"
 
 Seconds = Mapping[int, float]
 
@@ -58,10 +57,10 @@ class TimeInState:
     def __init__(self, system: System) -> None:
         self._system = system
         policies, _ = find_policies(system)
-        self._policies = [one for one in policies if _keeps_statistics(system, one)]
+        self._policies = [one for one in policies if keeps_times(system, one)]
         told = not is_raspberry_pi(system)
         self._in_charge = [
-            told and policy_text(system, one, "scaling_driver") in _DRIVERS_IN_CHARGE for one in self._policies
+            told and policy_text(system, one, "scaling_driver") == _DRIVER_IN_CHARGE for one in self._policies
         ]
 
     def look(self) -> TimesMark:
@@ -156,11 +155,6 @@ def _below(name: str, share: float, whole: str, steady_khz: int) -> Weighed:
 
 def _mhz(khz: int) -> str:
     return f"{khz / 1000:g} MHz"
-
-
-def _keeps_statistics(system: System, policy: str) -> bool:
-    names, _ = list_names(system, policy_file(policy, "stats"))
-    return "time_in_state" in names
 
 
 def _read(system: System, policy: str) -> PolicyTimes:

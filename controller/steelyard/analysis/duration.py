@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steelyard_protocol.v1 import control_pb2
+from steelyard_protocol.v1 import control_pb2, plan_pb2
 
 # Observed with small models: starting the process and the runtime takes about 0.35 s, warming up 0.2 s.
 _BLOCK_OVERHEAD_MS = 550
@@ -18,6 +18,10 @@ def estimated_duration_ms(request: control_pb2.SubmitMeasurementRequest, sample_
     evaluation_ms = _BLOCK_OVERHEAD_MS + sample_count * _SAMPLE_MS if sample_count else 0.0
     rounds_ms = request.min_round_count * block_ms
     # Without an external meter it depends on the device whether there is an energy pass at all.
-    marker_ms = (2 * plan.energy.marker.pulse_count + 3) * plan.energy.marker.pulse_ms
-    energy_ms = _BLOCK_OVERHEAD_MS + marker_ms + plan.energy.window_ms if request.meters else 0
+    energy_ms = _BLOCK_OVERHEAD_MS + marker_ms(plan.energy) + plan.energy.window_ms if request.meters else 0
     return round(_STAGING_MS + len(plan.artifacts) * (evaluation_ms + rounds_ms + energy_ms))
+
+
+def marker_ms(energy: plan_pb2.EnergySpec) -> int:
+    """Return how long the load marker lasts: a rest, then pulses and rests, the last of both twice as long."""
+    return (2 * energy.marker.pulse_count + 3) * energy.marker.pulse_ms

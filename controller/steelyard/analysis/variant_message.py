@@ -24,6 +24,8 @@ from steelyard_protocol.v1 import control_pb2, measurement_pb2, plan_pb2, result
 
 # How the worker marks its note on a trend within one launch.
 _DRIFT = "Mann-Kendall"
+# The metrics that an artifact has by itself, without labels or another artifact beside it.
+_OWN = ("p50", "p90", "p95", "p99", "load", "first", "memory", "size", "energy")
 _MemoryField = Literal["resident_bytes", "anonymous_bytes", "file_bytes", "shared_bytes"]
 _MEMORY_FIELDS: tuple[_MemoryField, ...] = ("resident_bytes", "anonymous_bytes", "file_bytes", "shared_bytes")
 
@@ -70,21 +72,13 @@ def analyse_variant(
     """
     comparison = None if is_reference else _comparison(reference, rounds, verdict_confidence)
     figures = {
-        metric: rounds.estimate(metric, size_bytes=artifact.size_bytes, confidence=confidence)
-        for metric in ("p50", "p90", "p95", "p99", "load", "first", "memory", "size", "energy")
+        metric: rounds.estimate(metric, size_bytes=artifact.size_bytes, confidence=confidence) for metric in _OWN
     }
     figures["accuracy"] = _accuracy(rounds, correct, has_task=has_task, confidence=confidence)
     figures["drop"] = _drop(correct, reference_correct, is_reference=is_reference, confidence=confidence)
     figures["speedup"] = exact(1.0, "ratio") if is_reference else _speedup(comparison, rounds, reference, confidence)
-    outcomes = [
-        decide(
-            requirement,
-            rounds.estimate(requirement.metric, size_bytes=artifact.size_bytes, confidence=requirement_confidence)
-            if requirement.metric in METRICS_OF_ROUNDS
-            else figures[requirement.metric],
-        )
-        for requirement in requirements
-    ]
+    paid = _paid_for(rounds, requirements, size_bytes=artifact.size_bytes, confidence=requirement_confidence)
+    outcomes = [decide(one, (figures | paid)[one.metric]) for one in requirements]
     message = _message(planned, artifact, rounds, figures, outcomes, is_reference=is_reference)
     if comparison is not None:
         verdict = f"COMPARISON_VERDICT_{comparison.verdict.value}"
@@ -105,6 +99,14 @@ def analyse_variant(
         failed="" if rounds.timed else rounds.why_nothing(),
     )
     return VariantAnalysis(message=message, candidate=candidate, accuracy=figures["accuracy"])
+
+
+def _paid_for(
+    rounds: VariantRounds, requirements: Sequence[Requirement], *, size_bytes: int, confidence: float
+) -> dict[str, Estimate]:
+    """Return the figures over rounds that requirements look at, at the confidence that pays for the rule's looks."""
+    asked = METRICS_OF_ROUNDS.intersection(one.metric for one in requirements)
+    return {metric: rounds.estimate(metric, size_bytes=size_bytes, confidence=confidence) for metric in asked}
 
 
 def _comparison(reference: VariantRounds, candidate: VariantRounds, confidence: float) -> Comparison | None:

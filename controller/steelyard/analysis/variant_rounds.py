@@ -119,16 +119,20 @@ class VariantRounds:
         return value_over_rounds(peaks, "B", confidence)
 
     def _energy(self, confidence: float) -> Estimate:
-        values = []
+        # One source for all rounds: a rail that answered where the module's sum fell silent is another quantity.
+        by_source: dict[tuple[str, int], list[float]] = {}
         reason = ""
         for block in self.energy:
             for reading in block.readings:
                 if reading.name != "energy_per_inference":
                     continue
+                values = by_source.setdefault((reading.source, reading.scope), [])
                 if reading.HasField("value"):
                     values.append(reading.value)
-                    break
-                reason = reading.reason or reason
+                else:
+                    reason = reading.reason or reason
+        # The agent names what covers most first.
+        values = next((values for values in by_source.values() if values), [])
         if not values:
             reason = reason or self.no_energy_because or "the energy pass did not run"
             return unknown("J", reason, confidence=confidence)

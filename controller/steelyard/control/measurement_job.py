@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from steelyard.analysis.duration import marker_ms
 from steelyard.analysis.stop import StopDecision
 from steelyard.control.job_end import JobEnd
 from steelyard.control.meter_watch import MeterWatch
@@ -355,8 +356,7 @@ class MeasurementJob:
 
 def _longest_silence_s(plan: plan_pb2.Plan) -> float:
     """Return how long a device may be silent within a block: until its time-out, or through an energy window."""
-    marker_ms = (2 * plan.energy.marker.pulse_count + 3) * plan.energy.marker.pulse_ms
-    return (plan.block_timeout_ms + plan.energy.window_ms + marker_ms) / 1000 + 10
+    return (plan.block_timeout_ms + plan.energy.window_ms + marker_ms(plan.energy)) / 1000 + 10
 
 
 def _is_hopeless(block: result_pb2.BlockResult) -> bool:

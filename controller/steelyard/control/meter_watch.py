@@ -62,6 +62,8 @@ class MeterWatch:
     async def stop(self) -> None:
         """End recording and keep the traces; what cannot be kept is a line in the log."""
         started, self._started = self._started, []
+        for one in started:
+            one.end()
         for trace in await asyncio.to_thread(lambda: [one.stop(self._heard) for one in started]):
             await self._keep_or_warn(trace)
 

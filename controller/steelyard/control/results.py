@@ -75,12 +75,13 @@ class Results:
         await self._store.call(Store.record_trace, job_id, trace.meter, digest)
 
     async def traces(self, job_id: str) -> list[control_pb2.MeterTrace]:
-        """Return every trace of a job's meters."""
+        """Return every trace of a job's meters; hours of them have tens of megabytes, so they are read in a thread.
+
+        Raises:
+            SteelyardError: a blob is gone, or is no trace.
+        """
         references = await self._store.call(Store.list_traces, job_id)
-        return [
-            control_pb2.MeterTrace.FromString(self._blobs.read_bytes(reference.trace_digest))
-            for reference in references
-        ]
+        return await asyncio.to_thread(lambda: [self._trace(one.trace_digest) for one in references])
 
     async def measurement(self, job: control_pb2.Job) -> measurement_pb2.Measurement:
         """Compute all that a measurement says from its recorded rounds."""
@@ -99,20 +100,26 @@ class Results:
             if block.outputs_digest
         }
         device = await self._store.call(Store.find_device, job.device)
-        return build_measurement(
-            MeasurementInput(
-                job=job,
-                request=request,
-                rounds=rounds,
-                artifacts=artifacts,
-                task=task,
-                labels=labels,
-                outputs=outputs,
-                device=device.description,
-                controller_id=self._controller_id,
-                traces=await self.traces(job.job_id) if request.meters else (),
-            )
+        given = MeasurementInput(
+            job=job,
+            request=request,
+            rounds=rounds,
+            artifacts=artifacts,
+            task=task,
+            labels=labels,
+            outputs=outputs,
+            device=device.description,
+            controller_id=self._controller_id,
+            traces=await self.traces(job.job_id) if request.meters else (),
         )
+        # In a thread: aligning the traces of many variants takes seconds, and sessions must not wait for it.
+        return await asyncio.to_thread(build_measurement, given)
+
+    def _trace(self, digest: str) -> control_pb2.MeterTrace:
+        try:
+            return control_pb2.MeterTrace.FromString(self._blobs.read_bytes(digest))
+        except DecodeError as error:
+            raise SteelyardError("bad_trace", f"blob {digest[:12]} is not a meter's trace: {error}") from error
 
     @staticmethod
     def _parse(data: bytes, digest: str) -> result_pb2.RoundResult:

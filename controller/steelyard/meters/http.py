@@ -5,11 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import urllib.error
-import urllib.request
+import socket
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from steelyard.errors import UsageError
+from steelyard.errors import UsageError, first_line
 from steelyard.meters.contract import MeterError, MeterUrl
 from steelyard.meters.digest import answer_challenge
 
@@ -18,8 +20,8 @@ TIMEOUT_S = 3.0
 _MAX_BYTES = 256 * 1024
 # Never in a URL, which is stored with the job and shown in reports.
 PASSWORD_VARIABLE = "STEELYARD_METER_PASSWORD"  # noqa: S105
-# Plugs live in the local network; a proxy of the environment would not find them.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+# How many time-outs an answer may take from first to last byte.
+_ANSWER_TIMEOUTS = 2
 
 
 def base_address(url: MeterUrl) -> tuple[str, str]:
@@ -50,55 +52,90 @@ def password() -> str:
 
 
 def fetch_json(address: str, path: str, *, digest_user: str = "", timeout_s: float = TIMEOUT_S) -> object:
-    """Return the JSON that ``address + path`` answers.
+    """Return the JSON that ``address + path`` answers; a redirection is not followed: a plug has nowhere to send us.
 
     Args:
         address: "http://192.168.1.20".
-        path: With its query, as it stands on the request line.
+        path: With its query, as it stands on the request line. The query may hold a password and is never repeated.
         digest_user: Answers a challenge (RFC 7616) with this user and the password of the environment; "" does not.
-        timeout_s: For each step of the conversation.
+        timeout_s: For each step of the conversation, and twice that for the whole of an answer.
 
     Raises:
         MeterError: refused, silent, an error status, or something that is no JSON.
     """
-    try:
-        return _decoded(_get(address, path, {}, timeout_s), address)
-    except urllib.error.HTTPError as error:
-        with error:
-            challenge = error.headers.get("WWW-Authenticate", "")
-        if error.code != http.client.UNAUTHORIZED:
-            raise _trouble(address, f"answered {path} with status {error.code}") from error
-        if not (digest_user and password()):
-            raise _locked(address) from error
-    header = answer_challenge(challenge, user=digest_user, password=password(), path=path)
+    answer = _get(address, path, {}, timeout_s)
+    if answer.status != http.client.UNAUTHORIZED:
+        return _content(answer, address, path)
+    if not (digest_user and password()):
+        raise _locked(address)
+    header = answer_challenge(answer.challenge, user=digest_user, password=password(), path=path)
     if header is None:
-        raise _trouble(address, f"asks for a login that is not known here ({challenge[:60]!r})")
-    try:
-        return _decoded(_get(address, path, {"Authorization": header}, timeout_s), address)
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise _locked(address) from error
+        raise _trouble(address, f"asks for a login that is not known here ({answer.challenge[:60]!r})")
+    answer = _get(address, path, {"Authorization": header}, timeout_s)
+    if answer.status == http.client.UNAUTHORIZED:
+        raise _locked(address)
+    return _content(answer, address, path)
 
 
-def _get(address: str, path: str, headers: dict[str, str], timeout_s: float) -> bytes:
-    request = urllib.request.Request(address + path, headers=headers)  # noqa: S310 - base_address let only http pass
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    status: int
+    challenge: str
+    body: bytes
+
+
+def _get(address: str, path: str, headers: dict[str, str], timeout_s: float) -> _Answer:
+    connection = _connected(address, timeout_s)
+    held = connection.sock
+    is_late = threading.Event()
+
+    def hang_up() -> None:
+        is_late.set()
+        with suppress(OSError):
+            held.shutdown(socket.SHUT_RDWR)
+
+    # A time-out of the socket is for each byte: who sends one now and then would hold us for good.
+    watchdog = threading.Timer(_ANSWER_TIMEOUTS * timeout_s, hang_up)
+    watchdog.daemon = True
+    watchdog.start()
     try:
-        with _OPENER.open(request, timeout=timeout_s) as response:
-            return bytes(response.read(_MAX_BYTES))
-    except urllib.error.HTTPError:
-        raise
+        connection.request("GET", path, headers={"Connection": "close", **headers})
+        response = connection.getresponse()
+        body = response.read(_MAX_BYTES)
+        if is_late.is_set():
+            raise _late(address, _ANSWER_TIMEOUTS * timeout_s)
+        return _Answer(status=response.status, challenge=response.headers.get("WWW-Authenticate", ""), body=body)
     except TimeoutError as error:
-        raise _trouble(address, f"did not answer within {timeout_s:g} s") from error
-    except urllib.error.URLError as error:
-        late = isinstance(error.reason, TimeoutError)
-        what = (
-            f"did not answer within {timeout_s:g} s"
-            if late
-            else f"cannot be reached ({error.reason}): check its address"
-        )
-        raise _trouble(address, what) from error
+        raise _late(address, timeout_s) from error
     except (OSError, http.client.HTTPException) as error:
-        raise _trouble(address, f"broke the connection off ({type(error).__name__}: {error})") from error
+        if is_late.is_set():
+            raise _late(address, _ANSWER_TIMEOUTS * timeout_s) from error
+        what = first_line(error)
+        raise _trouble(address, f"broke the connection off ({type(error).__name__}: {what[:80]})") from error
+    finally:
+        watchdog.cancel()
+        connection.close()
+
+
+def _connected(address: str, timeout_s: float) -> http.client.HTTPConnection:
+    """Connect straight to the plug: plugs live in the local network, where a proxy of the environment is none."""
+    parts = urlsplit(address)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    try:
+        connection = kind(parts.netloc, timeout=timeout_s)
+        connection.connect()
+    except TimeoutError as error:
+        raise _late(address, timeout_s) from error
+    # The name of a host that cannot be encoded is a UnicodeError.
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
+        raise _trouble(address, f"cannot be reached ({first_line(error)}): check its address") from error
+    return connection
+
+
+def _content(answer: _Answer, address: str, path: str) -> object:
+    if answer.status != http.client.OK:
+        raise _trouble(address, f"answered {path.partition('?')[0]} with status {answer.status}: check its address")
+    return _decoded(answer.body, address)
 
 
 def _decoded(content: bytes, address: str) -> object:
@@ -106,6 +143,10 @@ def _decoded(content: bytes, address: str) -> object:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise _trouble(address, f"answered something that is no JSON ({content[:40]!r})") from error
+
+
+def _late(address: str, timeout_s: float) -> MeterError:
+    return _trouble(address, f"did not answer within {timeout_s:g} s")
 
 
 def _locked(address: str) -> MeterError:

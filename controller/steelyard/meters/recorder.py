@@ -37,6 +37,7 @@ class Recorder:
         self._clock_ns = clock_ns
         self._builder = TraceBuilder()
         self._ended = threading.Event()
+        self._end_by_s = 0.0
         self._thread = threading.Thread(target=self._run, name=f"meter {name[:40]}", daemon=True)
         self._settled = threading.Event()
 
@@ -53,10 +54,16 @@ class Recorder:
         """Wait until the first sample is there or the meter is in trouble."""
         self._settled.wait(timeout_s)
 
+    def end(self) -> None:
+        """Ask it to end, without waiting; the grace of ``stop`` counts from here, so that several share one."""
+        if not self._ended.is_set():
+            self._end_by_s = time.monotonic() + _STOP_GRACE_S
+        self._ended.set()
+
     def stop(self, blocks: Iterable[control_pb2.HeardBlock] = ()) -> control_pb2.MeterTrace:
         """End reading and return the trace; waits a bounded time for a meter that hangs."""
-        self._ended.set()
-        self._thread.join(_STOP_GRACE_S)
+        self.end()
+        self._thread.join(max(0.0, self._end_by_s - time.monotonic()))
         if self._thread.is_alive():
             # It still writes: what it holds cannot be read safely.
             reason = f"the meter did not come back within {_STOP_GRACE_S:g} s"

@@ -200,9 +200,7 @@ def _builds(built: Sequence[measurement_pb2.VariantMeasurement], footnotes: _Foo
     return _Grid(title, ("build", "load", "loaded from the cache"), rows, explains_labels=False)
 
 
-def _external(
-    ran: Sequence[measurement_pb2.VariantMeasurement], footnotes: _Footnotes
-) -> Iterable[RenderableType]:
+def _external(ran: Sequence[measurement_pb2.VariantMeasurement], footnotes: _Footnotes) -> Iterable[RenderableType]:
     """Return a table a meter: what one covers is not what another covers."""
     figures = [external_figures(one) for one in ran]
     for index, meter in enumerate(external_meters(ran)):

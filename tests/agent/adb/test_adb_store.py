@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from steelyard_agent.adb.adb import AdbError
@@ -81,3 +83,11 @@ def test_a_folder_that_cannot_be_made_is_named(phone, model):
     with pytest.raises(AdbError, match="cannot keep files in /data/local/tmp/steelyard") as caught:
         PhoneStore(phone.adb).put(model)
     assert caught.value.reason == "phone_refuses"
+
+
+def test_two_jobs_that_want_the_same_file_send_it_once(phones, phone, model):
+    store = PhoneStore(phone.adb)
+    with ThreadPoolExecutor(4) as pool:
+        remotes = set(pool.map(store.put, [model] * 4))
+    assert remotes == {f"{PHONE_FOLDER}/{digest_of(model)}"}
+    assert len(phones.calls("push")) == 1

@@ -80,4 +80,4 @@ def test_a_processor_that_is_32_bit_itself_is_not_blamed_on_the_system(tmp_path)
 def test_no_shipped_profile_contradicts_the_board_it_is_for(tmp_path, tree):
     diagnosis = examine(load_tree(tree, tmp_path))
     assert diagnosis.profile in load_profiles()
-    assert diagnosis.notes == ()
+    assert not [note for note in diagnosis.notes if "the profile says" in note]

@@ -61,6 +61,17 @@ def test_counters_of_pcs_and_alarms_of_current_are_named(tmp_path):
     assert evidence(tree) == {"counters": "core_throttle_count", "alarms": "2 over-current alarms of ina3221"}
 
 
+def test_what_no_verdict_looks_at_is_not_named_and_what_one_does_is(tmp_path):
+    tree = FakeSysfs(tmp_path)
+    tree.write("/sys/class/hwmon/hwmon0/name", "pmbus\n")
+    tree.write("/sys/class/hwmon/hwmon0/curr1_crit_alarm", "0\n")
+    assert evidence(tree) == {}
+    tree.write("/sys/class/hwmon/hwmon1/name", "ina3221\n")
+    tree.write("/sys/class/hwmon/hwmon1/curr1_max_alarm", "0\n")
+    tree.write("/sys/devices/system/cpu/cpu0/thermal_throttle/package_power_limit_count", "0\n")
+    assert evidence(tree) == {"counters": "package_power_limit_count", "alarms": "1 over-current alarm of ina3221"}
+
+
 def test_only_a_raspberry_pi_is_asked_for_its_flags(tmp_path):
     tree = FakeSysfs(tmp_path)
     tree.commands["vcgencmd get_throttled"] = "throttled=0x50000"

@@ -4,7 +4,7 @@ import pytest
 
 from steelyard_agent.cores import lent_cores
 from steelyard_agent.description import describe_device
-from steelyard_agent.meters.frequency import read_governors
+from steelyard_agent.meters.cpufreq import read_governors
 from steelyard_agent.processor import parse_cpuinfo
 from steelyard_agent.profiles import load_profiles
 from steelyard_agent.readings import Status

@@ -42,6 +42,10 @@ BREAKS: dict[str, Callable[[Plan], object]] = {
     "names no runtime": lambda p: setattr(p.artifacts[0].runtime, "name", ""),
     "a provider of 'a' has no name": lambda p: p.artifacts[0].runtime.providers.add(),
     "intra_op_thread_count of 'a' is 5000": lambda p: setattr(p.artifacts[0].runtime, "intra_op_thread_count", 5000),
+    # 0 threads is no default: a plan that leaves the count to the runtime leaves it unset.
+    "intra_op_thread_count of 'a' is 0": lambda p: setattr(p.artifacts[0].runtime, "intra_op_thread_count", 0),
+    "a core id is 4000000000": lambda p: p.core_ids.append(4_000_000_000),
+    "score_threshold is nan": lambda p: setattr(p.evaluation, "score_threshold", math.nan),
     "a size of input 'x' is -1": lambda p: p.artifacts[0].input_shapes["x"].sizes.append(-1),
     "the rank of input 'x' is 17": lambda p: p.artifacts[0].input_shapes["x"].sizes.extend([1] * 15),
     "block_timeout_ms is 0": lambda p: p.ClearField("block_timeout_ms"),

@@ -123,6 +123,24 @@ async def test_a_build_may_be_silent_for_half_an_hour(preparation, tmp_path):
     assert workers.timeouts_s[1] == plan.block_timeout_ms / 1000
 
 
+async def test_the_link_may_speak_while_a_model_is_built_and_not_while_one_is_timed(preparation, tmp_path):
+    plan = mixed_plan()
+    spoke = []
+    workers = FakeWorkers()
+    tools = replace(round_tools(workers, tmp_path / "work"), preparation=preparation)
+
+    def look(block):
+        spoke.append((block.kind, not tools.gate.timing))
+        return built(block)
+
+    workers.behave = look
+    paths = BlobPaths(by_digest={one.artifact_digest: tmp_path / one.label for one in plan.artifacts})
+    rounds = RoundRunner(plan=plan, paths=paths, tools=tools)
+    await rounds.run(PASS_PREPARATION, 0, before_block=no_news)
+    await rounds.run(PASS_LATENCY, 0, before_block=no_news)
+    assert spoke == [(KIND_PREPARATION, True), (KIND_LATENCY, False), (KIND_LATENCY, False)]
+
+
 def test_another_driver_version_or_option_is_another_build(preparation, tmp_path):
     artifact = planned()
     block = Block(kind=KIND_LATENCY, runtime_name="openvino", model_path="m")

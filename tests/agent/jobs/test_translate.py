@@ -223,6 +223,37 @@ def test_a_description_keeps_what_the_device_said() -> None:
     assert message.meters[0].name == "cpu_temperature"
 
 
+def test_a_description_fits_a_hello_whatever_environments_the_device_has() -> None:
+    absent = tuple((f"Provider{index}", "not in the installed build " * 50) for index in range(20))
+    runtimes = tuple(
+        RuntimeDescription(
+            name="onnxruntime", version="1.2", providers=("CPU",), environment=name, unusable_providers=absent
+        )
+        for name in ("", *(f"env{index}" for index in range(30)))
+    )
+    device = DeviceDescription(
+        device_id="id",
+        name="pi",
+        model="",
+        profile="",
+        architecture="",
+        operating_system="",
+        kernel="",
+        processor="",
+        logical_core_count=4,
+        processor_features=(),
+        memory_bytes=1,
+        python_version="",
+        runtimes=runtimes,
+        meters=(),
+    )
+    message = description_message(device)
+    assert message.ByteSize() <= 32 * 1024
+    assert [one.environment for one in message.runtimes] == [one.environment for one in runtimes]
+    assert len(message.runtimes[0].unusable_providers) == 20
+    assert not message.runtimes[-1].unusable_providers
+
+
 def test_the_throttle_verdict_and_circumstances_of_a_block_travel() -> None:
     around = BlockSurroundings(
         throttle=ThrottleReport(verdict=ThrottleVerdict.YES, evidence=("it was hot",), not_looked_at=("denied",)),

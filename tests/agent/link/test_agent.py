@@ -1,5 +1,6 @@
 import asyncio
 import shutil
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from steelyard_agent.link import session as session_module
 from steelyard_agent.link.address import parse_controller_address
 from steelyard_agent.link.agent import Agent, AgentParts
 from steelyard_agent.link.backoff import Backoff
+from steelyard_agent.readings import Reading
 from steelyard_agent.state.blob_cache import BlobCache
 from steelyard_agent.state.identity import IdentityFile
 from steelyard_agent.state.outbox import Outbox
@@ -37,6 +39,13 @@ class Fleet:
         self.workers = FakeWorkers()
         self.free_bytes = 10**12
         self.blobs = {digest_of(content): content for content in (A, B, DATA)}
+        # Cleared: whoever reads the temperature waits.
+        self.thermometer_answers = threading.Event()
+        self.thermometer_answers.set()
+
+    def read_temperature(self) -> list[Reading]:
+        assert self.thermometer_answers.wait(30)
+        return [DEGREES]
 
     async def start_controller(self, **options: Any) -> None:
         port = self.controller.port
@@ -58,7 +67,7 @@ class Fleet:
                 rounds=round_tools(self.workers, self.folder / "work"),
                 clock_s=time.monotonic,
                 free_bytes=lambda _folder: self.free_bytes,
-                read_temperature=lambda: [DEGREES],
+                read_temperature=self.read_temperature,
                 backoff=Backoff(base_s=0.01, cap_s=0.05),
             )
         )
@@ -219,6 +228,20 @@ async def test_a_blob_that_is_not_what_was_named_fails_the_job_and_the_next_one_
     assert (await fleet.controller.wait_for("job_failed")).error.reason == reason
     fleet.offer(plan_of(B), job_id="next")
     assert (await fleet.controller.wait_for("lease_answer", 2)).lease.job_id == "next"
+
+
+@pytest.mark.parametrize("controller_options", [{"heartbeat_ms": 50}])
+async def test_a_thermometer_that_hangs_holds_up_the_heartbeat_and_nothing_else(fleet: Fleet) -> None:
+    controller = fleet.controller
+    await controller.wait_for("heartbeat")
+    fleet.thermometer_answers.clear()
+    fleet.offer()
+    fleet.grant(0, 1)
+    try:
+        await controller.wait_for("grant_finished")
+    finally:
+        fleet.thermometer_answers.set()
+    await controller.wait_for("heartbeat", len(controller.all("heartbeat")) + 1)
 
 
 @pytest.mark.parametrize("controller_options", [{"heartbeat_ms": 50}])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from steelyard_agent.meters.frequency import FrequencyMeter, read_governors
+from steelyard_agent.meters.cpufreq import read_governors
+from steelyard_agent.meters.frequency import FrequencyMeter
 from tests.support.fake_sysfs import FakeSysfs, load_tree
 
 POLICY = "/sys/devices/system/cpu/cpufreq/policy"

@@ -107,7 +107,9 @@ def test_a_gpu_that_tells_nothing_gives_the_reason(tree, install):
 
 def test_a_lost_gpu_leaves_the_others(tree, install):
     install(H100, A100, lost=(0,))
-    assert {source.place for source in find_power_sources(tree.system).sources} == {"NVML GPU 1"}
+    found = find_power_sources(tree.system)
+    assert {source.place for source in found.sources} == {"NVML GPU 1"}
+    assert [reading.reason for reading in found.missing] == ["NVML says of GPU 0: GPU is lost; try nvidia-smi"]
 
 
 def test_without_a_device_node_nvml_is_not_even_imported(tmp_path, install):

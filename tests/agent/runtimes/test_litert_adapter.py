@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes.util
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -55,6 +57,20 @@ def test_a_delegate_without_its_library_says_what_was_looked_for(tmp_path: Path,
 def test_a_library_that_is_no_delegate_is_refused(tmp_path: Path) -> None:
     failure = _refusal(tmp_path / "m.tflite", f"delegate:{ctypes.util.find_library('c')}")
     assert "lacks tflite_plugin_create_delegate" in str(failure)
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs a C compiler")
+def test_a_delegate_whose_device_is_not_plugged_in_is_refused_with_its_own_words(tmp_path: Path) -> None:
+    source, library = tmp_path / "delegate.c", tmp_path / "libdelegate.so"
+    source.write_text(
+        "void *tflite_plugin_create_delegate(char **k, char **v, unsigned long n, void (*say)(const char *))\n"
+        '{ say("no device found"); return 0; }\n'
+        "void tflite_plugin_destroy_delegate(void *made) {}\n"
+    )
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    failure = _refusal(tmp_path / "m.tflite", f"delegate:{library}")
+    assert (failure.status, failure.reason) == (BlockStatus.UNSUPPORTED, "provider_unavailable")
+    assert "no device found" in str(failure)
 
 
 class FakeGraph:

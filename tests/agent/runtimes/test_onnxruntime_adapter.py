@@ -13,7 +13,7 @@ from steelyard_agent.runtimes import onnxruntime as adapter
 from steelyard_agent.runtimes.onnxruntime import OnnxRuntime
 from steelyard_agent.runtimes.onnxruntime_errors import explain_load, explain_run, useful_line
 from steelyard_agent.runtimes.onnxruntime_libraries import why_not_loadable
-from steelyard_agent.runtimes.onnxruntime_providers import known_provider
+from steelyard_agent.runtimes.onnxruntime_providers import CPU, PROVIDERS, known_provider
 from steelyard_agent.runtimes.provider_names import options_for
 from steelyard_agent.worker.contract import ProviderSpec, RuntimeOptions
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
@@ -88,6 +88,18 @@ def test_a_provider_of_another_build_says_where_it_is_to_be_had(tmp_path: Path) 
         assert "CUDAExecutionProvider is not in the installed build; it comes with pip install onnxruntime-gpu" in str(
             failure
         )
+
+
+def test_a_provider_that_the_release_has_dropped_says_where_it_is_to_be_had(tmp_path: Path) -> None:
+    options = RuntimeOptions(providers=(ProviderSpec(name="acl"),))
+    failure = _refusal(models.linear_model(tmp_path / "m.onnx"), options)
+    assert "ACLExecutionProvider is not in the installed build; it comes with a build of your own" in str(failure)
+
+
+def test_a_probe_says_of_every_provider_in_the_table_whether_it_is_there_or_why_not() -> None:
+    reasons = {probe.name: probe.reason for probe in OnnxRuntime().probe()}
+    assert set(PROVIDERS) <= set(reasons)
+    assert all(reasons[name] for name in PROVIDERS if name != CPU)
 
 
 def test_a_name_that_is_nearly_right_says_what_was_meant(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from steelyard_agent.surroundings.android import AndroidCircumstances
+from steelyard_agent.surroundings.android import AndroidCircumstances, background_cpuset
 from steelyard_agent.surroundings.android_facts import api_level, cpuset, phantom_killing
 from steelyard_agent.surroundings.device import DeviceSurroundings
 from tests.support.fake_sysfs import FakeSysfs, load_tree
@@ -121,6 +121,15 @@ def test_other_cpusets_are_recorded_and_accepted(termux, name, foreground):
     look = source.read()
     assert source.objection(look, look) == ""
     assert {one.name: one.value for one in look}["android_foreground"] == foreground
+
+
+def test_the_background_is_told_now_and_on_android_only(termux, tmp_path):
+    assert background_cpuset(termux.system) == ""
+    termux.write("/proc/self/cpuset", "/system-background\n")
+    assert background_cpuset(termux.system) == "system-background"
+    board = load_tree("raspberry_pi_5", tmp_path / "board")
+    board.write("/proc/self/cpuset", "/background\n")
+    assert background_cpuset(board.system) == ""
 
 
 def test_the_cpuset_may_stand_in_the_cgroups_only(termux):

@@ -66,8 +66,8 @@ def test_a_limit_that_held_all_along_is_not_ruled_out(tree):
     assert "ran at 1200 MHz at most, of 1800 MHz" in weighed.not_looked_at[0]
 
 
-@pytest.mark.parametrize("driver", ["acpi-cpufreq", "exynos_cpufreq", ""])
-def test_a_driver_that_only_asks_for_a_frequency_rules_nothing_out(tree, driver):
+@pytest.mark.parametrize("driver", ["acpi-cpufreq", "exynos_cpufreq", "scmi", "tegra194", ""])
+def test_a_driver_that_only_asks_firmware_for_a_frequency_rules_nothing_out(tree, driver):
     assert weigh(tree, Clock(tree, driver=driver), fast_s=0.9) == Weighed()
 
 

@@ -268,6 +268,24 @@ def test_energy_is_over_the_energy_blocks() -> None:
     assert fast.energy.reason == "the counter wrapped"
 
 
+def test_energy_of_one_rail_never_stands_in_for_that_of_the_module() -> None:
+    rounds = latency_rounds({"original": 1e6}, 6)
+    for module_j in (0.010, None, 0.012):
+        energy = energy_round({"original": module_j}, reason="no sample for 2 s")
+        module = next(one for one in energy.blocks[0].readings if one.name == "energy_per_inference")
+        module.source, module.scope = "VDD_IN", common_pb2.READING_SCOPE_MODULE
+        energy.blocks[0].readings.add(
+            name="energy_per_inference",
+            unit="J",
+            value=0.001,
+            source="VDD_SOC",
+            scope=common_pb2.READING_SCOPE_BOARD_RAILS,
+        )
+        rounds.append(energy)
+    (original,) = build_measurement(given(["original"], rounds)).variants
+    assert original.energy.value == pytest.approx(0.011, rel=0.01)
+
+
 def test_energy_that_the_device_cannot_read_says_what_was_looked_at() -> None:
     device = common_pb2.DeviceDescription(device_id="d1e2f3a4", name="pi5")
     device.meters.add(name="power", unit="W", status=common_pb2.READING_STATUS_UNAVAILABLE, reason=NO_SENSOR)

@@ -113,6 +113,18 @@ def test_a_meter_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> N
     release.set()
 
 
+def test_meters_that_hang_share_one_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder("m", Scripted)
+    waited_s: list[float | None] = []
+    monkeypatch.setattr(recorder._thread, "join", waited_s.append)
+    monkeypatch.setattr(recording, "_STOP_GRACE_S", 0.0)
+    recorder.end()
+    # A grace that began with ``end`` is over by now, however long one that began here would be.
+    monkeypatch.setattr(recording, "_STOP_GRACE_S", 3600.0)
+    recorder.stop()
+    assert waited_s == [0.0]
+
+
 def test_a_trace_that_is_full_says_that_it_was_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "TraceBuilder", lambda: TraceBuilder(max_sample_count=2))
     _, trace = recorded(Scripted(samples(1, 2, 3)))
