@@ -16,14 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import idle_agent, round_overhead, same_accuracy, sampler_cost, worker_vs_native
+from benchmarks import idle_agent, round_overhead, same_accuracy, sampler_aliasing, sampler_cost, worker_vs_native
 from benchmarks.idle_agent import IdleError
 from benchmarks.latency_block import BlockError
 from benchmarks.native_peer import PeerError
 from benchmarks.results_file import ResultsFile, this_machine
 from benchmarks.table import Table
 
-_MODULES = (worker_vs_native, round_overhead, same_accuracy, idle_agent, sampler_cost)
+_MODULES = (worker_vs_native, round_overhead, same_accuracy, idle_agent, sampler_cost, sampler_aliasing)
 _BENCHMARKS = {module.NAME: module for module in _MODULES}
 _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 _INTRODUCTION = (

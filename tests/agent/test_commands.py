@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +35,26 @@ def test_an_answer_is_a_text_or_a_reason():
     for output, reason in ((None, ""), ("text", "reason")):
         with pytest.raises(ValueError, match="does not fit"):
             CommandAnswer(output=output, reason=reason)
+
+
+def test_what_a_script_waits_for_is_ended_with_it(tmp_path):
+    script = tmp_path / "script"
+    # As termux-battery-status without its app: the shell waits for a program that waits for good.
+    script.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {tmp_path}/child\nwait\n")
+    script.chmod(0o700)
+    assert "did not answer" in run_program((str(script),), timeout_s=0.5).reason
+    child = int((tmp_path / "child").read_text())
+    assert is_gone(child)
+
+
+def is_gone(pid):
+    """Return whether a killed process is no more, or waits for init to collect it."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.01)
+    return False

@@ -14,6 +14,7 @@ from steelyard_agent.environments import RuntimeEnvironment, read_environments, 
 from steelyard_agent.errors import AgentError, UsageError
 from steelyard_agent.interpreters import inspect_interpreter, interpreter_path
 from steelyard_agent.state.errors import StateError
+from tests.agent.test_commands import is_gone
 
 TFLITE = RuntimeEnvironment(name="tflite", python=Path("/opt/tflite/bin/python"))
 SYSTEM = RuntimeEnvironment(name="jetpack.6", python=Path("/usr/bin/python3"))
@@ -110,6 +111,8 @@ def _answering(folder: Path, answer: str) -> Path:
         ('{"version": [3, 10, 12], "numpy": ""}', r"has no numpy .* -m pip install numpy"),
         ('{"version": [3, 10], "numpy": ""}', "does not answer"),
         ("[]", "does not answer"),
+        ('{"version": [1e999, 1, 1], "numpy": "1"}', "does not answer"),
+        ("[" * 5000, "does not answer"),
         ("hello", "does not answer"),
     ],
 )
@@ -129,4 +132,24 @@ async def test_a_program_that_never_answers_is_stopped(tmp_path: Path, monkeypat
     program.write_text("#!/bin/sh\nexec sleep 600\n")
     program.chmod(0o700)
     with pytest.raises(UsageError, match="did not answer"):
+        await inspect_interpreter(program)
+
+
+async def test_a_script_whose_child_never_ends_is_stopped_with_its_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steelyard_agent.interpreters._TIMEOUT_S", 0.3)
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {tmp_path}/child\nwait\n")
+    program.chmod(0o700)
+    with pytest.raises(UsageError, match="did not answer"):
+        await inspect_interpreter(program)
+    assert is_gone(int((tmp_path / "child").read_text()))
+
+
+async def test_a_program_that_prints_without_end_is_no_interpreter(tmp_path: Path) -> None:
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nyes\n")
+    program.chmod(0o700)
+    with pytest.raises(UsageError, match="does not answer"):
         await inspect_interpreter(program)

@@ -126,7 +126,7 @@ def test_a_file_that_does_not_fit_is_one_sentence_that_names_the_key(text, said,
 def test_a_draft_of_another_devices_description_passes_the_check(tmp_path, description, capsys):
     file = tmp_path / "draft.toml"
     assert main(["profile", "new", "--from", str(description), "-o", str(file)]) == 0
-    assert f"steelyard profile check {file}" in capsys.readouterr().out
+    assert f"steelyard-agent profile check {file}" in capsys.readouterr().out
     profile = read_profile(file)
     assert profile.name == "my-board"
     assert profile.facts["soc"].source.startswith(f"probed on the device by steelyard-agent {__version__} on 20")

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 NO_ENERGY = (
     "on the cable USB charges the battery, so that its current says nothing about a model; unplug the phone and run "
-    "the agent in Termux, or read an external meter"
+    "the agent in Termux"
 )
 _WAKE_PHONE = "wake the phone, unlock it and run again"
 

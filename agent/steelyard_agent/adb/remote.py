@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from steelyard_agent.adb.adb import STATUS_MARK, Adb, AdbError
+from steelyard_agent.commands import end_group
 
 _log = logging.getLogger(__name__)
 
@@ -51,8 +52,9 @@ async def run_remote(adb: Adb, command: str, *, timeout_s: float) -> RemoteEnd:
         # Also the way out of a cancelled caller.
         if reader.status is None:
             left_running = await _end_unless_ended(adb, reader)
-        with suppress(ProcessLookupError):
-            process.kill()
+        # Not process.kill(): that reaps a process that has just ended, which the event loop then reports as unknown.
+        if process.returncode is None:
+            end_group(process.pid)
         await process.wait()
     return RemoteEnd(output=reader.text(), status=reader.status, timed_out=timed_out, left_running=left_running)
 

@@ -90,7 +90,8 @@ class PhoneRunner:
             raise BlockFailure(
                 BlockStatus.RUNTIME_MISSING,
                 "unknown_runtime",
-                f"a phone on a cable has no runtime {block.runtime_name!r}, only {RUNTIME_NAME} (--runtime)",
+                f"a phone on a cable runs .tflite models by {RUNTIME_NAME} and has no runtime {block.runtime_name!r}; "
+                "measure a .tflite model without --runtime, or run the agent in Termux",
             )
         if block.kind == KIND_PROBE:
             return await self._probe()

@@ -61,7 +61,8 @@ examples:
 """
 _EXIT_STATUS = """\
 exit status:
-  0 fine; 2 usage; 3 something was not measured; 4 device or infrastructure; 70 a bug of ours; 130 interrupted
+  0 fine; 2 usage; 3 something was not measured; 4 device or infrastructure;
+  70 a bug of ours; 130 interrupted
 """
 _DEFAULT_ROUNDS = 5
 _DEFAULT_BLOCK_TIMEOUT_S = 60.0

@@ -91,7 +91,7 @@ def _new(options: argparse.Namespace) -> int:
         raise UsageError(
             "output_unwritable", f"{file} cannot be written ({error.strerror or error}): name another with -o"
         ) from error
-    print(f"{file}: complete what is marked TODO, then steelyard profile check {file}")
+    print(f"{file}: complete what is marked TODO, then steelyard-agent profile check {file}")
     return 0
 
 

@@ -91,4 +91,6 @@ def build_fingerprint(system: System, device: DeviceDescription) -> dict[str, st
         "system": device.operating_system,
         "kernel": device.kernel,
         "nvidia_driver": text_or_empty(system, "/proc/driver/nvidia/version"),
+        # A Jetson's libraries come with its L4T release.
+        "l4t_release": text_or_empty(system, "/etc/nv_tegra_release"),
     }

@@ -24,7 +24,7 @@ _DOMAINS = {
     "package": ("package_energy", Scope.SOC),
     "core": ("core_energy", Scope.SOC),
     "uncore": ("uncore_energy", Scope.SOC),
-    "dram": ("dram_energy", Scope.MODULE),
+    "dram": ("dram_energy", Scope.BOARD_RAILS),
     "psys": ("platform_energy", Scope.SYSTEM),
 }
 _DENIED = (

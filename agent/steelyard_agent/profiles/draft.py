@@ -52,7 +52,7 @@ def draft_profile(device: DescribedDevice, *, agent_version: str, date: str) -> 
 
 def _head(device: DescribedDevice, title: str, agent_version: str, date: str) -> Iterator[str]:
     yield f"# Drafted by steelyard-agent {agent_version} on {date} from the device {toml_string(device.name)}."
-    yield "# A probe cannot know what is marked TODO. Check the file with: steelyard profile check FILE"
+    yield "# A probe cannot know what is marked TODO. Check the file with: steelyard-agent profile check FILE"
     yield f"schema_version = {SCHEMA_VERSION}"
     yield f"name = {toml_string(_slug(title))}"
     yield f"title = {toml_string(title)}"
@@ -138,12 +138,12 @@ def _power_kind(meter: DescribedMeter) -> str:
 def _runtimes(device: DescribedDevice, source: str) -> Iterator[list[str]]:
     for one in device.runtimes:
         # TODO is part of the text where the probe knows only that it works, not how it was installed.
-        answer = (
-            f"install = {toml_string(f'TODO: how version {one.version} was installed')}"
-            if one.version
-            else f"unavailable = {toml_string(one.reason or 'no reason was told')}"
-        )
-        yield ["[[runtimes]]", f"name = {toml_string(one.name)}", answer, f"source = {toml_string(source)}"]
+        if one.version:
+            answer = f"install = {toml_string(f'TODO: how version {one.version} was installed')}"
+            yield ["[[runtimes]]", f"name = {toml_string(one.name)}", answer, f"source = {toml_string(source)}"]
+        else:
+            # What this device lacks, others of its kind may have: no fact about the board.
+            yield [f"# TODO: [[runtimes]] {one.name} is not installed here: say how to get it, or why nobody can"]
 
 
 def _providers(device: DescribedDevice, source: str) -> Iterator[list[str]]:

@@ -122,4 +122,7 @@ def _wakefulness(text: str) -> str | None:
 
 
 def _doze(text: str) -> str | None:
+    # ACTIVE is the device, not the doze.
+    if text == "ACTIVE":
+        return "off"
     return text.lower() if re.fullmatch(r"[A-Z_]{2,30}", text) else None

@@ -44,7 +44,7 @@ def list_artifacts(ctx: click.Context, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
 def show_artifact(ctx: click.Context, name: str, as_json: bool) -> None:
-    """Show one model: its inputs and outputs, and its lineage when it is a variant.
+    """Show one model: inputs, outputs, and how it was made.
 
     \b
     Example:

@@ -47,7 +47,9 @@ def list_devices(ctx: click.Context, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
 def show_device(ctx: click.Context, name: str, as_json: bool) -> None:
-    """Show what a device is, what can run on it and what can be measured on it, with the reasons for what cannot.
+    """Show what a device is, can run and can measure.
+
+    What it cannot has its reason.
 
     \b
     Example:

@@ -97,7 +97,9 @@ def cancel_job(ctx: click.Context, job_id: str) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A .csv or a .parquet file.")
 @click.pass_context
 def job_samples(ctx: click.Context, job_id: str, output: Path) -> None:
-    """Write every raw sample of a measurement, one row each, as CSV or Parquet.
+    """Write every raw sample of a measurement.
+
+    One row each, as CSV or Parquet by the suffix of the file.
 
     \b
     Examples:

@@ -24,7 +24,9 @@ def meter() -> None:
 @click.option("--seconds", "duration_s", type=DURATION, default="3s", show_default=True, help="How long to read it.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 def probe(url: str, duration_s: float, as_json: bool) -> None:
-    """Read a meter for a few seconds and show its power, its rate, its scope, and what a measurement with it needs.
+    """Read a meter for a few seconds.
+
+    Shows its power, its rate, its scope, and what a measurement with it needs.
 
     The meter is read from this machine. A measurement reads it from the machine where the controller runs.
 
@@ -57,7 +59,9 @@ def probe(url: str, duration_s: float, as_json: bool) -> None:
 @meter.command("list")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 def list_kinds(as_json: bool) -> None:
-    """List the kinds of meters, what each needs installed, and those that are plugged into this machine.
+    """List the kinds of meters, and those plugged in here.
+
+    What a kind needs and lacks here is said of each.
 
     Plugs in the network are not looked for: name them by their address.
 

@@ -59,7 +59,9 @@ def show_profile(name: str, profiles: str | None, as_json: bool) -> None:
 @click.argument("file", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="The profile as JSON on stdout.")
 def check_profile(file: str, as_json: bool) -> None:
-    """Check a profile of yours against the schema; what is wrong is one sentence that names the key.
+    """Check a profile of yours against the schema.
+
+    What is wrong is one sentence that names the key.
 
     \b
     Example:
@@ -74,7 +76,9 @@ def check_profile(file: str, as_json: bool) -> None:
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 @click.pass_context
 def new_profile(ctx: click.Context, device: str | None, output: str | None, force: bool) -> None:
-    """Draft a profile from what a device says of itself; what a probe cannot know is marked TODO.
+    """Draft a profile from what a device says of itself.
+
+    What a probe cannot know is marked TODO.
 
     \b
     Examples:

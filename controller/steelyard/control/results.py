@@ -8,6 +8,7 @@ import time
 from google.protobuf.message import DecodeError
 
 from steelyard.analysis.measurement import MeasurementInput, build_measurement
+from steelyard.control.round_check import refuse_nonsense
 from steelyard.errors import SteelyardError
 from steelyard.store.blobs import BlobStore
 from steelyard.store.store import Store
@@ -28,7 +29,7 @@ class Results:
         """Record a round whose blob was uploaded; a repeat changes nothing.
 
         Raises:
-            SteelyardError: when the blob is missing, is not a round, or is the round of another job.
+            SteelyardError: when the blob is missing, is not a round, makes no sense, or is the round of another job.
         """
         result = self._parse(self._blobs.read_bytes(ready.result_digest), ready.result_digest)
         names = (result.job_id, result.attempt, result.pass_kind, result.round_index)
@@ -37,6 +38,7 @@ class Results:
             raise SteelyardError(
                 "wrong_round", f"blob {ready.result_digest[:12]} holds another round than its message says"
             )
+        refuse_nonsense(result)
         for block in result.blocks:
             if block.outputs_digest and not self._blobs.has(block.outputs_digest):
                 raise SteelyardError("outputs_missing", f"the outputs of {block.label} were not uploaded")

@@ -9,6 +9,7 @@ import socket
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from urllib.parse import urlsplit
 
 from steelyard.errors import UsageError, first_line
@@ -136,6 +137,16 @@ def _content(answer: _Answer, address: str, path: str) -> object:
     if answer.status != http.client.OK:
         raise _trouble(address, f"answered {path.partition('?')[0]} with status {answer.status}: check its address")
     return _decoded(answer.body, address)
+
+
+def number_of(value: object) -> float | None:
+    """Return a number of JSON, None for anything else; what no float can hold is infinite."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return inf
 
 
 def _decoded(content: bytes, address: str) -> object:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from steelyard.errors import UsageError
 from steelyard.meters.contract import MeterError, MeterFacts, MeterKind, MeterSample, MeterUrl, Scope
-from steelyard.meters.http import base_address, fetch_json
+from steelyard.meters.http import base_address, fetch_json, number_of
 
 _PERIOD_S = 1.0
 _J_PER_WH = 3600.0
@@ -72,7 +72,7 @@ def sample_of(status: Any, time_ns: int) -> MeterSample:
 
 def _number(fields: Any, name: str) -> float | None:
     value = fields.get(name) if isinstance(fields, dict) else None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return number_of(value)
 
 
 def _component(url: MeterUrl, query: str) -> tuple[str, int]:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote
 
 from steelyard.errors import UsageError
 from steelyard.meters.contract import MeterError, MeterFacts, MeterKind, MeterSample, MeterUrl, Scope
-from steelyard.meters.http import base_address, fetch_json, password
+from steelyard.meters.http import base_address, fetch_json, number_of, password
 
 _PERIOD_S = 1.0
 _J_PER_KWH = 3.6e6
@@ -84,7 +84,7 @@ def _number(name: str, value: object, channel: int | None) -> float | None:
     elif name == "Total" and channel is not None:
         # It counts every channel together.
         return None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return number_of(value)
 
 
 def _channel(url: MeterUrl, query: str) -> int | None:

@@ -10,6 +10,8 @@ from steelyard_protocol.v1 import common_pb2, measurement_pb2
 
 _ENERGY = "energy_per_inference"
 _UNCERTAINTY = "energy_per_inference_uncertainty"
+# The reading's word for machines, which begins the reason of a figure that is there all the same.
+_LOW_CONFIDENCE = "low_confidence"
 _SCOPES = {
     common_pb2.READING_SCOPE_WALL: "wall",
     common_pb2.READING_SCOPE_BOARD_INPUT: "board input",
@@ -66,12 +68,12 @@ def _figure(reading: common_pb2.Reading, uncertainty: common_pb2.Reading | None)
         if uncertainty is not None:
             estimate.low, estimate.high = reading.value - uncertainty.value, reading.value + uncertainty.value
     shown = figure(estimate)
-    low_confidence = reading.reason if reading.reason.startswith("low_confidence") else ""
+    is_weak = reading.reason.startswith(_LOW_CONFIDENCE)
     return ExternalFigure(
         source=reading.source,
         scope=_SCOPES.get(reading.scope, ""),
         value=shown.value,
         interval=shown.interval,
-        reason=low_confidence if shown.is_known else shown.reason,
+        reason=(reading.reason.replace("_", " ", 1) if is_weak else "") if shown.is_known else shown.reason,
         is_known=shown.is_known,
     )

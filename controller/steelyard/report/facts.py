@@ -51,7 +51,7 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
         ("Accuracy on", _task(measurement)),
         (
             "Energy from",
-            "; ".join(_unique(one.source for each in measurement.variants for one in each.energy_readings)),
+            "; ".join(_unique(one.source for each in measurement.variants for one in _measured(each.energy_readings))),
         ),
         ("External meters", "; ".join(_unique(one.name for one in external_meters(measurement.variants)))),
         ("Started", utc(measurement.started_at)),
@@ -59,6 +59,11 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
         ("Job", measurement.job_id),
         ("Controller", measurement.controller_id),
     )
+
+
+def _measured(readings: Iterable[common_pb2.Reading]) -> Iterator[common_pb2.Reading]:
+    """Return the readings with a value: a sensor that was looked for and is not there gave no energy."""
+    return (one for one in readings if one.HasField("value"))
 
 
 def _cores(plan: plan_pb2.Plan) -> str:

@@ -85,9 +85,12 @@ def _energy(variant: measurement_pb2.VariantMeasurement) -> Cell:
     """Return what the device read of itself, and below it, each with its scope, what meters outside it read."""
     inside = _cell(variant.energy)
     outside = tuple(
-        f"{one.value} ({one.interval}) at the {one.scope}" if one.interval else f"{one.value} at the {one.scope}"
+        detail
         for one in external_figures(variant)
         if one.is_known
+        # Two lines: the widest column of the table pushes the others out of sight.
+        for detail in (f"{one.value} at the {one.scope}", one.interval)
+        if detail
     )
     return Cell(value=inside.value, details=(*inside.details, *outside), is_known=inside.is_known)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -11,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from steelyard.report.cards import Card, make_cards
+from steelyard.report.external_energy import external_figures
 from steelyard.report.facts import Facts, device_facts, file_facts, method_facts, utc
 from steelyard.report.figures import requirement_text
 from steelyard.report.full_table import HEAD, Row, make_rows
@@ -18,6 +20,9 @@ from steelyard.report.gaps import find_gaps, gap_text
 from steelyard.report.tiles import Tile, make_tiles
 from steelyard_protocol.v1 import measurement_pb2
 
+# Control characters but for tab and newline, and the marks that turn the direction of text around (Unicode TR 9): names
+# and sentences come from devices, and a report is also read with a pager.
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _KINDS = {
     measurement_pb2.DECISION_KIND_SHIP: ("ship", "Ship"),
     measurement_pb2.DECISION_KIND_KEEP_ORIGINAL: ("keep", "Keep the original"),
@@ -70,13 +75,14 @@ def render_html(
         controller: who made it, for people: "steelyard 0.1.0 on laptop".
     """
     template = _environment().get_template("report.html.j2")
-    return template.render(
+    text = template.render(
         sections=[_section(measurement, index) for index, measurement in enumerate(measurements, start=1)],
         style=Markup(resources.files("steelyard.report").joinpath("templates/report.css").read_text("utf-8")),  # noqa: S704
         head=HEAD,
         generated_at=f"{generated_at.astimezone(dt.timezone.utc):%Y-%m-%d %H:%M} UTC",
         controller=controller,
     )
+    return _STEERING.sub("\ufffd", text)
 
 
 def _environment() -> Environment:
@@ -104,12 +110,18 @@ def _section(measurement: measurement_pb2.Measurement, number: int) -> _Section:
         cards=make_cards(measurement, name=f"m{number}"),
         rows=make_rows(measurement),
         warnings=tuple(measurement.warnings),
-        notes=tuple(f"{variant.label}: {note}" for variant in measurement.variants for note in variant.notes),
+        notes=tuple(f"{variant.label}: {note}" for variant in measurement.variants for note in _notes(variant)),
         gaps=tuple(map(gap_text, find_gaps(measurement))),
         device=device_facts(measurement),
         method=method_facts(measurement),
         files=file_facts(measurement),
     )
+
+
+def _notes(variant: measurement_pb2.VariantMeasurement) -> tuple[str, ...]:
+    """Return the notes of a variant, and what the confidence of each meter's figure lacks."""
+    weak = (f"energy {one.where}: {one.reason}" for one in external_figures(variant) if one.is_known and one.reason)
+    return (*variant.notes, *weak)
 
 
 def _requirements(measurement: measurement_pb2.Measurement) -> tuple[_Requirement, ...]:

@@ -55,11 +55,12 @@ def render_device(device: control_pb2.Device, *, now: dt.datetime) -> Renderable
             "processor",
             f"{description.processor or description.architecture}, {description.logical_core_count} logical cores",
         ),
+        *(("cores", _core_group(one)) for one in description.core_groups if len(description.core_groups) > 1),
         ("features", ", ".join(description.processor_features) or "none known"),
         ("memory", format_value(description.memory_bytes, "B") if description.memory_bytes else "not known"),
         ("free disk", format_value(device.free_disk_bytes, "B") if device.free_disk_bytes else "not known"),
         ("system", f"{description.operating_system}, {description.kernel}, {description.architecture}"),
-        ("agent", f"{device.agent_version or 'unknown version'}, Python {description.python_version}"),
+        ("agent", _agent(device)),
         ("seen", _age(device.last_seen, now) if device.HasField("last_seen") else "never"),
     ]
     if description.emulated_by:
@@ -172,11 +173,24 @@ def _state(device: control_pb2.Device) -> Text:
     return Text(device.activity or "online", style="green")
 
 
+def _agent(device: control_pb2.Device) -> str:
+    # A phone on a cable runs no Python.
+    python = device.description.python_version
+    return f"{device.agent_version or 'unknown version'}{f', Python {python}' if python else ''}"
+
+
+def _core_group(group: common_pb2.CoreGroup) -> str:
+    ids = ", ".join(map(str, group.core_ids))
+    clock = f" (up to {group.max_frequency_hz / 1e6:.0f} MHz)" if group.HasField("max_frequency_hz") else ""
+    return f"{group.name}: {ids}{clock}"
+
+
 def _runtime(runtime: common_pb2.RuntimeDescription) -> str:
     if not runtime.version:
         return f"{_named(runtime)}: not usable ({runtime.reason or 'no reason was given'})"
-    providers = f" ({', '.join(runtime.providers)})" if runtime.providers else ""
-    return f"{_named(runtime)}{providers}"
+    compiling = set(runtime.compiling_providers)
+    names = [f"{name} (compiles)" if name in compiling else name for name in runtime.providers]
+    return f"{_named(runtime)} ({', '.join(names)})" if names else _named(runtime)
 
 
 def _named(runtime: common_pb2.RuntimeDescription) -> str:
@@ -199,7 +213,9 @@ def _meter(meter: common_pb2.Reading) -> str:
         return f"{name}: unavailable ({meter.reason or 'no reason was given'})"
     # "Cel" is UCUM's code; people know the degree sign.
     unit = "\N{DEGREE SIGN}C" if meter.unit == "Cel" else meter.unit
-    return f"{name}: {meter.value:.4g} {unit} ({meter.source or 'source not named'})"
+    # Clocks are all that is told in Hz.
+    value, unit = (meter.value / 1e6, "MHz") if unit == "Hz" else (meter.value, unit)
+    return f"{name}: {value:.4g} {unit} ({meter.source or 'source not named'})"
 
 
 def _age(at: timestamp_pb2.Timestamp, now: dt.datetime) -> str:

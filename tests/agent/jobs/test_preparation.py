@@ -159,7 +159,9 @@ def test_the_fingerprint_names_kernel_and_drivers(tmp_path):
     tree = FakeSysfs(tmp_path)
     tree.write("/proc/sys/kernel/osrelease", "6.12.1\n")
     tree.write("/proc/driver/nvidia/version", "NVRM version: 580.95.05\n")
+    tree.write("/etc/nv_tegra_release", "# R36 (release), REVISION: 4.3\n")
     device = describe_device(tree.system, name="x", device_id="d-1")
     fingerprint = build_fingerprint(tree.system, device)
     assert (fingerprint["device"], fingerprint["kernel"]) == ("d-1", "6.12.1")
     assert "580.95.05" in fingerprint["nvidia_driver"]
+    assert "R36" in fingerprint["l4t_release"]

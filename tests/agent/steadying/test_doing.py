@@ -120,7 +120,24 @@ def test_a_file_that_vanished_is_said_to_be_gone(tmp_path, state):
     assert "was not changed: No such file" in done.sentence
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"changes": [{"file": 1}]}', '{"changes": [], "more": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        "[" * 5000,
+        '{"changes": [{"file": 1}]}',
+        '{"changes": [], "more": 1}',
+        '{"changes": [], "boot_id": 5}',
+        '{"changes": [], "settings_changed": "no"}',
+        # Root would write what a user's file says, wherever it says.
+        '{"changes": [{"file": "/etc/passwd", "before": "a", "after": "b"}]}',
+        f'{{"changes": [{{"file": "{GOVERNOR.format(0)}/../x/scaling_governor", "before": "a", "after": "b"}}]}}',
+        f'{{"changes": [{{"file": "{GOVERNOR.format(0)}", "before": null, "after": "ondemand"}}]}}',
+        f'{{"changes": [{{"file": "{GOVERNOR.format(0)}", "before": "a\\n", "after": "ondemand"}}]}}',
+    ],
+)
 def test_a_ledger_that_is_not_ours_stops_everything(tmp_path, state, text):
     tree = governed(tmp_path / "device", "ondemand")
     state.mkdir()

@@ -28,15 +28,8 @@ from steelyard.errors import SteelyardError
 from steelyard.tasks.npz import write_npz
 from steelyard.tasks.packing import unpack
 from tests.controller.compress.inputs import packed_samples
-from tests.support.models import (
-    conv_model,
-    external_data_model,
-    linear_model,
-    nan_model,
-    token_model,
-    two_dynamic_dims_model,
-    unknown_op_model,
-)
+from tests.support import models
+from tests.support.models import conv_model, external_data_model, linear_model, nan_model
 from tests.support.tflite_models import tflite_linear_model
 
 
@@ -234,12 +227,12 @@ def test_a_dynamic_variant_says_how_much_of_the_model_it_quantized(tmp_path: Pat
 
 
 def test_outputs_that_could_not_be_checked_are_a_note(tmp_path: Path) -> None:
-    notes = _compress(two_dynamic_dims_model(tmp_path / "m.onnx"), "float16").notes
+    notes = _compress(models.two_dynamic_dims_model(tmp_path / "m.onnx"), "float16").notes
     assert any("not checked" in note and "height" in note for note in notes)
 
 
 def test_integer_inputs_are_drawn(tmp_path: Path) -> None:
-    model = token_model(tmp_path / "m.onnx")
+    model = models.token_model(tmp_path / "m.onnx")
     stored = onnx.load_model(model)
     for value in stored.graph.input:
         value.type.tensor_type.shape.dim[1].dim_value = 6
@@ -297,7 +290,7 @@ def test_nan_weights_are_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_operators_of_an_unknown_domain_are_refused(tmp_path: Path) -> None:
-    error = _refused(unknown_op_model(tmp_path / "m.onnx", domain="org.example"), "float16")
+    error = _refused(models.unknown_op_model(tmp_path / "m.onnx", domain="org.example"), "float16")
     assert (error.reason, error.exit_code) == ("model_not_loadable", 2)
     assert "custom domains" in str(error)
 
@@ -356,7 +349,7 @@ def test_a_disk_that_fails_in_the_middle_leaves_nothing_half_written(tmp_path: P
 
 def test_a_variant_that_does_not_load_is_not_kept(tmp_path: Path) -> None:
     def write(model_path: Path, out_path: Path) -> None:
-        unknown_op_model(out_path)
+        models.unknown_op_model(out_path)
 
     error = _refused(linear_model(tmp_path / "m.onnx"), _one(_Failing(write)))
     assert (type(error), error.reason) == (CompressionError, "variant_not_loadable")

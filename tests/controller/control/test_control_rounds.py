@@ -62,7 +62,9 @@ async def test_a_round_that_is_not_what_it_says_is_not_acknowledged(
     missing.CopyFrom(ready)
     missing.result_digest = "ab" * 32
     no_outputs = round_for(job_id, offer.plan, 0, outputs=b"never sent")
-    for bad in (wrong_key, garbage, missing, await agent.prepared(no_outputs)):
+    timeless = round_for(job_id, offer.plan, 0)
+    timeless.started_at.seconds = 2**63 - 1
+    for bad in (wrong_key, garbage, missing, await agent.prepared(no_outputs), await agent.prepared(timeless)):
         await agent.say(round_ready=bad)
     last = await agent.say(heartbeat=session_pb2.Heartbeat())
     await agent.until(lambda: any(one.message_id == last for one in agent.all("acknowledgement")))

@@ -147,6 +147,8 @@ def test_a_plug_of_two_channels_must_be_told_which() -> None:
         ("shelly", b'{"apower":NaN}', "which no device here draws"),
         ("shelly", b'{"apower":1,"aenergy":{"total":-5}}', "counter says"),
         ("shelly", b"[" * 5000, "no JSON"),
+        ("shelly", b'{"apower":1' + b"0" * 400 + b"}", "which no device here draws"),
+        ("tasmota", b'{"StatusSNS":{"ENERGY":{"Power":1' + b"0" * 400 + b"}}}", "which no device here draws"),
         ("tasmota", b"[]", "no StatusSNS.ENERGY"),
         ("tasmota", b'{"WARNING":"Need user=<username>&password=<password>"}', "Need user"),
         ("tasmota", b'{"StatusSNS":{"ENERGY":{"Power":"x"}}}', r"no power \(ENERGY.Power\)"),
@@ -198,6 +200,56 @@ def _silent(greeting: bytes = b"") -> Any:
                 connection.close()
 
     return serve()
+
+
+def test_a_plug_that_sends_a_byte_now_and_then_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    monkeypatch.setattr(http, "_ANSWER_TIMEOUTS", 0.1)
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection:
+                while not done.wait(0.01):
+                    try:
+                        connection.sendall(b"H")
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            with pytest.raises(MeterError, match=r"did not answer within 0\.5 s"):
+                http.fetch_json(f"http://127.0.0.1:{server.getsockname()[1]}", "/", timeout_s=5)
+        finally:
+            done.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("target", ["/again", "http://[bad", "file:///etc/passwd", "http://" + "a" * 70])
+def test_a_redirection_is_not_followed(target: str) -> None:
+    with (
+        plug(lambda _path, _headers: (302, {"Location": target}, b"")) as address,
+        pytest.raises(MeterError, match="with status 302"),
+    ):
+        make_meter(f"shelly:{address}").open()
+
+
+def test_no_error_repeats_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(http.PASSWORD_VARIABLE, "hunter2")
+    with (
+        plug(lambda _path, _headers: (500, {}, b"")) as address,
+        pytest.raises(MeterError, match="answered /cm with status 500") as caught,
+    ):
+        make_meter(f"tasmota:{address}").open()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_host_that_cannot_be_named_cannot_be_reached() -> None:
+    with pytest.raises(MeterError, match="cannot be reached"):
+        make_meter("shelly:http://" + "a" * 70).open()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 
 from steelyard_agent.meters.access.battery_checks import charger_reason, discharge_power_pw
+from steelyard_agent.meters.access.program_reader import ProgramReader
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.sysfs import SourceError
 
@@ -17,31 +18,9 @@ RUNS_PROGRAM = True
 COMMAND = ("termux-battery-status",)
 
 
-def open_reader(system: System, addresses: tuple[str, ...]) -> TermuxBattery:
-    """Return a reader that runs the command ``addresses``."""
-    return TermuxBattery(system, addresses)
-
-
-class TermuxBattery:
-    """Asks the app Termux:API each time."""
-
-    def __init__(self, system: System, command: tuple[str, ...]) -> None:
-        self._system = system
-        self._command = command
-
-    def read(self) -> int:
-        """Return the picowatts that the battery gives.
-
-        Raises:
-            SourceError: the program gave no answer or an absurd one, or the device is plugged in.
-        """
-        answer = self._system.run_command(self._command)
-        if answer.output is None:
-            raise SourceError("no_answer", answer.reason)
-        return power_pw(answer.output)
-
-    def close(self) -> None:
-        """Nothing is kept."""
+def open_reader(system: System, addresses: tuple[str, ...]) -> ProgramReader:
+    """Return a reader that runs the command ``addresses``, which asks the app Termux:API."""
+    return ProgramReader(system, addresses, power_pw)
 
 
 def power_pw(text: str) -> int:

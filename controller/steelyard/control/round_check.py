@@ -1,0 +1,62 @@
+"""Whether a round that a device sent can be one: checked before it is recorded, since what is recorded is for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from steelyard.errors import SteelyardError
+from steelyard_protocol.v1 import result_pb2
+
+# A block has some dozens of each; a report shows all of them.
+_MOST_ENTRIES = 1000
+# Two months of latency, and more memory than any device has: beyond it sums leave the 64 bits that they travel in.
+_LARGEST = 2**53
+
+
+def refuse_nonsense(result: result_pb2.RoundResult) -> None:
+    """Refuse a round that no device could have measured.
+
+    Raises:
+        SteelyardError: ``bad_round``, with the block and the value.
+    """
+    for name, time in (("started_at", result.started_at), ("finished_at", result.finished_at)):
+        try:
+            time.ToNanoseconds()
+        except ValueError as error:
+            raise _bad(result, f"{name} is no time: {error}") from error
+    for block in result.blocks:
+        for name, values in _lists(block):
+            if len(values) > _MOST_ENTRIES:
+                raise _bad(result, f"{block.label[:80]!r} has {len(values)} {name}, more than {_MOST_ENTRIES}")
+        for name, value in _numbers(block):
+            if not 0 <= value <= _LARGEST:
+                raise _bad(result, f"{block.label[:80]!r} says {name} {value}")
+        if block.status == result_pb2.BLOCK_STATUS_OK and min(block.latency_ns, default=1) <= 0:
+            raise _bad(result, f"{block.label[:80]!r} says latency_ns {min(block.latency_ns)}")
+
+
+def _lists(block: result_pb2.BlockResult) -> Iterable[tuple[str, Sequence[object]]]:
+    return (
+        ("notes", block.notes),
+        ("readings", block.readings),
+        ("circumstances", block.circumstances),
+        ("placements", block.placements),
+        ("providers", block.providers),
+        ("sentences on throttling", (*block.throttle.evidence, *block.throttle.not_looked_at)),
+        ("marker edges", block.energy_window.marker_edges_ns),
+        ("memory phases", block.memory.phases),
+    )
+
+
+def _numbers(block: result_pb2.BlockResult) -> Iterator[tuple[str, int]]:
+    for name in ("model_load_ns", "first_inference_ns", "warmup_ns", "build_ns", "wall_ns", "sample_count"):
+        yield name, getattr(block, name)
+    yield "latency_ns", max(block.latency_ns, default=0)
+    yield "peak_resident_bytes", block.memory.peak_resident_bytes
+    for phase in block.memory.phases:
+        for name in ("resident_bytes", "anonymous_bytes", "file_bytes", "shared_bytes"):
+            yield f"{name} of phase {phase.name[:40]!r}", getattr(phase, name)
+
+
+def _bad(result: result_pb2.RoundResult, what: str) -> SteelyardError:
+    return SteelyardError("bad_round", f"round {result.round_index} makes no sense ({what}): update the agent there")
