@@ -80,8 +80,8 @@ def table() -> Table | None:
             f"Simulated, no clock: {WINDOW_S:g} s of a load of {LOW_W:g} W and {HIGH_W:g} W, high for "
             f"{HIGH_SHARE:.0%} of its period, sampled every {PERIOD_S * 1000:g} ms in the mean, each sample late by "
             f"{LATE_S * 1e6:g} us in the mean (exponential; the next is due from there, as in the sampler), integrated "
-            "by the trapezoid rule; every round has other phases. Root mean square of the error over the rounds, by the "
-            "load's own period: evenly spaced, evenly random between 0.5 and 1.5 periods, and as the sampler does "
+            "by the trapezoid rule; every round has other phases. Root mean square of the error over the rounds, by "
+            "the load's own period: evenly spaced, evenly random between 0.5 and 1.5 periods, and as the sampler does "
             "(sampler/intervals.py)."
         ),
         run=run,
@@ -89,8 +89,8 @@ def table() -> Table | None:
         rows=rows,
         verdicts=[
             (
-                f"Worst over {len(rows)} periods: even {worst['even']:.1%}, random {worst['random']:.1%}, as the sampler "
-                f"does {worst['sampler']:.1%}. No target is set."
+                f"Worst over {len(rows)} periods: even {worst['even']:.1%}, random {worst['random']:.1%}, as the "
+                f"sampler does {worst['sampler']:.1%}. No target is set."
             )
         ],
     )

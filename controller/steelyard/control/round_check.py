@@ -22,7 +22,7 @@ def refuse_nonsense(result: result_pb2.RoundResult) -> None:
     for name, time in (("started_at", result.started_at), ("finished_at", result.finished_at)):
         try:
             time.ToNanoseconds()
-        except ValueError as error:
+        except ValueError as error:  # noqa: PERF203 (two times, once a round)
             raise _bad(result, f"{name} is no time: {error}") from error
     for block in result.blocks:
         for name, values in _lists(block):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from google.protobuf import timestamp_pb2
 
@@ -10,7 +10,7 @@ from steelyard.report.external_energy import external_meters
 from steelyard.report.figures import runtime_text
 from steelyard.report.surroundings import circumstances_text, throttling_text
 from steelyard.stats.formatting import format_value
-from steelyard_protocol.v1 import measurement_pb2, plan_pb2
+from steelyard_protocol.v1 import common_pb2, measurement_pb2, plan_pb2
 
 Facts = tuple[tuple[str, str], ...]
 

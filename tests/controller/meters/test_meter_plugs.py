@@ -215,7 +215,7 @@ def test_a_plug_that_sends_a_byte_now_and_then_is_left_in_time(monkeypatch: pyte
                 while not done.wait(0.01):
                     try:
                         connection.sendall(b"H")
-                    except OSError:
+                    except OSError:  # noqa: PERF203 (it ends the loop)
                         return
 
         thread = threading.Thread(target=drip)
