@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +78,9 @@ async def inspect_interpreter(python: Path) -> Interpreter:
     finally:
         # A script's own children hold its output open, and would be waited for.
         end_group(process.pid)
-        await process.wait()
+        # What is left in the pipe must be read: asyncio tells no end of a process whose output nobody takes.
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(process.communicate(), _TIMEOUT_S)
     return _usable(python, *_parsed(python, output))
 
 
