@@ -634,6 +634,13 @@ class SubmitMeasurementRequest(google.protobuf.message.Message):
     DEVICE_WAIT_MS_FIELD_NUMBER: builtins.int
     TITLE_FIELD_NUMBER: builtins.int
     METERS_FIELD_NUMBER: builtins.int
+    EXTENDED_JOB_ID_FIELD_NUMBER: builtins.int
+    MINIMUM_EFFECT_FIELD_NUMBER: builtins.int
+    EQUIVALENCE_MARGIN_FIELD_NUMBER: builtins.int
+    TARGET_HALF_WIDTH_FIELD_NUMBER: builtins.int
+    ENERGY_ROUND_COUNT_FIELD_NUMBER: builtins.int
+    CHECK_LAYERS_FIELD_NUMBER: builtins.int
+    PROBE_ROOFLINE_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     device: builtins.str
     task_id: builtins.str
@@ -647,6 +654,19 @@ class SubmitMeasurementRequest(google.protobuf.message.Message):
     """How long the job waits for its device to connect."""
     title: builtins.str
     """What the group of variants is called in reports: the model's name."""
+    extended_job_id: builtins.str
+    """A finished measurement that this one goes on with: its rounds count, and more are added. "" for a new one."""
+    minimum_effect: builtins.float
+    """The smallest relative change that counts as faster or slower, and the margin of "no difference"; 0: the defaults."""
+    equivalence_margin: builtins.float
+    target_half_width: builtins.float
+    """The half-width of p50 that is narrow enough to stop; 0: the default."""
+    energy_round_count: builtins.int
+    """Rounds of the energy pass; 0: the default."""
+    check_layers: builtins.bool
+    """Also find the first layer that diverges."""
+    probe_roofline: builtins.bool
+    """Also probe what the device can do at most."""
     @property
     def plan(self) -> steelyard_protocol.v1.plan_pb2.Plan:
         """The first artifact is the reference that the others are compared with."""
@@ -673,9 +693,16 @@ class SubmitMeasurementRequest(google.protobuf.message.Message):
         device_wait_ms: builtins.int = ...,
         title: builtins.str = ...,
         meters: collections.abc.Iterable[builtins.str] | None = ...,
+        extended_job_id: builtins.str = ...,
+        minimum_effect: builtins.float = ...,
+        equivalence_margin: builtins.float = ...,
+        target_half_width: builtins.float = ...,
+        energy_round_count: builtins.int = ...,
+        check_layers: builtins.bool = ...,
+        probe_roofline: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["plan", b"plan"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["budget_ms", b"budget_ms", "device", b"device", "device_wait_ms", b"device_wait_ms", "max_round_count", b"max_round_count", "meters", b"meters", "min_round_count", b"min_round_count", "plan", b"plan", "request_id", b"request_id", "requirements", b"requirements", "task_id", b"task_id", "title", b"title"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["budget_ms", b"budget_ms", "check_layers", b"check_layers", "device", b"device", "device_wait_ms", b"device_wait_ms", "energy_round_count", b"energy_round_count", "equivalence_margin", b"equivalence_margin", "extended_job_id", b"extended_job_id", "max_round_count", b"max_round_count", "meters", b"meters", "min_round_count", b"min_round_count", "minimum_effect", b"minimum_effect", "plan", b"plan", "probe_roofline", b"probe_roofline", "request_id", b"request_id", "requirements", b"requirements", "target_half_width", b"target_half_width", "task_id", b"task_id", "title", b"title"]) -> None: ...
 
 Global___SubmitMeasurementRequest: typing_extensions.TypeAlias = SubmitMeasurementRequest
 

@@ -63,6 +63,31 @@ REQUIREMENT_VERDICT_FAILS: RequirementVerdict.ValueType  # 2
 REQUIREMENT_VERDICT_UNDECIDED: RequirementVerdict.ValueType  # 3
 Global___RequirementVerdict: typing_extensions.TypeAlias = RequirementVerdict
 
+class _NumericVerdict:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _NumericVerdictEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_NumericVerdict.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    NUMERIC_VERDICT_UNSPECIFIED: _NumericVerdict.ValueType  # 0
+    NUMERIC_VERDICT_AGREES: _NumericVerdict.ValueType  # 1
+    """Equal to the controller's own outputs within the rounding of kernels."""
+    NUMERIC_VERDICT_DIVERGES: _NumericVerdict.ValueType  # 2
+    NUMERIC_VERDICT_NOT_FINITE: _NumericVerdict.ValueType  # 3
+    """NaN or infinity."""
+    NUMERIC_VERDICT_NOT_CHECKED: _NumericVerdict.ValueType  # 4
+
+class NumericVerdict(_NumericVerdict, metaclass=_NumericVerdictEnumTypeWrapper): ...
+
+NUMERIC_VERDICT_UNSPECIFIED: NumericVerdict.ValueType  # 0
+NUMERIC_VERDICT_AGREES: NumericVerdict.ValueType  # 1
+"""Equal to the controller's own outputs within the rounding of kernels."""
+NUMERIC_VERDICT_DIVERGES: NumericVerdict.ValueType  # 2
+NUMERIC_VERDICT_NOT_FINITE: NumericVerdict.ValueType  # 3
+"""NaN or infinity."""
+NUMERIC_VERDICT_NOT_CHECKED: NumericVerdict.ValueType  # 4
+Global___NumericVerdict: typing_extensions.TypeAlias = NumericVerdict
+
 class _DecisionKind:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -191,6 +216,231 @@ class RoundPercentiles(google.protobuf.message.Message):
 Global___RoundPercentiles: typing_extensions.TypeAlias = RoundPercentiles
 
 @typing.final
+class ValidityCount(google.protobuf.message.Message):
+    """How many blocks of a pass ended with a verdict other than valid, and what the first of them says."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: builtins.int
+    BLOCK_COUNT_FIELD_NUMBER: builtins.int
+    EXAMPLE_FIELD_NUMBER: builtins.int
+    verdict: steelyard_protocol.v1.result_pb2.ValidityVerdict.ValueType
+    block_count: builtins.int
+    example: builtins.str
+    def __init__(
+        self,
+        *,
+        verdict: steelyard_protocol.v1.result_pb2.ValidityVerdict.ValueType = ...,
+        block_count: builtins.int = ...,
+        example: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["block_count", b"block_count", "example", b"example", "verdict", b"verdict"]) -> None: ...
+
+Global___ValidityCount: typing_extensions.TypeAlias = ValidityCount
+
+@typing.final
+class StepEstimate(google.protobuf.message.Message):
+    """STEPWISE: times at one number of steps."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STEP_COUNT_FIELD_NUMBER: builtins.int
+    TOTAL_FIELD_NUMBER: builtins.int
+    PER_STEP_FIELD_NUMBER: builtins.int
+    step_count: builtins.int
+    @property
+    def total(self) -> Global___Estimate:
+        """From a fresh state to the end of that many steps."""
+
+    @property
+    def per_step(self) -> Global___Estimate:
+        """Mean of the steps after the first one."""
+
+    def __init__(
+        self,
+        *,
+        step_count: builtins.int = ...,
+        total: Global___Estimate | None = ...,
+        per_step: Global___Estimate | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["per_step", b"per_step", "total", b"total"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["per_step", b"per_step", "step_count", b"step_count", "total", b"total"]) -> None: ...
+
+Global___StepEstimate: typing_extensions.TypeAlias = StepEstimate
+
+@typing.final
+class OperatorShare(google.protobuf.message.Message):
+    """One operator of the model with what it does, where that is known."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    KIND_FIELD_NUMBER: builtins.int
+    PROVIDER_FIELD_NUMBER: builtins.int
+    MEAN_NS_FIELD_NUMBER: builtins.int
+    SHARE_FIELD_NUMBER: builtins.int
+    MAC_COUNT_FIELD_NUMBER: builtins.int
+    PARAMETER_COUNT_FIELD_NUMBER: builtins.int
+    BYTE_COUNT_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    kind: builtins.str
+    provider: builtins.str
+    mean_ns: builtins.float
+    share: builtins.float
+    """Of the sum over all operators, 0 to 1."""
+    mac_count: builtins.int
+    """Multiply-accumulates and parameters of the node in the model's file."""
+    parameter_count: builtins.int
+    byte_count: builtins.int
+    """Tensors that it reads and writes."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        kind: builtins.str = ...,
+        provider: builtins.str = ...,
+        mean_ns: builtins.float = ...,
+        share: builtins.float = ...,
+        mac_count: builtins.int | None = ...,
+        parameter_count: builtins.int | None = ...,
+        byte_count: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_byte_count", b"_byte_count", "_mac_count", b"_mac_count", "_parameter_count", b"_parameter_count", "byte_count", b"byte_count", "mac_count", b"mac_count", "parameter_count", b"parameter_count"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_byte_count", b"_byte_count", "_mac_count", b"_mac_count", "_parameter_count", b"_parameter_count", "byte_count", b"byte_count", "kind", b"kind", "mac_count", b"mac_count", "mean_ns", b"mean_ns", "name", b"name", "parameter_count", b"parameter_count", "provider", b"provider", "share", b"share"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_byte_count", b"_byte_count"]) -> typing.Literal["byte_count"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_mac_count", b"_mac_count"]) -> typing.Literal["mac_count"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_parameter_count", b"_parameter_count"]) -> typing.Literal["parameter_count"] | None: ...
+
+Global___OperatorShare: typing_extensions.TypeAlias = OperatorShare
+
+@typing.final
+class OperatorSummary(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OPERATORS_FIELD_NUMBER: builtins.int
+    FINDINGS_FIELD_NUMBER: builtins.int
+    MAC_COUNT_FIELD_NUMBER: builtins.int
+    PARAMETER_COUNT_FIELD_NUMBER: builtins.int
+    BYTE_COUNT_FIELD_NUMBER: builtins.int
+    MAC_PER_S_FIELD_NUMBER: builtins.int
+    BYTE_PER_S_FIELD_NUMBER: builtins.int
+    DEVICE_MAC_PER_S_FIELD_NUMBER: builtins.int
+    DEVICE_BYTE_PER_S_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    mac_count: builtins.int
+    """Of the whole model, from its file."""
+    parameter_count: builtins.int
+    byte_count: builtins.int
+    mac_per_s: builtins.float
+    """What the model does at its p50, and what the device did at most in its probe."""
+    byte_per_s: builtins.float
+    device_mac_per_s: builtins.float
+    device_byte_per_s: builtins.float
+    reason: builtins.str
+    """Why there is nothing, "" when there is something."""
+    @property
+    def operators(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___OperatorShare]:
+        """The longest first."""
+
+    @property
+    def findings(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """One sentence a finding: "41 % of the time in QuantizeLinear and DequantizeLinear"."""
+
+    def __init__(
+        self,
+        *,
+        operators: collections.abc.Iterable[Global___OperatorShare] | None = ...,
+        findings: collections.abc.Iterable[builtins.str] | None = ...,
+        mac_count: builtins.int | None = ...,
+        parameter_count: builtins.int | None = ...,
+        byte_count: builtins.int | None = ...,
+        mac_per_s: builtins.float | None = ...,
+        byte_per_s: builtins.float | None = ...,
+        device_mac_per_s: builtins.float | None = ...,
+        device_byte_per_s: builtins.float | None = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_byte_count", b"_byte_count", "_byte_per_s", b"_byte_per_s", "_device_byte_per_s", b"_device_byte_per_s", "_device_mac_per_s", b"_device_mac_per_s", "_mac_count", b"_mac_count", "_mac_per_s", b"_mac_per_s", "_parameter_count", b"_parameter_count", "byte_count", b"byte_count", "byte_per_s", b"byte_per_s", "device_byte_per_s", b"device_byte_per_s", "device_mac_per_s", b"device_mac_per_s", "mac_count", b"mac_count", "mac_per_s", b"mac_per_s", "parameter_count", b"parameter_count"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_byte_count", b"_byte_count", "_byte_per_s", b"_byte_per_s", "_device_byte_per_s", b"_device_byte_per_s", "_device_mac_per_s", b"_device_mac_per_s", "_mac_count", b"_mac_count", "_mac_per_s", b"_mac_per_s", "_parameter_count", b"_parameter_count", "byte_count", b"byte_count", "byte_per_s", b"byte_per_s", "device_byte_per_s", b"device_byte_per_s", "device_mac_per_s", b"device_mac_per_s", "findings", b"findings", "mac_count", b"mac_count", "mac_per_s", b"mac_per_s", "operators", b"operators", "parameter_count", b"parameter_count", "reason", b"reason"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_byte_count", b"_byte_count"]) -> typing.Literal["byte_count"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_byte_per_s", b"_byte_per_s"]) -> typing.Literal["byte_per_s"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_device_byte_per_s", b"_device_byte_per_s"]) -> typing.Literal["device_byte_per_s"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_device_mac_per_s", b"_device_mac_per_s"]) -> typing.Literal["device_mac_per_s"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_mac_count", b"_mac_count"]) -> typing.Literal["mac_count"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_mac_per_s", b"_mac_per_s"]) -> typing.Literal["mac_per_s"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_parameter_count", b"_parameter_count"]) -> typing.Literal["parameter_count"] | None: ...
+
+Global___OperatorSummary: typing_extensions.TypeAlias = OperatorSummary
+
+@typing.final
+class NumericCheck(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: builtins.int
+    COSINE_FIELD_NUMBER: builtins.int
+    MAX_ABSOLUTE_ERROR_FIELD_NUMBER: builtins.int
+    SQNR_DB_FIELD_NUMBER: builtins.int
+    ARGMAX_AGREEMENT_FIELD_NUMBER: builtins.int
+    SAMPLE_COUNT_FIELD_NUMBER: builtins.int
+    FIRST_DIVERGING_LAYER_FIELD_NUMBER: builtins.int
+    BECAUSE_FIELD_NUMBER: builtins.int
+    OTHER_DEVICES_FIELD_NUMBER: builtins.int
+    OUTPUTS_DIGEST_FIELD_NUMBER: builtins.int
+    verdict: Global___NumericVerdict.ValueType
+    cosine: builtins.float
+    max_absolute_error: builtins.float
+    sqnr_db: builtins.float
+    argmax_agreement: builtins.float
+    """Share of the samples whose greatest output is the same one."""
+    sample_count: builtins.int
+    first_diverging_layer: builtins.str
+    """The first layer, in the order of the model, whose outputs diverge; "" for none or not looked at."""
+    because: builtins.str
+    """One sentence: what was compared with what, or why it was not."""
+    outputs_digest: builtins.str
+    """SHA-256 over the outputs: equal digests are equal outputs, bit by bit."""
+    @property
+    def other_devices(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Other devices that gave other outputs for the same artifact and inputs, a sentence each."""
+
+    def __init__(
+        self,
+        *,
+        verdict: Global___NumericVerdict.ValueType = ...,
+        cosine: builtins.float | None = ...,
+        max_absolute_error: builtins.float | None = ...,
+        sqnr_db: builtins.float | None = ...,
+        argmax_agreement: builtins.float | None = ...,
+        sample_count: builtins.int = ...,
+        first_diverging_layer: builtins.str = ...,
+        because: builtins.str = ...,
+        other_devices: collections.abc.Iterable[builtins.str] | None = ...,
+        outputs_digest: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_argmax_agreement", b"_argmax_agreement", "_cosine", b"_cosine", "_max_absolute_error", b"_max_absolute_error", "_sqnr_db", b"_sqnr_db", "argmax_agreement", b"argmax_agreement", "cosine", b"cosine", "max_absolute_error", b"max_absolute_error", "sqnr_db", b"sqnr_db"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_argmax_agreement", b"_argmax_agreement", "_cosine", b"_cosine", "_max_absolute_error", b"_max_absolute_error", "_sqnr_db", b"_sqnr_db", "argmax_agreement", b"argmax_agreement", "because", b"because", "cosine", b"cosine", "first_diverging_layer", b"first_diverging_layer", "max_absolute_error", b"max_absolute_error", "other_devices", b"other_devices", "outputs_digest", b"outputs_digest", "sample_count", b"sample_count", "sqnr_db", b"sqnr_db", "verdict", b"verdict"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_argmax_agreement", b"_argmax_agreement"]) -> typing.Literal["argmax_agreement"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_cosine", b"_cosine"]) -> typing.Literal["cosine"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_max_absolute_error", b"_max_absolute_error"]) -> typing.Literal["max_absolute_error"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_sqnr_db", b"_sqnr_db"]) -> typing.Literal["sqnr_db"] | None: ...
+
+Global___NumericCheck: typing_extensions.TypeAlias = NumericCheck
+
+@typing.final
 class VariantMeasurement(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -230,6 +480,27 @@ class VariantMeasurement(google.protobuf.message.Message):
     THROTTLED_BLOCK_COUNT_FIELD_NUMBER: builtins.int
     PLACEMENTS_FIELD_NUMBER: builtins.int
     EXTERNAL_ENERGY_READINGS_FIELD_NUMBER: builtins.int
+    P95_LATENCY_FIELD_NUMBER: builtins.int
+    P99_LATENCY_FIELD_NUMBER: builtins.int
+    THROUGHPUT_FIELD_NUMBER: builtins.int
+    P50_RESPONSE_FIELD_NUMBER: builtins.int
+    P90_RESPONSE_FIELD_NUMBER: builtins.int
+    P99_RESPONSE_FIELD_NUMBER: builtins.int
+    MISSED_FIELD_NUMBER: builtins.int
+    CURVE_FIELD_NUMBER: builtins.int
+    FIRST_STEP_FIELD_NUMBER: builtins.int
+    STEPS_FIELD_NUMBER: builtins.int
+    PREPROCESSING_FIELD_NUMBER: builtins.int
+    POSTPROCESSING_FIELD_NUMBER: builtins.int
+    NET_ENERGY_FIELD_NUMBER: builtins.int
+    MEAN_POWER_FIELD_NUMBER: builtins.int
+    MINIMUM_DETECTABLE_EFFECT_FIELD_NUMBER: builtins.int
+    WILCOXON_P_FIELD_NUMBER: builtins.int
+    MCNEMAR_P_FIELD_NUMBER: builtins.int
+    VALIDITY_FIELD_NUMBER: builtins.int
+    OPERATORS_FIELD_NUMBER: builtins.int
+    NUMERIC_FIELD_NUMBER: builtins.int
+    BUSY_CORES_FIELD_NUMBER: builtins.int
     artifact_digest: builtins.str
     label: builtins.str
     name: builtins.str
@@ -246,6 +517,9 @@ class VariantMeasurement(google.protobuf.message.Message):
     evaluated_count: builtins.int
     prepared: builtins.bool
     throttled_block_count: builtins.int
+    wilcoxon_p: builtins.float
+    """Cross-checks of the comparison and of the accuracy drop."""
+    mcnemar_p: builtins.float
     @property
     def runtime(self) -> steelyard_protocol.v1.plan_pb2.RuntimeSpec: ...
     @property
@@ -300,6 +574,60 @@ class VariantMeasurement(google.protobuf.message.Message):
     def external_energy_readings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[steelyard_protocol.v1.common_pb2.Reading]:
         """Of each external meter that the controller read: joules an inference, followed by its uncertainty (k = 2)."""
 
+    @property
+    def p95_latency(self) -> Global___Estimate: ...
+    @property
+    def p99_latency(self) -> Global___Estimate: ...
+    @property
+    def throughput(self) -> Global___Estimate:
+        """Inferences (samples, with batches) a second."""
+
+    @property
+    def p50_response(self) -> Global___Estimate:
+        """PACED: from the intended start."""
+
+    @property
+    def p90_response(self) -> Global___Estimate: ...
+    @property
+    def p99_response(self) -> Global___Estimate: ...
+    @property
+    def missed(self) -> Global___Estimate:
+        """Arrivals that never began, of all that were due."""
+
+    @property
+    def curve(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[steelyard_protocol.v1.result_pb2.CurvePoint]:
+        """SUSTAINED: the points of the last round."""
+
+    @property
+    def first_step(self) -> Global___Estimate:
+        """STEPWISE: the first step from a fresh state."""
+
+    @property
+    def steps(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___StepEstimate]: ...
+    @property
+    def preprocessing(self) -> Global___Estimate: ...
+    @property
+    def postprocessing(self) -> Global___Estimate: ...
+    @property
+    def net_energy(self) -> Global___Estimate:
+        """Less what the device draws when idle; energy is gross."""
+
+    @property
+    def mean_power(self) -> Global___Estimate: ...
+    @property
+    def minimum_detectable_effect(self) -> Global___Estimate:
+        """The smallest change of p50 that these rounds would have shown, as a share (0.02: 2 %)."""
+
+    @property
+    def validity(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ValidityCount]: ...
+    @property
+    def operators(self) -> Global___OperatorSummary: ...
+    @property
+    def numeric(self) -> Global___NumericCheck: ...
+    @property
+    def busy_cores(self) -> Global___Estimate:
+        """CPU time over wall time while it was timed: cores kept busy."""
+
     def __init__(
         self,
         *,
@@ -339,9 +667,34 @@ class VariantMeasurement(google.protobuf.message.Message):
         throttled_block_count: builtins.int = ...,
         placements: collections.abc.Iterable[steelyard_protocol.v1.result_pb2.Placement] | None = ...,
         external_energy_readings: collections.abc.Iterable[steelyard_protocol.v1.common_pb2.Reading] | None = ...,
+        p95_latency: Global___Estimate | None = ...,
+        p99_latency: Global___Estimate | None = ...,
+        throughput: Global___Estimate | None = ...,
+        p50_response: Global___Estimate | None = ...,
+        p90_response: Global___Estimate | None = ...,
+        p99_response: Global___Estimate | None = ...,
+        missed: Global___Estimate | None = ...,
+        curve: collections.abc.Iterable[steelyard_protocol.v1.result_pb2.CurvePoint] | None = ...,
+        first_step: Global___Estimate | None = ...,
+        steps: collections.abc.Iterable[Global___StepEstimate] | None = ...,
+        preprocessing: Global___Estimate | None = ...,
+        postprocessing: Global___Estimate | None = ...,
+        net_energy: Global___Estimate | None = ...,
+        mean_power: Global___Estimate | None = ...,
+        minimum_detectable_effect: Global___Estimate | None = ...,
+        wilcoxon_p: builtins.float | None = ...,
+        mcnemar_p: builtins.float | None = ...,
+        validity: collections.abc.Iterable[Global___ValidityCount] | None = ...,
+        operators: Global___OperatorSummary | None = ...,
+        numeric: Global___NumericCheck | None = ...,
+        busy_cores: Global___Estimate | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["accuracy", b"accuracy", "accuracy_drop", b"accuracy_drop", "build_time", b"build_time", "energy", b"energy", "failure", b"failure", "first_inference", b"first_inference", "memory", b"memory", "model_load", b"model_load", "p50_latency", b"p50_latency", "p90_latency", b"p90_latency", "peak_memory", b"peak_memory", "runtime", b"runtime", "speedup", b"speedup"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "accuracy_drop", b"accuracy_drop", "artifact_digest", b"artifact_digest", "build_time", b"build_time", "comparison", b"comparison", "correct_count", b"correct_count", "energy", b"energy", "energy_readings", b"energy_readings", "evaluated_count", b"evaluated_count", "external_energy_readings", b"external_energy_readings", "failed_block_count", b"failed_block_count", "failure", b"failure", "failure_status", b"failure_status", "first_inference", b"first_inference", "is_reference", b"is_reference", "label", b"label", "latency_quantiles_ns", b"latency_quantiles_ns", "memory", b"memory", "model_load", b"model_load", "name", b"name", "notes", b"notes", "on_pareto_front", b"on_pareto_front", "p50_latency", b"p50_latency", "p90_latency", b"p90_latency", "peak_memory", b"peak_memory", "placements", b"placements", "prepared", b"prepared", "providers", b"providers", "requirements", b"requirements", "rounds", b"rounds", "runtime", b"runtime", "runtime_version", b"runtime_version", "sample_count", b"sample_count", "size_bytes", b"size_bytes", "speedup", b"speedup", "throttled_block_count", b"throttled_block_count"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_mcnemar_p", b"_mcnemar_p", "_wilcoxon_p", b"_wilcoxon_p", "accuracy", b"accuracy", "accuracy_drop", b"accuracy_drop", "build_time", b"build_time", "busy_cores", b"busy_cores", "energy", b"energy", "failure", b"failure", "first_inference", b"first_inference", "first_step", b"first_step", "mcnemar_p", b"mcnemar_p", "mean_power", b"mean_power", "memory", b"memory", "minimum_detectable_effect", b"minimum_detectable_effect", "missed", b"missed", "model_load", b"model_load", "net_energy", b"net_energy", "numeric", b"numeric", "operators", b"operators", "p50_latency", b"p50_latency", "p50_response", b"p50_response", "p90_latency", b"p90_latency", "p90_response", b"p90_response", "p95_latency", b"p95_latency", "p99_latency", b"p99_latency", "p99_response", b"p99_response", "peak_memory", b"peak_memory", "postprocessing", b"postprocessing", "preprocessing", b"preprocessing", "runtime", b"runtime", "speedup", b"speedup", "throughput", b"throughput", "wilcoxon_p", b"wilcoxon_p"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_mcnemar_p", b"_mcnemar_p", "_wilcoxon_p", b"_wilcoxon_p", "accuracy", b"accuracy", "accuracy_drop", b"accuracy_drop", "artifact_digest", b"artifact_digest", "build_time", b"build_time", "busy_cores", b"busy_cores", "comparison", b"comparison", "correct_count", b"correct_count", "curve", b"curve", "energy", b"energy", "energy_readings", b"energy_readings", "evaluated_count", b"evaluated_count", "external_energy_readings", b"external_energy_readings", "failed_block_count", b"failed_block_count", "failure", b"failure", "failure_status", b"failure_status", "first_inference", b"first_inference", "first_step", b"first_step", "is_reference", b"is_reference", "label", b"label", "latency_quantiles_ns", b"latency_quantiles_ns", "mcnemar_p", b"mcnemar_p", "mean_power", b"mean_power", "memory", b"memory", "minimum_detectable_effect", b"minimum_detectable_effect", "missed", b"missed", "model_load", b"model_load", "name", b"name", "net_energy", b"net_energy", "notes", b"notes", "numeric", b"numeric", "on_pareto_front", b"on_pareto_front", "operators", b"operators", "p50_latency", b"p50_latency", "p50_response", b"p50_response", "p90_latency", b"p90_latency", "p90_response", b"p90_response", "p95_latency", b"p95_latency", "p99_latency", b"p99_latency", "p99_response", b"p99_response", "peak_memory", b"peak_memory", "placements", b"placements", "postprocessing", b"postprocessing", "prepared", b"prepared", "preprocessing", b"preprocessing", "providers", b"providers", "requirements", b"requirements", "rounds", b"rounds", "runtime", b"runtime", "runtime_version", b"runtime_version", "sample_count", b"sample_count", "size_bytes", b"size_bytes", "speedup", b"speedup", "steps", b"steps", "throttled_block_count", b"throttled_block_count", "throughput", b"throughput", "validity", b"validity", "wilcoxon_p", b"wilcoxon_p"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_mcnemar_p", b"_mcnemar_p"]) -> typing.Literal["mcnemar_p"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_wilcoxon_p", b"_wilcoxon_p"]) -> typing.Literal["wilcoxon_p"] | None: ...
 
 Global___VariantMeasurement: typing_extensions.TypeAlias = VariantMeasurement
 
@@ -393,6 +746,9 @@ class Measurement(google.protobuf.message.Message):
     TASK_ID_FIELD_NUMBER: builtins.int
     CIRCUMSTANCES_FIELD_NUMBER: builtins.int
     THROTTLE_FIELD_NUMBER: builtins.int
+    IDLE_POWER_FIELD_NUMBER: builtins.int
+    ROOFLINE_FIELD_NUMBER: builtins.int
+    REPEATED_ROUND_COUNT_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     title: builtins.str
     device_name: builtins.str
@@ -404,6 +760,8 @@ class Measurement(google.protobuf.message.Message):
     confidence: builtins.float
     task_id: builtins.str
     """The task that accuracy was measured on, "" for none."""
+    repeated_round_count: builtins.int
+    """Rounds that were repeated because a block in them was not valid."""
     @property
     def device(self) -> steelyard_protocol.v1.common_pb2.DeviceDescription: ...
     @property
@@ -430,6 +788,12 @@ class Measurement(google.protobuf.message.Message):
         that tell.
         """
 
+    @property
+    def idle_power(self) -> Global___Estimate:
+        """Idle power before and after the artifacts of the energy rounds."""
+
+    @property
+    def roofline(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[steelyard_protocol.v1.result_pb2.RooflineRate]: ...
     def __init__(
         self,
         *,
@@ -452,8 +816,11 @@ class Measurement(google.protobuf.message.Message):
         task_id: builtins.str = ...,
         circumstances: collections.abc.Iterable[steelyard_protocol.v1.common_pb2.Circumstance] | None = ...,
         throttle: steelyard_protocol.v1.result_pb2.ThrottleReport | None = ...,
+        idle_power: Global___Estimate | None = ...,
+        roofline: collections.abc.Iterable[steelyard_protocol.v1.result_pb2.RooflineRate] | None = ...,
+        repeated_round_count: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["decision", b"decision", "device", b"device", "finished_at", b"finished_at", "plan", b"plan", "started_at", b"started_at", "throttle", b"throttle"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "confidence", b"confidence", "controller_id", b"controller_id", "decision", b"decision", "device", b"device", "device_name", b"device_name", "finished_at", b"finished_at", "job_id", b"job_id", "plan", b"plan", "round_count", b"round_count", "segment_count", b"segment_count", "started_at", b"started_at", "stop_reason", b"stop_reason", "task_id", b"task_id", "task_name", b"task_name", "throttle", b"throttle", "title", b"title", "variants", b"variants", "warnings", b"warnings"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["decision", b"decision", "device", b"device", "finished_at", b"finished_at", "idle_power", b"idle_power", "plan", b"plan", "started_at", b"started_at", "throttle", b"throttle"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "confidence", b"confidence", "controller_id", b"controller_id", "decision", b"decision", "device", b"device", "device_name", b"device_name", "finished_at", b"finished_at", "idle_power", b"idle_power", "job_id", b"job_id", "plan", b"plan", "repeated_round_count", b"repeated_round_count", "roofline", b"roofline", "round_count", b"round_count", "segment_count", b"segment_count", "started_at", b"started_at", "stop_reason", b"stop_reason", "task_id", b"task_id", "task_name", b"task_name", "throttle", b"throttle", "title", b"title", "variants", b"variants", "warnings", b"warnings"]) -> None: ...
 
 Global___Measurement: typing_extensions.TypeAlias = Measurement

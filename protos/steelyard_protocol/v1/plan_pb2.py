@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from steelyard_protocol.v1 import common_pb2 as steelyard__protocol_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n steelyard_protocol/v1/plan.proto\x12\x15steelyard_protocol.v1\x1a\"steelyard_protocol/v1/common.proto\"\x87\x01\n\x08Provider\x12\x0c\n\x04name\x18\x01 \x01(\t\x12=\n\x07options\x18\x02 \x03(\x0b\x32,.steelyard_protocol.v1.Provider.OptionsEntry\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf2\x03\n\x0bRuntimeSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\tproviders\x18\x02 \x03(\x0b\x32\x1f.steelyard_protocol.v1.Provider\x12\"\n\x15intra_op_thread_count\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\"\n\x15inter_op_thread_count\x18\x04 \x01(\rH\x01\x88\x01\x01\x12\x44\n\x12graph_optimization\x18\x05 \x01(\x0e\x32(.steelyard_protocol.v1.GraphOptimization\x12\x15\n\x08spinning\x18\x06 \x01(\x08H\x02\x88\x01\x01\x12\x12\n\x05\x61rena\x18\x07 \x01(\x08H\x03\x88\x01\x01\x12\x16\n\x0e\x61llow_fallback\x18\x08 \x01(\x08\x12@\n\x07options\x18\t \x03(\x0b\x32/.steelyard_protocol.v1.RuntimeSpec.OptionsEntry\x12\x13\n\x0b\x65nvironment\x18\n \x01(\t\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x18\n\x16_intra_op_thread_countB\x18\n\x16_inter_op_thread_countB\x0b\n\t_spinningB\x08\n\x06_arena\"\xda\x02\n\x0fPlannedArtifact\x12\x17\n\x0f\x61rtifact_digest\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x35\n\x06\x66ormat\x18\x03 \x01(\x0e\x32%.steelyard_protocol.v1.ArtifactFormat\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12\x33\n\x07runtime\x18\x05 \x01(\x0b\x32\".steelyard_protocol.v1.RuntimeSpec\x12M\n\x0cinput_shapes\x18\x06 \x03(\x0b\x32\x37.steelyard_protocol.v1.PlannedArtifact.InputShapesEntry\x1aP\n\x10InputShapesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.steelyard_protocol.v1.Shape:\x02\x38\x01\"\x8b\x01\n\nTimingSpec\x12\x18\n\x10sample_window_ms\x18\x01 \x01(\x03\x12\x18\n\x10warmup_window_ms\x18\x02 \x01(\x03\x12\x18\n\x10warmup_tolerance\x18\x03 \x01(\x01\x12\x15\n\rwarmup_cap_ms\x18\x04 \x01(\x03\x12\x18\n\x10min_sample_count\x18\x05 \x01(\r\"G\n\tInputSpec\x12\x0c\n\x04seed\x18\x01 \x01(\x04\x12\x13\n\x0b\x64\x61ta_digest\x18\x02 \x01(\t\x12\x17\n\x0f\x64\x61ta_size_bytes\x18\x03 \x01(\x03\"\xcb\x01\n\x0e\x45valuationSpec\x12\x13\n\x0b\x64\x61ta_digest\x18\x01 \x01(\t\x12\x17\n\x0f\x64\x61ta_size_bytes\x18\x02 \x01(\x03\x12/\n\x07reducer\x18\x03 \x01(\x0e\x32\x1e.steelyard_protocol.v1.Reducer\x12\x12\n\nbatch_size\x18\x04 \x01(\r\x12\x11\n\ttop_count\x18\x05 \x01(\r\x12\x17\n\x0fscore_threshold\x18\x06 \x01(\x01\x12\x1a\n\x12output_quota_bytes\x18\x07 \x01(\x03\"3\n\nLoadMarker\x12\x13\n\x0bpulse_count\x18\x01 \x01(\r\x12\x10\n\x08pulse_ms\x18\x02 \x01(\x03\"R\n\nEnergySpec\x12\x11\n\twindow_ms\x18\x01 \x01(\x03\x12\x31\n\x06marker\x18\x02 \x01(\x0b\x32!.steelyard_protocol.v1.LoadMarker\"\xb6\x03\n\x04Plan\x12\x39\n\tartifacts\x18\x01 \x03(\x0b\x32&.steelyard_protocol.v1.PlannedArtifact\x12\x31\n\x06timing\x18\x02 \x01(\x0b\x32!.steelyard_protocol.v1.TimingSpec\x12\x30\n\x06inputs\x18\x03 \x01(\x0b\x32 .steelyard_protocol.v1.InputSpec\x12\x39\n\nevaluation\x18\x04 \x01(\x0b\x32%.steelyard_protocol.v1.EvaluationSpec\x12\x31\n\x06\x65nergy\x18\x05 \x01(\x0b\x32!.steelyard_protocol.v1.EnergySpec\x12\x18\n\x10\x62lock_timeout_ms\x18\x06 \x01(\x03\x12\x1f\n\x12memory_limit_bytes\x18\x07 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x08\x63ore_ids\x18\x08 \x03(\r\x12<\n\x0e\x63ore_selection\x18\t \x01(\x0e\x32$.steelyard_protocol.v1.CoreSelectionB\x15\n\x13_memory_limit_bytes*\xb3\x01\n\x11GraphOptimization\x12\"\n\x1eGRAPH_OPTIMIZATION_UNSPECIFIED\x10\x00\x12\x1f\n\x1bGRAPH_OPTIMIZATION_DISABLED\x10\x01\x12\x1c\n\x18GRAPH_OPTIMIZATION_BASIC\x10\x02\x12\x1f\n\x1bGRAPH_OPTIMIZATION_EXTENDED\x10\x03\x12\x1a\n\x16GRAPH_OPTIMIZATION_ALL\x10\x04*x\n\x07Reducer\x12\x17\n\x13REDUCER_UNSPECIFIED\x10\x00\x12\x12\n\x0eREDUCER_ARGMAX\x10\x01\x12\x11\n\rREDUCER_TOP_K\x10\x02\x12\x1b\n\x17REDUCER_SCORE_THRESHOLD\x10\x03\x12\x10\n\x0cREDUCER_FULL\x10\x04*b\n\rCoreSelection\x12\x1e\n\x1a\x43ORE_SELECTION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43ORE_SELECTION_BIG\x10\x01\x12\x19\n\x15\x43ORE_SELECTION_LITTLE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n steelyard_protocol/v1/plan.proto\x12\x15steelyard_protocol.v1\x1a\"steelyard_protocol/v1/common.proto\"\x87\x01\n\x08Provider\x12\x0c\n\x04name\x18\x01 \x01(\t\x12=\n\x07options\x18\x02 \x03(\x0b\x32,.steelyard_protocol.v1.Provider.OptionsEntry\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf2\x03\n\x0bRuntimeSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\tproviders\x18\x02 \x03(\x0b\x32\x1f.steelyard_protocol.v1.Provider\x12\"\n\x15intra_op_thread_count\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\"\n\x15inter_op_thread_count\x18\x04 \x01(\rH\x01\x88\x01\x01\x12\x44\n\x12graph_optimization\x18\x05 \x01(\x0e\x32(.steelyard_protocol.v1.GraphOptimization\x12\x15\n\x08spinning\x18\x06 \x01(\x08H\x02\x88\x01\x01\x12\x12\n\x05\x61rena\x18\x07 \x01(\x08H\x03\x88\x01\x01\x12\x16\n\x0e\x61llow_fallback\x18\x08 \x01(\x08\x12@\n\x07options\x18\t \x03(\x0b\x32/.steelyard_protocol.v1.RuntimeSpec.OptionsEntry\x12\x13\n\x0b\x65nvironment\x18\n \x01(\t\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x18\n\x16_intra_op_thread_countB\x18\n\x16_inter_op_thread_countB\x0b\n\t_spinningB\x08\n\x06_arena\"\xf0\x03\n\x0fPlannedArtifact\x12\x17\n\x0f\x61rtifact_digest\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x35\n\x06\x66ormat\x18\x03 \x01(\x0e\x32%.steelyard_protocol.v1.ArtifactFormat\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12\x33\n\x07runtime\x18\x05 \x01(\x0b\x32\".steelyard_protocol.v1.RuntimeSpec\x12M\n\x0cinput_shapes\x18\x06 \x03(\x0b\x32\x37.steelyard_protocol.v1.PlannedArtifact.InputShapesEntry\x12\x12\n\nbatch_size\x18\x07 \x01(\r\x12\x10\n\x08\x63ore_ids\x18\x08 \x03(\r\x12<\n\x0e\x63ore_selection\x18\t \x01(\x0e\x32$.steelyard_protocol.v1.CoreSelection\x12\x15\n\rlayers_digest\x18\n \x01(\t\x12\x19\n\x11layers_size_bytes\x18\x0b \x01(\x03\x1aP\n\x10InputShapesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.steelyard_protocol.v1.Shape:\x02\x38\x01\"\xb0\x02\n\x08ModeSpec\x12)\n\x04mode\x18\x01 \x01(\x0e\x32\x1b.steelyard_protocol.v1.Mode\x12\x0f\n\x07rate_hz\x18\x02 \x01(\x01\x12\x17\n\x0frandom_arrivals\x18\x03 \x01(\x08\x12\x14\n\x0cstream_count\x18\x04 \x01(\r\x12\x13\n\x0b\x64uration_ms\x18\x05 \x01(\x03\x12\x10\n\x08point_ms\x18\x06 \x01(\x03\x12\x13\n\x0bstep_counts\x18\x07 \x03(\r\x12H\n\rstate_outputs\x18\x08 \x03(\x0b\x32\x31.steelyard_protocol.v1.ModeSpec.StateOutputsEntry\x1a\x33\n\x11StateOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xcb\x02\n\x08GateSpec\x12$\n\x17most_temperature_rise_c\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x1f\n\x12most_temperature_c\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x1c\n\x0fmost_other_load\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\"\n\x15least_available_bytes\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12\x19\n\x0cleast_charge\x18\x05 \x01(\x01H\x04\x88\x01\x01\x12\x10\n\x08governor\x18\x06 \x01(\t\x12\x17\n\x0flongest_wait_ms\x18\x07 \x01(\x03\x42\x1a\n\x18_most_temperature_rise_cB\x15\n\x13_most_temperature_cB\x12\n\x10_most_other_loadB\x18\n\x16_least_available_bytesB\x0f\n\r_least_charge\"m\n\x0bNumericSpec\x12\x13\n\x0b\x64\x61ta_digest\x18\x01 \x01(\t\x12\x17\n\x0f\x64\x61ta_size_bytes\x18\x02 \x01(\x03\x12\x14\n\x0csample_count\x18\x03 \x01(\r\x12\x1a\n\x12output_quota_bytes\x18\x04 \x01(\x03\"!\n\x0cOperatorSpec\x12\x11\n\twindow_ms\x18\x01 \x01(\x03\"\xa7\x01\n\x0eProcessingSpec\x12\x1a\n\x12preprocessing_json\x18\x01 \x01(\t\x12\x14\n\x0cstored_dtype\x18\x02 \x01(\t\x12\x32\n\x0cstored_shape\x18\x03 \x01(\x0b\x32\x1c.steelyard_protocol.v1.Shape\x12/\n\x07reducer\x18\x04 \x01(\x0e\x32\x1e.steelyard_protocol.v1.Reducer\"\x8b\x01\n\nTimingSpec\x12\x18\n\x10sample_window_ms\x18\x01 \x01(\x03\x12\x18\n\x10warmup_window_ms\x18\x02 \x01(\x03\x12\x18\n\x10warmup_tolerance\x18\x03 \x01(\x01\x12\x15\n\rwarmup_cap_ms\x18\x04 \x01(\x03\x12\x18\n\x10min_sample_count\x18\x05 \x01(\r\"G\n\tInputSpec\x12\x0c\n\x04seed\x18\x01 \x01(\x04\x12\x13\n\x0b\x64\x61ta_digest\x18\x02 \x01(\t\x12\x17\n\x0f\x64\x61ta_size_bytes\x18\x03 \x01(\x03\"\xcb\x01\n\x0e\x45valuationSpec\x12\x13\n\x0b\x64\x61ta_digest\x18\x01 \x01(\t\x12\x17\n\x0f\x64\x61ta_size_bytes\x18\x02 \x01(\x03\x12/\n\x07reducer\x18\x03 \x01(\x0e\x32\x1e.steelyard_protocol.v1.Reducer\x12\x12\n\nbatch_size\x18\x04 \x01(\r\x12\x11\n\ttop_count\x18\x05 \x01(\r\x12\x17\n\x0fscore_threshold\x18\x06 \x01(\x01\x12\x1a\n\x12output_quota_bytes\x18\x07 \x01(\x03\"3\n\nLoadMarker\x12\x13\n\x0bpulse_count\x18\x01 \x01(\r\x12\x10\n\x08pulse_ms\x18\x02 \x01(\x03\"c\n\nEnergySpec\x12\x11\n\twindow_ms\x18\x01 \x01(\x03\x12\x31\n\x06marker\x18\x02 \x01(\x0b\x32!.steelyard_protocol.v1.LoadMarker\x12\x0f\n\x07idle_ms\x18\x03 \x01(\x03\"\xbc\x05\n\x04Plan\x12\x39\n\tartifacts\x18\x01 \x03(\x0b\x32&.steelyard_protocol.v1.PlannedArtifact\x12\x31\n\x06timing\x18\x02 \x01(\x0b\x32!.steelyard_protocol.v1.TimingSpec\x12\x30\n\x06inputs\x18\x03 \x01(\x0b\x32 .steelyard_protocol.v1.InputSpec\x12\x39\n\nevaluation\x18\x04 \x01(\x0b\x32%.steelyard_protocol.v1.EvaluationSpec\x12\x31\n\x06\x65nergy\x18\x05 \x01(\x0b\x32!.steelyard_protocol.v1.EnergySpec\x12\x18\n\x10\x62lock_timeout_ms\x18\x06 \x01(\x03\x12\x1f\n\x12memory_limit_bytes\x18\x07 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x08\x63ore_ids\x18\x08 \x03(\r\x12<\n\x0e\x63ore_selection\x18\t \x01(\x0e\x32$.steelyard_protocol.v1.CoreSelection\x12-\n\x04mode\x18\n \x01(\x0b\x32\x1f.steelyard_protocol.v1.ModeSpec\x12-\n\x04gate\x18\x0b \x01(\x0b\x32\x1f.steelyard_protocol.v1.GateSpec\x12\x33\n\x07numeric\x18\x0c \x01(\x0b\x32\".steelyard_protocol.v1.NumericSpec\x12\x36\n\toperators\x18\r \x01(\x0b\x32#.steelyard_protocol.v1.OperatorSpec\x12\x39\n\nprocessing\x18\x0e \x01(\x0b\x32%.steelyard_protocol.v1.ProcessingSpecB\x15\n\x13_memory_limit_bytes*\xb3\x01\n\x11GraphOptimization\x12\"\n\x1eGRAPH_OPTIMIZATION_UNSPECIFIED\x10\x00\x12\x1f\n\x1bGRAPH_OPTIMIZATION_DISABLED\x10\x01\x12\x1c\n\x18GRAPH_OPTIMIZATION_BASIC\x10\x02\x12\x1f\n\x1bGRAPH_OPTIMIZATION_EXTENDED\x10\x03\x12\x1a\n\x16GRAPH_OPTIMIZATION_ALL\x10\x04*\x94\x01\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12MODE_SINGLE_STREAM\x10\x01\x12\x10\n\x0cMODE_OFFLINE\x10\x02\x12\x0e\n\nMODE_PACED\x10\x03\x12\x15\n\x11MODE_MULTI_STREAM\x10\x04\x12\x12\n\x0eMODE_SUSTAINED\x10\x05\x12\x11\n\rMODE_STEPWISE\x10\x06*x\n\x07Reducer\x12\x17\n\x13REDUCER_UNSPECIFIED\x10\x00\x12\x12\n\x0eREDUCER_ARGMAX\x10\x01\x12\x11\n\rREDUCER_TOP_K\x10\x02\x12\x1b\n\x17REDUCER_SCORE_THRESHOLD\x10\x03\x12\x10\n\x0cREDUCER_FULL\x10\x04*b\n\rCoreSelection\x12\x1e\n\x1a\x43ORE_SELECTION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43ORE_SELECTION_BIG\x10\x01\x12\x19\n\x15\x43ORE_SELECTION_LITTLE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,12 +38,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNTIMESPEC_OPTIONSENTRY']._serialized_options = b'8\001'
   _globals['_PLANNEDARTIFACT_INPUTSHAPESENTRY']._loaded_options = None
   _globals['_PLANNEDARTIFACT_INPUTSHAPESENTRY']._serialized_options = b'8\001'
-  _globals['_GRAPHOPTIMIZATION']._serialized_start=2083
-  _globals['_GRAPHOPTIMIZATION']._serialized_end=2262
-  _globals['_REDUCER']._serialized_start=2264
-  _globals['_REDUCER']._serialized_end=2384
-  _globals['_CORESELECTION']._serialized_start=2386
-  _globals['_CORESELECTION']._serialized_end=2484
+  _globals['_MODESPEC_STATEOUTPUTSENTRY']._loaded_options = None
+  _globals['_MODESPEC_STATEOUTPUTSENTRY']._serialized_options = b'8\001'
+  _globals['_GRAPHOPTIMIZATION']._serialized_start=3469
+  _globals['_GRAPHOPTIMIZATION']._serialized_end=3648
+  _globals['_MODE']._serialized_start=3651
+  _globals['_MODE']._serialized_end=3799
+  _globals['_REDUCER']._serialized_start=3801
+  _globals['_REDUCER']._serialized_end=3921
+  _globals['_CORESELECTION']._serialized_start=3923
+  _globals['_CORESELECTION']._serialized_end=4021
   _globals['_PROVIDER']._serialized_start=96
   _globals['_PROVIDER']._serialized_end=231
   _globals['_PROVIDER_OPTIONSENTRY']._serialized_start=185
@@ -53,19 +57,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNTIMESPEC_OPTIONSENTRY']._serialized_start=185
   _globals['_RUNTIMESPEC_OPTIONSENTRY']._serialized_end=231
   _globals['_PLANNEDARTIFACT']._serialized_start=735
-  _globals['_PLANNEDARTIFACT']._serialized_end=1081
-  _globals['_PLANNEDARTIFACT_INPUTSHAPESENTRY']._serialized_start=1001
-  _globals['_PLANNEDARTIFACT_INPUTSHAPESENTRY']._serialized_end=1081
-  _globals['_TIMINGSPEC']._serialized_start=1084
-  _globals['_TIMINGSPEC']._serialized_end=1223
-  _globals['_INPUTSPEC']._serialized_start=1225
-  _globals['_INPUTSPEC']._serialized_end=1296
-  _globals['_EVALUATIONSPEC']._serialized_start=1299
-  _globals['_EVALUATIONSPEC']._serialized_end=1502
-  _globals['_LOADMARKER']._serialized_start=1504
-  _globals['_LOADMARKER']._serialized_end=1555
-  _globals['_ENERGYSPEC']._serialized_start=1557
-  _globals['_ENERGYSPEC']._serialized_end=1639
-  _globals['_PLAN']._serialized_start=1642
-  _globals['_PLAN']._serialized_end=2080
+  _globals['_PLANNEDARTIFACT']._serialized_end=1231
+  _globals['_PLANNEDARTIFACT_INPUTSHAPESENTRY']._serialized_start=1151
+  _globals['_PLANNEDARTIFACT_INPUTSHAPESENTRY']._serialized_end=1231
+  _globals['_MODESPEC']._serialized_start=1234
+  _globals['_MODESPEC']._serialized_end=1538
+  _globals['_MODESPEC_STATEOUTPUTSENTRY']._serialized_start=1487
+  _globals['_MODESPEC_STATEOUTPUTSENTRY']._serialized_end=1538
+  _globals['_GATESPEC']._serialized_start=1541
+  _globals['_GATESPEC']._serialized_end=1872
+  _globals['_NUMERICSPEC']._serialized_start=1874
+  _globals['_NUMERICSPEC']._serialized_end=1983
+  _globals['_OPERATORSPEC']._serialized_start=1985
+  _globals['_OPERATORSPEC']._serialized_end=2018
+  _globals['_PROCESSINGSPEC']._serialized_start=2021
+  _globals['_PROCESSINGSPEC']._serialized_end=2188
+  _globals['_TIMINGSPEC']._serialized_start=2191
+  _globals['_TIMINGSPEC']._serialized_end=2330
+  _globals['_INPUTSPEC']._serialized_start=2332
+  _globals['_INPUTSPEC']._serialized_end=2403
+  _globals['_EVALUATIONSPEC']._serialized_start=2406
+  _globals['_EVALUATIONSPEC']._serialized_end=2609
+  _globals['_LOADMARKER']._serialized_start=2611
+  _globals['_LOADMARKER']._serialized_end=2662
+  _globals['_ENERGYSPEC']._serialized_start=2664
+  _globals['_ENERGYSPEC']._serialized_end=2763
+  _globals['_PLAN']._serialized_start=2766
+  _globals['_PLAN']._serialized_end=3466
 # @@protoc_insertion_point(module_scope)

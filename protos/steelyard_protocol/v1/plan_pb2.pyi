@@ -43,6 +43,46 @@ GRAPH_OPTIMIZATION_EXTENDED: GraphOptimization.ValueType  # 3
 GRAPH_OPTIMIZATION_ALL: GraphOptimization.ValueType  # 4
 Global___GraphOptimization: typing_extensions.TypeAlias = GraphOptimization
 
+class _Mode:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ModeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Mode.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    MODE_UNSPECIFIED: _Mode.ValueType  # 0
+    """Single stream."""
+    MODE_SINGLE_STREAM: _Mode.ValueType  # 1
+    """The next inference begins when the last one is over."""
+    MODE_OFFLINE: _Mode.ValueType  # 2
+    """Batches back to back: throughput."""
+    MODE_PACED: _Mode.ValueType  # 3
+    """Inferences begin at planned times, whether or not the last one is over."""
+    MODE_MULTI_STREAM: _Mode.ValueType  # 4
+    """Several sessions at the same time in one process, each a single stream."""
+    MODE_SUSTAINED: _Mode.ValueType  # 5
+    """A single stream for minutes: a curve that shows the heat."""
+    MODE_STEPWISE: _Mode.ValueType  # 6
+    """A sequence model step by step, its state carried from one step to the next."""
+
+class Mode(_Mode, metaclass=_ModeEnumTypeWrapper):
+    """How one inference follows another."""
+
+MODE_UNSPECIFIED: Mode.ValueType  # 0
+"""Single stream."""
+MODE_SINGLE_STREAM: Mode.ValueType  # 1
+"""The next inference begins when the last one is over."""
+MODE_OFFLINE: Mode.ValueType  # 2
+"""Batches back to back: throughput."""
+MODE_PACED: Mode.ValueType  # 3
+"""Inferences begin at planned times, whether or not the last one is over."""
+MODE_MULTI_STREAM: Mode.ValueType  # 4
+"""Several sessions at the same time in one process, each a single stream."""
+MODE_SUSTAINED: Mode.ValueType  # 5
+"""A single stream for minutes: a curve that shows the heat."""
+MODE_STEPWISE: Mode.ValueType  # 6
+"""A sequence model step by step, its state carried from one step to the next."""
+Global___Mode: typing_extensions.TypeAlias = Mode
+
 class _Reducer:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -225,17 +265,32 @@ class PlannedArtifact(google.protobuf.message.Message):
     SIZE_BYTES_FIELD_NUMBER: builtins.int
     RUNTIME_FIELD_NUMBER: builtins.int
     INPUT_SHAPES_FIELD_NUMBER: builtins.int
+    BATCH_SIZE_FIELD_NUMBER: builtins.int
+    CORE_IDS_FIELD_NUMBER: builtins.int
+    CORE_SELECTION_FIELD_NUMBER: builtins.int
+    LAYERS_DIGEST_FIELD_NUMBER: builtins.int
+    LAYERS_SIZE_BYTES_FIELD_NUMBER: builtins.int
     artifact_digest: builtins.str
     """SHA-256 of the file's bytes, lower-case hexadecimal."""
     label: builtins.str
     """Unique within the plan: "original", "static-int8"."""
     format: steelyard_protocol.v1.common_pb2.ArtifactFormat.ValueType
     size_bytes: builtins.int
+    batch_size: builtins.int
+    """Samples in one inference: the size of the leading dynamic dimension of every input; 0 for 1."""
+    core_selection: Global___CoreSelection.ValueType
+    layers_digest: builtins.str
+    """The same model with the outputs of its layers among its outputs, for the numeric check; "" for none."""
+    layers_size_bytes: builtins.int
     @property
     def runtime(self) -> Global___RuntimeSpec: ...
     @property
     def input_shapes(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, steelyard_protocol.v1.common_pb2.Shape]:
         """Sizes for dynamic inputs, by input name."""
+
+    @property
+    def core_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Instead of the plan's cores; empty and unset: the plan's."""
 
     def __init__(
         self,
@@ -246,11 +301,204 @@ class PlannedArtifact(google.protobuf.message.Message):
         size_bytes: builtins.int = ...,
         runtime: Global___RuntimeSpec | None = ...,
         input_shapes: collections.abc.Mapping[builtins.str, steelyard_protocol.v1.common_pb2.Shape] | None = ...,
+        batch_size: builtins.int = ...,
+        core_ids: collections.abc.Iterable[builtins.int] | None = ...,
+        core_selection: Global___CoreSelection.ValueType = ...,
+        layers_digest: builtins.str = ...,
+        layers_size_bytes: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["runtime", b"runtime"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["artifact_digest", b"artifact_digest", "format", b"format", "input_shapes", b"input_shapes", "label", b"label", "runtime", b"runtime", "size_bytes", b"size_bytes"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["artifact_digest", b"artifact_digest", "batch_size", b"batch_size", "core_ids", b"core_ids", "core_selection", b"core_selection", "format", b"format", "input_shapes", b"input_shapes", "label", b"label", "layers_digest", b"layers_digest", "layers_size_bytes", b"layers_size_bytes", "runtime", b"runtime", "size_bytes", b"size_bytes"]) -> None: ...
 
 Global___PlannedArtifact: typing_extensions.TypeAlias = PlannedArtifact
+
+@typing.final
+class ModeSpec(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class StateOutputsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    MODE_FIELD_NUMBER: builtins.int
+    RATE_HZ_FIELD_NUMBER: builtins.int
+    RANDOM_ARRIVALS_FIELD_NUMBER: builtins.int
+    STREAM_COUNT_FIELD_NUMBER: builtins.int
+    DURATION_MS_FIELD_NUMBER: builtins.int
+    POINT_MS_FIELD_NUMBER: builtins.int
+    STEP_COUNTS_FIELD_NUMBER: builtins.int
+    STATE_OUTPUTS_FIELD_NUMBER: builtins.int
+    mode: Global___Mode.ValueType
+    rate_hz: builtins.float
+    """PACED: arrivals a second."""
+    random_arrivals: builtins.bool
+    """PACED: exponential gaps between arrivals, seeded, instead of even ones."""
+    stream_count: builtins.int
+    """MULTI_STREAM: sessions."""
+    duration_ms: builtins.int
+    """SUSTAINED: length of the whole, and of one point of the curve."""
+    point_ms: builtins.int
+    @property
+    def step_counts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """STEPWISE: the numbers of steps at which times are stated, rising."""
+
+    @property
+    def state_outputs(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """STEPWISE: by the name of an input, the output of the last step that it is fed with; other inputs stay."""
+
+    def __init__(
+        self,
+        *,
+        mode: Global___Mode.ValueType = ...,
+        rate_hz: builtins.float = ...,
+        random_arrivals: builtins.bool = ...,
+        stream_count: builtins.int = ...,
+        duration_ms: builtins.int = ...,
+        point_ms: builtins.int = ...,
+        step_counts: collections.abc.Iterable[builtins.int] | None = ...,
+        state_outputs: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["duration_ms", b"duration_ms", "mode", b"mode", "point_ms", b"point_ms", "random_arrivals", b"random_arrivals", "rate_hz", b"rate_hz", "state_outputs", b"state_outputs", "step_counts", b"step_counts", "stream_count", b"stream_count"]) -> None: ...
+
+Global___ModeSpec: typing_extensions.TypeAlias = ModeSpec
+
+@typing.final
+class GateSpec(google.protobuf.message.Message):
+    """What must hold before a block runs. A field that is unset is not looked at."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MOST_TEMPERATURE_RISE_C_FIELD_NUMBER: builtins.int
+    MOST_TEMPERATURE_C_FIELD_NUMBER: builtins.int
+    MOST_OTHER_LOAD_FIELD_NUMBER: builtins.int
+    LEAST_AVAILABLE_BYTES_FIELD_NUMBER: builtins.int
+    LEAST_CHARGE_FIELD_NUMBER: builtins.int
+    GOVERNOR_FIELD_NUMBER: builtins.int
+    LONGEST_WAIT_MS_FIELD_NUMBER: builtins.int
+    most_temperature_rise_c: builtins.float
+    """Above the temperature at which the job began, in degrees."""
+    most_temperature_c: builtins.float
+    most_other_load: builtins.float
+    """CPU time of other processes over wall time: 0.1 is a tenth of one core."""
+    least_available_bytes: builtins.int
+    least_charge: builtins.float
+    """Charge of the battery, 0 to 1."""
+    governor: builtins.str
+    """The governor that every measured core must have, "" for any."""
+    longest_wait_ms: builtins.int
+    """How long a block waits for all of it; then its round is not valid."""
+    def __init__(
+        self,
+        *,
+        most_temperature_rise_c: builtins.float | None = ...,
+        most_temperature_c: builtins.float | None = ...,
+        most_other_load: builtins.float | None = ...,
+        least_available_bytes: builtins.int | None = ...,
+        least_charge: builtins.float | None = ...,
+        governor: builtins.str = ...,
+        longest_wait_ms: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_least_available_bytes", b"_least_available_bytes", "_least_charge", b"_least_charge", "_most_other_load", b"_most_other_load", "_most_temperature_c", b"_most_temperature_c", "_most_temperature_rise_c", b"_most_temperature_rise_c", "least_available_bytes", b"least_available_bytes", "least_charge", b"least_charge", "most_other_load", b"most_other_load", "most_temperature_c", b"most_temperature_c", "most_temperature_rise_c", b"most_temperature_rise_c"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_least_available_bytes", b"_least_available_bytes", "_least_charge", b"_least_charge", "_most_other_load", b"_most_other_load", "_most_temperature_c", b"_most_temperature_c", "_most_temperature_rise_c", b"_most_temperature_rise_c", "governor", b"governor", "least_available_bytes", b"least_available_bytes", "least_charge", b"least_charge", "longest_wait_ms", b"longest_wait_ms", "most_other_load", b"most_other_load", "most_temperature_c", b"most_temperature_c", "most_temperature_rise_c", b"most_temperature_rise_c"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_least_available_bytes", b"_least_available_bytes"]) -> typing.Literal["least_available_bytes"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_least_charge", b"_least_charge"]) -> typing.Literal["least_charge"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_most_other_load", b"_most_other_load"]) -> typing.Literal["most_other_load"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_most_temperature_c", b"_most_temperature_c"]) -> typing.Literal["most_temperature_c"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_most_temperature_rise_c", b"_most_temperature_rise_c"]) -> typing.Literal["most_temperature_rise_c"] | None: ...
+
+Global___GateSpec: typing_extensions.TypeAlias = GateSpec
+
+@typing.final
+class NumericSpec(google.protobuf.message.Message):
+    """The outputs of an artifact for a few inputs, whole, for a comparison with the controller's own."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DATA_DIGEST_FIELD_NUMBER: builtins.int
+    DATA_SIZE_BYTES_FIELD_NUMBER: builtins.int
+    SAMPLE_COUNT_FIELD_NUMBER: builtins.int
+    OUTPUT_QUOTA_BYTES_FIELD_NUMBER: builtins.int
+    data_digest: builtins.str
+    data_size_bytes: builtins.int
+    sample_count: builtins.int
+    output_quota_bytes: builtins.int
+    """Largest blob of outputs that one artifact may send back."""
+    def __init__(
+        self,
+        *,
+        data_digest: builtins.str = ...,
+        data_size_bytes: builtins.int = ...,
+        sample_count: builtins.int = ...,
+        output_quota_bytes: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["data_digest", b"data_digest", "data_size_bytes", b"data_size_bytes", "output_quota_bytes", b"output_quota_bytes", "sample_count", b"sample_count"]) -> None: ...
+
+Global___NumericSpec: typing_extensions.TypeAlias = NumericSpec
+
+@typing.final
+class OperatorSpec(google.protobuf.message.Message):
+    """A run of its own with the runtime's profiler on: how long each operator takes, and where it runs."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    WINDOW_MS_FIELD_NUMBER: builtins.int
+    window_ms: builtins.int
+    def __init__(
+        self,
+        *,
+        window_ms: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["window_ms", b"window_ms"]) -> None: ...
+
+Global___OperatorSpec: typing_extensions.TypeAlias = OperatorSpec
+
+@typing.final
+class ProcessingSpec(google.protobuf.message.Message):
+    """What is done to a sample before and after the model, timed by itself."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PREPROCESSING_JSON_FIELD_NUMBER: builtins.int
+    STORED_DTYPE_FIELD_NUMBER: builtins.int
+    STORED_SHAPE_FIELD_NUMBER: builtins.int
+    REDUCER_FIELD_NUMBER: builtins.int
+    preprocessing_json: builtins.str
+    """As Task.preprocessing_json."""
+    stored_dtype: builtins.str
+    """The stored sample before it: numpy dtype and shape."""
+    reducer: Global___Reducer.ValueType
+    """What is done to the outputs."""
+    @property
+    def stored_shape(self) -> steelyard_protocol.v1.common_pb2.Shape: ...
+    def __init__(
+        self,
+        *,
+        preprocessing_json: builtins.str = ...,
+        stored_dtype: builtins.str = ...,
+        stored_shape: steelyard_protocol.v1.common_pb2.Shape | None = ...,
+        reducer: Global___Reducer.ValueType = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["stored_shape", b"stored_shape"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["preprocessing_json", b"preprocessing_json", "reducer", b"reducer", "stored_dtype", b"stored_dtype", "stored_shape", b"stored_shape"]) -> None: ...
+
+Global___ProcessingSpec: typing_extensions.TypeAlias = ProcessingSpec
 
 @typing.final
 class TimingSpec(google.protobuf.message.Message):
@@ -370,7 +618,10 @@ class EnergySpec(google.protobuf.message.Message):
 
     WINDOW_MS_FIELD_NUMBER: builtins.int
     MARKER_FIELD_NUMBER: builtins.int
+    IDLE_MS_FIELD_NUMBER: builtins.int
     window_ms: builtins.int
+    idle_ms: builtins.int
+    """Length of the idle baseline before and after the artifacts of each round; 0: none."""
     @property
     def marker(self) -> Global___LoadMarker: ...
     def __init__(
@@ -378,9 +629,10 @@ class EnergySpec(google.protobuf.message.Message):
         *,
         window_ms: builtins.int = ...,
         marker: Global___LoadMarker | None = ...,
+        idle_ms: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["marker", b"marker"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["marker", b"marker", "window_ms", b"window_ms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["idle_ms", b"idle_ms", "marker", b"marker", "window_ms", b"window_ms"]) -> None: ...
 
 Global___EnergySpec: typing_extensions.TypeAlias = EnergySpec
 
@@ -399,6 +651,11 @@ class Plan(google.protobuf.message.Message):
     MEMORY_LIMIT_BYTES_FIELD_NUMBER: builtins.int
     CORE_IDS_FIELD_NUMBER: builtins.int
     CORE_SELECTION_FIELD_NUMBER: builtins.int
+    MODE_FIELD_NUMBER: builtins.int
+    GATE_FIELD_NUMBER: builtins.int
+    NUMERIC_FIELD_NUMBER: builtins.int
+    OPERATORS_FIELD_NUMBER: builtins.int
+    PROCESSING_FIELD_NUMBER: builtins.int
     block_timeout_ms: builtins.int
     memory_limit_bytes: builtins.int
     """Largest resident set of a worker; unset: most of the memory that is available when it starts."""
@@ -418,6 +675,16 @@ class Plan(google.protobuf.message.Message):
     def core_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
         """Logical cores the workers are pinned to; empty: not pinned."""
 
+    @property
+    def mode(self) -> Global___ModeSpec: ...
+    @property
+    def gate(self) -> Global___GateSpec: ...
+    @property
+    def numeric(self) -> Global___NumericSpec: ...
+    @property
+    def operators(self) -> Global___OperatorSpec: ...
+    @property
+    def processing(self) -> Global___ProcessingSpec: ...
     def __init__(
         self,
         *,
@@ -430,9 +697,14 @@ class Plan(google.protobuf.message.Message):
         memory_limit_bytes: builtins.int | None = ...,
         core_ids: collections.abc.Iterable[builtins.int] | None = ...,
         core_selection: Global___CoreSelection.ValueType = ...,
+        mode: Global___ModeSpec | None = ...,
+        gate: Global___GateSpec | None = ...,
+        numeric: Global___NumericSpec | None = ...,
+        operators: Global___OperatorSpec | None = ...,
+        processing: Global___ProcessingSpec | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_memory_limit_bytes", b"_memory_limit_bytes", "energy", b"energy", "evaluation", b"evaluation", "inputs", b"inputs", "memory_limit_bytes", b"memory_limit_bytes", "timing", b"timing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_memory_limit_bytes", b"_memory_limit_bytes", "artifacts", b"artifacts", "block_timeout_ms", b"block_timeout_ms", "core_ids", b"core_ids", "core_selection", b"core_selection", "energy", b"energy", "evaluation", b"evaluation", "inputs", b"inputs", "memory_limit_bytes", b"memory_limit_bytes", "timing", b"timing"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_memory_limit_bytes", b"_memory_limit_bytes", "energy", b"energy", "evaluation", b"evaluation", "gate", b"gate", "inputs", b"inputs", "memory_limit_bytes", b"memory_limit_bytes", "mode", b"mode", "numeric", b"numeric", "operators", b"operators", "processing", b"processing", "timing", b"timing"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_memory_limit_bytes", b"_memory_limit_bytes", "artifacts", b"artifacts", "block_timeout_ms", b"block_timeout_ms", "core_ids", b"core_ids", "core_selection", b"core_selection", "energy", b"energy", "evaluation", b"evaluation", "gate", b"gate", "inputs", b"inputs", "memory_limit_bytes", b"memory_limit_bytes", "mode", b"mode", "numeric", b"numeric", "operators", b"operators", "processing", b"processing", "timing", b"timing"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_memory_limit_bytes", b"_memory_limit_bytes"]) -> typing.Literal["memory_limit_bytes"] | None: ...
 
 Global___Plan: typing_extensions.TypeAlias = Plan

@@ -36,6 +36,12 @@ class _PassEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeW
     """Long closed-loop windows beside a power or energy meter."""
     PASS_PREPARATION: _Pass.ValueType  # 4
     """Artifacts whose provider compiles on the device are built once and loaded from the cache; one round, first of all."""
+    PASS_OPERATORS: _Pass.ValueType  # 5
+    """Operators by the runtime's profiler, untimed otherwise; one round."""
+    PASS_NUMERIC: _Pass.ValueType  # 6
+    """Whole outputs for a few inputs; one round."""
+    PASS_ROOFLINE: _Pass.ValueType  # 7
+    """What the device can do: multiplications and bytes a second; one round with one block."""
 
 class Pass(_Pass, metaclass=_PassEnumTypeWrapper):
     """Which part of a job a round belongs to. Each pass numbers its own rounds from 0."""
@@ -49,6 +55,12 @@ PASS_ENERGY: Pass.ValueType  # 3
 """Long closed-loop windows beside a power or energy meter."""
 PASS_PREPARATION: Pass.ValueType  # 4
 """Artifacts whose provider compiles on the device are built once and loaded from the cache; one round, first of all."""
+PASS_OPERATORS: Pass.ValueType  # 5
+"""Operators by the runtime's profiler, untimed otherwise; one round."""
+PASS_NUMERIC: Pass.ValueType  # 6
+"""Whole outputs for a few inputs; one round."""
+PASS_ROOFLINE: Pass.ValueType  # 7
+"""What the device can do: multiplications and bytes a second; one round with one block."""
 Global___Pass: typing_extensions.TypeAlias = Pass
 
 class _BlockStatus:
@@ -132,6 +144,61 @@ THROTTLE_VERDICT_YES: ThrottleVerdict.ValueType  # 2
 THROTTLE_VERDICT_UNKNOWN: ThrottleVerdict.ValueType  # 3
 """The device tells too little."""
 Global___ThrottleVerdict: typing_extensions.TypeAlias = ThrottleVerdict
+
+class _BlockRole:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _BlockRoleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_BlockRole.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    BLOCK_ROLE_UNSPECIFIED: _BlockRole.ValueType  # 0
+    """An artifact's turn."""
+    BLOCK_ROLE_IDLE_BEFORE: _BlockRole.ValueType  # 1
+    """Energy only: the runtime imported, no model loaded, nothing run; before and after the artifacts."""
+    BLOCK_ROLE_IDLE_AFTER: _BlockRole.ValueType  # 2
+    BLOCK_ROLE_DEVICE: _BlockRole.ValueType  # 3
+    """The device itself: PASS_ROOFLINE."""
+
+class BlockRole(_BlockRole, metaclass=_BlockRoleEnumTypeWrapper):
+    """What a block is beside one artifact's turn."""
+
+BLOCK_ROLE_UNSPECIFIED: BlockRole.ValueType  # 0
+"""An artifact's turn."""
+BLOCK_ROLE_IDLE_BEFORE: BlockRole.ValueType  # 1
+"""Energy only: the runtime imported, no model loaded, nothing run; before and after the artifacts."""
+BLOCK_ROLE_IDLE_AFTER: BlockRole.ValueType  # 2
+BLOCK_ROLE_DEVICE: BlockRole.ValueType  # 3
+"""The device itself: PASS_ROOFLINE."""
+Global___BlockRole: typing_extensions.TypeAlias = BlockRole
+
+class _ValidityVerdict:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ValidityVerdictEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ValidityVerdict.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    VALIDITY_VERDICT_UNSPECIFIED: _ValidityVerdict.ValueType  # 0
+    VALIDITY_VERDICT_VALID: _ValidityVerdict.ValueType  # 1
+    VALIDITY_VERDICT_NOISY: _ValidityVerdict.ValueType  # 2
+    """Its figures scatter more than those of a quiet device do."""
+    VALIDITY_VERDICT_THROTTLED: _ValidityVerdict.ValueType  # 3
+    VALIDITY_VERDICT_CONTENDED: _ValidityVerdict.ValueType  # 4
+    """Others took the processor while it was timed."""
+    VALIDITY_VERDICT_INCOMPLETE: _ValidityVerdict.ValueType  # 5
+    """It could not begin, or what it needs could not be read."""
+
+class ValidityVerdict(_ValidityVerdict, metaclass=_ValidityVerdictEnumTypeWrapper): ...
+
+VALIDITY_VERDICT_UNSPECIFIED: ValidityVerdict.ValueType  # 0
+VALIDITY_VERDICT_VALID: ValidityVerdict.ValueType  # 1
+VALIDITY_VERDICT_NOISY: ValidityVerdict.ValueType  # 2
+"""Its figures scatter more than those of a quiet device do."""
+VALIDITY_VERDICT_THROTTLED: ValidityVerdict.ValueType  # 3
+VALIDITY_VERDICT_CONTENDED: ValidityVerdict.ValueType  # 4
+"""Others took the processor while it was timed."""
+VALIDITY_VERDICT_INCOMPLETE: ValidityVerdict.ValueType  # 5
+"""It could not begin, or what it needs could not be read."""
+Global___ValidityVerdict: typing_extensions.TypeAlias = ValidityVerdict
 
 @typing.final
 class ThrottleReport(google.protobuf.message.Message):
@@ -260,12 +327,20 @@ class MemoryProfile(google.protobuf.message.Message):
     PEAK_RESIDENT_BYTES_FIELD_NUMBER: builtins.int
     PEAK_SOURCE_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
+    LEAST_AVAILABLE_BYTES_FIELD_NUMBER: builtins.int
+    ARENA_BYTES_FIELD_NUMBER: builtins.int
+    ARENA_SOURCE_FIELD_NUMBER: builtins.int
     peak_resident_bytes: builtins.int
     """High-water mark of the resident set since the phase "imported"."""
     peak_source: builtins.str
     """How the peak was read, or why it was not."""
     reason: builtins.str
     """Why there are no figures, "" when there are."""
+    least_available_bytes: builtins.int
+    """The least memory that the device had available while the block ran."""
+    arena_bytes: builtins.int
+    """What the runtime's own allocator held at most, where it tells."""
+    arena_source: builtins.str
     @property
     def phases(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___MemoryPhase]: ...
     def __init__(
@@ -275,12 +350,225 @@ class MemoryProfile(google.protobuf.message.Message):
         peak_resident_bytes: builtins.int | None = ...,
         peak_source: builtins.str = ...,
         reason: builtins.str = ...,
+        least_available_bytes: builtins.int | None = ...,
+        arena_bytes: builtins.int | None = ...,
+        arena_source: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_peak_resident_bytes", b"_peak_resident_bytes", "peak_resident_bytes", b"peak_resident_bytes"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_peak_resident_bytes", b"_peak_resident_bytes", "peak_resident_bytes", b"peak_resident_bytes", "peak_source", b"peak_source", "phases", b"phases", "reason", b"reason"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_arena_bytes", b"_arena_bytes", "_least_available_bytes", b"_least_available_bytes", "_peak_resident_bytes", b"_peak_resident_bytes", "arena_bytes", b"arena_bytes", "least_available_bytes", b"least_available_bytes", "peak_resident_bytes", b"peak_resident_bytes"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_arena_bytes", b"_arena_bytes", "_least_available_bytes", b"_least_available_bytes", "_peak_resident_bytes", b"_peak_resident_bytes", "arena_bytes", b"arena_bytes", "arena_source", b"arena_source", "least_available_bytes", b"least_available_bytes", "peak_resident_bytes", b"peak_resident_bytes", "peak_source", b"peak_source", "phases", b"phases", "reason", b"reason"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_arena_bytes", b"_arena_bytes"]) -> typing.Literal["arena_bytes"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_least_available_bytes", b"_least_available_bytes"]) -> typing.Literal["least_available_bytes"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_peak_resident_bytes", b"_peak_resident_bytes"]) -> typing.Literal["peak_resident_bytes"] | None: ...
 
 Global___MemoryProfile: typing_extensions.TypeAlias = MemoryProfile
+
+@typing.final
+class Validity(google.protobuf.message.Message):
+    """Whether a block's figures may be used, and how that is known."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: builtins.int
+    EVIDENCE_FIELD_NUMBER: builtins.int
+    NOT_LOOKED_AT_FIELD_NUMBER: builtins.int
+    WAITED_MS_FIELD_NUMBER: builtins.int
+    RUN_DELAY_NS_FIELD_NUMBER: builtins.int
+    STEAL_NS_FIELD_NUMBER: builtins.int
+    OTHER_LOAD_FIELD_NUMBER: builtins.int
+    verdict: Global___ValidityVerdict.ValueType
+    waited_ms: builtins.int
+    """How long the gate held it back."""
+    run_delay_ns: builtins.int
+    """While it was timed: time that the worker was ready to run and did not, and time that a hypervisor took."""
+    steal_ns: builtins.int
+    other_load: builtins.float
+    """CPU time of others over wall time while it was timed."""
+    @property
+    def evidence(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """One sentence a finding."""
+
+    @property
+    def not_looked_at(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What could not be looked at, and why."""
+
+    def __init__(
+        self,
+        *,
+        verdict: Global___ValidityVerdict.ValueType = ...,
+        evidence: collections.abc.Iterable[builtins.str] | None = ...,
+        not_looked_at: collections.abc.Iterable[builtins.str] | None = ...,
+        waited_ms: builtins.int = ...,
+        run_delay_ns: builtins.int | None = ...,
+        steal_ns: builtins.int | None = ...,
+        other_load: builtins.float | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_other_load", b"_other_load", "_run_delay_ns", b"_run_delay_ns", "_steal_ns", b"_steal_ns", "other_load", b"other_load", "run_delay_ns", b"run_delay_ns", "steal_ns", b"steal_ns"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_other_load", b"_other_load", "_run_delay_ns", b"_run_delay_ns", "_steal_ns", b"_steal_ns", "evidence", b"evidence", "not_looked_at", b"not_looked_at", "other_load", b"other_load", "run_delay_ns", b"run_delay_ns", "steal_ns", b"steal_ns", "verdict", b"verdict", "waited_ms", b"waited_ms"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_other_load", b"_other_load"]) -> typing.Literal["other_load"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_run_delay_ns", b"_run_delay_ns"]) -> typing.Literal["run_delay_ns"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_steal_ns", b"_steal_ns"]) -> typing.Literal["steal_ns"] | None: ...
+
+Global___Validity: typing_extensions.TypeAlias = Validity
+
+@typing.final
+class CurvePoint(google.protobuf.message.Message):
+    """SUSTAINED: one point of the curve."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OFFSET_MS_FIELD_NUMBER: builtins.int
+    INFERENCE_COUNT_FIELD_NUMBER: builtins.int
+    P50_NS_FIELD_NUMBER: builtins.int
+    P90_NS_FIELD_NUMBER: builtins.int
+    TEMPERATURE_C_FIELD_NUMBER: builtins.int
+    FREQUENCY_HZ_FIELD_NUMBER: builtins.int
+    offset_ms: builtins.int
+    """From the curve's start to the point's middle."""
+    inference_count: builtins.int
+    p50_ns: builtins.int
+    p90_ns: builtins.int
+    temperature_c: builtins.float
+    frequency_hz: builtins.int
+    def __init__(
+        self,
+        *,
+        offset_ms: builtins.int = ...,
+        inference_count: builtins.int = ...,
+        p50_ns: builtins.int = ...,
+        p90_ns: builtins.int = ...,
+        temperature_c: builtins.float | None = ...,
+        frequency_hz: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_frequency_hz", b"_frequency_hz", "_temperature_c", b"_temperature_c", "frequency_hz", b"frequency_hz", "temperature_c", b"temperature_c"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_frequency_hz", b"_frequency_hz", "_temperature_c", b"_temperature_c", "frequency_hz", b"frequency_hz", "inference_count", b"inference_count", "offset_ms", b"offset_ms", "p50_ns", b"p50_ns", "p90_ns", b"p90_ns", "temperature_c", b"temperature_c"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_frequency_hz", b"_frequency_hz"]) -> typing.Literal["frequency_hz"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_temperature_c", b"_temperature_c"]) -> typing.Literal["temperature_c"] | None: ...
+
+Global___CurvePoint: typing_extensions.TypeAlias = CurvePoint
+
+@typing.final
+class SequenceTiming(google.protobuf.message.Message):
+    """STEPWISE: one sequence of steps from a fresh state."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STEP_NS_FIELD_NUMBER: builtins.int
+    @property
+    def step_ns(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """How long each step took, the first one first."""
+
+    def __init__(
+        self,
+        *,
+        step_ns: collections.abc.Iterable[builtins.int] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["step_ns", b"step_ns"]) -> None: ...
+
+Global___SequenceTiming: typing_extensions.TypeAlias = SequenceTiming
+
+@typing.final
+class OperatorTiming(google.protobuf.message.Message):
+    """One operator of the model, as the runtime's profiler saw it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    KIND_FIELD_NUMBER: builtins.int
+    PROVIDER_FIELD_NUMBER: builtins.int
+    CALL_COUNT_FIELD_NUMBER: builtins.int
+    TOTAL_NS_FIELD_NUMBER: builtins.int
+    OUTPUTS_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The node's name in the model that ran, which may be a fusion of several."""
+    kind: builtins.str
+    """"Conv", "QLinearConv", "FULLY_CONNECTED"."""
+    provider: builtins.str
+    """The provider or delegate that it ran on."""
+    call_count: builtins.int
+    total_ns: builtins.int
+    @property
+    def outputs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of its outputs where the runtime tells them: what finds it in the model's file."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        kind: builtins.str = ...,
+        provider: builtins.str = ...,
+        call_count: builtins.int = ...,
+        total_ns: builtins.int = ...,
+        outputs: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["call_count", b"call_count", "kind", b"kind", "name", b"name", "outputs", b"outputs", "provider", b"provider", "total_ns", b"total_ns"]) -> None: ...
+
+Global___OperatorTiming: typing_extensions.TypeAlias = OperatorTiming
+
+@typing.final
+class OperatorProfile(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OPERATORS_FIELD_NUMBER: builtins.int
+    INFERENCE_COUNT_FIELD_NUMBER: builtins.int
+    WALL_NS_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    inference_count: builtins.int
+    """Inferences that were profiled, and their wall time, profiler included."""
+    wall_ns: builtins.int
+    reason: builtins.str
+    """Why there are none, "" when there are."""
+    @property
+    def operators(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___OperatorTiming]: ...
+    def __init__(
+        self,
+        *,
+        operators: collections.abc.Iterable[Global___OperatorTiming] | None = ...,
+        inference_count: builtins.int = ...,
+        wall_ns: builtins.int = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["inference_count", b"inference_count", "operators", b"operators", "reason", b"reason", "wall_ns", b"wall_ns"]) -> None: ...
+
+Global___OperatorProfile: typing_extensions.TypeAlias = OperatorProfile
+
+@typing.final
+class RooflineRate(google.protobuf.message.Message):
+    """What the device did at most in a short probe."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    RATE_PER_S_FIELD_NUMBER: builtins.int
+    HOW_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """"float32 multiply-accumulate", "int8 multiply-accumulate", "memory read", "memory copy"."""
+    unit: builtins.str
+    """MAC/s or B/s."""
+    rate_per_s: builtins.float
+    how: builtins.str
+    """How it was measured, or why it was not."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        unit: builtins.str = ...,
+        rate_per_s: builtins.float | None = ...,
+        how: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_rate_per_s", b"_rate_per_s", "rate_per_s", b"rate_per_s"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_rate_per_s", b"_rate_per_s", "how", b"how", "name", b"name", "rate_per_s", b"rate_per_s", "unit", b"unit"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_rate_per_s", b"_rate_per_s"]) -> typing.Literal["rate_per_s"] | None: ...
+
+Global___RooflineRate: typing_extensions.TypeAlias = RooflineRate
 
 @typing.final
 class BlockResult(google.protobuf.message.Message):
@@ -319,6 +607,19 @@ class BlockResult(google.protobuf.message.Message):
     ENERGY_WINDOW_FIELD_NUMBER: builtins.int
     PLACEMENTS_FIELD_NUMBER: builtins.int
     LATENCY_SUMMARY_FIELD_NUMBER: builtins.int
+    ROLE_FIELD_NUMBER: builtins.int
+    VALIDITY_FIELD_NUMBER: builtins.int
+    RESPONSE_NS_FIELD_NUMBER: builtins.int
+    MISSED_COUNT_FIELD_NUMBER: builtins.int
+    WINDOW_NS_FIELD_NUMBER: builtins.int
+    BATCH_SIZE_FIELD_NUMBER: builtins.int
+    CURVE_FIELD_NUMBER: builtins.int
+    SEQUENCES_FIELD_NUMBER: builtins.int
+    OPERATORS_FIELD_NUMBER: builtins.int
+    ROOFLINE_FIELD_NUMBER: builtins.int
+    PREPROCESSING_NS_FIELD_NUMBER: builtins.int
+    POSTPROCESSING_NS_FIELD_NUMBER: builtins.int
+    CPU_NS_FIELD_NUMBER: builtins.int
     artifact_digest: builtins.str
     label: builtins.str
     status: Global___BlockStatus.ValueType
@@ -348,6 +649,15 @@ class BlockResult(google.protobuf.message.Message):
     """Set when latency_ns holds one value that sums up all inferences of the block, because the program that ran it tells
     no more: "median" or "mean". No percentile can be had from it.
     """
+    role: Global___BlockRole.ValueType
+    missed_count: builtins.int
+    """PACED: arrivals that were due within the window and never began."""
+    window_ns: builtins.int
+    """OFFLINE, PACED, MULTI_STREAM, SUSTAINED: the wall time in which the samples were taken."""
+    batch_size: builtins.int
+    """Samples in one inference."""
+    cpu_ns: builtins.int
+    """CPU time of the worker during the timed samples."""
     @property
     def error(self) -> steelyard_protocol.v1.common_pb2.ErrorInfo: ...
     @property
@@ -376,6 +686,26 @@ class BlockResult(google.protobuf.message.Message):
     def energy_window(self) -> Global___EnergyWindow: ...
     @property
     def placements(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Placement]: ...
+    @property
+    def validity(self) -> Global___Validity: ...
+    @property
+    def response_ns(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """PACED: from the intended start to the end, one value a sample; latency_ns is the service time then."""
+
+    @property
+    def curve(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___CurvePoint]: ...
+    @property
+    def sequences(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SequenceTiming]: ...
+    @property
+    def operators(self) -> Global___OperatorProfile: ...
+    @property
+    def roofline(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RooflineRate]: ...
+    @property
+    def preprocessing_ns(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """One value a repetition: what the task declares before and after the model, in this worker."""
+
+    @property
+    def postprocessing_ns(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
     def __init__(
         self,
         *,
@@ -410,11 +740,26 @@ class BlockResult(google.protobuf.message.Message):
         energy_window: Global___EnergyWindow | None = ...,
         placements: collections.abc.Iterable[Global___Placement] | None = ...,
         latency_summary: builtins.str = ...,
+        role: Global___BlockRole.ValueType = ...,
+        validity: Global___Validity | None = ...,
+        response_ns: collections.abc.Iterable[builtins.int] | None = ...,
+        missed_count: builtins.int = ...,
+        window_ns: builtins.int | None = ...,
+        batch_size: builtins.int = ...,
+        curve: collections.abc.Iterable[Global___CurvePoint] | None = ...,
+        sequences: collections.abc.Iterable[Global___SequenceTiming] | None = ...,
+        operators: Global___OperatorProfile | None = ...,
+        roofline: collections.abc.Iterable[Global___RooflineRate] | None = ...,
+        preprocessing_ns: collections.abc.Iterable[builtins.int] | None = ...,
+        postprocessing_ns: collections.abc.Iterable[builtins.int] | None = ...,
+        cpu_ns: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_build_ns", b"_build_ns", "_first_inference_ns", b"_first_inference_ns", "_model_load_ns", b"_model_load_ns", "_prepared_cache_hit", b"_prepared_cache_hit", "_process_start_ns", b"_process_start_ns", "_runtime_import_ns", b"_runtime_import_ns", "_warmup_ns", b"_warmup_ns", "_warmup_steady", b"_warmup_steady", "build_ns", b"build_ns", "energy_window", b"energy_window", "error", b"error", "first_inference_ns", b"first_inference_ns", "memory", b"memory", "model_load_ns", b"model_load_ns", "prepared_cache_hit", b"prepared_cache_hit", "process_start_ns", b"process_start_ns", "runtime_import_ns", b"runtime_import_ns", "started_at", b"started_at", "throttle", b"throttle", "warmup_ns", b"warmup_ns", "warmup_steady", b"warmup_steady"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_build_ns", b"_build_ns", "_first_inference_ns", b"_first_inference_ns", "_model_load_ns", b"_model_load_ns", "_prepared_cache_hit", b"_prepared_cache_hit", "_process_start_ns", b"_process_start_ns", "_runtime_import_ns", b"_runtime_import_ns", "_warmup_ns", b"_warmup_ns", "_warmup_steady", b"_warmup_steady", "artifact_digest", b"artifact_digest", "build_ns", b"build_ns", "circumstances", b"circumstances", "energy_window", b"energy_window", "error", b"error", "first_inference_ns", b"first_inference_ns", "inner_batch_count", b"inner_batch_count", "input_source", b"input_source", "label", b"label", "latency_ns", b"latency_ns", "latency_summary", b"latency_summary", "memory", b"memory", "model_load_ns", b"model_load_ns", "notes", b"notes", "outputs_digest", b"outputs_digest", "outputs_size_bytes", b"outputs_size_bytes", "placements", b"placements", "prepared_cache_hit", b"prepared_cache_hit", "process_start_ns", b"process_start_ns", "providers", b"providers", "readings", b"readings", "runtime_import_ns", b"runtime_import_ns", "runtime_name", b"runtime_name", "runtime_version", b"runtime_version", "sample_count", b"sample_count", "started_at", b"started_at", "status", b"status", "throttle", b"throttle", "wall_ns", b"wall_ns", "warmup_ns", b"warmup_ns", "warmup_steady", b"warmup_steady"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_build_ns", b"_build_ns", "_cpu_ns", b"_cpu_ns", "_first_inference_ns", b"_first_inference_ns", "_model_load_ns", b"_model_load_ns", "_prepared_cache_hit", b"_prepared_cache_hit", "_process_start_ns", b"_process_start_ns", "_runtime_import_ns", b"_runtime_import_ns", "_warmup_ns", b"_warmup_ns", "_warmup_steady", b"_warmup_steady", "_window_ns", b"_window_ns", "build_ns", b"build_ns", "cpu_ns", b"cpu_ns", "energy_window", b"energy_window", "error", b"error", "first_inference_ns", b"first_inference_ns", "memory", b"memory", "model_load_ns", b"model_load_ns", "operators", b"operators", "prepared_cache_hit", b"prepared_cache_hit", "process_start_ns", b"process_start_ns", "runtime_import_ns", b"runtime_import_ns", "started_at", b"started_at", "throttle", b"throttle", "validity", b"validity", "warmup_ns", b"warmup_ns", "warmup_steady", b"warmup_steady", "window_ns", b"window_ns"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_build_ns", b"_build_ns", "_cpu_ns", b"_cpu_ns", "_first_inference_ns", b"_first_inference_ns", "_model_load_ns", b"_model_load_ns", "_prepared_cache_hit", b"_prepared_cache_hit", "_process_start_ns", b"_process_start_ns", "_runtime_import_ns", b"_runtime_import_ns", "_warmup_ns", b"_warmup_ns", "_warmup_steady", b"_warmup_steady", "_window_ns", b"_window_ns", "artifact_digest", b"artifact_digest", "batch_size", b"batch_size", "build_ns", b"build_ns", "circumstances", b"circumstances", "cpu_ns", b"cpu_ns", "curve", b"curve", "energy_window", b"energy_window", "error", b"error", "first_inference_ns", b"first_inference_ns", "inner_batch_count", b"inner_batch_count", "input_source", b"input_source", "label", b"label", "latency_ns", b"latency_ns", "latency_summary", b"latency_summary", "memory", b"memory", "missed_count", b"missed_count", "model_load_ns", b"model_load_ns", "notes", b"notes", "operators", b"operators", "outputs_digest", b"outputs_digest", "outputs_size_bytes", b"outputs_size_bytes", "placements", b"placements", "postprocessing_ns", b"postprocessing_ns", "prepared_cache_hit", b"prepared_cache_hit", "preprocessing_ns", b"preprocessing_ns", "process_start_ns", b"process_start_ns", "providers", b"providers", "readings", b"readings", "response_ns", b"response_ns", "role", b"role", "roofline", b"roofline", "runtime_import_ns", b"runtime_import_ns", "runtime_name", b"runtime_name", "runtime_version", b"runtime_version", "sample_count", b"sample_count", "sequences", b"sequences", "started_at", b"started_at", "status", b"status", "throttle", b"throttle", "validity", b"validity", "wall_ns", b"wall_ns", "warmup_ns", b"warmup_ns", "warmup_steady", b"warmup_steady", "window_ns", b"window_ns"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_build_ns", b"_build_ns"]) -> typing.Literal["build_ns"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_cpu_ns", b"_cpu_ns"]) -> typing.Literal["cpu_ns"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_first_inference_ns", b"_first_inference_ns"]) -> typing.Literal["first_inference_ns"] | None: ...
     @typing.overload
@@ -429,6 +774,8 @@ class BlockResult(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_warmup_ns", b"_warmup_ns"]) -> typing.Literal["warmup_ns"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_warmup_steady", b"_warmup_steady"]) -> typing.Literal["warmup_steady"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_window_ns", b"_window_ns"]) -> typing.Literal["window_ns"] | None: ...
 
 Global___BlockResult: typing_extensions.TypeAlias = BlockResult
 
