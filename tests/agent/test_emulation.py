@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from steelyard_agent.description import describe_device
 from steelyard_agent.emulation import EMULATED_VARIABLE, find_emulator
 from steelyard_agent.errors import UsageError
-from steelyard_agent.jobs.translate import description_message
+from steelyard_agent.jobs.description_message import description_message
 from steelyard_agent.meters.contract import System
 from steelyard_agent.processor import parse_cpuinfo
 from steelyard_agent.standalone import measure_file, report_lines, report_to_json

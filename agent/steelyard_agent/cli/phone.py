@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from steelyard_agent.adb.adb import Adb, connect, find_adb
 from steelyard_agent.adb.phone import CableEnergyWatch, Phone
 from steelyard_agent.errors import UsageError
+from steelyard_agent.jobs.description_message import description_message
 from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.pinning import pin_as_planned
 from steelyard_agent.jobs.preparation import Preparation, build_fingerprint
 from steelyard_agent.jobs.rounds import RoundTools
-from steelyard_agent.jobs.translate import description_message
 from steelyard_agent.link.address import ControllerAddress
 from steelyard_agent.link.agent import AgentParts
 from steelyard_agent.state.blob_cache import BlobCache

@@ -20,12 +20,12 @@ from steelyard_agent.cli.phone import connected_phone, phone_parts
 from steelyard_agent.description import read_boot_id
 from steelyard_agent.environments import read_environments
 from steelyard_agent.errors import UsageError
+from steelyard_agent.jobs.description_message import description_message
 from steelyard_agent.jobs.energy import SamplerWatch
 from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.pinning import pin_as_planned
 from steelyard_agent.jobs.preparation import Preparation, build_fingerprint
 from steelyard_agent.jobs.rounds import RoundTools
-from steelyard_agent.jobs.translate import description_message
 from steelyard_agent.link.address import ControllerAddress, parse_controller_address
 from steelyard_agent.link.agent import Agent, AgentParts
 from steelyard_agent.profiles import Profile, read_shelf, user_folders

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Protocol
 
 from steelyard_agent.cores import NoSuchCoresError
+from steelyard_agent.jobs.block_messages import OutputsBlob, block_result
 from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.pinning import Pin, Pinning
+from steelyard_agent.jobs.planned_blocks import BlobPaths, block_for
 from steelyard_agent.jobs.preparation import Preparation
 from steelyard_agent.jobs.retry_policy import Failure, RetryPolicy
-from steelyard_agent.jobs.translate import BlobPaths, OutputsBlob, block_for, block_result
 from steelyard_agent.jobs.whole import run_whole
 from steelyard_agent.readings import Reading
 from steelyard_agent.state.blob_cache import digest_of

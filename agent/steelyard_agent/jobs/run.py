@@ -11,11 +11,12 @@ from functools import partial
 from steelyard_agent.jobs.delivery import Delivery
 from steelyard_agent.jobs.errors import JobError
 from steelyard_agent.jobs.lease import HeldLease, LeaseKeeper
+from steelyard_agent.jobs.messages import timestamp
 from steelyard_agent.jobs.plan_check import check_grant
+from steelyard_agent.jobs.planned_blocks import BlobPaths
 from steelyard_agent.jobs.port import ControllerPort, TransferGrant
 from steelyard_agent.jobs.rounds import FinishedRound, RoundRunner, RoundTools
 from steelyard_agent.jobs.staging import Stager
-from steelyard_agent.jobs.translate import BlobPaths, timestamp
 from steelyard_agent.jobs.whole import run_whole
 from steelyard_agent.jobs.wire import block_progress, staging_progress
 from steelyard_agent.state.blob_cache import BlobCache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from steelyard_agent.errors import AgentError
 from steelyard_agent.jobs.lease import HeldLease
-from steelyard_agent.jobs.translate import error_info, timestamp
+from steelyard_agent.jobs.messages import error_info, timestamp
 from steelyard_agent.state.outbox import OutboxEntry, RoundKey
 from steelyard_protocol.v1.result_pb2 import Pass, ResultKey
 from steelyard_protocol.v1.session_pb2 import (

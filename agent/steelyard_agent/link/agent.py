@@ -13,8 +13,8 @@ from steelyard_agent.jobs.desk import JobDesk
 from steelyard_agent.jobs.errors import LinkDownError
 from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.lease import LeaseKeeper
+from steelyard_agent.jobs.messages import reading_message
 from steelyard_agent.jobs.rounds import RoundTools
-from steelyard_agent.jobs.translate import reading_message
 from steelyard_agent.jobs.wire import key_message, lease_message
 from steelyard_agent.link.address import ControllerAddress
 from steelyard_agent.link.backoff import Backoff

@@ -14,6 +14,7 @@ from steelyard.control.job_end import JobEnd
 from steelyard.control.job_world import JobWorld
 from steelyard.control.measurement_job import JobContext, MeasurementJob
 from steelyard.control.meter_watch import MeterWatch
+from steelyard.control.passes import energy_round_count, passes_before
 from steelyard.errors import NotFoundError, SteelyardError, UsageError
 from steelyard.fleet.blob_servicer import BlobRefusedError
 from steelyard.store.errors import StoreError
@@ -202,11 +203,15 @@ class Jobs:
                 fleet=world.fleet,
                 note=note,
                 decide=StopPolicy.of(request, emulated_by=await world.devices.emulated_by(device_id)).decide,
-                measures_energy=bool(request.meters) or await world.devices.measures_energy(device_id),
+                passes_before=passes_before(
+                    request.plan, prepares=await world.devices.prepares(device_id, request.plan)
+                ),
+                energy_round_count=energy_round_count(
+                    request, device_tells=await world.devices.measures_energy(device_id)
+                ),
                 meters=MeterWatch(request.meters, keep=partial(world.results.record_trace, job_id))
                 if request.meters
                 else None,
-                prepares=await world.devices.prepares(device_id, request.plan),
                 reload=partial(world.results.rounds, job_id),
                 min_round_count=request.min_round_count,
                 lost_grace_s=world.lost_grace_s,

@@ -15,6 +15,7 @@ from steelyard.analysis.duration import marker_ms
 from steelyard.analysis.stop import StopDecision
 from steelyard.control.job_end import JobEnd
 from steelyard.control.meter_watch import MeterWatch
+from steelyard.control.vain_rounds import refuse_when_nothing_runs
 from steelyard.fleet.inbox import JobInbox, JobNews, LinkLost, LinkUp, RoundRecorded
 from steelyard.fleet.registry import Fleet
 from steelyard_protocol.v1 import control_pb2, plan_pb2, result_pb2, session_pb2
@@ -33,34 +34,13 @@ PASS_WORDS = {
     result_pb2.PASS_LATENCY: "latency",
     result_pb2.PASS_ENERGY: "energy",
     result_pb2.PASS_PREPARATION: "preparation",
+    result_pb2.PASS_OPERATORS: "operators",
+    result_pb2.PASS_NUMERIC: "numeric check",
+    result_pb2.PASS_ROOFLINE: "roofline",
 }
-# Blocks that the device or somebody on it ended: no command line mends them, so they are no usage errors.
-_NOT_THE_MODELS_FAULT = frozenset(
-    {
-        result_pb2.BLOCK_STATUS_KILLED_UNKNOWN,
-        result_pb2.BLOCK_STATUS_KILLED_BY_OS,
-        result_pb2.BLOCK_STATUS_INTERNAL,
-        result_pb2.BLOCK_STATUS_DISK_FULL,
-    }
-)
 # What the plan is to blame for; everything else is the device's trouble.
 _USER_FAULTS = frozenset({"invalid_plan", "cancelled"})
 
-# Ends of a block that no repetition changes.
-_HOPELESS = frozenset(
-    {
-        result_pb2.BLOCK_STATUS_INVALID_MODEL,
-        result_pb2.BLOCK_STATUS_UNSUPPORTED,
-        result_pb2.BLOCK_STATUS_FALLBACK,
-        result_pb2.BLOCK_STATUS_RUNTIME_MISSING,
-        result_pb2.BLOCK_STATUS_USER_ERROR,
-        result_pb2.BLOCK_STATUS_TIMEOUT,
-        result_pb2.BLOCK_STATUS_OUT_OF_MEMORY,
-    }
-)
-# What a device says of a pass that its runtime has no way to run; the other passes go on.
-_ONLY_THIS_PASS = frozenset({"accuracy_not_measured"})
-_VAIN_ROUND_COUNT = 3
 # After the device said that its rounds are done, what is still missing has this long to be recorded.
 _RECORDING_GRACE_S = 30.0
 _News = TypeVar("_News")
@@ -77,9 +57,10 @@ class JobContext:
     fleet: Fleet
     note: Callable[[control_pb2.JobState.ValueType, str, int, int], Awaitable[None]]
     decide: Callable[[list[result_pb2.RoundResult]], StopDecision]
-    measures_energy: bool
-    # Whether the device compiles any of the plan's models before they can be timed.
-    prepares: bool = False
+    # One round of each, in this order, before anything is timed.
+    passes_before: tuple[result_pb2.Pass.ValueType, ...] = ()
+    # Rounds of the energy pass, after the timed ones; 0: no such pass.
+    energy_round_count: int = 0
     # Every round of this job that is recorded: what the session stored while nobody listened counts as well.
     reload: Callable[[], Awaitable[list[result_pb2.RoundResult]]]
     # External meters to record during the energy pass; None: none were named.
@@ -109,7 +90,7 @@ class MeasurementJob:
         self._segment = 1 + max((result.segment for result in recorded), default=-1)
         self._attempt = 1
         self._epoch = 0
-        rounds_at_least = context.min_round_count + int(plan.HasField("evaluation"))
+        rounds_at_least = context.min_round_count + len(context.passes_before)
         self._total_blocks = rounds_at_least * len(plan.artifacts)
         self.stop_reason = ""
 
@@ -118,12 +99,10 @@ class MeasurementJob:
         inbox = self._fleet.listen(self._job_id, self._device_id)
         try:
             await self._take_lease(inbox)
-            if self._context.prepares:
-                await self._run_until(inbox, result_pb2.PASS_PREPARATION, 1)
-            if self._plan.HasField("evaluation"):
-                await self._run_until(inbox, result_pb2.PASS_EVALUATION, 1)
+            for pass_kind in self._context.passes_before:
+                await self._run_until(inbox, pass_kind, 1)
             await self._run_latency(inbox)
-            if self._plan.HasField("energy") and self._context.measures_energy:
+            if self._context.energy_round_count:
                 await self._run_energy(inbox)
         finally:
             self._release()
@@ -171,7 +150,7 @@ class MeasurementJob:
 
     async def _run_latency(self, inbox: JobInbox) -> None:
         while True:
-            self._refuse_when_nothing_runs()
+            refuse_when_nothing_runs(self.results())
             rounds = [result for result in self.results() if result.pass_kind == result_pb2.PASS_LATENCY]
             decision = self._context.decide(rounds)
             if decision.stop:
@@ -181,30 +160,17 @@ class MeasurementJob:
 
     async def _run_energy(self, inbox: JobInbox) -> None:
         meters = self._context.meters
-        if meters is None or not self._missing(result_pb2.PASS_ENERGY, 1):
-            await self._run_until(inbox, result_pb2.PASS_ENERGY, 1)
+        round_count = self._context.energy_round_count
+        if meters is None or not self._missing(result_pb2.PASS_ENERGY, round_count):
+            await self._run_until(inbox, result_pb2.PASS_ENERGY, round_count)
             return
         try:
             for trouble in await meters.start():
                 await self._note(control_pb2.JOB_STATE_RUNNING, trouble)
-            await self._run_until(inbox, result_pb2.PASS_ENERGY, 1)
+            await self._run_until(inbox, result_pb2.PASS_ENERGY, round_count)
         finally:
             # Also when the job is cancelled: no thread may go on reading.
             await meters.stop()
-
-    def _refuse_when_nothing_runs(self) -> None:
-        """End the job when no artifact can run: for a reason that repeating does not mend, or three times in a row."""
-        # A model that could not be prepared says so again in the pass that is about to tell.
-        ran = [result for result in self.results() if result.pass_kind != result_pb2.PASS_PREPARATION]
-        last = ran[-_VAIN_ROUND_COUNT:]
-        if not last:
-            return
-        newest = last[-1].blocks
-        hopeless = all(_is_hopeless(block) for block in newest)
-        in_vain = len(last) == _VAIN_ROUND_COUNT and not any(_ran(result) for result in last)
-        if hopeless or in_vain:
-            error = newest[0].error
-            raise JobEnd(_state_after(newest[0].status), error.reason, error.message)
 
     async def _run_until(self, inbox: JobInbox, pass_kind: result_pb2.Pass.ValueType, round_count: int) -> None:
         """Grant rounds 0 to ``round_count`` of a pass that are missing, and wait until all are recorded."""
@@ -357,19 +323,3 @@ class MeasurementJob:
 def _longest_silence_s(plan: plan_pb2.Plan) -> float:
     """Return how long a device may be silent within a block: until its time-out, or through an energy window."""
     return (plan.block_timeout_ms + plan.energy.window_ms + marker_ms(plan.energy)) / 1000 + 10
-
-
-def _is_hopeless(block: result_pb2.BlockResult) -> bool:
-    return block.status in _HOPELESS and block.error.reason not in _ONLY_THIS_PASS
-
-
-def _state_after(status: result_pb2.BlockStatus.ValueType) -> control_pb2.JobState.ValueType:
-    if status == result_pb2.BLOCK_STATUS_NOT_VALID:
-        return control_pb2.JOB_STATE_INVALID
-    outside = status in _NOT_THE_MODELS_FAULT
-    return control_pb2.JOB_STATE_AGENT_ERROR if outside else control_pb2.JOB_STATE_USER_ERROR
-
-
-def _ran(result: result_pb2.RoundResult) -> bool:
-    """Return whether any artifact got through its block."""
-    return any(block.status == result_pb2.BLOCK_STATUS_OK for block in result.blocks)

@@ -15,8 +15,8 @@ import pytest
 
 from steelyard_agent.jobs import energy
 from steelyard_agent.jobs.energy import SamplerWatch
+from steelyard_agent.jobs.planned_blocks import BlobPaths
 from steelyard_agent.jobs.rounds import RoundRunner
-from steelyard_agent.jobs.translate import BlobPaths
 from steelyard_agent.meters.access import pi_pmic, termux_battery
 from steelyard_agent.sampler.loop import run_loop
 from steelyard_agent.sampler.process import Recording, parse_recording

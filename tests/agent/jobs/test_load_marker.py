@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from steelyard_agent.jobs.block_messages import block_result
 from steelyard_agent.jobs.errors import InvalidPlanError
 from steelyard_agent.jobs.plan_check import check_plan
+from steelyard_agent.jobs.planned_blocks import BlobPaths, block_for
 from steelyard_agent.jobs.rounds import _timeout_s
-from steelyard_agent.jobs.translate import BlobPaths, block_for, block_result
 from steelyard_agent.worker.block import WorkerResult
 from steelyard_agent.worker.failure import BlockStatus
 from steelyard_protocol.v1 import result_pb2

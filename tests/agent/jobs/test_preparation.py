@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from steelyard_agent.description import RuntimeDescription, describe_device
+from steelyard_agent.jobs.planned_blocks import BlobPaths
 from steelyard_agent.jobs.preparation import Preparation, build_fingerprint
 from steelyard_agent.jobs.rounds import RoundRunner
-from steelyard_agent.jobs.translate import BlobPaths
 from steelyard_agent.state.prepared import PreparedCache
 from steelyard_agent.worker.block import KIND_LATENCY, KIND_PREPARATION, Block, WorkerResult
 from steelyard_agent.worker.failure import BlockStatus

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from steelyard_agent.jobs.planned_blocks import BlobPaths
 from steelyard_agent.jobs.retry_policy import Failure, RetryPolicy
 from steelyard_agent.jobs.rounds import RoundRunner
-from steelyard_agent.jobs.translate import BlobPaths
 from steelyard_agent.worker.block import Block
 from steelyard_agent.worker.failure import BlockStatus
 from steelyard_protocol.v1.plan_pb2 import Plan

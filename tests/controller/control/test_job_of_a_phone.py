@@ -6,12 +6,10 @@ import asyncio
 
 import pytest
 
-from steelyard.analysis.stop import StopPolicy
 from steelyard.control.job_end import JobEnd
-from steelyard.control.measurement_job import JobContext, MeasurementJob
-from steelyard.fleet.registry import Fleet
+from steelyard.control.vain_rounds import refuse_when_nothing_runs
 from steelyard_protocol.v1 import control_pb2, result_pb2
-from tests.controller.analysis.planted_rounds import evaluation_round, latency_rounds, request_of
+from tests.controller.analysis.planted_rounds import evaluation_round, latency_rounds
 from tests.controller.control.test_measurement_job import Rounds, finished, running
 
 LABELS = ["original"]
@@ -48,20 +46,8 @@ async def test_three_rounds_that_the_phone_spoilt_end_the_job_as_what_they_are(
 def test_a_device_that_cannot_evaluate_is_timed_all_the_same(reason: str, goes_on: bool) -> None:
     evaluation = evaluation_round(LABELS, {"original": (result_pb2.BLOCK_STATUS_UNSUPPORTED, "no accuracy on a cable")})
     evaluation.blocks[0].error.reason = reason
-    request = request_of(LABELS)
-
-    async def note(*_words: object) -> None:
-        """Nobody reads these events."""
-
-    async def reload() -> Rounds:
-        return []
-
-    context = JobContext(
-        fleet=Fleet(), note=note, decide=StopPolicy.of(request).decide, measures_energy=False, reload=reload
-    )
-    job = MeasurementJob(job_id="j", device_id="d", plan=request.plan, context=context, recorded=[evaluation])
     if goes_on:
-        job._refuse_when_nothing_runs()
+        refuse_when_nothing_runs([evaluation])
     else:
         with pytest.raises(JobEnd, match="no accuracy"):
-            job._refuse_when_nothing_runs()
+            refuse_when_nothing_runs([evaluation])

@@ -30,9 +30,7 @@ async def running(reload: Callable[[], Awaitable[Rounds]]) -> tuple[asyncio.Task
         """Nobody reads these events."""
 
     request = request_of(["original"], min_round_count=3, max_round_count=3)
-    context = JobContext(
-        fleet=fleet, note=note, decide=StopPolicy.of(request).decide, measures_energy=False, reload=reload
-    )
+    context = JobContext(fleet=fleet, note=note, decide=StopPolicy.of(request).decide, reload=reload)
     job = MeasurementJob(job_id="job-0001", device_id="device-1", plan=request.plan, context=context, recorded=[])
     task = asyncio.create_task(job.run())
     await asyncio.sleep(0)

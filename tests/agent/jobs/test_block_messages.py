@@ -5,14 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard_agent.description import DeviceDescription, RuntimeDescription
-from steelyard_agent.jobs.translate import (
-    BlobPaths,
-    OutputsBlob,
-    block_for,
-    block_result,
-    description_message,
-    reading_message,
-)
+from steelyard_agent.jobs.block_messages import OutputsBlob, block_result
+from steelyard_agent.jobs.description_message import description_message
+from steelyard_agent.jobs.messages import reading_message
+from steelyard_agent.jobs.planned_blocks import BlobPaths, block_for
 from steelyard_agent.readings import Kind, Reading, Scope, Status, unavailable
 from steelyard_agent.surroundings.contract import BlockSurroundings, Circumstance, ThrottleReport, ThrottleVerdict
 from steelyard_agent.worker.block import Block, Timing, WorkerResult

@@ -1,0 +1,23 @@
+"""Which passes a measurement has beside its timed rounds."""
+
+from __future__ import annotations
+
+from steelyard_protocol.v1 import control_pb2, plan_pb2, result_pb2
+
+_ENERGY_ROUND_COUNT = 1
+
+
+def passes_before(plan: plan_pb2.Plan, *, prepares: bool) -> tuple[result_pb2.Pass.ValueType, ...]:
+    """Return the passes of one round that come before anything is timed; ``prepares``: the device compiles a model."""
+    wanted = (
+        (result_pb2.PASS_PREPARATION, prepares),
+        (result_pb2.PASS_EVALUATION, plan.HasField("evaluation")),
+    )
+    return tuple(pass_kind for pass_kind, is_wanted in wanted if is_wanted)
+
+
+def energy_round_count(request: control_pb2.SubmitMeasurementRequest, *, device_tells: bool) -> int:
+    """Return the rounds of the energy pass, 0 for none; ``device_tells``: it has a power or energy sensor."""
+    if not request.plan.HasField("energy") or not (request.meters or device_tells):
+        return 0
+    return _ENERGY_ROUND_COUNT
