@@ -501,6 +501,67 @@ class ProcessingSpec(google.protobuf.message.Message):
 Global___ProcessingSpec: typing_extensions.TypeAlias = ProcessingSpec
 
 @typing.final
+class RooflineModel(google.protobuf.message.Message):
+    """A generated model of one large matrix product, by which the roofline probe sees what the runtime itself reaches."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    ARTIFACT_DIGEST_FIELD_NUMBER: builtins.int
+    SIZE_BYTES_FIELD_NUMBER: builtins.int
+    MAC_COUNT_FIELD_NUMBER: builtins.int
+    RUNTIME_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """What its rate is called: "float32 multiply-accumulate by onnxruntime"."""
+    artifact_digest: builtins.str
+    size_bytes: builtins.int
+    mac_count: builtins.int
+    """Multiply-accumulates of one inference."""
+    @property
+    def runtime(self) -> Global___RuntimeSpec:
+        """How it is run, as the artifacts of the plan are."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        artifact_digest: builtins.str = ...,
+        size_bytes: builtins.int = ...,
+        mac_count: builtins.int = ...,
+        runtime: Global___RuntimeSpec | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["runtime", b"runtime"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["artifact_digest", b"artifact_digest", "mac_count", b"mac_count", "name", b"name", "runtime", b"runtime", "size_bytes", b"size_bytes"]) -> None: ...
+
+Global___RooflineModel: typing_extensions.TypeAlias = RooflineModel
+
+@typing.final
+class RooflineSpec(google.protobuf.message.Message):
+    """A short probe of what the device can do: PASS_ROOFLINE."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    WINDOW_MS_FIELD_NUMBER: builtins.int
+    THREAD_COUNT_FIELD_NUMBER: builtins.int
+    MODELS_FIELD_NUMBER: builtins.int
+    window_ms: builtins.int
+    """Length of one try of one rate; the best of several counts."""
+    thread_count: builtins.int
+    """Threads of the matrix product in numpy."""
+    @property
+    def models(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RooflineModel]: ...
+    def __init__(
+        self,
+        *,
+        window_ms: builtins.int = ...,
+        thread_count: builtins.int = ...,
+        models: collections.abc.Iterable[Global___RooflineModel] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["models", b"models", "thread_count", b"thread_count", "window_ms", b"window_ms"]) -> None: ...
+
+Global___RooflineSpec: typing_extensions.TypeAlias = RooflineSpec
+
+@typing.final
 class TimingSpec(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -656,6 +717,7 @@ class Plan(google.protobuf.message.Message):
     NUMERIC_FIELD_NUMBER: builtins.int
     OPERATORS_FIELD_NUMBER: builtins.int
     PROCESSING_FIELD_NUMBER: builtins.int
+    ROOFLINE_FIELD_NUMBER: builtins.int
     block_timeout_ms: builtins.int
     memory_limit_bytes: builtins.int
     """Largest resident set of a worker; unset: most of the memory that is available when it starts."""
@@ -685,6 +747,8 @@ class Plan(google.protobuf.message.Message):
     def operators(self) -> Global___OperatorSpec: ...
     @property
     def processing(self) -> Global___ProcessingSpec: ...
+    @property
+    def roofline(self) -> Global___RooflineSpec: ...
     def __init__(
         self,
         *,
@@ -702,9 +766,10 @@ class Plan(google.protobuf.message.Message):
         numeric: Global___NumericSpec | None = ...,
         operators: Global___OperatorSpec | None = ...,
         processing: Global___ProcessingSpec | None = ...,
+        roofline: Global___RooflineSpec | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_memory_limit_bytes", b"_memory_limit_bytes", "energy", b"energy", "evaluation", b"evaluation", "gate", b"gate", "inputs", b"inputs", "memory_limit_bytes", b"memory_limit_bytes", "mode", b"mode", "numeric", b"numeric", "operators", b"operators", "processing", b"processing", "timing", b"timing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_memory_limit_bytes", b"_memory_limit_bytes", "artifacts", b"artifacts", "block_timeout_ms", b"block_timeout_ms", "core_ids", b"core_ids", "core_selection", b"core_selection", "energy", b"energy", "evaluation", b"evaluation", "gate", b"gate", "inputs", b"inputs", "memory_limit_bytes", b"memory_limit_bytes", "mode", b"mode", "numeric", b"numeric", "operators", b"operators", "processing", b"processing", "timing", b"timing"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_memory_limit_bytes", b"_memory_limit_bytes", "energy", b"energy", "evaluation", b"evaluation", "gate", b"gate", "inputs", b"inputs", "memory_limit_bytes", b"memory_limit_bytes", "mode", b"mode", "numeric", b"numeric", "operators", b"operators", "processing", b"processing", "roofline", b"roofline", "timing", b"timing"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_memory_limit_bytes", b"_memory_limit_bytes", "artifacts", b"artifacts", "block_timeout_ms", b"block_timeout_ms", "core_ids", b"core_ids", "core_selection", b"core_selection", "energy", b"energy", "evaluation", b"evaluation", "gate", b"gate", "inputs", b"inputs", "memory_limit_bytes", b"memory_limit_bytes", "mode", b"mode", "numeric", b"numeric", "operators", b"operators", "processing", b"processing", "roofline", b"roofline", "timing", b"timing"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_memory_limit_bytes", b"_memory_limit_bytes"]) -> typing.Literal["memory_limit_bytes"] | None: ...
 
 Global___Plan: typing_extensions.TypeAlias = Plan
