@@ -34,12 +34,42 @@ def bench_models(folder: Path) -> list[BenchModel]:
         BenchModel(name="tiny MLP", path=tiny, input_name="x", shape=(1, _TINY_WIDTH), output_name="y"),
         BenchModel(name="conv net", path=large, input_name="x", shape=image, output_name="y"),
     ]
-    shipped = assets() / "fashion_resnet.onnx"
-    if shipped.exists():
-        shape = (1, 1, 28, 28)
-        models.insert(
-            1, BenchModel(name="fashion_resnet", path=shipped, input_name="image", shape=shape, output_name="logits")
-        )
+    models.insert(1, shipped_model("fashion_resnet"))
+    return models
+
+
+def shipped_model(name: str) -> BenchModel:
+    """Return one of the demo's models: "fashion_resnet", "fashion_mobilenet"."""
+    path = assets() / f"{name}.onnx"
+    return BenchModel(name=name, path=path, input_name="image", shape=(1, 1, 28, 28), output_name="logits")
+
+
+def stacked_convolutions(folder: Path, *, depth: int) -> BenchModel:
+    """Write a stack of ``depth`` equal convolutions, of which each takes its share of the time: 1 to 2 ms in all."""
+    channels, size = 32, 28
+    path = folder / f"stack-{depth}.onnx"
+    _write_convolutions(path, channels=channels, size=size, depth=depth)
+    shape = (1, channels, size, size)
+    return BenchModel(name=f"stack_{depth}", path=path, input_name="x", shape=shape, output_name="y")
+
+
+def doing_nothing(folder: Path) -> BenchModel:
+    """Write a model that hands its input on: what a call takes by itself."""
+    from onnx import helper
+
+    path = folder / "nothing.onnx"
+    _save(path, [helper.make_node("Identity", ["x"], ["y"])], [], [1, 1], [1, 1])
+    return BenchModel(name="nothing", path=path, input_name="x", shape=(1, 1), output_name="y")
+
+
+def heavy_models(folder: Path) -> list[BenchModel]:
+    """Write models whose weights take 24 MiB, 64 MiB and 128 MiB."""
+    models = []
+    for size_mib in (24, 64, 128):
+        path = folder / f"heavy-{size_mib}.onnx"
+        width = 1024
+        _write_mlp(path, width=width, depth=size_mib * 2**20 // (4 * width * width))
+        models.append(BenchModel(name=f"{size_mib} MiB", path=path, input_name="x", shape=(1, width), output_name="y"))
     return models
 
 

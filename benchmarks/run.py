@@ -16,19 +16,43 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import idle_agent, round_overhead, same_accuracy, sampler_aliasing, sampler_cost, worker_vs_native
+from benchmarks import (
+    aa_comparisons,
+    benchmark_tools,
+    idle_agent,
+    interval_coverage,
+    peak_memory,
+    planted_slowdown,
+    round_overhead,
+    same_accuracy,
+    sampler_aliasing,
+    sampler_cost,
+    worker_vs_native,
+)
 from benchmarks.idle_agent import IdleError
 from benchmarks.latency_block import BlockError
 from benchmarks.native_peer import PeerError
 from benchmarks.results_file import ResultsFile, this_machine
 from benchmarks.table import Table
 
-_MODULES = (worker_vs_native, round_overhead, same_accuracy, idle_agent, sampler_cost, sampler_aliasing)
+_MODULES = (
+    worker_vs_native,
+    benchmark_tools,
+    peak_memory,
+    aa_comparisons,
+    planted_slowdown,
+    interval_coverage,
+    round_overhead,
+    same_accuracy,
+    idle_agent,
+    sampler_cost,
+    sampler_aliasing,
+)
 _BENCHMARKS = {module.NAME: module for module in _MODULES}
 _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 _INTRODUCTION = (
     "Ratios of one run on one machine, side by side with a peer; absolute figures differ elsewhere. `make bench` runs "
-    "all of them in about twenty minutes and writes this page; every round is kept in `benchmarks/results/`, so that "
+    "all of them in about three hours and writes this page; every round is kept in `benchmarks/results/`, so that "
     "an interrupted run goes on where it stopped."
 )
 _INTERRUPTED, _DEVICE_OR_INFRASTRUCTURE = 130, 4
