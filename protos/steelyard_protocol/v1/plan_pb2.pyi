@@ -570,12 +570,17 @@ class TimingSpec(google.protobuf.message.Message):
     WARMUP_TOLERANCE_FIELD_NUMBER: builtins.int
     WARMUP_CAP_MS_FIELD_NUMBER: builtins.int
     MIN_SAMPLE_COUNT_FIELD_NUMBER: builtins.int
+    MOST_CONTENTION_FIELD_NUMBER: builtins.int
     sample_window_ms: builtins.int
     warmup_window_ms: builtins.int
     warmup_tolerance: builtins.float
     """Relative spread of the medians of three successive warm-up windows that counts as steady."""
     warmup_cap_ms: builtins.int
     min_sample_count: builtins.int
+    most_contention: builtins.float
+    """Share of the timed window that others may take from the worker before its round is not valid: time that it was ready
+    and did not run, or that a hypervisor gave to others. Unset: the agent's own limit.
+    """
     def __init__(
         self,
         *,
@@ -584,8 +589,11 @@ class TimingSpec(google.protobuf.message.Message):
         warmup_tolerance: builtins.float = ...,
         warmup_cap_ms: builtins.int = ...,
         min_sample_count: builtins.int = ...,
+        most_contention: builtins.float | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["min_sample_count", b"min_sample_count", "sample_window_ms", b"sample_window_ms", "warmup_cap_ms", b"warmup_cap_ms", "warmup_tolerance", b"warmup_tolerance", "warmup_window_ms", b"warmup_window_ms"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_most_contention", b"_most_contention", "most_contention", b"most_contention"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_most_contention", b"_most_contention", "min_sample_count", b"min_sample_count", "most_contention", b"most_contention", "sample_window_ms", b"sample_window_ms", "warmup_cap_ms", b"warmup_cap_ms", "warmup_tolerance", b"warmup_tolerance", "warmup_window_ms", b"warmup_window_ms"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_most_contention", b"_most_contention"]) -> typing.Literal["most_contention"] | None: ...
 
 Global___TimingSpec: typing_extensions.TypeAlias = TimingSpec
 
