@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from steelyard.analysis import emulation
 from steelyard.analysis.external_energy import external_readings
 from steelyard.analysis.prepared import cache_warning
-from steelyard.analysis.stop import CONFIDENCE, StopPolicy
+from steelyard.analysis.stop import CONFIDENCE, LookConfidence, StopPolicy
 from steelyard.analysis.surroundings import merged_circumstances, merged_throttle, surroundings_warnings
 from steelyard.analysis.variant_message import VariantAnalysis, analyse_variant
 from steelyard.analysis.variant_rounds import VariantRounds, collect
-from steelyard.stats.comparison import DEFAULT_CONFIDENCE
 from steelyard.stats.pareto import Point, pareto_front
-from steelyard.stats.requirements import parse_requirement
 from steelyard.stats.segments import segment_jump
 from steelyard.stats.shipping import Candidate, DecisionKind, choose
 from steelyard.tasks.metrics import correct_top1
@@ -46,15 +44,16 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
     planned = given.request.plan.artifacts
     labels = [one.label for one in planned]
     emulated_by = given.device.emulated_by
+    latency = [one for one in given.rounds if one.pass_kind == result_pb2.PASS_LATENCY]
+    policy = StopPolicy.of(given.request, job_id=given.job.job_id, emulated_by=emulated_by)
     variants = collect(
         given.rounds, labels, no_energy_because=_no_energy_because(given.device), emulated_by=emulated_by
     )
-    analyses = _analyse(given, variants)
+    analyses = _analyse(given, variants, policy, policy.look_confidence(latency))
     _mark_front(analyses)
     for one in analyses:
         readings = external_readings(one.message.label, given.request.meters, given.rounds, given.traces)
         one.message.external_energy_readings.extend(readings)
-    latency = [one for one in given.rounds if one.pass_kind == result_pb2.PASS_LATENCY]
     measurement = measurement_pb2.Measurement(
         job_id=given.job.job_id,
         title=given.request.title,
@@ -69,7 +68,7 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
         segment_count=len({one.segment for one in latency}),
         warnings=_warnings(given, list(variants.values())),
         controller_id=given.controller_id,
-        stop_reason=StopPolicy.of(given.request, emulated_by=emulated_by).decide(latency).reason,
+        stop_reason=policy.decide(latency).reason,
         confidence=CONFIDENCE,
         circumstances=merged_circumstances(given.rounds),
         throttle=merged_throttle(given.rounds),
@@ -80,10 +79,10 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
     return measurement
 
 
-def _analyse(given: MeasurementInput, variants: Mapping[str, VariantRounds]) -> list[VariantAnalysis]:
+def _analyse(
+    given: MeasurementInput, variants: Mapping[str, VariantRounds], policy: StopPolicy, look: LookConfidence
+) -> list[VariantAnalysis]:
     planned = given.request.plan.artifacts
-    requirements = [parse_requirement(text) for text in given.request.requirements]
-    rule = StopPolicy.of(given.request).rule
     reference = variants[planned[0].label]
     reference_correct = _correct(given, planned[0].artifact_digest)
     return [
@@ -96,10 +95,10 @@ def _analyse(given: MeasurementInput, variants: Mapping[str, VariantRounds]) -> 
             correct=_correct(given, one.artifact_digest),
             reference_correct=reference_correct,
             has_task=given.task is not None,
-            requirements=requirements,
+            requirements=policy.requirements,
+            thresholds=policy.thresholds,
             confidence=CONFIDENCE,
-            verdict_confidence=rule.look_confidence(DEFAULT_CONFIDENCE),
-            requirement_confidence=rule.look_confidence(CONFIDENCE),
+            look=look,
         )
         for index, one in enumerate(planned)
     ]

@@ -7,10 +7,27 @@ from dataclasses import dataclass
 
 from steelyard.analysis.emulation import enough_rounds
 from steelyard.analysis.variant_rounds import VariantRounds, collect, paired_medians
-from steelyard.stats.comparison import DEFAULT_CONFIDENCE, ComparisonVerdict, compare_rounds
+from steelyard.stats.comparison import (
+    DEFAULT_CONFIDENCE,
+    DEFAULT_EQUIVALENCE_MARGIN,
+    DEFAULT_MINIMUM_EFFECT,
+    EQUIVALENCE_CONFIDENCE,
+    ComparisonVerdict,
+    Thresholds,
+    compare_rounds,
+)
 from steelyard.stats.requirements import Requirement, RequirementVerdict, decide, parse_requirement
-from steelyard.stats.stopping import Grant, Progress, StopRule, next_grant
-from steelyard_protocol.v1 import control_pb2, result_pb2
+from steelyard.stats.stopping import (
+    DEFAULT_TARGET_HALF_WIDTH,
+    Grant,
+    Look,
+    Progress,
+    StopRule,
+    is_last_look,
+    is_look,
+    next_grant,
+)
+from steelyard_protocol.v1 import control_pb2, plan_pb2, result_pb2
 
 # Their figures do not change with more rounds: the data set is run once.
 _SETTLED_BY_EVALUATION = frozenset({"accuracy", "drop", "size", "energy"})
@@ -29,81 +46,166 @@ class StopDecision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StopPolicy:
-    """What must be settled before a measurement ends."""
+class LookConfidence:
+    """Confidence of the intervals that verdicts are read off at one look; the looks are paid for in it."""
 
-    rule: StopRule
-    labels: tuple[str, ...]
-    sizes: tuple[int, ...]
+    difference: float
+    equivalence: float
+    requirement: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopPolicy:
+    """What must be settled before a measurement ends.
+
+    ``job_id`` tells the rounds of this measurement from those of earlier ones that it extends; "" where there are none.
+    """
+
+    request: control_pb2.SubmitMeasurementRequest
     requirements: tuple[Requirement, ...]
+    thresholds: Thresholds
+    job_id: str = ""
     emulated_by: str = ""
 
     @classmethod
-    def of(cls, request: control_pb2.SubmitMeasurementRequest, *, emulated_by: str = "") -> StopPolicy:
+    def of(
+        cls, request: control_pb2.SubmitMeasurementRequest, *, job_id: str = "", emulated_by: str = ""
+    ) -> StopPolicy:
         """Return the policy of a checked request; ``emulated_by`` is the device's word, "" for a real one."""
-        artifacts = request.plan.artifacts
         return cls(
-            rule=StopRule(
-                min_rounds=request.min_round_count,
-                max_rounds=request.max_round_count,
-                budget_ns=request.budget_ms * 1_000_000,
-            ),
-            labels=tuple(planned.label for planned in artifacts),
-            sizes=tuple(planned.size_bytes for planned in artifacts),
+            request=request,
             requirements=tuple(parse_requirement(text) for text in request.requirements),
+            thresholds=thresholds_of(request),
+            job_id=job_id,
             emulated_by=emulated_by,
         )
 
     def decide(self, rounds: Sequence[result_pb2.RoundResult]) -> StopDecision:
-        """Return what to do after these latency rounds."""
-        if self.emulated_by and len(rounds) >= self.rule.min_rounds:
+        """Return what to do after these latency rounds, earlier ones included."""
+        if self.emulated_by and len(rounds) >= self.request.min_round_count:
             return StopDecision(stop=True, reason=enough_rounds(len(rounds), self.emulated_by))
-        variants = collect(rounds, self.labels)
-        times_ns = [one.finished_at.ToNanoseconds() - one.started_at.ToNanoseconds() for one in rounds]
-        progress = Progress(
-            round_count=self._rounds_that_count(rounds),
-            device_time_ns=max(0, sum(times_ns)),
-            round_time_ns=max(1, sum(times_ns) // len(times_ns)) if times_ns else None,
-            decided=self._decided(variants),
-            half_widths=tuple(
-                one.estimate("p50", size_bytes=0, confidence=CONFIDENCE).relative_half_width
-                for one in variants.values()
-                if one.timed
-            ),
-        )
-        outcome = next_grant(self.rule, progress)
+        rule, progress = self._rule(rounds), self._progress(rounds)
+        look = self._look(rounds) if is_look(rule, progress) else Look()
+        outcome = next_grant(rule, progress, look)
         if isinstance(outcome, Grant):
             return StopDecision(stop=False, round_count=outcome.round_count)
         return StopDecision(stop=True, reason=outcome.because)
 
+    def look_confidence(self, rounds: Sequence[result_pb2.RoundResult]) -> LookConfidence:
+        """Return at which confidence verdicts are read after these latency rounds.
+
+        A measurement that ended between two looks, by a cancellation say, had its last look there.
+        """
+        rule, progress = self._rule(rounds), self._progress(rounds)
+        is_last = is_last_look(rule, progress) or not is_look(rule, progress)
+
+        def paid(confidence: float) -> float:
+            return rule.look_confidence(confidence, progress.round_count, is_last=is_last)
+
+        return LookConfidence(
+            difference=paid(DEFAULT_CONFIDENCE), equivalence=paid(EQUIVALENCE_CONFIDENCE), requirement=paid(CONFIDENCE)
+        )
+
+    def _rule(self, rounds: Sequence[result_pb2.RoundResult]) -> StopRule:
+        request = self.request
+        earlier = self._earlier(rounds)
+        earlier_count = self._rounds_that_count(earlier)
+        most = max(request.max_round_count, earlier_count + 1)
+        return StopRule(
+            min_rounds=min(request.min_round_count, most - earlier_count),
+            max_rounds=most,
+            target_half_width=request.target_half_width or DEFAULT_TARGET_HALF_WIDTH,
+            budget_ns=request.budget_ms * 1_000_000,
+            earlier_rounds=earlier_count,
+            extension=len({one.job_id for one in earlier}),
+        )
+
+    def _progress(self, rounds: Sequence[result_pb2.RoundResult]) -> Progress:
+        times_ns = [one.finished_at.ToNanoseconds() - one.started_at.ToNanoseconds() for one in rounds]
+        spent_ns = [time for time, one in zip(times_ns, rounds, strict=True) if self._is_ours(one)]
+        return Progress(
+            round_count=self._rounds_that_count(rounds),
+            device_time_ns=max(0, sum(spent_ns)),
+            round_time_ns=max(1, sum(times_ns) // len(times_ns)) if times_ns else None,
+        )
+
+    def _look(self, rounds: Sequence[result_pb2.RoundResult]) -> Look:
+        labels = [planned.label for planned in self.request.plan.artifacts]
+        variants = collect(rounds, labels)
+        alive = [label for label, one in variants.items() if one.timed]
+        # Where all that is asked for is a comparison, narrow medians do not answer it.
+        compares = not self.requirements and len(alive) > 1 and labels[0] in alive
+        widths = (
+            variants[label].estimate("p50", size_bytes=0, confidence=CONFIDENCE).relative_half_width for label in alive
+        )
+        return Look(
+            decided=self._decided(variants, self.look_confidence(rounds)), half_widths=() if compares else tuple(widths)
+        )
+
+    def _is_ours(self, one: result_pb2.RoundResult) -> bool:
+        return not self.job_id or one.job_id == self.job_id
+
+    def _earlier(self, rounds: Sequence[result_pb2.RoundResult]) -> list[result_pb2.RoundResult]:
+        return [one for one in rounds if not self._is_ours(one)]
+
     def _rounds_that_count(self, rounds: Sequence[result_pb2.RoundResult]) -> int:
         """Return the rounds less those with a block that was not valid, which are repeated: as many as are allowed."""
         repeated = sum(any(block.status == _NOT_VALID for block in one.blocks) for one in rounds)
-        return max(len(rounds) - repeated, len(rounds) - self.rule.max_rounds)
+        return max(len(rounds) - repeated, len(rounds) - self.request.max_round_count)
 
-    def _decided(self, variants: dict[str, VariantRounds]) -> bool:
-        """Whether each verdict that more rounds could change is settled, at the confidence of one look."""
-        alive = [self.labels.index(label) for label, one in variants.items() if one.timed]
-        if not alive or (not self.requirements and len(self.labels) == 1):
+    def _decided(self, variants: dict[str, VariantRounds], look: LookConfidence) -> bool:
+        """Whether each verdict that more rounds could change is settled, at the confidence of this look."""
+        planned = self.request.plan.artifacts
+        alive = [one for one in planned if variants[one.label].timed]
+        if not alive or (not self.requirements and len(planned) == 1):
             return False
         if not self.requirements:
-            return all(self._compared(variants, index) for index in alive if index != 0)
+            return all(self._compared(variants, one, look) for one in alive if one.label != planned[0].label)
         return all(
-            self._settled(variants, index, requirement)
-            for index in alive
+            self._settled(variants, one, requirement, look)
+            for one in alive
             for requirement in self.requirements
             if requirement.metric not in _SETTLED_BY_EVALUATION
         )
 
-    def _settled(self, variants: dict[str, VariantRounds], index: int, requirement: Requirement) -> bool:
+    def _settled(
+        self,
+        variants: dict[str, VariantRounds],
+        planned: plan_pb2.PlannedArtifact,
+        requirement: Requirement,
+        look: LookConfidence,
+    ) -> bool:
         if requirement.metric == "speedup":
-            return index == 0 or self._compared(variants, index)
-        confidence = self.rule.look_confidence(CONFIDENCE)
-        variant = variants[self.labels[index]]
-        estimate = variant.estimate(requirement.metric, size_bytes=self.sizes[index], confidence=confidence)
+            is_reference = planned.label == self.request.plan.artifacts[0].label
+            return is_reference or self._compared(variants, planned, look)
+        estimate = variants[planned.label].estimate(
+            requirement.metric, size_bytes=planned.size_bytes, confidence=look.requirement
+        )
         return decide(requirement, estimate).verdict is not RequirementVerdict.UNDECIDED
 
-    def _compared(self, variants: dict[str, VariantRounds], index: int) -> bool:
-        reference, candidate = paired_medians(variants[self.labels[0]], variants[self.labels[index]])
-        comparison = compare_rounds(reference, candidate, confidence=self.rule.look_confidence(DEFAULT_CONFIDENCE))
+    def _compared(
+        self, variants: dict[str, VariantRounds], planned: plan_pb2.PlannedArtifact, look: LookConfidence
+    ) -> bool:
+        first = self.request.plan.artifacts[0].label
+        reference, candidate = paired_medians(variants[first], variants[planned.label])
+        comparison = compare_rounds(
+            reference,
+            candidate,
+            confidence=look.difference,
+            equivalence_confidence=look.equivalence,
+            thresholds=self.thresholds,
+        )
         return comparison.verdict is not ComparisonVerdict.UNDECIDED
+
+
+def thresholds_of(request: control_pb2.SubmitMeasurementRequest) -> Thresholds:
+    """Return which changes matter to a request; what it leaves open follows from the default and the other one.
+
+    Raises:
+        ValueError: it asks for thresholds that make no sense.
+    """
+    effect, margin = request.minimum_effect, request.equivalence_margin
+    return Thresholds(
+        minimum_effect=effect or min(DEFAULT_MINIMUM_EFFECT, margin or DEFAULT_MINIMUM_EFFECT),
+        equivalence_margin=margin or max(DEFAULT_EQUIVALENCE_MARGIN, effect),
+    )

@@ -9,13 +9,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.analysis.comparison_notes import comparison_notes
 from steelyard.analysis.emulation import not_a_latency, not_its_own
 from steelyard.analysis.prepared import build_time, loads_are_cached
+from steelyard.analysis.stop import LookConfidence
 from steelyard.analysis.surroundings import throttled_block_count
 from steelyard.analysis.variant_rounds import METRICS_OF_ROUNDS, VariantRounds, paired_medians
 from steelyard.analysis.wire import estimate_message
 from steelyard.stats.accuracy import paired_drop, wilson
-from steelyard.stats.comparison import Comparison, ComparisonVerdict, compare_rounds
+from steelyard.stats.comparison import Comparison, ComparisonVerdict, Thresholds, compare_rounds
 from steelyard.stats.estimate import Estimate, exact, unknown
 from steelyard.stats.percentiles import pooled_quantiles
 from steelyard.stats.requirements import Outcome, Requirement, decide
@@ -50,9 +52,9 @@ def analyse_variant(
     reference_correct: NDArray[np.bool_] | None,
     has_task: bool,
     requirements: Sequence[Requirement],
+    thresholds: Thresholds,
     confidence: float,
-    verdict_confidence: float,
-    requirement_confidence: float,
+    look: LookConfidence,
 ) -> VariantAnalysis:
     """Return every figure of one variant.
 
@@ -66,24 +68,27 @@ def analyse_variant(
         reference_correct: The same of the reference.
         has_task: Whether accuracy was asked for.
         requirements: What to hold the figures against.
+        thresholds: Which changes of the median matter.
         confidence: Of the intervals.
-        verdict_confidence: Of the comparison that decides; the stop rule's looks have been paid for in it.
-        requirement_confidence: The same for figures over rounds that are held against a requirement.
+        look: Of the intervals that verdicts are read off; the stop rule's looks have been paid for in it.
     """
-    comparison = None if is_reference else _comparison(reference, rounds, verdict_confidence)
+    comparison = None if is_reference else _comparison(reference, rounds, look, thresholds)
     figures = {
         metric: rounds.estimate(metric, size_bytes=artifact.size_bytes, confidence=confidence) for metric in _OWN
     }
     figures["accuracy"] = _accuracy(rounds, correct, has_task=has_task, confidence=confidence)
     figures["drop"] = _drop(correct, reference_correct, is_reference=is_reference, confidence=confidence)
     figures["speedup"] = exact(1.0, "ratio") if is_reference else _speedup(comparison, rounds, reference, confidence)
-    paid = _paid_for(rounds, requirements, size_bytes=artifact.size_bytes, confidence=requirement_confidence)
+    paid = _paid_for(rounds, requirements, size_bytes=artifact.size_bytes, confidence=look.requirement)
     outcomes = [decide(one, (figures | paid)[one.metric]) for one in requirements]
     message = _message(planned, artifact, rounds, figures, outcomes, is_reference=is_reference)
     if comparison is not None:
         verdict = f"COMPARISON_VERDICT_{comparison.verdict.value}"
         message.comparison = measurement_pb2.ComparisonVerdict.Value(verdict)
-        message.notes.append(comparison.because)
+        message.notes.extend(comparison_notes(comparison))
+        message.minimum_detectable_effect.CopyFrom(estimate_message(comparison.detectable_effect))
+        if comparison.ranks is not None:
+            message.wilcoxon_p = comparison.ranks.p_value
     if correct is not None:
         message.correct_count = int(np.count_nonzero(correct))
         message.evaluated_count = int(correct.size)
@@ -109,18 +114,30 @@ def _paid_for(
     return {metric: rounds.estimate(metric, size_bytes=size_bytes, confidence=confidence) for metric in asked}
 
 
-def _comparison(reference: VariantRounds, candidate: VariantRounds, confidence: float) -> Comparison | None:
+def _comparison(
+    reference: VariantRounds, candidate: VariantRounds, look: LookConfidence, thresholds: Thresholds
+) -> Comparison | None:
     before, after = paired_medians(reference, candidate)
     if before and candidate.emulated_by:
-        nothing = unknown("ratio", not_a_latency(candidate.emulated_by), confidence=confidence)
+        reason = not_a_latency(candidate.emulated_by)
+        nothing = unknown("ratio", reason, confidence=look.difference)
         return Comparison(
             verdict=ComparisonVerdict.UNDECIDED,
             ratio=nothing,
             speedup=nothing,
             more_round_count=None,
-            because=f"undecided: {nothing.reason}",
+            because=f"undecided: {reason}",
+            detectable_effect=unknown("fraction", reason, confidence=look.difference),
         )
-    return compare_rounds(before, after, confidence=confidence) if before else None
+    if not before:
+        return None
+    return compare_rounds(
+        before,
+        after,
+        confidence=look.difference,
+        equivalence_confidence=look.equivalence,
+        thresholds=thresholds,
+    )
 
 
 def _speedup(

@@ -202,7 +202,9 @@ class Jobs:
             context=JobContext(
                 fleet=world.fleet,
                 note=note,
-                decide=StopPolicy.of(request, emulated_by=await world.devices.emulated_by(device_id)).decide,
+                decide=StopPolicy.of(
+                    request, job_id=job_id, emulated_by=await world.devices.emulated_by(device_id)
+                ).decide,
                 passes_before=passes_before(
                     request.plan, prepares=await world.devices.prepares(device_id, request.plan)
                 ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -11,17 +10,20 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.stats.estimate import Estimate
+from steelyard.stats.estimate import Estimate, unknown
 from steelyard.stats.formatting import format_estimate
 from steelyard.stats.percentiles import value_over_rounds
-from steelyard.stats.student import MIN_ROUND_COUNT, MeanInterval, mean_interval, t_quantile
+from steelyard.stats.power import detectable_effect, more_rounds
+from steelyard.stats.signed_rank import SignedRank, signed_rank
+from steelyard.stats.student import MIN_ROUND_COUNT, MeanInterval, mean_interval
 
 DEFAULT_CONFIDENCE = 0.99
-DEFAULT_MINIMUM_EFFECT = 0.02
+EQUIVALENCE_CONFIDENCE = 0.95
 SPEEDUP_CONFIDENCE = 0.95
-POWER = 0.8
-# Beyond this many rounds a device would be busy for hours: there is no use in naming a figure.
-_MOST_ROUNDS = 2000
+DEFAULT_MINIMUM_EFFECT = 0.02
+DEFAULT_EQUIVALENCE_MARGIN = 0.03
+# A cross-check contradicts only where it is clear itself.
+_RANKS_SEE_NOTHING, _RANKS_SEE_IT = 0.05, 0.01
 
 
 class ComparisonVerdict(Enum):
@@ -34,12 +36,37 @@ class ComparisonVerdict(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """Which relative changes matter: ``minimum_effect`` is the least that counts as faster or slower (0.02: 2 %).
+
+    "No difference" is said when every change of ``equivalence_margin`` and more is ruled out. A margin below the
+    minimum effect is refused: a true change between the two could never have a verdict.
+    """
+
+    minimum_effect: float = DEFAULT_MINIMUM_EFFECT
+    equivalence_margin: float = DEFAULT_EQUIVALENCE_MARGIN
+
+    def __post_init__(self) -> None:
+        """Refuse thresholds that make no sense."""
+        for name, value in (("minimum effect", self.minimum_effect), ("margin", self.equivalence_margin)):
+            if not 0.0 < value < 1.0:
+                raise ValueError(f"a {name} lies between 0 and 1 (0.02 is 2 %), not {value!r}")
+        if self.equivalence_margin < self.minimum_effect:
+            raise ValueError(
+                f"a margin of {_percent(self.equivalence_margin)} is below the minimum effect of "
+                f"{_percent(self.minimum_effect)}: a change between the two would never have a verdict"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """The candidate against the reference, paired by round.
 
     ``ratio`` is reference time over candidate time (above 1 is faster) with the interval that decided the verdict;
-    ``speedup`` is the same figure at 95 %, for tables. ``more_round_count`` is how many more
-    would probably decide, None when decided or when no practical number would.
+    ``speedup`` is the same figure at 95 %, for tables. ``more_round_count`` is how many more would probably decide,
+    None when decided or when no practical number would. ``detectable_effect`` is the least true change (a fraction)
+    whose interval would have excluded 1 in four of five such measurements. ``ranks`` is the cross-check, None below
+    three rounds; ``contradiction`` is a sentence where it contradicts the verdict, "" where it does not.
     """
 
     verdict: ComparisonVerdict
@@ -47,6 +74,9 @@ class Comparison:
     speedup: Estimate
     more_round_count: int | None
     because: str
+    detectable_effect: Estimate
+    ranks: SignedRank | None = None
+    contradiction: str = ""
 
     @property
     def round_count(self) -> int:
@@ -59,47 +89,63 @@ def compare_rounds(
     candidate: Sequence[float],
     *,
     confidence: float = DEFAULT_CONFIDENCE,
-    minimum_effect: float = DEFAULT_MINIMUM_EFFECT,
+    equivalence_confidence: float = EQUIVALENCE_CONFIDENCE,
+    thresholds: Thresholds | None = None,
 ) -> Comparison:
     """Compare two artifacts by their medians per round: a paired t interval on the log ratios.
 
     Args:
         reference: One figure per round (the round's median), any unit, above 0.
         candidate: The same rounds, in the same order.
-        confidence: Of the interval that decides; with several looks, ``StopRule.look_confidence`` of it.
-        minimum_effect: The smallest relative difference that matters.
+        confidence: Of the interval that decides on faster and slower; with several looks,
+            ``StopRule.look_confidence`` of it.
+        equivalence_confidence: The same for "no difference".
+        thresholds: Which changes matter; 2 % and 3 % when left out.
 
     Returns:
-        FASTER or SLOWER when the interval excludes 1 and the effect is at least the minimum; NO_DIFFERENCE when the
-        whole interval is within the minimum effect; otherwise UNDECIDED.
+        FASTER or SLOWER when the interval excludes 1 and the effect is at least the minimum; else NO_DIFFERENCE when
+        the whole interval at ``equivalence_confidence`` is within the margin (two one-sided tests, Schuirmann 1987);
+        otherwise UNDECIDED.
 
     Raises:
         ValueError: the rounds do not pair up, or a figure is not above 0.
     """
-    if not 0.0 < minimum_effect < 1.0:
-        raise ValueError(f"a minimum effect lies between 0 and 1 (0.02 is 2 %), not {minimum_effect!r}")
+    thresholds = thresholds or Thresholds()
     ratios = _paired_ratios(reference, candidate)
-    ratio = value_over_rounds(ratios.tolist(), "ratio", confidence)
-    speedup = value_over_rounds(ratios.tolist(), "ratio", SPEEDUP_CONFIDENCE)
+    ratio, speedup = (value_over_rounds(ratios.tolist(), "ratio", one) for one in (confidence, SPEEDUP_CONFIDENCE))
     if ratios.size < MIN_ROUND_COUNT:
-        missing = MIN_ROUND_COUNT - int(ratios.size)
-        return Comparison(
-            verdict=ComparisonVerdict.UNDECIDED,
-            ratio=ratio,
-            speedup=speedup,
-            more_round_count=missing,
-            because=f"undecided: {ratios.size} rounds in common, at least {MIN_ROUND_COUNT} are needed",
-        )
-    interval = mean_interval(np.log(ratios), confidence)
-    smallest = math.log1p(minimum_effect)
-    verdict = _verdict(interval, smallest)
-    more = _more_rounds(interval, confidence, smallest) if verdict is ComparisonVerdict.UNDECIDED else None
+        return _too_few(ratio, speedup)
+    logs = np.log(ratios)
+    wide, narrow = mean_interval(logs, confidence), mean_interval(logs, equivalence_confidence)
+    verdict = _verdict(wide, narrow, thresholds)
+    if verdict is ComparisonVerdict.NO_DIFFERENCE:
+        ratio = value_over_rounds(ratios.tolist(), "ratio", equivalence_confidence)
+    more = None
+    if verdict is ComparisonVerdict.UNDECIDED:
+        more = _more_rounds(wide, confidence, equivalence_confidence, thresholds)
+    ranks = signed_rank(logs)
     return Comparison(
         verdict=verdict,
         ratio=ratio,
         speedup=speedup,
         more_round_count=more,
-        because=_because(verdict, ratio, minimum_effect, more),
+        because=_because(verdict, ratio, thresholds, more),
+        detectable_effect=detectable_effect(wide, confidence),
+        ranks=ranks,
+        contradiction=_contradiction(verdict, ranks, thresholds),
+    )
+
+
+def _too_few(ratio: Estimate, speedup: Estimate) -> Comparison:
+    count = ratio.observation_count
+    needed = f"{count} round{'' if count == 1 else 's'} in common, at least {MIN_ROUND_COUNT} are needed"
+    return Comparison(
+        verdict=ComparisonVerdict.UNDECIDED,
+        ratio=ratio,
+        speedup=speedup,
+        more_round_count=MIN_ROUND_COUNT - count,
+        because=f"undecided: {needed}",
+        detectable_effect=unknown("fraction", needed, confidence=ratio.confidence, observation_count=count),
     )
 
 
@@ -114,38 +160,55 @@ def _paired_ratios(reference: Sequence[float], candidate: Sequence[float]) -> ND
     return above / below
 
 
-def _verdict(interval: MeanInterval, smallest: float) -> ComparisonVerdict:
-    if -smallest < interval.low and interval.high < smallest:
-        return ComparisonVerdict.NO_DIFFERENCE
-    if interval.low > 0.0 and interval.mean >= smallest:
+def _verdict(wide: MeanInterval, narrow: MeanInterval, thresholds: Thresholds) -> ComparisonVerdict:
+    smallest, margin = math.log1p(thresholds.minimum_effect), math.log1p(thresholds.equivalence_margin)
+    if wide.low > 0.0 and wide.mean >= smallest:
         return ComparisonVerdict.FASTER
-    if interval.high < 0.0 and interval.mean <= -smallest:
+    if wide.high < 0.0 and wide.mean <= -smallest:
         return ComparisonVerdict.SLOWER
+    if -margin < narrow.low and narrow.high < margin:
+        return ComparisonVerdict.NO_DIFFERENCE
     return ComparisonVerdict.UNDECIDED
 
 
-def _reach(deviation: float, count: int, confidence: float) -> float:
-    """Return the log effect whose interval excludes 0 with a probability of ``POWER`` over ``count`` rounds."""
-    quantiles = t_quantile(0.5 + confidence / 2.0, count - 1) + t_quantile(POWER, count - 1)
-    return quantiles * deviation / math.sqrt(count)
-
-
-def _more_rounds(interval: MeanInterval, confidence: float, smallest: float) -> int | None:
+def _more_rounds(
+    interval: MeanInterval, confidence: float, equivalence_confidence: float, thresholds: Thresholds
+) -> int | None:
+    """Return how many more rounds would probably give the verdict that the mean points to."""
     size = abs(interval.mean)
-    distance = size if size >= smallest else smallest - size
-    counts = range(interval.count + 1, _MOST_ROUNDS + 1)
-    index = bisect_left(counts, True, key=lambda count: _reach(interval.deviation, count, confidence) <= distance)
-    return index + 1 if index < len(counts) else None
+    ways = []
+    if size >= math.log1p(thresholds.minimum_effect):
+        ways.append(more_rounds(interval, confidence, size))
+    if size < math.log1p(thresholds.equivalence_margin):
+        room = math.log1p(thresholds.equivalence_margin) - size
+        ways.append(more_rounds(interval, equivalence_confidence, room))
+    return min((count for count in ways if count is not None), default=None)
 
 
-def _because(verdict: ComparisonVerdict, ratio: Estimate, minimum_effect: float, more: int | None) -> str:
+def _because(verdict: ComparisonVerdict, ratio: Estimate, thresholds: Thresholds, more: int | None) -> str:
     figures = f"{format_estimate(ratio)} at {ratio.confidence * 100:.4g} % over {ratio.observation_count} rounds"
     if verdict is ComparisonVerdict.FASTER:
         return f"faster: {figures}"
     if verdict is ComparisonVerdict.SLOWER:
         return f"slower: {figures}"
     if verdict is ComparisonVerdict.NO_DIFFERENCE:
-        return f"no difference as small as {minimum_effect * 100:.3g} %: {figures}"
+        return f"no difference as small as {_percent(thresholds.equivalence_margin)}: {figures}"
     if more is None:
         return f"undecided: {figures}, and no practical number of rounds would settle it"
     return f"undecided: {figures}; about {more} more round{'s' if more > 1 else ''} would probably settle it"
+
+
+def _contradiction(verdict: ComparisonVerdict, ranks: SignedRank, thresholds: Thresholds) -> str:
+    test = f"Wilcoxon's signed-rank test (p = {ranks.p_value:.2g}, median ratio {math.exp(ranks.centre):.3f}x)"
+    advice = "look at the rounds one by one, a few of them are far off"
+    if verdict in {ComparisonVerdict.FASTER, ComparisonVerdict.SLOWER}:
+        sees_nothing = ranks.p_value > _RANKS_SEE_NOTHING >= ranks.least_p_value
+        turned = ranks.centre < 0.0 if verdict is ComparisonVerdict.FASTER else ranks.centre > 0.0
+        return f"{test} does not bear out {verdict.value.lower()}: {advice}" if sees_nothing or turned else ""
+    sees_it = ranks.p_value <= _RANKS_SEE_IT and abs(ranks.centre) >= math.log1p(thresholds.minimum_effect)
+    word = "faster" if ranks.centre > 0.0 else "slower"
+    return f"{test} says {word}, the interval does not: {advice}" if sees_it else ""
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.3g} %"

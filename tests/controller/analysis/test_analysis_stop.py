@@ -40,12 +40,12 @@ def test_a_difference_that_the_noise_hides_gets_more_rounds() -> None:
     noisy = {"original": 1.03e6, "fast": 1e6}
     decision = policy().decide(latency_rounds(noisy, 6, wobble=0.08))
     assert not decision.stop
-    assert decision.round_count == 3
+    assert decision.round_count == 4
 
 
 def test_one_model_alone_stops_when_its_interval_is_narrow() -> None:
     quiet = {"original": 1e6}
-    rounds = latency_rounds(quiet, 19, wobble=0.001)
+    rounds = latency_rounds(quiet, 20, wobble=0.001)
     decision = policy(("original",)).decide(rounds)
     assert decision.stop
     assert "widest interval" in decision.reason
@@ -67,6 +67,74 @@ def test_the_budget_is_device_time_and_cuts_a_grant_short() -> None:
     spent = policy(budget_ms=6 * ROUND_NS // 1_000_000).decide(rounds)
     assert spent.stop
     assert "budget" in spent.reason
+
+
+def test_a_verdict_that_a_planned_look_may_not_read_yet_is_read_when_the_budget_ends() -> None:
+    # Twice 1.2 % of noise, 4 % of truth: too little for the strict looks at 6 and 10, enough for a last one at 12.
+    rounds = latency_rounds({"original": 1.04e6, "fast": 1e6}, 12, wobble=0.02, seed=3)
+    open_end = policy()
+    short = policy(budget_ms=12 * ROUND_NS // 1_000_000)
+    assert not open_end.decide(rounds).stop
+    assert short.decide(rounds[:10]).round_count == 2
+    assert short.decide(rounds).reason == "every verdict was settled after 12 rounds"
+    assert short.look_confidence(rounds).difference < open_end.look_confidence(rounds[:10]).difference
+
+
+def test_narrow_medians_do_not_end_a_comparison_that_is_still_open() -> None:
+    # Known to +-0.5 % each, and 2.5 % apart: neither 2 % are shown nor 3 % ruled out yet.
+    rounds = latency_rounds({"original": 1.025e6, "fast": 1e6}, 6, wobble=0.012, seed=2)
+    for one in rounds[1:]:
+        one.blocks[0].latency_ns[:] = rounds[0].blocks[0].latency_ns
+    assert not policy().decide(rounds).stop
+
+
+def test_the_half_width_that_is_narrow_enough_is_the_requests() -> None:
+    rounds = latency_rounds({"original": 1e6}, 6, wobble=0.001)
+    assert policy(("original",), target_half_width=0.05).decide(rounds).stop
+    assert not policy(("original",), target_half_width=0.001).decide(rounds).stop
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        ({}, (0.02, 0.03)),
+        ({"minimum_effect": 0.05}, (0.05, 0.05)),
+        ({"equivalence_margin": 0.01}, (0.01, 0.01)),
+        ({"equivalence_margin": 0.05}, (0.02, 0.05)),
+        ({"minimum_effect": 0.01, "equivalence_margin": 0.01}, (0.01, 0.01)),
+    ],
+)
+def test_thresholds_that_are_left_open_follow_the_other_one(
+    fields: dict[str, float], wanted: tuple[float, float]
+) -> None:
+    thresholds = policy(**fields).thresholds
+    assert (thresholds.minimum_effect, thresholds.equivalence_margin) == wanted
+
+
+def extended(rounds: list[result_pb2.RoundResult], earlier: int) -> list[result_pb2.RoundResult]:
+    for one in rounds[:earlier]:
+        one.job_id = "job-0000"
+    return rounds
+
+
+def test_earlier_rounds_count_and_their_looks_are_paid_for() -> None:
+    noisy = {"original": 1.03e6, "fast": 1e6}
+    rounds = extended(latency_rounds(noisy, 24, wobble=0.08), 12)
+    request = request_of(list(noisy), max_round_count=52)
+    longer = StopPolicy.of(request, job_id="job-0001")
+    assert longer.decide(rounds[:12]).round_count == 6
+    assert longer.decide(rounds[:18]).round_count == 4
+    # Of the 1 % an extension may spend 0.16 %.
+    assert longer.look_confidence(rounds[:18]).difference > 1 - 0.0016
+    fresh = StopPolicy.of(request).look_confidence(rounds)
+    assert longer.look_confidence(rounds).difference > fresh.difference
+
+
+def test_device_time_of_earlier_rounds_is_not_taken_from_the_budget_of_the_new_ones() -> None:
+    noisy = {"original": 1.03e6, "fast": 1e6}
+    rounds = extended(latency_rounds(noisy, 12, wobble=0.08), 12)
+    request = request_of(list(noisy), max_round_count=52, budget_ms=4 * ROUND_NS // 1_000_000)
+    assert StopPolicy.of(request, job_id="job-0001").decide(rounds).round_count == 4
 
 
 def test_the_first_rounds_come_whatever_the_budget() -> None:

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from steelyard.stats.comparison import ComparisonVerdict, compare_rounds
+from steelyard.stats.comparison import ComparisonVerdict, Thresholds, compare_rounds
 from tests.controller.stats.planted import round_medians
 
 SESSIONS = 2000
@@ -46,8 +46,8 @@ def test_swapping_the_two_turns_the_verdict_round():
     assert there.ratio.value * back.ratio.value == pytest.approx(1.0)
 
 
-def test_an_interval_within_the_minimum_effect_is_no_difference():
-    comparison = compare_rounds(QUIET, np.ones(6), minimum_effect=0.03)
+def test_an_interval_within_the_margin_is_no_difference():
+    comparison = compare_rounds(QUIET, np.ones(6))
     assert comparison.verdict is ComparisonVerdict.NO_DIFFERENCE
     assert comparison.because.startswith("no difference as small as 3 %: ")
 
@@ -66,8 +66,10 @@ def test_a_large_effect_in_loud_noise_is_undecided_and_says_how_many_rounds_are_
 
 
 def test_an_effect_on_the_border_has_no_practical_number_of_rounds():
-    # Its mean lies just inside the minimum effect: more rounds would neither exclude it nor confirm it.
-    comparison = compare_rounds(1.0199 * np.exp(np.array([-0.05, 0.05, -0.05, 0.05])), np.ones(4))
+    # Its mean lies just inside the minimum effect, which is the margin too: no rounds exclude it nor confirm it.
+    same = Thresholds(equivalence_margin=0.02)
+    ratios = 1.0199 * np.exp(np.array([-0.05, 0.05, -0.05, 0.05]))
+    comparison = compare_rounds(ratios, np.ones(4), thresholds=same)
     assert comparison.verdict is ComparisonVerdict.UNDECIDED
     assert comparison.more_round_count is None
     assert "no practical number of rounds" in comparison.because
@@ -92,13 +94,77 @@ def test_rounds_without_any_spread_decide():
         ([1.0, 2.0], [1.0], {}),
         ([1.0, 0.0, 1.0], [1.0, 1.0, 1.0], {}),
         ([1.0, math.nan, 1.0], [1.0, 1.0, 1.0], {}),
-        ([1.0] * 3, [1.0] * 3, {"minimum_effect": 0.0}),
-        ([1.0] * 3, [1.0] * 3, {"minimum_effect": 2.0}),
     ],
 )
 def test_rounds_that_do_not_compare_are_refused(reference, candidate, settings):
     with pytest.raises(ValueError):
         compare_rounds(reference, candidate, **settings)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"minimum_effect": 0.0}, "0.0"),
+        ({"minimum_effect": 2.0}, "2.0"),
+        ({"equivalence_margin": -0.1}, "-0.1"),
+        ({"minimum_effect": 0.05}, "a margin of 3 % is below the minimum effect of 5 %"),
+    ],
+)
+def test_thresholds_that_no_comparison_can_keep_are_refused(fields, named):
+    with pytest.raises(ValueError, match=named):
+        Thresholds(**fields)
+
+
+def test_a_sure_effect_within_the_margin_is_still_an_effect():
+    comparison = compare_rounds(1.025 * QUIET, np.ones(6))
+    assert comparison.speedup.high < 1.03
+    assert comparison.verdict is ComparisonVerdict.FASTER
+
+
+def test_no_difference_is_read_off_its_own_interval_and_shows_it():
+    ratios = np.exp(np.array([-0.02, 0.02, -0.02, 0.02, -0.02, 0.02]))
+    sure = compare_rounds(ratios, np.ones(6), equivalence_confidence=0.95)
+    strict = compare_rounds(ratios, np.ones(6), equivalence_confidence=0.99)
+    assert sure.verdict is ComparisonVerdict.NO_DIFFERENCE
+    assert sure.ratio.confidence == 0.95
+    assert strict.verdict is ComparisonVerdict.UNDECIDED
+    assert strict.ratio.confidence == 0.99
+
+
+def test_the_detectable_effect_is_found_in_four_of_five_tries():
+    random = np.random.default_rng(8)
+    seen = np.median(
+        [compare_rounds(np.exp(random.normal(0, 0.02, 20)), np.ones(20)).detectable_effect.value for _ in range(400)]
+    )
+    ratios = (1.0 + seen) * np.exp(random.normal(0.0, 0.02, (2000, 20)))
+    found = np.mean([compare_rounds(one, np.ones(20), equivalence_confidence=0.99).ratio.low > 1.0 for one in ratios])
+    assert 0.75 <= found <= 0.85
+    assert 0.01 < seen < 0.03
+
+
+def test_the_detectable_effect_says_what_it_is_and_is_unknown_below_three_rounds():
+    known = compare_rounds(QUIET, np.ones(6)).detectable_effect
+    assert (known.unit, known.confidence) == ("fraction", 0.99)
+    assert known.reason == "the least change that 6 rounds of this spread show in 80 % of tries"
+    assert compare_rounds([1.0], [1.0]).detectable_effect.value is None
+
+
+def test_the_rank_test_agrees_in_silence():
+    assert compare_rounds(1.3 * QUIET, np.ones(6)).contradiction == ""
+    assert compare_rounds(QUIET, np.ones(6)).contradiction == ""
+    random = np.random.default_rng(9)
+    noted = [compare_rounds(np.exp(random.normal(0.0, 0.015, 20)), np.ones(20)).contradiction for _ in range(2000)]
+    assert np.mean([note != "" for note in noted]) <= 0.01
+
+
+def test_a_wild_round_that_hides_a_difference_is_told_by_the_rank_test():
+    # Nineteen rounds are 5 % faster; in one of them something else held the candidate up.
+    ratios = 1.05 * np.exp(np.concatenate([np.linspace(-0.004, 0.004, 19), [-3.0]]))
+    comparison = compare_rounds(ratios, np.ones(20))
+    assert comparison.verdict is ComparisonVerdict.UNDECIDED
+    told = comparison.contradiction
+    assert told.startswith("Wilcoxon's signed-rank test (p = ")
+    assert "says faster, the interval does not" in told
 
 
 @pytest.mark.parametrize("rounds", [6, 12, 20])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from steelyard.stats.candidates import fastest
-from steelyard.stats.comparison import compare_rounds
+from steelyard.stats.comparison import Thresholds, compare_rounds
 from steelyard.stats.estimate import Estimate, unknown
 from steelyard.stats.percentiles import value_over_rounds
 from steelyard.stats.requirements import decide, parse_requirement
@@ -138,7 +138,10 @@ def test_a_speed_that_was_not_compared_is_undecided():
 
 def test_a_speed_on_the_border_says_that_rounds_will_not_help():
     rounds = 10e6 / (1.0199 * np.exp(np.array([-0.05, 0.05] * 3)))
-    choice = chosen(original(), variant("float16", 1.0, speedup=compare_rounds(np.full(6, 10e6), rounds)))
+    same = Thresholds(equivalence_margin=0.02)
+    choice = chosen(
+        original(), variant("float16", 1.0, speedup=compare_rounds(np.full(6, 10e6), rounds, thresholds=same))
+    )
     assert choice.kind is DecisionKind.UNDECIDED
     assert "too close to call" in choice.sentence
 

@@ -1,23 +1,27 @@
 import itertools
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steelyard.stats.comparison import ComparisonVerdict, compare_rounds
-from steelyard.stats.stopping import Grant, Progress, Stop, StopReason, StopRule, next_grant, planned_looks
-from tests.controller.stats.planted import round_medians
+from steelyard.stats.stopping import Grant, Look, Progress, Stop, StopReason, StopRule, is_last_look, planned_looks
+from steelyard.stats.stopping import next_grant as next_grant_at
 
 SECOND = 10**9
 
 
-def at(round_count, device_time_ns=0, **changes):
-    return Progress(round_count=round_count, device_time_ns=device_time_ns, **changes)
+def at(round_count, device_time_ns=0, round_time_ns=None, **look):
+    """How far a measurement is, and what is known there."""
+    progress = Progress(round_count=round_count, device_time_ns=device_time_ns, round_time_ns=round_time_ns)
+    return progress, Look(**look)
+
+
+def next_grant(rule, where):
+    return next_grant_at(rule, *where)
 
 
 def test_the_looks_grow_by_about_half():
-    assert StopRule().looks == (6, 9, 13, 19, 28, 40)
+    assert StopRule().looks == (6, 10, 14, 20, 28, 40)
     assert planned_looks(3, 3) == (3,)
 
 
@@ -39,6 +43,10 @@ def test_looks_rise_from_the_least_to_the_most(least, more):
         {"looks": (6, 6, 40)},
         {"looks": (7, 40)},
         {"looks": (6, 39)},
+        {"earlier_rounds": 6},
+        {"extension": 1},
+        {"earlier_rounds": 40, "extension": 1},
+        {"earlier_rounds": 36, "extension": 1},
     ],
 )
 def test_a_rule_that_cannot_be_followed_is_refused(fields):
@@ -46,22 +54,58 @@ def test_a_rule_that_cannot_be_followed_is_refused(fields):
         StopRule(**fields)
 
 
-def test_the_error_is_shared_by_the_looks():
-    assert StopRule().look_confidence(0.99) == pytest.approx(1 - 0.01 / 6)
-    assert StopRule(looks=(6, 40)).look_confidence(0.95) == pytest.approx(0.975)
+@pytest.mark.parametrize("end", [6, 7, 12, 14, 33, 40])
+def test_the_looks_spend_the_error_of_one_measurement_wherever_it_ends(end):
+    rule = StopRule()
+    taken = [look for look in rule.looks if look < end]
+    spent = [1.0 - rule.look_confidence(0.99, look, is_last=False) for look in taken]
+    spent.append(1.0 - rule.look_confidence(0.99, end, is_last=True))
+    assert sum(spent) == pytest.approx(0.8 * 0.01)
+    assert all(one > 0.0 for one in spent)
+
+
+def test_an_early_look_spends_little_and_the_last_one_most():
+    rule = StopRule()
+    early, last = (rule.look_confidence(0.99, look, is_last=look == 40) for look in (6, 40))
+    assert 1.0 - early < 0.06 * 0.01
+    assert 1.0 - last > 0.4 * 0.01
+
+
+def test_extensions_spend_what_is_left_however_many_there_are():
+    first = StopRule(max_rounds=12)
+    chain = [first, *(StopRule(earlier_rounds=12 * n, max_rounds=12 * n + 12, extension=n) for n in range(1, 20))]
+    spent = 0.0
+    for rule in chain:
+        spent += sum(1.0 - rule.look_confidence(0.99, look, is_last=look == rule.looks[-1]) for look in rule.looks)
+    assert 0.0099 < spent < 0.01
+
+
+def test_looks_of_an_extension_begin_after_the_earlier_rounds():
+    rule = StopRule(earlier_rounds=40, max_rounds=80, extension=1)
+    assert rule.looks == (46, 50, 54, 60, 68, 80)
+    assert next_grant(rule, at(40, decided=True)) == Grant(round_count=6)
+    assert next_grant(StopRule(earlier_rounds=40, max_rounds=41, min_rounds=1, extension=1), at(40)) == Grant(
+        round_count=1
+    )
+
+
+@settings(deadline=None)
+@given(st.integers(3, 50), st.integers(0, 300))
+def test_looks_between_the_ends_are_even_so_that_both_orders_come_as_often(least, more):
+    assert all(look % 2 == 0 for look in planned_looks(least, least + more)[1:-1])
 
 
 def test_rounds_are_granted_up_to_the_next_look():
     rule = StopRule()
     assert next_grant(rule, at(0)) == Grant(round_count=6)
-    assert next_grant(rule, at(6)) == Grant(round_count=3)
-    assert next_grant(rule, at(7)) == Grant(round_count=2)
+    assert next_grant(rule, at(6)) == Grant(round_count=4)
+    assert next_grant(rule, at(7)) == Grant(round_count=3)
     assert next_grant(rule, at(28)) == Grant(round_count=12)
 
 
 def test_a_verdict_stops_at_a_look_only():
-    assert next_grant(StopRule(), at(9, decided=True)).reason is StopReason.DECIDED
-    assert next_grant(StopRule(), at(8, decided=True)) == Grant(round_count=1)
+    assert next_grant(StopRule(), at(10, decided=True)).reason is StopReason.DECIDED
+    assert next_grant(StopRule(), at(8, decided=True)) == Grant(round_count=2)
     assert next_grant(StopRule(), at(3, decided=True)) == Grant(round_count=3)
 
 
@@ -87,7 +131,15 @@ def test_the_budget_bounds_the_grants():
     stop = next_grant(rule, at(7, 93 * SECOND, round_time_ns=13 * SECOND))
     assert stop == Stop(reason=StopReason.BUDGET, because="the budget of device time ended after 7 rounds")
     assert next_grant(rule, at(6, 100 * SECOND)).reason is StopReason.BUDGET
-    assert next_grant(rule, at(6, 99 * SECOND)) == Grant(round_count=3)
+    assert next_grant(rule, at(6, 99 * SECOND)) == Grant(round_count=4)
+
+
+def test_a_verdict_at_the_end_of_the_budget_counts_though_no_look_was_planned_there():
+    rule = StopRule(budget_ns=100 * SECOND)
+    where = at(7, 93 * SECOND, round_time_ns=13 * SECOND, decided=True)
+    assert is_last_look(rule, where[0])
+    assert next_grant(rule, where).reason is StopReason.DECIDED
+    assert not is_last_look(rule, at(7, 80 * SECOND, round_time_ns=13 * SECOND)[0])
 
 
 def test_the_first_round_is_granted_whatever_it_takes():
@@ -117,15 +169,3 @@ def test_measuring_always_ends_within_rounds_and_budget(least, more, round_time,
         rounds += answer.round_count
     assert 1 <= rounds <= rule.max_rounds
     assert rounds * round_time <= budget or rounds == 1 or (not known and rounds == least)
-
-
-def test_looking_six_times_at_the_same_model_stays_silent():
-    rule = StopRule()
-    reference, candidate = round_medians(np.random.default_rng(10), 2000, rule.max_rounds)
-    confidence = rule.look_confidence(0.99)
-    alarms = 0
-    for one, other in zip(reference, candidate, strict=True):
-        verdicts = (compare_rounds(one[:n], other[:n], confidence=confidence).verdict for n in rule.looks)
-        decided = next((verdict for verdict in verdicts if verdict is not ComparisonVerdict.UNDECIDED), None)
-        alarms += decided in {ComparisonVerdict.FASTER, ComparisonVerdict.SLOWER}
-    assert alarms <= 0.01 * 2000
