@@ -89,6 +89,17 @@ class TemperatureMeter:
         )
 
 
+def processor_temperature_file(system: System) -> str:
+    """Return the file of the processor's sensor that says a credible temperature now, "" when there is none."""
+    zones, _ = _find_zones(system)
+    sensors = [*(zone for zone in zones if zone.name == "cpu_temperature"), *_find_processor_chips(system)]
+    for sensor in sensors:
+        file = NumberFile(system, sensor.file)
+        if _read(sensor, file).value is not None:
+            return sensor.file
+    return ""
+
+
 def is_processor_zone(kind: str) -> bool:
     """Whether a zone of this ``type`` is the processor's or its chip's."""
     return _CPU_ZONE.fullmatch(kind) is not None

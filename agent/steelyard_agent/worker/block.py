@@ -10,16 +10,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from steelyard_agent.worker.contention import Contention
+from steelyard_agent.worker.modes import Mode
+from steelyard_agent.worker.processing_spec import Processing
+from steelyard_agent.worker.records import OperatorRecord, ProbeModel, RateRecord
+
 PIPE_PROTOCOL_VERSION = 1
 
 # The block kinds: the fields that matter beside the common ones stand behind each.
-KIND_LATENCY = "latency"  # timing
+KIND_LATENCY = "latency"  # timing, mode, batch_size, processing
 KIND_EVALUATION = "evaluation"  # data_path, reducer, batch_size, output_path, output_quota_bytes
 KIND_ENERGY = "energy"  # energy_window_ms, marker_*: one closed-loop window; its edges come back for the meters
 KIND_PREPARATION = "preparation"  # cache_folder: load once, so that a provider that compiles leaves what it made there
 KIND_PROBE = "probe"  # no model: version and providers of the runtime
 KIND_SIGNATURE = "signature"  # load only: inputs and outputs
-KINDS = (KIND_LATENCY, KIND_EVALUATION, KIND_ENERGY, KIND_PREPARATION, KIND_PROBE, KIND_SIGNATURE)
+KIND_OPERATORS = "operators"  # profile_window_ms: the runtime's profiler on; nothing of it is a latency
+KIND_ROOFLINE = "roofline"  # no model of the user's: probe_window_ms, probe_thread_count, probe_models
+KINDS = (
+    KIND_LATENCY,
+    KIND_EVALUATION,
+    KIND_ENERGY,
+    KIND_PREPARATION,
+    KIND_PROBE,
+    KIND_SIGNATURE,
+    KIND_OPERATORS,
+    KIND_ROOFLINE,
+)
 
 # How an evaluation block reduces outputs: docs of worker/reduce.py.
 REDUCERS = ("argmax", "top_k", "score_threshold", "full")
@@ -56,6 +72,7 @@ class Block:
     ``NAME.table``: the input is then ``table[values]`` (exact by construction), else ``values`` itself.
     ``cache_folder`` is where a provider that compiles models keeps and finds what it made, "" for nowhere.
     With ``data_path`` set a latency block takes its inputs from the data, otherwise they are drawn by signature.
+    ``batch_size`` 0 leaves the batch to the model: what it fixes, else 1.
     """
 
     kind: str
@@ -66,7 +83,7 @@ class Block:
     seed: int = 0
     data_path: str = ""
     reducer: str = "argmax"
-    batch_size: int = 1
+    batch_size: int = 0
     top_count: int = 5
     score_threshold: float = 0.5
     output_path: str = ""
@@ -77,6 +94,13 @@ class Block:
     marker_pulse_ms: int = 0
     core_ids: tuple[int, ...] = ()
     cache_folder: str = ""
+    profile_window_ms: int = 1000
+    # One try of one rate; the best of several tries counts.
+    probe_window_ms: int = 200
+    probe_thread_count: int = 1
+    probe_models: tuple[ProbeModel, ...] = ()
+    mode: Mode = field(default_factory=Mode)
+    processing: Processing = field(default_factory=Processing)
     protocol: int = PIPE_PROTOCOL_VERSION
 
     def __post_init__(self) -> None:
@@ -85,14 +109,27 @@ class Block:
             raise ValueError(f"block kind {self.kind!r} is none of {', '.join(KINDS)}")
         if self.reducer not in REDUCERS:
             raise ValueError(f"reducer {self.reducer!r} is none of {', '.join(REDUCERS)}")
-        if self.kind != KIND_PROBE and not self.model_path:
+        if self.kind not in (KIND_PROBE, KIND_ROOFLINE) and not self.model_path:
             raise ValueError(f"a block of kind {self.kind!r} needs a model_path")
         if self.kind == KIND_EVALUATION and not (self.data_path and self.output_path):
             raise ValueError("an evaluation block needs a data_path and an output_path")
-        _refuse_below(self, 1, "batch_size", "top_count", "output_quota_bytes", "energy_window_ms")
-        _refuse_below(self, 0, "seed", "marker_pulse_count")
+        _refuse_below(self, 1, "top_count", "output_quota_bytes", "energy_window_ms")
+        _refuse_below(self, 0, "seed", "marker_pulse_count", "batch_size")
+        _refuse_below(self, 1, "profile_window_ms", "probe_window_ms", "probe_thread_count")
         if self.marker_pulse_count:
             _refuse_below(self, 1, "marker_pulse_ms")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePoint:
+    """One point of a sustained curve; ``offset_ms`` is its middle. None: not told, or too few inferences to say it."""
+
+    offset_ms: int
+    inference_count: int
+    p50_ns: int
+    p90_ns: int | None = None
+    temperature_c: float | None = None
+    frequency_hz: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +139,17 @@ class WorkerResult:
     ``memory_phases`` maps a phase name ("imported", "loaded", "first_run", "steady") to the VmRSS, RssAnon, RssFile
     and RssShmem of /proc/self/status in bytes, keys ``resident_bytes``, ``anonymous_bytes``, ``file_bytes``,
     ``shared_bytes``; it is empty with ``memory_reason`` set where the system does not tell.
+
+    Of a timed block ``window_ns`` is the wall time of the samples, ``cpu_ns`` the CPU time of all threads in it,
+    ``sample_count`` the inferences in it, of ``batch_size`` samples each: samples a second are ``sample_count *
+    batch_size / window_ns * 1e9``. By mode (``worker/modes.py``):
+
+    - paced: ``latency_ns`` is the service time and ``response_ns`` counts from the intended start, one value each an
+      arrival that began; ``missed_count`` arrivals were due within the window and never began;
+    - multi-stream: ``latency_ns`` holds the samples of all streams, in turn;
+    - sustained: ``curve``; ``latency_ns`` holds every k-th sample of it, k in a note when it is not 1;
+    - stepwise: ``sequences`` holds the time of each step of each sequence, first step first; ``latency_ns`` is all of
+      them in a row. What carries the state from one step to the next lies between the steps.
     """
 
     runtime_version: str
@@ -134,3 +182,21 @@ class WorkerResult:
     window_start_ns: int | None = None
     window_end_ns: int | None = None
     marker_edges_ns: tuple[int, ...] = ()
+    response_ns: tuple[int, ...] = ()
+    missed_count: int = 0
+    window_ns: int | None = None
+    batch_size: int | None = None
+    curve: tuple[CurvePoint, ...] = ()
+    sequences: tuple[tuple[int, ...], ...] = ()
+    preprocessing_ns: tuple[int, ...] = ()
+    postprocessing_ns: tuple[int, ...] = ()
+    cpu_ns: int | None = None
+    # What others did to this process while it was timed; None where nothing was timed or nobody looked.
+    contention: Contention | None = None
+    # The operators of the inferences that were profiled, those inferences, and their wall time with the profiler on;
+    # none with operators_reason set where the runtime has no profiler.
+    operators: tuple[OperatorRecord, ...] = ()
+    profiled_count: int = 0
+    profiled_ns: int = 0
+    operators_reason: str = ""
+    rates: tuple[RateRecord, ...] = ()

@@ -7,8 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, fields
 from typing import Any, TypeVar
 
-from steelyard_agent.worker.block import PIPE_PROTOCOL_VERSION, Block, Timing, WorkerResult
+from steelyard_agent.worker.block import PIPE_PROTOCOL_VERSION, Block, CurvePoint, Timing, WorkerResult
+from steelyard_agent.worker.contention import Contention
 from steelyard_agent.worker.contract import ProviderSpec, RuntimeOptions
+from steelyard_agent.worker.modes import Mode
+from steelyard_agent.worker.processing_spec import Processing
+from steelyard_agent.worker.records import OperatorRecord, ProbeModel, RateRecord
 
 _Record = TypeVar("_Record")
 
@@ -140,19 +144,30 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "float": _number,
     "bool": _bool,
     "int | None": _optional(_int),
+    "float | None": _optional(_number),
     "bool | None": _optional(_bool),
     "str | None": _optional(_text),
     "tuple[int, ...]": _many(_int),
+    "tuple[float, ...]": _many(_number),
+    "tuple[tuple[int, ...], ...]": _many(_many(_int)),
     "tuple[str, ...]": _many(_text),
     "tuple[dict[str, object], ...]": _many(_mapping(_anything)),
     "tuple[dict[str, str], ...]": _many(_mapping(_text)),
     "dict[str, object]": _mapping(_anything),
     "dict[str, int | None]": _mapping(_optional(_int)),
     "dict[str, dict[str, int]]": _mapping(_mapping(_int)),
+    "dict[str, str]": _mapping(_text),
     "Mapping[str, str]": _mapping(_text),
     "Mapping[str, tuple[int, ...]]": _mapping(_many(_int)),
+    "Contention | None": _optional(lambda _where, value: _record(Contention, value)),
     "Timing": lambda _where, value: _record(Timing, value),
+    "Mode": lambda _where, value: _record(Mode, value),
+    "Processing": lambda _where, value: _record(Processing, value),
+    "tuple[CurvePoint, ...]": _many(lambda _where, value: _record(CurvePoint, value)),
     "tuple[ProviderSpec, ...]": _many(lambda _where, value: _record(ProviderSpec, value)),
+    "tuple[OperatorRecord, ...]": _many(lambda _where, value: _record(OperatorRecord, value)),
+    "tuple[ProbeModel, ...]": _many(lambda _where, value: _record(ProbeModel, value)),
+    "tuple[RateRecord, ...]": _many(lambda _where, value: _record(RateRecord, value)),
 }
 
 

@@ -38,7 +38,7 @@ def run_evaluation(bench: Bench) -> WorkerResult:
     reduction = Reduction(block=block)
     said_s = time.monotonic()
     with closing(SampleFile(Path(block.data_path))) as samples:
-        batch_size, note = _batch_size(model, block.batch_size, samples.count)
+        batch_size, note = _batch_size(model, block.batch_size or 1, samples.count)
         while samples.position < samples.count:
             size = min(batch_size, samples.count - samples.position)
             call = model.bind(for_model(samples.read(size), model.inputs))

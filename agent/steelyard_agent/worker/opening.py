@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steelyard_agent.runtimes.lookup import find_runtime
+from steelyard_agent.worker.batching import batch_of, check_batch
 from steelyard_agent.worker.block import Block, WorkerResult
 from steelyard_agent.worker.cache_witness import CacheWitness
 from steelyard_agent.worker.codec import decode_runtime_options
+from steelyard_agent.worker.contention import ContentionWatch
 from steelyard_agent.worker.contract import LoadedModel, Runtime, RuntimeOptions, TensorSpec
 from steelyard_agent.worker.drawing import draw_inputs
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 from steelyard_agent.worker.memory import MemoryLog
 from steelyard_agent.worker.samples import SampleFile
 from steelyard_agent.worker.shapes import fixed_batch, resolve_shapes
+from steelyard_agent.worker.state import fresh_state, fresh_state_shapes
 
 if TYPE_CHECKING:
     from steelyard_agent.worker.contract import Array
@@ -35,6 +38,7 @@ class Bench:
     say: Callable[[str], None]
     result: WorkerResult
     memory: MemoryLog = field(default_factory=MemoryLog)
+    contention: ContentionWatch = field(default_factory=ContentionWatch)
 
     def reached(self, phase: str) -> None:
         """Read the memory and tell the supervisor; between timed windows only."""
@@ -69,8 +73,7 @@ def open_model(bench: Bench) -> LoadedModel:
         BlockFailure: as for ``Runtime.load``, and USER_ERROR when there is no such file.
     """
     path = Path(bench.block.model_path)
-    if not path.is_file():
-        raise BlockFailure(BlockStatus.USER_ERROR, "no_such_model", f"there is no model file {str(path)!r}")
+    refuse_missing_file(path)
     folder = Path(bench.block.cache_folder) if bench.block.cache_folder else None
     witness = CacheWitness.of(folder) if folder is not None else None
     begun_ns = time.perf_counter_ns()
@@ -90,23 +93,52 @@ def open_model(bench: Bench) -> LoadedModel:
     return model
 
 
-def make_feeds(bench: Bench, model: LoadedModel) -> dict[str, Array]:
-    """Return one batch of inputs, from the task's data where the block has some, else drawn by signature.
+def refuse_missing_file(path: Path) -> None:
+    """Refuse a model that is not there.
 
     Raises:
-        BlockFailure: USER_ERROR for a dynamic shape without a size or data that does not fit.
+        BlockFailure: USER_ERROR.
     """
-    block = bench.block
-    if not block.data_path:
-        shapes = resolve_shapes(model.inputs, bench.options.input_shapes, block.batch_size)
-        bench.result = replace(bench.result, input_source=f"drawn by signature, seed {block.seed}")
-        return draw_inputs(model.inputs, shapes, block.seed)
-    count = fixed_batch(model.inputs) or block.batch_size
-    with closing(SampleFile(Path(block.data_path))) as samples:
-        feeds = for_model(samples.read(count), model.inputs)
-    source = "task data, sample 0" if count == 1 else f"task data, samples 0 to {count - 1}"
-    bench.result = replace(bench.result, input_source=source)
+    if not path.is_file():
+        raise BlockFailure(BlockStatus.USER_ERROR, "no_such_model", f"there is no model file {str(path)!r}")
+
+
+def make_feeds(bench: Bench, model: LoadedModel, *, states: Mapping[str, str] | None = None) -> dict[str, Array]:
+    """Return one batch of inputs, from the task's data where the block has some, else drawn by signature.
+
+    ``states`` are the inputs that carry a sequence model's state, which begins as zeros, whatever their names.
+
+    Raises:
+        BlockFailure: USER_ERROR for a dynamic shape without a size, a batch that the model does not take, or data that
+            does not fit.
+    """
+    states = states or {}
+    block, given = bench.block, dict(bench.options.input_shapes)
+    others = tuple(spec for spec in model.inputs if spec.name not in states)
+    check_batch(others, given, block.batch_size)
+    if block.data_path:
+        count = block.batch_size or fixed_batch(others) or 1
+        feeds, source = _task_data(Path(block.data_path), count, others)
+        given |= {spec.name: feeds[spec.name].shape for spec in others if spec.name in feeds}
+        shapes = fresh_state_shapes(model.inputs, states, given, count)
+    else:
+        given |= fresh_state_shapes(model.inputs, states, given, block.batch_size or 1)
+        shapes = resolve_shapes(model.inputs, given, block.batch_size or 1)
+        feeds, source = draw_inputs(model.inputs, shapes, block.seed), f"drawn by signature, seed {block.seed}"
+        shapes = {name: shapes[name] for name in states}
+    feeds |= fresh_state(model.inputs, shapes)
+    bench.result = replace(
+        bench.result,
+        input_source=source + (f"; zeros for {', '.join(states)}" if states else ""),
+        batch_size=batch_of(feeds, block.batch_size, states),
+    )
     return feeds
+
+
+def _task_data(path: Path, count: int, inputs: tuple[TensorSpec, ...]) -> tuple[dict[str, Array], str]:
+    with closing(SampleFile(path)) as samples:
+        feeds = for_model(samples.read(count), inputs)
+    return feeds, "task data, sample 0" if count == 1 else f"task data, samples 0 to {count - 1}"
 
 
 def for_model(arrays: dict[str, Array], inputs: tuple[TensorSpec, ...]) -> dict[str, Array]:

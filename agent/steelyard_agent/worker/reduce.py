@@ -46,7 +46,7 @@ class Reduction:
             BlockFailure: USER_ERROR when the reducer does not fit the outputs or the quota is used up.
         """
         self._count_odd(outputs)
-        for name, part in self._reduce(outputs, sample_count).items():
+        for name, part in self.reduced(outputs, sample_count).items():
             self._parts.setdefault(name, []).append(part)
             self._size_bytes += part.nbytes
         self._sample_count += sample_count
@@ -68,7 +68,12 @@ class Reduction:
             return ()
         return (f"{self.odd_value_count} of {self.value_count} output values are NaN or infinite",)
 
-    def _reduce(self, outputs: Mapping[str, Array], sample_count: int) -> dict[str, Array]:
+    def reduced(self, outputs: Mapping[str, Array], sample_count: int) -> dict[str, Array]:
+        """Return the outputs of ``sample_count`` samples reduced, and keep nothing of them.
+
+        Raises:
+            BlockFailure: USER_ERROR when the reducer does not fit the outputs.
+        """
         if self.block.reducer == "full":
             return {name: np.atleast_1d(values) for name, values in outputs.items()}
         name, scores = next(iter(outputs.items()))

@@ -66,14 +66,22 @@ def take_samples(call: Call, timing: Timing, *, estimate_ns: float, inner_count:
     Returns:
         Nanoseconds per inference, one value a sample; each is the mean of ``inner_count`` inferences.
     """
+    store = sample_store(timing, estimate_ns=estimate_ns, inner_count=inner_count)
+    return tuple(store[: fill_store(call, store, timing, inner_count=inner_count, clock=clock)])
+
+
+def sample_store(timing: Timing, *, estimate_ns: float, inner_count: int, most: int = _MOST_SAMPLES) -> array[int]:
+    """Return room for about twice the samples that a window is expected to hold, ``most`` at most."""
     window_ns = timing.sample_window_ms * 1_000_000
     expected = int(2 * window_ns / max(1.0, estimate_ns * inner_count)) + timing.min_sample_count
-    store = array("q", bytes(8 * min(expected, max(_MOST_SAMPLES, timing.min_sample_count))))
+    return array("q", bytes(8 * min(expected, max(most, timing.min_sample_count))))
+
+
+def fill_store(call: Call, store: array[int], timing: Timing, *, inner_count: int, clock: Clock) -> int:
+    """Time as ``take_samples`` does into ``store`` and return how many samples came."""
     if inner_count == 1:
-        count = _fill_singly(call, store, timing, clock)
-    else:
-        count = _fill_batched(call, store, timing, clock, range(inner_count))
-    return tuple(store[:count])
+        return _fill_singly(call, store, timing, clock)
+    return _fill_batched(call, store, timing, clock, range(inner_count))
 
 
 def run_window(call: Call, window_ns: int, inner_count: int, clock: Clock) -> tuple[int, int, int]:

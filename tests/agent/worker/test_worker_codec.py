@@ -117,7 +117,7 @@ def _block(**changes: object) -> str:
         (_block(timing={"warmup_tolerance": "3"}), "'3' is not a number"),
         (_block(kind="guess"), "'guess' is none of"),
         (_block(reducer="mode"), "'mode' is none of"),
-        (_block(batch_size=0), "batch_size is 0"),
+        (_block(batch_size=-1), "batch_size is -1"),
         (_block(kind="latency"), "needs a model_path"),
         (_block(kind="evaluation", model_path="m"), "needs a data_path"),
         (_block(timing={"sample_window_ms": 0}), "sample_window_ms is 0"),
