@@ -433,6 +433,7 @@ class CurvePoint(google.protobuf.message.Message):
     inference_count: builtins.int
     p50_ns: builtins.int
     p90_ns: builtins.int
+    """Unset below 64 samples, which say nothing of it."""
     temperature_c: builtins.float
     frequency_hz: builtins.int
     def __init__(
@@ -441,14 +442,16 @@ class CurvePoint(google.protobuf.message.Message):
         offset_ms: builtins.int = ...,
         inference_count: builtins.int = ...,
         p50_ns: builtins.int = ...,
-        p90_ns: builtins.int = ...,
+        p90_ns: builtins.int | None = ...,
         temperature_c: builtins.float | None = ...,
         frequency_hz: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_frequency_hz", b"_frequency_hz", "_temperature_c", b"_temperature_c", "frequency_hz", b"frequency_hz", "temperature_c", b"temperature_c"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_frequency_hz", b"_frequency_hz", "_temperature_c", b"_temperature_c", "frequency_hz", b"frequency_hz", "inference_count", b"inference_count", "offset_ms", b"offset_ms", "p50_ns", b"p50_ns", "p90_ns", b"p90_ns", "temperature_c", b"temperature_c"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_frequency_hz", b"_frequency_hz", "_p90_ns", b"_p90_ns", "_temperature_c", b"_temperature_c", "frequency_hz", b"frequency_hz", "p90_ns", b"p90_ns", "temperature_c", b"temperature_c"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_frequency_hz", b"_frequency_hz", "_p90_ns", b"_p90_ns", "_temperature_c", b"_temperature_c", "frequency_hz", b"frequency_hz", "inference_count", b"inference_count", "offset_ms", b"offset_ms", "p50_ns", b"p50_ns", "p90_ns", b"p90_ns", "temperature_c", b"temperature_c"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_frequency_hz", b"_frequency_hz"]) -> typing.Literal["frequency_hz"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_p90_ns", b"_p90_ns"]) -> typing.Literal["p90_ns"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_temperature_c", b"_temperature_c"]) -> typing.Literal["temperature_c"] | None: ...
 
@@ -463,7 +466,7 @@ class SequenceTiming(google.protobuf.message.Message):
     STEP_NS_FIELD_NUMBER: builtins.int
     @property
     def step_ns(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """How long each step took, the first one first."""
+        """How long each step took, the first one first; carrying the state to the next one lies between them."""
 
     def __init__(
         self,
@@ -639,6 +642,7 @@ class BlockResult(google.protobuf.message.Message):
     """Evaluation only: the .npz blob of reduced outputs."""
     outputs_size_bytes: builtins.int
     sample_count: builtins.int
+    """Evaluation: samples of the data set. Timed: inferences within window_ns, each of batch_size samples."""
     wall_ns: builtins.int
     """What the whole block took, from the start of the process to its end."""
     build_ns: builtins.int
@@ -653,7 +657,7 @@ class BlockResult(google.protobuf.message.Message):
     missed_count: builtins.int
     """PACED: arrivals that were due within the window and never began."""
     window_ns: builtins.int
-    """OFFLINE, PACED, MULTI_STREAM, SUSTAINED: the wall time in which the samples were taken."""
+    """Timed, in every mode: the wall time in which the samples were taken."""
     batch_size: builtins.int
     """Samples in one inference."""
     cpu_ns: builtins.int
@@ -664,7 +668,9 @@ class BlockResult(google.protobuf.message.Message):
     def started_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
     def latency_ns(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """One value a timed sample: nanoseconds per inference (mean of its inner batch)."""
+        """One value a timed sample: nanoseconds per inference (mean of its inner batch). MULTI_STREAM: of all streams, in
+        turn. SUSTAINED: every k-th one. STEPWISE: every step of every sequence, in a row.
+        """
 
     @property
     def memory(self) -> Global___MemoryProfile: ...
