@@ -24,6 +24,7 @@ from steelyard_agent.surroundings.android_facts import api_level
 from steelyard_agent.surroundings.android_killers import find_os_killer
 from steelyard_agent.surroundings.contract import BlockSurroundings
 from steelyard_agent.surroundings.device import DeviceSurroundings
+from steelyard_agent.validity.conditions import Conditions, DeviceConditions
 from steelyard_agent.worker.block import WorkerResult
 from steelyard_agent.worker.ending import oom_kill_count
 
@@ -98,6 +99,7 @@ class PhoneSurroundings:
         self._inner = DeviceSurroundings(
             files.system, sources=(AndroidCircumstances(files.system, next_step=_WAKE_PHONE),)
         )
+        self._conditions = DeviceConditions(files.system, is_ours=False)
 
     def read_temperature(self) -> list[Reading]:
         """Return the temperatures alone, for heartbeats."""
@@ -110,6 +112,12 @@ class PhoneSurroundings:
         with self._turn:
             self._refresh()
             return self._inner.look()
+
+    def conditions(self) -> Conditions:
+        """Look at what the gate before a block wants to know."""
+        with self._turn:
+            self._refresh()
+            return self._conditions.look()
 
     def compare(self, before: object, after: object, latency_ns: Sequence[int]) -> BlockSurroundings:
         """Return what two looks say about the block between them; one summed-up value says nothing about a trend."""

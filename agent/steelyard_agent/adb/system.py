@@ -23,6 +23,7 @@ from steelyard_agent.meters.contract import System
 MIRRORED = (
     "/proc/cpuinfo",
     "/proc/meminfo",
+    "/proc/stat",
     "/proc/vmstat",
     "/proc/pressure/memory",
     "/proc/self/cpuset",

@@ -15,6 +15,7 @@ from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.pinning import pin_as_planned
 from steelyard_agent.jobs.preparation import Preparation, build_fingerprint
 from steelyard_agent.jobs.rounds import RoundTools
+from steelyard_agent.jobs.validity import ValidityTools
 from steelyard_agent.link.address import ControllerAddress
 from steelyard_agent.link.agent import AgentParts
 from steelyard_agent.state.blob_cache import BlobCache
@@ -23,6 +24,7 @@ from steelyard_agent.state.identity import IdentityFile
 from steelyard_agent.state.outbox import Outbox
 from steelyard_agent.state.prepared import PreparedCache
 from steelyard_agent.state.settings import read_settings
+from steelyard_agent.validity.admission import ConditionGate
 
 
 def connected_phone(options: argparse.Namespace, environment: Mapping[str, str]) -> Adb | None:
@@ -66,6 +68,7 @@ async def phone_parts(phone: Phone, address: ControllerAddress, state: StateDire
             ),
             gate=QuietGate(),
             work_folder=state.work,
+            validity=ValidityTools(gate=ConditionGate(surroundings.conditions, counts_on=False)),
         ),
         clock_s=time.monotonic,
         free_bytes=lambda folder: shutil.disk_usage(folder).free,

@@ -26,6 +26,7 @@ from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.pinning import pin_as_planned
 from steelyard_agent.jobs.preparation import Preparation, build_fingerprint
 from steelyard_agent.jobs.rounds import RoundTools
+from steelyard_agent.jobs.validity import ValidityTools
 from steelyard_agent.link.address import ControllerAddress, parse_controller_address
 from steelyard_agent.link.agent import Agent, AgentParts
 from steelyard_agent.profiles import Profile, read_shelf, user_folders
@@ -37,6 +38,8 @@ from steelyard_agent.state.prepared import PreparedCache
 from steelyard_agent.state.settings import read_settings
 from steelyard_agent.surroundings.android import AndroidCircumstances
 from steelyard_agent.surroundings.device import DeviceSurroundings
+from steelyard_agent.validity.admission import ConditionGate
+from steelyard_agent.validity.conditions import DeviceConditions
 
 _MAX_NAME_LENGTH = 200
 _log = logging.getLogger(__name__)
@@ -138,6 +141,10 @@ async def _parts(
             gate=QuietGate(),
             work_folder=state.work,
             interpreters={one.name: one.python for one in environments},
+            # What emulates a processor keeps it busy and hot as no board is.
+            validity=ValidityTools(judges=False)
+            if device.emulated_by
+            else ValidityTools(gate=ConditionGate(DeviceConditions(system).look)),
         ),
         clock_s=time.monotonic,
         free_bytes=_free_bytes,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from steelyard_agent.jobs.messages import error_info, reading_message, timestamp
+from steelyard_agent.jobs.validity import validity_message
 from steelyard_agent.readings import Reading
 from steelyard_agent.surroundings.contract import BlockSurroundings, Circumstance, ThrottleReport
 from steelyard_agent.worker.block import WorkerResult
@@ -40,7 +41,8 @@ def block_result(
     A block that ran under circumstances that spoil it ends as NOT_VALID; its samples travel all the same.
     """
     if status is BlockStatus.OK and around.not_valid:
-        status, reason, message = BlockStatus.NOT_VALID, "not_valid", around.not_valid
+        reason = around.validity.verdict.value.lower() if around.validity is not None else "not_valid"
+        status, message = BlockStatus.NOT_VALID, around.not_valid
     block = result_pb2.BlockResult(
         artifact_digest=artifact.artifact_digest,
         label=artifact.label,
@@ -52,6 +54,7 @@ def block_result(
         wall_ns=wall_ns,
         throttle=_throttle_message(around.throttle) if around.throttle is not None else None,
         circumstances=[_circumstance_message(one) for one in around.circumstances],
+        validity=validity_message(around.validity) if around.validity is not None else None,
     )
     if status is not BlockStatus.OK:
         block.error.CopyFrom(error_info(reason, message))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,13 @@ from steelyard_agent.jobs.pinning import Pin, Pinning
 from steelyard_agent.jobs.planned_blocks import BlobPaths, block_for
 from steelyard_agent.jobs.preparation import Preparation
 from steelyard_agent.jobs.retry_policy import Failure, RetryPolicy
+from steelyard_agent.jobs.round_gate import RoundGate, hear_nothing
+from steelyard_agent.jobs.validity import ValidityTools, judged, refused
 from steelyard_agent.jobs.whole import run_whole
 from steelyard_agent.readings import Reading
 from steelyard_agent.state.blob_cache import digest_of
 from steelyard_agent.surroundings.contract import BlockSurroundings, Surroundings
+from steelyard_agent.validity.admission import Admission
 from steelyard_agent.worker.block import Block, WorkerResult
 from steelyard_agent.worker.failure import BlockStatus
 from steelyard_protocol.v1.plan_pb2 import Plan, PlannedArtifact
@@ -100,6 +103,8 @@ class RoundTools:
     work_folder: Path
     # The interpreters of the other runtime environments of this device, by name.
     interpreters: Mapping[str, Path] = field(default_factory=dict)
+    # By default every block may begin.
+    validity: ValidityTools = field(default_factory=ValidityTools)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,16 +123,31 @@ class RoundRunner:
         self._paths = paths
         self._tools = tools
         self._policy = RetryPolicy()
+        self._began = False
 
     async def run(
-        self, pass_kind: Pass.ValueType, round_index: int, *, before_block: Callable[[int, str], Awaitable[None]]
+        self,
+        pass_kind: Pass.ValueType,
+        round_index: int,
+        *,
+        before_block: Callable[[int, str], Awaitable[None]],
+        while_waiting: Callable[[int, str], Awaitable[None]] = hear_nothing,
     ) -> FinishedRound:
-        """Run a round; ``before_block(blocks_done, label)`` is awaited between blocks, when the link may be used."""
+        """Run a round; ``before_block(blocks_done, label)`` is awaited between blocks, when the link may be used.
+
+        ``while_waiting(blocks_done, sentence)`` hears what the gate waits for; ``before_block`` comes once more then.
+        """
+        if not self._began:
+            await self._tools.validity.gate.begin()
+            self._began = True
         blocks: list[BlockResult] = []
         output_files: dict[str, Path] = {}
+        gate = RoundGate(self._plan, pass_kind, self._tools.validity, while_waiting)
         for artifact in self._due(pass_kind, round_index):
-            await before_block(len(blocks), artifact.label)
-            blocks.append(await self._run_or_repeat(artifact, pass_kind, output_files))
+            announce = partial(before_block, len(blocks), artifact.label)
+            await announce()
+            admit = partial(gate.admit, blocks_done=len(blocks))
+            blocks.append(await self._run_or_repeat(artifact, pass_kind, output_files, admit, announce))
         return FinishedRound(blocks=tuple(blocks), output_files=output_files)
 
     def _due(self, pass_kind: Pass.ValueType, round_index: int) -> list[PlannedArtifact]:
@@ -137,7 +157,12 @@ class RoundRunner:
         return [artifact for artifact in order if self._tools.preparation.concerns(artifact)]
 
     async def _run_or_repeat(
-        self, artifact: PlannedArtifact, pass_kind: Pass.ValueType, output_files: dict[str, Path]
+        self,
+        artifact: PlannedArtifact,
+        pass_kind: Pass.ValueType,
+        output_files: dict[str, Path],
+        admit: Callable[[Sequence[int]], Awaitable[Admission]],
+        announce: Callable[[], Awaitable[None]],
     ) -> BlockResult:
         failure = self._policy.verdict(artifact.label, pass_kind)
         if failure is not None:
@@ -149,10 +174,20 @@ class RoundRunner:
                 status=BlockStatus.USER_ERROR, reason=error.reason, message=str(error), pass_kind=pass_kind
             )
             return _not_run(artifact, failure, "not run: it could not be pinned as planned")
-        return await self._run(artifact, pass_kind, pinning, output_files)
+        admission = await admit(pinning.core_ids)
+        if admission.refusal:
+            return _held_back(artifact, admission)
+        if admission.waited_ms:
+            await announce()
+        return await self._run(artifact, pass_kind, pinning, output_files, admission)
 
     async def _run(
-        self, artifact: PlannedArtifact, pass_kind: Pass.ValueType, pinning: Pinning, output_files: dict[str, Path]
+        self,
+        artifact: PlannedArtifact,
+        pass_kind: Pass.ValueType,
+        pinning: Pinning,
+        output_files: dict[str, Path],
+        admission: Admission,
     ) -> BlockResult:
         output_path = self._tools.work_folder / "outputs.npz"
         block = block_for(self._plan, artifact, pass_kind, paths=self._paths, output_path=output_path)
@@ -160,6 +195,9 @@ class RoundRunner:
         block = await run_whole(partial(preparation.equipped, artifact, replace(block, core_ids=pinning.core_ids)))
         async with self._tools.gate.block(timed=pass_kind not in _UNTIMED):
             outcome, around, energy = await self._measure(block, pass_kind, artifact.runtime.environment)
+        around = judged(
+            self._tools.validity, self._plan, pass_kind, result=outcome.result, around=around, admission=admission
+        )
         outputs, result = None, outcome.result
         if outcome.status is not BlockStatus.OK:
             failure = Failure(
@@ -229,6 +267,18 @@ def _not_run(artifact: PlannedArtifact, failure: Failure, note: str) -> BlockRes
         started_at_unix_ns=time.time_ns(),
         wall_ns=0,
         notes=(note,),
+    )
+
+
+def _held_back(artifact: PlannedArtifact, admission: Admission) -> BlockResult:
+    return block_result(
+        artifact,
+        status=BlockStatus.NOT_VALID,
+        reason=admission.reason,
+        message=admission.refusal,
+        started_at_unix_ns=time.time_ns(),
+        wall_ns=0,
+        around=BlockSurroundings(validity=refused(admission)),
     )
 
 

@@ -23,7 +23,7 @@ from steelyard_agent.state.blob_cache import BlobCache
 from steelyard_agent.state.outbox import Outbox, RoundKey
 from steelyard_protocol.v1.plan_pb2 import Plan
 from steelyard_protocol.v1.result_pb2 import Pass, RoundResult
-from steelyard_protocol.v1.session_pb2 import RoundGrant
+from steelyard_protocol.v1.session_pb2 import JobPhase, RoundGrant
 
 _log = logging.getLogger(__name__)
 
@@ -136,7 +136,12 @@ class JobRun:
             _log.info("round %s was granted again but ran already", key.folder_name)
             return
         segment, started_ns = self.segment, time.time_ns()
-        finished = await runner.run(pass_kind, index, before_block=partial(self._announce, pass_kind, index))
+        finished = await runner.run(
+            pass_kind,
+            index,
+            before_block=partial(self._announce, pass_kind, index),
+            while_waiting=partial(self._announce, pass_kind, index, phase=JobPhase.JOB_PHASE_GATING),
+        )
         result = RoundResult(
             job_id=key.job_id,
             attempt=key.attempt,
@@ -162,7 +167,15 @@ class JobRun:
         await run_whole(put)
         self._done.add(key)
 
-    async def _announce(self, pass_kind: Pass.ValueType, index: int, blocks_done: int, label: str) -> None:
+    async def _announce(
+        self,
+        pass_kind: Pass.ValueType,
+        index: int,
+        blocks_done: int,
+        detail: str,
+        *,
+        phase: JobPhase.ValueType = JobPhase.JOB_PHASE_RUNNING,
+    ) -> None:
         self._tools.port.tell(
             block_progress(
                 self.lease,
@@ -170,7 +183,8 @@ class JobRun:
                 round_index=index,
                 blocks_done=blocks_done,
                 block_count=len(self._plan.artifacts),
-                detail=label,
+                detail=detail,
+                phase=phase,
             )
         )
         await self._tools.port.settle()

@@ -22,7 +22,7 @@ _JUDGED = frozenset({result_pb2.PASS_LATENCY, result_pb2.PASS_ENERGY})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidityTools:
-    """The gate of this device; ``judges`` is False where times are not the device's own, so that nothing spoils them."""
+    """The gate of this device; ``judges`` is False where times are not its own, so that nothing can spoil them."""
 
     gate: Gate = field(default_factory=OpenGate)
     judges: bool = True
@@ -57,6 +57,7 @@ def refused(admission: Admission) -> Validity:
 
 
 def judged(
+    tools: ValidityTools,
     plan: plan_pb2.Plan,
     pass_kind: result_pb2.Pass.ValueType,
     *,
@@ -64,20 +65,21 @@ def judged(
     around: BlockSurroundings,
     admission: Admission,
 ) -> BlockSurroundings:
-    """Return the surroundings of a block with the verdict on it; those of a pass that is not judged are as they were."""
-    if pass_kind not in _JUDGED or result is None:
+    """Return the surroundings of a block with the verdict on it; where nothing is judged they are as they were."""
+    if not tools.judges or pass_kind not in _JUDGED or result is None:
         return around
     timing = plan.timing
     validity = judge(
         result.contention,
         around.throttle,
+        objection=around.not_valid,
         most_contention=timing.most_contention if timing.HasField("most_contention") else None,
         heat_is_measured=plan.mode.mode == plan_pb2.MODE_SUSTAINED,
         gate_not_looked_at=admission.not_looked_at,
         waited_ms=admission.waited_ms,
     )
     spoilt = validity.evidence[0] if validity.verdict is not ValidityVerdict.VALID else ""
-    return replace(around, not_valid=around.not_valid or spoilt, validity=validity)
+    return replace(around, not_valid=spoilt, validity=validity)
 
 
 def validity_message(validity: Validity) -> result_pb2.Validity:

@@ -105,14 +105,21 @@ def staging_progress(lease: HeldLease, *, detail: str, bytes_done: int, bytes_to
 
 
 def block_progress(
-    lease: HeldLease, *, pass_kind: Pass.ValueType, round_index: int, blocks_done: int, block_count: int, detail: str
+    lease: HeldLease,
+    *,
+    pass_kind: Pass.ValueType,
+    round_index: int,
+    blocks_done: int,
+    block_count: int,
+    detail: str,
+    phase: JobPhase.ValueType = JobPhase.JOB_PHASE_RUNNING,
 ) -> ConnectRequest:
-    """Say which block of a round comes next."""
+    """Say which block of a round comes next, or what it waits for (phase GATING)."""
     return ConnectRequest(
         job_progress=JobProgress(
             job_id=lease.job_id,
             attempt=lease.attempt,
-            phase=JobPhase.JOB_PHASE_RUNNING,
+            phase=phase,
             pass_kind=pass_kind,
             round_index=round_index,
             blocks_done=blocks_done,

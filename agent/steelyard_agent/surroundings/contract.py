@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Protocol, TypeVar
 
 from steelyard_agent.readings import Reading
+from steelyard_agent.validity.contract import Validity
 
 Mark = TypeVar("Mark")
 
@@ -84,12 +85,14 @@ class BlockSurroundings:
 
     ``readings`` are those of both looks, their names ending in "_before" and "_after". ``not_valid`` is why the block's
     figures are worthless, "" when they are not; the block then ends as NOT_VALID and its samples are left out.
+    ``validity`` is the verdict with its evidence, None where nobody judged.
     """
 
     readings: tuple[Reading, ...] = ()
     throttle: ThrottleReport | None = None
     circumstances: tuple[Circumstance, ...] = ()
     not_valid: str = ""
+    validity: Validity | None = None
 
 
 class CircumstanceSource(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from steelyard_agent.validity.conditions import Conditions, Lookout
+from steelyard_agent.validity.conditions import Conditions
 from steelyard_agent.validity.rules import Checked, Finding, GateRules, Heat, check
 
 # How often a block that waits looks again.
@@ -65,10 +65,21 @@ class OpenGate:
 
 
 class ConditionGate:
-    """The gate over what ``lookout`` sees; its clock is the lookout's. ``sleep`` takes seconds."""
+    """The gate over what ``look`` sees, by its clock; ``look`` may block for some tens of milliseconds.
 
-    def __init__(self, lookout: Lookout, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        self._lookout = lookout
+    ``counts_on``: what ran since the last block is told apart from ours, so that load may be counted from there.
+    ``sleep`` takes seconds.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[], Conditions],
+        *,
+        counts_on: bool = True,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._look_now = look
+        self._counts_on = counts_on
         self._sleep = sleep
         self._start_c: float | None = None
         self._last: Conditions | None = None
@@ -84,7 +95,7 @@ class ConditionGate:
         """Wait until the rules hold, or for as long as waiting makes sense."""
         begun = now = await self._look()
         before = self._last
-        if rules.most_other_load is not None and not _counts(before, now):
+        if rules.most_other_load is not None and not (self._counts_on and _counts(before, now)):
             before = now
             await self._sleep(_YOUNGEST_S)
             now = await self._look()
@@ -123,7 +134,7 @@ class ConditionGate:
 
     async def _look(self) -> Conditions:
         # In a thread: a phone on a cable answers after tens of milliseconds, and the link must not hang meanwhile.
-        return await asyncio.to_thread(self._lookout.look)
+        return await asyncio.to_thread(self._look_now)
 
 
 def _counts(before: Conditions | None, now: Conditions) -> bool:

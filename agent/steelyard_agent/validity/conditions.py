@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from steelyard_agent.cores import parse_core_list
 from steelyard_agent.meters.battery_power import SUPPLIES_FOLDER
@@ -44,14 +43,6 @@ class Conditions:
     governors: Mapping[str, tuple[int, ...]] | str = field(default_factory=dict)
 
 
-class Lookout(Protocol):
-    """Looks at the conditions; blocks for milliseconds, on a phone's cable for tens of them, and never raises."""
-
-    def look(self) -> Conditions:
-        """Look now."""
-        ...
-
-
 class DeviceConditions:
     """The conditions of this device; ``is_ours``: the agent runs on it, so that its own CPU time is not that of others.
 
@@ -65,7 +56,7 @@ class DeviceConditions:
         self._temperature.probe()
 
     def look(self) -> Conditions:
-        """Look now."""
+        """Look now; blocks for some milliseconds and never raises."""
         return Conditions(
             at_s=self._system.clock_ns() / 1e9,
             temperature_c=self._hottest_c(),

@@ -29,6 +29,7 @@ def judge(
     contention: Contention | None,
     throttle: ThrottleReport | None,
     *,
+    objection: str = "",
     most_contention: float | None = None,
     heat_is_measured: bool = False,
     gate_not_looked_at: tuple[str, ...] = (),
@@ -36,14 +37,16 @@ def judge(
 ) -> Validity:
     """Return whether the figures of a block may be used.
 
-    ``most_contention`` is the plan's own limit. ``heat_is_measured``: the block is long on purpose, and that the device
-    slows down in it is a result. ``gate_not_looked_at`` and ``waited_ms`` are what the gate before it said.
+    ``objection`` is why the system kept the worker from its processor (Android's background cpuset), "" where it did
+    not. ``most_contention`` is the plan's own limit. ``heat_is_measured``: the block is long on purpose, and that the
+    device slows down in it is a result. ``gate_not_looked_at`` and ``waited_ms`` are what the gate before it said.
     """
     limit = MOST_CONTENTION if most_contention is None else most_contention
     found: dict[ValidityVerdict, list[str]] = {verdict: [] for verdict in _ORDER}
     not_looked_at = list(gate_not_looked_at)
     if throttle is not None and throttle.verdict is ThrottleVerdict.YES and not heat_is_measured:
         found[ValidityVerdict.THROTTLED] += throttle.evidence or ("the device slowed itself down",)
+    found[ValidityVerdict.CONTENDED] += [objection] if objection else []
     if contention is None:
         not_looked_at.append(_NOTHING_TOLD)
     else:
