@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -10,15 +11,19 @@ from typing import TYPE_CHECKING, Any
 from steelyard_agent.runtimes.onnxruntime_errors import LARGEST_PROTOBUF_BYTES, explain_load, explain_run
 from steelyard_agent.runtimes.onnxruntime_libraries import why_not_loadable
 from steelyard_agent.runtimes.onnxruntime_placement import place
+from steelyard_agent.runtimes.onnxruntime_profile import read_profile
 from steelyard_agent.runtimes.onnxruntime_providers import CPU, PROVIDERS, SUFFIX, XNNPACK, known_provider, why_absent
 from steelyard_agent.runtimes.provider_names import full_name, options_for, refuse_unknown
 from steelyard_agent.worker.contract import LoadedModel, ProviderProbe, RuntimeOptions, TensorSpec
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
+from steelyard_agent.worker.profiled import ProfiledModel
+from steelyard_agent.worker.records import OperatorRecord
 from steelyard_agent.worker.shapes import check_feeds
 
 if TYPE_CHECKING:
     from steelyard_agent.worker.contract import Array
 
+_Folder = tempfile.TemporaryDirectory[str]
 # onnxruntime/core/session/onnxruntime_session_options_config_keys.h
 _NO_CPU_FALLBACK = "session.disable_cpu_ep_fallback"
 _CONTEXT_ENABLE, _CONTEXT_PATH = "ep.context_enable", "ep.context_file_path"
@@ -67,6 +72,13 @@ class OnnxRuntime:
 
     def load(self, model_path: Path, options: RuntimeOptions) -> LoadedModel:
         """Create a session; see the contract."""
+        return self._load(model_path, options, None)
+
+    def load_profiled(self, model_path: Path, options: RuntimeOptions) -> ProfiledModel:
+        """Create a session that writes a trace; see the contract."""
+        return self._load(model_path, options, tempfile.TemporaryDirectory(prefix="steelyard-"))
+
+    def _load(self, model_path: Path, options: RuntimeOptions, trace_folder: _Folder | None) -> _Session:
         library = _library()
         providers = _providers(library, options)
         wanted = [name for name, _ in providers] or [CPU]
@@ -84,13 +96,17 @@ class OnnxRuntime:
             # ONNX Runtime refuses the CPU provider beside a session that must not fall back to it.
             providers = [pair for pair in providers if pair[0] != CPU]
         try:
+            session_options = _session_options(library, options, wanted[0], context)
+            if trace_folder is not None:
+                session_options.enable_profiling = True
+                session_options.profile_file_prefix = str(Path(trace_folder.name, "profile"))
             session = library.InferenceSession(
                 str(model_path),
-                _session_options(library, options, wanted[0], context),
+                session_options,
                 providers=providers or [(CPU, {})],
                 enable_fallback=0,
             )
-            return _Session(library, session, wanted, allow_fallback=options.allow_fallback)
+            return _Session(library, session, wanted, allow_fallback=options.allow_fallback, trace_folder=trace_folder)
         except BlockFailure as failure:
             raise _not_loadable(library, wanted[0]) or failure from None
         except Exception as error:
@@ -108,7 +124,17 @@ class _Session:
     # No provider of ONNX Runtime says so; the files in its cache folder do.
     loaded_from_cache: bool | None = None
 
-    def __init__(self, library: Any, session: Any, wanted: list[str], *, allow_fallback: bool) -> None:
+    def __init__(
+        self,
+        library: Any,
+        session: Any,
+        wanted: list[str],
+        *,
+        allow_fallback: bool,
+        trace_folder: _Folder | None = None,
+    ) -> None:
+        # Removed with this object at the latest.
+        self._trace_folder = trace_folder
         self._library = library
         self._session = session
         self._binding: Any = None
@@ -143,6 +169,17 @@ class _Session:
 
     def explain(self, error: Exception) -> BlockFailure | None:
         return explain_run(error)
+
+    def begin(self, warm_call_count: int) -> None:
+        """Nothing to do: the trace keeps inferences apart, and the last ones are read."""
+
+    def operators(self, call_count: int) -> tuple[OperatorRecord, ...]:
+        trace = Path(self._session.end_profiling())
+        try:
+            return read_profile(trace, call_count)
+        finally:
+            if self._trace_folder is not None:
+                self._trace_folder.cleanup()
 
 
 def _library() -> Any:

@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from steelyard_agent.runtimes.foreign_settings import refuse_foreign_settings
 from steelyard_agent.runtimes.openvino_errors import explain_load, explain_run
+from steelyard_agent.runtimes.openvino_profile import Counted, means_us, original_names, sum_up
 from steelyard_agent.runtimes.provider_names import check_options, full_name, refuse_unknown
 from steelyard_agent.runtimes.tflite_file import is_tflite
 from steelyard_agent.worker.contract import LoadedModel, ProviderProbe, RuntimeOptions, TensorSpec
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
+from steelyard_agent.worker.profiled import NoProfileError, ProfiledModel
+from steelyard_agent.worker.records import OperatorRecord
 from steelyard_agent.worker.shapes import check_feeds
 
 if TYPE_CHECKING:
@@ -57,12 +60,19 @@ class OpenVino:
 
     def load(self, model_path: Path, options: RuntimeOptions) -> LoadedModel:
         """Read and compile the model for its device; see the contract."""
+        return self._load(model_path, options, {})
+
+    def load_profiled(self, model_path: Path, options: RuntimeOptions) -> ProfiledModel:
+        """Compile the model with performance counters; see the contract."""
+        return self._load(model_path, options, {"PERF_COUNT": "YES"})
+
+    def _load(self, model_path: Path, options: RuntimeOptions, further: dict[str, str]) -> _Compiled:
         refuse_foreign_settings(options, self.name, takes_options=True)
         library = _library()
         core = library.Core()
         device = _device(core, options)
         try:
-            config = _configuration(core, device, options)
+            config = {**_configuration(core, device, options), **further}
             model = _read(core, model_path)
             if options.input_shapes:
                 model.reshape({name: list(shape) for name, shape in options.input_shapes.items()})
@@ -82,6 +92,7 @@ class _Compiled:
         self._library = library
         self._compiled = compiled
         self._request: Any = None
+        self._counted_before = Counted()
         # The model as it was read: compiling may merge tensors, and with them their names.
         self.inputs = tuple(_spec(port, index, "input") for index, port in enumerate(model.inputs))
         self.outputs = tuple(_spec(port, index, "output") for index, port in enumerate(model.outputs))
@@ -117,6 +128,24 @@ class _Compiled:
 
     def explain(self, error: Exception) -> BlockFailure | None:
         return explain_run(error)
+
+    def begin(self, warm_call_count: int) -> None:
+        self._counted_before = Counted(call_count=warm_call_count, mean_us=means_us(self._profile()))
+
+    def operators(self, call_count: int) -> tuple[OperatorRecord, ...]:
+        return sum_up(
+            self._profile(),
+            origins=original_names(self._compiled),
+            provider=", ".join(self.providers),
+            before=self._counted_before,
+            call_count=call_count,
+        )
+
+    def _profile(self) -> list[Any]:
+        try:
+            return list(self._request.get_profiling_info())
+        except RuntimeError as error:
+            raise NoProfileError(f"OpenVINO gives no profile here: {error}") from error
 
 
 def _library() -> Any:

@@ -21,6 +21,9 @@ class TfliteRuntime:
 
     name = "tflite-runtime"
     suffixes = frozenset({".tflite"})
+    no_profile_because = (
+        "tflite-runtime's Python package has no profiler; LiteRT 2.3 has one (--runtime litert), whose kernels differ"
+    )
 
     def version(self) -> str:
         """Import the library and return its version."""
