@@ -12,7 +12,7 @@ import sys
 from dataclasses import replace
 
 from steelyard_agent.worker import birth
-from steelyard_agent.worker.block import Block, WorkerResult
+from steelyard_agent.worker.block import KIND_ROOFLINE, Block, WorkerResult
 from steelyard_agent.worker.codec import decode_block
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 from steelyard_agent.worker.pipe import AnswerPipe, read_block_line, take_over_stdout
@@ -54,6 +54,10 @@ def _read() -> Block:
 def _run(block: Block, pipe: AnswerPipe) -> WorkerResult:
     # Before anything that makes threads is imported, numpy included.
     note = birth.pin(block.core_ids)
+    if block.kind == KIND_ROOFLINE:
+        from steelyard_agent.worker.roofline import run_roofline
+
+        return run_roofline(block, pipe.phase)
     begun_ns = birth.now_ns()
     from steelyard_agent.worker.blocks import run_block
     from steelyard_agent.worker.opening import open_runtime
