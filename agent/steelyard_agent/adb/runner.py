@@ -26,6 +26,7 @@ from steelyard_agent.worker.codec import decode_runtime_options
 from steelyard_agent.worker.contract import ProviderProbe, RuntimeOptions
 from steelyard_agent.worker.ending import Answer, BlockOutcome, Evidence, explain_end
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
+from steelyard_agent.worker.modes import SINGLE_STREAM
 
 # The phone's shell adds this to the number of the signal that ended a program.
 _KILLED = 128
@@ -100,6 +101,7 @@ class PhoneRunner:
                 block.kind, ("block_not_offered", f"{RUNTIME_NAME} has no blocks of kind {block.kind!r}")
             )
             raise BlockFailure(BlockStatus.UNSUPPORTED, reason, sentence)
+        _refuse_other_modes(block)
         return await self._measure(block, _options(block), timeout_s)
 
     async def _probe(self) -> BlockOutcome:
@@ -164,6 +166,23 @@ def _options(block: Block) -> RuntimeOptions:
         return decode_runtime_options(block.runtime)
     except ValueError as error:
         raise BlockFailure(BlockStatus.USER_ERROR, "runtime_options", f"the runtime's options: {error}") from error
+
+
+def _refuse_other_modes(block: Block) -> None:
+    """Refuse what the program has no flag for, rather than measure something else."""
+    if block.mode.name != SINGLE_STREAM:
+        raise BlockFailure(
+            BlockStatus.UNSUPPORTED,
+            "mode_not_offered",
+            f"{RUNTIME_NAME} runs one inference after the other and has no mode {block.mode.name}; leave the mode out, "
+            "or run the agent in Termux",
+        )
+    if block.batch_size > 1:
+        raise BlockFailure(
+            BlockStatus.UNSUPPORTED,
+            "batch_not_offered",
+            f"{RUNTIME_NAME} takes no batch size; give the inputs their shapes instead, {block.batch_size} first",
+        )
 
 
 def _refuse_other_files(path: Path) -> None:

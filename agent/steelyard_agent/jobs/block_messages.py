@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from steelyard_agent.jobs.messages import error_info, reading_message, timestamp
+from steelyard_agent.jobs.mode_messages import mode_figures
+from steelyard_agent.jobs.profile_messages import profile_message, rate_messages
 from steelyard_agent.jobs.validity import validity_message
 from steelyard_agent.readings import Reading
 from steelyard_agent.surroundings.contract import BlockSurroundings, Circumstance, ThrottleReport
@@ -60,6 +62,7 @@ def block_result(
         block.error.CopyFrom(error_info(reason, message))
     if result is not None:
         block.MergeFrom(_measured(result))
+        block.MergeFrom(mode_figures(result))
     if outputs is not None:
         block.outputs_digest = outputs.digest
         block.outputs_size_bytes = outputs.size_bytes
@@ -99,6 +102,9 @@ def _measured(result: WorkerResult) -> result_pb2.BlockResult:
         build_ns=result.build_ns,
         prepared_cache_hit=result.prepared_cache_hit,
         energy_window=_energy_window(result),
+        operators=profile_message(result),
+        roofline=rate_messages(result),
+        role=result_pb2.BLOCK_ROLE_DEVICE if result.rates else result_pb2.BLOCK_ROLE_UNSPECIFIED,
     )
 
 

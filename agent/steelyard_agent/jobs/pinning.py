@@ -28,6 +28,12 @@ class Pinning:
 Pin = Callable[[plan_pb2.Plan], Pinning]
 
 
+def placed(plan: plan_pb2.Plan, artifact: plan_pb2.PlannedArtifact) -> plan_pb2.Plan:
+    """Return a plan of nothing but where this artifact is to be pinned: its own word counts before the plan's."""
+    chosen = artifact if artifact.core_ids or artifact.core_selection else plan
+    return plan_pb2.Plan(core_ids=chosen.core_ids, core_selection=chosen.core_selection)
+
+
 def pin_as_planned(plan: plan_pb2.Plan, *, system: System, settings: DeviceSettings) -> Pinning:
     """Return where the next block of a plan is pinned.
 

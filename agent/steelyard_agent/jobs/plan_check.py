@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from math import isfinite
 
 from steelyard_agent.jobs.errors import InvalidPlanError
+from steelyard_agent.jobs.mode_check import check_axes, check_cores, check_mode
+from steelyard_agent.jobs.profile_check import check_profile, check_profile_grant
 from steelyard_agent.state.blob_cache import DIGEST
 from steelyard_agent.state.outbox import JOB_ID
 from steelyard_protocol.v1.common_pb2 import ARTIFACT_FORMAT_ONNX, ARTIFACT_FORMAT_TFLITE
-from steelyard_protocol.v1.plan_pb2 import REDUCER_UNSPECIFIED, CoreSelection, Plan, PlannedArtifact, RuntimeSpec
-from steelyard_protocol.v1.result_pb2 import PASS_ENERGY, PASS_EVALUATION, PASS_LATENCY, PASS_PREPARATION
+from steelyard_protocol.v1.plan_pb2 import REDUCER_UNSPECIFIED, Plan, PlannedArtifact, RuntimeSpec
+from steelyard_protocol.v1.result_pb2 import (
+    PASS_ENERGY,
+    PASS_EVALUATION,
+    PASS_LATENCY,
+    PASS_OPERATORS,
+    PASS_PREPARATION,
+    PASS_ROOFLINE,
+)
 from steelyard_protocol.v1.session_pb2 import JobOffer, RoundGrant
 
 MAX_ARTIFACT_COUNT = 64
@@ -22,8 +31,6 @@ _MAX_PULSE_COUNT = 32
 _MAX_PULSE_MS = 60_000
 _MAX_BLOCK_TIMEOUT_MS = 24 * 3_600_000
 _MAX_THREAD_COUNT = 1024
-# A phone on a cable is told cores as the bits of one number.
-_MAX_CORE_ID = 65_535
 _MAX_LIST = 64
 _MAX_RANK = 16
 
@@ -56,12 +63,11 @@ def check_plan(plan: Plan) -> None:
     _within("block_timeout_ms", plan.block_timeout_ms, 1, _MAX_BLOCK_TIMEOUT_MS)
     if plan.HasField("memory_limit_bytes"):
         _within("memory_limit_bytes", plan.memory_limit_bytes, 1, 2**50)
-    _within("the number of core_ids", len(plan.core_ids), 0, 4096)
-    for core_id in plan.core_ids:
-        _within("a core id", core_id, 0, _MAX_CORE_ID)
-    _demand(plan.core_selection in CoreSelection.values(), "core_selection is no known kind of cores")
-    _demand(not (plan.core_ids and plan.core_selection), "core_ids and core_selection are both given")
+    _held(lambda: check_cores(plan.core_ids, plan.core_selection))
     _check_timing(plan)
+    _held(lambda: check_mode(plan))
+    _held(lambda: check_profile(plan, _check_blob, _check_runtime))
+    _check_gate(plan)
     _check_data(plan)
 
 
@@ -71,12 +77,13 @@ def check_grant(grant: RoundGrant, plan: Plan) -> None:
     Raises:
         InvalidPlanError: The sentence names the value.
     """
-    known = {PASS_LATENCY, PASS_EVALUATION, PASS_ENERGY, PASS_PREPARATION}
+    known = {PASS_LATENCY, PASS_EVALUATION, PASS_ENERGY, PASS_PREPARATION, PASS_OPERATORS, PASS_ROOFLINE}
     _demand(grant.pass_kind in known, "the grant names no known pass")
     _within("round_count", grant.round_count, 1, MAX_ROUND_COUNT)
     _within("first_round", grant.first_round, 0, 999_999_999 - MAX_ROUND_COUNT)
     if grant.pass_kind == PASS_EVALUATION:
         _demand(plan.HasField("evaluation"), "an evaluation round was granted but the plan names no data for it")
+    _held(lambda: check_profile_grant(grant.pass_kind, plan))
 
 
 def _check_artifact(artifact: PlannedArtifact) -> None:
@@ -89,6 +96,7 @@ def _check_artifact(artifact: PlannedArtifact) -> None:
         artifact.format in {ARTIFACT_FORMAT_ONNX, ARTIFACT_FORMAT_TFLITE}, f"artifact {label!r} has no known format"
     )
     _check_runtime(label, artifact.runtime)
+    _held(lambda: check_axes(artifact))
     _within(f"the number of input shapes of {label!r}", len(artifact.input_shapes), 0, _MAX_LIST)
     for name, shape in artifact.input_shapes.items():
         _within(f"the rank of input {name[:120]!r}", len(shape.sizes), 0, _MAX_RANK)
@@ -129,6 +137,23 @@ def _check_timing(plan: Plan) -> None:
         _within("pulse_ms of the load marker", plan.energy.marker.pulse_ms, 10, _MAX_PULSE_MS)
 
 
+def _check_gate(plan: Plan) -> None:
+    if plan.timing.HasField("most_contention"):
+        _within("most_contention", plan.timing.most_contention, 0, 1)
+    gate = plan.gate
+    for field, least, most in (
+        ("most_temperature_rise_c", 0, 200),
+        ("most_temperature_c", -50, 200),
+        ("most_other_load", 0, 65_536),
+        ("least_available_bytes", 0, 2**50),
+        ("least_charge", 0, 1),
+    ):
+        if gate.HasField(field):
+            _within(f"{field} of the gate", getattr(gate, field), least, most)
+    _within("longest_wait_ms of the gate", gate.longest_wait_ms, 0, _MAX_WINDOW_MS)
+    _demand(len(gate.governor) <= _MAX_LABEL_CHARACTERS, "the governor of the gate is no name")
+
+
 def _check_data(plan: Plan) -> None:
     if plan.inputs.data_digest:
         _check_blob("the input data", plan.inputs.data_digest, plan.inputs.data_size_bytes)
@@ -153,6 +178,13 @@ def _check_blob(what: str, digest: str, size_bytes: int) -> None:
 def _within(what: str, value: float, low: float, high: float) -> None:
     # A NaN fails every comparison and is refused here as well.
     _demand(low <= value <= high, f"{what} is {value}, not between {low} and {high}")
+
+
+def _held(check: Callable[[], None]) -> None:
+    try:
+        check()
+    except ValueError as error:
+        _demand(False, str(error))
 
 
 def _demand(holds: bool, sentence: str) -> None:

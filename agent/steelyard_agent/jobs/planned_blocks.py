@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from steelyard_agent.jobs.device_probe import probe_block
+from steelyard_agent.jobs.planned_modes import planned_mode, planned_processing
 from steelyard_agent.worker.block import (
     KIND_ENERGY,
     KIND_EVALUATION,
     KIND_LATENCY,
+    KIND_OPERATORS,
     KIND_PREPARATION,
     Block,
     Timing,
@@ -23,6 +26,7 @@ _KINDS = {
     result_pb2.PASS_EVALUATION: KIND_EVALUATION,
     result_pb2.PASS_ENERGY: KIND_ENERGY,
     result_pb2.PASS_PREPARATION: KIND_PREPARATION,
+    result_pb2.PASS_OPERATORS: KIND_OPERATORS,
 }
 _GRAPH_OPTIMIZATION = {
     plan_pb2.GRAPH_OPTIMIZATION_DISABLED: "disabled",
@@ -61,6 +65,8 @@ def block_for(
 
     ``output_path`` is where an evaluation block writes its reduced outputs (.npz).
     """
+    if pass_kind == result_pb2.PASS_ROOFLINE:
+        return probe_block(plan, paths.of, _probe_options)
     evaluates = pass_kind == result_pb2.PASS_EVALUATION
     block = Block(
         kind=_KINDS[pass_kind],
@@ -75,10 +81,28 @@ def block_for(
     if evaluates:
         return _with_evaluation(block, plan.evaluation)
     return replace(
-        block,
+        _with_processing(block, plan),
+        mode=planned_mode(plan.mode),
+        batch_size=artifact.batch_size,
+        profile_window_ms=plan.operators.window_ms or block.profile_window_ms,
         energy_window_ms=plan.energy.window_ms or block.energy_window_ms,
         marker_pulse_count=plan.energy.marker.pulse_count,
         marker_pulse_ms=plan.energy.marker.pulse_ms,
+    )
+
+
+def _with_processing(block: Block, plan: plan_pb2.Plan) -> Block:
+    """Return the block with what the plan declares around the model, its reducer with the evaluation's settings."""
+    spec, evaluation = plan.processing, plan.evaluation
+    processing = planned_processing(spec)
+    if not processing.reduces:
+        return replace(block, processing=processing)
+    return replace(
+        block,
+        processing=processing,
+        reducer=_REDUCERS[spec.reducer],
+        top_count=evaluation.top_count or block.top_count,
+        score_threshold=evaluation.score_threshold if plan.HasField("evaluation") else block.score_threshold,
     )
 
 
@@ -93,6 +117,10 @@ def _with_evaluation(block: Block, evaluation: plan_pb2.EvaluationSpec) -> Block
         score_threshold=evaluation.score_threshold,
         output_quota_bytes=evaluation.output_quota_bytes or block.output_quota_bytes,
     )
+
+
+def _probe_options(runtime: plan_pb2.RuntimeSpec) -> dict[str, object]:
+    return encode_runtime_options(_runtime_options(plan_pb2.PlannedArtifact(runtime=runtime)))
 
 
 def _runtime_options(artifact: plan_pb2.PlannedArtifact) -> RuntimeOptions:

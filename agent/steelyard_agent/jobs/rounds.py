@@ -12,9 +12,11 @@ from typing import Protocol
 
 from steelyard_agent.cores import NoSuchCoresError
 from steelyard_agent.jobs.block_messages import OutputsBlob, block_result
+from steelyard_agent.jobs.device_probe import device_turn
 from steelyard_agent.jobs.gate import QuietGate
-from steelyard_agent.jobs.pinning import Pin, Pinning
+from steelyard_agent.jobs.pinning import Pin, Pinning, placed
 from steelyard_agent.jobs.planned_blocks import BlobPaths, block_for
+from steelyard_agent.jobs.planned_modes import planned_silence_ms
 from steelyard_agent.jobs.preparation import Preparation
 from steelyard_agent.jobs.retry_policy import Failure, RetryPolicy
 from steelyard_agent.jobs.round_gate import RoundGate, hear_nothing
@@ -27,7 +29,15 @@ from steelyard_agent.validity.admission import Admission
 from steelyard_agent.worker.block import Block, WorkerResult
 from steelyard_agent.worker.failure import BlockStatus
 from steelyard_protocol.v1.plan_pb2 import Plan, PlannedArtifact
-from steelyard_protocol.v1.result_pb2 import PASS_ENERGY, PASS_EVALUATION, PASS_PREPARATION, BlockResult, Pass
+from steelyard_protocol.v1.result_pb2 import (
+    PASS_ENERGY,
+    PASS_EVALUATION,
+    PASS_LATENCY,
+    PASS_PREPARATION,
+    PASS_ROOFLINE,
+    BlockResult,
+    Pass,
+)
 
 # TensorRT was reported to build for a quarter of an hour on a Jetson Nano, without a word.
 _LONGEST_BUILD_S = 30 * 60.0
@@ -151,6 +161,8 @@ class RoundRunner:
         return FinishedRound(blocks=tuple(blocks), output_files=output_files)
 
     def _due(self, pass_kind: Pass.ValueType, round_index: int) -> list[PlannedArtifact]:
+        if pass_kind == PASS_ROOFLINE:
+            return [device_turn(self._plan)]
         order = block_order(self._plan, round_index)
         if pass_kind != PASS_PREPARATION:
             return order
@@ -168,7 +180,7 @@ class RoundRunner:
         if failure is not None:
             return _not_run(artifact, failure, "not run again: an earlier block of this job ended like this")
         try:
-            pinning = self._tools.pin(self._plan)
+            pinning = self._tools.pin(placed(self._plan, artifact))
         except NoSuchCoresError as error:
             failure = Failure(
                 status=BlockStatus.USER_ERROR, reason=error.reason, message=str(error), pass_kind=pass_kind
@@ -283,10 +295,10 @@ def _held_back(artifact: PlannedArtifact, admission: Admission) -> BlockResult:
 
 
 def _timeout_s(plan: Plan, pass_kind: Pass.ValueType) -> float:
-    """Return how long a worker may be silent: a build, and an energy window with its marker, pass without a sign."""
+    """Return how long a worker may be silent: a build, and a timed window with its marker, pass without a sign."""
     if pass_kind == PASS_PREPARATION:
         return max(plan.block_timeout_ms / 1000, _LONGEST_BUILD_S)
-    silent_ms = plan.energy.window_ms if pass_kind == PASS_ENERGY else 0
+    silent_ms = {PASS_ENERGY: plan.energy.window_ms, PASS_LATENCY: planned_silence_ms(plan)}.get(pass_kind, 0)
     if pass_kind == PASS_ENERGY and plan.energy.HasField("marker"):
         # A rest before, a rest after each pulse, the last of both twice as long.
         silent_ms += (2 * plan.energy.marker.pulse_count + 3) * plan.energy.marker.pulse_ms

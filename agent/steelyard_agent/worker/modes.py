@@ -33,6 +33,9 @@ _SHORTEST_POINT_MS = 100
 _MOST_STREAMS = 64
 _MOST_STEPS = 65_536
 _MOST_STEP_COUNTS = 16
+# Keys and values of each layer of a large decoder.
+_MOST_STATES = 512
+_LONGEST_NAME = 1000
 _MOST_RATE_HZ = 100_000.0
 # Points that are not asked for: a sixtieth of the curve, but no shorter than what a percentile wants and no longer than
 # what a rise of temperature needs to be seen.
@@ -152,8 +155,11 @@ def _check_steps(mode: Mode) -> None:
         raise ValueError(
             "stepwise needs state_outputs: by the name of each state input, the output that it is fed with"
         )
-    if any(not (name and output) for name, output in mode.state_outputs.items()):
-        raise ValueError(f"state_outputs {mode.state_outputs!r} names an input or output ''")
+    if len(mode.state_outputs) > _MOST_STATES:
+        raise ValueError(f"{len(mode.state_outputs)} state_outputs are given, more than {_MOST_STATES}")
+    for name, output in mode.state_outputs.items():
+        if not (0 < len(name) <= _LONGEST_NAME and 0 < len(output) <= _LONGEST_NAME):
+            raise ValueError(f"state_outputs has {name[:80]!r} fed with {output[:80]!r}; both are names of the model")
 
 
 _CHECKS = {

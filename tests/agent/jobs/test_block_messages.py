@@ -75,7 +75,7 @@ def test_everything_that_a_plan_says_reaches_the_worker() -> None:
     assert latency.timing == Timing(
         sample_window_ms=1, warmup_window_ms=2, warmup_tolerance=0.5, warmup_cap_ms=3, min_sample_count=4
     )
-    assert (latency.seed, latency.batch_size, latency.output_path) == (9, 1, "")
+    assert (latency.seed, latency.batch_size, latency.output_path) == (9, 0, "")
     assert latency.data_path.endswith(digest_of(b"data"))
     assert decode_block(encode_block(latency)) == latency
     evaluation = block_for(plan, artifact, result_pb2.PASS_EVALUATION, paths=where, output_path=OUT)
