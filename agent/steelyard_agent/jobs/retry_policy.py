@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steelyard_agent.worker.failure import BlockStatus
-from steelyard_protocol.v1.result_pb2 import PASS_EVALUATION, Pass
+from steelyard_protocol.v1.result_pb2 import PASS_EVALUATION, PASS_OPERATORS, Pass
 
 # The same will happen again whatever is run: nothing was measured and nothing will be.
 _FINAL = frozenset(
@@ -49,12 +49,17 @@ class RetryPolicy:
 
     def verdict(self, label: str, pass_kind: Pass.ValueType) -> Failure | None:
         """Return the failure that forbids another try of this artifact in this pass, None when it may run."""
-        failures = self._failures.get(label, [])
+        failures = [one for one in self._failures.get(label, []) if not _only_concerns_its_pass(one, pass_kind)]
         for failure in failures:
             if failure.status in _FINAL and not _only_concerns_the_data(failure, pass_kind):
                 return failure
         accidents = [failure for failure in failures if failure.status not in _FINAL]
         return accidents[-1] if len(accidents) > _MAX_RETRY_COUNT else None
+
+
+def _only_concerns_its_pass(failure: Failure, pass_kind: Pass.ValueType) -> bool:
+    """Return whether a failure says nothing of this pass: a model that cannot be profiled can be timed."""
+    return failure.pass_kind == PASS_OPERATORS and pass_kind != PASS_OPERATORS
 
 
 def _only_concerns_the_data(failure: Failure, pass_kind: Pass.ValueType) -> bool:

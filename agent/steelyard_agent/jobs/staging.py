@@ -132,4 +132,6 @@ def wanted_blobs(plan: Plan) -> dict[str, int]:
         wanted[plan.inputs.data_digest] = plan.inputs.data_size_bytes
     if plan.HasField("evaluation"):
         wanted[plan.evaluation.data_digest] = plan.evaluation.data_size_bytes
+    for model in plan.roofline.models:
+        wanted[model.artifact_digest] = model.size_bytes
     return wanted
