@@ -13,6 +13,7 @@ from steelyard.analysis.external_energy import external_readings
 from steelyard.analysis.prepared import cache_warning
 from steelyard.analysis.stop import CONFIDENCE, LookConfidence, StopPolicy
 from steelyard.analysis.surroundings import merged_circumstances, merged_throttle, surroundings_warnings
+from steelyard.analysis.validity import repeated_round_count, rounds_that_count
 from steelyard.analysis.variant_message import VariantAnalysis, analyse_variant
 from steelyard.analysis.variant_rounds import VariantRounds, collect
 from steelyard.stats.pareto import Point, pareto_front
@@ -52,7 +53,9 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
     analyses = _analyse(given, variants, policy, policy.look_confidence(latency))
     _mark_front(analyses)
     for one in analyses:
-        readings = external_readings(one.message.label, given.request.meters, given.rounds, given.traces)
+        readings = external_readings(
+            one.message.label, given.request.meters, rounds_that_count(given.rounds), given.traces
+        )
         one.message.external_energy_readings.extend(readings)
     measurement = measurement_pb2.Measurement(
         job_id=given.job.job_id,
@@ -64,7 +67,8 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
         decision=_decision(analyses, given.device.name or given.request.device, emulated_by),
         task_name=given.task.name if given.task is not None else "",
         task_id=given.request.task_id,
-        round_count=len(latency),
+        round_count=len(rounds_that_count(latency)),
+        repeated_round_count=repeated_round_count(given.rounds),
         segment_count=len({one.segment for one in latency}),
         warnings=_warnings(given, list(variants.values())),
         controller_id=given.controller_id,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steelyard.analysis.emulation import enough_rounds
+from steelyard.analysis.validity import rounds_that_count, why_no_more_repeats
 from steelyard.analysis.variant_rounds import VariantRounds, collect, paired_medians
 from steelyard.stats.comparison import (
     DEFAULT_CONFIDENCE,
@@ -31,7 +32,6 @@ from steelyard_protocol.v1 import control_pb2, plan_pb2, result_pb2
 
 # Their figures do not change with more rounds: the data set is run once.
 _SETTLED_BY_EVALUATION = frozenset({"accuracy", "drop", "size", "energy"})
-_NOT_VALID = result_pb2.BLOCK_STATUS_NOT_VALID
 # Of every interval that is shown, and of requirements.
 CONFIDENCE = 0.95
 
@@ -84,6 +84,9 @@ class StopPolicy:
         """Return what to do after these latency rounds, earlier ones included."""
         if self.emulated_by and len(rounds) >= self.request.min_round_count:
             return StopDecision(stop=True, reason=enough_rounds(len(rounds), self.emulated_by))
+        no_more = why_no_more_repeats([one for one in rounds if self._is_ours(one)], self.request.max_round_count)
+        if no_more:
+            return StopDecision(stop=True, reason=no_more)
         rule, progress = self._rule(rounds), self._progress(rounds)
         look = self._look(rounds) if is_look(rule, progress) else Look()
         outcome = next_grant(rule, progress, look)
@@ -149,9 +152,8 @@ class StopPolicy:
         return [one for one in rounds if not self._is_ours(one)]
 
     def _rounds_that_count(self, rounds: Sequence[result_pb2.RoundResult]) -> int:
-        """Return the rounds less those with a block that was not valid, which are repeated: as many as are allowed."""
-        repeated = sum(any(block.status == _NOT_VALID for block in one.blocks) for one in rounds)
-        return max(len(rounds) - repeated, len(rounds) - self.request.max_round_count)
+        """Return the rounds less those that are repeated."""
+        return len(rounds_that_count(rounds))
 
     def _decided(self, variants: dict[str, VariantRounds], look: LookConfidence) -> bool:
         """Whether each verdict that more rounds could change is settled, at the confidence of this look."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from steelyard.analysis.validity import counts_text, validity_counts
 from steelyard.analysis.variant_rounds import VariantRounds
 from steelyard_protocol.v1 import common_pb2, result_pb2
 
@@ -55,8 +56,8 @@ def merged_circumstances(rounds: Sequence[result_pb2.RoundResult]) -> list[commo
 
 
 def throttled_block_count(rounds: VariantRounds) -> int:
-    """Return how many of the blocks that figures rest on throttled."""
-    return sum(block.throttle.verdict == _YES for block in _counted(rounds))
+    """Return how many of the blocks throttled, those that are left out for it included."""
+    return sum(block.throttle.verdict == _YES for block in (*_counted(rounds), *rounds.left_out))
 
 
 def surroundings_warnings(variants: Sequence[VariantRounds]) -> list[str]:
@@ -74,6 +75,7 @@ def surroundings_warnings(variants: Sequence[VariantRounds]) -> list[str]:
 
 
 def _throttled(rounds: VariantRounds) -> str:
+    """Return that figures rest on blocks that throttled: a curve that shows it, or what an older agent recorded."""
     throttled = [block for block in _counted(rounds) if block.throttle.verdict == _YES]
     if not throttled:
         return ""
@@ -82,12 +84,15 @@ def _throttled(rounds: VariantRounds) -> str:
 
 
 def _not_valid(rounds: VariantRounds) -> str:
-    """Return that some blocks are left out; where all are, the variant failed and says so itself."""
-    left_out = [block for block in rounds.failed if block.status == result_pb2.BLOCK_STATUS_NOT_VALID]
-    if not left_out or not rounds.timed:
+    """Return why some rounds are left out; where all are, the variant failed and says so itself."""
+    counts = validity_counts(rounds.left_out)
+    if not counts or not rounds.timed:
         return ""
-    share = f"{len(left_out)} of {len(rounds.timed) + len(rounds.failed)} blocks"
-    return f"{rounds.label}: {share} were not valid and are left out: {left_out[0].error.message}"
+    count = len(_counted(rounds)) + len(rounds.failed) + len(rounds.left_out)
+    return (
+        f"{rounds.label}: of {count} blocks {counts_text(counts)}; their rounds are left out and were repeated: "
+        f"{counts[0].example}"
+    )
 
 
 def _counted(rounds: VariantRounds) -> list[result_pb2.BlockResult]:

@@ -14,6 +14,7 @@ from steelyard.analysis.emulation import not_a_latency, not_its_own
 from steelyard.analysis.prepared import build_time, loads_are_cached
 from steelyard.analysis.stop import LookConfidence
 from steelyard.analysis.surroundings import throttled_block_count
+from steelyard.analysis.validity import validity_counts
 from steelyard.analysis.variant_rounds import METRICS_OF_ROUNDS, VariantRounds, paired_medians
 from steelyard.analysis.wire import estimate_message
 from steelyard.stats.accuracy import paired_drop, wilson
@@ -209,12 +210,17 @@ def _message(
         ),
         failed_block_count=len(rounds.failed),
         throttled_block_count=throttled_block_count(rounds),
+        validity=validity_counts((*rounds.failed, *rounds.left_out)),
         requirements=[_outcome(one) for one in outcomes],
         notes=_notes(rounds),
     )
     if not rounds.timed and rounds.failed:
         message.failure_status = rounds.failed[-1].status
         message.failure.CopyFrom(rounds.failed[-1].error)
+    elif not rounds.timed and rounds.left_out:
+        message.failure_status = result_pb2.BLOCK_STATUS_NOT_VALID
+        message.failure.reason = "not_valid"
+        message.failure.message = rounds.why_nothing()
     if not rounds.emulated_by:
         _add_what_was_timed(message, rounds, figures["load"].confidence)
     return message

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.analysis.emulation import not_a_latency, not_its_own
+from steelyard.analysis.validity import first_not_valid, is_left_out
 from steelyard.stats.estimate import Estimate, exact, unknown
 from steelyard.stats.percentiles import percentile_over_rounds, round_percentiles, value_over_rounds
 from steelyard_protocol.v1 import result_pb2
@@ -32,7 +33,10 @@ class TimedBlock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantRounds:
-    """All that was measured of one artifact; failed blocks are kept apart, never averaged in."""
+    """All that was measured of one artifact; failed blocks are kept apart, never averaged in.
+
+    So are those of rounds in which a block, of whichever artifact, was not valid: they are ``left_out``.
+    """
 
     label: str
     timed: tuple[TimedBlock, ...]
@@ -43,6 +47,9 @@ class VariantRounds:
     preparation: result_pb2.BlockResult | None = None
     # Why the device cannot read energy at all, "" when it can.
     no_energy_because: str = ""
+    left_out: tuple[result_pb2.BlockResult, ...] = ()
+    # What the first block that was not valid says, "" where all were.
+    left_out_because: str = ""
     # What emulates the device ("qemu-user on x86_64"), "" for a real one: figures of rounds say nothing then.
     emulated_by: str = ""
 
@@ -92,6 +99,8 @@ class VariantRounds:
         """Return why there are no samples."""
         if self.failed:
             return self.failed[-1].error.message or "every block failed"
+        if self.left_out:
+            return f"no round was valid: {self.left_out_because}"
         return "no round was measured"
 
     def _not_said(self, metric: str, confidence: float) -> Estimate:
@@ -155,13 +164,16 @@ def _collect_one(rounds: Sequence[result_pb2.RoundResult], label: str, no_energy
     timed: list[TimedBlock] = []
     failed: list[result_pb2.BlockResult] = []
     energy: list[result_pb2.BlockResult] = []
+    left_out: list[result_pb2.BlockResult] = []
     evaluation: result_pb2.BlockResult | None = None
     preparation: result_pb2.BlockResult | None = None
     for result in sorted(rounds, key=lambda one: (one.pass_kind, one.round_index)):
         block = next((one for one in result.blocks if one.label == label), None)
         if block is None:
             continue
-        if block.status != result_pb2.BLOCK_STATUS_OK:
+        if is_left_out(result) and block.status in (result_pb2.BLOCK_STATUS_OK, result_pb2.BLOCK_STATUS_NOT_VALID):
+            left_out.append(block)
+        elif block.status != result_pb2.BLOCK_STATUS_OK:
             failed.append(block)
         elif result.pass_kind == result_pb2.PASS_EVALUATION:
             evaluation = block
@@ -174,6 +186,7 @@ def _collect_one(rounds: Sequence[result_pb2.RoundResult], label: str, no_energy
             timed.append(
                 TimedBlock(round_index=result.round_index, segment=result.segment, block=block, samples_ns=samples)
             )
+    spoilt = first_not_valid(one for one in rounds if is_left_out(one))
     return VariantRounds(
         label=label,
         timed=tuple(timed),
@@ -181,6 +194,8 @@ def _collect_one(rounds: Sequence[result_pb2.RoundResult], label: str, no_energy
         evaluation=evaluation,
         energy=tuple(energy),
         preparation=preparation,
+        left_out=tuple(left_out),
+        left_out_because=f"{spoilt.label}: {spoilt.error.message}" if spoilt is not None else "",
         no_energy_because=no_energy_because,
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from steelyard.cli.gate_flags import GATE_FLAGS, gate_options
 from steelyard.cli.parameters import CORES, DURATION, INPUT_SHAPE
 from steelyard.cli.session import console, emit_json, say
 from steelyard.cli.writing import writing
@@ -74,6 +75,7 @@ _OPTIONS = (
     click.option(
         "--energy-window", type=DURATION, help="Per energy block; 10s, or what the slowest meter needs, when left out."
     ),
+    *GATE_FLAGS,
     click.option("--title", default="", help="What the report calls this; the model's name when left out."),
     click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout."),
 )
@@ -111,6 +113,7 @@ def options_from(flags: Mapping[str, Any], *, requirements: Sequence[str] = ()) 
         seed=flags["seed"],
         meters=flags["meters"],
         energy_window_s=flags["energy_window"] or 0.0,
+        gate=gate_options(flags),
     )
 
 

@@ -1,4 +1,4 @@
-"""Types of flags: durations, shapes, cores. Each refuses with the value and an example."""
+"""Types of flags: durations, shapes, cores, shares. Each refuses with the value and an example."""
 
 from __future__ import annotations
 
@@ -78,6 +78,22 @@ class Cores(click.ParamType):  # type: ignore[type-arg]  # generic only in newer
         return tuple(sorted(cores))
 
 
+class Share(click.ParamType):  # type: ignore[type-arg]  # generic only in newer click
+    """A percentage such as 30% or 2.5, as a share from 0 to 1."""
+
+    name = "share"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the share."""
+        if isinstance(value, (int, float)):
+            return float(value)
+        match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]+)?) ?%?", str(value).strip(), re.ASCII)
+        if match is None or float(match[1]) > 100:
+            self.fail(f"{value!r} is not a percentage from 0 to 100, such as 30%", param, ctx)
+        return float(match[1]) / 100
+
+
 CORES = Cores()
 DURATION = Duration()
 INPUT_SHAPE = InputShape()
+SHARE = Share()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from steelyard.control.job_end import JobEnd
@@ -36,6 +37,13 @@ class Devices:
             return list((await self._store.call(Store.find_device, name)).description.runtimes)
         except NotFoundError:
             return []
+
+    async def core_count(self, name: str) -> int:
+        """Return the logical cores of a device, 0 where it never described itself; `local` is this machine."""
+        try:
+            return (await self._store.call(Store.find_device, name)).description.logical_core_count
+        except NotFoundError:
+            return (os.cpu_count() or 0) if name == LOCAL_NAME else 0
 
     async def wait_online(self, name: str, timeout_s: float) -> str:
         """Return the id of a connected device, waiting a bounded time for it; starts `local`.

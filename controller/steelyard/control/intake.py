@@ -6,6 +6,7 @@ from steelyard.analysis.duration import estimated_duration_ms
 from steelyard.compress.recipe_text import parse_recipe
 from steelyard.control.default_runtime import fill_in_runtime
 from steelyard.control.energy_plan import complete_energy
+from steelyard.control.gate_plan import complete_gate
 from steelyard.control.job_world import JobWorld
 from steelyard.errors import UsageError
 from steelyard.stats.requirements import parse_requirement
@@ -49,6 +50,7 @@ async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasu
     complete_energy(request)
     _fill_defaults(request)
     await world.devices.check_known(request.device)
+    complete_gate(plan, await world.devices.core_count(request.device))
     described = await world.devices.runtimes(request.device)
     for planned in plan.artifacts:
         fill_in_runtime(planned, described)

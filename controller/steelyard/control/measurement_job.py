@@ -13,9 +13,10 @@ from typing import TypeVar
 
 from steelyard.analysis.duration import marker_ms
 from steelyard.analysis.stop import StopDecision
+from steelyard.analysis.validity import most_repeated, rounds_that_count
 from steelyard.control.job_end import JobEnd
 from steelyard.control.meter_watch import MeterWatch
-from steelyard.control.vain_rounds import refuse_when_nothing_runs
+from steelyard.control.vain_rounds import refuse_when_nothing_is_valid, refuse_when_nothing_runs
 from steelyard.fleet.inbox import JobInbox, JobNews, LinkLost, LinkUp, RoundRecorded
 from steelyard.fleet.registry import Fleet
 from steelyard_protocol.v1 import control_pb2, plan_pb2, result_pb2, session_pb2
@@ -154,6 +155,7 @@ class MeasurementJob:
             rounds = [result for result in self.results() if result.pass_kind == result_pb2.PASS_LATENCY]
             decision = self._context.decide(rounds)
             if decision.stop:
+                refuse_when_nothing_is_valid(rounds, decision.reason)
                 self.stop_reason = decision.reason
                 return
             await self._run_until(inbox, result_pb2.PASS_LATENCY, len(rounds) + decision.round_count)
@@ -162,15 +164,27 @@ class MeasurementJob:
         meters = self._context.meters
         round_count = self._context.energy_round_count
         if meters is None or not self._missing(result_pb2.PASS_ENERGY, round_count):
-            await self._run_until(inbox, result_pb2.PASS_ENERGY, round_count)
+            await self._run_valid(inbox, result_pb2.PASS_ENERGY, round_count)
             return
         try:
             for trouble in await meters.start():
                 await self._note(control_pb2.JOB_STATE_RUNNING, trouble)
-            await self._run_until(inbox, result_pb2.PASS_ENERGY, round_count)
+            await self._run_valid(inbox, result_pb2.PASS_ENERGY, round_count)
         finally:
             # Also when the job is cancelled: no thread may go on reading.
             await meters.stop()
+
+    async def _run_valid(self, inbox: JobInbox, pass_kind: result_pb2.Pass.ValueType, round_count: int) -> None:
+        """Run as many rounds of a pass as are asked for that are valid, within the bounds of repeating."""
+        most = round_count + most_repeated(round_count)
+        wanted = round_count
+        while True:
+            await self._run_until(inbox, pass_kind, wanted)
+            rounds = [result for result in self.results() if result.pass_kind == pass_kind]
+            lacking = round_count - len(rounds_that_count(rounds))
+            if lacking <= 0 or wanted >= most:
+                return
+            wanted = min(most, wanted + lacking)
 
     async def _run_until(self, inbox: JobInbox, pass_kind: result_pb2.Pass.ValueType, round_count: int) -> None:
         """Grant rounds 0 to ``round_count`` of a pass that are missing, and wait until all are recorded."""
@@ -235,10 +249,13 @@ class MeasurementJob:
         state = _STATE_OF_PHASE.get(progress.phase)
         if state is None:
             return
-        if self._context.meters is not None and progress.pass_kind == result_pb2.PASS_ENERGY:
+        begins = progress.phase == session_pb2.JOB_PHASE_RUNNING
+        if self._context.meters is not None and progress.pass_kind == result_pb2.PASS_ENERGY and begins:
             self._context.meters.heard(progress.round_index, progress.detail)
         if progress.phase == session_pb2.JOB_PHASE_STAGING:
             message = f"sending {progress.detail}: {progress.bytes_done:,} of {progress.bytes_total:,} bytes"
+        elif progress.phase == session_pb2.JOB_PHASE_GATING:
+            message = progress.detail
         else:
             message = f"{PASS_WORDS.get(progress.pass_kind, '?')} round {progress.round_index + 1}: {progress.detail}"
         done = len(self._rounds) * len(self._plan.artifacts) + progress.blocks_done

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from steelyard.control.gate_plan import GateOptions, add_gate
 from steelyard.errors import UsageError
 from steelyard_protocol.v1 import control_pb2, plan_pb2
 
@@ -54,6 +55,8 @@ class MeasurementOptions:
     meters: tuple[str, ...] = ()
     # 0: 10 s, or as long as the slowest meter needs.
     energy_window_s: float = 0.0
+    # What blocks wait for before they begin, and how much others may take from them (docs/validity.md).
+    gate: GateOptions = GateOptions()
 
     def __post_init__(self) -> None:
         """Refuse values that no device can honour."""
@@ -113,6 +116,7 @@ def build_plan(artifacts: Sequence[control_pb2.Artifact], options: MeasurementOp
         plan.energy.window_ms = round(options.energy_window_s * 1000)
     if options.memory_limit_bytes is not None:
         plan.memory_limit_bytes = options.memory_limit_bytes
+    add_gate(plan, options.gate)
     return plan
 
 

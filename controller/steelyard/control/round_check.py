@@ -43,6 +43,7 @@ def _lists(block: result_pb2.BlockResult) -> Iterable[tuple[str, Sequence[object
         ("placements", block.placements),
         ("providers", block.providers),
         ("sentences on throttling", (*block.throttle.evidence, *block.throttle.not_looked_at)),
+        ("sentences on validity", (*block.validity.evidence, *block.validity.not_looked_at)),
         ("marker edges", block.energy_window.marker_edges_ns),
         ("memory phases", block.memory.phases),
     )
@@ -51,6 +52,8 @@ def _lists(block: result_pb2.BlockResult) -> Iterable[tuple[str, Sequence[object
 def _numbers(block: result_pb2.BlockResult) -> Iterator[tuple[str, int]]:
     for name in ("model_load_ns", "first_inference_ns", "warmup_ns", "build_ns", "wall_ns", "sample_count"):
         yield name, getattr(block, name)
+    for name in ("waited_ms", "run_delay_ns", "steal_ns"):
+        yield f"{name} of its validity", getattr(block.validity, name)
     yield "latency_ns", max(block.latency_ns, default=0)
     yield "peak_resident_bytes", block.memory.peak_resident_bytes
     for phase in block.memory.phases:

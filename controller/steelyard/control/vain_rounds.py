@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from steelyard.analysis.validity import first_not_valid, rounds_that_count
 from steelyard.control.job_end import JobEnd
 from steelyard_protocol.v1 import control_pb2, result_pb2
 
@@ -31,6 +32,13 @@ _HOPELESS = frozenset(
 # What a device says of a pass that its runtime has no way to run; the other passes go on.
 _ONLY_THIS_PASS = frozenset({"accuracy_not_measured"})
 _VAIN_ROUND_COUNT = 3
+_MAY_PASS = frozenset(
+    {
+        result_pb2.VALIDITY_VERDICT_NOISY,
+        result_pb2.VALIDITY_VERDICT_CONTENDED,
+        result_pb2.VALIDITY_VERDICT_THROTTLED,
+    }
+)
 # Whether the models run is told by the data set and by the timed rounds.
 _TELLS_NOTHING = frozenset(
     {
@@ -55,10 +63,25 @@ def refuse_when_nothing_runs(results: Iterable[result_pb2.RoundResult]) -> None:
         return
     newest = last[-1].blocks
     hopeless = all(_is_hopeless(block) for block in newest)
-    in_vain = len(last) == _VAIN_ROUND_COUNT and not any(_ran(result) for result in last)
+    in_vain = len(last) == _VAIN_ROUND_COUNT and not any(_ran(result) or _was_disturbed(result) for result in last)
     if hopeless or in_vain:
         error = newest[0].error
         raise JobEnd(_state_after(newest[0].status), error.reason, error.message)
+
+
+def refuse_when_nothing_is_valid(rounds: Sequence[result_pb2.RoundResult], because: str) -> None:
+    """End the job when measuring stopped without one round that figures may rest on, for want of valid ones.
+
+    Raises:
+        JobEnd: INVALID, with why measuring stopped.
+    """
+    if first_not_valid(rounds) is not None and not rounds_that_count(rounds):
+        raise JobEnd(control_pb2.JOB_STATE_INVALID, "not_valid", f"no round was valid: {because}")
+
+
+def _was_disturbed(result: result_pb2.RoundResult) -> bool:
+    """Return whether its blocks ran and were disturbed by something that may go: these are repeated within bounds."""
+    return any(block.validity.verdict in _MAY_PASS for block in result.blocks)
 
 
 def _is_hopeless(block: result_pb2.BlockResult) -> bool:
