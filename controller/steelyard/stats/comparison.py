@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from steelyard.stats.estimate import Estimate, unknown
 from steelyard.stats.formatting import format_estimate
-from steelyard.stats.percentiles import value_over_rounds
+from steelyard.stats.percentiles import ratio_over_rounds
 from steelyard.stats.power import detectable_effect, more_rounds
 from steelyard.stats.signed_rank import SignedRank, signed_rank
 from steelyard.stats.student import MIN_ROUND_COUNT, MeanInterval, mean_interval
@@ -112,14 +112,14 @@ def compare_rounds(
     """
     thresholds = thresholds or Thresholds()
     ratios = _paired_ratios(reference, candidate)
-    ratio, speedup = (value_over_rounds(ratios.tolist(), "ratio", one) for one in (confidence, SPEEDUP_CONFIDENCE))
+    ratio, speedup = (ratio_over_rounds(ratios.tolist(), one) for one in (confidence, SPEEDUP_CONFIDENCE))
     if ratios.size < MIN_ROUND_COUNT:
         return _too_few(ratio, speedup)
     logs = np.log(ratios)
     wide, narrow = mean_interval(logs, confidence), mean_interval(logs, equivalence_confidence)
     verdict = _verdict(wide, narrow, thresholds)
     if verdict is ComparisonVerdict.NO_DIFFERENCE:
-        ratio = value_over_rounds(ratios.tolist(), "ratio", equivalence_confidence)
+        ratio = ratio_over_rounds(ratios.tolist(), equivalence_confidence)
     more = None
     if verdict is ComparisonVerdict.UNDECIDED:
         more = _more_rounds(wide, confidence, equivalence_confidence, thresholds)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import bdtr
 
 from steelyard.stats.estimate import Estimate, unknown
-from steelyard.stats.student import MIN_ROUND_COUNT, mean_interval
+from steelyard.stats.student import MIN_ROUND_COUNT, MeanInterval, mean_interval, series_interval
 
 # Early stopping of MLPerf's LoadGen: confidence 0.99, tolerance 0, at least two samples beyond the percentile.
 EARLY_STOPPING_CONFIDENCE = 0.99
@@ -83,11 +83,29 @@ def percentile_over_rounds(
 def value_over_rounds(values: Sequence[float], unit: str, confidence: float = 0.95) -> Estimate:
     """Estimate one figure per round (load time, first inference, memory, energy) with a t interval over the rounds.
 
-    Positive values are taken on the log scale (geometric mean); with a value of 0 or below, on their own scale.
+    Positive values are taken on the log scale (geometric mean); with a value of 0 or below, on their own scale. Rounds
+    come in their order: the interval is widened by how much neighbours resemble each other.
 
     Raises:
         ValueError: a value is not finite.
     """
+    return _over_rounds(values, unit, confidence, series_interval)
+
+
+def ratio_over_rounds(ratios: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """Estimate the ratio of two artifacts, one value a round, like ``value_over_rounds`` but for independent rounds.
+
+    What neighbouring rounds share, the two artifacts of a round share as well: it is not in their ratio.
+    """
+    return _over_rounds(ratios, "ratio", confidence, mean_interval)
+
+
+def _over_rounds(
+    values: Sequence[float],
+    unit: str,
+    confidence: float,
+    interval_of: Callable[[NDArray[np.float64], float], MeanInterval],
+) -> Estimate:
     array = np.asarray(values, dtype=np.float64)
     if not np.all(np.isfinite(array)):
         raise ValueError(f"values over rounds are finite, not {array[~np.isfinite(array)][0]!r}")
@@ -99,10 +117,10 @@ def value_over_rounds(values: Sequence[float], unit: str, confidence: float = 0.
     if np.all(array == array[0]):
         value = low = high = float(array[0])
     elif positive:
-        interval = mean_interval(np.log(array), confidence)
+        interval = interval_of(np.log(array), confidence)
         value, low, high = (math.exp(end) for end in (interval.mean, interval.low, interval.high))
     else:
-        interval = mean_interval(array, confidence)
+        interval = interval_of(array, confidence)
         value, low, high = interval.mean, interval.low, interval.high
     return Estimate(
         value=value, low=low, high=high, confidence=confidence, unit=unit, observation_count=int(array.size)

@@ -9,8 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from steelyard.stats.serial import serial_correlation, variance_inflation
+
 # With two rounds t(0.975, 1 degree of freedom) is 12.7: an interval that says nothing, so three are asked for.
 MIN_ROUND_COUNT = 3
+# Fewer would make the interval of three rounds in a drift as useless as that of two.
+_LEAST_DEGREES = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,23 @@ class MeanInterval:
 def t_quantile(probability: float, degrees: float) -> float:
     """Return the quantile of Student's t."""
     return float(stdtrit(degrees, probability))
+
+
+def series_interval(values: NDArray[np.float64], confidence: float) -> MeanInterval:
+    """Return the mean of ``values`` [N >= 2], in the order in which they came, with an interval that knows drift.
+
+    The variance is inflated by the correlation of neighbours, the degrees of freedom shrink to those of as many
+    independent values (``steelyard.stats.serial``).
+    """
+    plain = mean_interval(values, confidence)
+    inflation = variance_inflation(serial_correlation([values]))
+    degrees = max(_LEAST_DEGREES, plain.count / inflation - 1.0)
+    return MeanInterval(
+        mean=plain.mean,
+        half_width=t_quantile(0.5 + confidence / 2.0, degrees) * plain.standard_error * math.sqrt(inflation),
+        deviation=plain.deviation,
+        count=plain.count,
+    )
 
 
 def mean_interval(values: NDArray[np.float64], confidence: float) -> MeanInterval:

@@ -6,6 +6,7 @@ import pytest
 from steelyard.stats.percentiles import (
     percentile_over_rounds,
     pooled_quantiles,
+    ratio_over_rounds,
     required_sample_count,
     round_percentiles,
     value_over_rounds,
@@ -99,14 +100,14 @@ def test_pooled_quantiles_run_from_the_least_to_the_most():
 
 
 @pytest.mark.parametrize(("percentile", "z"), [(50.0, 0.0), (90.0, 1.2815516)])
-def test_a_95_percent_interval_holds_the_planted_truth_in_about_95_percent_of_sessions(percentile, z):
+def test_independent_rounds_hold_the_planted_truth_in_at_least_95_percent_of_sessions(percentile, z):
     random = np.random.default_rng(20)
     truth = 1e6 * math.exp(0.05 * z)
     estimates = [
         percentile_over_rounds(session_samples(random, rounds=10, samples=60), percentile) for _ in range(SESSIONS)
     ]
     share = np.mean([one.low <= truth <= one.high for one in estimates])
-    assert 0.92 <= share <= 0.98
+    assert 0.94 <= share <= 0.995
 
 
 def test_slow_launches_now_and_then_keep_most_of_the_coverage():
@@ -115,4 +116,34 @@ def test_slow_launches_now_and_then_keep_most_of_the_coverage():
     values = np.exp(random.normal(0.0, 0.042, (SESSIONS, 12)) + slow)
     truth = 1.1**0.05
     held = [one.low <= truth <= one.high for one in (value_over_rounds(row, "ns") for row in values)]
-    assert 0.92 <= np.mean(held) <= 0.98
+    assert 0.94 <= np.mean(held) <= 0.995
+
+
+@pytest.mark.parametrize(
+    ("memory", "rounds", "least"), [(0.3, 6, 0.95), (0.5, 12, 0.93), (0.5, 40, 0.92), (0.7, 12, 0.86)]
+)
+def test_rounds_that_drift_hold_the_planted_truth_nearly_as_often(memory, rounds, least):
+    # A first-order drift of 2 %; taken as independent these intervals held the truth in 88, 74, 75 and 57 %.
+    random = np.random.default_rng(22)
+    held = [
+        one.low <= 1.0 <= one.high
+        for one in (value_over_rounds(np.exp(row), "ns") for row in drift(random, memory, rounds))
+    ]
+    assert least <= np.mean(held) <= 0.995
+
+
+def test_a_ratio_is_taken_as_independent_and_is_narrower_for_it():
+    values = np.exp(np.random.default_rng(23).normal(0.0, 0.02, 12)).tolist()
+    ratio, absolute = ratio_over_rounds(values), value_over_rounds(values, "ratio")
+    assert ratio.value == absolute.value
+    assert ratio.relative_half_width < 0.8 * absolute.relative_half_width
+
+
+def drift(random, memory, rounds, sessions=SESSIONS):
+    """Log levels [sessions, rounds] of a first-order autoregression in its steady state, with an sd of 2 %."""
+    levels = np.empty((sessions, rounds))
+    levels[:, 0] = random.normal(0.0, 0.02, sessions)
+    for index in range(1, rounds):
+        step = random.normal(0.0, 0.02 * math.sqrt(1.0 - memory**2), sessions)
+        levels[:, index] = memory * levels[:, index - 1] + step
+    return levels

@@ -1,0 +1,34 @@
+"""Warnings of a device that changed between two segments, on planted rounds."""
+
+from __future__ import annotations
+
+from steelyard.analysis.segment_warnings import segment_warnings
+from steelyard.analysis.variant_rounds import collect
+from tests.controller.analysis.planted_rounds import latency_rounds
+
+PAIR = {"original": 2e6, "fast": 1e6}
+TWO_SEGMENTS = [0] * 8 + [1] * 8
+
+
+def test_a_device_that_stayed_as_it_was_is_not_accused() -> None:
+    rounds = latency_rounds(PAIR, 16, segments=TWO_SEGMENTS)
+    assert segment_warnings(list(collect(rounds, list(PAIR)).values())) == []
+
+
+def test_a_device_that_became_slower_is_named_for_each_variant_but_not_for_their_ratio() -> None:
+    rounds = latency_rounds(PAIR, 16, segments=TWO_SEGMENTS, slower_from={1: 1.3})
+    warnings = segment_warnings(list(collect(rounds, list(PAIR)).values()))
+    assert [text.partition(":")[0] for text in warnings] == ["original", "fast"]
+
+
+def test_a_variant_that_changed_against_the_other_is_seen_in_the_ratio() -> None:
+    rounds = latency_rounds(PAIR, 8) + latency_rounds(PAIR | {"fast": 1.04e6}, 16, segments=TWO_SEGMENTS, seed=2)[8:]
+    warnings = segment_warnings(list(collect(rounds, list(PAIR)).values()))
+    assert [text.partition(":")[0] for text in warnings] == ["speed-up of fast"]
+    assert "segment 1 differs from segment 0 by -3." in warnings[0] or "by -4." in warnings[0]
+
+
+def test_a_round_that_one_of_two_missed_is_left_out_of_the_ratio() -> None:
+    rounds = latency_rounds(PAIR, 16, segments=TWO_SEGMENTS)
+    del rounds[3].blocks[0]
+    assert segment_warnings(list(collect(rounds, list(PAIR)).values())) == []
