@@ -141,15 +141,15 @@ def _check_gate(plan: Plan) -> None:
     if plan.timing.HasField("most_contention"):
         _within("most_contention", plan.timing.most_contention, 0, 1)
     gate = plan.gate
-    for field, least, most in (
-        ("most_temperature_rise_c", 0, 200),
-        ("most_temperature_c", -50, 200),
-        ("most_other_load", 0, 65_536),
-        ("least_available_bytes", 0, 2**50),
-        ("least_charge", 0, 1),
+    # Unset ones read 0, which lies within.
+    for field, value, least, most in (
+        ("most_temperature_rise_c", gate.most_temperature_rise_c, 0, 200),
+        ("most_temperature_c", gate.most_temperature_c, -50, 200),
+        ("most_other_load", gate.most_other_load, 0, 65_536),
+        ("least_available_bytes", gate.least_available_bytes, 0, 2**50),
+        ("least_charge", gate.least_charge, 0, 1),
     ):
-        if gate.HasField(field):
-            _within(f"{field} of the gate", getattr(gate, field), least, most)
+        _within(f"{field} of the gate", value, least, most)
     _within("longest_wait_ms of the gate", gate.longest_wait_ms, 0, _MAX_WINDOW_MS)
     _demand(len(gate.governor) <= _MAX_LABEL_CHARACTERS, "the governor of the gate is no name")
 

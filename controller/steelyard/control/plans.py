@@ -56,7 +56,7 @@ class MeasurementOptions:
     # 0: 10 s, or as long as the slowest meter needs.
     energy_window_s: float = 0.0
     # What blocks wait for before they begin, and how much others may take from them (docs/validity.md).
-    gate: GateOptions = GateOptions()
+    gate: GateOptions = field(default_factory=GateOptions)
 
     def __post_init__(self) -> None:
         """Refuse values that no device can honour."""

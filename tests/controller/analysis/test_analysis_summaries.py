@@ -80,12 +80,22 @@ def test_rounds_that_crashed_are_not_repeated() -> None:
 
 def test_repeating_has_an_end() -> None:
     rounds = latency_rounds(PAIR, 12, failures={(index, "fast"): BACKGROUND for index in range(12)})
-    assert not policy(max_round_count=6).decide(rounds[:11]).stop
-    assert policy(max_round_count=6).decide(rounds).stop
+    assert not policy(max_round_count=6).decide(rounds[:3]).stop
+    decision = policy(max_round_count=6).decide(rounds[:4])
+    assert decision.stop
+    assert "4 of 4 rounds were not valid, more than are repeated (3): fast: the worker ran" in decision.reason
+    assert not policy(max_round_count=40).decide(latency_rounds(PAIR, 6, failures=failures_in(5))).stop
+    many = latency_rounds(PAIR, 40, failures=failures_in(21))
+    assert policy(max_round_count=40).decide(many).stop, "half as many again as the rounds that are allowed"
+
+
+def failures_in(count: int) -> dict[tuple[int, str], tuple[int, str]]:
+    return {(index, "original"): BACKGROUND for index in range(count)}
 
 
 def test_what_was_left_out_is_counted_with_its_reason() -> None:
     rounds = latency_rounds(PAIR, 8, failures={(1, "fast"): BACKGROUND, (4, "fast"): BACKGROUND})
     measurement = build_measurement(given(list(PAIR), rounds))
-    assert measurement.variants[1].failed_block_count == 2
-    assert any("2 of 8 blocks were not valid" in text and "background cpuset" in text for text in measurement.warnings)
+    assert [one.block_count for one in measurement.variants[1].validity] == [2]
+    assert (measurement.round_count, measurement.repeated_round_count) == (6, 2)
+    assert any("of 8 blocks 2 not valid" in text and "background cpuset" in text for text in measurement.warnings)

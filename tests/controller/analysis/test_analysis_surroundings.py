@@ -135,16 +135,18 @@ def test_blocks_that_were_not_valid_are_left_out_of_figures_counted_and_explaine
     measurement = measured(rounds)
     fast = next(one for one in measurement.variants if one.label == "fast")
     assert fast.p50_latency.value == pytest.approx(1e6, rel=0.05)
-    assert (len(fast.rounds), fast.failed_block_count, fast.sample_count) == (6, 2, 600)
-    assert about_heat(measurement) == [f"fast: 2 of 8 blocks were not valid and are left out: {NOT_VALID[1]}"]
+    assert (len(fast.rounds), fast.validity[0].block_count, fast.sample_count) == (6, 2, 600)
+    assert about_heat(measurement) == [
+        f"fast: of 8 blocks 2 not valid; their rounds are left out and were repeated: {NOT_VALID[1]}"
+    ]
 
 
-def test_a_variant_without_a_valid_block_has_failed_with_the_reason_and_no_figure() -> None:
+def test_without_a_valid_round_every_variant_has_failed_with_the_reason_and_no_figure() -> None:
     rounds = planted(6, failures={(index, "fast"): NOT_VALID for index in range(6)})
     measurement = measured(rounds)
-    fast = next(one for one in measurement.variants if one.label == "fast")
-    assert fast.failure_status == result_pb2.BLOCK_STATUS_NOT_VALID
-    assert fast.failure.message == NOT_VALID[1]
-    assert not fast.p50_latency.HasField("value")
-    assert fast.p50_latency.reason == NOT_VALID[1]
+    for variant in measurement.variants:
+        assert variant.failure_status == result_pb2.BLOCK_STATUS_NOT_VALID
+        assert variant.failure.message == f"no round was valid: fast: {NOT_VALID[1]}"
+        assert not variant.p50_latency.HasField("value")
+        assert variant.p50_latency.reason == variant.failure.message
     assert about_heat(measurement) == []
