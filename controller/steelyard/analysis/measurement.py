@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from steelyard.analysis import emulation
 from steelyard.analysis.external_energy import external_readings
 from steelyard.analysis.prepared import cache_warning
+from steelyard.analysis.segment_warnings import segment_warnings
 from steelyard.analysis.stop import CONFIDENCE, LookConfidence, StopPolicy
 from steelyard.analysis.surroundings import merged_circumstances, merged_throttle, surroundings_warnings
 from steelyard.analysis.validity import repeated_round_count, rounds_that_count
 from steelyard.analysis.variant_message import VariantAnalysis, analyse_variant
 from steelyard.analysis.variant_rounds import VariantRounds, collect
 from steelyard.stats.pareto import Point, pareto_front
-from steelyard.stats.segments import segment_jump
 from steelyard.stats.shipping import Candidate, DecisionKind, choose
 from steelyard.tasks.metrics import correct_top1
 from steelyard_protocol.v1 import common_pb2, control_pb2, measurement_pb2, result_pb2
@@ -162,14 +162,8 @@ def _warnings(given: MeasurementInput, variants: Sequence[VariantRounds]) -> lis
 
 
 def _warnings_on_time(variants: Sequence[VariantRounds]) -> list[str]:
-    warnings = []
+    warnings = segment_warnings(variants)
     for one in variants:
-        by_segment: dict[int, list[float]] = {}
-        for timed, median_ns in zip(one.timed, one.medians_ns(), strict=True):
-            by_segment.setdefault(timed.segment, []).append(median_ns)
-        note = segment_jump(by_segment)
-        if note:
-            warnings.append(f"{one.label}: {note}")
         cached = cache_warning(one)
         if cached:
             warnings.append(cached)

@@ -11,6 +11,7 @@ import click
 from steelyard.cli.gate_flags import GATE_FLAGS, gate_options
 from steelyard.cli.parameters import CORES, DURATION, INPUT_SHAPE
 from steelyard.cli.session import console, emit_json, say
+from steelyard.cli.verdict_flags import VERDICT_FLAGS, verdict_options
 from steelyard.cli.writing import writing
 from steelyard.control.plans import MeasurementOptions
 from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, EXIT_UNMET
@@ -76,6 +77,7 @@ _OPTIONS = (
         "--energy-window", type=DURATION, help="Per energy block; 10s, or what the slowest meter needs, when left out."
     ),
     *GATE_FLAGS,
+    *VERDICT_FLAGS,
     click.option("--title", default="", help="What the report calls this; the model's name when left out."),
     click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout."),
 )
@@ -114,6 +116,7 @@ def options_from(flags: Mapping[str, Any], *, requirements: Sequence[str] = ()) 
         meters=flags["meters"],
         energy_window_s=flags["energy_window"] or 0.0,
         gate=gate_options(flags),
+        verdicts=verdict_options(flags),
     )
 
 

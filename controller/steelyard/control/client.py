@@ -169,6 +169,7 @@ class Client:
             title=options.title or artifacts[0].name,
             meters=options.meters,
         )
+        options.verdicts.add_to(request)
         response = self._call(lambda: self._control.SubmitMeasurement(request, timeout=_CALL_TIMEOUT_S))
         return JobHandle(self, response.job_id, estimated_ms=response.estimated_ms)
 

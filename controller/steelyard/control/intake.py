@@ -8,6 +8,7 @@ from steelyard.control.default_runtime import fill_in_runtime
 from steelyard.control.energy_plan import complete_energy
 from steelyard.control.gate_plan import complete_gate
 from steelyard.control.job_world import JobWorld
+from steelyard.control.verdict_options import complete_verdicts
 from steelyard.errors import UsageError
 from steelyard.stats.requirements import parse_requirement
 from steelyard.stats.student import MIN_ROUND_COUNT
@@ -48,6 +49,7 @@ async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasu
     if task is not None:
         _add_task_data(plan, task)
     complete_energy(request)
+    complete_verdicts(request)
     _fill_defaults(request)
     await world.devices.check_known(request.device)
     complete_gate(plan, await world.devices.core_count(request.device))

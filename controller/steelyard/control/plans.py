@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from steelyard.control.gate_plan import GateOptions, add_gate
+from steelyard.control.verdict_options import VerdictOptions
 from steelyard.errors import UsageError
 from steelyard_protocol.v1 import control_pb2, plan_pb2
 
@@ -57,6 +58,8 @@ class MeasurementOptions:
     energy_window_s: float = 0.0
     # What blocks wait for before they begin, and how much others may take from them (docs/validity.md).
     gate: GateOptions = field(default_factory=GateOptions)
+    # Which changes matter (docs/measuring.md#faster-slower-no-difference-undecided).
+    verdicts: VerdictOptions = field(default_factory=VerdictOptions)
 
     def __post_init__(self) -> None:
         """Refuse values that no device can honour."""
