@@ -15,8 +15,9 @@ _MODEL_OPERATOR_CODES, _MODEL_SUBGRAPHS, _MODEL_BUFFERS = 1, 2, 4
 _SUBGRAPH_TENSORS, _SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS, _SUBGRAPH_OPERATORS = 0, 1, 2, 3
 _TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_SHAPE_SIGNATURE = 0, 1, 3, 7
 _BUFFER_DATA = 0
-_DTYPES = ("float32", "float16", "int32", "uint8", "int64", "object", "bool", "int16", "complex64", "int8", "float64",
-    "complex128", "uint64", "resource", "variant", "uint32", "uint16", "int4", "bfloat16")  # fmt: skip
+DTYPES = ("float32", "float16", "int32", "uint8", "int64", "object", "bool", "int16", "complex64", "int8", "float64",
+    "complex128", "uint64", "resource", "variant", "uint32", "uint16", "int4", "bfloat16",
+    "int2", "uint4", "float8_e4m3fn", "float8_e5m2")  # fmt: skip
 _MAX_TABLE_COUNT = 1_000_000
 _MAX_RANK = 32
 _MAX_TENSOR_LIST = 4096
@@ -68,10 +69,10 @@ def _specs(subgraph: Table, field: int, tensors: list[Table]) -> list[common_pb2
 
 def _spec(tensor: Table) -> common_pb2.TensorSpec:
     code = tensor.scalar(_TENSOR_TYPE, "b", 0)
-    if not 0 <= code < len(_DTYPES):
+    if not 0 <= code < len(DTYPES):
         raise MalformedFlatbufferError(f"tensor type {code}")
     sizes = tensor.integers(_TENSOR_SHAPE_SIGNATURE, max_count=_MAX_RANK)
     if not sizes:
         sizes = tensor.integers(_TENSOR_SHAPE, max_count=_MAX_RANK) or ()
     dimensions = [common_pb2.Dimension(size=size) if size >= 0 else common_pb2.Dimension(symbol="") for size in sizes]
-    return common_pb2.TensorSpec(name=tensor.text(_TENSOR_NAME), dtype=_DTYPES[code], dimensions=dimensions)
+    return common_pb2.TensorSpec(name=tensor.text(_TENSOR_NAME), dtype=DTYPES[code], dimensions=dimensions)
