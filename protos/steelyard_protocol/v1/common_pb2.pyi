@@ -282,6 +282,7 @@ class DeviceDescription(google.protobuf.message.Message):
     CORE_GROUPS_FIELD_NUMBER: builtins.int
     EMULATED_BY_FIELD_NUMBER: builtins.int
     IDENTITY_FIELD_NUMBER: builtins.int
+    LEAST_ENERGY_WINDOW_MS_FIELD_NUMBER: builtins.int
     device_id: builtins.str
     """Made once on the device and kept in its state directory."""
     name: builtins.str
@@ -298,6 +299,8 @@ class DeviceDescription(google.protobuf.message.Message):
     python_version: builtins.str
     emulated_by: builtins.str
     """"qemu-user on x86_64" when the processor is emulated, "" when it is real: figures of time mean nothing then."""
+    least_energy_window_ms: builtins.int
+    """How long an energy window must last for each source of power or energy to say enough; unset without a source."""
     @property
     def processor_features(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Features that matter for compressed models: "avx2", "avx512_vnni", "asimddp"."""
@@ -336,9 +339,11 @@ class DeviceDescription(google.protobuf.message.Message):
         core_groups: collections.abc.Iterable[Global___CoreGroup] | None = ...,
         emulated_by: builtins.str = ...,
         identity: Global___DeviceIdentity | None = ...,
+        least_energy_window_ms: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["identity", b"identity"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["architecture", b"architecture", "core_groups", b"core_groups", "device_id", b"device_id", "emulated_by", b"emulated_by", "identity", b"identity", "kernel", b"kernel", "logical_core_count", b"logical_core_count", "memory_bytes", b"memory_bytes", "meters", b"meters", "model", b"model", "name", b"name", "operating_system", b"operating_system", "processor", b"processor", "processor_features", b"processor_features", "profile", b"profile", "python_version", b"python_version", "runtimes", b"runtimes"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_least_energy_window_ms", b"_least_energy_window_ms", "identity", b"identity", "least_energy_window_ms", b"least_energy_window_ms"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_least_energy_window_ms", b"_least_energy_window_ms", "architecture", b"architecture", "core_groups", b"core_groups", "device_id", b"device_id", "emulated_by", b"emulated_by", "identity", b"identity", "kernel", b"kernel", "least_energy_window_ms", b"least_energy_window_ms", "logical_core_count", b"logical_core_count", "memory_bytes", b"memory_bytes", "meters", b"meters", "model", b"model", "name", b"name", "operating_system", b"operating_system", "processor", b"processor", "processor_features", b"processor_features", "profile", b"profile", "python_version", b"python_version", "runtimes", b"runtimes"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_least_energy_window_ms", b"_least_energy_window_ms"]) -> typing.Literal["least_energy_window_ms"] | None: ...
 
 Global___DeviceDescription: typing_extensions.TypeAlias = DeviceDescription
 

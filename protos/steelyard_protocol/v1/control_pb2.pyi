@@ -641,6 +641,7 @@ class SubmitMeasurementRequest(google.protobuf.message.Message):
     ENERGY_ROUND_COUNT_FIELD_NUMBER: builtins.int
     CHECK_LAYERS_FIELD_NUMBER: builtins.int
     PROBE_ROOFLINE_FIELD_NUMBER: builtins.int
+    WITHOUT_ENERGY_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     device: builtins.str
     task_id: builtins.str
@@ -667,6 +668,8 @@ class SubmitMeasurementRequest(google.protobuf.message.Message):
     """Also find the first layer that diverges."""
     probe_roofline: builtins.bool
     """Also probe what the device can do at most."""
+    without_energy: builtins.bool
+    """No energy pass, although the device has a sensor."""
     @property
     def plan(self) -> steelyard_protocol.v1.plan_pb2.Plan:
         """The first artifact is the reference that the others are compared with."""
@@ -700,9 +703,10 @@ class SubmitMeasurementRequest(google.protobuf.message.Message):
         energy_round_count: builtins.int = ...,
         check_layers: builtins.bool = ...,
         probe_roofline: builtins.bool = ...,
+        without_energy: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["plan", b"plan"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["budget_ms", b"budget_ms", "check_layers", b"check_layers", "device", b"device", "device_wait_ms", b"device_wait_ms", "energy_round_count", b"energy_round_count", "equivalence_margin", b"equivalence_margin", "extended_job_id", b"extended_job_id", "max_round_count", b"max_round_count", "meters", b"meters", "min_round_count", b"min_round_count", "minimum_effect", b"minimum_effect", "plan", b"plan", "probe_roofline", b"probe_roofline", "request_id", b"request_id", "requirements", b"requirements", "target_half_width", b"target_half_width", "task_id", b"task_id", "title", b"title"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["budget_ms", b"budget_ms", "check_layers", b"check_layers", "device", b"device", "device_wait_ms", b"device_wait_ms", "energy_round_count", b"energy_round_count", "equivalence_margin", b"equivalence_margin", "extended_job_id", b"extended_job_id", "max_round_count", b"max_round_count", "meters", b"meters", "min_round_count", b"min_round_count", "minimum_effect", b"minimum_effect", "plan", b"plan", "probe_roofline", b"probe_roofline", "request_id", b"request_id", "requirements", b"requirements", "target_half_width", b"target_half_width", "task_id", b"task_id", "title", b"title", "without_energy", b"without_energy"]) -> None: ...
 
 Global___SubmitMeasurementRequest: typing_extensions.TypeAlias = SubmitMeasurementRequest
 

@@ -688,9 +688,16 @@ class EnergySpec(google.protobuf.message.Message):
     WINDOW_MS_FIELD_NUMBER: builtins.int
     MARKER_FIELD_NUMBER: builtins.int
     IDLE_MS_FIELD_NUMBER: builtins.int
+    LEAST_INFERENCE_COUNT_FIELD_NUMBER: builtins.int
+    LONGEST_WINDOW_MS_FIELD_NUMBER: builtins.int
     window_ms: builtins.int
     idle_ms: builtins.int
     """Length of the idle baseline before and after the artifacts of each round; 0: none."""
+    least_inference_count: builtins.int
+    """A window of a slow model is made longer until it holds as many inferences, but not beyond longest_window_ms; 0: it
+    lasts window_ms.
+    """
+    longest_window_ms: builtins.int
     @property
     def marker(self) -> Global___LoadMarker: ...
     def __init__(
@@ -699,9 +706,11 @@ class EnergySpec(google.protobuf.message.Message):
         window_ms: builtins.int = ...,
         marker: Global___LoadMarker | None = ...,
         idle_ms: builtins.int = ...,
+        least_inference_count: builtins.int = ...,
+        longest_window_ms: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["marker", b"marker"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["idle_ms", b"idle_ms", "marker", b"marker", "window_ms", b"window_ms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["idle_ms", b"idle_ms", "least_inference_count", b"least_inference_count", "longest_window_ms", b"longest_window_ms", "marker", b"marker", "window_ms", b"window_ms"]) -> None: ...
 
 Global___EnergySpec: typing_extensions.TypeAlias = EnergySpec
 
