@@ -15,10 +15,11 @@ from steelyard.control.client import Client
 from steelyard.control.plans import MeasurementOptions
 from steelyard.errors import DeviceError, NotFoundError
 from steelyard_protocol.v1 import common_pb2, control_pb2, measurement_pb2, result_pb2
+from tests.support.anywhere import ANYWHERE
 from tests.support.fake_phone import SERIAL, FakePhone, FakePhones, program, recording
 from tests.support.tflite_models import tflite_linear_model
 
-QUICK = {"min_round_count": 3, "max_round_count": 3, "device_wait_s": 60.0}
+QUICK = {"min_round_count": 3, "max_round_count": 3, "device_wait_s": 60.0, "gate": ANYWHERE}
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from steelyard.meters import registry
 from steelyard.meters.trace import trace_of
 from steelyard_protocol.v1 import common_pb2, control_pb2, result_pb2
 from tests.loopback import cpu_meter
+from tests.support.anywhere import ANYWHERE
 
 Write = Callable[..., Path]
 
@@ -24,7 +25,7 @@ def test_the_energy_of_a_block_is_that_of_its_window_within_one_percent(
     monkeypatch.setitem(registry._BUILT_IN, "cpu", cpu_meter.__name__)
     meters = ("cpu:", "scpi:TCPIP0::127.0.0.1::1::SOCKET?backend=@py")
     options = MeasurementOptions(
-        min_round_count=3, max_round_count=3, sample_window_ms=20, meters=meters, energy_window_s=3.0
+        min_round_count=3, max_round_count=3, sample_window_ms=20, meters=meters, energy_window_s=3.0, gate=ANYWHERE
     )
     handle = client.measure([client.add_model(model())], options=options)
     assert handle.wait().state == control_pb2.JOB_STATE_RECORDED

@@ -13,6 +13,7 @@ from steelyard.control.job_handle import JobHandle
 from steelyard.control.plans import MeasurementOptions
 from steelyard.settings import Settings
 from steelyard_protocol.v1 import control_pb2, result_pb2
+from tests.support.anywhere import ANYWHERE
 from tests.support.processes import children_running, wait_until
 
 Write = Callable[..., Path]
@@ -21,7 +22,7 @@ AGENT = "steelyard_agent"
 
 
 def start(client: Client, path: Path, rounds: int = 5) -> JobHandle:
-    options = MeasurementOptions(min_round_count=rounds, max_round_count=rounds, sample_window_ms=200)
+    options = MeasurementOptions(min_round_count=rounds, max_round_count=rounds, sample_window_ms=200, gate=ANYWHERE)
     return client.measure([client.add_model(path)], options=options)
 
 
@@ -98,10 +99,12 @@ def test_a_killed_controller_takes_its_local_agent_with_it(tmp_path: Path, model
         "import sys, os, time\n"
         "from pathlib import Path\n"
         "from steelyard.control.connect import connect\n"
+        "from steelyard.control.gate_plan import GateOptions\n"
         "from steelyard.control.plans import MeasurementOptions\n"
         "from steelyard.settings import Settings\n"
         "client = connect(settings=Settings(state_directory=Path(sys.argv[1]), agent_listen='127.0.0.1:0'))\n"
-        "client.measure([client.add_model(sys.argv[2])], options=MeasurementOptions(max_round_count=40)).job_id\n"
+        "options = MeasurementOptions(max_round_count=40, gate=GateOptions(wanted=False))\n"
+        "client.measure([client.add_model(sys.argv[2])], options=options).job_id\n"
         "time.sleep(600)\n"
     )
     arguments = [sys.executable, "-c", script, str(tmp_path / "state"), str(model())]

@@ -17,11 +17,12 @@ from steelyard_agent.cli import main as agent_main
 from steelyard_protocol.v1 import control_pb2, measurement_pb2
 from tests.loopback.test_demo_path import small_task  # noqa: F401 (a fixture)
 from tests.support import tflite_environment
+from tests.support.anywhere import ANYWHERE
 from tests.support.tflite_models import tflite_linear_model
 
 
 def quick(runtime: str) -> MeasurementOptions:
-    return MeasurementOptions(min_round_count=3, max_round_count=3, sample_window_ms=20, runtime=runtime)
+    return MeasurementOptions(min_round_count=3, max_round_count=3, sample_window_ms=20, runtime=runtime, gate=ANYWHERE)
 
 
 def test_openvino_measures_an_onnx_model_and_agrees_with_onnxruntime(

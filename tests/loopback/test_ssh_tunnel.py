@@ -15,6 +15,7 @@ from steelyard.control.client import Client
 from steelyard.control.plans import MeasurementOptions
 from steelyard.errors import NotFoundError
 from steelyard_protocol.v1 import control_pb2
+from tests.support.anywhere import ANYWHERE
 from tests.support.processes import wait_until
 from tests.support.sshd import SshServer, free_port, running_sshd, sshd_program
 
@@ -79,7 +80,7 @@ def test_an_agent_behind_the_tunnel_measures_a_model(
         far_agent(port, tmp_path),
     ):
         wait_until(lambda: online(client))
-        options = MeasurementOptions(min_round_count=3, max_round_count=3, sample_window_ms=20)
+        options = MeasurementOptions(min_round_count=3, max_round_count=3, sample_window_ms=20, gate=ANYWHERE)
         handle = client.measure([client.add_model(model("linear_model"))], device=NAME, options=options)
         assert handle.wait().state == control_pb2.JOB_STATE_RECORDED
         measurement = handle.measurement()

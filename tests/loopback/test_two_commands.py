@@ -14,9 +14,10 @@ from steelyard.control.controller import Controller
 from steelyard.control.plans import MeasurementOptions
 from steelyard.settings import Settings
 from steelyard_protocol.v1 import common_pb2, control_pb2, session_pb2, session_pb2_grpc
+from tests.support.anywhere import ANYWHERE
 
 Write = Callable[..., Path]
-QUICK = MeasurementOptions(min_round_count=3, max_round_count=3, sample_window_ms=20)
+QUICK = MeasurementOptions(min_round_count=3, max_round_count=3, sample_window_ms=20, gate=ANYWHERE)
 
 
 def test_a_command_that_is_done_serves_its_guest_to_the_end(settings: Settings, model: Write) -> None:

@@ -12,9 +12,10 @@ from steelyard.control.client import Client
 from steelyard.control.connect import connect
 from steelyard.settings import Settings
 from tests.controller.cli.running import Ran, run_command
+from tests.support.anywhere import ANYWHERE_FLAGS
 from tests.support.models import conv_model, two_dynamic_dims_model
 
-QUICK = ("--min-rounds", "3", "--max-rounds", "3", "--sample-window", "20ms", "--local")
+QUICK = ("--min-rounds", "3", "--max-rounds", "3", "--sample-window", "20ms", "--local", *ANYWHERE_FLAGS)
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ from steelyard.errors import DeviceError, IncompleteError, SteelyardError, Usage
 from steelyard.store.lock import lock_holder
 from steelyard_protocol.v1 import control_pb2, measurement_pb2
 from tests.controller.cli.running import Ran, command_line, run_command
+from tests.support.anywhere import ANYWHERE_FLAGS
 from tests.support.processes import wait_until
 
 
@@ -80,7 +81,7 @@ def test_ctrl_c_cancels_the_job_and_ends_with_130(client: Client, state: Path, i
         return [job for job in client.jobs() if job.job_id not in known and job.state == running]
 
     process = subprocess.Popen(
-        command_line(*words, "--local"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command_line(*words, "--local", *ANYWHERE_FLAGS), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     with process:
         try:

@@ -20,6 +20,7 @@ from steelyard.errors import DeviceError, IncompleteError, NotFoundError, Steely
 from steelyard.settings import Settings
 from steelyard.store.lock import Holder, StateLockedError, lock_holder
 from steelyard_protocol.v1 import control_pb2, control_pb2_grpc
+from tests.support.anywhere import ANYWHERE
 from tests.support.models import linear_model
 
 
@@ -130,7 +131,7 @@ def test_events_are_read_from_a_cursor(client: Client, models) -> None:
 
 
 def test_a_wait_for_events_is_bounded(client: Client, models) -> None:
-    options = MeasurementOptions(min_round_count=40, max_round_count=40)
+    options = MeasurementOptions(min_round_count=40, max_round_count=40, gate=ANYWHERE)
     handle = client.measure([models[0]], options=options)
     last = 0
     while events := client.events(handle.job_id, after=last, wait_s=0.0).events:
