@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from steelyard.analysis.comparison_notes import comparison_notes
 from steelyard.analysis.emulation import not_a_latency, not_its_own
+from steelyard.analysis.mode_figures import MODE_FIGURES
 from steelyard.analysis.prepared import build_time, loads_are_cached
 from steelyard.analysis.stop import LookConfidence
 from steelyard.analysis.surroundings import throttled_block_count
@@ -20,6 +21,7 @@ from steelyard.analysis.wire import estimate_message
 from steelyard.stats.accuracy import paired_drop, wilson
 from steelyard.stats.comparison import Comparison, ComparisonVerdict, Thresholds, compare_rounds
 from steelyard.stats.estimate import Estimate, exact, unknown
+from steelyard.stats.mcnemar import mcnemar
 from steelyard.stats.percentiles import pooled_quantiles
 from steelyard.stats.requirements import Outcome, Requirement, decide
 from steelyard.stats.shipping import Candidate
@@ -28,7 +30,16 @@ from steelyard_protocol.v1 import control_pb2, measurement_pb2, plan_pb2, result
 # How the worker marks its note on a trend within one launch.
 _DRIFT = "Mann-Kendall"
 # The metrics that an artifact has by itself, without labels or another artifact beside it.
-_OWN = ("p50", "p90", "p95", "p99", "load", "first", "memory", "size", "energy")
+_OWN = ("p50", "p90", "p95", "p99", "load", "first", "memory", "size", "energy", "net_energy", "build", *MODE_FIGURES)
+# Where each figure of a mode stands; unset where the mode does not measure it.
+_MODE_FIELDS = {
+    "throughput": "throughput",
+    "response_p50": "p50_response",
+    "response_p90": "p90_response",
+    "response_p99": "p99_response",
+    "first_step": "first_step",
+    "net_energy": "net_energy",
+}
 _MemoryField = Literal["resident_bytes", "anonymous_bytes", "file_bytes", "shared_bytes"]
 _MEMORY_FIELDS: tuple[_MemoryField, ...] = ("resident_bytes", "anonymous_bytes", "file_bytes", "shared_bytes")
 
@@ -93,6 +104,10 @@ def analyse_variant(
     if correct is not None:
         message.correct_count = int(np.count_nonzero(correct))
         message.evaluated_count = int(correct.size)
+    if correct is not None and reference_correct is not None and not is_reference:
+        paired = mcnemar(reference_correct, correct)
+        message.mcnemar_p = paired.p_value
+        message.notes.append(f"accuracy against the first: {paired.sentence}")
     candidate = Candidate(
         label=planned.label,
         p50=figures["p50"],
@@ -197,6 +212,8 @@ def _message(
         placements=last.placements if last is not None else (),
         p50_latency=estimate_message(figures["p50"]),
         p90_latency=estimate_message(figures["p90"]),
+        p95_latency=estimate_message(figures["p95"]),
+        p99_latency=estimate_message(figures["p99"]),
         speedup=estimate_message(figures["speedup"]),
         accuracy=estimate_message(figures["accuracy"]),
         accuracy_drop=estimate_message(figures["drop"]),
@@ -214,6 +231,9 @@ def _message(
         requirements=[_outcome(one) for one in outcomes],
         notes=_notes(rounds),
     )
+    for metric, field in _MODE_FIELDS.items():
+        if figures[metric].value is not None:
+            getattr(message, field).CopyFrom(estimate_message(figures[metric]))
     if not rounds.timed and rounds.failed:
         message.failure_status = rounds.failed[-1].status
         message.failure.CopyFrom(rounds.failed[-1].error)

@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.analysis.emulation import not_a_latency, not_its_own
+from steelyard.analysis.mode_figures import MODE_FIGURES
 from steelyard.analysis.validity import first_not_valid, is_left_out
 from steelyard.stats.estimate import Estimate, exact, unknown
 from steelyard.stats.percentiles import percentile_over_rounds, round_percentiles, value_over_rounds
 from steelyard_protocol.v1 import result_pb2
 
-_UNITS = {"memory": "B", "energy": "J"}
+_UNITS = {"memory": "B", "energy": "J", "net_energy": "J", "throughput": "1/s"}
 _PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0}
 # Figures that more rounds make narrower, and that a stop rule with several looks must pay for.
-METRICS_OF_ROUNDS = frozenset({*_PERCENTILES, "load", "first", "memory"})
+METRICS_OF_ROUNDS = frozenset({*_PERCENTILES, *MODE_FIGURES, "load", "first", "memory"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +74,18 @@ class VariantRounds:
             if not self.timed:
                 return unknown("ns", self.why_nothing(), confidence=confidence)
             return self._percentile(metric, confidence)
+        if metric in MODE_FIGURES:
+            if not self.timed:
+                return unknown(_UNITS.get(metric, "ns"), self.why_nothing(), confidence=confidence)
+            return MODE_FIGURES[metric]([timed.block for timed in self.timed], confidence)
         figures: dict[str, Callable[[], Estimate]] = {
             "size": lambda: exact(float(size_bytes), "B", confidence=confidence),
             "load": lambda: self._times("model_load_ns", confidence),
             "first": lambda: self._times("first_inference_ns", confidence),
             "memory": lambda: self._memory(confidence),
-            "energy": lambda: self._energy(confidence),
+            "energy": lambda: self._energy("energy_per_inference", confidence),
+            "net_energy": lambda: self._energy("net_energy_per_inference", confidence),
+            "build": lambda: self._build(confidence),
         }
         return figures[metric]()
 
@@ -105,7 +112,7 @@ class VariantRounds:
 
     def _not_said(self, metric: str, confidence: float) -> Estimate:
         unit = _UNITS.get(metric, "ns")
-        because = not_a_latency if unit == "ns" else not_its_own
+        because = not_a_latency if unit in ("ns", "1/s") else not_its_own
         return unknown(unit, because(self.emulated_by), confidence=confidence)
 
     def _times(self, field: Literal["model_load_ns", "first_inference_ns"], confidence: float) -> Estimate:
@@ -127,13 +134,23 @@ class VariantRounds:
             return unknown("B", reason or self.why_nothing(), confidence=confidence)
         return value_over_rounds(peaks, "B", confidence)
 
-    def _energy(self, confidence: float) -> Estimate:
+    def _build(self, confidence: float) -> Estimate:
+        """Return what the one build took: it is over, so that a requirement on it is a fact, not an estimate."""
+        block = self.preparation
+        if block is None:
+            return unknown("ns", "nothing is compiled on this device for this model", confidence=confidence)
+        if not block.HasField("build_ns"):
+            reason = "the device found it compiled and no longer knows how long that took"
+            return unknown("ns", reason, confidence=confidence)
+        return exact(float(block.build_ns), "ns", confidence=confidence)
+
+    def _energy(self, name: str, confidence: float) -> Estimate:
         # One source for all rounds: a rail that answered where the module's sum fell silent is another quantity.
         by_source: dict[tuple[str, int], list[float]] = {}
         reason = ""
         for block in self.energy:
             for reading in block.readings:
-                if reading.name != "energy_per_inference":
+                if reading.name != name:
                     continue
                 values = by_source.setdefault((reading.source, reading.scope), [])
                 if reading.HasField("value"):

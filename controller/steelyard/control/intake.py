@@ -8,9 +8,9 @@ from steelyard.control.default_runtime import fill_in_runtime
 from steelyard.control.energy_plan import complete_energy
 from steelyard.control.gate_plan import complete_gate
 from steelyard.control.job_world import JobWorld
+from steelyard.control.required_metrics import check_requirements
 from steelyard.control.verdict_options import complete_verdicts
 from steelyard.errors import UsageError
-from steelyard.stats.requirements import parse_requirement
 from steelyard.stats.student import MIN_ROUND_COUNT
 from steelyard.store.names import require_name
 from steelyard.store.store import Store
@@ -21,7 +21,6 @@ DEFAULT_MIN_ROUND_COUNT = 6
 DEFAULT_MAX_ROUND_COUNT = 40
 MAX_ARTIFACT_COUNT = 64
 _OUTPUT_QUOTA_BYTES = 256 * 1024 * 1024
-_ACCURACY_METRICS = frozenset({"accuracy", "drop"})
 
 
 async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasurementRequest) -> int:
@@ -45,7 +44,7 @@ async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasu
         planned.size_bytes = artifact.size_bytes
         planned.format = artifact.format
     task = await world.store.call(Store.get_task, request.task_id) if request.task_id else None
-    _check_requirements(list(request.requirements), has_task=task is not None, count=len(plan.artifacts))
+    check_requirements(request)
     if task is not None:
         _add_task_data(plan, task)
     complete_energy(request)
@@ -57,20 +56,6 @@ async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasu
     for planned in plan.artifacts:
         fill_in_runtime(planned, described)
     return estimated_duration_ms(request, task.evaluation_sample_count if task is not None else 0)
-
-
-def _check_requirements(requirements: list[str], *, has_task: bool, count: int) -> None:
-    for text in requirements:
-        metric = parse_requirement(text).metric
-        if metric in _ACCURACY_METRICS and not has_task:
-            raise UsageError(
-                "requirement_needs_task", f"{text!r} needs labelled data: name it with --task FILE (.toml or .npz)"
-            )
-        if metric in ("drop", "speedup") and count == 1:
-            raise UsageError(
-                "requirement_needs_reference",
-                f"{text!r} compares with the first model, and there is only one: name the original first",
-            )
 
 
 def _add_task_data(plan: plan_pb2.Plan, task: control_pb2.Task) -> None:

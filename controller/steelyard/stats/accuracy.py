@@ -48,7 +48,7 @@ def paired_drop(
         candidate_correct: The same samples in the same order.
         confidence: Of the two-sided interval.
     """
-    lost, gained, total = _discordant(reference_correct, candidate_correct)
+    lost, gained, total = discordant(reference_correct, candidate_correct)
     if total == 0:
         return unknown("pp", _NOTHING_EVALUATED, confidence=confidence)
     value = (lost - gained) / total
@@ -66,8 +66,12 @@ def paired_drop(
     )
 
 
-def _discordant(reference: NDArray[np.bool_], candidate: NDArray[np.bool_]) -> tuple[int, int, int]:
-    """Return how many only the reference got right, how many only the candidate, and how many samples there are."""
+def discordant(reference: NDArray[np.bool_], candidate: NDArray[np.bool_]) -> tuple[int, int, int]:
+    """Return how many only the reference got right, how many only the candidate, and how many samples there are.
+
+    Raises:
+        ValueError: the samples do not pair up, or an answer is neither right nor wrong.
+    """
     if reference.shape != candidate.shape or reference.ndim != 1:
         raise ValueError(f"answers are paired by sample: shapes {reference.shape} and {candidate.shape} do not pair up")
     if reference.dtype != np.bool_ or candidate.dtype != np.bool_:

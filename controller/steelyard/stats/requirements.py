@@ -29,7 +29,7 @@ __all__ = [
 _EXAMPLE = "for example 'p90<20ms' or 'drop<1pp'"
 _GRAMMAR = re.compile(
     r"\s*(?P<metric>[A-Za-z_][A-Za-z0-9_]*)\s*(?P<operator><=|>=|<|>)\s*"
-    r"(?P<number>-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)\s*(?P<unit>[A-Za-z%]*)\s*"
+    r"(?P<number>-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)\s*(?P<unit>[A-Za-z%/]*)\s*"
 )
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -63,22 +63,28 @@ _SIZE = {
     "MiB": 1024.0**2,
     "GiB": 1024.0**3,
 }
+_ENERGY = {"uJ": 1e-6, "mJ": 1e-3, "J": 1.0}
+_TIMES = (
+    *("p50", "p90", "p95", "p99", "response_p50", "response_p90", "response_p99"),
+    *("first_step", "per_step", "load", "first", "build"),
+)
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
-        *(Metric(name=name, unit="ns", multipliers=_TIME) for name in ("p50", "p90", "p95", "p99", "load", "first")),
+        *(Metric(name=name, unit="ns", multipliers=_TIME) for name in _TIMES),
         *(Metric(name=name, unit="B", multipliers=_SIZE) for name in ("memory", "size")),
         Metric(name="accuracy", unit="fraction", multipliers={"%": 0.01}, bare=1.0),
         Metric(name="drop", unit="pp", multipliers={"pp": 1.0}),
         Metric(name="speedup", unit="ratio", multipliers={"x": 1.0}, bare=1.0),
-        Metric(name="energy", unit="J", multipliers={"uJ": 1e-6, "mJ": 1e-3, "J": 1.0}),
+        Metric(name="throughput", unit="1/s", multipliers={"/s": 1.0}, bare=1.0),
+        *(Metric(name=name, unit="J", multipliers=_ENERGY) for name in ("energy", "net_energy")),
     )
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """A bound on a metric; ``threshold`` is in the metric's own unit ("ns", "B", "fraction", "pp", "ratio", "J")."""
+    """A bound on a metric; ``threshold`` is in the metric's own unit, see ``METRICS``."""
 
     text: str
     metric: str
@@ -132,7 +138,7 @@ class Outcome:
 
 
 def parse_requirement(text: str) -> Requirement:
-    """Read ``METRIC OP VALUE[UNIT]``: p50, p90, p95, p99, load, first, memory, size, accuracy, drop, speedup, energy.
+    """Read ``METRIC OP VALUE[UNIT]``, METRIC one of ``METRICS``: "p90<20ms", "throughput>100/s", "drop<1pp".
 
     Raises:
         UsageError: the text is no requirement; the sentence names what is wrong and the nearest right spelling.

@@ -33,6 +33,7 @@ async def test_what_was_left_open_is_filled_in(controller: Controller, agent: Sc
     assert (kept.min_round_count, kept.max_round_count) == (DEFAULT_MIN_ROUND_COUNT, DEFAULT_MAX_ROUND_COUNT)
     assert kept.plan.artifacts[0].artifact_digest == model.digest
     assert kept.plan.artifacts[0].size_bytes == model.size_bytes
+    assert (kept.minimum_effect, kept.equivalence_margin, kept.target_half_width) == (0.02, 0.03, 0.02)
     assert kept.plan.energy.window_ms > 0
     assert not kept.plan.HasField("evaluation")
     assert job.estimated_ms > 0
@@ -74,6 +75,11 @@ async def test_a_task_brings_its_data_into_the_plan(controller: Controller, agen
         ({"requirements": ["accuracy>90%"]}, "requirement_needs_task", "--task"),
         ({"requirements": ["drop<1pp"]}, "requirement_needs_task", "--task"),
         ({"requirements": ["speedup>2x"]}, "requirement_needs_reference", "original first"),
+        ({"requirements": ["response_p90<5ms"]}, "requirement_needs_mode", "require p90 instead"),
+        ({"requirements": ["per_step<5ms"]}, "requirement_needs_mode", "this one is single stream"),
+        ({"minimum_effect": 1.5}, "bad_thresholds", "1.5"),
+        ({"minimum_effect": 0.05, "equivalence_margin": 0.01}, "bad_thresholds", "--margin"),
+        ({"target_half_width": -0.1}, "bad_half_width", "-10 %"),
         ({"device": "pi6"}, "device_not_found", "'pi5'"),
     ],
 )
