@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ class Case:
     suffix: str
     linear: Callable[[Path], Path]
     unknown_op: Callable[[Path], Path]
+    accumulator: Callable[[Path], Path]
     cpu: str
 
     def make(self) -> Runtime:
@@ -39,15 +41,16 @@ def _ready(name: str) -> Callable[[Path], Path]:
 
 def _cases() -> dict[str, Case]:
     if READY_MODELS in os.environ:
-        ready = (_ready("linear.tflite"), _ready("unknown_op.tflite"))
+        ready = (_ready("linear.tflite"), _ready("unknown_op.tflite"), _ready("accumulator.tflite"))
         return {"tflite-runtime": Case("tflite-runtime", ".tflite", *ready, "XNNPACK")}
     from tests.support import models, tflite_models
 
-    onnx = (".onnx", models.linear_model, models.unknown_op_model)
+    onnx = (".onnx", models.linear_model, models.unknown_op_model, models.accumulator_model)
     tflite = (
         ".tflite",
         lambda path: tflite_models.tflite_linear_model(path, dynamic_batch=True),
         tflite_models.tflite_unknown_op_model,
+        tflite_models.tflite_accumulator_model,
     )
     return {
         "onnxruntime": Case("onnxruntime", *onnx, "CPUExecutionProvider"),
@@ -113,6 +116,47 @@ def test_a_bound_call_computes_what_numpy_computes(case: Case, model_path: Path)
         for _ in range(3):
             call()
         assert np.allclose(model.fetch()["logits"], values @ weight + bias, atol=1e-5)
+
+
+def test_what_one_run_made_can_be_fed_to_the_next(case: Case, tmp_path: Path) -> None:
+    """What step-wise blocks rest on: an output stays what it was while it is the input of the next run."""
+    model = case.make().load(case.accumulator(tmp_path / f"accumulator{case.suffix}"), ONE_THREAD)
+    x = np.array([[1.0, 2.0, 3.0, 4.0]], np.float32)
+    state, seen = np.zeros_like(x), []
+    for _ in range(6):
+        model.bind({"x": x, "h": state})()
+        state = model.fetch()["hn"]
+        seen.append(state)
+    assert np.array_equal(state, 6 * x)
+    # The outputs of earlier runs were not written over.
+    assert [values[0, 0] for values in seen] == [1, 2, 3, 4, 5, 6]
+
+
+def test_two_sessions_of_a_model_run_at_the_same_time(case: Case, model_path: Path) -> None:
+    """What multi-stream blocks rest on: each session has its own inputs and outputs, in a thread of its own."""
+    rng = np.random.default_rng(1)
+    feeds = [rng.standard_normal((1, 4)).astype(np.float32) for _ in range(2)]
+    runtime = case.make()
+    sessions = [runtime.load(model_path, ONE_THREAD) for _ in feeds]
+    expected = []
+    for session, feed in zip(sessions, feeds, strict=True):
+        session.bind({"x": feed})()
+        expected.append(session.fetch()["logits"].copy())
+    barrier = threading.Barrier(2)
+
+    def stream(index: int) -> None:
+        call = sessions[index].bind({"x": feeds[index]})
+        barrier.wait()
+        for _ in range(500):
+            call()
+
+    threads = [threading.Thread(target=stream, args=(index,)) for index in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for session, logits in zip(sessions, expected, strict=True):
+        assert np.array_equal(session.fetch()["logits"], logits)
 
 
 def test_inputs_that_are_not_contiguous_are_taken(case: Case, model_path: Path) -> None:

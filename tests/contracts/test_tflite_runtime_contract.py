@@ -20,6 +20,7 @@ def test_tflite_runtime_keeps_the_contract_of_a_runtime(tmp_path: Path) -> None:
     # That environment has no schema to write models with.
     tflite_models.tflite_linear_model(tmp_path / "linear.tflite", dynamic_batch=True)
     tflite_models.tflite_unknown_op_model(tmp_path / "unknown_op.tflite")
+    tflite_models.tflite_accumulator_model(tmp_path / "accumulator.tflite")
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "PYTEST_"))}
     done = subprocess.run(

@@ -85,6 +85,57 @@ def token_model(path: Path, vocabulary: int = 64, width: int = 8, classes: int =
     return _write(path, nodes, inputs, [_float("logits", ["batch", classes])], weights, name="token")
 
 
+def accumulator_model(path: Path, features: int = 4) -> Path:
+    """Write x, h [batch, features] -> Add -> hn: the smallest state that there is."""
+    nodes = [helper.make_node("Add", ["x", "h"], ["hn"])]
+    inputs = [_float(name, ["batch", features]) for name in ("x", "h")]
+    return _write(path, nodes, inputs, [_float("hn", ["batch", features])], [], name="accumulator")
+
+
+def lstm_step_model(path: Path, features: int = 4, hidden: int = 8, classes: int = 3) -> Path:
+    """Write one step of an LSTM: x [batch, features], h, c [1, batch, hidden] -> logits, hn, cn."""
+    rng = np.random.default_rng(0)
+    weights = [
+        _tensor("kernel", rng.standard_normal((1, 4 * hidden, features)) * 0.3),
+        _tensor("recurrence", rng.standard_normal((1, 4 * hidden, hidden)) * 0.3),
+        _tensor("weight", rng.standard_normal((hidden, classes))),
+        _tensor("bias", rng.standard_normal(classes)),
+        numpy_helper.from_array(np.array([0], dtype=np.int64), "first_axis"),
+    ]
+    nodes = [
+        helper.make_node("Unsqueeze", ["x", "first_axis"], ["sequence"]),
+        helper.make_node(
+            "LSTM", ["sequence", "kernel", "recurrence", "", "", "h", "c"], ["", "hn", "cn"], hidden_size=hidden
+        ),
+        helper.make_node("Squeeze", ["hn", "first_axis"], ["last"]),
+        helper.make_node("Gemm", ["last", "weight", "bias"], ["logits"]),
+    ]
+    state = [1, "batch", hidden]
+    inputs = [_float("x", ["batch", features]), _float("h", state), _float("c", state)]
+    outputs = [_float("logits", ["batch", classes]), _float("hn", state), _float("cn", state)]
+    return _write(path, nodes, inputs, outputs, weights, name="lstm_step")
+
+
+def cache_step_model(path: Path, width: int = 4) -> Path:
+    """Write one step with a cache that grows: x [batch, width], past [batch, past_length, width] -> y, present."""
+    axis = numpy_helper.from_array(np.array([1], dtype=np.int64), "axis")
+    nodes = [
+        helper.make_node("Unsqueeze", ["x", "axis"], ["now"]),
+        helper.make_node("Concat", ["past", "now"], ["present"], axis=1),
+        helper.make_node("ReduceSum", ["present", "axis"], ["y"], keepdims=0),
+    ]
+    inputs = [_float("x", ["batch", width]), _float("past", ["batch", "past_length", width])]
+    outputs = [_float("y", ["batch", width]), _float("present", ["batch", "length", width])]
+    return _write(path, nodes, inputs, outputs, [axis], name="cache_step")
+
+
+def sum_model(path: Path, features: int = 4) -> Path:
+    """Write x [batch, features] -> ReduceSum -> y [batch]: an output without classes."""
+    axis = numpy_helper.from_array(np.array([1], dtype=np.int64), "axis")
+    nodes = [helper.make_node("ReduceSum", ["x", "axis"], ["y"], keepdims=0)]
+    return _write(path, nodes, [_float("x", ["batch", features])], [_float("y", ["batch"])], [axis], name="sum")
+
+
 def nan_model(path: Path, features: int = 4) -> Path:
     """Write x [batch, features] -> Sqrt -> y: NaN wherever x is negative."""
     nodes = [helper.make_node("Sqrt", ["x"], ["y"])]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-# Of the TFLite schema: TensorType.FLOAT32, BuiltinOperator.FULLY_CONNECTED, CUSTOM.
+# Of the TFLite schema: TensorType.FLOAT32, BuiltinOperator.ADD, FULLY_CONNECTED, CUSTOM.
 _FLOAT32 = 0
+_ADD = 0
 _FULLY_CONNECTED = 9
 _CUSTOM = 32
 
@@ -18,6 +19,29 @@ def tflite_linear_model(path: Path, features: int = 4, classes: int = 3, *, dyna
     weight = rng.standard_normal((features, classes)).astype(np.float32)
     bias = rng.standard_normal(classes).astype(np.float32)
     return _write(path, [np.ascontiguousarray(weight.T), bias], features, classes, dynamic_batch=dynamic_batch)
+
+
+def tflite_accumulator_model(path: Path, features: int = 4) -> Path:
+    """Write x, h [1, features] -> ADD -> hn: the smallest state that there is."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = _ADD
+    code.version = 1
+    operator = schema.OperatorT()
+    operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0, 1], [2]
+    operator.builtinOptionsType, operator.builtinOptions = schema.BuiltinOptions.AddOptions, schema.AddOptionsT()
+    graph = schema.SubGraphT()
+    graph.tensors = [_tensor(schema, name, (1, features)) for name in ("x", "h", "hn")]
+    graph.inputs, graph.outputs, graph.operators, graph.name = [0, 1], [2], [operator], b"main"
+    model = schema.ModelT()
+    model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], [graph], [schema.BufferT()]
+    model.description = b"steelyard tests"
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+    return path
 
 
 def tflite_unknown_op_model(path: Path, op: str = "Frobnicate") -> Path:

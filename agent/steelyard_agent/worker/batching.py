@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from steelyard_agent.worker.contract import TensorSpec
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
-from steelyard_agent.worker.shapes import shape_text
+from steelyard_agent.worker.shapes import batch_names, shape_text
 
 if TYPE_CHECKING:
     from steelyard_agent.worker.contract import Array
@@ -21,8 +21,9 @@ def check_batch(inputs: Sequence[TensorSpec], given: Mapping[str, tuple[int, ...
     """
     if not batch_size:
         return
+    names = batch_names(inputs)
     for spec in inputs:
-        if not spec.shape:
+        if not spec.shape or not names.isdisjoint(map(str, spec.shape[1:])):
             continue
         first = spec.shape[0]
         if isinstance(first, int) and first != batch_size:

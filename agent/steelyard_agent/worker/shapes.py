@@ -18,13 +18,18 @@ def resolve_shapes(inputs: Sequence[TensorSpec], given: Mapping[str, tuple[int, 
     """Return a size for every dimension of every input, by input name.
 
     A size that is given for one input also counts for the same named dimension of another. An open first dimension is
-    the batch; any other open dimension needs a size.
+    the batch, and so is its name elsewhere; any other open dimension needs a size.
 
     Raises:
         BlockFailure: USER_ERROR, naming the input, the dimension and the flag.
     """
-    sizes = _named_sizes(inputs, given)
+    sizes = dict.fromkeys(batch_names(inputs), batch_size) | _named_sizes(inputs, given)
     return {spec.name: _resolve(spec, given.get(spec.name), sizes, batch_size) for spec in inputs}
+
+
+def batch_names(inputs: Sequence[TensorSpec]) -> set[str]:
+    """Return the names of open first dimensions: recurrent layers have the batch second, behind their layers."""
+    return {spec.shape[0] for spec in inputs if spec.shape and isinstance(spec.shape[0], str)} - {""}
 
 
 def check_feeds(inputs: Sequence[TensorSpec], feeds: Mapping[str, Array]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from steelyard_agent.worker.contract import TensorSpec
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
-from steelyard_agent.worker.shapes import shape_text
+from steelyard_agent.worker.shapes import batch_names, shape_text
 
 if TYPE_CHECKING:
     from steelyard_agent.worker.contract import Array
@@ -47,10 +47,7 @@ def fresh_state_shapes(
     A shape that is given counts. An open dimension has the size that its name has elsewhere: in a given shape, or the
     batch, where it is the first of another input. Any other open dimension begins at 0: a cache that grows is empty.
     """
-    sizes: dict[str, int] = {}
-    for spec in inputs:
-        if spec.name not in states and spec.shape and isinstance(spec.shape[0], str) and spec.shape[0]:
-            sizes[spec.shape[0]] = batch_size
+    sizes = dict.fromkeys(batch_names([spec for spec in inputs if spec.name not in states]), batch_size)
     for spec in inputs:
         shape = given.get(spec.name, ())
         sizes |= {name: size for name, size in zip(spec.shape, shape, strict=False) if isinstance(name, str) and name}
