@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from steelyard_agent.cores import CoreSelection, NoSuchCoresError
-from steelyard_agent.jobs.pinning import Pinning, pin_as_planned
+from steelyard_agent.jobs.pinning import Pinning, pin_as_planned, placed
 from steelyard_agent.state.settings import DeviceSettings
 from steelyard_protocol.v1 import plan_pb2
 from tests.agent.test_cores import rock_5b
@@ -43,3 +43,15 @@ def test_the_devices_own_setting_is_said_with_the_way_back(tmp_path):
     pinning = pin_as_planned(plan_pb2.Plan(), system=rock_5b(tmp_path).system, settings=BIG_BY_DEFAULT)
     assert pinning.core_ids == (4, 5, 6, 7)
     assert "by this device's own setting (steelyard-agent doctor --undo)" in pinning.note
+
+
+def test_an_artifacts_own_cores_count_before_the_plans(tmp_path):
+    plan = plan_pb2.Plan(core_ids=[0, 1], artifacts=[plan_pb2.PlannedArtifact(label="a")])
+    system = rock_5b(tmp_path).system
+
+    def core_ids(artifact: plan_pb2.PlannedArtifact) -> tuple[int, ...]:
+        return pin_as_planned(placed(plan, artifact), system=system, settings=DeviceSettings()).core_ids
+
+    assert core_ids(plan.artifacts[0]) == (0, 1)
+    assert core_ids(plan_pb2.PlannedArtifact(core_ids=[5])) == (5,)
+    assert core_ids(plan_pb2.PlannedArtifact(core_selection=plan_pb2.CORE_SELECTION_BIG)) == (4, 5, 6, 7)

@@ -5,7 +5,15 @@ import pytest
 
 from steelyard_agent.jobs.errors import InvalidPlanError
 from steelyard_agent.jobs.plan_check import check_grant, check_offer, check_plan
-from steelyard_protocol.v1.plan_pb2 import Plan
+from steelyard_protocol.v1.plan_pb2 import (
+    CORE_SELECTION_BIG,
+    MODE_MULTI_STREAM,
+    MODE_PACED,
+    MODE_STEPWISE,
+    MODE_SUSTAINED,
+    ModeSpec,
+    Plan,
+)
 from steelyard_protocol.v1.result_pb2 import PASS_ENERGY, PASS_EVALUATION, PASS_LATENCY
 from steelyard_protocol.v1.session_pb2 import JobOffer, RoundGrant
 from tests.agent.jobs.fakes import plan_of
@@ -59,7 +67,43 @@ BREAKS: dict[str, Callable[[Plan], object]] = {
     "names no reducer": lambda p: p.evaluation.ClearField("reducer"),
     "batch_size is 100000": lambda p: setattr(p.evaluation, "batch_size", 100_000),
     "output_quota_bytes is -1": lambda p: setattr(p.evaluation, "output_quota_bytes", -1),
+    "batch_size of 'a' is 70000": lambda p: setattr(p.artifacts[0], "batch_size", 70_000),
+    "a core id of 'a' is 4000000000": lambda p: p.artifacts[0].core_ids.append(4_000_000_000),
+    "core_ids and core_selection of 'a' are both": lambda p: (
+        p.artifacts[0].core_ids.append(0),
+        setattr(p.artifacts[0], "core_selection", CORE_SELECTION_BIG),
+    ),
+    "mode 99 is none that this agent knows": lambda p: setattr(p.mode, "mode", 99),
+    "rate_hz is 0;": lambda p: setattr(p.mode, "mode", MODE_PACED),
+    "rate_hz is nan": lambda p: _mode(p, mode=MODE_PACED, rate_hz=math.nan),
+    r"1000 arrivals at rate_hz 0\.1 take 10000 s": lambda p: (
+        _mode(p, mode=MODE_PACED, rate_hz=0.1),
+        setattr(p.timing, "min_sample_count", 1000),
+    ),
+    "stream_count is 1000": lambda p: _mode(p, mode=MODE_MULTI_STREAM, stream_count=1000),
+    "stream_count is given and the mode is single-stream": lambda p: _mode(p, stream_count=2),
+    "duration_ms is -1": lambda p: _mode(p, mode=MODE_SUSTAINED, duration_ms=-1),
+    "64, 16 do not rise": lambda p: _mode(p, mode=MODE_STEPWISE, step_counts=[64, 16], state_outputs={"h": "hn"}),
+    "needs state_outputs": lambda p: _mode(p, mode=MODE_STEPWISE, step_counts=[1]),
+    "preprocessing_json is no JSON": lambda p: setattr(p.processing, "preprocessing_json", "{"),
+    "operation 'blur', which this agent cannot do": lambda p: _process(p, '{"blur": 3}'),
+    "comes without stored_dtype": lambda p: setattr(p.processing, "preprocessing_json", "{}"),
+    "stored_dtype 'object'": lambda p: _process(p, "{}", dtype="object"),
+    "divide and std must not be 0": lambda p: _process(p, '{"divide": 0}'),
+    "divide 'ten', which is not a number": lambda p: _process(p, '{"divide": "ten"}'),
+    "mean '0.5', which is not a list of numbers": lambda p: _process(p, '{"mean": 0.5}'),
+    "needs a stored image": lambda p: _process(p, '{"layout": "NCHW"}', shape=(5,)),
 }
+
+
+def _mode(plan: Plan, **values: object) -> None:
+    plan.mode.CopyFrom(ModeSpec(**values))
+
+
+def _process(plan: Plan, text: str, *, dtype: str = "uint8", shape: tuple[int, ...] = (4, 4)) -> None:
+    plan.processing.preprocessing_json = text
+    plan.processing.stored_dtype = dtype
+    plan.processing.stored_shape.sizes.extend(shape)
 
 
 @pytest.mark.parametrize("sentence", list(BREAKS))

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steelyard_agent.worker import codec
-from steelyard_agent.worker.block import KINDS, REDUCERS, Block, Timing, WorkerResult
+from steelyard_agent.worker import codec, modes
+from steelyard_agent.worker.block import KINDS, REDUCERS, Block, CurvePoint, Timing, WorkerResult
 from steelyard_agent.worker.contract import ProviderSpec, RuntimeOptions
+from steelyard_agent.worker.modes import Mode
+from steelyard_agent.worker.processing_spec import Processing
 
 _TEXT = st.text(max_size=20)
 _COUNT = st.integers(1, 10**12)
@@ -40,6 +42,22 @@ _BLOCKS = st.builds(
     batch_size=_COUNT,
     score_threshold=st.floats(allow_nan=False, allow_infinity=False),
     core_ids=st.lists(st.integers(0, 64), max_size=4).map(tuple),
+    mode=st.sampled_from(
+        [
+            Mode(),
+            Mode(name=modes.OFFLINE),
+            Mode(name=modes.PACED, rate_hz=12.5, random_arrivals=True),
+            Mode(name=modes.MULTI_STREAM, stream_count=3),
+            Mode(name=modes.SUSTAINED, duration_ms=60_000, point_ms=500),
+            Mode(name=modes.STEPWISE, step_counts=(1, 8), state_outputs={"h": "hn"}),
+        ]
+    ),
+    processing=st.sampled_from(
+        [
+            Processing(),
+            Processing(stored_dtype="uint8", stored_shape=(4, 4, 3), mean=(0.1, 0.2, 0.3), layout="NCHW", reduces=True),
+        ]
+    ),
 )
 _RESULTS = st.builds(
     WorkerResult,
@@ -52,6 +70,22 @@ _RESULTS = st.builds(
     latency_ns=st.lists(_COUNT, max_size=20).map(tuple),
     memory_phases=st.dictionaries(_TEXT, st.dictionaries(_TEXT, _COUNT, max_size=2), max_size=2),
     notes=st.lists(_TEXT, max_size=3).map(tuple),
+    response_ns=st.lists(_COUNT, max_size=5).map(tuple),
+    missed_count=_COUNT,
+    curve=st.lists(
+        st.builds(
+            CurvePoint,
+            offset_ms=_COUNT,
+            inference_count=_COUNT,
+            p50_ns=_COUNT,
+            p90_ns=st.none() | _COUNT,
+            temperature_c=st.none() | st.floats(-50, 150),
+            frequency_hz=st.none() | _COUNT,
+        ),
+        max_size=3,
+    ).map(tuple),
+    sequences=st.lists(st.lists(_COUNT, max_size=3).map(tuple), max_size=3).map(tuple),
+    cpu_ns=st.none() | _COUNT,
 )
 
 
@@ -96,7 +130,9 @@ def test_runtime_options_survive_and_defaults_are_left_out() -> None:
     assert codec.encode_runtime_options(RuntimeOptions()) == {}
 
 
-@pytest.mark.parametrize("kind", [Block, WorkerResult, Timing, RuntimeOptions, ProviderSpec])
+@pytest.mark.parametrize(
+    "kind", [Block, WorkerResult, Timing, RuntimeOptions, ProviderSpec, Mode, Processing, CurvePoint]
+)
 def test_every_field_has_a_reader(kind: type) -> None:
     assert {str(item.type) for item in fields(kind)} <= set(codec._READERS)
 
@@ -119,6 +155,9 @@ def _block(**changes: object) -> str:
         (_block(reducer="mode"), "'mode' is none of"),
         (_block(batch_size=-1), "batch_size is -1"),
         (_block(kind="latency"), "needs a model_path"),
+        (_block(mode={"name": "paced"}), "rate_hz is 0"),
+        (_block(mode={"name": "stepwise", "step_counts": [4, 2], "state_outputs": {"h": "hn"}}), "4, 2 do not rise"),
+        (_block(processing={"stored_dtype": "text"}), "stored_dtype 'text'"),
         (_block(kind="evaluation", model_path="m"), "needs a data_path"),
         (_block(timing={"sample_window_ms": 0}), "sample_window_ms is 0"),
         ('{"protocol": 1, "kind": "probe"}', "lacks the field 'runtime_name'"),
