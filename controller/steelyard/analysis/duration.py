@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from steelyard_protocol.v1 import control_pb2, plan_pb2
 
 # Observed with small models: starting the process and the runtime takes about 0.35 s, warming up 0.2 s.
@@ -9,17 +11,30 @@ _BLOCK_OVERHEAD_MS = 550
 # Per evaluated sample before anything is known of the model: small models take 0.1 to 2 ms.
 _SAMPLE_MS = 1.0
 _STAGING_MS = 1000
+# The agent's default of TimingSpec.min_sample_count.
+_LEAST_SAMPLES = 10
 
 
 def estimated_duration_ms(request: control_pb2.SubmitMeasurementRequest, sample_count: int) -> int:
     """Return the expected time in milliseconds: staging, one pass over the data, the least number of rounds."""
     plan = request.plan
-    block_ms = _BLOCK_OVERHEAD_MS + plan.timing.sample_window_ms
+    block_ms = _BLOCK_OVERHEAD_MS + timed_window_ms(plan)
     evaluation_ms = _BLOCK_OVERHEAD_MS + sample_count * _SAMPLE_MS if sample_count else 0.0
     rounds_ms = request.min_round_count * block_ms
     # Without an external meter it depends on the device whether there is an energy pass at all.
     energy_ms = _BLOCK_OVERHEAD_MS + marker_ms(plan.energy) + plan.energy.window_ms if request.meters else 0
     return round(_STAGING_MS + len(plan.artifacts) * (evaluation_ms + rounds_ms + energy_ms))
+
+
+def timed_window_ms(plan: plan_pb2.Plan) -> int:
+    """Return how long a timed block of the latency pass samples in the plan's mode."""
+    mode, timing = plan.mode, plan.timing
+    if mode.mode == plan_pb2.MODE_SUSTAINED:
+        return mode.duration_ms
+    if mode.mode == plan_pb2.MODE_PACED and mode.rate_hz > 0:
+        # A slow rate goes on until there are enough arrivals.
+        return max(timing.sample_window_ms, ceil(1000 * (timing.min_sample_count or _LEAST_SAMPLES) / mode.rate_hz))
+    return timing.sample_window_ms
 
 
 def marker_ms(energy: plan_pb2.EnergySpec) -> int:

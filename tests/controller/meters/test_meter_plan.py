@@ -12,7 +12,7 @@ from steelyard.control.measurement_job import _longest_silence_s
 from steelyard.control.plans import MeasurementOptions, build_plan
 from steelyard.errors import NotFoundError, UsageError
 from steelyard.store.store import Store
-from steelyard_protocol.v1 import control_pb2
+from steelyard_protocol.v1 import control_pb2, plan_pb2
 from tests.controller.store import messages
 
 
@@ -42,6 +42,15 @@ def test_the_slowest_meter_says_how_long_windows_and_pulses_are() -> None:
     assert estimated_duration_ms(asked, 0) == 1000 + 550 + 33_000 + 60_000
     asked.plan.block_timeout_ms = 1000
     assert _longest_silence_s(asked.plan) == 1 + 60 + 33 + 10
+
+
+def test_a_device_may_be_silent_through_the_window_of_the_plans_mode() -> None:
+    plan = plan_pb2.Plan(block_timeout_ms=1000, timing=plan_pb2.TimingSpec(sample_window_ms=200))
+    assert _longest_silence_s(plan) == pytest.approx(11.2)
+    plan.mode.CopyFrom(plan_pb2.ModeSpec(mode=plan_pb2.MODE_SUSTAINED, duration_ms=600_000))
+    assert _longest_silence_s(plan) == 1 + 600 + 10
+    plan.mode.CopyFrom(plan_pb2.ModeSpec(mode=plan_pb2.MODE_PACED, rate_hz=0.5))
+    assert _longest_silence_s(plan) == 1 + 20 + 10
 
 
 @pytest.mark.parametrize(
