@@ -43,6 +43,15 @@ class ThrottleEvidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ValiditySign:
+    """Something by which a block is held back or found not valid: what it is now, or why it cannot be told here."""
+
+    name: str
+    can_tell: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
     """The doctor's findings; ``profile`` is the device's, ``nearest`` that of another board where it has none.
 
@@ -53,6 +62,7 @@ class Diagnosis:
     device: DeviceDescription
     capabilities: tuple[Capability, ...]
     throttling: tuple[ThrottleEvidence, ...] = ()
+    validity: tuple[ValiditySign, ...] = ()
     governors: tuple[str, ...] = ()
     profile: Profile | None = None
     nearest: Nearest | None = None

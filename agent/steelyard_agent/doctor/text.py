@@ -24,6 +24,7 @@ def diagnosis_lines(diagnosis: Diagnosis) -> list[str]:
         "Can be measured": [line for one in able for line in row(one.name, one.details)],
         "Cannot be measured": _lacking_lines(diagnosis.capabilities),
         "Throttling shows in": throttling or row("", [_NO_EVIDENCE]),
+        "Blocks are held back or found not valid by": _validity_lines(diagnosis),
         "Runtimes": runtime_lines(diagnosis.device.runtimes),
         "Known of boards of this kind": knowledge_lines(diagnosis),
         "Could be steadier": _offer_lines(diagnosis),
@@ -72,6 +73,13 @@ def _group_lines(group: CoreGroup) -> list[str]:
 def _offer_lines(diagnosis: Diagnosis) -> list[str]:
     lines = [line for offer in diagnosis.offers for line in row(offer.name, [offer.sentence])]
     return [*lines, *row("", ["next: steelyard-agent doctor --fix says more, and changes it"])] if lines else []
+
+
+def _validity_lines(diagnosis: Diagnosis) -> list[str]:
+    """Return what can be looked at, and below it, as one row, what cannot."""
+    told = [line for one in diagnosis.validity if one.can_tell for line in row(one.name, [one.detail])]
+    silent = [f"{one.name}: {one.detail}" for one in diagnosis.validity if not one.can_tell]
+    return [*told, *(row("not told", silent) if silent else [])]
 
 
 def _lacking_lines(capabilities: Sequence[Capability]) -> list[str]:

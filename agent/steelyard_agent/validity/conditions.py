@@ -53,7 +53,8 @@ class DeviceConditions:
         self._system = system
         self._is_ours = is_ours
         self._temperature = TemperatureMeter(system)
-        self._temperature.probe()
+        told = [one for one in self._temperature.probe() if one.name == "cpu_temperature"]
+        self._no_sensor = told[0].reason if told else "no sensor of the processor"
 
     def look(self) -> Conditions:
         """Look now; blocks for some milliseconds and never raises."""
@@ -72,7 +73,7 @@ class DeviceConditions:
         told = [one.value for one in readings if one.value is not None]
         if told:
             return max(told)
-        return readings[0].reason if readings else "no sensor of the processor"
+        return readings[0].reason if readings else self._no_sensor
 
 
 def _available_bytes(system: System) -> int | str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from steelyard.analysis.validity import counts_text, validity_counts
+from steelyard.analysis.validity import allowed_contention, counts_text, not_looked_at, validity_counts
 from steelyard.analysis.variant_rounds import VariantRounds
 from steelyard_protocol.v1 import common_pb2, result_pb2
 
@@ -62,7 +62,7 @@ def throttled_block_count(rounds: VariantRounds) -> int:
 
 def surroundings_warnings(variants: Sequence[VariantRounds]) -> list[str]:
     """Return what a reader must know: which variants throttled or lost blocks, and that it could not be ruled out."""
-    warnings = [text for one in variants for text in (_throttled(one), _not_valid(one)) if text]
+    warnings = [text for one in variants for text in (_throttled(one), _not_valid(one), _contended(one)) if text]
     unknown = [block.throttle for one in variants for block in _counted(one) if block.throttle.verdict == _UNKNOWN]
     if unknown:
         reasons = _each_once(sentence for one in unknown for sentence in one.not_looked_at)
@@ -71,6 +71,10 @@ def surroundings_warnings(variants: Sequence[VariantRounds]) -> list[str]:
         where = "" if len(unknown) == count else f" in {len(unknown)} of {count} blocks"
         told = "; ".join(reasons[:_SHOWN_REASONS]) or "the device did not say why"
         warnings.append(f"throttling could not be ruled out{where}: {told}{more}")
+    unseen = not_looked_at(block for one in variants for block in _counted(one))
+    if unseen:
+        more = f"; {len(unseen) - _SHOWN_REASONS} more" if len(unseen) > _SHOWN_REASONS else ""
+        warnings.append(f"not looked at around blocks: {'; '.join(unseen[:_SHOWN_REASONS])}{more}")
     return warnings
 
 
@@ -92,6 +96,17 @@ def _not_valid(rounds: VariantRounds) -> str:
     return (
         f"{rounds.label}: of {count} blocks {counts_text(counts)}; their rounds are left out and were repeated: "
         f"{counts[0].example}"
+    )
+
+
+def _contended(rounds: VariantRounds) -> str:
+    """Return that others took a part of windows that count, where the plan allows it."""
+    share = allowed_contention(_counted(rounds))
+    if share is None:
+        return ""
+    return (
+        f"{rounds.label}: others had the processor for up to {100 * share:.0f} % of a timed window, as this "
+        "measurement allows: its figures are those of a busy device"
     )
 
 

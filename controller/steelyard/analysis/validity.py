@@ -16,6 +16,8 @@ _NOT_VALID = result_pb2.BLOCK_STATUS_NOT_VALID
 # of the same would only take longer to say so.
 _REPEATED_SHARE = 0.5
 _LEAST_REPEATED = 3
+# The limit of agents where the plan names none, twice over: below it waking threads and short windows explain it.
+_USUAL_CONTENTION = 0.04
 WORDS = {
     result_pb2.VALIDITY_VERDICT_NOISY: "noisy",
     result_pb2.VALIDITY_VERDICT_THROTTLED: "throttled",
@@ -72,6 +74,25 @@ def validity_counts(blocks: Iterable[result_pb2.BlockResult]) -> list[measuremen
         count = counts.setdefault(verdict, measurement_pb2.ValidityCount(verdict=verdict, example=block.error.message))
         count.block_count += 1
     return sorted(counts.values(), key=lambda one: -one.block_count)
+
+
+def not_looked_at(blocks: Iterable[result_pb2.BlockResult]) -> list[str]:
+    """Return what could not be looked at around these blocks, each reason once, in the order of their coming."""
+    return list(dict.fromkeys(sentence for block in blocks for sentence in block.validity.not_looked_at))
+
+
+def allowed_contention(blocks: Iterable[result_pb2.BlockResult]) -> float | None:
+    """Return the greatest share of a timed window that others took from a block that counts all the same.
+
+    None where no more than the usual limit was taken, or where it is not told.
+    """
+    shares = [
+        block.validity.run_delay_ns / block.window_ns
+        for block in blocks
+        if block.validity.HasField("run_delay_ns") and block.window_ns > 0
+    ]
+    most = max(shares, default=0.0)
+    return most if most > _USUAL_CONTENTION else None
 
 
 def counts_text(counts: Sequence[measurement_pb2.ValidityCount]) -> str:

@@ -8,7 +8,7 @@ from google.protobuf import timestamp_pb2
 
 from steelyard.report.external_energy import external_meters
 from steelyard.report.figures import runtime_text
-from steelyard.report.surroundings import circumstances_text, throttling_text
+from steelyard.report.surroundings import circumstances_text, throttling_text, validity_text
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import common_pb2, measurement_pb2, plan_pb2
 
@@ -30,6 +30,7 @@ def device_facts(measurement: measurement_pb2.Measurement) -> Facts:
         ("Python", device.python_version),
         ("Circumstances", circumstances_text(measurement)),
         ("Throttled", throttling_text(measurement)),
+        ("Not valid, left out", validity_text(measurement)),
         ("Device id", device.device_id),
     )
 
@@ -85,7 +86,8 @@ def utc(at: timestamp_pb2.Timestamp, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
 
 def _rounds(measurement: measurement_pb2.Measurement) -> str:
     samples = sum(variant.sample_count for variant in measurement.variants)
-    text = f"{measurement.round_count}, {samples} timed inferences in all"
+    repeated = f" and {measurement.repeated_round_count} repeated" if measurement.repeated_round_count else ""
+    text = f"{measurement.round_count}{repeated}, {samples} timed inferences in all"
     if measurement.segment_count > 1:
         text += f"; interrupted and resumed, {measurement.segment_count} segments"
     return text

@@ -25,6 +25,7 @@ _KEY_COLUMNS = (
     ("artifact_digest", "string"),
     ("status", "string"),
     ("inner_batch_count", "int64"),
+    ("validity", "string"),
 )
 _SAMPLE_COLUMNS = (*_KEY_COLUMNS, ("sample_index", "int64"), ("latency_ns", "int64"))
 _TIMES = ("process_start_ns", "runtime_import_ns", "model_load_ns", "first_inference_ns", "warmup_ns")
@@ -43,6 +44,11 @@ _BLOCK_COLUMNS = (
     ("providers", "string"),
     ("input_source", "string"),
     ("error", "string"),
+    ("waited_ms", "int64"),
+    ("run_delay_ns", "int64"),
+    ("steal_ns", "int64"),
+    ("other_load", "double"),
+    ("validity_evidence", "string"),
 )
 # Rows gathered before they become a row group of a Parquet file.
 _ROW_GROUP_COUNT = 65_536
@@ -104,6 +110,9 @@ def _block_rows(rounds: Iterable[result_pb2.RoundResult]) -> Iterator[Row]:
             " ".join(block.providers),
             block.input_source,
             block.error.message,
+            block.validity.waited_ms,
+            *(_optional(block.validity, name) for name in ("run_delay_ns", "steal_ns", "other_load")),
+            "; ".join(block.validity.evidence),
         )
 
 
@@ -127,6 +136,9 @@ def _key(result: result_pb2.RoundResult, order: int, block: result_pb2.BlockResu
         block.artifact_digest,
         result_pb2.BlockStatus.Name(block.status).removeprefix("BLOCK_STATUS_").lower(),
         block.inner_batch_count,
+        result_pb2.ValidityVerdict.Name(block.validity.verdict).removeprefix("VALIDITY_VERDICT_").lower()
+        if block.validity.verdict
+        else "",
     )
 
 
@@ -160,7 +172,7 @@ def _write_parquet(columns: tuple[tuple[str, str], ...], rows: Iterator[Row], ta
             "pyarrow_missing",
             f"{target} needs pyarrow, which is not installed; run pip install 'steelyard[parquet]' or ask for CSV",
         ) from error
-    types = {"string": pa.string(), "int64": pa.int64(), "bool": pa.bool_()}
+    types = {"string": pa.string(), "int64": pa.int64(), "bool": pa.bool_(), "double": pa.float64()}
     schema = pa.schema([(name, types[kind]) for name, kind in columns])
 
     def write(path: Path) -> int:

@@ -1,13 +1,29 @@
-"""The throttle verdict and the circumstances of a measurement in words."""
+"""The verdicts on blocks and the circumstances of a measurement in words."""
 
 from __future__ import annotations
 
+from steelyard.analysis.validity import WORDS
 from steelyard_protocol.v1 import measurement_pb2, result_pb2
 
 _WORDS = {
     result_pb2.THROTTLE_VERDICT_NO: "no",
     result_pb2.THROTTLE_VERDICT_UNKNOWN: "could not be ruled out",
 }
+
+
+def rounds_text(measurement: measurement_pb2.Measurement) -> str:
+    """Return "12 rounds", or "12 rounds, 2 repeated" where some were not valid."""
+    repeated = measurement.repeated_round_count
+    return f"{measurement.round_count} rounds{f', {repeated} repeated' if repeated else ''}"
+
+
+def validity_text(measurement: measurement_pb2.Measurement) -> str:
+    """Return "static-int8: 2 contended (ready but not running for …)", "" where every block was valid."""
+    return "; ".join(
+        f"{variant.label}: {one.block_count} {WORDS.get(one.verdict, 'not valid')} ({one.example})"
+        for variant in measurement.variants
+        for one in variant.validity
+    )
 
 
 def throttling_text(measurement: measurement_pb2.Measurement) -> str:

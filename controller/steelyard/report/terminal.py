@@ -25,7 +25,7 @@ from steelyard.report.listings import (
     render_devices,
     render_jobs,
 )
-from steelyard.report.surroundings import surroundings_lines
+from steelyard.report.surroundings import rounds_text, surroundings_lines
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import measurement_pb2
 
@@ -244,7 +244,7 @@ def _ran(measurement: measurement_pb2.Measurement) -> list[measurement_pb2.Varia
 def _heading(measurement: measurement_pb2.Measurement) -> Text:
     title = Text(measurement.title or "measurement", style="bold")
     title.append(f" on {measurement.device_name or 'an unnamed device'}", style="not bold")
-    facts = [f"{measurement.round_count} rounds"]
+    facts = [rounds_text(measurement)]
     if measurement.confidence:
         facts.append(f"intervals at {100 * measurement.confidence:g} %")
     if measurement.task_name:
