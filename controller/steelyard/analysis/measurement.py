@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.analysis import emulation
 from steelyard.analysis.external_energy import external_readings
+from steelyard.analysis.operators import add_operators, device_rates
 from steelyard.analysis.prepared import cache_warning
 from steelyard.analysis.segment_warnings import segment_warnings
 from steelyard.analysis.stop import CONFIDENCE, LookConfidence, StopPolicy
@@ -17,6 +18,8 @@ from steelyard.analysis.surroundings import merged_circumstances, merged_throttl
 from steelyard.analysis.validity import repeated_round_count, rounds_that_count
 from steelyard.analysis.variant_message import VariantAnalysis, analyse_variant
 from steelyard.analysis.variant_rounds import VariantRounds, collect
+from steelyard.stats.estimate import Estimate
+from steelyard.layers.contract import LayerTable
 from steelyard.stats.pareto import Point, pareto_front
 from steelyard.stats.shipping import Candidate, DecisionKind, choose
 from steelyard.tasks.metrics import correct_top1
@@ -38,6 +41,8 @@ class MeasurementInput:
     controller_id: str
     # What external meters said beside the energy pass.
     traces: Sequence[control_pb2.MeterTrace] = ()
+    # By artifact digest: the layers of its file, or why they are not known; empty when nobody asked for operators.
+    layers: Mapping[str, LayerTable | str] = field(default_factory=dict)
 
 
 def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
@@ -57,6 +62,8 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
             one.message.label, given.request.meters, rounds_that_count(given.rounds), given.traces
         )
         one.message.external_energy_readings.extend(readings)
+    rates, probe_trouble = device_rates(given.rounds)
+    add_operators(given.request.plan, [one.message for one in analyses], given.rounds, given.layers, emulated_by)
     measurement = measurement_pb2.Measurement(
         job_id=given.job.job_id,
         title=given.request.title,
@@ -70,7 +77,8 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
         round_count=len(rounds_that_count(latency)),
         repeated_round_count=repeated_round_count(given.rounds),
         segment_count=len({one.segment for one in latency}),
-        warnings=_warnings(given, list(variants.values())),
+        warnings=[*_warnings(given, list(variants.values())), *([probe_trouble] if probe_trouble else [])],
+        roofline=() if emulated_by else rates,
         controller_id=given.controller_id,
         stop_reason=policy.decide(latency).reason,
         confidence=CONFIDENCE,
@@ -124,16 +132,25 @@ def _no_energy_because(device: common_pb2.DeviceDescription) -> str:
 
 
 def _mark_front(analyses: Sequence[VariantAnalysis]) -> None:
-    points = [
-        Point(
-            label=one.message.label,
-            latency=one.candidate.p50,
-            accuracy=one.accuracy if one.accuracy.value is not None else None,
-            size_bytes=None if one.accuracy.value is not None else one.message.size_bytes,
-        )
-        for one in analyses
-    ]
-    front = pareto_front(points)
+    measured = [one for one in analyses if one.candidate.p50.value is not None]
+
+    def where_known(of: Callable[[VariantAnalysis], Estimate], one: VariantAnalysis) -> Estimate | None:
+        """Return a figure that every measured variant has: one without it could neither win nor lose."""
+        return of(one) if all(of(other).value is not None for other in measured) else None
+
+    front = pareto_front(
+        [
+            Point(
+                label=one.message.label,
+                latency=one.candidate.p50,
+                accuracy=where_known(lambda each: each.accuracy, one),
+                size_bytes=one.message.size_bytes,
+                memory=where_known(lambda each: each.memory, one),
+                energy=where_known(lambda each: each.energy, one),
+            )
+            for one in measured
+        ]
+    )
     for one in analyses:
         one.message.on_pareto_front = one.message.label in front
 

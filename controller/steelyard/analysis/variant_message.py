@@ -51,6 +51,8 @@ class VariantAnalysis:
     message: measurement_pb2.VariantMeasurement
     candidate: Candidate
     accuracy: Estimate
+    memory: Estimate
+    energy: Estimate
 
 
 def analyse_variant(
@@ -119,7 +121,13 @@ def analyse_variant(
         outcomes=tuple(outcomes),
         failed="" if rounds.timed else rounds.why_nothing(),
     )
-    return VariantAnalysis(message=message, candidate=candidate, accuracy=figures["accuracy"])
+    return VariantAnalysis(
+        message=message,
+        candidate=candidate,
+        accuracy=figures["accuracy"],
+        memory=figures["memory"],
+        energy=figures["energy"],
+    )
 
 
 def _paid_for(

@@ -94,7 +94,8 @@ def _tradeoff(series: Sequence[Series], name: str) -> Card | None:
         title = "Accuracy against latency"
         caption = (
             "Whiskers are the intervals of both. Filled marks are on the Pareto front: no other variant is better "
-            "beyond the noise. The ring is the variant that the decision names."
+            "beyond the noise without being worse in latency, accuracy, size, memory or energy, as far as these were "
+            "measured. The ring is the variant that the decision names."
         )
     else:
         title = "Size against latency"

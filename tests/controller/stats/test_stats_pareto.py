@@ -1,3 +1,5 @@
+import numpy as np
+
 from steelyard.stats.estimate import Estimate, unknown
 from steelyard.stats.pareto import Point, pareto_front
 
@@ -58,3 +60,34 @@ def test_a_value_without_an_interval_neither_dominates_nor_is_dominated_by_it():
     bare = Estimate(value=1.0, low=None, high=None, confidence=0.95, unit="ns", observation_count=1, reason="one")
     points = [Point(label="bare", latency=bare), point("a", 5)]
     assert pareto_front(points) == ("bare", "a")
+
+
+def test_less_memory_or_energy_beyond_the_intervals_keeps_a_point_on_the_front():
+    points = [point("a", 5, 0.9, memory=around(100, 1, "B")), point("b", 10, 0.9, memory=around(50, 1, "B"))]
+    assert pareto_front(points) == ("a", "b")
+    points = [point("a", 5, 0.9, energy=around(2.0, 0.1, "J")), point("b", 10, 0.9, energy=around(1.0, 0.1, "J"))]
+    assert pareto_front(points) == ("a", "b")
+
+
+def test_memory_that_differs_within_its_noise_saves_nobody():
+    for other in (99.5, 100.5):
+        points = [point("a", 5, 0.9, memory=around(100, 1, "B")), point("b", 10, 0.9, memory=around(other, 1, "B"))]
+        assert pareto_front(points) == ("a",)
+
+
+def test_the_front_is_never_empty_whatever_the_noise():
+    random = np.random.default_rng(1)
+    for _ in range(300):
+        spread = random.uniform(0.1, 3.0)
+        points = [
+            point(
+                str(index),
+                random.uniform(1, 10),
+                random.uniform(0.5, 0.9),
+                spread=spread,
+                memory=around(random.uniform(1, 10), spread, "B"),
+                energy=around(random.uniform(1, 10), spread, "J"),
+            )
+            for index in range(8)
+        ]
+        assert pareto_front(points)
