@@ -100,10 +100,13 @@ class ConditionGate:
             await self._sleep(_YOUNGEST_S)
             now = await self._look()
         heat: list[tuple[float, float]] = []
+        # A neighbour that comes while the device cools has its own minute.
+        since_s: dict[str, float] = {}
         while True:
             seen = self._check(rules, before, now, heat, core_ids)
             waited_s = now.at_s - begun.at_s
-            over = [one for one in seen.findings if waited_s >= one.patience_s]
+            since_s = {one.reason: since_s.get(one.reason, now.at_s) for one in seen.findings}
+            over = [one for one in seen.findings if now.at_s - since_s[one.reason] >= one.patience_s]
             if over or not seen.findings:
                 break
             await tell(f"waiting: {'; '.join(one.sentence for one in seen.findings)}")
