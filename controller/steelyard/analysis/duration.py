@@ -11,6 +11,8 @@ _BLOCK_OVERHEAD_MS = 550
 # Per evaluated sample before anything is known of the model: small models take 0.1 to 2 ms.
 _SAMPLE_MS = 1.0
 _STAGING_MS = 1000
+# The roofline probe makes about nine rates of five tries each, and the products of growing matrices.
+_TRIES_OF_A_PROBE = 25
 # The agent's default of TimingSpec.min_sample_count.
 _LEAST_SAMPLES = 10
 
@@ -23,7 +25,10 @@ def estimated_duration_ms(request: control_pb2.SubmitMeasurementRequest, sample_
     rounds_ms = request.min_round_count * block_ms
     # Without an external meter it depends on the device whether there is an energy pass at all.
     energy_ms = _BLOCK_OVERHEAD_MS + marker_ms(plan.energy) + plan.energy.window_ms if request.meters else 0
-    return round(_STAGING_MS + len(plan.artifacts) * (evaluation_ms + rounds_ms + energy_ms))
+    operators_ms = _BLOCK_OVERHEAD_MS + plan.operators.window_ms if plan.HasField("operators") else 0
+    probe_ms = _BLOCK_OVERHEAD_MS + _TRIES_OF_A_PROBE * plan.roofline.window_ms if plan.HasField("roofline") else 0
+    each_ms = evaluation_ms + rounds_ms + energy_ms + operators_ms
+    return round(_STAGING_MS + len(plan.artifacts) * each_ms + probe_ms)
 
 
 def timed_window_ms(plan: plan_pb2.Plan) -> int:

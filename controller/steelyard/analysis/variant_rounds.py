@@ -19,6 +19,8 @@ from steelyard_protocol.v1 import result_pb2
 _UNITS = {"memory": "B", "energy": "J", "net_energy": "J", "throughput": "1/s"}
 _PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0}
 # Figures that more rounds make narrower, and that a stop rule with several looks must pay for.
+# Nothing of them is a figure of an artifact: a profiler's times are its own (analysis/operators.py).
+_NOT_OF_A_VARIANT = frozenset({result_pb2.PASS_OPERATORS, result_pb2.PASS_ROOFLINE})
 METRICS_OF_ROUNDS = frozenset({*_PERCENTILES, *MODE_FIGURES, "load", "first", "memory"})
 
 
@@ -186,7 +188,7 @@ def _collect_one(rounds: Sequence[result_pb2.RoundResult], label: str, no_energy
     preparation: result_pb2.BlockResult | None = None
     for result in sorted(rounds, key=lambda one: (one.pass_kind, one.round_index)):
         block = next((one for one in result.blocks if one.label == label), None)
-        if block is None:
+        if block is None or result.pass_kind in _NOT_OF_A_VARIANT:
             continue
         if is_left_out(result) and block.status in (result_pb2.BLOCK_STATUS_OK, result_pb2.BLOCK_STATUS_NOT_VALID):
             left_out.append(block)

@@ -14,7 +14,7 @@ from steelyard.control.job_end import JobEnd
 from steelyard.control.job_world import JobWorld
 from steelyard.control.measurement_job import JobContext, MeasurementJob
 from steelyard.control.meter_watch import MeterWatch
-from steelyard.control.passes import energy_round_count, passes_before
+from steelyard.control.passes import energy_round_count, passes_after, passes_before
 from steelyard.errors import NotFoundError, SteelyardError, UsageError
 from steelyard.fleet.blob_servicer import BlobRefusedError
 from steelyard.store.errors import StoreError
@@ -208,6 +208,7 @@ class Jobs:
                 passes_before=passes_before(
                     request.plan, prepares=await world.devices.prepares(device_id, request.plan)
                 ),
+                passes_after=passes_after(request.plan),
                 energy_round_count=energy_round_count(
                     request, device_tells=await world.devices.measures_energy(device_id)
                 ),

@@ -60,6 +60,8 @@ class JobContext:
     decide: Callable[[list[result_pb2.RoundResult]], StopDecision]
     # One round of each, in this order, before anything is timed.
     passes_before: tuple[result_pb2.Pass.ValueType, ...] = ()
+    # One round of each, in this order, after everything else.
+    passes_after: tuple[result_pb2.Pass.ValueType, ...] = ()
     # Rounds of the energy pass, after the timed ones; 0: no such pass.
     energy_round_count: int = 0
     # Every round of this job that is recorded: what the session stored while nobody listened counts as well.
@@ -91,7 +93,7 @@ class MeasurementJob:
         self._segment = 1 + max((result.segment for result in recorded), default=-1)
         self._attempt = 1
         self._epoch = 0
-        rounds_at_least = context.min_round_count + len(context.passes_before)
+        rounds_at_least = context.min_round_count + len(context.passes_before) + len(context.passes_after)
         self._total_blocks = rounds_at_least * len(plan.artifacts)
         self.stop_reason = ""
 
@@ -105,6 +107,8 @@ class MeasurementJob:
             await self._run_latency(inbox)
             if self._context.energy_round_count:
                 await self._run_energy(inbox)
+            for pass_kind in self._context.passes_after:
+                await self._run_until(inbox, pass_kind, 1)
         finally:
             self._release()
             self._fleet.unlisten(self._job_id)

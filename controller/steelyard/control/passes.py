@@ -16,6 +16,15 @@ def passes_before(plan: plan_pb2.Plan, *, prepares: bool) -> tuple[result_pb2.Pa
     return tuple(pass_kind for pass_kind, is_wanted in wanted if is_wanted)
 
 
+def passes_after(plan: plan_pb2.Plan) -> tuple[result_pb2.Pass.ValueType, ...]:
+    """Return the passes of one round that come after everything that is timed: profilers and probes heat a device."""
+    wanted = (
+        (result_pb2.PASS_OPERATORS, plan.HasField("operators")),
+        (result_pb2.PASS_ROOFLINE, plan.HasField("roofline")),
+    )
+    return tuple(pass_kind for pass_kind, is_wanted in wanted if is_wanted)
+
+
 def energy_round_count(request: control_pb2.SubmitMeasurementRequest, *, device_tells: bool) -> int:
     """Return the rounds of the energy pass, 0 for none; ``device_tells``: it has a power or energy sensor."""
     if not request.plan.HasField("energy") or not (request.meters or device_tells):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from steelyard.control.gate_plan import GateOptions, add_gate
+from steelyard.control.profile_plan import ask_for_operators
 from steelyard.control.verdict_options import VerdictOptions
 from steelyard.errors import UsageError
 from steelyard_protocol.v1 import control_pb2, plan_pb2
@@ -58,6 +59,9 @@ class MeasurementOptions:
     energy_window_s: float = 0.0
     # What blocks wait for before they begin, and how much others may take from them (docs/validity.md).
     gate: GateOptions = field(default_factory=GateOptions)
+    # Passes of their own, after everything that is timed (docs/operators.md).
+    operators: bool = False
+    roofline: bool = False
     # Which changes matter (docs/measuring.md#faster-slower-no-difference-undecided).
     verdicts: VerdictOptions = field(default_factory=VerdictOptions)
 
@@ -115,6 +119,8 @@ def build_plan(artifacts: Sequence[control_pb2.Artifact], options: MeasurementOp
         if isinstance(options.cores, str)
         else plan_pb2.CORE_SELECTION_UNSPECIFIED,
     )
+    if options.operators:
+        ask_for_operators(plan)
     if options.energy_window_s:
         plan.energy.window_ms = round(options.energy_window_s * 1000)
     if options.memory_limit_bytes is not None:

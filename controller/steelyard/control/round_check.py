@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from steelyard.control.profile_round_check import profile_nonsense
 from steelyard.errors import SteelyardError
 from steelyard_protocol.v1 import result_pb2
 
@@ -31,6 +32,8 @@ def refuse_nonsense(result: result_pb2.RoundResult) -> None:
         for name, value in _numbers(block):
             if not 0 <= value <= _LARGEST:
                 raise _bad(result, f"{block.label[:80]!r} says {name} {value}")
+        for nonsense in profile_nonsense(block):
+            raise _bad(result, f"{block.label[:80]!r} has {nonsense}")
         if block.status == result_pb2.BLOCK_STATUS_OK and min(block.latency_ns, default=1) <= 0:
             raise _bad(result, f"{block.label[:80]!r} says latency_ns {min(block.latency_ns)}")
 

@@ -125,11 +125,9 @@ def _attention(node: NodeProto, tensors: Tensors) -> int | None:
     if past is None:
         return None
     keys = key[-2] + past[-2]
-    heads: int | None
-    value_heads: int | None
     if len(query) == 4:
         return query[0] * query[1] * query[2] * keys * (query[3] + value[3])
-    heads, value_heads = given.get("q_num_heads"), given.get("kv_num_heads")
+    heads, value_heads = int(given.get("q_num_heads", 0)), int(given.get("kv_num_heads", 0))
     if not heads or not value_heads:
         return None
     return query[0] * query[1] * keys * (query[2] + heads * (value[2] // value_heads))

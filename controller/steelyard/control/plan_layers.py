@@ -1,0 +1,29 @@
+"""The layers of the artifacts of a plan, from their stored files."""
+
+from __future__ import annotations
+
+from steelyard.artifact_formats.errors import InvalidModelError
+from steelyard.layers.contract import LayerTable
+from steelyard.layers.read import read_layers
+from steelyard.store.blobs import BlobStore
+from steelyard_protocol.v1 import plan_pb2
+
+
+def layers_of_plan(plan: plan_pb2.Plan, blobs: BlobStore) -> dict[str, LayerTable | str]:
+    """Return the layers by artifact digest, or why they are not known; nothing for a plan that does not ask.
+
+    Reads and infers every model: run in a thread.
+    """
+    if not (plan.HasField("operators") or plan.HasField("roofline")):
+        return {}
+    return {planned.artifact_digest: _layers(planned, blobs) for planned in plan.artifacts}
+
+
+def _layers(planned: plan_pb2.PlannedArtifact, blobs: BlobStore) -> LayerTable | str:
+    shapes = {name: tuple(shape.sizes) for name, shape in planned.input_shapes.items()}
+    try:
+        return read_layers(
+            blobs.path(planned.artifact_digest), input_shapes=shapes, batch_size=max(1, planned.batch_size)
+        )
+    except (InvalidModelError, OSError) as error:
+        return f"multiply-accumulates are not known: {error}"
