@@ -461,6 +461,8 @@ class Task(google.protobuf.message.Message):
     INPUT_NAME_FIELD_NUMBER: builtins.int
     CLASS_NAMES_FIELD_NUMBER: builtins.int
     PREPROCESSING_JSON_FIELD_NUMBER: builtins.int
+    STORED_DTYPE_FIELD_NUMBER: builtins.int
+    STORED_SHAPE_FIELD_NUMBER: builtins.int
     task_id: builtins.str
     name: builtins.str
     licence: builtins.str
@@ -479,8 +481,12 @@ class Task(google.protobuf.message.Message):
     """Input name the data is for; "" when the model has one input."""
     preprocessing_json: builtins.str
     """What is done to the stored data before the model sees it, as JSON ("divide", "mean", "std", "layout"); "" for nothing."""
+    stored_dtype: builtins.str
+    """The stored sample before it: numpy dtype and shape; "" where nothing is done to it."""
     @property
     def class_names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def stored_shape(self) -> steelyard_protocol.v1.common_pb2.Shape: ...
     def __init__(
         self,
         *,
@@ -497,8 +503,11 @@ class Task(google.protobuf.message.Message):
         input_name: builtins.str = ...,
         class_names: collections.abc.Iterable[builtins.str] | None = ...,
         preprocessing_json: builtins.str = ...,
+        stored_dtype: builtins.str = ...,
+        stored_shape: steelyard_protocol.v1.common_pb2.Shape | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["calibration_digest", b"calibration_digest", "calibration_sample_count", b"calibration_sample_count", "class_names", b"class_names", "evaluation_digest", b"evaluation_digest", "evaluation_sample_count", b"evaluation_sample_count", "evaluation_size_bytes", b"evaluation_size_bytes", "input_name", b"input_name", "labels_digest", b"labels_digest", "licence", b"licence", "metric", b"metric", "name", b"name", "preprocessing_json", b"preprocessing_json", "task_id", b"task_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["stored_shape", b"stored_shape"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["calibration_digest", b"calibration_digest", "calibration_sample_count", b"calibration_sample_count", "class_names", b"class_names", "evaluation_digest", b"evaluation_digest", "evaluation_sample_count", b"evaluation_sample_count", "evaluation_size_bytes", b"evaluation_size_bytes", "input_name", b"input_name", "labels_digest", b"labels_digest", "licence", b"licence", "metric", b"metric", "name", b"name", "preprocessing_json", b"preprocessing_json", "stored_dtype", b"stored_dtype", "stored_shape", b"stored_shape", "task_id", b"task_id"]) -> None: ...
 
 Global___Task: typing_extensions.TypeAlias = Task
 

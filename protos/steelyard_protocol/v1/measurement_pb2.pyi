@@ -501,6 +501,10 @@ class VariantMeasurement(google.protobuf.message.Message):
     OPERATORS_FIELD_NUMBER: builtins.int
     NUMERIC_FIELD_NUMBER: builtins.int
     BUSY_CORES_FIELD_NUMBER: builtins.int
+    CURVE_START_FIELD_NUMBER: builtins.int
+    CURVE_END_FIELD_NUMBER: builtins.int
+    CURVE_SLOWDOWN_FIELD_NUMBER: builtins.int
+    RESPONSE_QUANTILES_NS_FIELD_NUMBER: builtins.int
     artifact_digest: builtins.str
     label: builtins.str
     name: builtins.str
@@ -628,6 +632,20 @@ class VariantMeasurement(google.protobuf.message.Message):
     def busy_cores(self) -> Global___Estimate:
         """CPU time over wall time while it was timed: cores kept busy."""
 
+    @property
+    def curve_start(self) -> Global___Estimate:
+        """SUSTAINED: the median of the points' p50 in the first and in the last quarter of the curve, and how much longer the
+        last one takes, as a share of the first ("fraction").
+        """
+
+    @property
+    def curve_end(self) -> Global___Estimate: ...
+    @property
+    def curve_slowdown(self) -> Global___Estimate: ...
+    @property
+    def response_quantiles_ns(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """PACED: as latency_quantiles_ns, from the intended start."""
+
     def __init__(
         self,
         *,
@@ -688,9 +706,13 @@ class VariantMeasurement(google.protobuf.message.Message):
         operators: Global___OperatorSummary | None = ...,
         numeric: Global___NumericCheck | None = ...,
         busy_cores: Global___Estimate | None = ...,
+        curve_start: Global___Estimate | None = ...,
+        curve_end: Global___Estimate | None = ...,
+        curve_slowdown: Global___Estimate | None = ...,
+        response_quantiles_ns: collections.abc.Iterable[builtins.float] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_mcnemar_p", b"_mcnemar_p", "_wilcoxon_p", b"_wilcoxon_p", "accuracy", b"accuracy", "accuracy_drop", b"accuracy_drop", "build_time", b"build_time", "busy_cores", b"busy_cores", "energy", b"energy", "failure", b"failure", "first_inference", b"first_inference", "first_step", b"first_step", "mcnemar_p", b"mcnemar_p", "mean_power", b"mean_power", "memory", b"memory", "minimum_detectable_effect", b"minimum_detectable_effect", "missed", b"missed", "model_load", b"model_load", "net_energy", b"net_energy", "numeric", b"numeric", "operators", b"operators", "p50_latency", b"p50_latency", "p50_response", b"p50_response", "p90_latency", b"p90_latency", "p90_response", b"p90_response", "p95_latency", b"p95_latency", "p99_latency", b"p99_latency", "p99_response", b"p99_response", "peak_memory", b"peak_memory", "postprocessing", b"postprocessing", "preprocessing", b"preprocessing", "runtime", b"runtime", "speedup", b"speedup", "throughput", b"throughput", "wilcoxon_p", b"wilcoxon_p"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_mcnemar_p", b"_mcnemar_p", "_wilcoxon_p", b"_wilcoxon_p", "accuracy", b"accuracy", "accuracy_drop", b"accuracy_drop", "artifact_digest", b"artifact_digest", "build_time", b"build_time", "busy_cores", b"busy_cores", "comparison", b"comparison", "correct_count", b"correct_count", "curve", b"curve", "energy", b"energy", "energy_readings", b"energy_readings", "evaluated_count", b"evaluated_count", "external_energy_readings", b"external_energy_readings", "failed_block_count", b"failed_block_count", "failure", b"failure", "failure_status", b"failure_status", "first_inference", b"first_inference", "first_step", b"first_step", "is_reference", b"is_reference", "label", b"label", "latency_quantiles_ns", b"latency_quantiles_ns", "mcnemar_p", b"mcnemar_p", "mean_power", b"mean_power", "memory", b"memory", "minimum_detectable_effect", b"minimum_detectable_effect", "missed", b"missed", "model_load", b"model_load", "name", b"name", "net_energy", b"net_energy", "notes", b"notes", "numeric", b"numeric", "on_pareto_front", b"on_pareto_front", "operators", b"operators", "p50_latency", b"p50_latency", "p50_response", b"p50_response", "p90_latency", b"p90_latency", "p90_response", b"p90_response", "p95_latency", b"p95_latency", "p99_latency", b"p99_latency", "p99_response", b"p99_response", "peak_memory", b"peak_memory", "placements", b"placements", "postprocessing", b"postprocessing", "prepared", b"prepared", "preprocessing", b"preprocessing", "providers", b"providers", "requirements", b"requirements", "rounds", b"rounds", "runtime", b"runtime", "runtime_version", b"runtime_version", "sample_count", b"sample_count", "size_bytes", b"size_bytes", "speedup", b"speedup", "steps", b"steps", "throttled_block_count", b"throttled_block_count", "throughput", b"throughput", "validity", b"validity", "wilcoxon_p", b"wilcoxon_p"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_mcnemar_p", b"_mcnemar_p", "_wilcoxon_p", b"_wilcoxon_p", "accuracy", b"accuracy", "accuracy_drop", b"accuracy_drop", "build_time", b"build_time", "busy_cores", b"busy_cores", "curve_end", b"curve_end", "curve_slowdown", b"curve_slowdown", "curve_start", b"curve_start", "energy", b"energy", "failure", b"failure", "first_inference", b"first_inference", "first_step", b"first_step", "mcnemar_p", b"mcnemar_p", "mean_power", b"mean_power", "memory", b"memory", "minimum_detectable_effect", b"minimum_detectable_effect", "missed", b"missed", "model_load", b"model_load", "net_energy", b"net_energy", "numeric", b"numeric", "operators", b"operators", "p50_latency", b"p50_latency", "p50_response", b"p50_response", "p90_latency", b"p90_latency", "p90_response", b"p90_response", "p95_latency", b"p95_latency", "p99_latency", b"p99_latency", "p99_response", b"p99_response", "peak_memory", b"peak_memory", "postprocessing", b"postprocessing", "preprocessing", b"preprocessing", "runtime", b"runtime", "speedup", b"speedup", "throughput", b"throughput", "wilcoxon_p", b"wilcoxon_p"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_mcnemar_p", b"_mcnemar_p", "_wilcoxon_p", b"_wilcoxon_p", "accuracy", b"accuracy", "accuracy_drop", b"accuracy_drop", "artifact_digest", b"artifact_digest", "build_time", b"build_time", "busy_cores", b"busy_cores", "comparison", b"comparison", "correct_count", b"correct_count", "curve", b"curve", "curve_end", b"curve_end", "curve_slowdown", b"curve_slowdown", "curve_start", b"curve_start", "energy", b"energy", "energy_readings", b"energy_readings", "evaluated_count", b"evaluated_count", "external_energy_readings", b"external_energy_readings", "failed_block_count", b"failed_block_count", "failure", b"failure", "failure_status", b"failure_status", "first_inference", b"first_inference", "first_step", b"first_step", "is_reference", b"is_reference", "label", b"label", "latency_quantiles_ns", b"latency_quantiles_ns", "mcnemar_p", b"mcnemar_p", "mean_power", b"mean_power", "memory", b"memory", "minimum_detectable_effect", b"minimum_detectable_effect", "missed", b"missed", "model_load", b"model_load", "name", b"name", "net_energy", b"net_energy", "notes", b"notes", "numeric", b"numeric", "on_pareto_front", b"on_pareto_front", "operators", b"operators", "p50_latency", b"p50_latency", "p50_response", b"p50_response", "p90_latency", b"p90_latency", "p90_response", b"p90_response", "p95_latency", b"p95_latency", "p99_latency", b"p99_latency", "p99_response", b"p99_response", "peak_memory", b"peak_memory", "placements", b"placements", "postprocessing", b"postprocessing", "prepared", b"prepared", "preprocessing", b"preprocessing", "providers", b"providers", "requirements", b"requirements", "response_quantiles_ns", b"response_quantiles_ns", "rounds", b"rounds", "runtime", b"runtime", "runtime_version", b"runtime_version", "sample_count", b"sample_count", "size_bytes", b"size_bytes", "speedup", b"speedup", "steps", b"steps", "throttled_block_count", b"throttled_block_count", "throughput", b"throughput", "validity", b"validity", "wilcoxon_p", b"wilcoxon_p"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_mcnemar_p", b"_mcnemar_p"]) -> typing.Literal["mcnemar_p"] | None: ...
     @typing.overload
@@ -749,6 +771,7 @@ class Measurement(google.protobuf.message.Message):
     IDLE_POWER_FIELD_NUMBER: builtins.int
     ROOFLINE_FIELD_NUMBER: builtins.int
     REPEATED_ROUND_COUNT_FIELD_NUMBER: builtins.int
+    PRIMARY_FIGURE_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     title: builtins.str
     device_name: builtins.str
@@ -762,6 +785,8 @@ class Measurement(google.protobuf.message.Message):
     """The task that accuracy was measured on, "" for none."""
     repeated_round_count: builtins.int
     """Rounds that were repeated because a block in them was not valid."""
+    primary_figure: builtins.str
+    """What variants are compared by in the plan's mode: "p50", "throughput", "response p50", "64 steps"."""
     @property
     def device(self) -> steelyard_protocol.v1.common_pb2.DeviceDescription: ...
     @property
@@ -819,8 +844,9 @@ class Measurement(google.protobuf.message.Message):
         idle_power: Global___Estimate | None = ...,
         roofline: collections.abc.Iterable[steelyard_protocol.v1.result_pb2.RooflineRate] | None = ...,
         repeated_round_count: builtins.int = ...,
+        primary_figure: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["decision", b"decision", "device", b"device", "finished_at", b"finished_at", "idle_power", b"idle_power", "plan", b"plan", "started_at", b"started_at", "throttle", b"throttle"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "confidence", b"confidence", "controller_id", b"controller_id", "decision", b"decision", "device", b"device", "device_name", b"device_name", "finished_at", b"finished_at", "idle_power", b"idle_power", "job_id", b"job_id", "plan", b"plan", "repeated_round_count", b"repeated_round_count", "roofline", b"roofline", "round_count", b"round_count", "segment_count", b"segment_count", "started_at", b"started_at", "stop_reason", b"stop_reason", "task_id", b"task_id", "task_name", b"task_name", "throttle", b"throttle", "title", b"title", "variants", b"variants", "warnings", b"warnings"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "confidence", b"confidence", "controller_id", b"controller_id", "decision", b"decision", "device", b"device", "device_name", b"device_name", "finished_at", b"finished_at", "idle_power", b"idle_power", "job_id", b"job_id", "plan", b"plan", "primary_figure", b"primary_figure", "repeated_round_count", b"repeated_round_count", "roofline", b"roofline", "round_count", b"round_count", "segment_count", b"segment_count", "started_at", b"started_at", "stop_reason", b"stop_reason", "task_id", b"task_id", "task_name", b"task_name", "throttle", b"throttle", "title", b"title", "variants", b"variants", "warnings", b"warnings"]) -> None: ...
 
 Global___Measurement: typing_extensions.TypeAlias = Measurement
