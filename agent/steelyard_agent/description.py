@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from steelyard_agent.cores import CoreGroup, find_core_groups
-from steelyard_agent.meters.catalog import probe_all
+from steelyard_agent.meters.catalog import probe_meters
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.sysfs import text_or_empty
 from steelyard_agent.processor import Processor, parse_cpuinfo
@@ -61,6 +61,8 @@ class DeviceDescription:
     python_version: str
     runtimes: tuple[RuntimeDescription, ...] = ()
     meters: tuple[Reading, ...] = ()
+    # For each source of power and energy to tell enough (meters/energy_window.py); None without one.
+    least_energy_window_ms: int | None = None
     core_groups: tuple[CoreGroup, ...] = ()
     # "qemu-user on x86_64" when the processor is emulated, "" when it is real.
     emulated_by: str = ""
@@ -88,6 +90,7 @@ def describe_device(
     processor = _processor(system)
     identity = identify(system, processor)
     profile = match_profile(identity, load_profiles() if profiles is None else profiles)
+    probed = probe_meters(system)
     return DeviceDescription(
         device_id=device_id,
         name=name,
@@ -102,7 +105,8 @@ def describe_device(
         memory_bytes=_memory_bytes(system),
         python_version=platform.python_version(),
         runtimes=tuple(runtimes),
-        meters=tuple(probe_all(system)),
+        meters=probed.readings,
+        least_energy_window_ms=probed.least_energy_window_ms,
         core_groups=find_core_groups(system),
         emulated_by=emulated_by,
         identity=identity,

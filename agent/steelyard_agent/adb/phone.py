@@ -67,6 +67,7 @@ class Phone:
             # No Python runs there.
             python_version="",
             meters=(*meters, _no_energy("power", "W")),
+            least_energy_window_ms=None,
         )
 
     def boot_id(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from steelyard_agent.jobs.idle_turn import idle_role
 from steelyard_agent.jobs.messages import error_info, reading_message, timestamp
 from steelyard_agent.jobs.mode_messages import mode_figures
 from steelyard_agent.jobs.profile_messages import profile_message, rate_messages
@@ -51,6 +52,7 @@ def block_result(
         status=result_pb2.BlockStatus.Value(f"BLOCK_STATUS_{status.value}"),
         started_at=timestamp(started_at_unix_ns),
         runtime_name=artifact.runtime.name,
+        role=idle_role(artifact),
         readings=[reading_message(reading) for reading in (*around.readings, *readings)],
         notes=notes,
         wall_ns=wall_ns,

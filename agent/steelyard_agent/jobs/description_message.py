@@ -48,6 +48,7 @@ def description_message(device: DeviceDescription) -> common_pb2.DeviceDescripti
         meters=[reading_message(reading) for reading in device.meters],
         core_groups=[_core_group_message(group) for group in device.core_groups],
         emulated_by=device.emulated_by,
+        least_energy_window_ms=device.least_energy_window_ms,
         identity=common_pb2.DeviceIdentity(**asdict(device.identity)),
     )
     # Two dozen runtime environments with the same twenty absent providers each; the agent's own come first.

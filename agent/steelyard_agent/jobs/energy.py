@@ -1,4 +1,4 @@
-"""The energy pass: a sampler process beside one block, and what it says about that block's window."""
+"""The energy pass: a sampler process beside one block, and what it says about that block's windows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from steelyard_agent.meters.power import find_power_sources
 from steelyard_agent.meters.power_source import FoundSources
 from steelyard_agent.readings import Kind, Reading, Scope, unavailable
 from steelyard_agent.sampler.process import Recording, Sampler, SamplerError, start_sampler
-from steelyard_agent.sampler.reading import ENERGY_NAME, energy_reading
+from steelyard_agent.sampler.reading import (
+    ENERGY_NAME,
+    IDLE_NAME,
+    LEAST_IDLE_S,
+    LOADED_NAME,
+    energy_reading,
+    power_reading,
+)
 from steelyard_agent.worker.block import WorkerResult
 
 
@@ -36,7 +43,10 @@ class SamplerWatch:
             self._failure = str(error)
 
     async def stop(self, result: WorkerResult | None) -> list[Reading]:
-        """End sampling and return the energy per inference of the window in ``result``, or why there is none.
+        """End sampling and return what the windows in ``result`` tell, or why there is nothing.
+
+        That is the energy per inference, of an idle block the power, and of one that rested with its model loaded the
+        power of that as well.
 
         Where a sensor averages, the last thing that it says of the window comes half of that time after its end; so
         long sampling goes on.
@@ -59,12 +69,29 @@ class SamplerWatch:
     def _read(self, recording: Recording, result: WorkerResult, start_ns: int, end_ns: int) -> list[Reading]:
         if end_ns <= start_ns:
             return [_unavailable(f"the block's window lasts {end_ns - start_ns} ns")]
-        return energy_reading(
+        if result.is_idle:
+            return self._power(IDLE_NAME, recording, start_ns, end_ns, least_s=LEAST_IDLE_S)
+        readings = energy_reading(
             window_start_ns=start_ns,
             window_end_ns=end_ns,
             inference_count=result.sample_count,
             recording=recording,
             missing=self._found.missing,
+        )
+        if result.loaded_start_ns is not None and result.loaded_end_ns is not None and recording.sources:
+            readings += self._power(LOADED_NAME, recording, result.loaded_start_ns, result.loaded_end_ns)
+        return readings
+
+    def _power(
+        self, name: str, recording: Recording, start_ns: int, end_ns: int, *, least_s: float = 0.0
+    ) -> list[Reading]:
+        return power_reading(
+            name,
+            window_start_ns=start_ns,
+            window_end_ns=end_ns,
+            recording=recording,
+            missing=self._found.missing,
+            least_s=least_s,
         )
 
 

@@ -131,7 +131,9 @@ def _check_timing(plan: Plan) -> None:
         _within(field, getattr(plan.timing, field), 0, _MAX_WINDOW_MS)
     _within("warmup_tolerance", plan.timing.warmup_tolerance, 0, 1)
     _within("min_sample_count", plan.timing.min_sample_count, 0, 1_000_000)
-    _within("energy window_ms", plan.energy.window_ms, 0, _MAX_WINDOW_MS)
+    for field in ("window_ms", "idle_ms", "longest_window_ms"):
+        _within(f"energy {field}", getattr(plan.energy, field), 0, _MAX_WINDOW_MS)
+    _within("energy least_inference_count", plan.energy.least_inference_count, 0, 1_000_000)
     if plan.energy.HasField("marker"):
         _within("pulse_count of the load marker", plan.energy.marker.pulse_count, 2, _MAX_PULSE_COUNT)
         _within("pulse_ms of the load marker", plan.energy.marker.pulse_ms, 10, _MAX_PULSE_MS)

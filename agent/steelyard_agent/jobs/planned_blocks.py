@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from steelyard_agent.jobs.device_probe import probe_block
+from steelyard_agent.jobs.idle_turn import idle_block, idle_role, loaded_rest_ms
 from steelyard_agent.jobs.planned_modes import planned_mode, planned_processing
 from steelyard_agent.worker.block import (
     KIND_ENERGY,
@@ -67,6 +68,8 @@ def block_for(
     """
     if pass_kind == result_pb2.PASS_ROOFLINE:
         return probe_block(plan, paths.of, _probe_options)
+    if idle_role(artifact):
+        return idle_block(plan.energy, artifact)
     evaluates = pass_kind == result_pb2.PASS_EVALUATION
     block = Block(
         kind=_KINDS[pass_kind],
@@ -86,6 +89,9 @@ def block_for(
         batch_size=artifact.batch_size,
         profile_window_ms=plan.operators.window_ms or block.profile_window_ms,
         energy_window_ms=plan.energy.window_ms or block.energy_window_ms,
+        least_inference_count=plan.energy.least_inference_count,
+        longest_energy_window_ms=plan.energy.longest_window_ms,
+        loaded_rest_ms=loaded_rest_ms(plan.energy),
         marker_pulse_count=plan.energy.marker.pulse_count,
         marker_pulse_ms=plan.energy.marker.pulse_ms,
     )

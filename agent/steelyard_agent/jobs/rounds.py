@@ -14,6 +14,7 @@ from steelyard_agent.cores import NoSuchCoresError
 from steelyard_agent.jobs.block_messages import OutputsBlob, block_result
 from steelyard_agent.jobs.device_probe import device_turn
 from steelyard_agent.jobs.gate import QuietGate
+from steelyard_agent.jobs.idle_turn import longest_silence_ms, with_baselines
 from steelyard_agent.jobs.pinning import Pin, Pinning, placed
 from steelyard_agent.jobs.planned_blocks import BlobPaths, block_for
 from steelyard_agent.jobs.planned_modes import planned_silence_ms
@@ -163,7 +164,7 @@ class RoundRunner:
     def _due(self, pass_kind: Pass.ValueType, round_index: int) -> list[PlannedArtifact]:
         if pass_kind == PASS_ROOFLINE:
             return [device_turn(self._plan)]
-        order = block_order(self._plan, round_index)
+        order = with_baselines(self._plan, pass_kind, block_order(self._plan, round_index))
         if pass_kind != PASS_PREPARATION:
             return order
         return [artifact for artifact in order if self._tools.preparation.concerns(artifact)]
@@ -298,10 +299,8 @@ def _timeout_s(plan: Plan, pass_kind: Pass.ValueType) -> float:
     """Return how long a worker may be silent: a build, and a timed window with its marker, pass without a sign."""
     if pass_kind == PASS_PREPARATION:
         return max(plan.block_timeout_ms / 1000, _LONGEST_BUILD_S)
-    silent_ms = {PASS_ENERGY: plan.energy.window_ms, PASS_LATENCY: planned_silence_ms(plan)}.get(pass_kind, 0)
-    if pass_kind == PASS_ENERGY and plan.energy.HasField("marker"):
-        # A rest before, a rest after each pulse, the last of both twice as long.
-        silent_ms += (2 * plan.energy.marker.pulse_count + 3) * plan.energy.marker.pulse_ms
+    silences_ms = {PASS_ENERGY: longest_silence_ms(plan.energy), PASS_LATENCY: planned_silence_ms(plan)}
+    silent_ms = silences_ms.get(pass_kind, 0)
     return (plan.block_timeout_ms + silent_ms) / 1000
 
 

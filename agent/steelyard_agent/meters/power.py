@@ -10,7 +10,7 @@ from steelyard_agent.meters.hwmon_power import find_hwmon_sources
 from steelyard_agent.meters.ina3221_iio import find_iio_sources
 from steelyard_agent.meters.nvml_power import find_nvml_sources
 from steelyard_agent.meters.pi_pmic import find_pi_pmic_source
-from steelyard_agent.meters.power_source import FoundSources, SourceReader, read_source
+from steelyard_agent.meters.power_source import FoundSources, PowerSource, SourceReader, read_source
 from steelyard_agent.meters.rapl import POWERCAP_FOLDER, find_rapl_sources
 from steelyard_agent.readings import Kind, Reading, Scope, unavailable
 
@@ -47,11 +47,14 @@ class PowerMeter:
     def __init__(self, system: System) -> None:
         self._system = system
         self._readers: list[SourceReader] = []
+        # Of the last probe.
+        self.sources: tuple[PowerSource, ...] = ()
 
     def probe(self) -> list[Reading]:
         """Look for sources and read each once; never raises, at least one reading."""
         self.close()
         found = find_power_sources(self._system)
+        self.sources = found.sources
         self._readers = [SourceReader(self._system, source) for source in found.sources]
         return self.read() + list(found.missing)
 

@@ -1,16 +1,48 @@
-"""From a sampler's recording to energy per inference. Pure."""
+"""From a sampler's recording to energy per inference, or to the power of a window in which nothing ran. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from steelyard_agent.meters.energy import EnergyResult, Sample, Sensor, Window, integrate_counter, integrate_power
+from steelyard_agent.meters.energy import (
+    LEAST_WINDOW_S,
+    EnergyResult,
+    Sample,
+    Sensor,
+    Window,
+    integrate_counter,
+    integrate_power,
+)
 from steelyard_agent.meters.power_source import PowerSource
 from steelyard_agent.readings import Kind, Reading, Scope, Status, unavailable
 from steelyard_agent.sampler.process import Recording
 
 ENERGY_NAME = "energy_per_inference"
-UNCERTAINTY_NAME = "energy_per_inference_uncertainty"
+IDLE_NAME = "idle_power"
+LOADED_NAME = "loaded_power"
+# A figure is followed by a reading of this name.
+UNCERTAINTY_SUFFIX = "_uncertainty"
+UNCERTAINTY_NAME = ENERGY_NAME + UNCERTAINTY_SUFFIX
+# A shorter idle baseline is of low confidence: a system does something by itself every few seconds.
+LEAST_IDLE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """What is made of a window's joules: they are divided by ``divisor``.
+
+    ``inference_count`` None: there are none. ``least_s`` is the shortest window beyond what the sensor needs.
+    """
+
+    name: str
+    unit: str
+    divisor: float
+    inference_count: int | None = None
+    least_s: float = 0.0
+
+
+_ENERGY = Quantity(name=ENERGY_NAME, unit="J", divisor=1.0)
 
 
 def energy_reading(
@@ -36,25 +68,52 @@ def energy_reading(
         return [_no_sensor(missing)]
     if inference_count <= 0:
         return [_unavailable(source, "no inference finished in the window") for source in recording.sources]
+    each = Quantity(name=ENERGY_NAME, unit="J", divisor=inference_count, inference_count=inference_count)
+    return _readings(recording, window, each)
+
+
+def power_reading(
+    name: str,
+    *,
+    window_start_ns: int,
+    window_end_ns: int,
+    recording: Recording,
+    missing: Sequence[Reading] = (),
+    least_s: float = 0.0,
+) -> list[Reading]:
+    """Return the mean power, in W, of a window in which nothing ran, for each source, under ``name``.
+
+    Windows, uncertainties and reasons are as for ``energy_reading``; a window below ``least_s`` is of low confidence.
+
+    Raises:
+        ValueError: the window does not last.
+    """
+    window = Window(start_ns=window_start_ns, end_ns=window_end_ns)
+    each = Quantity(name=name, unit="W", divisor=window.duration_s, least_s=least_s)
+    return _readings(recording, window, each) if recording.sources else [_no_sensor(missing, each)]
+
+
+def _readings(recording: Recording, window: Window, each: Quantity) -> list[Reading]:
     readings = []
     for index in range(len(recording.sources)):
-        readings += _source_readings(recording, index, window, inference_count)
+        readings += _source_readings(recording, index, window, each)
     return readings
 
 
-def _source_readings(recording: Recording, index: int, window: Window, inference_count: int) -> list[Reading]:
+def _source_readings(recording: Recording, index: int, window: Window, each: Quantity) -> list[Reading]:
     source = recording.sources[index]
-    result = _integrate(source, recording.samples[index], window, recording.period_ns, inference_count)
+    result = _integrate(source, recording.samples[index], window, recording.period_ns, each.inference_count)
     if result.energy_j is None:
         notes = [result.reason, recording.failures[index], recording.note]
-        return [_unavailable(source, "; ".join(note for note in notes if note))]
+        return [_unavailable(source, "; ".join(note for note in notes if note), each)]
     if source.kind is Kind.COUNTER and result.energy_j == 0:
-        return [_unavailable(source, f"the counter did not move in {window.duration_s:.3g} s; it counts nothing here")]
-    return _measured(source, result, inference_count)
+        reason = f"the counter did not move in {window.duration_s:.3g} s; it counts nothing here"
+        return [_unavailable(source, reason, each)]
+    return _measured(source, result, window, each)
 
 
 def _integrate(
-    source: PowerSource, samples: Sequence[Sample], window: Window, period_ns: int, inference_count: int
+    source: PowerSource, samples: Sequence[Sample], window: Window, period_ns: int, inference_count: int | None
 ) -> EnergyResult:
     sensor = Sensor(
         averaging_s=source.averaging_s, update_period_s=source.update_period_s, resolution=source.resolution
@@ -79,14 +138,17 @@ def _integrate(
     )
 
 
-def _measured(source: PowerSource, result: EnergyResult, inference_count: int) -> list[Reading]:
+def _measured(source: PowerSource, result: EnergyResult, window: Window, each: Quantity) -> list[Reading]:
     assert result.energy_j is not None
-    low = f"low_confidence: {', '.join(result.shortfalls)}" if result.shortfalls else ""
+    shortfalls = list(result.shortfalls)
+    if LEAST_WINDOW_S <= window.duration_s < each.least_s:
+        shortfalls.append(f"the window lasted {window.duration_s:.1f} s, less than {each.least_s:g} s")
+    low = f"low_confidence: {', '.join(shortfalls)}" if shortfalls else ""
     readings = [
         _reading(
             source,
-            ENERGY_NAME,
-            result.energy_j / inference_count,
+            each,
+            result.energy_j / each.divisor,
             status=Status.MEASURED,
             reason="; ".join(note for note in (low, source.caution) if note),
         )
@@ -95,32 +157,34 @@ def _measured(source: PowerSource, result: EnergyResult, inference_count: int) -
     if expanded_j is not None:
         steps = ", the sensor's steps" if result.uncertainty and result.uncertainty.quantization_j is not None else ""
         reason = f"k = 2, from edges{steps} and the spread over blocks of 1 s; the sensor's own accuracy is not known"
-        value = expanded_j / inference_count
-        readings.append(_reading(source, UNCERTAINTY_NAME, value, status=Status.ESTIMATED, reason=reason))
+        uncertain = replace(each, name=each.name + UNCERTAINTY_SUFFIX)
+        value = expanded_j / each.divisor
+        readings.append(_reading(source, uncertain, value, status=Status.ESTIMATED, reason=reason))
     return readings
 
 
-def _reading(source: PowerSource, name: str, value_j: float, *, status: Status, reason: str) -> Reading:
+def _reading(source: PowerSource, each: Quantity, value: float, *, status: Status, reason: str) -> Reading:
     return Reading(
-        name=name,
-        value=value_j,
+        name=each.name,
+        value=value,
         status=status,
         reason=reason,
         source=source.description,
         scope=source.scope,
-        unit="J",
+        unit=each.unit,
         kind=source.kind,
         rate_hz=source.rate_hz,
     )
 
 
-def _unavailable(source: PowerSource, reason: str) -> Reading:
+def _unavailable(source: PowerSource, reason: str, each: Quantity = _ENERGY) -> Reading:
     return unavailable(
-        ENERGY_NAME, reason=reason, source=source.description, scope=source.scope, unit="J", kind=source.kind
+        each.name, reason=reason, source=source.description, scope=source.scope, unit=each.unit, kind=source.kind
     )
 
 
-def _no_sensor(missing: Sequence[Reading]) -> Reading:
+def _no_sensor(missing: Sequence[Reading], each: Quantity = _ENERGY) -> Reading:
     reason = "; ".join(dict.fromkeys(reading.reason for reading in missing)) or "no source of power or energy was given"
     source = missing[0].source if missing else "none"
-    return unavailable(ENERGY_NAME, reason=reason, source=source, scope=Scope.SYSTEM, unit="J", kind=Kind.COUNTER)
+    kind = Kind.COUNTER if each.unit == "J" else Kind.SAMPLED
+    return unavailable(each.name, reason=reason, source=source, scope=Scope.SYSTEM, unit=each.unit, kind=kind)

@@ -20,7 +20,10 @@ PIPE_PROTOCOL_VERSION = 1
 # The block kinds: the fields that matter beside the common ones stand behind each.
 KIND_LATENCY = "latency"  # timing, mode, batch_size, processing
 KIND_EVALUATION = "evaluation"  # data_path, reducer, batch_size, output_path, output_quota_bytes
-KIND_ENERGY = "energy"  # energy_window_ms, marker_*: one closed-loop window; its edges come back for the meters
+# energy_window_ms and what may lengthen it, loaded_rest_ms, marker_*: one window, back to back or paced; its edges come
+# back for the meters.
+KIND_ENERGY = "energy"
+KIND_IDLE = "idle"  # no model: the runtime imported, asleep for idle_window_ms, whose edges come back for the meters
 KIND_PREPARATION = "preparation"  # cache_folder: load once, so that a provider that compiles leaves what it made there
 KIND_PROBE = "probe"  # no model: version and providers of the runtime
 KIND_SIGNATURE = "signature"  # load only: inputs and outputs
@@ -30,6 +33,7 @@ KINDS = (
     KIND_LATENCY,
     KIND_EVALUATION,
     KIND_ENERGY,
+    KIND_IDLE,
     KIND_PREPARATION,
     KIND_PROBE,
     KIND_SIGNATURE,
@@ -89,6 +93,12 @@ class Block:
     output_path: str = ""
     output_quota_bytes: int = 256 * 1024 * 1024
     energy_window_ms: int = 10_000
+    # A slow model's window is made longer until it holds as many inferences, but not beyond longest_energy_window_ms.
+    least_inference_count: int = 0
+    longest_energy_window_ms: int = 0
+    # Asleep with the model loaded, before its first inference; 0: not at all.
+    loaded_rest_ms: int = 0
+    idle_window_ms: int = 30_000
     # Pulses of load before the energy window, for a meter elsewhere (worker/marker.py); 0: none.
     marker_pulse_count: int = 0
     marker_pulse_ms: int = 0
@@ -109,12 +119,13 @@ class Block:
             raise ValueError(f"block kind {self.kind!r} is none of {', '.join(KINDS)}")
         if self.reducer not in REDUCERS:
             raise ValueError(f"reducer {self.reducer!r} is none of {', '.join(REDUCERS)}")
-        if self.kind not in (KIND_PROBE, KIND_ROOFLINE) and not self.model_path:
+        if self.kind not in (KIND_PROBE, KIND_ROOFLINE, KIND_IDLE) and not self.model_path:
             raise ValueError(f"a block of kind {self.kind!r} needs a model_path")
         if self.kind == KIND_EVALUATION and not (self.data_path and self.output_path):
             raise ValueError("an evaluation block needs a data_path and an output_path")
-        _refuse_below(self, 1, "top_count", "output_quota_bytes", "energy_window_ms")
+        _refuse_below(self, 1, "top_count", "output_quota_bytes", "energy_window_ms", "idle_window_ms")
         _refuse_below(self, 0, "seed", "marker_pulse_count", "batch_size")
+        _refuse_below(self, 0, "least_inference_count", "longest_energy_window_ms", "loaded_rest_ms")
         _refuse_below(self, 1, "profile_window_ms", "probe_window_ms", "probe_thread_count")
         if self.marker_pulse_count:
             _refuse_below(self, 1, "marker_pulse_ms")
@@ -182,6 +193,11 @@ class WorkerResult:
     window_start_ns: int | None = None
     window_end_ns: int | None = None
     marker_edges_ns: tuple[int, ...] = ()
+    # The window holds no inference on purpose: nothing was loaded and nothing ran.
+    is_idle: bool = False
+    # Of an energy block: when the worker slept with the model loaded, before anything ran.
+    loaded_start_ns: int | None = None
+    loaded_end_ns: int | None = None
     response_ns: tuple[int, ...] = ()
     missed_count: int = 0
     window_ns: int | None = None

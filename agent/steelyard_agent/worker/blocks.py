@@ -9,6 +9,7 @@ from dataclasses import replace
 from steelyard_agent.worker import block as kinds
 from steelyard_agent.worker.block import WorkerResult
 from steelyard_agent.worker.evaluation import run_evaluation
+from steelyard_agent.worker.idle import run_idle
 from steelyard_agent.worker.opening import Bench, explained, make_feeds, open_model
 from steelyard_agent.worker.profiling import run_operators
 from steelyard_agent.worker.timed import run_energy, run_latency
@@ -53,6 +54,7 @@ _RUNNERS: dict[str, Callable[[Bench], WorkerResult]] = {
     kinds.KIND_LATENCY: run_latency,
     kinds.KIND_EVALUATION: run_evaluation,
     kinds.KIND_ENERGY: run_energy,
+    kinds.KIND_IDLE: run_idle,
     kinds.KIND_PREPARATION: _prepare,
     kinds.KIND_PROBE: _probe,
     kinds.KIND_SIGNATURE: _signature,

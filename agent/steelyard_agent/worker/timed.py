@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from steelyard_agent.worker import modes
-from steelyard_agent.worker.block import WorkerResult
+from steelyard_agent.worker.block import Block, WorkerResult
 from steelyard_agent.worker.contract import LoadedModel
+from steelyard_agent.worker.idle import rest_loaded
 from steelyard_agent.worker.marker import run_marker
 from steelyard_agent.worker.opening import Bench, explained, make_feeds, open_model
 from steelyard_agent.worker.paced import run_paced, run_paced_window
@@ -44,19 +45,21 @@ def run_latency(bench: Bench) -> WorkerResult:
 def run_energy(bench: Bench) -> WorkerResult:
     """Run back to back, or at the plan's rate, for one window; its edges come back to cut a meter's readings to it.
 
-    Where the block asks for one, a load marker runs before the window; its edges come back as well.
+    Where the block asks for them, the worker sleeps with the model loaded before anything runs, and a load marker runs
+    before the window; their edges come back as well.
 
     Raises:
         BlockFailure: the model cannot be loaded, fed or run.
     """
     model = open_model(bench)
+    rest_loaded(bench)
     call = model.bind(make_feeds(bench, model))
-    window_ns = bench.block.energy_window_ms * 1_000_000
     with explained(model):
         first_inference(bench, call)
         with quiet_collector():
-            _, inner_count = warm(bench, call)
+            warmth, inner_count = warm(bench, call)
             read_memory(bench)
+            window_ns = energy_window_ns(bench.block, warmth.estimate_ns)
             edges = _mark(bench, call, inner_count)
             bench.say("window")
             with timed_window(bench):
@@ -72,6 +75,17 @@ def run_energy(bench: Bench) -> WorkerResult:
         window_end_ns=end,
         marker_edges_ns=edges,
     )
+
+
+def energy_window_ns(block: Block, estimate_ns: float) -> int:
+    """Return how long the energy window lasts: longer than asked for where one inference takes ``estimate_ns``.
+
+    A tenth more than the wanted inferences take, because a window of just as many would hold one too few half the time.
+    """
+    mode = block.mode
+    each_ns = max(estimate_ns, 1e9 / mode.rate_hz) if mode.name == modes.PACED else estimate_ns
+    wanted_ms = min(1.1 * block.least_inference_count * each_ns / 1e6, block.longest_energy_window_ms)
+    return round(max(block.energy_window_ms, wanted_ms) * 1e6)
 
 
 def _run_closed_loop(bench: Bench, model: LoadedModel) -> WorkerResult:

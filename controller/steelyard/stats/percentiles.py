@@ -92,6 +92,14 @@ def value_over_rounds(values: Sequence[float], unit: str, confidence: float = 0.
     return _over_rounds(values, unit, confidence, series_interval)
 
 
+def mean_over_rounds(values: Sequence[float], unit: str, confidence: float = 0.95) -> Estimate:
+    """Estimate a difference, one value per round, like ``value_over_rounds`` but always on its own scale.
+
+    Differences of noise have either sign; a geometric mean of those rounds that happen to be positive is too low.
+    """
+    return _over_rounds(values, unit, confidence, series_interval, may_be_negative=True)
+
+
 def ratio_over_rounds(ratios: Sequence[float], confidence: float = 0.95) -> Estimate:
     """Estimate the ratio of two artifacts, one value a round, like ``value_over_rounds`` but for independent rounds.
 
@@ -105,13 +113,15 @@ def _over_rounds(
     unit: str,
     confidence: float,
     interval_of: Callable[[NDArray[np.float64], float], MeanInterval],
+    *,
+    may_be_negative: bool = False,
 ) -> Estimate:
     array = np.asarray(values, dtype=np.float64)
     if not np.all(np.isfinite(array)):
         raise ValueError(f"values over rounds are finite, not {array[~np.isfinite(array)][0]!r}")
     if array.size == 0:
         return unknown(unit, "no round was measured", confidence=confidence)
-    positive = bool(np.all(array > 0.0))
+    positive = not may_be_negative and bool(np.all(array > 0.0))
     if array.size < MIN_ROUND_COUNT:
         return _without_interval(array, positive=positive, unit=unit, confidence=confidence)
     if np.all(array == array[0]):
