@@ -7,26 +7,34 @@ from __future__ import annotations
 
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
 from steelyard_agent.block_runner import BlockOutcome, run_block
 from steelyard_agent.emulation import not_a_latency, not_its_own
 from steelyard_agent.errors import AgentError
+from steelyard_agent.figure_text import bytes_text, duration_text, known, spread_text
 from steelyard_agent.runtimes.lookup import runtime_name_for_file
+from steelyard_agent.standalone_modes import (
+    LEAST_FOR_P90,
+    ModeFigures,
+    latency_name,
+    mode_figures,
+    mode_lines,
+    ninetieth,
+)
 from steelyard_agent.worker.block import KIND_LATENCY, Block, Timing, WorkerResult
 from steelyard_agent.worker.codec import encode_runtime_options
 from steelyard_agent.worker.contract import RuntimeOptions
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
+from steelyard_agent.worker.modes import Mode
 
 SCHEMA_VERSION = 1
 
-# Samples below which a 90th percentile says nothing (MLPerf LoadGen, early stopping at confidence 0.99).
-_LEAST_FOR_P90 = 64
 _COLUMNS = 80
-_MEMORY_FIGURES = frozenset({"memory_phases", "peak_resident_bytes"})
+_NOT_EMULATED = frozenset({"memory_phases", "peak_resident_bytes", "mode_figures"})
 _PHASES = ("imported", "loaded", "first_run", "steady")
 _OF_THE_USER = frozenset({BlockStatus.USER_ERROR, BlockStatus.INVALID_MODEL, BlockStatus.RUNTIME_MISSING})
 
@@ -56,6 +64,7 @@ class Launch:
     peak_resident_bytes: int | None
     peak_source: str
     memory_reason: str
+    mode_figures: ModeFigures | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +86,7 @@ class StandaloneReport:
     launches: tuple[Launch, ...]
     notes: tuple[str, ...] = ()
     emulated_by: str = ""
+    mode: Mode = field(default_factory=Mode)
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -92,7 +102,8 @@ async def measure_file(
     options: RuntimeOptions | None = None,
     rounds: int,
     timing: Timing | None = None,
-    batch_size: int = 1,
+    mode: Mode | None = None,
+    batch_size: int = 0,
     seed: int = 0,
     core_ids: tuple[int, ...] = (),
     block_timeout_s: float,
@@ -100,8 +111,11 @@ async def measure_file(
     python: Path | None = None,
     emulated_by: str = "",
     on_launch: Callable[[int, BlockOutcome], None] | None = None,
+    on_phase: Callable[[str], None] | None = None,
 ) -> StandaloneReport:
     """Measure a file in ``rounds`` fresh processes; ``on_launch`` hears the index and outcome of each as it ends.
+
+    ``on_phase`` hears the phases of each as they end. ``batch_size`` 0 leaves the batch to the model.
 
     Raises:
         MeasurementError: the file cannot be measured; the first launch that fails ends the measurement.
@@ -115,19 +129,23 @@ async def measure_file(
         runtime_name=_runtime_name(path, runtime),
         runtime=encode_runtime_options(options or RuntimeOptions()),
         timing=timing or Timing(),
+        mode=mode or Mode(),
         batch_size=batch_size,
         seed=seed,
         core_ids=core_ids,
     )
+    # Not a second is lost: a window that a mode makes longer would be taken for a worker that is stuck.
+    silence_ms = block.mode.silence_ms(block.timing.sample_window_ms, block.timing.min_sample_count)
     results: list[WorkerResult] = []
     with tempfile.TemporaryDirectory(prefix="steelyard-measure-") as work_dir:
         for index in range(rounds):
             outcome = await run_block(
                 block,
-                timeout_s=block_timeout_s,
+                timeout_s=block_timeout_s + silence_ms / 1000,
                 memory_limit_bytes=memory_limit_bytes,
                 python=python,
                 work_dir=Path(work_dir),
+                on_phase=on_phase,
             )
             if on_launch is not None:
                 on_launch(index, outcome)
@@ -142,20 +160,14 @@ def report_to_json(report: StandaloneReport) -> dict[str, object]:
 
     Times and memory under emulation are null.
     """
-    return {
-        **asdict(report),
-        "providers": list(report.providers),
-        "inputs": list(report.inputs),
-        "outputs": list(report.outputs),
-        "launches": [_launch_to_json(launch, emulated=bool(report.emulated_by)) for launch in report.launches],
-        "notes": list(report.notes),
-    }
+    launches = [_launch_to_json(launch, emulated=bool(report.emulated_by)) for launch in report.launches]
+    return {name: _plain(value) for name, value in ({**asdict(report), "launches": launches}).items()}
 
 
 def report_lines(report: StandaloneReport) -> list[str]:
     """Return the report as plain text, at most 80 columns wide."""
     lines = [
-        f"{Path(report.model_path).name}, {_bytes(report.size_bytes)}, {report.runtime} {report.runtime_version}",
+        f"{Path(report.model_path).name}, {bytes_text(report.size_bytes)}, {report.runtime} {report.runtime_version}",
         f"providers: {', '.join(report.providers)}; input: {report.input_source}",
         "",
         *_figure_lines(report),
@@ -167,9 +179,15 @@ def report_lines(report: StandaloneReport) -> list[str]:
     return [part for line in lines for part in _wrapped(line)]
 
 
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
 def _launch_to_json(launch: Launch, *, emulated: bool) -> dict[str, object]:
     def is_told(name: str) -> bool:
-        return not (emulated and (name.endswith("_ns") or name in _MEMORY_FIGURES))
+        return not (emulated and (name.endswith("_ns") or name in _NOT_EMULATED))
 
     return {name: value if is_told(name) else None for name, value in asdict(launch).items()}
 
@@ -180,23 +198,26 @@ def _figure_lines(report: StandaloneReport) -> list[str]:
             f"latency          not said: {not_a_latency(report.emulated_by)}",
             f"memory           not said: {not_its_own(report.emulated_by)}",
         ]
-    return [*_time_lines(report.launches), "", *_memory_lines(report.launches)]
+    return [*_time_lines(report.mode, report.launches), "", *_memory_lines(report.launches)]
 
 
-def _time_lines(launches: Sequence[Launch]) -> list[str]:
+def _time_lines(mode: Mode, launches: Sequence[Launch]) -> list[str]:
+    name, count = latency_name(mode), len(launches)
+    figures = [launch.mode_figures for launch in launches if launch.mode_figures is not None]
     medians = [launch.p50_ns for launch in launches]
     ninetieths = [launch.p90_ns for launch in launches if launch.p90_ns is not None]
     return [
-        f"latency p50      {_spread(medians, _duration)} over {len(launches)} launch{'es' * (len(launches) > 1)}",
-        _ninetieth_line(ninetieths),
+        f"{name + ' p50':<16} {spread_text(medians, duration_text)} over {count} launch{'es' * (count > 1)}",
+        _ninetieth_line(name, ninetieths),
+        *(mode_lines(mode, figures) if figures else ()),
         *(
-            f"{label:<16} {_spread(values, _duration)}"
+            f"{label:<16} {spread_text(values, duration_text)}"
             for label, values in (
-                ("process start", _known(launch.process_start_ns for launch in launches)),
-                ("runtime import", _known(launch.runtime_import_ns for launch in launches)),
-                ("model load", _known(launch.model_load_ns for launch in launches)),
-                ("first inference", _known(launch.first_inference_ns for launch in launches)),
-                ("warm-up", _known(launch.warmup_ns for launch in launches)),
+                ("process start", known(launch.process_start_ns for launch in launches)),
+                ("runtime import", known(launch.runtime_import_ns for launch in launches)),
+                ("model load", known(launch.model_load_ns for launch in launches)),
+                ("first inference", known(launch.first_inference_ns for launch in launches)),
+                ("warm-up", known(launch.warmup_ns for launch in launches)),
             )
         ),
     ]
@@ -232,6 +253,7 @@ def _report(path: Path, block: Block, results: Sequence[WorkerResult]) -> Standa
         input_source=last.input_source,
         inputs=last.inputs,
         outputs=last.outputs,
+        mode=block.mode,
         launches=tuple(_launch(result) for result in results),
         notes=tuple(notes),
     )
@@ -241,7 +263,7 @@ def _launch(result: WorkerResult) -> Launch:
     ordered = sorted(result.latency_ns)
     return Launch(
         p50_ns=median(ordered),
-        p90_ns=float(ordered[(len(ordered) * 9) // 10]) if len(ordered) >= _LEAST_FOR_P90 else None,
+        p90_ns=ninetieth(ordered),
         sample_count=len(ordered),
         process_start_ns=result.process_start_ns,
         runtime_import_ns=result.runtime_import_ns,
@@ -252,53 +274,27 @@ def _launch(result: WorkerResult) -> Launch:
         peak_resident_bytes=result.peak_resident_bytes,
         peak_source=result.peak_source,
         memory_reason=result.memory_reason,
+        mode_figures=mode_figures(result),
     )
 
 
-def _ninetieth_line(ninetieths: Sequence[float]) -> str:
+def _ninetieth_line(name: str, ninetieths: Sequence[float]) -> str:
     if ninetieths:
-        return f"latency p90      {_spread(ninetieths, _duration)}"
-    return f"latency p90      not said: fewer than {_LEAST_FOR_P90} samples in every launch"
+        return f"{name + ' p90':<16} {spread_text(ninetieths, duration_text)}"
+    return f"{name + ' p90':<16} not said: fewer than {LEAST_FOR_P90} samples in every launch"
 
 
 def _memory_lines(launches: Sequence[Launch]) -> list[str]:
     lines = []
     for phase in _PHASES:
-        sizes = _known(launch.memory_phases.get(phase, {}).get("resident_bytes") for launch in launches)
+        sizes = known(launch.memory_phases.get(phase, {}).get("resident_bytes") for launch in launches)
         if sizes:
-            lines.append(f"{'memory ' + phase:<16} {_spread(sizes, _bytes)} resident")
+            lines.append(f"{'memory ' + phase:<16} {spread_text(sizes, bytes_text)} resident")
     if not lines:
         lines.append(f"memory by phase  unavailable: {launches[-1].memory_reason}")
-    peaks = _known(launch.peak_resident_bytes for launch in launches)
+    peaks = known(launch.peak_resident_bytes for launch in launches)
     source = launches[-1].peak_source
-    return [*lines, f"memory peak      {_spread(peaks, _bytes) if peaks else 'unavailable'} ({source})"]
-
-
-def _known(values: Iterable[int | None]) -> list[float]:
-    return [value for value in values if value is not None]
-
-
-def _spread(values: Sequence[float], show: Callable[[float], str]) -> str:
-    if not values:
-        return "not told by this system"
-    low, high = show(min(values)), show(max(values))
-    return f"{show(median(values))} ({low} to {high})" if len(values) > 1 else show(values[0])
-
-
-def _duration(duration_ns: float) -> str:
-    for unit, size in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
-        if duration_ns >= size:
-            return (
-                f"{duration_ns / size:.3g} {unit}" if duration_ns < 1000 * size else f"{duration_ns / size:.0f} {unit}"
-            )
-    return f"{duration_ns:.0f} ns"
-
-
-def _bytes(size_bytes: float) -> str:
-    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if size_bytes >= size:
-            return f"{size_bytes / size:.1f} {unit}"
-    return f"{size_bytes:.0f} B"
+    return [*lines, f"memory peak      {spread_text(peaks, bytes_text) if peaks else 'unavailable'} ({source})"]
 
 
 def _wrapped(line: str) -> list[str]:

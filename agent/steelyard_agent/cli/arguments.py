@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from steelyard_agent import __version__
+from steelyard_agent.cli.mode_arguments import DEFAULT_ROUNDS, add_mode_arguments
 
 _RUN_EXAMPLES = """\
 examples:
@@ -29,6 +30,10 @@ examples:
   steelyard-agent measure model.onnx
   steelyard-agent measure model.tflite --threads 4 --rounds 10
   steelyard-agent measure detector.onnx --shape images=1x3x640x640 --json
+  steelyard-agent measure model.onnx --mode offline --batch 8
+  steelyard-agent measure model.onnx --mode paced --rate 20 --no-spinning
+  steelyard-agent measure model.onnx --mode sustained --duration 2m
+  steelyard-agent measure lstm.onnx --mode stepwise --steps 1,16,64 --state h=hn --state c=cn
 """
 _ENVIRONMENT_EXAMPLES = """\
 examples:
@@ -64,7 +69,6 @@ exit status:
   0 fine; 2 usage; 3 something was not measured; 4 device or infrastructure;
   70 a bug of ours; 130 interrupted
 """
-_DEFAULT_ROUNDS = 5
 _DEFAULT_BLOCK_TIMEOUT_S = 60.0
 
 
@@ -132,8 +136,7 @@ def _add_measure(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     measure.add_argument(
         "--rounds",
         type=_positive,
-        default=_DEFAULT_ROUNDS,
-        help=f"fresh processes to measure in (default: {_DEFAULT_ROUNDS})",
+        help=f"fresh processes to measure in (default: {DEFAULT_ROUNDS}, and 1 for a curve)",
     )
     measure.add_argument("--threads", type=_positive, help="threads within an operator (default: the runtime's)")
     measure.add_argument(
@@ -162,6 +165,7 @@ def _add_measure(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--graph-optimization", choices=("disabled", "basic", "extended", "all"), help="default: the runtime's"
     )
     measure.add_argument("--no-spinning", action="store_true", help="let idle threads of the runtime sleep")
+    add_mode_arguments(measure)
     measure.add_argument("--no-arena", action="store_true", help="no memory arena")
     measure.add_argument(
         "--block-timeout",

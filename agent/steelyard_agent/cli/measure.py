@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from steelyard_agent.cli.device import this_system
+from steelyard_agent.cli.mode_arguments import DEFAULT_ROUNDS, mode_of
 from steelyard_agent.emulation import find_emulator
 from steelyard_agent.environments import read_environments
 from steelyard_agent.errors import UsageError
@@ -21,6 +22,7 @@ from steelyard_agent.surroundings.android import BRING_TERMUX_FORWARD, backgroun
 from steelyard_agent.worker.contract import ProviderSpec, RuntimeOptions
 from steelyard_agent.worker.ending import BlockOutcome
 from steelyard_agent.worker.failure import BlockStatus
+from steelyard_agent.worker.modes import SUSTAINED
 
 _MEBIBYTE = 1024 * 1024
 
@@ -32,6 +34,10 @@ def measure(options: argparse.Namespace) -> int:
         MeasurementError: It cannot be measured, or Android keeps this process in the background.
     """
     runtime, python = _runtime(options)
+    mode = mode_of(options)
+    # A curve is minutes long, and its points are its own rounds.
+    rounds = options.rounds or (1 if mode.name == SUSTAINED else DEFAULT_ROUNDS)
+    progress = _Progress(rounds)
     _refuse_background()
     report = asyncio.run(
         measure_file(
@@ -39,11 +45,14 @@ def measure(options: argparse.Namespace) -> int:
             runtime=runtime or None,
             python=python,
             options=runtime_options(options),
-            rounds=options.rounds,
+            mode=mode,
+            batch_size=options.batch,
+            rounds=rounds,
             block_timeout_s=options.block_timeout,
             memory_limit_bytes=options.memory_limit * _MEBIBYTE if options.memory_limit else None,
             emulated_by=find_emulator(this_system(), os.environ, platform.machine()),
-            on_launch=_Progress(options.rounds),
+            on_launch=progress,
+            on_phase=progress.phase,
         )
     )
     if options.json:
@@ -128,6 +137,13 @@ class _Progress:
 
     def __init__(self, rounds: int) -> None:
         self._rounds = rounds
+        self._point_count = 0
+
+    def phase(self, name: str) -> None:
+        """Count the points of a curve, which takes minutes."""
+        if name == "point" and sys.stderr.isatty():
+            self._point_count += 1
+            print(f"\rcurve: {self._point_count} points", end="", file=sys.stderr, flush=True)
 
     def __call__(self, index: int, outcome: BlockOutcome) -> None:
         _refuse_background()

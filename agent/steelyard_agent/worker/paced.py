@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from statistics import median
 
 from steelyard_agent.worker.block import Block, WorkerResult
 from steelyard_agent.worker.contract import LoadedModel
-from steelyard_agent.worker.modes import Mode
 from steelyard_agent.worker.opening import Bench, explained, make_feeds
 from steelyard_agent.worker.pacing import (
     PacedRun,
@@ -20,6 +18,7 @@ from steelyard_agent.worker.pacing import (
     window_of,
 )
 from steelyard_agent.worker.phases import first_inference, read_memory, timed_window, warm
+from steelyard_agent.worker.rough import rough_ms
 from steelyard_agent.worker.stopwatch import Call, Clock, quiet_collector
 
 _clock = time.perf_counter_ns
@@ -49,7 +48,7 @@ def run_paced(bench: Bench, model: LoadedModel) -> WorkerResult:
         response_ns=run.response_ns,
         missed_count=run.missed_count,
         sample_count=len(run.service_ns),
-        notes=(*bench.result.notes, *paced_notes(run, block.mode, waiter)),
+        notes=(*bench.result.notes, *paced_notes(run, waiter)),
     )
 
 
@@ -61,26 +60,24 @@ def run_paced_window(call: Call, block: Block, window_ns: int, clock: Clock) -> 
     return run.start_ns, run.end_ns, len(run.service_ns)
 
 
-def paced_notes(run: PacedRun, mode: Mode, waiter: Waiter) -> list[str]:
-    """Return how precise the starts were, and what a queue that fell behind looked like."""
-    count = len(run.service_ns)
-    kind = "random, seeded" if mode.random_arrivals else "even"
-    notes = [f"{count} {kind} arrivals at {mode.rate_hz:g} a second"]
-    if idle := [late for late, queued in zip(run.late_ns, run.queued, strict=True) if not queued]:
-        notes[0] += (
-            f"; those that found the model idle began {_ms(median(idle))} late at the median, {_ms(max(idle))} at most "
-            f"(slept until {_ms(waiter.spin_ns)} before each, then spun)"
-        )
-    if queued_count := sum(run.queued):
+def paced_notes(run: PacedRun, waiter: Waiter) -> list[str]:
+    """Return how precise the starts were, and whether a queue fell behind, in words that are alike in most rounds.
+
+    What each arrival waited is its response time less its service time.
+    """
+    notes = []
+    if idle := sorted(late for late, queued in zip(run.late_ns, run.queued, strict=True) if not queued):
+        half, most = idle[len(idle) // 2], idle[len(idle) * 9 // 10]
         notes.append(
-            f"{queued_count} of {count} arrivals found the last inference still running and waited "
-            f"{_ms(max(run.late_ns))} at most"
+            f"of the arrivals that found the model idle half began within {rough_ms(half)} of their time and nine in "
+            f"ten within {rough_ms(most)}: slept until about {rough_ms(waiter.spin_ns)} before, then spun"
         )
+    if any(run.queued):
+        notes.append("some arrivals found the last inference still running and waited for it: see response time")
     if run.missed_count:
         notes.append(
-            f"the queue fell behind: {run.missed_count} of {count + run.missed_count} arrivals never began within the "
-            f"window, for {mode.rate_hz:g} a second is more than the median service time of "
-            f"{_ms(median(run.service_ns))} allows or something stalled; lower the rate or use a faster model"
+            "the queue fell behind: arrivals were due that never began within the window; lower the rate, or use a "
+            "faster model or more threads"
         )
     return notes
 
@@ -90,7 +87,3 @@ def _offsets(block: Block, window_ns: int, least_count: int) -> tuple[int, ...]:
     if block.mode.random_arrivals:
         return random_offsets(rate_hz, window_ns=window_ns, least_count=least_count, seed=block.seed)
     return even_offsets(rate_hz, window_ns=window_ns, least_count=least_count)
-
-
-def _ms(duration_ns: float) -> str:
-    return f"{duration_ns / 1e6:.3g} ms"

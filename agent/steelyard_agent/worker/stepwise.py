@@ -16,6 +16,7 @@ from steelyard_agent.worker.block import WorkerResult
 from steelyard_agent.worker.contract import LoadedModel
 from steelyard_agent.worker.opening import Bench, explained, make_feeds
 from steelyard_agent.worker.phases import first_inference, read_memory, timed_window, warm
+from steelyard_agent.worker.rough import rough_ms
 from steelyard_agent.worker.shapes import shape_text
 from steelyard_agent.worker.state import carried, check_state_names
 from steelyard_agent.worker.stopwatch import Clock, quiet_collector
@@ -83,12 +84,13 @@ class Sequences:
 
     def notes(self) -> list[str]:
         """Return what a reader must know about the steps."""
-        sequences = f"{len(self.step_ns)} sequences of {self.step_count} steps, each from a state of zeros"
-        notes = [f"{sequences}; inputs without a state stay the same in every step"]
+        notes = [
+            f"sequences of {self.step_count} steps, each from a state of zeros; other inputs are the same in each"
+        ]
         if self.carry_ns:
             notes.append(
-                f"carrying the state took {median(self.carry_ns) / 1e6:.3g} ms at the median between two steps; it is "
-                "not in the times of the steps"
+                f"carrying the state takes about {rough_ms(median(self.carry_ns))} between two steps, which is not in "
+                "their times"
             )
         notes += [
             f"state {name!r} grew from {shape_text(self.fresh[name].shape)} to {shape_text(shape)} in the last step"

@@ -143,4 +143,4 @@ def percentile_ns(ordered: np.ndarray[tuple[int], np.dtype[np.int64]], share: fl
 def _thinned(curve: Curve) -> list[str]:
     if curve.stride == 1:
         return []
-    return [f"every {curve.stride}th sample of the curve is kept; its points are of all"]
+    return ["the samples of the curve are thinned out evenly; its points are of all"]

@@ -8,7 +8,6 @@ from statistics import fmean
 
 import pytest
 
-from steelyard_agent.worker.modes import PACED, Mode
 from steelyard_agent.worker.paced import paced_notes
 from steelyard_agent.worker.pacing import (
     PacedRun,
@@ -19,8 +18,10 @@ from steelyard_agent.worker.pacing import (
     random_offsets,
     window_of,
 )
+from steelyard_agent.worker.rough import rough_ms
 
 US, MS, S = 1_000, 1_000_000, 1_000_000_000
+WAITER = Waiter(clock=lambda: 0, sleep=lambda _s: None, spin_ns=50 * US)
 TICK_NS = 100
 
 
@@ -92,11 +93,9 @@ def test_a_rate_above_what_can_be_served_leaves_arrivals_that_never_began() -> N
     assert (len(run.service_ns), run.missed_count) == (10, 10)
     assert list(run.response_ns) == sorted(run.response_ns)
     assert run.response_ns[-1] > 100 * MS
-    notes = paced_notes(
-        run, Mode(name=PACED, rate_hz=100), Waiter(clock=lambda: 0, sleep=lambda _s: None, spin_ns=50 * US)
-    )
-    assert any("10 of 20 arrivals never began within the window" in note for note in notes)
-    assert any("9 of 10 arrivals found the last inference still running" in note for note in notes)
+    notes = paced_notes(run, WAITER)
+    assert any("the queue fell behind" in note for note in notes)
+    assert any("found the last inference still running" in note for note in notes)
 
 
 def test_waiting_sleeps_until_shortly_before_and_spins_only_the_rest() -> None:
@@ -112,11 +111,24 @@ def test_a_sleep_that_takes_too_long_makes_the_start_late_and_is_said() -> None:
     run = _pace(FakeTime(repeat(1 * MS), overshoot_ns=400 * US), spin_ns=50 * US)
     assert min(run.late_ns) > 300 * US
     assert min(run.response_ns) > 1300 * US
-    note = paced_notes(
-        run, Mode(name=PACED, rate_hz=100), Waiter(clock=lambda: 0, sleep=lambda _s: None, spin_ns=50 * US)
-    )[0]
-    assert "began 0.35 ms late at the median" in note
-    assert "slept until 0.05 ms before each" in note
+    (note,) = paced_notes(run, WAITER)
+    assert "half began within 0.5 ms of their time and nine in ten within 0.5 ms" in note
+    assert "slept until about 0.05 ms before" in note
+
+
+@pytest.mark.parametrize(
+    ("duration_ns", "text"),
+    [
+        (0, "0.001 ms"),
+        (1000, "0.001 ms"),
+        (13_000, "0.02 ms"),
+        (50_000, "0.05 ms"),
+        (51_000, "0.1 ms"),
+        (7e9, "10000 ms"),
+    ],
+)
+def test_durations_in_notes_are_rounded_up_so_that_rounds_say_the_same(duration_ns: float, text: str) -> None:
+    assert rough_ms(duration_ns) == text
 
 
 def test_the_window_goes_on_to_its_end_when_all_are_served() -> None:
