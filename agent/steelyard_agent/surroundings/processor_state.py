@@ -1,4 +1,4 @@
-"""Circumstances of the processor that its figures must be read with: governor, frequency limit, boost.
+"""Circumstances of the processor that its figures must be read with: governor, frequency limit, boost, kernel.
 
 Sources: Documentation/admin-guide/pm/{cpufreq,intel_pstate}.rst of Linux.
 """
@@ -14,23 +14,25 @@ from steelyard_agent.surroundings.contract import Circumstance
 
 _NO_TURBO = "/sys/devices/system/cpu/intel_pstate/no_turbo"
 _BOOST = f"{CPUFREQ_FOLDER}/boost"
+_KERNEL = "/proc/sys/kernel/osrelease"
 _SWITCH = {"0": "off", "1": "on"}
 
 
 class ProcessorState:
-    """Reads ``governor``, ``frequency_limit`` (only where one is below the processor's maximum) and ``boost``."""
+    """Reads ``governor``, ``frequency_limit`` (only one below the maximum), ``boost``, ``kernel``."""
 
     def __init__(self, system: System) -> None:
         self._system = system
         self._policies, _ = find_policies(system)
 
     def read(self) -> list[Circumstance]:
-        """Read now; empty where there is no cpufreq."""
+        """Read now; without cpufreq only the kernel is known."""
         governors = {one: policy_text(self._system, one, "scaling_governor") for one in self._policies}
         told = {
             "governor": _by_value({policy: value for policy, value in governors.items() if value}),
             "frequency_limit": _by_value(self._limits()),
             "boost": self._boost(),
+            "kernel": text_or_empty(self._system, _KERNEL),
         }
         return [Circumstance(name=name, value=value) for name, value in told.items() if value]
 

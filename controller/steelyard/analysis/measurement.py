@@ -9,17 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.analysis import emulation
+from steelyard.analysis.device_energy import drift_warnings, idle_power
 from steelyard.analysis.external_energy import external_readings
 from steelyard.analysis.operators import add_operators, device_rates
 from steelyard.analysis.prepared import cache_warning
-from steelyard.analysis.segment_warnings import segment_warnings
+from steelyard.analysis.segment_warnings import changed_circumstances, segment_warnings
 from steelyard.analysis.stop import CONFIDENCE, LookConfidence, StopPolicy
 from steelyard.analysis.surroundings import merged_circumstances, merged_throttle, surroundings_warnings
 from steelyard.analysis.validity import repeated_round_count, rounds_that_count
 from steelyard.analysis.variant_message import VariantAnalysis, analyse_variant
 from steelyard.analysis.variant_rounds import VariantRounds, collect
-from steelyard.stats.estimate import Estimate
+from steelyard.analysis.wire import estimate_message
 from steelyard.layers.contract import LayerTable
+from steelyard.stats.estimate import Estimate
 from steelyard.stats.pareto import Point, pareto_front
 from steelyard.stats.shipping import Candidate, DecisionKind, choose
 from steelyard.tasks.metrics import correct_top1
@@ -80,11 +82,13 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
         warnings=[*_warnings(given, list(variants.values())), *([probe_trouble] if probe_trouble else [])],
         roofline=() if emulated_by else rates,
         controller_id=given.controller_id,
-        stop_reason=policy.decide(latency).reason,
+        stop_reason=_stop_reason(given, policy, latency),
         confidence=CONFIDENCE,
         circumstances=merged_circumstances(given.rounds),
         throttle=merged_throttle(given.rounds),
     )
+    if not emulated_by:
+        _add_idle(measurement, given.rounds, list(variants.values()))
     if given.rounds:
         measurement.started_at.FromNanoseconds(min(one.started_at.ToNanoseconds() for one in given.rounds))
         measurement.finished_at.FromNanoseconds(max(one.finished_at.ToNanoseconds() for one in given.rounds))
@@ -123,12 +127,34 @@ def _correct(given: MeasurementInput, digest: str) -> NDArray[np.bool_] | None:
     return correct_top1(given.labels, outputs)
 
 
+def _add_idle(
+    measurement: measurement_pb2.Measurement,
+    rounds: Sequence[result_pb2.RoundResult],
+    variants: Sequence[VariantRounds],
+) -> None:
+    """Add the idle power and what its baselines warn of, by the source that the first model's energy is of."""
+    energy_rounds = [one for one in rounds_that_count(rounds) if one.pass_kind == result_pb2.PASS_ENERGY]
+    source = next((found.source for one in variants if (found := one.read_energy()).source is not None), None)
+    measurement.idle_power.CopyFrom(estimate_message(idle_power(energy_rounds, source, CONFIDENCE)))
+    measurement.warnings.extend(drift_warnings(energy_rounds, source))
+
+
 def _no_energy_because(device: common_pb2.DeviceDescription) -> str:
     """Return why a device reads neither energy nor power, "" when it reads one of them."""
     meters = [meter for meter in device.meters if meter.unit in ("J", "W")]
     if any(meter.status == common_pb2.READING_STATUS_MEASURED for meter in meters):
         return ""
     return "; ".join(dict.fromkeys(meter.reason for meter in meters)) or "the device described no power meter"
+
+
+def _stop_reason(given: MeasurementInput, policy: StopPolicy, latency: Sequence[result_pb2.RoundResult]) -> str:
+    """Return why measuring ended, "" while it has not; with the job that an extension goes on with."""
+    reason = policy.decide(latency).reason
+    extended = given.request.extended_job_id
+    if not (reason and extended):
+        return reason
+    earlier = sum(one.job_id != given.job.job_id for one in latency)
+    return f"{reason}; {earlier} of them are those of job {extended[:12]}, which this one extends"
 
 
 def _mark_front(analyses: Sequence[VariantAnalysis]) -> None:
@@ -173,6 +199,7 @@ def _decision(analyses: Sequence[VariantAnalysis], device: str, emulated_by: str
 def _warnings(given: MeasurementInput, variants: Sequence[VariantRounds]) -> list[str]:
     emulated_by = given.device.emulated_by
     warnings = [emulation.warning(emulated_by)] if emulated_by else _warnings_on_time(variants)
+    warnings += changed_circumstances([one for one in given.rounds if one.pass_kind == result_pb2.PASS_LATENCY])
     if given.task is None:
         warnings.append("accuracy was not measured: no task was named (--task FILE)")
     return warnings

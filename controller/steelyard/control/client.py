@@ -168,8 +168,36 @@ class Client:
             device_wait_ms=int(options.device_wait_s * 1000),
             title=options.title or artifacts[0].name,
             meters=options.meters,
+            probe_roofline=options.roofline,
         )
         options.verdicts.add_to(request)
+        response = self._call(lambda: self._control.SubmitMeasurement(request, timeout=_CALL_TIMEOUT_S))
+        return JobHandle(self, response.job_id, estimated_ms=response.estimated_ms)
+
+    def extend(
+        self,
+        job_id: str,
+        *,
+        max_round_count: int = 0,
+        budget_s: float = 0.0,
+        device_wait_s: float = 30.0,
+        device: str = "",
+        title: str = "",
+    ) -> JobHandle:
+        """Add rounds to a finished measurement, on its device and by its plan; the job that comes back holds them all.
+
+        ``max_round_count`` counts the rounds that there are, too; 0: 40 more. ``device`` only says which device is
+        meant: another one is refused.
+        """
+        request = control_pb2.SubmitMeasurementRequest(
+            request_id=uuid.uuid4().hex,
+            extended_job_id=job_id,
+            device=device,
+            max_round_count=max_round_count,
+            budget_ms=int(budget_s * 1000),
+            device_wait_ms=int(device_wait_s * 1000),
+            title=title,
+        )
         response = self._call(lambda: self._control.SubmitMeasurement(request, timeout=_CALL_TIMEOUT_S))
         return JobHandle(self, response.job_id, estimated_ms=response.estimated_ms)
 

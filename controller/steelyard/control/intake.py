@@ -6,8 +6,11 @@ from steelyard.analysis.duration import estimated_duration_ms
 from steelyard.compress.recipe_text import parse_recipe
 from steelyard.control.default_runtime import fill_in_runtime
 from steelyard.control.energy_plan import complete_energy
+from steelyard.control.extension import complete_extension
 from steelyard.control.gate_plan import complete_gate
 from steelyard.control.job_world import JobWorld
+from steelyard.control.mode_plan import check_fit, check_mode
+from steelyard.control.profile_plan import complete_roofline, roofline_digests
 from steelyard.control.required_metrics import check_requirements
 from steelyard.control.verdict_options import complete_verdicts
 from steelyard.errors import UsageError
@@ -30,6 +33,10 @@ async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasu
         UsageError: for a plan that makes no sense, with what to change.
         NotFoundError: for an artifact, task or device that nobody knows.
     """
+    if request.extended_job_id:
+        await complete_extension(world, request)
+        _fill_defaults(request)
+        return estimated_duration_ms(request, 0)
     plan = request.plan
     if not 1 <= len(plan.artifacts) <= MAX_ARTIFACT_COUNT:
         raise UsageError("bad_plan", f"a plan of {len(plan.artifacts)} models is not one of 1 to {MAX_ARTIFACT_COUNT}")
@@ -38,8 +45,10 @@ async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasu
     labels = [planned.label for planned in plan.artifacts]
     if len(set(labels)) != len(labels):
         raise UsageError("labels_repeat", f"the labels {', '.join(labels)} are not unique: name each variant once")
+    check_mode(plan)
     for planned in plan.artifacts:
         artifact = await world.store.call(Store.find_artifact, planned.artifact_digest)
+        check_fit(planned, artifact, plan.mode)
         planned.artifact_digest = artifact.digest
         planned.size_bytes = artifact.size_bytes
         planned.format = artifact.format
@@ -55,6 +64,7 @@ async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasu
     described = await world.devices.runtimes(request.device)
     for planned in plan.artifacts:
         fill_in_runtime(planned, described)
+    await complete_roofline(world.blobs, request)
     return estimated_duration_ms(request, task.evaluation_sample_count if task is not None else 0)
 
 
@@ -72,7 +82,7 @@ def _add_task_data(plan: plan_pb2.Plan, task: control_pb2.Task) -> None:
 def _fill_defaults(request: control_pb2.SubmitMeasurementRequest) -> None:
     request.budget_ms = request.budget_ms or DEFAULT_BUDGET_MS
     for name, count in (("min-rounds", request.min_round_count), ("max-rounds", request.max_round_count)):
-        if 0 < count < MIN_ROUND_COUNT:
+        if 0 < count < MIN_ROUND_COUNT and not request.extended_job_id:
             raise UsageError("too_few_rounds", f"--{name} {count}: an interval needs {MIN_ROUND_COUNT} rounds or more")
     request.max_round_count = request.max_round_count or max(DEFAULT_MAX_ROUND_COUNT, request.min_round_count)
     request.min_round_count = request.min_round_count or min(DEFAULT_MIN_ROUND_COUNT, request.max_round_count)
@@ -89,7 +99,7 @@ def _fill_defaults(request: control_pb2.SubmitMeasurementRequest) -> None:
 def plan_digests(plan: plan_pb2.Plan) -> frozenset[str]:
     """Return every blob that a plan names: what its device may fetch."""
     digests = {planned.artifact_digest for planned in plan.artifacts}
-    digests |= {plan.inputs.data_digest, plan.evaluation.data_digest}
+    digests |= {plan.inputs.data_digest, plan.evaluation.data_digest} | roofline_digests(plan)
     return frozenset(digests - {""})
 
 

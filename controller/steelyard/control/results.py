@@ -8,6 +8,7 @@ import time
 from google.protobuf.message import DecodeError
 
 from steelyard.analysis.measurement import MeasurementInput, build_measurement
+from steelyard.control.plan_layers import layers_of_plan
 from steelyard.control.round_check import refuse_nonsense
 from steelyard.errors import SteelyardError
 from steelyard.store.blobs import BlobStore
@@ -60,12 +61,34 @@ class Results:
         return found
 
     async def rounds(self, job_id: str) -> list[result_pb2.RoundResult]:
-        """Return every recorded round of a job with its samples."""
-        references = await self._store.call(Store.list_rounds, job_id)
+        """Return every recorded round of a job, those of the jobs that it extends included, with its samples."""
         return [
             self._parse(self._blobs.read_bytes(reference.result_digest), reference.result_digest)
-            for reference in references
+            for reference in await self.references(job_id)
         ]
+
+    async def references(self, job_id: str) -> list[control_pb2.RoundReference]:
+        """Name the blobs of a job's rounds, those of the jobs that it extends first.
+
+        A round that reached an earlier job only after this one had measured its own of the same number is left out.
+        """
+        found: dict[tuple[int, int], control_pb2.RoundReference] = {}
+        for one in await self._chain(job_id):
+            for reference in await self._store.call(Store.list_rounds, one):
+                found[(reference.key.pass_kind, reference.key.round_index)] = reference
+        return list(found.values())
+
+    async def _chain(self, job_id: str) -> list[str]:
+        """Return the ids of the jobs that a job extends, the oldest first, and its own."""
+        chain: list[str] = []
+        while job_id:
+            chain.append(job_id)
+            job = await self._store.call(Store.get_job, job_id)
+            request = control_pb2.SubmitMeasurementRequest()
+            if job.kind == control_pb2.JOB_KIND_MEASUREMENT:
+                request.ParseFromString(await self._store.call(Store.get_request, job_id))
+            job_id = request.extended_job_id
+        return chain[::-1]
 
     async def record_trace(self, job_id: str, trace: control_pb2.MeterTrace) -> None:
         """Keep what an external meter said beside a job.
@@ -82,7 +105,9 @@ class Results:
         Raises:
             SteelyardError: a blob is gone, or is no trace.
         """
-        references = await self._store.call(Store.list_traces, job_id)
+        references = [
+            trace for one in await self._chain(job_id) for trace in await self._store.call(Store.list_traces, one)
+        ]
         return await asyncio.to_thread(lambda: [self._trace(one.trace_digest) for one in references])
 
     async def measurement(self, job: control_pb2.Job) -> measurement_pb2.Measurement:
@@ -113,6 +138,7 @@ class Results:
             device=device.description,
             controller_id=self._controller_id,
             traces=await self.traces(job.job_id) if request.meters else (),
+            layers=await asyncio.to_thread(layers_of_plan, request.plan, self._blobs),
         )
         # In a thread: aligning the traces of many variants takes seconds, and sessions must not wait for it.
         return await asyncio.to_thread(build_measurement, given)

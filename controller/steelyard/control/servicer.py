@@ -134,9 +134,9 @@ class ControlServicer:
         return control_pb2.GetMeasurementResponse(measurement=measurement)
 
     async def list_rounds(self, request: control_pb2.ListRoundsRequest) -> control_pb2.ListRoundsResponse:
-        """Name the blobs of a job's rounds."""
+        """Name the blobs of a job's rounds, those of the jobs that it extends included."""
         job = await self._store.call(Store.get_job, request.job_id)
-        rounds = await self._store.call(Store.list_rounds, job.job_id)
+        rounds = await self._controller.results.references(job.job_id)
         traces = await self._store.call(Store.list_traces, job.job_id)
         return control_pb2.ListRoundsResponse(rounds=rounds, traces=traces)
 

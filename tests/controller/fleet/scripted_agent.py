@@ -129,9 +129,9 @@ class ScriptedAgent:
 
     # -- doing a job --------------------------------------------------------------------------------------------
 
-    async def accept_job(self, epoch: int = 1) -> session_pb2.JobOffer:
-        """Wait for an offer and take it."""
-        offer = await self.wait_for("job_offer")
+    async def accept_job(self, epoch: int = 1, *, count: int = 1) -> session_pb2.JobOffer:
+        """Wait for the ``count``-th offer and take it."""
+        offer = await self.wait_for("job_offer", count)
         lease = session_pb2.Lease(job_id=offer.job_id, attempt=offer.attempt, epoch=epoch, ttl_ms=offer.lease_ttl_ms)
         await self.say(lease_answer=session_pb2.LeaseAnswer(job_id=offer.job_id, attempt=offer.attempt, lease=lease))
         return offer

@@ -1,0 +1,55 @@
+"""`steelyard measure --extend JOB`: more rounds for a finished measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from steelyard.cli.session import LOCAL, choose_device
+from steelyard.errors import UsageError
+
+if TYPE_CHECKING:
+    from steelyard.control.client import Client
+    from steelyard.control.job_handle import JobHandle
+
+EXTEND_FLAG = click.option(
+    "--extend", "extended_job", metavar="JOB", help="Add rounds to this finished measurement; no MODEL then."
+)
+# Everything else is settled by the measurement that is extended.
+_FREE = frozenset(
+    {"extended_job", "max_rounds", "budget", "device_wait", "device", "local", "title", "as_json", "report_path"}
+)
+
+
+def extend(ctx: click.Context, client: Client, job_id: str, flags: Mapping[str, Any]) -> JobHandle:
+    """Submit the extension that the flags say.
+
+    Raises:
+        UsageError: a model or a flag was given that the extended measurement has settled.
+    """
+    given = [
+        one for one in ctx.command.params if ctx.get_parameter_source(one.name or "") is ParameterSource.COMMANDLINE
+    ]
+    settled = [one for one in given if one.name not in _FREE]
+    if settled:
+        names = ", ".join("MODEL" if isinstance(one, click.Argument) else one.opts[0] for one in settled)
+        raise UsageError(
+            "settled_by_extended",
+            f"{names} cannot be given beside --extend {job_id}: models, plan and requirements are those of that job; "
+            "leave it out, or measure anew without --extend",
+        )
+    device = flags["device"] or (LOCAL if flags["local"] else "")
+    if client.job(job_id).device == LOCAL:
+        choose_device(ctx, device or None, local=flags["local"])
+    chosen_rounds = ctx.get_parameter_source("max_rounds") is ParameterSource.COMMANDLINE
+    return client.extend(
+        job_id,
+        max_round_count=flags["max_rounds"] if chosen_rounds else 0,
+        budget_s=flags["budget"],
+        device_wait_s=flags["device_wait"],
+        device=device,
+        title=flags["title"],
+    )
