@@ -435,11 +435,14 @@ class NumericSpec(google.protobuf.message.Message):
     DATA_SIZE_BYTES_FIELD_NUMBER: builtins.int
     SAMPLE_COUNT_FIELD_NUMBER: builtins.int
     OUTPUT_QUOTA_BYTES_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
     data_digest: builtins.str
     data_size_bytes: builtins.int
     sample_count: builtins.int
     output_quota_bytes: builtins.int
     """Largest blob of outputs that one artifact may send back."""
+    reason: builtins.str
+    """Why no inputs could be made, so that nothing is checked; "" when they were."""
     def __init__(
         self,
         *,
@@ -447,8 +450,9 @@ class NumericSpec(google.protobuf.message.Message):
         data_size_bytes: builtins.int = ...,
         sample_count: builtins.int = ...,
         output_quota_bytes: builtins.int = ...,
+        reason: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["data_digest", b"data_digest", "data_size_bytes", b"data_size_bytes", "output_quota_bytes", b"output_quota_bytes", "sample_count", b"sample_count"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["data_digest", b"data_digest", "data_size_bytes", b"data_size_bytes", "output_quota_bytes", b"output_quota_bytes", "reason", b"reason", "sample_count", b"sample_count"]) -> None: ...
 
 Global___NumericSpec: typing_extensions.TypeAlias = NumericSpec
 
