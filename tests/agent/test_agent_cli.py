@@ -65,6 +65,11 @@ def test_every_command_has_help_with_examples_that_parse(command: str, capsys: p
         ["measure", "m.onnx", "--shape", "x"],
         ["measure", "m.onnx", "--shape", "x=1x-2"],
         ["measure", "m.onnx", "--shape", "=1"],
+        ["measure", "m.onnx", "--mode", "fast"],
+        ["measure", "m.onnx", "--batch", "0"],
+        ["measure", "m.onnx", "--steps", "1,x"],
+        ["measure", "m.onnx", "--state", "h"],
+        ["measure", "m.onnx", "--duration", "2y"],
         ["measure", "m.onnx", "--block-timeout", "nan"],
         ["measure", "m.onnx", "--block-timeout", "soon"],
     ],
@@ -163,6 +168,15 @@ def test_measure_prints_lines_for_a_person(tmp_path: Path, capsys: pytest.Captur
     [
         (["measure", "missing.onnx"], "there is no model file 'missing.onnx'"),
         (["measure", "missing.onnx", "--shape", "x=1", "--shape", "x=2"], "names input 'x' twice"),
+        (["measure", "missing.onnx", "--mode", "paced"], "--mode paced: --rate is 0; it is above 0"),
+        (["measure", "missing.onnx", "--rate", "20"], "--rate is given and the mode is single-stream"),
+        (["measure", "missing.onnx", "--mode", "paced", "--rate", "0.001"], "10 arrivals at --rate 0.001 take 10000 s"),
+        (
+            ["measure", "missing.onnx", "--mode", "multi-stream", "--streams", "1000"],
+            "--streams is 1000; it is between",
+        ),
+        (["measure", "missing.onnx", "--mode", "stepwise", "--steps", "4,2", "--state", "h=hn"], "4, 2 do not rise"),
+        (["measure", "missing.onnx", "--state", "h=a", "--state", "h=b"], "--state names input 'h' twice"),
     ],
 )
 def test_measure_says_what_is_wrong_in_a_sentence(
@@ -170,6 +184,17 @@ def test_measure_says_what_is_wrong_in_a_sentence(
 ) -> None:
     assert main(arguments) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_mode_is_asked_for_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = str(linear_model(tmp_path / "model.onnx"))
+    assert main(["measure", model, "--rounds", "1", "--threads", "1", "--mode", "offline", "--batch", "8"]) == 0
+    assert "samples a second, batches of 8" in capsys.readouterr().out
+    curve = ["--mode", "sustained", "--duration", "400ms", "--point", "100ms", "--json"]
+    assert main(["measure", model, "--threads", "1", *curve]) == 0
+    # A curve is minutes long: one launch where nothing else is said.
+    (launch,) = json.loads(capsys.readouterr().out)["launches"]
+    assert len(launch["mode_figures"]["curve"]) >= 2
 
 
 def test_doctor_names_every_runtime_and_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

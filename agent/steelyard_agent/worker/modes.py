@@ -69,7 +69,8 @@ class Mode:
             for name in names:
                 if other != self.name and getattr(self, name):
                     raise ValueError(
-                        f"{name} is given and the mode is {self.name}; it belongs to {other}, leave it out"
+                        f"{name} is given and the mode is {self.name}: it belongs to {other}; leave it out, or choose "
+                        "that mode"
                     )
         _CHECKS[self.name](self)
 

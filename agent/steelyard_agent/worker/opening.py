@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -103,17 +103,17 @@ def refuse_missing_file(path: Path) -> None:
         raise BlockFailure(BlockStatus.USER_ERROR, "no_such_model", f"there is no model file {str(path)!r}")
 
 
-def make_feeds(bench: Bench, model: LoadedModel, *, states: Mapping[str, str] | None = None) -> dict[str, Array]:
+def make_feeds(bench: Bench, model: LoadedModel) -> dict[str, Array]:
     """Return one batch of inputs, from the task's data where the block has some, else drawn by signature.
 
-    ``states`` are the inputs that carry a sequence model's state, which begins as zeros, whatever their names.
+    Inputs that carry the state of a step-wise block are zeros, whatever their names: every sequence begins so.
 
     Raises:
         BlockFailure: USER_ERROR for a dynamic shape without a size, a batch that the model does not take, or data that
             does not fit.
     """
-    states = states or {}
     block, given = bench.block, dict(bench.options.input_shapes)
+    states = block.mode.state_outputs
     others = tuple(spec for spec in model.inputs if spec.name not in states)
     check_batch(others, given, block.batch_size)
     if block.data_path:

@@ -84,9 +84,7 @@ class Sequences:
 
     def notes(self) -> list[str]:
         """Return what a reader must know about the steps."""
-        notes = [
-            f"sequences of {self.step_count} steps, each from a state of zeros; other inputs are the same in each"
-        ]
+        notes = [f"sequences of {self.step_count} steps, each from a state of zeros; other inputs are the same in each"]
         if self.carry_ns:
             notes.append(
                 f"carrying the state takes about {rough_ms(median(self.carry_ns))} between two steps, which is not in "
@@ -108,7 +106,7 @@ def run_stepwise(bench: Bench, model: LoadedModel) -> WorkerResult:
     """
     mode = bench.block.mode
     check_state_names(model.inputs, model.outputs, mode.state_outputs)
-    feeds = make_feeds(bench, model, states=mode.state_outputs)
+    feeds = make_feeds(bench, model)
     sequences = Sequences(
         model=model,
         fresh=feeds,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from steelyard.tasks.preprocess import Preprocess
+from steelyard_agent.block_runner import run_block
 from steelyard_agent.jobs.block_messages import block_result
+from steelyard_agent.jobs.plan_check import check_plan
 from steelyard_agent.jobs.planned_blocks import BlobPaths, block_for
 from steelyard_agent.jobs.planned_modes import planned_silence_ms
 from steelyard_agent.jobs.rounds import RoundRunner
+from steelyard_agent.jobs.validity import ValidityTools
 from steelyard_agent.worker import modes
 from steelyard_agent.worker.block import Block, CurvePoint, WorkerResult
 from steelyard_agent.worker.failure import BlockStatus
@@ -20,6 +23,7 @@ from steelyard_agent.worker.modes import Mode
 from steelyard_agent.worker.processing_spec import Processing
 from steelyard_protocol.v1 import plan_pb2, result_pb2
 from tests.agent.jobs.fakes import FakeWorkers, plan_of, round_tools
+from tests.support import models
 
 A = b"model A"
 
@@ -173,3 +177,51 @@ async def test_each_artifact_may_have_cores_and_a_time_out_of_its_own(tmp_path: 
     assert [block.core_ids for block in workers.blocks] == [(0, 1), (1,)]
     # Ten arrivals, one every two seconds, without a sign of life.
     assert workers.timeouts_s == [80.0, 80.0]
+
+
+REAL = {
+    plan_pb2.MODE_OFFLINE: plan_pb2.ModeSpec(mode=plan_pb2.MODE_OFFLINE),
+    plan_pb2.MODE_PACED: plan_pb2.ModeSpec(mode=plan_pb2.MODE_PACED, rate_hz=200),
+    plan_pb2.MODE_MULTI_STREAM: plan_pb2.ModeSpec(mode=plan_pb2.MODE_MULTI_STREAM, stream_count=2),
+    plan_pb2.MODE_SUSTAINED: plan_pb2.ModeSpec(mode=plan_pb2.MODE_SUSTAINED, duration_ms=400, point_ms=100),
+    plan_pb2.MODE_STEPWISE: plan_pb2.ModeSpec(
+        mode=plan_pb2.MODE_STEPWISE, step_counts=[1, 4], state_outputs={"h": "hn"}
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", REAL, ids=plan_pb2.Mode.Name)
+async def test_a_plan_is_run_in_its_mode_by_a_real_worker(tmp_path: Path, mode: plan_pb2.Mode.ValueType) -> None:
+    model = models.accumulator_model(tmp_path / "m.onnx")
+    plan = plan_of(model.read_bytes())
+    plan.mode.CopyFrom(REAL[mode])
+    plan.timing.MergeFrom(plan_pb2.TimingSpec(sample_window_ms=20, warmup_window_ms=2, warmup_cap_ms=10))
+    plan.artifacts[0].batch_size = 3
+    plan.artifacts[0].runtime.intra_op_thread_count = 1
+    plan.processing.reducer = plan_pb2.REDUCER_ARGMAX
+    check_plan(plan)
+    # Others may well have the processor while tests run.
+    validity = ValidityTools(judges=False)
+    tools = replace(round_tools(FakeWorkers(), tmp_path / "work"), run_block=run_block, validity=validity)
+    paths = BlobPaths(by_digest={plan.artifacts[0].artifact_digest: model})
+
+    async def nothing(_done: int, _label: str) -> None:
+        return
+
+    finished = await RoundRunner(plan=plan, paths=paths, tools=tools).run(
+        result_pb2.PASS_LATENCY, 0, before_block=nothing
+    )
+    (block,) = finished.blocks
+    assert block.status == result_pb2.BLOCK_STATUS_OK, block.error.message
+    assert block.batch_size == 3
+    assert block.window_ns > 0
+    assert block.cpu_ns > 0
+    assert len(block.latency_ns) > 0
+    assert len(block.postprocessing_ns) >= 10
+    assert block.input_source.startswith("drawn by signature, seed 0")
+    told = {
+        plan_pb2.MODE_PACED: len(block.response_ns) == len(block.latency_ns),
+        plan_pb2.MODE_SUSTAINED: sum(point.inference_count for point in block.curve) == block.sample_count,
+        plan_pb2.MODE_STEPWISE: {len(one.step_ns) for one in block.sequences} == {4},
+    }
+    assert told.get(mode, block.sample_count == len(block.latency_ns) * block.inner_batch_count)

@@ -183,6 +183,13 @@ def test_the_state_is_carried_and_every_sequence_begins_anew(tmp_path: Path) -> 
     assert any("carrying the state takes about" in note for note in result.notes)
 
 
+@pytest.mark.parametrize("kind", [kinds.KIND_ENERGY, kinds.KIND_PREPARATION])
+def test_other_blocks_of_a_step_wise_plan_run_its_first_step(tmp_path: Path, kind: str) -> None:
+    mode = Mode(name=modes.STEPWISE, step_counts=(5,), state_outputs={"past": "present"})
+    result, _ = _run(models.cache_step_model(tmp_path / "m.onnx"), mode, kind=kind, energy_window_ms=10)
+    assert result.input_source == "drawn by signature, seed 0; zeros for past"
+
+
 def test_a_cache_that_grows_begins_empty_and_is_said_to_grow(tmp_path: Path) -> None:
     result, _ = _run(
         models.cache_step_model(tmp_path / "m.onnx"),
