@@ -84,15 +84,19 @@ class StopPolicy:
         """Return what to do after these latency rounds, earlier ones included."""
         if self.emulated_by and len(rounds) >= self.request.min_round_count:
             return StopDecision(stop=True, reason=enough_rounds(len(rounds), self.emulated_by))
-        no_more = why_no_more_repeats([one for one in rounds if self._is_ours(one)], self.request.max_round_count)
-        if no_more:
-            return StopDecision(stop=True, reason=no_more)
+        cut_short = self.why_cut_short(rounds)
+        if cut_short:
+            return StopDecision(stop=True, reason=cut_short)
         rule, progress = self._rule(rounds), self._progress(rounds)
         look = self._look(rounds) if is_look(rule, progress) else Look()
         outcome = next_grant(rule, progress, look)
         if isinstance(outcome, Grant):
             return StopDecision(stop=False, round_count=outcome.round_count)
         return StopDecision(stop=True, reason=outcome.because)
+
+    def why_cut_short(self, rounds: Sequence[result_pb2.RoundResult]) -> str:
+        """Return why measuring ended before it had enough: too many rounds were not valid; "" where it did not."""
+        return why_no_more_repeats([one for one in rounds if self._is_ours(one)], self.request.max_round_count)
 
     def look_confidence(self, rounds: Sequence[result_pb2.RoundResult]) -> LookConfidence:
         """Return at which confidence verdicts are read after these latency rounds.

@@ -64,6 +64,23 @@ def why_no_more_repeats(rounds: Sequence[result_pb2.RoundResult], round_count: i
     )
 
 
+def mark_cut_short(measurement: measurement_pb2.Measurement, why: str, min_round_count: int) -> None:
+    """Say of a measurement that it was cut short, ``why`` "" where it was not; with too few rounds it decides nothing.
+
+    A decision that is read off fewer rounds than the first look wants would be one that nobody paid for.
+    """
+    if not why:
+        return
+    measurement.warnings.insert(0, f"measuring was cut short: {why}")
+    if measurement.round_count < min_round_count:
+        measurement.decision.kind = measurement_pb2.DECISION_KIND_INCOMPLETE
+        measurement.decision.label = ""
+        measurement.decision.sentence = (
+            f"No decision on {measurement.device_name}: {measurement.round_count} valid rounds are fewer than the "
+            f"{min_round_count} that it takes; make the device quiet and cool, and measure again."
+        )
+
+
 def validity_counts(blocks: Iterable[result_pb2.BlockResult]) -> list[measurement_pb2.ValidityCount]:
     """Return the blocks that were not valid by verdict, the most frequent first, with what the first of each says."""
     counts: dict[result_pb2.ValidityVerdict.ValueType, measurement_pb2.ValidityCount] = {}
