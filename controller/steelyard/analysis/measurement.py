@@ -16,7 +16,7 @@ from steelyard.analysis.prepared import cache_warning
 from steelyard.analysis.segment_warnings import changed_circumstances, segment_warnings
 from steelyard.analysis.stop import CONFIDENCE, LookConfidence, StopPolicy
 from steelyard.analysis.surroundings import merged_circumstances, merged_throttle, surroundings_warnings
-from steelyard.analysis.validity import repeated_round_count, rounds_that_count
+from steelyard.analysis.validity import mark_cut_short, repeated_round_count, rounds_that_count
 from steelyard.analysis.variant_message import VariantAnalysis, analyse_variant
 from steelyard.analysis.variant_rounds import VariantRounds, collect
 from steelyard.analysis.wire import estimate_message
@@ -89,6 +89,7 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
     )
     if not emulated_by:
         _add_idle(measurement, given.rounds, list(variants.values()))
+    mark_cut_short(measurement, policy.why_cut_short(latency), given.request.min_round_count)
     if given.rounds:
         measurement.started_at.FromNanoseconds(min(one.started_at.ToNanoseconds() for one in given.rounds))
         measurement.finished_at.FromNanoseconds(max(one.finished_at.ToNanoseconds() for one in given.rounds))

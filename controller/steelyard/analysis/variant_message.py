@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.analysis.comparison_notes import comparison_notes
+from steelyard.analysis.device_energy import loading_note
 from steelyard.analysis.emulation import not_a_latency, not_its_own
 from steelyard.analysis.mode_figures import MODE_FIGURES
 from steelyard.analysis.prepared import build_time, loads_are_cached
@@ -30,7 +31,11 @@ from steelyard_protocol.v1 import control_pb2, measurement_pb2, plan_pb2, result
 # How the worker marks its note on a trend within one launch.
 _DRIFT = "Mann-Kendall"
 # The metrics that an artifact has by itself, without labels or another artifact beside it.
-_OWN = ("p50", "p90", "p95", "p99", "load", "first", "memory", "size", "energy", "net_energy", "build", *MODE_FIGURES)
+_OWN = (
+    *("p50", "p90", "p95", "p99", "load", "first", "memory", "size", "build"),
+    *("energy", "net_energy", "mean_power"),
+    *MODE_FIGURES,
+)
 # Where each figure of a mode stands; unset where the mode does not measure it.
 _MODE_FIELDS = {
     "throughput": "throughput",
@@ -38,8 +43,9 @@ _MODE_FIELDS = {
     "response_p90": "p90_response",
     "response_p99": "p99_response",
     "first_step": "first_step",
-    "net_energy": "net_energy",
 }
+# They say why they are not there.
+_ENERGY_FIELDS = ("net_energy", "mean_power")
 _MemoryField = Literal["resident_bytes", "anonymous_bytes", "file_bytes", "shared_bytes"]
 _MEMORY_FIELDS: tuple[_MemoryField, ...] = ("resident_bytes", "anonymous_bytes", "file_bytes", "shared_bytes")
 
@@ -239,6 +245,8 @@ def _message(
         requirements=[_outcome(one) for one in outcomes],
         notes=_notes(rounds),
     )
+    for metric in _ENERGY_FIELDS:
+        getattr(message, metric).CopyFrom(estimate_message(figures[metric]))
     for metric, field in _MODE_FIELDS.items():
         if figures[metric].value is not None:
             getattr(message, field).CopyFrom(estimate_message(figures[metric]))
@@ -268,6 +276,8 @@ def _add_what_was_timed(message: measurement_pb2.VariantMeasurement, rounds: Var
         message.prepared = loads_are_cached(rounds)
     for block in rounds.energy:
         message.energy_readings.extend(block.readings)
+    if note := loading_note(rounds.read_energy()):
+        message.notes.append(note)
 
 
 def _outcome(outcome: Outcome) -> measurement_pb2.RequirementOutcome:

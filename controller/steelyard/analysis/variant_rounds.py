@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.analysis.device_energy import VariantEnergy, gross_energy, mean_power, net_energy, variant_energy
 from steelyard.analysis.emulation import not_a_latency, not_its_own
 from steelyard.analysis.mode_figures import MODE_FIGURES
 from steelyard.analysis.validity import first_not_valid, is_left_out
@@ -16,7 +17,7 @@ from steelyard.stats.estimate import Estimate, exact, unknown
 from steelyard.stats.percentiles import percentile_over_rounds, round_percentiles, value_over_rounds
 from steelyard_protocol.v1 import result_pb2
 
-_UNITS = {"memory": "B", "energy": "J", "net_energy": "J", "throughput": "1/s"}
+_UNITS = {"memory": "B", "energy": "J", "net_energy": "J", "mean_power": "W", "throughput": "1/s"}
 _PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0}
 # Figures that more rounds make narrower, and that a stop rule with several looks must pay for.
 # Nothing of them is a figure of an artifact: a profiler's times are its own (analysis/operators.py).
@@ -46,6 +47,8 @@ class VariantRounds:
     failed: tuple[result_pb2.BlockResult, ...]
     evaluation: result_pb2.BlockResult | None
     energy: tuple[result_pb2.BlockResult, ...]
+    # The rounds that these blocks are of, with their idle baselines.
+    energy_rounds: tuple[result_pb2.RoundResult, ...] = ()
     # The block that compiled it on the device, or found it compiled; None where nothing is compiled.
     preparation: result_pb2.BlockResult | None = None
     # Why the device cannot read energy at all, "" when it can.
@@ -85,11 +88,16 @@ class VariantRounds:
             "load": lambda: self._times("model_load_ns", confidence),
             "first": lambda: self._times("first_inference_ns", confidence),
             "memory": lambda: self._memory(confidence),
-            "energy": lambda: self._energy("energy_per_inference", confidence),
-            "net_energy": lambda: self._energy("net_energy_per_inference", confidence),
+            "energy": lambda: gross_energy(self.read_energy(), confidence),
+            "net_energy": lambda: net_energy(self.read_energy(), confidence),
+            "mean_power": lambda: mean_power(self.read_energy(), confidence),
             "build": lambda: self._build(confidence),
         }
         return figures[metric]()
+
+    def read_energy(self) -> VariantEnergy:
+        """Return what the energy rounds say of this artifact, by one source."""
+        return variant_energy(self.energy_rounds, self.label, self.no_energy_because)
 
     @property
     def summary(self) -> str:
@@ -146,26 +154,6 @@ class VariantRounds:
             return unknown("ns", reason, confidence=confidence)
         return exact(float(block.build_ns), "ns", confidence=confidence)
 
-    def _energy(self, name: str, confidence: float) -> Estimate:
-        # One source for all rounds: a rail that answered where the module's sum fell silent is another quantity.
-        by_source: dict[tuple[str, int], list[float]] = {}
-        reason = ""
-        for block in self.energy:
-            for reading in block.readings:
-                if reading.name != name:
-                    continue
-                values = by_source.setdefault((reading.source, reading.scope), [])
-                if reading.HasField("value"):
-                    values.append(reading.value)
-                else:
-                    reason = reading.reason or reason
-        # The agent names what covers most first.
-        values = next((values for values in by_source.values() if values), [])
-        if not values:
-            reason = reason or self.no_energy_because or "the energy pass did not run"
-            return unknown("J", reason, confidence=confidence)
-        return value_over_rounds(values, "J", confidence)
-
 
 def collect(
     rounds: Sequence[result_pb2.RoundResult],
@@ -183,11 +171,12 @@ def _collect_one(rounds: Sequence[result_pb2.RoundResult], label: str, no_energy
     timed: list[TimedBlock] = []
     failed: list[result_pb2.BlockResult] = []
     energy: list[result_pb2.BlockResult] = []
+    energy_rounds: list[result_pb2.RoundResult] = []
     left_out: list[result_pb2.BlockResult] = []
     evaluation: result_pb2.BlockResult | None = None
     preparation: result_pb2.BlockResult | None = None
     for result in sorted(rounds, key=lambda one: (one.pass_kind, one.round_index)):
-        block = next((one for one in result.blocks if one.label == label), None)
+        block = next((one for one in result.blocks if one.label == label and not one.role), None)
         if block is None or result.pass_kind in _NOT_OF_A_VARIANT:
             continue
         if is_left_out(result) and block.status in (result_pb2.BLOCK_STATUS_OK, result_pb2.BLOCK_STATUS_NOT_VALID):
@@ -200,6 +189,7 @@ def _collect_one(rounds: Sequence[result_pb2.RoundResult], label: str, no_energy
             preparation = block
         elif result.pass_kind == result_pb2.PASS_ENERGY:
             energy.append(block)
+            energy_rounds.append(result)
         elif block.latency_ns:
             samples = np.asarray(block.latency_ns, dtype=np.int64)
             timed.append(
@@ -212,6 +202,7 @@ def _collect_one(rounds: Sequence[result_pb2.RoundResult], label: str, no_energy
         failed=tuple(failed),
         evaluation=evaluation,
         energy=tuple(energy),
+        energy_rounds=tuple(energy_rounds),
         preparation=preparation,
         left_out=tuple(left_out),
         left_out_because=f"{spoilt.label}: {spoilt.error.message}" if spoilt is not None else "",

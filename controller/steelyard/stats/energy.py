@@ -13,7 +13,7 @@ from statistics import NormalDist, fmean
 
 import numpy as np
 
-from steelyard.stats.estimate import Estimate, unknown
+from steelyard.stats.estimate import Estimate
 from steelyard.stats.percentiles import mean_over_rounds, value_over_rounds
 from steelyard.stats.student import MIN_ROUND_COUNT, series_interval
 
@@ -50,35 +50,35 @@ class RoundEnergy:
     """What one source told of one model in one energy round.
 
     ``gross`` is J per inference; ``inference_s`` the window over the number of inferences in it, which in a paced mode
-    is longer than an inference takes. Without ``idle`` the reason is in ``why_no_idle``. ``loaded_w`` is the power
-    asleep with the model loaded, None where nobody looked.
+    is longer than an inference takes, None where no window was told. Without ``idle`` the reason is in ``why_no_idle``.
+    ``loaded_w`` is the power asleep with the model loaded, None where nobody looked.
     """
 
     gross: Uncertain
-    inference_s: float
+    inference_s: float | None
     idle: Baseline | None = None
     why_no_idle: str = ""
     loaded_w: Uncertain | None = None
 
     def __post_init__(self) -> None:
         """Refuse inferences that take no time, and a missing baseline without a reason."""
-        if not 0 < self.inference_s < math.inf:
+        if self.inference_s is not None and not 0 < self.inference_s < math.inf:
             raise ValueError(f"an inference of {self.inference_s!r} s is none")
         if self.idle is None and not self.why_no_idle:
             raise ValueError("no idle power and no reason for that")
 
     @property
     def net(self) -> Uncertain | None:
-        """Return (E - P_idle T) / N in J, None without a baseline."""
-        if self.idle is None:
+        """Return (E - P_idle T) / N in J, None without a baseline or a window."""
+        if self.idle is None or self.inference_s is None:
             return None
         idle = _scaled(self.idle.power, self.inference_s)
         return _difference(self.gross, idle)
 
     @property
-    def mean_power(self) -> Uncertain:
-        """Return the mean power of the window in W."""
-        return _scaled(self.gross, 1 / self.inference_s)
+    def mean_power(self) -> Uncertain | None:
+        """Return the mean power of the window in W, None where no window was told."""
+        return None if self.inference_s is None else _scaled(self.gross, 1 / self.inference_s)
 
     @property
     def loading(self) -> Uncertain | None:
