@@ -13,22 +13,45 @@ _SAMPLE_MS = 1.0
 _STAGING_MS = 1000
 # The roofline probe makes about nine rates of five tries each, and the products of growing matrices.
 _TRIES_OF_A_PROBE = 25
+# Asleep before and behind each window in which nothing runs.
+_AROUND_REST_MS = 2000
 # The agent's default of TimingSpec.min_sample_count.
 _LEAST_SAMPLES = 10
 
 
-def estimated_duration_ms(request: control_pb2.SubmitMeasurementRequest, sample_count: int) -> int:
-    """Return the expected time in milliseconds: staging, one pass over the data, the least number of rounds."""
+def estimated_duration_ms(
+    request: control_pb2.SubmitMeasurementRequest, sample_count: int, *, energy_round_count: int = 0
+) -> int:
+    """Return the expected time in milliseconds: staging, one pass over the data, the least number of rounds.
+
+    ``energy_round_count`` are the rounds of the energy pass, 0 where the device has no sensor or never told.
+    """
     plan = request.plan
     block_ms = _BLOCK_OVERHEAD_MS + timed_window_ms(plan)
     evaluation_ms = _BLOCK_OVERHEAD_MS + sample_count * _SAMPLE_MS if sample_count else 0.0
     rounds_ms = request.min_round_count * block_ms
-    # Without an external meter it depends on the device whether there is an energy pass at all.
-    energy_ms = _BLOCK_OVERHEAD_MS + marker_ms(plan.energy) + plan.energy.window_ms if request.meters else 0
     operators_ms = _BLOCK_OVERHEAD_MS + plan.operators.window_ms if plan.HasField("operators") else 0
     probe_ms = _BLOCK_OVERHEAD_MS + _TRIES_OF_A_PROBE * plan.roofline.window_ms if plan.HasField("roofline") else 0
-    each_ms = evaluation_ms + rounds_ms + energy_ms + operators_ms
-    return round(_STAGING_MS + len(plan.artifacts) * each_ms + probe_ms)
+    each_ms = evaluation_ms + rounds_ms + operators_ms
+    energy_ms = energy_round_count * energy_round_ms(plan)
+    return round(_STAGING_MS + len(plan.artifacts) * each_ms + energy_ms + probe_ms)
+
+
+def energy_round_ms(plan: plan_pb2.Plan) -> int:
+    """Return how long a round of the energy pass takes: an idle baseline, every model, and another idle baseline."""
+    energy = plan.energy
+    block_ms = _BLOCK_OVERHEAD_MS + marker_ms(energy) + energy.window_ms
+    if not energy.idle_ms:
+        return len(plan.artifacts) * block_ms
+    # A model also rests once it is loaded, for a sixth of the baseline.
+    resting_ms = _AROUND_REST_MS + energy.idle_ms // 6
+    return len(plan.artifacts) * (block_ms + resting_ms) + 2 * (_BLOCK_OVERHEAD_MS + _AROUND_REST_MS + energy.idle_ms)
+
+
+def longest_energy_silence_ms(energy: plan_pb2.EnergySpec) -> int:
+    """Return how long a block of the energy pass may give no sign although it fares well."""
+    idle_ms = energy.idle_ms + _AROUND_REST_MS if energy.idle_ms else 0
+    return max(energy.window_ms + marker_ms(energy), energy.longest_window_ms + marker_ms(energy), idle_ms)
 
 
 def timed_window_ms(plan: plan_pb2.Plan) -> int:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from steelyard.cli.energy_flags import ENERGY_FLAGS, energy_options
 from steelyard.cli.gate_flags import GATE_FLAGS, gate_options
+from steelyard.cli.mode_flags import MODE_FLAGS, mode_options, varied_axes
 from steelyard.cli.parameters import CORES, DURATION, INPUT_SHAPE
+from steelyard.cli.profile_flags import PROFILE_FLAGS
 from steelyard.cli.session import console, emit_json, say
 from steelyard.cli.verdict_flags import VERDICT_FLAGS, verdict_options
 from steelyard.cli.writing import writing
@@ -73,10 +76,10 @@ _OPTIONS = (
         metavar="URL",
         help="Power meter that the controller reads, as shelly:http://192.168.1.20; repeatable.",
     ),
-    click.option(
-        "--energy-window", type=DURATION, help="Per energy block; 10s, or what the slowest meter needs, when left out."
-    ),
+    *ENERGY_FLAGS,
+    *MODE_FLAGS,
     *GATE_FLAGS,
+    *PROFILE_FLAGS,
     *VERDICT_FLAGS,
     click.option("--title", default="", help="What the report calls this; the model's name when left out."),
     click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout."),
@@ -114,9 +117,14 @@ def options_from(flags: Mapping[str, Any], *, requirements: Sequence[str] = ()) 
         cores=flags["cores"] or (),
         seed=flags["seed"],
         meters=flags["meters"],
-        energy_window_s=flags["energy_window"] or 0.0,
+        energy=energy_options(flags),
         gate=gate_options(flags),
+        operators=flags["operators"],
+        roofline=flags["roofline"],
         verdicts=verdict_options(flags),
+        mode=mode_options(flags),
+        batch_size=flags["batch"] or 0,
+        vary=varied_axes(flags),
     )
 
 

@@ -6,23 +6,24 @@ import re
 
 import click
 
-from steelyard.control.plans import CORE_KINDS
+from steelyard.control.axes import parse_axis
+from steelyard.control.written_values import parse_cores, parse_count, parse_shape
+from steelyard.errors import UsageError
 
 _DURATION = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<unit>ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 # Far beyond any measurement, and safe in every unit that travels (int64 milliseconds).
 _MAX_DURATION_S = 10_000 * 3600.0
-# Sizes travel as int64; a device refuses them above this.
-_MAX_SIZE = 2**31 - 1
-_MAX_CORE = 65_535
-_MAX_CORE_COUNT = 4096
-_SHAPE = re.compile(r"(?P<name>.+)=(?P<sizes>[0-9]+(?:x[0-9]+)*)")
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in newer click
     """A time such as 90s, 10m or 1.5h, as seconds."""
 
     name = "duration"
+
+    def __init__(self, *, may_be_zero: bool = False) -> None:
+        """Take more than 0, or 0 as well."""
+        self._may_be_zero = may_be_zero
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return seconds."""
@@ -32,7 +33,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in ne
         if match is None:
             self.fail(f"{value!r} is not a time such as 90s, 10m or 1.5h", param, ctx)
         seconds = float(match["number"]) * _SECONDS[match["unit"]]
-        if not 0 < seconds <= _MAX_DURATION_S:
+        if not (seconds > 0 or (seconds == 0 and self._may_be_zero)) or seconds > _MAX_DURATION_S:
             self.fail(f"{value!r} is not more than 0 and at most {_MAX_DURATION_S / 3600:.0f}h", param, ctx)
         return seconds
 
@@ -48,13 +49,10 @@ class InputShape(click.ParamType):  # type: ignore[type-arg]  # generic only in 
         """Return the input's name and its sizes."""
         if isinstance(value, tuple):
             return value
-        match = _SHAPE.fullmatch(str(value))
-        sizes = tuple(int(size) for size in match["sizes"].split("x")) if match else ()
-        if match is None or 0 in sizes:
-            self.fail(f"{value!r} is not a shape such as image=1x3x224x224", param, ctx)
-        if max(sizes) > _MAX_SIZE:
-            self.fail(f"{value!r} has the size {max(sizes)}, which is more than {_MAX_SIZE}", param, ctx)
-        return match["name"], sizes
+        try:
+            return parse_shape(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Cores(click.ParamType):  # type: ignore[type-arg]  # generic only in newer click
@@ -64,18 +62,12 @@ class Cores(click.ParamType):  # type: ignore[type-arg]  # generic only in newer
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str | tuple[int, ...]:
         """Return the kind, or the numbers in rising order."""
-        if isinstance(value, tuple) or value in CORE_KINDS:
+        if isinstance(value, tuple):
             return value
-        cores: set[int] = set()
-        for part in str(value).split(","):
-            match = re.fullmatch(r"(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?", part.strip(), re.ASCII)
-            first, last = (int(match["first"]), int(match["last"] or match["first"])) if match else (1, 0)
-            if not first <= last <= _MAX_CORE:
-                self.fail(f"{value!r} is not big, little or cores such as 0-3,6 (at most {_MAX_CORE})", param, ctx)
-            cores.update(range(first, last + 1))
-        if len(cores) > _MAX_CORE_COUNT:
-            self.fail(f"{value!r} names {len(cores)} cores, more than {_MAX_CORE_COUNT}", param, ctx)
-        return tuple(sorted(cores))
+        try:
+            return parse_cores(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Share(click.ParamType):  # type: ignore[type-arg]  # generic only in newer click
@@ -93,7 +85,58 @@ class Share(click.ParamType):  # type: ignore[type-arg]  # generic only in newer
         return float(match[1]) / 100
 
 
+class Axis(click.ParamType):  # type: ignore[type-arg]  # generic only in newer click
+    """AXIS=V1,V2,..., as (axis, values)."""
+
+    name = "axis"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[str, ...]]:
+        """Return the axis and its values."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return parse_axis(str(value))
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Steps(click.ParamType):  # type: ignore[type-arg]  # generic only in newer click
+    """1,16,64, as whole numbers."""
+
+    name = "steps"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Return the numbers in their order."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(parse_count(part) for part in str(value).split(","))
+        except ValueError as error:
+            self.fail(f"{error}; write numbers of steps such as 1,16,64", param, ctx)
+
+
+class State(click.ParamType):  # type: ignore[type-arg]  # generic only in newer click
+    """INPUT=OUTPUT, as a pair."""
+
+    name = "state"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Return the names."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, output = str(value).partition("=")
+        if not (name and equals and output):
+            self.fail(f"{value!r} is not INPUT=OUTPUT", param, ctx)
+        return name, output
+
+
+AXIS = Axis()
 CORES = Cores()
 DURATION = Duration()
+DURATION_OR_NONE = Duration(may_be_zero=True)
 INPUT_SHAPE = InputShape()
 SHARE = Share()
+STATE = State()
+STEPS = Steps()

@@ -171,6 +171,7 @@ class Client:
             probe_roofline=options.roofline,
         )
         options.verdicts.add_to(request)
+        options.energy.add_to(request)
         response = self._call(lambda: self._control.SubmitMeasurement(request, timeout=_CALL_TIMEOUT_S))
         return JobHandle(self, response.job_id, estimated_ms=response.estimated_ms)
 

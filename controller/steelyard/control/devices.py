@@ -84,13 +84,20 @@ class Devices:
                 )
         return presence.link.device_id
 
-    async def measures_energy(self, device_id: str) -> bool:
-        """Return whether the device said that it can read power or energy, and that they are its own."""
-        device = await self._store.call(Store.find_device, device_id)
-        return not device.description.emulated_by and any(
-            meter.status == common_pb2.READING_STATUS_MEASURED and meter.unit in ("J", "W")
-            for meter in device.description.meters
-        )
+    async def description(self, device: str) -> common_pb2.DeviceDescription:
+        """Return how a device that once connected described itself.
+
+        Raises:
+            NotFoundError: it never did.
+        """
+        return (await self._store.call(Store.find_device, device)).description
+
+    async def description_or_none(self, name: str) -> common_pb2.DeviceDescription | None:
+        """Return how a device described itself, None for `local` before its agent ever ran."""
+        try:
+            return await self.description(name)
+        except NotFoundError:
+            return None
 
     async def emulated_by(self, device_id: str) -> str:
         """Return what the device said that it is emulated by, "" for a real one."""

@@ -16,7 +16,7 @@ _LEAST_MORE = 6
 # What the first measurement settled; another value would be another measurement.
 _KEPT = (
     *("task_id", "minimum_effect", "equivalence_margin", "target_half_width"),
-    *("energy_round_count", "check_layers", "probe_roofline"),
+    *("energy_round_count", "without_energy", "check_layers", "probe_roofline"),
 )
 _KEPT_LISTS = ("requirements", "meters")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from steelyard.analysis.duration import estimated_duration_ms
 from steelyard.compress.recipe_text import parse_recipe
 from steelyard.control.default_runtime import fill_in_runtime
-from steelyard.control.energy_plan import complete_energy
+from steelyard.control.energy_plan import complete_energy, energy_round_count, reads_energy
 from steelyard.control.extension import complete_extension
 from steelyard.control.gate_plan import complete_gate
 from steelyard.control.job_world import JobWorld
@@ -56,16 +56,21 @@ async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasu
     check_requirements(request)
     if task is not None:
         _add_task_data(plan, task)
-    complete_energy(request)
     complete_verdicts(request)
     _fill_defaults(request)
     await world.devices.check_known(request.device)
+    device = await world.devices.description_or_none(request.device)
+    complete_energy(request, device)
     complete_gate(plan, await world.devices.core_count(request.device))
     described = await world.devices.runtimes(request.device)
     for planned in plan.artifacts:
         fill_in_runtime(planned, described)
     await complete_roofline(world.blobs, request)
-    return estimated_duration_ms(request, task.evaluation_sample_count if task is not None else 0)
+    return estimated_duration_ms(
+        request,
+        task.evaluation_sample_count if task is not None else 0,
+        energy_round_count=energy_round_count(request, device_tells=device is not None and reads_energy(device)),
+    )
 
 
 def _add_task_data(plan: plan_pb2.Plan, task: control_pb2.Task) -> None:

@@ -9,12 +9,13 @@ from functools import partial
 
 from steelyard.analysis.stop import StopPolicy
 from steelyard.control.compression_job import compress_job
+from steelyard.control.energy_plan import energy_round_count, reads_energy, settle_window
 from steelyard.control.intake import complete_measurement, plan_digests, requires_calibration
 from steelyard.control.job_end import JobEnd
 from steelyard.control.job_world import JobWorld
 from steelyard.control.measurement_job import JobContext, MeasurementJob
 from steelyard.control.meter_watch import MeterWatch
-from steelyard.control.passes import energy_round_count, passes_after, passes_before
+from steelyard.control.passes import passes_after, passes_before
 from steelyard.errors import NotFoundError, SteelyardError, UsageError
 from steelyard.fleet.blob_servicer import BlobRefusedError
 from steelyard.store.errors import StoreError
@@ -193,6 +194,9 @@ class Jobs:
 
         wait_s = request.device_wait_ms / 1000 or DEFAULT_DEVICE_WAIT_S
         device_id = await world.devices.wait_online(request.device, wait_s)
+        described = await world.devices.description(device_id)
+        # Of a device that described itself after the job was submitted.
+        settle_window(request, described)
         self._leased[job_id] = (device_id, plan_digests(request.plan))
         job = MeasurementJob(
             job_id=job_id,
@@ -209,9 +213,7 @@ class Jobs:
                     request.plan, prepares=await world.devices.prepares(device_id, request.plan)
                 ),
                 passes_after=passes_after(request.plan),
-                energy_round_count=energy_round_count(
-                    request, device_tells=await world.devices.measures_energy(device_id)
-                ),
+                energy_round_count=energy_round_count(request, device_tells=reads_energy(described)),
                 meters=MeterWatch(request.meters, keep=partial(world.results.record_trace, job_id))
                 if request.meters
                 else None,

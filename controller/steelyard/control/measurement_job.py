@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from steelyard.analysis.duration import marker_ms, timed_window_ms
+from steelyard.analysis.duration import longest_energy_silence_ms, timed_window_ms
 from steelyard.analysis.stop import StopDecision
 from steelyard.analysis.validity import most_repeated, rounds_that_count
 from steelyard.control.job_end import JobEnd
@@ -343,5 +343,5 @@ class MeasurementJob:
 
 def _longest_silence_s(plan: plan_pb2.Plan) -> float:
     """Return how long a device may be silent within a block: until its time-out, on top of the longest timed window."""
-    window_ms = max(timed_window_ms(plan), plan.energy.window_ms + marker_ms(plan.energy))
+    window_ms = max(timed_window_ms(plan), longest_energy_silence_ms(plan.energy))
     return (plan.block_timeout_ms + window_ms) / 1000 + 10

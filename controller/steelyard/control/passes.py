@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from steelyard_protocol.v1 import control_pb2, plan_pb2, result_pb2
-
-_ENERGY_ROUND_COUNT = 1
+from steelyard_protocol.v1 import plan_pb2, result_pb2
 
 
 def passes_before(plan: plan_pb2.Plan, *, prepares: bool) -> tuple[result_pb2.Pass.ValueType, ...]:
@@ -23,10 +21,3 @@ def passes_after(plan: plan_pb2.Plan) -> tuple[result_pb2.Pass.ValueType, ...]:
         (result_pb2.PASS_ROOFLINE, plan.HasField("roofline")),
     )
     return tuple(pass_kind for pass_kind, is_wanted in wanted if is_wanted)
-
-
-def energy_round_count(request: control_pb2.SubmitMeasurementRequest, *, device_tells: bool) -> int:
-    """Return the rounds of the energy pass, 0 for none; ``device_tells``: it has a power or energy sensor."""
-    if not request.plan.HasField("energy") or not (request.meters or device_tells):
-        return 0
-    return _ENERGY_ROUND_COUNT

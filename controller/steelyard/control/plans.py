@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from steelyard.control.axes import MOST_COMBINATIONS, Combination, Value, combinations
+from steelyard.control.energy_plan import EnergyOptions
 from steelyard.control.gate_plan import GateOptions, add_gate
+from steelyard.control.mode_plan import MOST_BATCH, ModeOptions, check_mode
 from steelyard.control.profile_plan import ask_for_operators
 from steelyard.control.verdict_options import VerdictOptions
+from steelyard.control.written_values import CORE_KINDS
 from steelyard.errors import UsageError
 from steelyard_protocol.v1 import control_pb2, plan_pb2
 
 # 10,000 hours: far beyond any measurement, and safe in int64 milliseconds.
 _MAX_WAIT_S = 36_000_000
-CORE_KINDS = {"big": plan_pb2.CORE_SELECTION_BIG, "little": plan_pb2.CORE_SELECTION_LITTLE}
+_CORE_SELECTIONS = {"big": plan_pb2.CORE_SELECTION_BIG, "little": plan_pb2.CORE_SELECTION_LITTLE}
 _OPTIMIZATIONS = {
     "": plan_pb2.GRAPH_OPTIMIZATION_UNSPECIFIED,
     "disabled": plan_pb2.GRAPH_OPTIMIZATION_DISABLED,
@@ -55,8 +59,8 @@ class MeasurementOptions:
     seed: int = 0
     # URLs of power meters that the controller reads during the energy pass (docs/meters.md).
     meters: tuple[str, ...] = ()
-    # 0: 10 s, or as long as the slowest meter needs.
-    energy_window_s: float = 0.0
+    # Rounds, windows and idle baselines of the energy pass (docs/energy.md).
+    energy: EnergyOptions = field(default_factory=EnergyOptions)
     # What blocks wait for before they begin, and how much others may take from them (docs/validity.md).
     gate: GateOptions = field(default_factory=GateOptions)
     # Passes of their own, after everything that is timed (docs/operators.md).
@@ -64,6 +68,11 @@ class MeasurementOptions:
     roofline: bool = False
     # Which changes matter (docs/measuring.md#faster-slower-no-difference-undecided).
     verdicts: VerdictOptions = field(default_factory=VerdictOptions)
+    # How one inference follows another, and the samples in one; 0: as the model has it (docs/modes.md).
+    mode: ModeOptions = field(default_factory=ModeOptions)
+    batch_size: int = 0
+    # By the name of an axis its values, all combinations of which are measured; the first one is the reference.
+    vary: Mapping[str, Sequence[Value]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse values that no device can honour."""
@@ -78,10 +87,6 @@ class MeasurementOptions:
                 "bad_duration",
                 f"a budget of {self.budget_s} s or a wait of {self.device_wait_s} s is not between 0 and {_MAX_WAIT_S}",
             )
-        if self.energy_window_s and not 0.1 <= self.energy_window_s <= 3600:
-            raise UsageError(
-                "bad_energy_window", f"an energy window of {self.energy_window_s} s is not between 0.1 and 3600"
-            )
         if not 0 <= self.seed < 2**64:
             raise UsageError("bad_seed", f"seed {self.seed} is not between 0 and 2^64 - 1")
         if self.memory_limit_bytes is not None and not 0 < self.memory_limit_bytes < 2**60:
@@ -95,16 +100,37 @@ class MeasurementOptions:
             raise UsageError(
                 "bad_optimization", f"graph optimization {self.graph_optimization!r} is not one of {known}"
             )
+        _check_axes(self)
+
+    def under(self, combination: Combination) -> MeasurementOptions:
+        """Return these options with what a combination of axes changes.
+
+        Raises:
+            UsageError: a value that no device can honour.
+        """
+        changes = dict(combination.changes)
+        environment = changes.pop("environment", None)
+        if environment is not None:
+            name = str(changes.get("runtime", self.runtime)).partition("@")[0]
+            changes["runtime"] = f"{name}@{environment}" if environment else name
+        return replace(self, vary={}, **changes)  # type: ignore[arg-type]  # each axis parses its option's type
+
+
+def _check_axes(options: MeasurementOptions) -> None:
+    """Refuse a batch, or a value of an axis, that no device can honour."""
+    if not 0 <= options.batch_size <= MOST_BATCH:
+        raise UsageError("bad_batch", f"a batch of {options.batch_size} is not between 1 and {MOST_BATCH}")
+    if options.vary:
+        for one in combinations(options.vary):
+            options.under(one)
 
 
 def build_plan(artifacts: Sequence[control_pb2.Artifact], options: MeasurementOptions) -> plan_pb2.Plan:
     """Return the plan that measures ``artifacts`` with ``options``; the controller adds the task's data."""
     if not artifacts:
         raise UsageError("no_model", "name at least one model to measure")
-    labels = _labels(artifacts, options.labels)
-    planned = [_planned(artifact, label, options) for artifact, label in zip(artifacts, labels, strict=True)]
     plan = plan_pb2.Plan(
-        artifacts=planned,
+        artifacts=_all_planned(artifacts, options),
         timing=plan_pb2.TimingSpec(
             sample_window_ms=options.sample_window_ms,
             warmup_window_ms=50,
@@ -114,19 +140,43 @@ def build_plan(artifacts: Sequence[control_pb2.Artifact], options: MeasurementOp
         ),
         inputs=plan_pb2.InputSpec(seed=options.seed),
         block_timeout_ms=int(options.block_timeout_s * 1000),
-        core_ids=() if isinstance(options.cores, str) else options.cores,
-        core_selection=CORE_KINDS[options.cores]
-        if isinstance(options.cores, str)
-        else plan_pb2.CORE_SELECTION_UNSPECIFIED,
+        mode=options.mode.spec(),
     )
+    _pin(plan, options.cores)
+    check_mode(plan)
     if options.operators:
         ask_for_operators(plan)
-    if options.energy_window_s:
-        plan.energy.window_ms = round(options.energy_window_s * 1000)
+    options.energy.add_to_plan(plan)
     if options.memory_limit_bytes is not None:
         plan.memory_limit_bytes = options.memory_limit_bytes
     add_gate(plan, options.gate)
     return plan
+
+
+def _all_planned(
+    artifacts: Sequence[control_pb2.Artifact], options: MeasurementOptions
+) -> list[plan_pb2.PlannedArtifact]:
+    """Return every model under every combination of the axes, the models in their order."""
+    varied = combinations(options.vary)
+    if (count := len(artifacts) * len(varied)) > MOST_COMBINATIONS:
+        raise UsageError(
+            "bad_axis",
+            f"{len(artifacts)} models in {len(varied)} combinations are {count} to measure, more than "
+            f"{MOST_COMBINATIONS}: vary less at once or name fewer models",
+        )
+    labels = _labels(artifacts, options.labels)
+    return [
+        _planned(artifact, one.label(label), options.under(one), own_cores="cores" in one.changes)
+        for artifact, label in zip(artifacts, labels, strict=True)
+        for one in varied
+    ]
+
+
+def _pin(target: plan_pb2.Plan | plan_pb2.PlannedArtifact, cores: str | tuple[int, ...]) -> None:
+    if isinstance(cores, str):
+        target.core_selection = _CORE_SELECTIONS[cores]
+    else:
+        target.core_ids.extend(cores)
 
 
 def _labels(artifacts: Sequence[control_pb2.Artifact], given: tuple[str, ...]) -> list[str]:
@@ -148,7 +198,9 @@ def _labels(artifacts: Sequence[control_pb2.Artifact], given: tuple[str, ...]) -
     return labels
 
 
-def _planned(artifact: control_pb2.Artifact, label: str, options: MeasurementOptions) -> plan_pb2.PlannedArtifact:
+def _planned(
+    artifact: control_pb2.Artifact, label: str, options: MeasurementOptions, *, own_cores: bool
+) -> plan_pb2.PlannedArtifact:
     name, at, environment = options.runtime.partition("@")
     if at and not environment:
         raise UsageError("bad_runtime", f"runtime {options.runtime!r} names no environment behind its @")
@@ -172,7 +224,10 @@ def _planned(artifact: control_pb2.Artifact, label: str, options: MeasurementOpt
         format=artifact.format,
         size_bytes=artifact.size_bytes,
         runtime=runtime,
+        batch_size=options.batch_size,
     )
+    if own_cores:
+        _pin(planned, options.cores)
     for name, sizes in options.input_shapes.items():
         if name not in names:
             raise UsageError(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from steelyard.cli.follow import follow
 from steelyard.cli.models import make_variants
+from steelyard.control.energy_plan import EnergyOptions
 from steelyard.control.plans import MeasurementOptions
 from steelyard_protocol.v1 import measurement_pb2
 
@@ -28,7 +29,9 @@ def run_model(client: Client, name: str, round_count: int) -> measurement_pb2.Me
     original = client.add_model(assets() / f"{name}.onnx")
     task = client.add_task(assets() / _TASK, original)
     variants = make_variants(client, original, DEMO_RECIPES, task=task, seed=0, device="local")
-    options = MeasurementOptions(min_round_count=round_count, max_round_count=round_count, title=name)
+    # A glance: one window a model, where there is a sensor, and no minutes of idling.
+    energy = EnergyOptions(round_count=1, window_s=10.0, idle_s=0.0)
+    options = MeasurementOptions(min_round_count=round_count, max_round_count=round_count, title=name, energy=energy)
     handle = client.measure([original, *variants], device="local", task=task, options=options)
     follow(handle, f"{name} on local")
     return handle.measurement()

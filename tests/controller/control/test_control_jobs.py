@@ -74,7 +74,7 @@ async def test_a_task_is_evaluated_before_and_energy_is_read_after_the_rounds(co
         assert (await agent.wait_for("round_grant", 2)).pass_kind == LATENCY
         await agent.run_rounds([round_for(job_id, offer.plan, index) for index in range(3)])
         assert (await agent.wait_for("round_grant", 3)).pass_kind == ENERGY
-        await agent.run_rounds([round_for(job_id, offer.plan, 0, pass_kind=ENERGY)])
+        await agent.run_rounds([round_for(job_id, offer.plan, index, pass_kind=ENERGY) for index in range(3)])
         job = await ended(controller, job_id)
     assert job.state == control_pb2.JOB_STATE_RECORDED
     variant = (await controller.results.measurement(job)).variants[0]
