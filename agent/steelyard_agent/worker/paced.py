@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from steelyard_agent.worker.block import Block, WorkerResult
 from steelyard_agent.worker.contract import LoadedModel
+from steelyard_agent.worker.failure import BlockFailure, BlockStatus
+from steelyard_agent.worker.modes import MOST_ARRIVALS
 from steelyard_agent.worker.opening import Bench, explained, make_feeds
 from steelyard_agent.worker.pacing import (
     PacedRun,
@@ -53,7 +55,18 @@ def run_paced(bench: Bench, model: LoadedModel) -> WorkerResult:
 
 
 def run_paced_window(call: Call, block: Block, window_ns: int, clock: Clock) -> tuple[int, int, int]:
-    """Run at the block's rate for a window; return its start, its end and the number of inferences in it."""
+    """Run at the block's rate for a window; return its start, its end and the number of inferences in it.
+
+    Raises:
+        BlockFailure: USER_ERROR when the window would hold more arrivals than a worker keeps.
+    """
+    if window_ns * block.mode.rate_hz / 1e9 > MOST_ARRIVALS:
+        raise BlockFailure(
+            BlockStatus.USER_ERROR,
+            "too_many_arrivals",
+            f"a window of {window_ns / 1e9:g} s at {block.mode.rate_hz:g} a second holds more than {MOST_ARRIVALS} "
+            "arrivals; lower the rate, or measure energy in another mode",
+        )
     offsets = _offsets(block, window_ns, 1)
     waiter = make_waiter(block.mode.rate_hz, clock, time.sleep)
     run = pace(call, offsets, window_ns=window_of(offsets, block.mode.rate_hz, window_ns), waiter=waiter)

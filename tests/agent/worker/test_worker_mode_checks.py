@@ -35,7 +35,7 @@ STATE = {"h": "hn"}
         ({"name": modes.STEPWISE, "step_counts": tuple(range(1, 30)), "state_outputs": STATE}, "29 step_counts"),
         ({"name": modes.STEPWISE, "step_counts": (1,)}, "needs state_outputs"),
         ({"name": modes.STEPWISE, "step_counts": (1,), "state_outputs": {"h": ""}}, "'h' fed with ''"),
-        ({"rate_hz": 5.0}, "rate_hz is given and the mode is single-stream; it belongs to paced"),
+        ({"rate_hz": 5.0}, "rate_hz is given and the mode is single-stream: it belongs to paced"),
         ({"name": modes.OFFLINE, "stream_count": 2}, "stream_count is given and the mode is offline"),
         ({"name": modes.PACED, "rate_hz": 5.0, "state_outputs": STATE}, "state_outputs is given and the mode is paced"),
     ],

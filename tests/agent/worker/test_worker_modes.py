@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from steelyard_agent.worker import block as kinds
-from steelyard_agent.worker import modes
+from steelyard_agent.worker import modes, streams
 from steelyard_agent.worker.block import Block, Timing, WorkerResult
 from steelyard_agent.worker.blocks import run_block
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
@@ -143,6 +143,19 @@ def test_energy_is_measured_at_the_rate_of_a_paced_plan(tmp_path: Path) -> None:
     assert result.window_start_ns is not None
     assert result.window_end_ns is not None
     assert result.window_end_ns - result.window_start_ns >= 200_000_000
+
+
+def test_an_energy_window_of_more_arrivals_than_are_kept_is_refused(tmp_path: Path) -> None:
+    mode = Mode(name=modes.PACED, rate_hz=90_000)
+    with pytest.raises(BlockFailure, match="a window of 20 s at 90000 a second holds more than") as caught:
+        _run(models.linear_model(tmp_path / "m.onnx"), mode, kind=kinds.KIND_ENERGY, energy_window_ms=20_000)
+    assert caught.value.reason == "too_many_arrivals"
+
+
+def test_a_runtime_that_keeps_pythons_lock_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "keeps_lock", lambda _call, _estimate_ns: True)
+    result, _ = _run(models.linear_model(tmp_path / "m.onnx"), ALL_MODES[modes.MULTI_STREAM])
+    assert any("onnxruntime keeps Python's lock while it runs: the 2 streams take turns" in one for one in result.notes)
 
 
 @pytest.mark.parametrize(
