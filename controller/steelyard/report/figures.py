@@ -83,6 +83,17 @@ def comparison_text(variant: measurement_pb2.VariantMeasurement) -> str:
     return name.removeprefix("COMPARISON_VERDICT_").lower().replace("_", " ")
 
 
+def detectable_text(variant: measurement_pb2.VariantMeasurement) -> str:
+    """Return "would show 1.3 %", the least change that the rounds of a comparison show; "" where that is not known."""
+    effect = variant.minimum_detectable_effect
+    return f"would show {format_value(effect.value, effect.unit)}" if is_known(effect) else ""
+
+
+def mcnemar_text(variant: measurement_pb2.VariantMeasurement) -> str:
+    """Return "McNemar p = 0.031" of the accuracy beside the first variant's, "" where it was not compared."""
+    return f"McNemar p = {variant.mcnemar_p:.2g}" if variant.HasField("mcnemar_p") else ""
+
+
 def requirement_text(outcome: measurement_pb2.RequirementOutcome) -> str:
     """Return the verdict on a requirement in words: "meets", "fails", "undecided"."""
     return measurement_pb2.RequirementVerdict.Name(outcome.verdict).removeprefix("REQUIREMENT_VERDICT_").lower()

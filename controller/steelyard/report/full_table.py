@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steelyard.report.external_energy import external_figures
-from steelyard.report.figures import NOT_MEASURED, comparison_text, failed, failure_text, figure
+from steelyard.report.figures import (
+    NOT_MEASURED,
+    comparison_text,
+    detectable_text,
+    failed,
+    failure_text,
+    figure,
+    mcnemar_text,
+)
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import measurement_pb2
 
@@ -62,8 +70,8 @@ def _cells(variant: measurement_pb2.VariantMeasurement) -> tuple[Cell, ...]:
     if variant.is_reference:
         speedup, drop = Cell(value="reference"), Cell(value="")
     else:
-        speedup = _cell(variant.speedup, comparison_text(variant))
-        drop = _cell(variant.accuracy_drop)
+        speedup = _cell(variant.speedup, comparison_text(variant), detectable_text(variant))
+        drop = _cell(variant.accuracy_drop, mcnemar_text(variant))
     answers = f"{variant.correct_count} of {variant.evaluated_count}" if variant.evaluated_count else ""
     costs = (variant.first_inference, variant.peak_memory)
     built = f"cached; built in {figure(variant.build_time).value}" if variant.prepared else ""
@@ -95,9 +103,9 @@ def _energy(variant: measurement_pb2.VariantMeasurement) -> Cell:
     return Cell(value=inside.value, details=(*inside.details, *outside), is_known=inside.is_known)
 
 
-def _cell(estimate: measurement_pb2.Estimate, more: str = "") -> Cell:
+def _cell(estimate: measurement_pb2.Estimate, *more: str) -> Cell:
     shown = figure(estimate)
     if not shown.is_known:
         # The reasons stand below the table, once each.
         return Cell(value=NOT_MEASURED, is_known=False)
-    return Cell(value=shown.value, details=tuple(part for part in (shown.interval, more) if part))
+    return Cell(value=shown.value, details=tuple(part for part in (shown.interval, *more) if part))

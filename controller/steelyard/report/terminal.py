@@ -10,14 +10,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.table import Table
 from rich.text import Text
 
 from steelyard.report.external_energy import ExternalFigure, external_figures, external_meters
-from steelyard.report.figures import cached_text, comparison_text, failed, failure_text, figure, requirement_text
+from steelyard.report.figures import (
+    cached_text,
+    comparison_text,
+    detectable_text,
+    failed,
+    failure_text,
+    figure,
+    mcnemar_text,
+    requirement_text,
+)
 from steelyard.report.gaps import find_gaps, gap_text
 from steelyard.report.labels import in_two_lines, short_labels
 from steelyard.report.listings import (
+    hanging,
     plain_table,
     render_artifact,
     render_artifacts,
@@ -25,6 +34,7 @@ from steelyard.report.listings import (
     render_devices,
     render_jobs,
 )
+from steelyard.report.operators import operator_parts, operator_sentences, rate_sentences
 from steelyard.report.surroundings import rounds_text, surroundings_lines
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import measurement_pb2
@@ -42,6 +52,7 @@ __all__ = [
 _ONE_LINE_COLUMNS = 120
 _LABEL_COLUMNS = 20
 _HALF_LABEL_COLUMNS = 14
+_TOP_OPERATORS = 5
 _VERDICT_STYLES = {"faster": "green", "slower": "red"}
 _DECISION_STYLES = {
     measurement_pb2.DECISION_KIND_SHIP: "bold green",
@@ -103,21 +114,29 @@ def render_measurement(measurement: measurement_pb2.Measurement) -> RenderableTy
 def render_comparison(measurement: measurement_pb2.Measurement) -> RenderableType:
     """Return a measurement of two artifacts as a comparison: each against the first, with its verdict in words."""
     ran = _ran(measurement)
-    rows = tuple(
-        (one.label, (_cell(one.p50_latency), _speedup(one), _verdict(one), *_losses(measurement, one))) for one in ran
-    )
+    rows = tuple((one.label, (_cell(one.p50_latency), _speedup(one), _verdict(one))) for one in ran)
     parts: list[RenderableType] = [_heading(measurement)]
     if rows:
-        columns = ("p50", "speed-up", "verdict", *(("accuracy", "drop") if measurement.task_id else ()))
-        parts += [Text(), _Grid("against the first", columns, rows)]
+        parts += [Text(), _Grid("against the first, paired by round", ("p50", "speed-up", "verdict"), rows)]
+    if rows and measurement.task_id:
+        parts += [Text(), _losses(ran)]
     footnotes = _Footnotes()
     parts += [*_external(ran, footnotes), *footnotes.lines()]
     # Not the decision on what to ship: here the second is judged, and the first need not be an original.
     return Group(*parts, *_failures(measurement), *_notes(measurement))
 
 
-def _losses(measurement: measurement_pb2.Measurement, variant: measurement_pb2.VariantMeasurement) -> tuple[_Cell, ...]:
-    return (_cell(variant.accuracy), _cell(variant.accuracy_drop)) if measurement.task_id else ()
+def _losses(ran: Sequence[measurement_pb2.VariantMeasurement]) -> _Grid:
+    rows = tuple(
+        (one.label, (_cell(one.accuracy), _Cell("") if one.is_reference else _cell(one.accuracy_drop), _mcnemar(one)))
+        for one in ran
+    )
+    head = ("accuracy", "drop", "McNemar")
+    return _Grid("accuracy, paired by sample", head, rows, explains_labels=False)
+
+
+def _mcnemar(variant: measurement_pb2.VariantMeasurement) -> _Cell:
+    return _Cell(mcnemar_text(variant).removeprefix("McNemar "))
 
 
 def _measurement_parts(measurement: measurement_pb2.Measurement) -> Iterable[RenderableType]:
@@ -135,6 +154,8 @@ def _measurement_parts(measurement: measurement_pb2.Measurement) -> Iterable[Ren
             yield _builds(built, footnotes)
         yield from _external(ran, footnotes)
         yield from footnotes.lines()
+    hint = f"steelyard job show {measurement.job_id[:8]} --json has all"
+    yield from operator_parts(ran, top=_TOP_OPERATORS, hint=hint)
     yield from _failures(measurement)
     yield from _requirements(measurement)
     yield from _notes(measurement)
@@ -154,7 +175,7 @@ class _Footnotes:
 
     def lines(self) -> Iterable[RenderableType]:
         for number, reason in enumerate(self._reasons, start=1):
-            yield _hanging(f"[{number}] ", reason, style="dim")
+            yield hanging(f"[{number}] ", reason, style="dim")
 
 
 def _to_decide(ran: Sequence[measurement_pb2.VariantMeasurement], footnotes: _Footnotes) -> _Grid:
@@ -234,7 +255,7 @@ def _verdict(variant: measurement_pb2.VariantMeasurement) -> _Cell:
     if variant.is_reference:
         return _Cell("")
     word = comparison_text(variant)
-    return _Cell(word, style=_VERDICT_STYLES.get(word, ""))
+    return _Cell(word, detectable_text(variant), style=_VERDICT_STYLES.get(word, ""))
 
 
 def _ran(measurement: measurement_pb2.Measurement) -> list[measurement_pb2.VariantMeasurement]:
@@ -265,12 +286,17 @@ def _requirements(measurement: measurement_pb2.Measurement) -> Iterable[Renderab
     yield Text("requirements", style="bold")
     for variant, outcome in outcomes:
         verdict = requirement_text(outcome)
-        yield _hanging("  ", f"{variant.label} {verdict} {outcome.requirement}: {outcome.because}")
+        yield hanging("  ", f"{variant.label} {verdict} {outcome.requirement}: {outcome.because}")
 
 
 def _notes(measurement: measurement_pb2.Measurement) -> Iterable[RenderableType]:
     intervals = [gap_text(gap) for gap in find_gaps(measurement) if gap.only_interval]
-    notes = [f"{variant.label}: {note}" for variant in measurement.variants for note in variant.notes]
+    notes = [
+        f"{variant.label}: {note}"
+        for variant in measurement.variants
+        for note in (*variant.notes, *operator_sentences(variant))
+    ]
+    notes += rate_sentences(measurement)
     yield from _paragraphs([("warning: ", text) for text in measurement.warnings], "yellow")
     around = surroundings_lines(measurement)
     yield from _paragraphs([("note: ", text) for text in [*notes, *intervals, *around]], "dim")
@@ -286,13 +312,4 @@ def _paragraphs(texts: Sequence[tuple[str, str]], style: str) -> Iterable[Render
     if texts:
         yield Text()
     for mark, text in texts:
-        yield _hanging(mark, text, style=style)
-
-
-def _hanging(mark: str, text: str, style: str = "") -> RenderableType:
-    """Return a paragraph whose further lines stand under its first word."""
-    grid = Table.grid()
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    grid.add_row(Text(mark, style=style), Text(text, style=style))
-    return grid
+        yield hanging(mark, text, style=style)
