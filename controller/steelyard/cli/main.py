@@ -29,6 +29,11 @@ COMMANDS = {
     "job": ("steelyard.cli.job", "job", "List, show and cancel jobs, and get their raw samples."),
     "measure": ("steelyard.cli.measure", "measure", "Measure models on a device and say which one to ship."),
     "meter": ("steelyard.cli.meter", "meter", "Try and list the power meters that the controller can read."),
+    "operators": (
+        "steelyard.cli.operators",
+        "operators",
+        "Show what each operator of a model takes, and where it runs.",
+    ),
     "profile": ("steelyard.cli.profile", "profile", "List, show, check and draft board profiles."),
     "report": ("steelyard.cli.report", "report", "Write the HTML report of finished measurements."),
     "serve": ("steelyard.cli.serve", "serve", "Run a controller that devices connect to."),

@@ -10,10 +10,12 @@ from markupsafe import Markup
 from steelyard.report.charts.costs import draw_costs
 from steelyard.report.charts.distributions import draw_distributions
 from steelyard.report.charts.memory import draw_memory
+from steelyard.report.charts.operators import draw_operators, provider_style, providers_of
 from steelyard.report.charts.rounds import draw_rounds
 from steelyard.report.charts.series import Series, make_series
 from steelyard.report.charts.speedups import draw_speedups
 from steelyard.report.charts.tradeoff import draw_tradeoff, has_accuracy
+from steelyard.report.operators import short_provider
 from steelyard_protocol.v1 import measurement_pb2
 
 # Inner widths of a card in px: seven and five columns of twelve at 1280, and a phone of 390.
@@ -76,6 +78,17 @@ def make_cards(measurement: measurement_pb2.Measurement, *, name: str) -> tuple[
             f"{name}-memory",
             is_main=True,
             legend=(("own", "anonymous"), ("mapped", "mapped from files"), ("peak", "peak")),
+        ),
+        _card(
+            "What ran where",
+            "The longest operators by the runtime's own profiler, in a run of its own; the colour is what they ran on. "
+            "A profiler slows a model down: read the shares, not the sums.",
+            draw_operators,
+            series,
+            f"{name}-operators",
+            legend=tuple(
+                (provider_style(place), short_provider(provider)) for place, provider in enumerate(providers_of(series))
+            ),
         ),
         _card(
             "Size and start-up",

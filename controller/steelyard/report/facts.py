@@ -8,6 +8,7 @@ from google.protobuf import timestamp_pb2
 
 from steelyard.report.external_energy import external_meters
 from steelyard.report.figures import runtime_text
+from steelyard.report.operators import rate_text
 from steelyard.report.surroundings import circumstances_text, throttling_text, validity_text
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import common_pb2, measurement_pb2, plan_pb2
@@ -31,6 +32,7 @@ def device_facts(measurement: measurement_pb2.Measurement) -> Facts:
         ("Circumstances", circumstances_text(measurement)),
         ("Throttled", throttling_text(measurement)),
         ("Not valid, left out", validity_text(measurement)),
+        *((f"At most, {one.name}", f"{rate_text(one)}; {one.how}") for one in measurement.roofline),
         ("Device id", device.device_id),
     )
 

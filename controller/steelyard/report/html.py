@@ -17,6 +17,7 @@ from steelyard.report.facts import Facts, device_facts, file_facts, method_facts
 from steelyard.report.figures import requirement_text
 from steelyard.report.full_table import HEAD, Row, make_rows
 from steelyard.report.gaps import find_gaps, gap_text
+from steelyard.report.operators import operator_sentences
 from steelyard.report.tiles import Tile, make_tiles
 from steelyard_protocol.v1 import measurement_pb2
 
@@ -121,7 +122,7 @@ def _section(measurement: measurement_pb2.Measurement, number: int) -> _Section:
 def _notes(variant: measurement_pb2.VariantMeasurement) -> tuple[str, ...]:
     """Return the notes of a variant, and what the confidence of each meter's figure lacks."""
     weak = (f"energy {one.where}: {one.reason}" for one in external_figures(variant) if one.is_known and one.reason)
-    return (*variant.notes, *weak)
+    return (*variant.notes, *weak, *operator_sentences(variant))
 
 
 def _requirements(measurement: measurement_pb2.Measurement) -> tuple[_Requirement, ...]:

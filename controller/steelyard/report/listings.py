@@ -133,6 +133,15 @@ def render_artifact(artifact: control_pb2.Artifact) -> tuple[RenderableType, ...
     return (_facts(facts),)
 
 
+def hanging(mark: str, text: str, style: str = "") -> RenderableType:
+    """Return a paragraph whose further lines stand under its first word."""
+    grid = Table.grid()
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(mark, style=style), Text(text, style=style))
+    return grid
+
+
 def plain_table(*, title: str | None = None) -> Table:
     """Return an empty table in the style of every table here: a rule under the head and nothing else."""
     return Table(
