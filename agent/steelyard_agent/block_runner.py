@@ -17,12 +17,13 @@ from functools import partial
 from pathlib import Path
 
 import steelyard_agent
-from steelyard_agent.memory_watch import default_limit_bytes, wait_until_over
+from steelyard_agent.memory_watch import LeastAvailable, default_limit_bytes, wait_until_over
+from steelyard_agent.oom_counters import read_oom_counters
 from steelyard_agent.surroundings.android_killers import find_os_killer
 from steelyard_agent.worker.birth import LAUNCH_VARIABLE, SUPERVISOR_VARIABLE
 from steelyard_agent.worker.block import Block
 from steelyard_agent.worker.codec import encode_block
-from steelyard_agent.worker.ending import Answer, BlockOutcome, Evidence, explain_end, oom_kill_count
+from steelyard_agent.worker.ending import Answer, BlockOutcome, Evidence, explain_end
 from steelyard_agent.worker.failure import BlockStatus
 from steelyard_agent.worker.listening import LONGEST_LINE_BYTES, read_answer, read_tail
 
@@ -81,10 +82,11 @@ class _Supervision:
         self._on_phase = on_phase
         self._last_sign_s = time.monotonic()
         self._answer = Answer()
+        self._least = LeastAvailable()
         self._tail = bytearray()
 
     async def run(self, block: Block, timeout_s: float) -> BlockOutcome:
-        kills_before = oom_kill_count()
+        kills_before = read_oom_counters()
         life = asyncio.create_task(self._live(block))
         watch = asyncio.create_task(self._watch())
         timed_out = False
@@ -100,22 +102,24 @@ class _Supervision:
             self._signal(signal.SIGKILL)
             watch.cancel()
             await asyncio.wait({life, watch})
-        kills_after = oom_kill_count()
-        known = kills_before is not None and kills_after is not None
+        kills = read_oom_counters().since(kills_before)
         killed = life.result() == -signal.SIGKILL and not timed_out and watch.cancelled()
-        return explain_end(
+        outcome = explain_end(
             self._answer,
             Evidence(
                 return_code=life.result(),
                 timeout_s=timeout_s if timed_out else None,
                 over_limit_bytes=None if watch.cancelled() else watch.result(),
                 limit_bytes=self._limit_bytes,
-                oom_kill_count=kills_after - kills_before if known else None,  # type: ignore[operator]
+                oom_kill_count=kills.system,
+                group_oom_kill_count=kills.group,
+                least_available_bytes=self._least.byte_count,
                 # Programs of the device are asked: off the event loop, and only when there is something to explain.
                 os_killer=await asyncio.to_thread(find_os_killer) if killed else "",
                 stderr_tail=self._tail.decode(errors="replace"),
             ),
         )
+        return replace(outcome, least_available_bytes=self._least.byte_count)
 
     async def _is_stuck(self, ends: set[asyncio.Task[int]], timeout_s: float) -> bool:
         """Wait for an end; true when the worker gave no sign of progress for too long instead."""
@@ -154,7 +158,7 @@ class _Supervision:
 
     async def _watch(self) -> int:
         limit_bytes = sys.maxsize if self._limit_bytes is None else self._limit_bytes
-        return await wait_until_over(self._process.pid, limit_bytes)
+        return await wait_until_over(self._process.pid, limit_bytes, least=self._least)
 
     def _signal(self, number: signal.Signals) -> None:
         """Signal the worker and all that it started; its group exists as long as it was not waited for."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 POLL_INTERVAL_S = 0.1
@@ -47,10 +48,30 @@ def available_bytes(proc: Path = Path("/proc")) -> int | None:
     return None
 
 
-async def wait_until_over(pid: int, limit_bytes: int, *, proc: Path = Path("/proc")) -> int:
-    """Return the resident bytes of a process once they are over the limit; never returns otherwise."""
+@dataclass(slots=True)
+class LeastAvailable:
+    """The least memory that was available on the device so far, over everything that runs there."""
+
+    byte_count: int | None = None
+
+    def look(self, proc: Path = Path("/proc")) -> None:
+        """Take in what is available now: about 20 us on Linux."""
+        now = available_bytes(proc)
+        if now is not None:
+            self.byte_count = now if self.byte_count is None else min(self.byte_count, now)
+
+
+async def wait_until_over(
+    pid: int, limit_bytes: int, *, least: LeastAvailable | None = None, proc: Path = Path("/proc")
+) -> int:
+    """Return the resident bytes of a process once they are over the limit; never returns otherwise.
+
+    ``least`` takes in what is available on the device meanwhile, every ``POLL_INTERVAL_S``.
+    """
     while True:
         resident = resident_bytes(pid, proc)
+        if least is not None:
+            least.look(proc)
         if resident is not None and resident > limit_bytes:
             return resident
         await asyncio.sleep(POLL_INTERVAL_S)

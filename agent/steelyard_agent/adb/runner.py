@@ -21,7 +21,15 @@ from steelyard_agent.adb.remote import RemoteEnd, run_remote
 from steelyard_agent.adb.store import PhoneStore
 from steelyard_agent.runtimes.tflite_file import is_tflite
 from steelyard_agent.state.blob_cache import digest_of
-from steelyard_agent.worker.block import KIND_ENERGY, KIND_EVALUATION, KIND_LATENCY, KIND_PROBE, Block, WorkerResult
+from steelyard_agent.worker.block import (
+    KIND_ENERGY,
+    KIND_EVALUATION,
+    KIND_LATENCY,
+    KIND_NUMERIC,
+    KIND_PROBE,
+    Block,
+    WorkerResult,
+)
 from steelyard_agent.worker.codec import decode_runtime_options
 from steelyard_agent.worker.contract import ProviderProbe, RuntimeOptions
 from steelyard_agent.worker.ending import Answer, BlockOutcome, Evidence, explain_end
@@ -34,6 +42,10 @@ _NOT_OFFERED = {
     KIND_EVALUATION: (
         "accuracy_not_measured",
         "accuracy is not measured on a cable, as benchmark_model runs no data of ours; run the agent in Termux",
+    ),
+    KIND_NUMERIC: (
+        "outputs_not_told",
+        "outputs are not told on a cable, as benchmark_model runs no data of ours; run the agent in Termux",
     ),
     KIND_ENERGY: (
         "energy_not_measured",

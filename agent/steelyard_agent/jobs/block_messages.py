@@ -19,7 +19,7 @@ from steelyard_protocol.v1 import common_pb2, plan_pb2, result_pb2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputsBlob:
-    """The reduced outputs of an evaluation block."""
+    """The outputs of an evaluation or numeric block."""
 
     digest: str
     size_bytes: int
@@ -38,6 +38,7 @@ def block_result(
     around: BlockSurroundings = BlockSurroundings(),  # noqa: B008 (frozen)
     readings: Iterable[Reading] = (),
     outputs: OutputsBlob | None = None,
+    least_available_bytes: int | None = None,
 ) -> result_pb2.BlockResult:
     """Return what the controller is told about one block; see ``error_info`` for its error.
 
@@ -65,6 +66,8 @@ def block_result(
     if result is not None:
         block.MergeFrom(_measured(result))
         block.MergeFrom(mode_figures(result))
+    if least_available_bytes is not None:
+        block.memory.least_available_bytes = least_available_bytes
     if outputs is not None:
         block.outputs_digest = outputs.digest
         block.outputs_size_bytes = outputs.size_bytes
@@ -136,4 +139,6 @@ def _memory(result: WorkerResult) -> result_pb2.MemoryProfile:
         peak_resident_bytes=result.peak_resident_bytes,
         peak_source=result.peak_source,
         reason=result.memory_reason,
+        arena_bytes=result.arena_bytes,
+        arena_source=result.arena_source,
     )

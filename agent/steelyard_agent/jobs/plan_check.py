@@ -7,6 +7,7 @@ from math import isfinite
 
 from steelyard_agent.jobs.errors import InvalidPlanError
 from steelyard_agent.jobs.mode_check import check_axes, check_cores, check_mode
+from steelyard_agent.jobs.numeric_turn import check_numeric, check_numeric_grant
 from steelyard_agent.jobs.profile_check import check_profile, check_profile_grant
 from steelyard_agent.state.blob_cache import DIGEST
 from steelyard_agent.state.outbox import JOB_ID
@@ -16,12 +17,16 @@ from steelyard_protocol.v1.result_pb2 import (
     PASS_ENERGY,
     PASS_EVALUATION,
     PASS_LATENCY,
+    PASS_NUMERIC,
     PASS_OPERATORS,
     PASS_PREPARATION,
     PASS_ROOFLINE,
 )
 from steelyard_protocol.v1.session_pb2 import JobOffer, RoundGrant
 
+_PASSES = frozenset(
+    {PASS_LATENCY, PASS_EVALUATION, PASS_ENERGY, PASS_PREPARATION, PASS_OPERATORS, PASS_NUMERIC, PASS_ROOFLINE}
+)
 MAX_ARTIFACT_COUNT = 64
 MAX_ROUND_COUNT = 1000
 _MAX_BLOB_BYTES = 64 * 1024**3
@@ -67,6 +72,7 @@ def check_plan(plan: Plan) -> None:
     _check_timing(plan)
     _held(lambda: check_mode(plan))
     _held(lambda: check_profile(plan, _check_blob, _check_runtime))
+    _held(lambda: check_numeric(plan, _check_blob))
     _check_gate(plan)
     _check_data(plan)
 
@@ -77,13 +83,13 @@ def check_grant(grant: RoundGrant, plan: Plan) -> None:
     Raises:
         InvalidPlanError: The sentence names the value.
     """
-    known = {PASS_LATENCY, PASS_EVALUATION, PASS_ENERGY, PASS_PREPARATION, PASS_OPERATORS, PASS_ROOFLINE}
-    _demand(grant.pass_kind in known, "the grant names no known pass")
+    _demand(grant.pass_kind in _PASSES, "the grant names no known pass")
     _within("round_count", grant.round_count, 1, MAX_ROUND_COUNT)
     _within("first_round", grant.first_round, 0, 999_999_999 - MAX_ROUND_COUNT)
     if grant.pass_kind == PASS_EVALUATION:
         _demand(plan.HasField("evaluation"), "an evaluation round was granted but the plan names no data for it")
     _held(lambda: check_profile_grant(grant.pass_kind, plan))
+    _held(lambda: check_numeric_grant(grant.pass_kind, plan))
 
 
 def _check_artifact(artifact: PlannedArtifact) -> None:

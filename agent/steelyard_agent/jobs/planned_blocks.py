@@ -8,11 +8,13 @@ from pathlib import Path
 
 from steelyard_agent.jobs.device_probe import probe_block
 from steelyard_agent.jobs.idle_turn import idle_block, idle_role, loaded_rest_ms
+from steelyard_agent.jobs.numeric_turn import as_numeric
 from steelyard_agent.jobs.planned_modes import planned_mode, planned_processing
 from steelyard_agent.worker.block import (
     KIND_ENERGY,
     KIND_EVALUATION,
     KIND_LATENCY,
+    KIND_NUMERIC,
     KIND_OPERATORS,
     KIND_PREPARATION,
     Block,
@@ -28,7 +30,10 @@ _KINDS = {
     result_pb2.PASS_ENERGY: KIND_ENERGY,
     result_pb2.PASS_PREPARATION: KIND_PREPARATION,
     result_pb2.PASS_OPERATORS: KIND_OPERATORS,
+    result_pb2.PASS_NUMERIC: KIND_NUMERIC,
 }
+# Passes whose blocks write a file of outputs.
+WITH_OUTPUTS = frozenset({result_pb2.PASS_EVALUATION, result_pb2.PASS_NUMERIC})
 _GRAPH_OPTIMIZATION = {
     plan_pb2.GRAPH_OPTIMIZATION_DISABLED: "disabled",
     plan_pb2.GRAPH_OPTIMIZATION_BASIC: "basic",
@@ -64,13 +69,16 @@ def block_for(
 ) -> Block:
     """Return the block that runs ``artifact`` in this pass; the plan was checked before.
 
-    ``output_path`` is where an evaluation block writes its reduced outputs (.npz).
+    ``output_path`` is where a block of a pass in ``WITH_OUTPUTS`` writes its outputs (.npz).
     """
     if pass_kind == result_pb2.PASS_ROOFLINE:
         return probe_block(plan, paths.of, _probe_options)
     if idle_role(artifact):
         return idle_block(plan.energy, artifact)
-    evaluates = pass_kind == result_pb2.PASS_EVALUATION
+    data_digests = {
+        result_pb2.PASS_EVALUATION: plan.evaluation.data_digest,
+        result_pb2.PASS_NUMERIC: plan.numeric.data_digest,
+    }
     block = Block(
         kind=_KINDS[pass_kind],
         runtime_name=artifact.runtime.name,
@@ -78,11 +86,13 @@ def block_for(
         runtime=encode_runtime_options(_runtime_options(artifact)),
         timing=_timing(plan.timing),
         seed=plan.inputs.seed,
-        data_path=paths.of(plan.evaluation.data_digest if evaluates else plan.inputs.data_digest),
-        output_path=str(output_path) if evaluates else "",
+        data_path=paths.of(data_digests.get(pass_kind, plan.inputs.data_digest)),
+        output_path=str(output_path) if pass_kind in WITH_OUTPUTS else "",
     )
-    if evaluates:
+    if pass_kind == result_pb2.PASS_EVALUATION:
         return _with_evaluation(block, plan.evaluation)
+    if pass_kind == result_pb2.PASS_NUMERIC:
+        return as_numeric(block, plan, artifact, paths.of)
     return replace(
         _with_processing(block, plan),
         mode=planned_mode(plan.mode),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steelyard_agent.worker.failure import BlockStatus
-from steelyard_protocol.v1.result_pb2 import PASS_EVALUATION, PASS_OPERATORS, Pass
+from steelyard_protocol.v1.result_pb2 import PASS_EVALUATION, PASS_NUMERIC, PASS_OPERATORS, Pass
 
 # The same will happen again whatever is run: nothing was measured and nothing will be.
 _FINAL = frozenset(
@@ -23,6 +23,8 @@ _FINAL = frozenset(
 _MAY_COME_FROM_THE_DATA = frozenset({BlockStatus.USER_ERROR, BlockStatus.TIMEOUT, BlockStatus.OUT_OF_MEMORY})
 # What a runtime that has no way to evaluate says of every evaluation; see adb/runner.py.
 _NO_EVALUATION = "accuracy_not_measured"
+# Passes that ask something else of a model than to run: one that cannot be profiled can be timed.
+_BESIDE = frozenset({PASS_OPERATORS, PASS_NUMERIC})
 # Killed from outside, crashed, or a bug of ours: it may have been an accident.
 _MAX_RETRY_COUNT = 2
 
@@ -58,8 +60,8 @@ class RetryPolicy:
 
 
 def _only_concerns_its_pass(failure: Failure, pass_kind: Pass.ValueType) -> bool:
-    """Return whether a failure says nothing of this pass: a model that cannot be profiled can be timed."""
-    return failure.pass_kind == PASS_OPERATORS and pass_kind != PASS_OPERATORS
+    """Return whether a failure says nothing of this pass."""
+    return failure.pass_kind in _BESIDE and failure.pass_kind != pass_kind
 
 
 def _only_concerns_the_data(failure: Failure, pass_kind: Pass.ValueType) -> bool:

@@ -16,7 +16,7 @@ from steelyard_agent.jobs.device_probe import device_turn
 from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.idle_turn import longest_silence_ms, with_baselines
 from steelyard_agent.jobs.pinning import Pin, Pinning, placed
-from steelyard_agent.jobs.planned_blocks import BlobPaths, block_for
+from steelyard_agent.jobs.planned_blocks import WITH_OUTPUTS, BlobPaths, block_for
 from steelyard_agent.jobs.planned_modes import planned_silence_ms
 from steelyard_agent.jobs.preparation import Preparation
 from steelyard_agent.jobs.retry_policy import Failure, RetryPolicy
@@ -34,6 +34,7 @@ from steelyard_protocol.v1.result_pb2 import (
     PASS_ENERGY,
     PASS_EVALUATION,
     PASS_LATENCY,
+    PASS_NUMERIC,
     PASS_PREPARATION,
     PASS_ROOFLINE,
     BlockResult,
@@ -43,7 +44,7 @@ from steelyard_protocol.v1.result_pb2 import (
 # TensorRT was reported to build for a quarter of an hour on a Jetson Nano, without a word.
 _LONGEST_BUILD_S = 30 * 60.0
 # The link stays quiet through the others. A build is minutes: a controller that heard nothing would give the device up.
-_UNTIMED = frozenset({PASS_EVALUATION, PASS_PREPARATION})
+_UNTIMED = frozenset({PASS_EVALUATION, PASS_PREPARATION, PASS_NUMERIC})
 
 
 class Outcome(Protocol):
@@ -63,6 +64,8 @@ class Outcome(Protocol):
     def wall_ns(self) -> int: ...  # noqa: D102
     @property
     def notes(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def least_available_bytes(self) -> int | None: ...  # noqa: D102
 
 
 class BlockRunner(Protocol):
@@ -222,7 +225,7 @@ class RoundRunner:
                 await run_whole(partial(preparation.failed, artifact, block))
         elif pass_kind == PASS_PREPARATION and result is not None:
             result = await run_whole(partial(preparation.settled, artifact, block, result))
-        elif pass_kind == PASS_EVALUATION:
+        elif pass_kind in WITH_OUTPUTS:
             outputs = await asyncio.to_thread(_take_outputs, output_path)
             output_files[outputs.digest] = output_path.with_name(outputs.digest)
         return block_result(
@@ -237,6 +240,7 @@ class RoundRunner:
             around=around,
             readings=energy,
             outputs=outputs,
+            least_available_bytes=outcome.least_available_bytes,
         )
 
     async def _measure(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard_agent.jobs.errors import LinkDownError
+from steelyard_agent.jobs.numeric_turn import numeric_blobs
 from steelyard_agent.jobs.port import ControllerPort, TransferGrant
 from steelyard_agent.state.blob_cache import BlobCache, DigestMismatchError
 from steelyard_agent.state.errors import DiskFullError, is_disk_full
@@ -134,4 +135,4 @@ def wanted_blobs(plan: Plan) -> dict[str, int]:
         wanted[plan.evaluation.data_digest] = plan.evaluation.data_size_bytes
     for model in plan.roofline.models:
         wanted[model.artifact_digest] = model.size_bytes
-    return wanted
+    return wanted | numeric_blobs(plan)

@@ -11,7 +11,7 @@ from typing import Any
 
 from steelyard_agent.runtimes.litert_compiled import KNOWN_VERSION, ProfiledLiteRt
 from steelyard_agent.runtimes.tflite_delegates import CPU, XNNPACK, delegate_probes
-from steelyard_agent.runtimes.tflite_interpreter import load_interpreter
+from steelyard_agent.runtimes.tflite_interpreter import NO_ARENA, load_interpreter
 from steelyard_agent.worker.contract import LoadedModel, ProviderProbe, RuntimeOptions
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 from steelyard_agent.worker.profiled import NoProfileError, ProfiledModel
@@ -22,6 +22,7 @@ class LiteRt:
 
     name = "litert"
     suffixes = frozenset({".tflite"})
+    no_arena_because = NO_ARENA
 
     def version(self) -> str:
         """Import the library and return its version."""

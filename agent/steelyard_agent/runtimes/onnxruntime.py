@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from steelyard_agent.runtimes.onnxruntime_arena import read_held
 from steelyard_agent.runtimes.onnxruntime_errors import LARGEST_PROTOBUF_BYTES, explain_load, explain_run
 from steelyard_agent.runtimes.onnxruntime_libraries import why_not_loadable
 from steelyard_agent.runtimes.onnxruntime_placement import place
@@ -17,10 +19,11 @@ from steelyard_agent.runtimes.provider_names import full_name, options_for, refu
 from steelyard_agent.worker.contract import LoadedModel, ProviderProbe, RuntimeOptions, TensorSpec
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 from steelyard_agent.worker.profiled import ProfiledModel
-from steelyard_agent.worker.records import OperatorRecord
+from steelyard_agent.worker.records import Arena, OperatorRecord
 from steelyard_agent.worker.shapes import check_feeds
 
 if TYPE_CHECKING:
+    from steelyard_agent.worker.arena import ArenaModel
     from steelyard_agent.worker.contract import Array
 
 _Folder = tempfile.TemporaryDirectory[str]
@@ -76,6 +79,10 @@ class OnnxRuntime:
 
     def load_profiled(self, model_path: Path, options: RuntimeOptions) -> ProfiledModel:
         """Create a session that writes a trace; see the contract."""
+        return self._load(model_path, options, tempfile.TemporaryDirectory(prefix="steelyard-"))
+
+    def load_for_arena(self, model_path: Path, options: RuntimeOptions) -> ArenaModel:
+        """Create a session whose trace tells what its arena holds; see worker/arena.py."""
         return self._load(model_path, options, tempfile.TemporaryDirectory(prefix="steelyard-"))
 
     def _load(self, model_path: Path, options: RuntimeOptions, trace_folder: _Folder | None) -> _Session:
@@ -174,9 +181,19 @@ class _Session:
         """Nothing to do: the trace keeps inferences apart, and the last ones are read."""
 
     def operators(self, call_count: int) -> tuple[OperatorRecord, ...]:
+        with self._trace() as trace:
+            return read_profile(trace, call_count)
+
+    def arena(self) -> Arena:
+        with self._trace() as trace:
+            return read_held(trace)
+
+    @contextmanager
+    def _trace(self) -> Iterator[Path]:
+        """End profiling and lend the file that it left."""
         trace = Path(self._session.end_profiling())
         try:
-            return read_profile(trace, call_count)
+            yield trace
         finally:
             if self._trace_folder is not None:
                 self._trace_folder.cleanup()

@@ -18,6 +18,9 @@ from steelyard_agent.worker.shapes import check_feeds
 if TYPE_CHECKING:
     from steelyard_agent.worker.contract import Array
 
+# What Interpreter offers of memory is each tensor's shape; tensors share places in the arena.
+NO_ARENA = "the interpreter's Python interface does not tell the size of its arena"
+
 
 def load_interpreter(
     library: Any, model_path: Path, options: RuntimeOptions, *, runtime_name: str, product: str

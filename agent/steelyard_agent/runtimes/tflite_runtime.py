@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard_agent.runtimes.tflite_delegates import delegate_probes
-from steelyard_agent.runtimes.tflite_interpreter import load_interpreter
+from steelyard_agent.runtimes.tflite_interpreter import NO_ARENA, load_interpreter
 from steelyard_agent.worker.contract import LoadedModel, ProviderProbe, RuntimeOptions
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 
@@ -21,6 +21,7 @@ class TfliteRuntime:
 
     name = "tflite-runtime"
     suffixes = frozenset({".tflite"})
+    no_arena_because = NO_ARENA
     no_profile_because = (
         "tflite-runtime's Python package has no profiler; LiteRT 2.3 has one (--runtime litert), whose kernels differ"
     )

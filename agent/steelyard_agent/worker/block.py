@@ -28,6 +28,7 @@ KIND_PREPARATION = "preparation"  # cache_folder: load once, so that a provider 
 KIND_PROBE = "probe"  # no model: version and providers of the runtime
 KIND_SIGNATURE = "signature"  # load only: inputs and outputs
 KIND_OPERATORS = "operators"  # profile_window_ms: the runtime's profiler on; nothing of it is a latency
+KIND_NUMERIC = "numeric"  # data_path, batch_size, output_path, output_quota_bytes, layers_path: outputs whole
 KIND_ROOFLINE = "roofline"  # no model of the user's: probe_window_ms, probe_thread_count, probe_models
 KINDS = (
     KIND_LATENCY,
@@ -38,6 +39,7 @@ KINDS = (
     KIND_PROBE,
     KIND_SIGNATURE,
     KIND_OPERATORS,
+    KIND_NUMERIC,
     KIND_ROOFLINE,
 )
 
@@ -104,6 +106,8 @@ class Block:
     marker_pulse_ms: int = 0
     core_ids: tuple[int, ...] = ()
     cache_folder: str = ""
+    # The model with the outputs of its layers among its outputs, "" for none.
+    layers_path: str = ""
     profile_window_ms: int = 1000
     # One try of one rate; the best of several tries counts.
     probe_window_ms: int = 200
@@ -121,8 +125,8 @@ class Block:
             raise ValueError(f"reducer {self.reducer!r} is none of {', '.join(REDUCERS)}")
         if self.kind not in (KIND_PROBE, KIND_ROOFLINE, KIND_IDLE) and not self.model_path:
             raise ValueError(f"a block of kind {self.kind!r} needs a model_path")
-        if self.kind == KIND_EVALUATION and not (self.data_path and self.output_path):
-            raise ValueError("an evaluation block needs a data_path and an output_path")
+        if self.kind in (KIND_EVALUATION, KIND_NUMERIC) and not (self.data_path and self.output_path):
+            raise ValueError(f"a block of kind {self.kind!r} needs a data_path and an output_path")
         _refuse_below(self, 1, "top_count", "output_quota_bytes", "energy_window_ms", "idle_window_ms")
         _refuse_below(self, 0, "seed", "marker_pulse_count", "batch_size")
         _refuse_below(self, 0, "least_inference_count", "longest_energy_window_ms", "loaded_rest_ms")
@@ -187,6 +191,9 @@ class WorkerResult:
     peak_resident_bytes: int | None = None
     peak_source: str = ""
     memory_reason: str = ""
+    # What the runtime's own allocator held at most, or why it is not known; by numeric blocks only.
+    arena_bytes: int | None = None
+    arena_source: str = ""
     input_source: str = ""
     notes: tuple[str, ...] = ()
     sample_count: int = 0

@@ -10,6 +10,7 @@ from steelyard_agent.worker import block as kinds
 from steelyard_agent.worker.block import WorkerResult
 from steelyard_agent.worker.evaluation import run_evaluation
 from steelyard_agent.worker.idle import run_idle
+from steelyard_agent.worker.numeric import run_numeric
 from steelyard_agent.worker.opening import Bench, explained, make_feeds, open_model
 from steelyard_agent.worker.profiling import run_operators
 from steelyard_agent.worker.timed import run_energy, run_latency
@@ -59,4 +60,5 @@ _RUNNERS: dict[str, Callable[[Bench], WorkerResult]] = {
     kinds.KIND_PROBE: _probe,
     kinds.KIND_SIGNATURE: _signature,
     kinds.KIND_OPERATORS: run_operators,
+    kinds.KIND_NUMERIC: run_numeric,
 }

@@ -21,6 +21,7 @@ class BlockOutcome:
     """How a block ended. ``result`` is set exactly when ``status`` is OK; otherwise ``message`` is one sentence.
 
     ``wall_ns`` is from the start of the process to its end; ``notes`` holds evidence of how it ended.
+    ``least_available_bytes`` is the least memory that the device had available meanwhile, None where it is not told.
     """
 
     status: BlockStatus
@@ -30,6 +31,7 @@ class BlockOutcome:
     started_at_unix_ns: int = 0
     wall_ns: int = 0
     notes: tuple[str, ...] = ()
+    least_available_bytes: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse an outcome that is neither a result nor a failure."""
@@ -51,7 +53,9 @@ class Answer:
 class Evidence:
     """What the supervisor saw: why it killed, if it did, and how the process ended.
 
-    ``oom_kill_count`` is how much the kernel's counter rose while the worker lived, None where it is not told.
+    ``oom_kill_count`` is how much the kernel's counter rose while the worker lived, None where it is not told;
+    ``group_oom_kill_count`` the same of the agent's own cgroup, which is the better evidence where there is one.
+    ``least_available_bytes`` is the least memory that the device had available meanwhile.
     ``os_killer`` is what speaks for a policy of the operating system that kills, "" without such evidence.
     """
 
@@ -60,6 +64,8 @@ class Evidence:
     over_limit_bytes: int | None = None
     limit_bytes: int | None = None
     oom_kill_count: int | None = None
+    group_oom_kill_count: int | None = None
+    least_available_bytes: int | None = None
     os_killer: str = ""
     stderr_tail: str = ""
 
@@ -118,12 +124,13 @@ def _answered(answer: Answer, evidence: Evidence) -> BlockOutcome:
 def _died_of_signal(answer: Answer, evidence: Evidence) -> BlockOutcome:
     name = _signal_name(evidence.return_code)
     where = _last_phase(answer)
-    if name == "SIGKILL" and evidence.oom_kill_count:
+    if name == "SIGKILL" and (proof := _oom_proof(evidence)):
         return _failure(
             BlockStatus.OUT_OF_MEMORY,
             "oom_killed",
             f"the kernel ended the worker because memory ran out{where}; use a smaller model, batch or input shape",
-            f"oom_kill in /proc/vmstat rose by {evidence.oom_kill_count} while the worker ran",
+            proof,
+            *_least_available(evidence),
         )
     if name == "SIGKILL" and evidence.os_killer:
         return _failure(
@@ -138,18 +145,40 @@ def _died_of_signal(answer: Answer, evidence: Evidence) -> BlockOutcome:
             BlockStatus.OUT_OF_MEMORY,
             "allocation_failed",
             f"the worker could not get the memory it asked for{where}{_last_words(evidence)}",
+            *_least_available(evidence),
         )
     if name in _CRASHES:
         return _failure(
             BlockStatus.CRASHED, name.lower(), f"the worker crashed with {name}{where}{_last_words(evidence)}"
         )
     told = "unknown" if evidence.oom_kill_count is None else evidence.oom_kill_count
+    elsewhere = ", none of the agent's cgroup" if evidence.oom_kill_count and evidence.group_oom_kill_count == 0 else ""
     return _failure(
         BlockStatus.KILLED_UNKNOWN,
         "killed",
         f"the worker was ended from outside with {name}{where}; run the job again",
-        f"not by the agent; processes that the kernel killed for memory meanwhile: {told}",
+        f"not by the agent; processes that the kernel killed for memory meanwhile: {told}{elsewhere}",
+        *_least_available(evidence),
     )
+
+
+def _oom_proof(evidence: Evidence) -> str:
+    """Return what proves that the kernel killed for memory, "" where nothing does.
+
+    The system's counter alone proves nothing where our own group's stood still: a neighbour ran out of its memory then.
+    """
+    if evidence.group_oom_kill_count is not None:
+        rose = evidence.group_oom_kill_count
+        return f"oom_kill of the agent's cgroup rose by {rose} while the worker ran" if rose else ""
+    if evidence.oom_kill_count:
+        return f"oom_kill in /proc/vmstat rose by {evidence.oom_kill_count} while the worker ran"
+    return ""
+
+
+def _least_available(evidence: Evidence) -> tuple[str, ...]:
+    if evidence.least_available_bytes is None:
+        return ()
+    return (f"the device had {evidence.least_available_bytes} bytes available at the least",)
 
 
 def _over_limit(evidence: Evidence) -> BlockOutcome:
@@ -159,6 +188,7 @@ def _over_limit(evidence: Evidence) -> BlockOutcome:
         f"the worker's resident set reached {evidence.over_limit_bytes} bytes, over the limit of "
         f"{evidence.limit_bytes}, and was ended; use a smaller model, batch or input shape",
         f"resident set {evidence.over_limit_bytes} bytes seen from outside",
+        *_least_available(evidence),
     )
 
 

@@ -50,7 +50,7 @@ def run_evaluation(bench: Bench) -> WorkerResult:
                 said_s = time.monotonic()
                 bench.say("evaluating")
         count = samples.count
-    _write(Path(block.output_path), reduction.arrays())
+    write_outputs(Path(block.output_path), reduction.arrays())
     notes = (*bench.result.notes, *((note,) if note else ()), *reduction.notes())
     return replace(bench.result, sample_count=count, notes=notes, input_source=f"task data, samples 0 to {count - 1}")
 
@@ -69,7 +69,7 @@ def _batch_size(model: LoadedModel, wanted: int, sample_count: int) -> tuple[int
     return fixed, "" if fixed == wanted else f"evaluated in batches of {fixed}, the model's own, not of {wanted}"
 
 
-def _write(path: Path, arrays: Mapping[str, Array]) -> None:
+def write_outputs(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write an .npz under a temporary name and rename it, so that no reader ever sees half of one."""
     partial = path.with_name(path.name + ".partial")
     try:

@@ -38,6 +38,19 @@ class RateRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Arena:
+    """The most that a runtime's own allocator held; None with the reason in ``source`` where it is not known."""
+
+    byte_count: int | None
+    source: str
+
+    def __post_init__(self) -> None:
+        """Refuse a size that no allocator has."""
+        if self.byte_count is not None and self.byte_count < 0:
+            raise ValueError(f"an arena of {self.byte_count} bytes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeModel:
     """A generated model of one matrix product, whose rate a roofline probe reports under ``name``.
 

@@ -42,6 +42,7 @@ class FakeOutcome:
     started_at_unix_ns: int = 1_700_000_000_000_000_000
     wall_ns: int = 5
     notes: tuple[str, ...] = ()
+    least_available_bytes: int | None = None
 
 
 @dataclass
