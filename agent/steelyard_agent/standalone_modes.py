@@ -15,6 +15,7 @@ from steelyard_agent.worker.modes import Mode
 # Samples below which a 90th percentile says nothing (MLPerf LoadGen, early stopping at confidence 0.99).
 LEAST_FOR_P90 = 64
 _MOST_CURVE_ROWS = 24
+_NEVER_NS = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,19 +34,28 @@ class ModeFigures:
 
 
 def mode_figures(result: WorkerResult) -> ModeFigures:
-    """Return what a launch measured in its mode."""
-    response = sorted(result.response_ns)
+    """Return what a launch measured in its mode.
+
+    An arrival that never began has a response time longer than any that did: a percentile that falls among them is not
+    said.
+    """
+    response = [*sorted(result.response_ns), *[_NEVER_NS] * result.missed_count]
     return ModeFigures(
         batch_size=result.batch_size,
         inference_count=result.sample_count,
         window_ns=result.window_ns,
         cpu_ns=result.cpu_ns,
-        response_p50_ns=median(response) if response else None,
-        response_p90_ns=ninetieth(response),
+        response_p50_ns=_begun(median(response) if response else None),
+        response_p90_ns=_begun(ninetieth(response)),
         missed_count=result.missed_count,
         curve=result.curve,
         sequences=result.sequences,
     )
+
+
+def _begun(value_ns: float | None) -> float | None:
+    # The median of an even number may lie half-way to an arrival that never began.
+    return value_ns if value_ns is not None and value_ns < _NEVER_NS / 4 else None
 
 
 def ninetieth(ordered: Sequence[int]) -> float | None:
@@ -80,10 +90,10 @@ def _response(mode: Mode, launches: Sequence[ModeFigures]) -> Iterator[str]:
     def shown(name: str) -> list[float]:
         return [value for one in launches if (value := getattr(one, name)) is not None]
 
-    yield _line("response p50", spread_text(shown("response_p50_ns"), duration_text))
-    ninetieths = shown("response_p90_ns")
-    few = f"not said: fewer than {LEAST_FOR_P90} arrivals in every launch"
-    yield _line("response p90", spread_text(ninetieths, duration_text) if ninetieths else few)
+    few = f"not said: fewer than {LEAST_FOR_P90} arrivals in every launch, or too many never began"
+    for name, why in (("p50", "not said: half of the arrivals never began"), ("p90", few)):
+        values = shown(f"response_{name}_ns")
+        yield _line(f"response {name}", spread_text(values, duration_text) if values else why)
     missed, begun = sum(one.missed_count for one in launches), sum(one.inference_count for one in launches)
     kind = "random" if mode.random_arrivals else "even"
     never = f"{missed} of {missed + begun} never began" if missed else f"all {begun} began"

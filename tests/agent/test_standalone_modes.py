@@ -69,6 +69,18 @@ def test_paced_tells_service_from_response_and_what_never_began() -> None:
     assert "response p90     not said: fewer than 64 arrivals" in late
 
 
+def test_arrivals_that_never_began_are_slower_than_all_that_did() -> None:
+    def figures(missed_count: int) -> ModeFigures:
+        response_ns = tuple(range(1, 101))
+        return mode_figures(WorkerResult(runtime_version="1", response_ns=response_ns, missed_count=missed_count))
+
+    assert (figures(0).response_p50_ns, figures(0).response_p90_ns) == (50.5, 91)
+    # 10 of 110: the median moves up, the 90th percentile is the slowest that began.
+    assert (figures(10).response_p50_ns, figures(10).response_p90_ns) == (55.5, 100)
+    assert (figures(50).response_p50_ns, figures(50).response_p90_ns) == (75.5, None)
+    assert (figures(100).response_p50_ns, figures(150).response_p50_ns) == (None, None)
+
+
 def test_a_curve_is_shown_in_few_rows_with_what_is_not_known_left_open() -> None:
     figures = replace(OFFLINE, curve=POINTS)
     text = _text(Mode(name=modes.SUSTAINED, duration_ms=50_000), figures)
