@@ -138,7 +138,7 @@ def _cpu_lines(launches: Sequence[ModeFigures]) -> Iterator[str]:
 
 
 def _rate(per_s: float) -> str:
-    return f"{per_s:.3g}" if per_s < 1000 else f"{per_s:,.0f}"
+    return f"{per_s:.3g}" if per_s < 999.5 else f"{per_s:,.0f}"
 
 
 def _line(name: str, text: str) -> str:

@@ -12,7 +12,6 @@ from steelyard_agent.worker.modes import MOST_ARRIVALS
 from steelyard_agent.worker.opening import Bench, explained, make_feeds
 from steelyard_agent.worker.pacing import (
     PacedRun,
-    Waiter,
     even_offsets,
     make_waiter,
     pace,
@@ -50,7 +49,7 @@ def run_paced(bench: Bench, model: LoadedModel) -> WorkerResult:
         response_ns=run.response_ns,
         missed_count=run.missed_count,
         sample_count=len(run.service_ns),
-        notes=(*bench.result.notes, *paced_notes(run, waiter)),
+        notes=(*bench.result.notes, *paced_notes(run)),
     )
 
 
@@ -73,17 +72,18 @@ def run_paced_window(call: Call, block: Block, window_ns: int, clock: Clock) -> 
     return run.start_ns, run.end_ns, len(run.service_ns)
 
 
-def paced_notes(run: PacedRun, waiter: Waiter) -> list[str]:
+def paced_notes(run: PacedRun) -> list[str]:
     """Return how precise the starts were, and whether a queue fell behind, in words that are alike in most rounds.
 
     What each arrival waited is its response time less its service time.
     """
     notes = []
     if idle := sorted(late for late, queued in zip(run.late_ns, run.queued, strict=True) if not queued):
-        half, most = idle[len(idle) // 2], idle[len(idle) * 9 // 10]
+        # Steps of ten: this differs from round to round, and each wording is another line for the reader.
+        within = rough_ms(idle[len(idle) * 9 // 10], steps=(1,))
         notes.append(
-            f"of the arrivals that found the model idle half began within {rough_ms(half)} of their time and nine in "
-            f"ten within {rough_ms(most)}: slept until about {rough_ms(waiter.spin_ns)} before, then spun"
+            f"nine in ten arrivals that found the model idle began within {within} of their time: slept until shortly "
+            "before, then spun"
         )
     if any(run.queued):
         notes.append("some arrivals found the last inference still running and waited for it: see response time")

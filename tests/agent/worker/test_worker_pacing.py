@@ -21,7 +21,6 @@ from steelyard_agent.worker.pacing import (
 from steelyard_agent.worker.rough import rough_ms
 
 US, MS, S = 1_000, 1_000_000, 1_000_000_000
-WAITER = Waiter(clock=lambda: 0, sleep=lambda _s: None, spin_ns=50 * US)
 TICK_NS = 100
 
 
@@ -93,7 +92,7 @@ def test_a_rate_above_what_can_be_served_leaves_arrivals_that_never_began() -> N
     assert (len(run.service_ns), run.missed_count) == (10, 10)
     assert list(run.response_ns) == sorted(run.response_ns)
     assert run.response_ns[-1] > 100 * MS
-    notes = paced_notes(run, WAITER)
+    notes = paced_notes(run)
     assert any("the queue fell behind" in note for note in notes)
     assert any("found the last inference still running" in note for note in notes)
 
@@ -111,9 +110,8 @@ def test_a_sleep_that_takes_too_long_makes_the_start_late_and_is_said() -> None:
     run = _pace(FakeTime(repeat(1 * MS), overshoot_ns=400 * US), spin_ns=50 * US)
     assert min(run.late_ns) > 300 * US
     assert min(run.response_ns) > 1300 * US
-    (note,) = paced_notes(run, WAITER)
-    assert "half began within 0.5 ms of their time and nine in ten within 0.5 ms" in note
-    assert "slept until about 0.05 ms before" in note
+    (note,) = paced_notes(run)
+    assert "nine in ten arrivals that found the model idle began within 1 ms of their time" in note
 
 
 @pytest.mark.parametrize(
@@ -129,6 +127,10 @@ def test_a_sleep_that_takes_too_long_makes_the_start_late_and_is_said() -> None:
 )
 def test_durations_in_notes_are_rounded_up_so_that_rounds_say_the_same(duration_ns: float, text: str) -> None:
     assert rough_ms(duration_ns) == text
+
+
+def test_coarser_steps_are_powers_of_ten() -> None:
+    assert [rough_ms(one, steps=(1,)) for one in (11_000, 90_000, 100_000)] == ["0.1 ms", "0.1 ms", "0.1 ms"]
 
 
 def test_the_window_goes_on_to_its_end_when_all_are_served() -> None:
