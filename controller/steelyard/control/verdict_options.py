@@ -23,6 +23,12 @@ class VerdictOptions:
     equivalence_margin: float = 0.0
     target_half_width: float = 0.0
 
+    def __post_init__(self) -> None:
+        """Refuse what no measurement can keep; see ``complete_verdicts``."""
+        request = control_pb2.SubmitMeasurementRequest()
+        self.add_to(request)
+        complete_verdicts(request)
+
     def add_to(self, request: control_pb2.SubmitMeasurementRequest) -> None:
         """Put into the request what the options say."""
         request.minimum_effect = self.minimum_effect
