@@ -50,7 +50,8 @@ class Noise:
         for index in range(1, count):
             drift[index] = DRIFT_MEMORY * drift[index - 1] + steps[index]
         launches: NDArray[np.float64] = scale * random.standard_t(TAIL_DEGREES, (count, 2))
-        return np.log(1e6) + drift[:, None] + launches
+        logs: NDArray[np.float64] = np.log(1e6) + drift[:, None] + launches
+        return logs
 
 
 def recorded_noise(rounds: Sequence[dict[str, dict[str, float]]]) -> list[Noise]:
