@@ -36,6 +36,11 @@ def first_not_valid(rounds: Iterable[result_pb2.RoundResult]) -> result_pb2.Bloc
     return next((block for one in rounds for block in one.blocks if block.status == _NOT_VALID), None)
 
 
+def what_happened(block: result_pb2.BlockResult) -> str:
+    """Return "static-int8: ready but not running for …" of a block that was not valid."""
+    return f"{block.label or 'the device'}: {block.error.message}"
+
+
 def rounds_that_count(rounds: Iterable[result_pb2.RoundResult]) -> list[result_pb2.RoundResult]:
     """Return the rounds that figures may rest on."""
     return [one for one in rounds if not is_left_out(one)]
@@ -60,7 +65,7 @@ def why_no_more_repeats(rounds: Sequence[result_pb2.RoundResult], round_count: i
     assert block is not None
     return (
         f"{repeated} of {len(rounds)} rounds were not valid, more than are repeated ({most_repeated(round_count)}): "
-        f"{block.label}: {block.error.message}"
+        + what_happened(block)
     )
 
 
