@@ -1,131 +1,147 @@
-"""What external meters say of one variant's energy, computed anew from their traces."""
+"""What external meters say of one variant's energy, as readings, computed anew from their traces."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import sqrt
 
-from steelyard.meters.block_energy import BlockEnergy, block_energy
-from steelyard.meters.trace import trace_of
-from steelyard_protocol.v1 import common_pb2, control_pb2, result_pb2
+from steelyard.analysis.device_energy import (
+    ENERGY_NAME,
+    IDLE_NAME,
+    UNCERTAINTY_SUFFIX,
+    drift_warning,
+    inference_seconds,
+)
+from steelyard.analysis.external_rounds import MeterRounds
+from steelyard.stats.energy import (
+    Baseline,
+    RoundEnergy,
+    Uncertain,
+    expanded_of,
+    net_over_rounds,
+    over_rounds,
+)
+from steelyard.stats.estimate import Estimate
+from steelyard_protocol.v1 import common_pb2, control_pb2
 
-ENERGY_NAME = "energy_per_inference"
-UNCERTAINTY_NAME = "energy_per_inference_uncertainty"
+NET_NAME = "net_energy_per_inference"
+POWER_NAME = "mean_power"
+_HOW_UNCERTAIN = (
+    "k = 2, from alignment, edges, resolution and spread over blocks of 1 s; the meter's own accuracy is not known"
+)
 
 
-def external_readings(
-    label: str,
-    meters: Sequence[str],
-    rounds: Sequence[result_pb2.RoundResult],
-    traces: Sequence[control_pb2.MeterTrace],
-) -> list[common_pb2.Reading]:
-    """Return, for each meter, the variant's gross J per inference or why there is none.
+def external_readings(label: str, meters: Sequence[MeterRounds]) -> list[common_pb2.Reading]:
+    """Return, for each meter, the variant's gross J per inference or why there is none; net and powers follow.
 
-    A value is followed by its uncertainty (k = 2). Over several energy rounds the value is their mean.
+    Those are there where the rounds have idle baselines. A value is followed by its uncertainty (k = 2). Over several
+    energy rounds the value is their mean, with the uncertainty of ``steelyard.stats.energy``.
     """
-    readings = []
-    for meter in meters:
-        mine = [trace for trace in traces if trace.meter == meter]
-        energies = list(_energies(label, rounds, mine))
-        readings += _readings(meter, mine, energies)
-    return readings
+    return [reading for meter in meters for reading in _readings(label, meter)]
 
 
-def _energies(
-    label: str, rounds: Sequence[result_pb2.RoundResult], traces: Sequence[control_pb2.MeterTrace]
-) -> Iterator[BlockEnergy]:
-    for result in rounds:
-        if result.pass_kind != result_pb2.PASS_ENERGY:
-            continue
-        for block in result.blocks:
-            if block.label == label:
-                yield _energy(result.round_index, block, traces)
+def external_warnings(meters: Sequence[MeterRounds]) -> list[str]:
+    """Return a sentence for each round whose two baselines are not of one state."""
+    return [
+        drift_warning(one.round_index, one.idle.drifted, _source(meter))
+        for meter in meters
+        for one in meter.rounds
+        if isinstance(one.idle, Baseline) and one.idle.drifted
+    ]
 
 
-def _energy(round_index: int, block: result_pb2.BlockResult, traces: Sequence[control_pb2.MeterTrace]) -> BlockEnergy:
-    if block.status != result_pb2.BLOCK_STATUS_OK:
-        return BlockEnergy(energy_j=None, reason=block.error.message or "the block failed")
-    if not traces:
-        reason = "no trace of this meter was kept: the controller ended while the energy pass ran"
-        return BlockEnergy(energy_j=None, reason=reason)
-    found = None
-    # The last one first: an interrupted pass ran again, and its round is of the last time.
-    for trace in reversed(traces):
-        heard = next(
-            (one for one in reversed(trace.blocks) if (one.round_index, one.label) == (round_index, block.label)), None
-        )
-        if heard is None and trace.blocks:
-            # Looking through it all would find the marker of another block: they look the same.
-            found = found or BlockEnergy(
-                energy_j=None, reason=_and("the meter was not read while the block ran", trace)
-            )
-            continue
-        found = _of_trace(trace, block, heard)
-        if found.energy_j is not None:
-            return found
-    assert found is not None
-    return found
-
-
-def _of_trace(
-    trace: control_pb2.MeterTrace, block: result_pb2.BlockResult, heard: control_pb2.HeardBlock | None
-) -> BlockEnergy:
-    try:
-        samples = trace_of(trace)
-    except ValueError as error:
-        return BlockEnergy(energy_j=None, reason=f"the trace is damaged: {error}")
-    if samples.times_ns.size == 0 and trace.reason:
-        return BlockEnergy(energy_j=None, reason=trace.reason)
-    energy = block_energy(samples, block.energy_window, heard)
-    return energy if energy.energy_j is not None else BlockEnergy(energy_j=None, reason=_and(energy.reason, trace))
-
-
-def _and(reason: str, trace: control_pb2.MeterTrace) -> str:
-    """Return a reason and, after it, the trouble that there was with the meter."""
-    return f"{reason}; {trace.reason}" if trace.reason else reason
-
-
-def _readings(
-    meter: str, traces: Sequence[control_pb2.MeterTrace], energies: Sequence[BlockEnergy]
-) -> list[common_pb2.Reading]:
+def _readings(label: str, meter: MeterRounds) -> Iterator[common_pb2.Reading]:
+    energies = [one.energies[label] for one in meter.rounds if label in one.energies]
     known = [one for one in energies if one.energy_j is not None]
     if not known:
         reason = energies[-1].reason if energies else "the energy pass did not run"
-        reading = _reading(meter, traces, ENERGY_NAME, common_pb2.READING_STATUS_UNAVAILABLE, reason)
-        return [reading]
-    value_j = sum(one.energy_j or 0.0 for one in known) / len(known)
-    uncertainty_j = sqrt(sum(one.expanded_uncertainty_j**2 for one in known)) / len(known)
-    shortfalls = dict.fromkeys(text for one in known for text in one.shortfalls)
-    low = f"low_confidence: {', '.join(shortfalls)}" if shortfalls else ""
-    how = dict.fromkeys(one.how for one in known)
-    reason = "; ".join([*([low] if low else []), *how])
+        yield _reading(meter, ENERGY_NAME, "J", common_pb2.READING_STATUS_UNAVAILABLE, reason)
+        return
     counted = all(one.is_counted for one in known)
-    energy = _reading(meter, traces, ENERGY_NAME, common_pb2.READING_STATUS_MEASURED, reason, counted=counted)
-    energy.value = value_j
-    why = (
-        "k = 2, from alignment, edges, resolution and spread over blocks of 1 s; the meter's own accuracy is not known"
-    )
-    uncertainty = _reading(meter, traces, UNCERTAINTY_NAME, common_pb2.READING_STATUS_ESTIMATED, why, counted=counted)
-    uncertainty.value = uncertainty_j
-    return [energy, uncertainty]
+    rounds = list(_rounds(label, meter))
+    shortfalls = dict.fromkeys(text for one in known for text in one.shortfalls)
+    low = [f"low_confidence: {', '.join(shortfalls)}"] if shortfalls else []
+    how = "; ".join([*low, *dict.fromkeys(one.how for one in known)])
+    gross = [one.gross for one in rounds]
+    yield from _estimated(meter, ENERGY_NAME, over_rounds(gross, "J"), gross, how, counted=counted)
+    if any(one.has_idle_blocks for one in meter.rounds):
+        yield from _above_idle(meter, rounds, counted=counted)
+
+
+def _above_idle(meter: MeterRounds, rounds: Sequence[RoundEnergy], *, counted: bool) -> Iterator[common_pb2.Reading]:
+    nets = [one.net for one in rounds if one.net is not None]
+    if nets:
+        net = net_over_rounds(nets, "J")
+        yield from _estimated(meter, NET_NAME, net, nets, "" if net.low is None else net.reason, counted=counted)
+    else:
+        reason = next((one.why_no_idle for one in rounds if one.why_no_idle), "the device told no energy window")
+        yield _reading(meter, NET_NAME, "J", common_pb2.READING_STATUS_UNAVAILABLE, reason)
+    powers = [one.mean_power for one in rounds if one.mean_power is not None]
+    yield from _estimated(meter, POWER_NAME, over_rounds(powers, "W"), powers)
+    idle = [one.idle.power for one in rounds if one.idle is not None]
+    if idle:
+        yield from _estimated(meter, IDLE_NAME, over_rounds(idle, "W"), idle)
+
+
+def _rounds(label: str, meter: MeterRounds) -> Iterator[RoundEnergy]:
+    for one in meter.rounds:
+        energy = one.energies.get(label)
+        if energy is None or energy.energy_j is None:
+            continue
+        yield RoundEnergy(
+            gross=Uncertain(value=energy.energy_j, expanded=energy.expanded_uncertainty_j),
+            inference_s=inference_seconds(one.windows[label]),
+            idle=one.idle if isinstance(one.idle, Baseline) else None,
+            why_no_idle=one.idle if isinstance(one.idle, str) else "",
+        )
+
+
+def _estimated(
+    meter: MeterRounds,
+    name: str,
+    estimate: Estimate,
+    rounds: Sequence[Uncertain],
+    reason: str = "",
+    *,
+    counted: bool = False,
+) -> Iterator[common_pb2.Reading]:
+    if estimate.value is None:
+        return
+    measured = _reading(meter, name, estimate.unit, common_pb2.READING_STATUS_MEASURED, reason, counted=counted)
+    measured.value = estimate.value
+    yield measured
+    expanded = expanded_of(estimate, rounds)
+    if expanded is not None:
+        status = common_pb2.READING_STATUS_ESTIMATED
+        uncertainty = _reading(meter, name + UNCERTAINTY_SUFFIX, estimate.unit, status, _HOW_UNCERTAIN, counted=counted)
+        uncertainty.value = expanded
+        yield uncertainty
+
+
+def _described(meter: MeterRounds) -> control_pb2.MeterTrace | None:
+    return next((trace for trace in reversed(meter.traces) if trace.description), None)
+
+
+def _source(meter: MeterRounds) -> str:
+    described = _described(meter)
+    return described.description if described is not None else meter.meter
 
 
 def _reading(
-    meter: str,
-    traces: Sequence[control_pb2.MeterTrace],
+    meter: MeterRounds,
     name: str,
+    unit: str,
     status: common_pb2.ReadingStatus.ValueType,
     reason: str,
     *,
     counted: bool = False,
 ) -> common_pb2.Reading:
-    described = next((trace for trace in reversed(traces) if trace.description), None)
+    described = _described(meter)
     reading = common_pb2.Reading(
         name=name,
         status=status,
         reason=reason,
-        source=described.description if described is not None else meter,
-        unit="J",
+        source=_source(meter),
+        unit=unit,
         kind=common_pb2.READING_KIND_COUNTER if counted else common_pb2.READING_KIND_SAMPLED,
     )
     if described is not None:

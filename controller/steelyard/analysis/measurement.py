@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from steelyard.analysis import emulation
 from steelyard.analysis.device_energy import drift_warnings, idle_power
-from steelyard.analysis.external_energy import external_readings
+from steelyard.analysis.external_energy import external_readings, external_warnings
+from steelyard.analysis.external_rounds import read_meters
+from steelyard.analysis.mode_message import add_mode_figures
 from steelyard.analysis.operators import add_operators, device_rates
 from steelyard.analysis.prepared import cache_warning
+from steelyard.analysis.primary import primary_of
 from steelyard.analysis.segment_warnings import changed_circumstances, segment_warnings
 from steelyard.analysis.stop import CONFIDENCE, LookConfidence, StopPolicy
 from steelyard.analysis.surroundings import merged_circumstances, merged_throttle, surroundings_warnings
@@ -55,15 +58,19 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
     latency = [one for one in given.rounds if one.pass_kind == result_pb2.PASS_LATENCY]
     policy = StopPolicy.of(given.request, job_id=given.job.job_id, emulated_by=emulated_by)
     variants = collect(
-        given.rounds, labels, no_energy_because=_no_energy_because(given.device), emulated_by=emulated_by
+        given.rounds,
+        labels,
+        no_energy_because=_no_energy_because(given.device),
+        emulated_by=emulated_by,
+        mode=given.request.plan.mode,
     )
     analyses = _analyse(given, variants, policy, policy.look_confidence(latency))
     _mark_front(analyses)
     for one in analyses:
-        readings = external_readings(
-            one.message.label, given.request.meters, rounds_that_count(given.rounds), given.traces
-        )
-        one.message.external_energy_readings.extend(readings)
+        add_mode_figures(one.message, variants[one.message.label], given.request.plan, CONFIDENCE)
+    meters = read_meters(given.request.meters, rounds_that_count(given.rounds), given.traces)
+    for one in analyses:
+        one.message.external_energy_readings.extend(external_readings(one.message.label, meters))
     rates, probe_trouble = device_rates(given.rounds)
     add_operators(given.request.plan, [one.message for one in analyses], given.rounds, given.layers, emulated_by)
     measurement = measurement_pb2.Measurement(
@@ -84,11 +91,13 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
         controller_id=given.controller_id,
         stop_reason=_stop_reason(given, policy, latency),
         confidence=CONFIDENCE,
+        primary_figure=primary_of(given.request.plan.mode).words,
         circumstances=merged_circumstances(given.rounds),
         throttle=merged_throttle(given.rounds),
     )
     if not emulated_by:
         _add_idle(measurement, given.rounds, list(variants.values()))
+    measurement.warnings.extend(external_warnings(meters))
     mark_cut_short(measurement, policy.why_cut_short(latency), given.request.min_round_count)
     if given.rounds:
         measurement.started_at.FromNanoseconds(min(one.started_at.ToNanoseconds() for one in given.rounds))
@@ -159,7 +168,7 @@ def _stop_reason(given: MeasurementInput, policy: StopPolicy, latency: Sequence[
 
 
 def _mark_front(analyses: Sequence[VariantAnalysis]) -> None:
-    measured = [one for one in analyses if one.candidate.p50.value is not None]
+    measured = [one for one in analyses if one.candidate.time.value is not None]
 
     def where_known(of: Callable[[VariantAnalysis], Estimate], one: VariantAnalysis) -> Estimate | None:
         """Return a figure that every measured variant has: one without it could neither win nor lose."""
@@ -169,7 +178,7 @@ def _mark_front(analyses: Sequence[VariantAnalysis]) -> None:
         [
             Point(
                 label=one.message.label,
-                latency=one.candidate.p50,
+                latency=one.candidate.time,
                 accuracy=where_known(lambda each: each.accuracy, one),
                 size_bytes=one.message.size_bytes,
                 memory=where_known(lambda each: each.memory, one),

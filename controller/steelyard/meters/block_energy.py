@@ -1,13 +1,14 @@
-"""The energy of one block at an external meter: its window found in the trace, then integrated. Pure."""
+"""The energy of one block at an external meter, or its idle power: its window found in the trace, and integrated."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import hypot, sqrt
+from dataclasses import dataclass, replace
+from math import sqrt
 
 from steelyard.meters.alignment import Alignment, Marker, align
 from steelyard.meters.integration import WANTED_SAMPLES, WindowEnergy, count_energy, integrate_power
 from steelyard.meters.trace import Trace
+from steelyard.stats.energy import Uncertain, in_quadrature
 from steelyard_protocol.v1 import control_pb2, result_pb2
 
 LEAST_WINDOW_S = 10.0
@@ -22,7 +23,8 @@ _LAG_NS = 3_000_000_000
 class BlockEnergy:
     """Gross joules an inference, with the uncertainty for k = 2, or why they are not known.
 
-    ``shortfalls`` are reasons for low confidence, ``how`` says in words how the window was found.
+    ``shortfalls`` are reasons for low confidence, ``how`` says in words how the window was found. ``placed`` leads from
+    the device's clock to the controller's where a load marker was found.
     """
 
     energy_j: float | None
@@ -31,6 +33,7 @@ class BlockEnergy:
     reason: str = ""
     how: str = ""
     shortfalls: tuple[str, ...] = ()
+    placed: Alignment | None = None
 
 
 def block_energy(trace: Trace, window: result_pb2.EnergyWindow, heard: control_pb2.HeardBlock | None) -> BlockEnergy:
@@ -42,22 +45,56 @@ def block_energy(trace: Trace, window: result_pb2.EnergyWindow, heard: control_p
     placed = _place(trace, window, heard)
     if placed.offset_ns is None:
         return BlockEnergy(energy_j=None, reason=placed.reason)
+    found = _energy_of(trace, window, placed)
+    if found.energy_j is None:
+        return BlockEnergy(energy_j=None, reason=found.reason)
+    length_s = (window.end_ns - window.start_ns) / 1e9
+    return BlockEnergy(
+        energy_j=found.energy_j / window.inference_count,
+        expanded_uncertainty_j=2 * found.uncertainty_j / window.inference_count,
+        is_counted=found.is_counted,
+        how=f"aligned by the load marker, peak {placed.peak:.2f}" if placed.peak else placed.reason,
+        shortfalls=_shortfalls(length_s, found.sample_count, window.inference_count),
+        placed=placed if placed.peak else None,
+    )
+
+
+def idle_power(
+    trace: Trace,
+    window: result_pb2.EnergyWindow,
+    heard: control_pb2.HeardBlock | None,
+    placed: Alignment | None = None,
+) -> Uncertain | str:
+    """Return the mean power of an idle block in W, or why it is not known.
+
+    Nothing runs in it, so that no marker can: ``placed`` is the alignment of another block of the same trace, which has
+    the same two clocks. Without one only a long window can be placed, by when it was heard of.
+    """
+    if window.end_ns <= window.start_ns or trace.times_ns.size == 0:
+        return "the device told no idle window, or the meter told nothing in it"
+    by_hearing = "no model of its round could be aligned by its load marker"
+    placed = placed or _place_by_hearing(window, heard, by_hearing, flag="--idle-window 6m")
+    if placed.offset_ns is None:
+        return placed.reason
+    found = _energy_of(trace, window, replace(placed, swing_w=0.0))
+    if found.energy_j is None:
+        return found.reason
+    length_s = (window.end_ns - window.start_ns) / 1e9
+    return Uncertain(value=found.energy_j / length_s, expanded=2 * found.uncertainty_j / length_s)
+
+
+def _energy_of(trace: Trace, window: result_pb2.EnergyWindow, placed: Alignment) -> WindowEnergy:
+    """Return the energy of a window that was placed, its standard uncertainty with that of its place."""
+    assert placed.offset_ns is not None
     start_ns, end_ns = window.start_ns + placed.offset_ns, window.end_ns + placed.offset_ns
     swing_w = placed.swing_w or None
     found = _best(integrate_power(trace, start_ns, end_ns, swing_w=swing_w), count_energy(trace, start_ns, end_ns))
     if found.energy_j is None:
-        return BlockEnergy(energy_j=None, reason=found.reason)
-    length_s = (window.end_ns - window.start_ns) / 1e9
-    jump_w = placed.swing_w or abs(found.energy_j) / length_s
+        return found
+    jump_w = placed.swing_w or abs(found.energy_j) / ((window.end_ns - window.start_ns) / 1e9)
     # Both edges move together: what one loses the other wins, but for the difference in power.
-    uncertainty_j = hypot(found.uncertainty_j, jump_w * placed.uncertainty_ns / 1e9)
-    return BlockEnergy(
-        energy_j=found.energy_j / window.inference_count,
-        expanded_uncertainty_j=2 * uncertainty_j / window.inference_count,
-        is_counted=found.is_counted,
-        how=f"aligned by the load marker, peak {placed.peak:.2f}" if placed.peak else placed.reason,
-        shortfalls=_shortfalls(length_s, found.sample_count, window.inference_count),
-    )
+    uncertainty_j = in_quadrature(found.uncertainty_j, jump_w * placed.uncertainty_ns / 1e9)
+    return replace(found, uncertainty_j=uncertainty_j or 0.0)
 
 
 def _place(trace: Trace, window: result_pb2.EnergyWindow, heard: control_pb2.HeardBlock | None) -> Alignment:
@@ -92,14 +129,19 @@ def _between(
     return heard.begin_ns - round(trace.period_ns), over_ns - (window.end_ns - window.start_ns) + pulse_ns
 
 
-def _place_by_hearing(window: result_pb2.EnergyWindow, heard: control_pb2.HeardBlock | None, why: str) -> Alignment:
+def _place_by_hearing(
+    window: result_pb2.EnergyWindow,
+    heard: control_pb2.HeardBlock | None,
+    why: str,
+    flag: str = "--energy-window 6m",
+) -> Alignment:
     """Place a long window in the middle of where it can lie; how far that reaches is the uncertainty."""
     length_ns = window.end_ns - window.start_ns
     if length_ns < LEAST_UNALIGNED_WINDOW_S * 1e9:
         return Alignment(
             offset_ns=None,
             reason=f"{why}, and a window of {length_ns / 1e9:.3g} s cannot be placed without one: measure at least "
-            f"{LEAST_UNALIGNED_WINDOW_S:g} s (--energy-window 6m)",
+            f"{LEAST_UNALIGNED_WINDOW_S:g} s ({flag})",
         )
     slack_ns = heard.end_ns - heard.begin_ns - length_ns if heard is not None and heard.HasField("end_ns") else -1
     if heard is None or slack_ns < 0:

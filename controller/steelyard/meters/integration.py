@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from steelyard.meters.resampling import PowerCurve
 from steelyard.meters.trace import Trace
+from steelyard.stats.energy import in_quadrature
 
 # A gap of more sample periods than this is a hole in the data, not an interval to integrate over.
 LONGEST_GAP_PERIODS = 5
@@ -59,7 +60,7 @@ def integrate_power(trace: Trace, start_ns: int, end_ns: int, *, swing_w: float 
         # A steady load sits on one step of the scale for good, so that this does not average out.
         (trace.power_resolution_w or 0.0) / np.sqrt(12) * length_s,
     ]
-    return WindowEnergy(energy_j=energy_j, uncertainty_j=float(np.linalg.norm(parts)), sample_count=inside)
+    return WindowEnergy(energy_j=energy_j, uncertainty_j=in_quadrature(*map(float, parts)) or 0.0, sample_count=inside)
 
 
 def count_energy(trace: Trace, start_ns: int, end_ns: int) -> WindowEnergy:

@@ -47,6 +47,22 @@ class Device:
             marker_edges_ns=marker.edges_ns,
         )
 
+    def idle_windows(self, length_ms: int = 30_000) -> tuple[result_pb2.EnergyWindow, result_pb2.EnergyWindow]:
+        """Windows before the warm-up and behind the window, five seconds away, in which nothing runs."""
+        end_ns = self.marker().window_end_ns
+        starts = (self.start_ns - (length_ms + 5000) * MS, end_ns + 5000 * MS)
+        before, after = (result_pb2.EnergyWindow(start_ns=at, end_ns=at + length_ms * MS) for at in starts)
+        return before, after
+
+    def heard_idle(
+        self, window: result_pb2.EnergyWindow, label: str, *, around_ms: int = 2000
+    ) -> control_pb2.HeardBlock:
+        return control_pb2.HeardBlock(
+            label=label,
+            begin_ns=window.start_ns + self.offset_ns - around_ms * MS,
+            end_ns=window.end_ns + self.offset_ns + around_ms * MS,
+        )
+
     def heard(self, *, before_ms: int = 700, after_ms: int = 900) -> control_pb2.HeardBlock:
         return control_pb2.HeardBlock(
             label="a",
