@@ -49,7 +49,7 @@ def sum_up(events: Iterable[Mapping[str, Any]], call_count: int) -> tuple[Operat
         for event in events
         if event.get("cat") == "Node" and event["name"].endswith(_KERNEL) and int(event["ts"]) >= runs[-call_count]
     ]
-    return _by_operator(sorted(kernels, key=lambda event: int(event["ts"])))
+    return _by_operator(sorted(kernels, key=lambda event: (int(event["ts"]), -int(event["dur"]))))
 
 
 def _by_operator(kernels: list[Mapping[str, Any]]) -> tuple[OperatorRecord, ...]:

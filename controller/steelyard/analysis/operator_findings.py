@@ -53,7 +53,7 @@ def findings(
         _share_of(
             operators,
             lambda one: one.kind in _MOVES or one.kind.startswith(_MOVES_BY_PREFIX),
-            "{share} of the time in {kinds}, which only move data",
+            "{share} of the time moving data: {kinds}",
         ),
         *_elsewhere(operators, asked_provider),
         *_longest(operators),

@@ -22,10 +22,22 @@ _QUANTIZATION = {
     "MatMulIntegerToFloat": frozenset({2, 3, 4, 5}),
     "MatMulNBits": frozenset({2, 3, 4}),
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear"), frozenset({1, 2})),
+    **dict.fromkeys(
+        (
+            "QLinearSigmoid",
+            "QLinearLeakyRelu",
+            "QLinearSoftmax",
+            "QLinearGlobalAveragePool",
+            "QLinearAveragePool",
+        ),
+        frozenset({1, 2, 3, 4}),
+    ),
 }
 _FOR_BIASES = frozenset({"QLinearConv", "QGemm", "ConvInteger", "MatMulInteger"})
 # Their stored inputs are settings, not weights.
-_SET_BY_INPUTS = frozenset({"Clip", "Pad", "Resize", "Upsample", "Range", "OneHot", "Slice", "Tile", "TopK"})
+_SET_BY_INPUTS = frozenset(
+    {"Clip", "Pad", "Resize", "Upsample", "Range", "OneHot", "Slice", "Tile", "TopK", "QLinearConcat"}
+)
 
 
 def onnx_layers(model: ModelProto, *, input_shapes: Shapes, batch_size: int) -> LayerTable:
