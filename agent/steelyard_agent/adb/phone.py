@@ -34,6 +34,7 @@ NO_ENERGY = (
     "on the cable USB charges the battery, so that its current says nothing about a model; unplug the phone and run "
     "the agent in Termux"
 )
+_NO_CHARGE = "on the cable USB charges the battery; run the agent in Termux to hold a phone to its charge"
 _WAKE_PHONE = "wake the phone, unlock it and run again"
 
 
@@ -118,7 +119,7 @@ class PhoneSurroundings:
         """Look at what the gate before a block wants to know."""
         with self._turn:
             self._refresh()
-            return self._conditions.look()
+            return replace(self._conditions.look(), battery=_NO_CHARGE)
 
     def compare(self, before: object, after: object, latency_ns: Sequence[int]) -> BlockSurroundings:
         """Return what two looks say about the block between them; one summed-up value says nothing about a trend."""

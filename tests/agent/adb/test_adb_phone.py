@@ -72,7 +72,29 @@ def test_a_block_in_the_background_of_the_phone_is_not_valid(phone, plugged):
     assert "wake the phone" in around.not_valid
 
 
-def test_a_phone_that_was_unplugged_has_no_temperature(phones, plugged):
+def test_the_gate_before_a_block_looks_at_the_phone_and_not_at_this_machine(phone, plugged):
+    surroundings = plugged.surroundings()
+    phone.write("/sys/class/thermal/thermal_zone0/temp", "47000")
+    phone.write("/proc/stat", "cpu  100 0 50 900 0 0 0 0 0 0\n")
+    before = surroundings.conditions()
+    assert before.temperature_c == 47.0
+    assert isinstance(before.available_bytes, int)
+    assert "USB charges the battery" in before.battery
+    phone.write("/proc/stat", "cpu  300 0 50 900 0 0 0 0 0 0\n")
+    after = surroundings.conditions()
+    assert after.processor.busy_s - before.processor.busy_s == 2.0
+    assert after.processor.own_s == 0.0, "the agent's own work is not the phone's"
+
+
+def test_a_phone_that_was_unplugged_tells_no_condition(phones, plugged):
+    surroundings = plugged.surroundings()
+    phones.unplug()
+    now = surroundings.conditions()
+    told = (now.temperature_c, now.processor, now.available_bytes, now.memory_stall, now.governors)
+    assert all(isinstance(one, str) and one for one in told)
+
+
+def test_a_phone_that_was_unplugged_has_has_no_temperature(phones, plugged):
     surroundings = plugged.surroundings()
     phones.unplug()
     assert all(reading.value is None for reading in surroundings.read_temperature())
