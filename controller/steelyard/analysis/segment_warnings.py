@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
-from steelyard.analysis.variant_rounds import VariantRounds, paired_medians
+from steelyard.analysis.variant_rounds import VariantRounds
 from steelyard.stats.segments import segment_jump
 from steelyard_protocol.v1 import result_pb2
 
@@ -15,13 +15,11 @@ def segment_warnings(variants: Sequence[VariantRounds]) -> list[str]:
 
     Levels drift together, ratios do not: a jump that the drift of the levels hides can still be seen in the ratio.
     """
-    warnings = [(one.label, _jump(one.medians_ns(), _segments(one))) for one in variants]
+    warnings = [(one.label, _jump(one.primary_times_ns(), _segments(one))) for one in variants]
     for one in variants[1:]:
-        before, after = paired_medians(variants[0], one)
-        ratios = [first / second for first, second in zip(before, after, strict=True)]
-        in_both = {timed.round_index for timed in variants[0].timed}
-        segments = [timed.segment for timed in one.timed if timed.round_index in in_both]
-        warnings.append((f"speed-up of {one.label}", _jump(ratios, segments)))
+        before, after = variants[0].primary_times_ns(), one.primary_times_ns()
+        ratios = {index: before[index] / after[index] for index in before if index in after}
+        warnings.append((f"speed-up of {one.label}", _jump(ratios, _segments(one))))
     return [f"{what}: {note}" for what, note in warnings if note]
 
 
@@ -50,12 +48,13 @@ def _change(name: str, by_segment: Mapping[int, Iterable[str]]) -> str:
     return ""
 
 
-def _segments(variant: VariantRounds) -> Iterable[int]:
-    return (timed.segment for timed in variant.timed)
+def _segments(variant: VariantRounds) -> dict[int, int]:
+    return {timed.round_index: timed.segment for timed in variant.timed}
 
 
-def _jump(values: Iterable[float], segments: Iterable[int]) -> str | None:
+def _jump(values: Mapping[int, float], segments: Mapping[int, int]) -> str | None:
+    """Return what jumps between segments; both are by the number of the round."""
     by_segment: dict[int, list[float]] = {}
-    for value, segment in zip(values, segments, strict=True):
-        by_segment.setdefault(segment, []).append(value)
+    for index, value in values.items():
+        by_segment.setdefault(segments[index], []).append(value)
     return segment_jump(by_segment)

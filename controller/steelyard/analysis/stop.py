@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from steelyard.analysis.emulation import enough_rounds
 from steelyard.analysis.validity import rounds_that_count, why_no_more_repeats
-from steelyard.analysis.variant_rounds import VariantRounds, collect, paired_medians
+from steelyard.analysis.variant_rounds import VariantRounds, collect, paired_times
 from steelyard.stats.comparison import (
     DEFAULT_CONFIDENCE,
     DEFAULT_EQUIVALENCE_MARGIN,
@@ -138,13 +138,11 @@ class StopPolicy:
 
     def _look(self, rounds: Sequence[result_pb2.RoundResult]) -> Look:
         labels = [planned.label for planned in self.request.plan.artifacts]
-        variants = collect(rounds, labels)
+        variants = collect(rounds, labels, mode=self.request.plan.mode)
         alive = [label for label, one in variants.items() if one.timed]
         # Where all that is asked for is a comparison, narrow medians do not answer it.
         compares = not self.requirements and len(alive) > 1 and labels[0] in alive
-        widths = (
-            variants[label].estimate("p50", size_bytes=0, confidence=CONFIDENCE).relative_half_width for label in alive
-        )
+        widths = (variants[label].primary_time(CONFIDENCE).relative_half_width for label in alive)
         return Look(
             decided=self._decided(variants, self.look_confidence(rounds)), half_widths=() if compares else tuple(widths)
         )
@@ -193,7 +191,7 @@ class StopPolicy:
         self, variants: dict[str, VariantRounds], planned: plan_pb2.PlannedArtifact, look: LookConfidence
     ) -> bool:
         first = self.request.plan.artifacts[0].label
-        reference, candidate = paired_medians(variants[first], variants[planned.label])
+        reference, candidate = paired_times(variants[first], variants[planned.label])
         comparison = compare_rounds(
             reference,
             candidate,

@@ -17,7 +17,7 @@ from steelyard.analysis.prepared import build_time, loads_are_cached
 from steelyard.analysis.stop import LookConfidence
 from steelyard.analysis.surroundings import throttled_block_count
 from steelyard.analysis.validity import validity_counts
-from steelyard.analysis.variant_rounds import METRICS_OF_ROUNDS, VariantRounds, paired_medians
+from steelyard.analysis.variant_rounds import METRICS_OF_ROUNDS, VariantRounds, paired_times
 from steelyard.analysis.wire import estimate_message
 from steelyard.stats.accuracy import paired_drop, wilson
 from steelyard.stats.comparison import Comparison, ComparisonVerdict, Thresholds, compare_rounds
@@ -36,14 +36,6 @@ _OWN = (
     *("energy", "net_energy", "mean_power"),
     *MODE_FIGURES,
 )
-# Where each figure of a mode stands; unset where the mode does not measure it.
-_MODE_FIELDS = {
-    "throughput": "throughput",
-    "response_p50": "p50_response",
-    "response_p90": "p90_response",
-    "response_p99": "p99_response",
-    "first_step": "first_step",
-}
 # They say why they are not there.
 _ENERGY_FIELDS = ("net_energy", "mean_power")
 _MemoryField = Literal["resident_bytes", "anonymous_bytes", "file_bytes", "shared_bytes"]
@@ -105,7 +97,7 @@ def analyse_variant(
     if comparison is not None:
         verdict = f"COMPARISON_VERDICT_{comparison.verdict.value}"
         message.comparison = measurement_pb2.ComparisonVerdict.Value(verdict)
-        message.notes.extend(comparison_notes(comparison))
+        message.notes.extend(comparison_notes(comparison, rounds.primary.words))
         message.minimum_detectable_effect.CopyFrom(estimate_message(comparison.detectable_effect))
         if comparison.ranks is not None:
             message.wilcoxon_p = comparison.ranks.p_value
@@ -116,10 +108,12 @@ def analyse_variant(
         paired = mcnemar(reference_correct, correct)
         message.mcnemar_p = paired.p_value
         message.notes.append(f"accuracy against the first: {paired.sentence}")
+    time = rounds.primary_time(confidence)
     candidate = Candidate(
         label=planned.label,
-        p50=figures["p50"],
-        p90=figures["p90"],
+        time=time,
+        figure_name=rounds.primary.words,
+        shown=rounds.primary.shown(time),
         is_reference=is_reference,
         size_bytes=artifact.size_bytes,
         speedup=comparison,
@@ -147,7 +141,7 @@ def _paid_for(
 def _comparison(
     reference: VariantRounds, candidate: VariantRounds, look: LookConfidence, thresholds: Thresholds
 ) -> Comparison | None:
-    before, after = paired_medians(reference, candidate)
+    before, after = paired_times(reference, candidate)
     if before and candidate.emulated_by:
         reason = not_a_latency(candidate.emulated_by)
         nothing = unknown("ratio", reason, confidence=look.difference)
@@ -247,9 +241,6 @@ def _message(
     )
     for metric in _ENERGY_FIELDS:
         getattr(message, metric).CopyFrom(estimate_message(figures[metric]))
-    for metric, field in _MODE_FIELDS.items():
-        if figures[metric].value is not None:
-            getattr(message, field).CopyFrom(estimate_message(figures[metric]))
     if not rounds.timed and rounds.failed:
         message.failure_status = rounds.failed[-1].status
         message.failure.CopyFrom(rounds.failed[-1].error)

@@ -12,12 +12,24 @@ from numpy.typing import NDArray
 from steelyard.analysis.device_energy import VariantEnergy, gross_energy, mean_power, net_energy, variant_energy
 from steelyard.analysis.emulation import not_a_latency, not_its_own
 from steelyard.analysis.mode_figures import MODE_FIGURES
-from steelyard.analysis.validity import first_not_valid, is_left_out
+from steelyard.analysis.primary import LATENCY, Primary, primary_of
+from steelyard.analysis.validity import first_not_valid, is_left_out, what_happened
 from steelyard.stats.estimate import Estimate, exact, unknown
 from steelyard.stats.percentiles import percentile_over_rounds, round_percentiles, value_over_rounds
-from steelyard_protocol.v1 import result_pb2
+from steelyard_protocol.v1 import plan_pb2, result_pb2
 
-_UNITS = {"memory": "B", "energy": "J", "net_energy": "J", "mean_power": "W", "throughput": "1/s"}
+_UNITS = {
+    "memory": "B",
+    "energy": "J",
+    "net_energy": "J",
+    "mean_power": "W",
+    "busy_cores": "cores",
+    "throughput": "1/s",
+    "missed": "fraction",
+    "slowdown": "fraction",
+}
+# What an emulator adds its own to; everything else is a time or follows from times.
+_UNITS_OF_THE_PROCESS = frozenset({"B", "J", "W", "cores"})
 _PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0}
 # Figures that more rounds make narrower, and that a stop rule with several looks must pay for.
 # Nothing of them is a figure of an artifact: a profiler's times are its own (analysis/operators.py).
@@ -58,6 +70,8 @@ class VariantRounds:
     left_out_because: str = ""
     # What emulates the device ("qemu-user on x86_64"), "" for a real one: figures of rounds say nothing then.
     emulated_by: str = ""
+    # What artifacts are compared by in the plan's mode.
+    primary: Primary = LATENCY
 
     def samples(self) -> list[NDArray[np.int64]]:
         """Return the samples of each round."""
@@ -66,6 +80,21 @@ class VariantRounds:
     def medians_ns(self) -> list[float]:
         """Return the median of each round."""
         return [float(median) for median in round_percentiles(self.samples(), 50.0)]
+
+    def primary_times_ns(self) -> dict[int, float]:
+        """Return the primary figure's time of each round that has it, by round."""
+        times = {timed.round_index: self.primary.time_ns(timed.block) for timed in self.timed}
+        return {index: time for index, time in times.items() if time is not None}
+
+    def primary_time(self, confidence: float) -> Estimate:
+        """Return the primary figure as a time (ns): the shorter the better."""
+        if self.emulated_by:
+            return self._not_said("p50", confidence)
+        times = list(self.primary_times_ns().values())
+        if times:
+            return value_over_rounds(times, "ns", confidence)
+        why = f"no block tells its {self.primary.words}" if self.timed else self.why_nothing()
+        return unknown("ns", why, confidence=confidence)
 
     def estimate(self, metric: str, *, size_bytes: int, confidence: float = 0.95) -> Estimate:
         """Return the figure of a metric that one artifact has by itself (see stats.requirements.METRICS).
@@ -122,7 +151,7 @@ class VariantRounds:
 
     def _not_said(self, metric: str, confidence: float) -> Estimate:
         unit = _UNITS.get(metric, "ns")
-        because = not_a_latency if unit in ("ns", "1/s") else not_its_own
+        because = not_its_own if unit in _UNITS_OF_THE_PROCESS else not_a_latency
         return unknown(unit, because(self.emulated_by), confidence=confidence)
 
     def _times(self, field: Literal["model_load_ns", "first_inference_ns"], confidence: float) -> Estimate:
@@ -161,10 +190,12 @@ def collect(
     *,
     no_energy_because: str = "",
     emulated_by: str = "",
+    mode: plan_pb2.ModeSpec | None = None,
 ) -> dict[str, VariantRounds]:
-    """Group the blocks of recorded rounds by label, in the plan's order."""
+    """Group the blocks of recorded rounds by label, in the plan's order; ``mode`` None: a single stream."""
     found = {label: _collect_one(rounds, label, no_energy_because) for label in labels}
-    return {label: replace(one, emulated_by=emulated_by) for label, one in found.items()}
+    primary = LATENCY if mode is None else primary_of(mode)
+    return {label: replace(one, emulated_by=emulated_by, primary=primary) for label, one in found.items()}
 
 
 def _collect_one(rounds: Sequence[result_pb2.RoundResult], label: str, no_energy_because: str) -> VariantRounds:
@@ -205,18 +236,13 @@ def _collect_one(rounds: Sequence[result_pb2.RoundResult], label: str, no_energy
         energy_rounds=tuple(energy_rounds),
         preparation=preparation,
         left_out=tuple(left_out),
-        left_out_because=f"{spoilt.label}: {spoilt.error.message}" if spoilt is not None else "",
+        left_out_because=what_happened(spoilt) if spoilt is not None else "",
         no_energy_because=no_energy_because,
     )
 
 
-def paired_medians(reference: VariantRounds, candidate: VariantRounds) -> tuple[list[float], list[float]]:
-    """Return the medians (ns) of the rounds in which both ran, in the same order."""
-    before = _medians(reference)
-    after = _medians(candidate)
+def paired_times(reference: VariantRounds, candidate: VariantRounds) -> tuple[list[float], list[float]]:
+    """Return the primary figure's times (ns) of the rounds in which both ran, in the same order."""
+    before, after = reference.primary_times_ns(), candidate.primary_times_ns()
     both = [index for index in before if index in after]
     return [before[index] for index in both], [after[index] for index in both]
-
-
-def _medians(variant: VariantRounds) -> dict[int, float]:
-    return {timed.round_index: median_ns for timed, median_ns in zip(variant.timed, variant.medians_ns(), strict=True)}

@@ -36,13 +36,16 @@ class Standing(Enum):
 class Candidate:
     """The original (``is_reference``) or a variant, with what was found about it.
 
-    ``failed`` says why it could not be measured, "" when it could. ``speedup`` and ``accuracy_drop`` (in "pp") are None
-    for the reference; ``accuracy_drop`` is None too when there was no task.
+    ``time`` (ns) is what candidates are compared by, the shorter the better; ``figure_name`` names it, and ``shown`` is
+    the figure that people read instead, None for the time itself. ``failed`` says why it could not be measured, "" when
+    it could. ``speedup`` and ``accuracy_drop`` (in "pp") are None for the reference; ``accuracy_drop`` is None too when
+    there was no task.
     """
 
     label: str
-    p50: Estimate
-    p90: Estimate
+    time: Estimate
+    figure_name: str = "p50"
+    shown: Estimate | None = None
     is_reference: bool = False
     size_bytes: int | None = None
     speedup: Comparison | None = None
@@ -92,28 +95,29 @@ class Choice:
 
 
 def fastest(candidates: Sequence[Candidate]) -> Candidate:
-    """Return the candidate with the lowest median latency; among those that noise cannot tell from it, the smallest.
+    """Return the candidate with the shortest time; among those that noise cannot tell from it, the smallest.
 
-    Two speeds are told apart when the intervals of the medians do not overlap, or those of the speed-ups, which are
+    Two speeds are told apart when the intervals of the times do not overlap, or those of the speed-ups, which are
     paired by round and so free of what all artifacts of a round shared.
     """
-    first = min(candidates, key=_median)
+    first = min(candidates, key=_time)
     tied = [one for one in candidates if one is first or _tied(first, one)]
-    return min(tied, key=lambda one: (math.inf if one.size_bytes is None else one.size_bytes, _median(one)))
+    return min(tied, key=lambda one: (math.inf if one.size_bytes is None else one.size_bytes, _time(one)))
 
 
 def is_quicker(candidate: Candidate, other: Candidate) -> bool:
-    """Whether ``candidate`` has the lower median latency, by its value alone."""
-    return _median(candidate) < _median(other)
+    """Whether ``candidate`` has the shorter time, by its value alone."""
+    return _time(candidate) < _time(other)
 
 
 def speed_words(candidate: Candidate) -> str:
     """Return "2.10x faster than the original (2.00x to 2.20x, p50 3.10 ms)", as far as it is known."""
-    median = "" if candidate.p50.value is None else f"p50 {format_value(candidate.p50.value, 'ns')}"
+    shown = candidate.time if candidate.shown is None else candidate.shown
+    named = "" if shown.value is None else f"{candidate.figure_name} {format_value(shown.value, shown.unit)}"
     if candidate.speedup is None or candidate.speedup.speedup.value is None:
-        return median or "of unknown speed"
+        return named or "of unknown speed"
     figure, _, interval = format_estimate(candidate.speedup.speedup).partition(" (")
-    details = ", ".join(part for part in (interval.rstrip(")"), median) if part)
+    details = ", ".join(part for part in (interval.rstrip(")"), named) if part)
     faster = candidate.speedup.verdict is ComparisonVerdict.FASTER
     phrase = f"{figure} faster than the original" if faster else f"{figure} the speed of the original"
     return f"{phrase} ({details})" if details else phrase
@@ -140,15 +144,15 @@ def listed(parts: Sequence[str], most: int = 2) -> str:
     return f"{shown}; and {rest} more likewise" if rest > 0 else shown
 
 
-def _median(candidate: Candidate) -> float:
-    return math.inf if candidate.p50.value is None else candidate.p50.value
+def _time(candidate: Candidate) -> float:
+    return math.inf if candidate.time.value is None else candidate.time.value
 
 
 def _tied(one: Candidate, other: Candidate) -> bool:
     speedups = _speedup(one), _speedup(other)
     if speedups[0] is not None and speedups[1] is not None and not _overlap(speedups[0], speedups[1]):
         return False
-    return _overlap(one.p50, other.p50)
+    return _overlap(one.time, other.time)
 
 
 def _speedup(candidate: Candidate) -> Estimate | None:

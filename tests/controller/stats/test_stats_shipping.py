@@ -19,7 +19,7 @@ def drop(low, value, high):
 
 def original(**changes):
     latency = value_over_rounds(10e6 * QUIET, "ns")
-    fields = {"label": "original", "is_reference": True, "p50": latency, "p90": latency, "size_bytes": 1000}
+    fields = {"label": "original", "is_reference": True, "time": latency, "size_bytes": 1000}
     return Candidate(**{**fields, **changes})
 
 
@@ -28,8 +28,7 @@ def variant(label, speedup, loss=(-0.3, 0.1, 0.5), /, *, noise=QUIET, **changes)
     latency = value_over_rounds(rounds, "ns")
     fields = {
         "label": label,
-        "p50": latency,
-        "p90": latency,
+        "time": latency,
         "size_bytes": 300,
         "speedup": compare_rounds(10e6 * QUIET, rounds),
         "accuracy_drop": None if loss is None else drop(*loss),
@@ -38,11 +37,11 @@ def variant(label, speedup, loss=(-0.3, 0.1, 0.5), /, *, noise=QUIET, **changes)
 
 
 def failed(label, why="the op is not supported."):
-    return Candidate(label=label, p50=NOT_MEASURED, p90=NOT_MEASURED, failed=why)
+    return Candidate(label=label, time=NOT_MEASURED, failed=why)
 
 
 def with_requirements(candidate, *texts, figures=None):
-    figures = {"p90": candidate.p90, "drop": candidate.accuracy_drop, **(figures or {})}
+    figures = {"p90": candidate.time, "drop": candidate.accuracy_drop, **(figures or {})}
     requirements = [parse_requirement(text) for text in texts]
     outcomes = tuple(decide(one, figures.get(one.metric) or drop(0.0, 0.0, 0.0)) for one in requirements)
     return Candidate(**{name: getattr(candidate, name) for name in Candidate.__slots__} | {"outcomes": outcomes})
@@ -88,7 +87,7 @@ def test_speedups_paired_by_round_tell_apart_what_drift_blurs():
         rounds = 10e6 * drift * QUIET[::-1] / speedup
         latency = value_over_rounds(rounds, "ns")
         comparison = compare_rounds(10e6 * drift * QUIET, rounds)
-        return Candidate(label=label, p50=latency, p90=latency, size_bytes=size_bytes, speedup=comparison)
+        return Candidate(label=label, time=latency, size_bytes=size_bytes, speedup=comparison)
 
     assert fastest([drifting("a", 2.2, 500), drifting("b", 2.1, 250)]).label == "a"
 
@@ -192,7 +191,7 @@ def test_the_original_alone_is_kept():
     choice = chosen(original())
     assert choice.kind is DecisionKind.KEEP_ORIGINAL
     assert choice.sentence == "Keep the original on pi5: it was measured alone (p50 10.0 ms)."
-    assert "of unknown speed" in chosen(original(p50=NOT_MEASURED)).sentence
+    assert "of unknown speed" in chosen(original(time=NOT_MEASURED)).sentence
 
 
 def test_an_original_that_did_not_run_leaves_nothing_to_compare_with():
