@@ -24,16 +24,9 @@ _FREE = frozenset(
 )
 
 
-def extend(ctx: click.Context, client: Client, job_id: str, flags: Mapping[str, Any]) -> JobHandle:
-    """Submit the extension that the flags say.
-
-    Raises:
-        UsageError: a model or a flag was given that the extended measurement has settled.
-    """
-    given = [
-        one for one in ctx.command.params if ctx.get_parameter_source(one.name or "") is ParameterSource.COMMANDLINE
-    ]
-    settled = [one for one in given if one.name not in _FREE]
+def refuse_what_is_settled(ctx: click.Context, job_id: str) -> None:
+    """Raise UsageError for a model or a flag beside ``--extend`` that the extended measurement has settled."""
+    settled = [one for one in ctx.command.params if one.name not in _FREE and _is_given(ctx, one.name or "")]
     if settled:
         names = ", ".join("MODEL" if isinstance(one, click.Argument) else one.opts[0] for one in settled)
         raise UsageError(
@@ -41,15 +34,22 @@ def extend(ctx: click.Context, client: Client, job_id: str, flags: Mapping[str, 
             f"{names} cannot be given beside --extend {job_id}: models, plan and requirements are those of that job; "
             "leave it out, or measure anew without --extend",
         )
+
+
+def extend(ctx: click.Context, client: Client, job_id: str, flags: Mapping[str, Any]) -> JobHandle:
+    """Submit the extension that the flags say."""
     device = flags["device"] or (LOCAL if flags["local"] else "")
     if client.job(job_id).device == LOCAL:
         choose_device(ctx, device or None, local=flags["local"])
-    chosen_rounds = ctx.get_parameter_source("max_rounds") is ParameterSource.COMMANDLINE
     return client.extend(
         job_id,
-        max_round_count=flags["max_rounds"] if chosen_rounds else 0,
+        max_round_count=flags["max_rounds"] if _is_given(ctx, "max_rounds") else 0,
         budget_s=flags["budget"],
         device_wait_s=flags["device_wait"],
         device=device,
         title=flags["title"],
     )
+
+
+def _is_given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE

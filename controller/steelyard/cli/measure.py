@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from steelyard.cli.extending import EXTEND_FLAG, extend
+from steelyard.cli.extending import EXTEND_FLAG, extend, refuse_what_is_settled
 from steelyard.cli.follow import follow
 from steelyard.cli.measuring import exit_code, measurement_options, options_from, show_measurement
 from steelyard.cli.models import make_variants, resolve_model
@@ -50,6 +50,8 @@ def measure(
     """
     if not (models or extended_job):
         raise UsageError("no_model", "name a model to measure, or --extend JOB to add rounds to a finished measurement")
+    if extended_job:
+        refuse_what_is_settled(ctx, extended_job)
     device = "" if extended_job else choose_device(ctx, flags["device"], local=flags["local"])
     options = options_from(flags, requirements=requirements)
     with connected(ctx) as client:

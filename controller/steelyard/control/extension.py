@@ -40,12 +40,24 @@ async def complete_extension(world: JobWorld, request: control_pb2.SubmitMeasure
     if not rounds:
         raise UsageError("nothing_to_extend", f"job {name} has no timed round: measure anew")
     earlier = control_pb2.SubmitMeasurementRequest.FromString(await world.store.call(Store.get_request, job.job_id))
+    await _check_not_extended(world, job)
     await _check_device(world, request, job)
     _check_runtimes(rounds, earlier.plan, await world.devices.runtimes(job.device), name)
     _take_over(request, earlier, name)
     request.extended_job_id, request.device = job.job_id, job.device
     request.title = request.title or earlier.title
     _fill_counts(request, len(rounds_that_count(rounds)), name)
+
+
+async def _check_not_extended(world: JobWorld, job: control_pb2.Job) -> None:
+    """Refuse a second branch: each one would spend the error that the first measurement left anew."""
+    for other in await world.store.call(Store.extensions_of, job.job_id):
+        if await world.store.call(Store.list_rounds, other):
+            raise UsageError(
+                "already_extended",
+                f"job {job.job_id[:12]} was extended by job {other[:12]} already: extend that one, which holds the "
+                "rounds of both",
+            )
 
 
 async def _check_device(world: JobWorld, request: control_pb2.SubmitMeasurementRequest, job: control_pb2.Job) -> None:

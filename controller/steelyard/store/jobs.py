@@ -80,6 +80,21 @@ def get_request(connection: Connection, job_id: str) -> bytes:
     return bytes(connection.execute(select(_JOBS.c.request).where(_JOBS.c.job_id == job_id)).scalar_one())
 
 
+def extensions(connection: Connection, job_id: str) -> list[str]:
+    """Return the ids of the measurements that extend the one with this whole id, the oldest first."""
+    own = select(_JOBS.c.number).where(_JOBS.c.job_id == job_id).scalar_subquery()
+    query = (
+        select(_JOBS.c.job_id, _JOBS.c.message, _JOBS.c.request).where(_JOBS.c.number > own).order_by(_JOBS.c.number)
+    )
+    found = []
+    for row in connection.execute(query):
+        if control_pb2.Job.FromString(row.message).kind != control_pb2.JOB_KIND_MEASUREMENT:
+            continue
+        if control_pb2.SubmitMeasurementRequest.FromString(row.request).extended_job_id == job_id:
+            found.append(str(row.job_id))
+    return found
+
+
 def page(connection: Connection, page_size: int, page_token: str) -> tuple[list[control_pb2.Job], str]:
     """List jobs, the newest first."""
     query = select(_JOBS.c.number, _JOBS.c.message)

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import insert, select
 
 from steelyard.errors import UsageError
-from steelyard.store import artifacts, devices, jobs, rounds, schema, tasks, traces
+from steelyard.store import artifacts, devices, jobs, numeric_outputs, rounds, schema, tasks, traces
 from steelyard.store.database import Database
 from steelyard.store.migrate import is_current, migrate
 from steelyard.store.names import require_identifier
@@ -174,6 +174,11 @@ class Store:
         with self._database.read() as connection:
             return jobs.get_request(connection, jobs.resolve(connection, job_id))
 
+    def extensions_of(self, job_id: str) -> list[str]:
+        """Return the ids of the measurements that extend a job, the oldest first; ``job_id`` as in ``get_job``."""
+        with self._database.read() as connection:
+            return jobs.extensions(connection, jobs.resolve(connection, job_id))
+
     def list_jobs(self, page_size: int = 0, page_token: str = "") -> tuple[list[control_pb2.Job], str]:
         """List jobs, the newest first, with the token of the next page ("" after the last).
 
@@ -279,6 +284,16 @@ class Store:
         """List the meter traces of a job, the oldest first; ``job_id`` as in ``get_job``."""
         with self._database.read() as connection:
             return traces.references(connection, jobs.resolve(connection, job_id))
+
+    def record_numeric(self, one: numeric_outputs.NumericOutputs) -> None:
+        """Record where the outputs of a numeric check lie; those of the same run of the same job are replaced."""
+        with self._database.write() as connection:
+            numeric_outputs.record(connection, one, self._clock_ns())
+
+    def list_numeric(self, artifact_digest: str, data_digest: str) -> list[numeric_outputs.NumericOutputs]:
+        """List what an artifact answered to some data, on every device and on the controller, the oldest first."""
+        with self._database.read() as connection:
+            return numeric_outputs.find(connection, artifact_digest, data_digest)
 
     def _event(self, message: str, done: int, total: int) -> control_pb2.JobEvent:
         event = control_pb2.JobEvent(message=message, done=done, total=total)

@@ -140,3 +140,23 @@ async def test_a_late_round_of_the_earlier_job_does_not_stand_beside_one_of_the_
     keys = [(one.key.job_id, one.key.round_index) for one in await controller.results.references(second)]
     assert keys[-1] == (second, 3)
     assert len(keys) == 4
+
+
+async def test_a_second_branch_is_refused_but_an_extension_can_be_extended(
+    controller: Controller, agent: ScriptedAgent
+) -> None:
+    first = await measured(controller, agent)
+    vain = await controller.jobs.submit_measurement(extension(first))
+    await controller.jobs.cancel(vain.job_id)
+    # Nothing was measured by that one, so that nothing was spent.
+    second = (await controller.jobs.submit_measurement(extension(first, max_round_count=4))).job_id
+    await agent.until(lambda: any(one.job_id == second for one in agent.all("job_offer")))
+    offer = await agent.accept_job(count=len(agent.all("job_offer")))
+    await agent.until(lambda: any(one.job_id == second for one in agent.all("round_grant")))
+    await agent.run_rounds([round_for(second, offer.plan, 3, segment=1)])
+    await ended(controller, second)
+    with pytest.raises(UsageError, match=f"was extended by job {second[:12]} already: extend that one"):
+        await controller.jobs.submit_measurement(extension(first))
+    third = await controller.jobs.submit_measurement(extension(second, max_round_count=10))
+    assert len(await controller.results.rounds(third.job_id)) == 4
+    await controller.jobs.cancel(third.job_id)

@@ -180,6 +180,23 @@ def test_a_job_is_found_by_the_beginning_of_its_id_when_one_begins_so(store: Sto
         store.get_job("fed0001")
 
 
+def test_the_extensions_of_a_measurement_are_those_that_name_it(store: Store) -> None:
+    measurement = {"kind": control_pb2.JOB_KIND_MEASUREMENT, "device": "pi5", "attempt": 1}
+    extending = control_pb2.SubmitMeasurementRequest(extended_job_id="job-0001").SerializeToString()
+    # A compression whose request happens to hold the same bytes is none.
+    compression = {"kind": control_pb2.JOB_KIND_COMPRESSION, "attempt": 1}
+    for job_id, fields, request in (
+        ("job-0001", measurement, b""),
+        ("job-0002", measurement, extending),
+        ("job-0003", measurement, b""),
+        ("job-0004", compression, extending),
+        ("job-0005", measurement, extending),
+    ):
+        store.create_job(control_pb2.Job(job_id=job_id, **fields), request, job_id)
+    assert store.extensions_of("job-0001") == ["job-0002", "job-0005"]
+    assert store.extensions_of("job-0002") == []
+
+
 def test_only_a_whole_id_changes_a_job(store: Store) -> None:
     store.create_job(messages.job(), b"", "r1")
     with pytest.raises(NotFoundError):
