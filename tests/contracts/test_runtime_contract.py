@@ -15,6 +15,7 @@ import pytest
 from steelyard_agent.runtimes.lookup import find_runtime
 from steelyard_agent.worker.contract import ProviderSpec, Runtime, RuntimeOptions
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
+from steelyard_agent.worker.profiled import NoProfileError, load_profiled
 
 # Where an environment that cannot write models finds them ready made: see test_tflite_runtime_contract.py.
 READY_MODELS = "STEELYARD_CONTRACT_MODELS"
@@ -242,3 +243,40 @@ def test_inputs_that_must_not_be_written_are_taken(case: Case, model_path: Path)
 
 def test_errors_of_others_are_not_explained(case: Case, model_path: Path) -> None:
     assert case.make().load(model_path, ONE_THREAD).explain(KeyError("x")) is None
+
+
+def test_a_profile_tells_every_operator_or_why_there_is_none(case: Case, model_path: Path) -> None:
+    try:
+        model = load_profiled(case.make(), model_path, ONE_THREAD)
+    except NoProfileError as error:
+        assert "\n" not in str(error)
+        assert case.runtime == "tflite-runtime", f"{case.runtime} has a profiler: {error}"
+        return
+    assert model.providers == (case.cpu,)
+    values = np.random.default_rng(0).standard_normal((2, 4)).astype(np.float32)
+    plain = case.make().load(model_path, ONE_THREAD)
+    for each in (model, plain):
+        each.bind({"x": values})()
+    assert np.allclose(model.fetch()["logits"], plain.fetch()["logits"], atol=1e-5)
+    call = model.bind({"x": values})
+    for _ in range(3):
+        call()
+    model.begin(4)
+    for _ in range(5):
+        call()
+    operators = model.operators(5)
+    assert operators
+    for one in operators:
+        assert one.name
+        assert one.kind
+        assert one.provider == case.cpu
+        assert one.total_ns >= 0
+        assert one.call_count == 5
+
+
+def test_a_model_that_cannot_be_loaded_cannot_be_profiled_either(case: Case, tmp_path: Path) -> None:
+    path = tmp_path / f"garbage{case.suffix}"
+    path.write_bytes(b"no model at all" * 10)
+    with pytest.raises((BlockFailure, NoProfileError)) as caught:
+        load_profiled(case.make(), path, ONE_THREAD)
+    assert "\n" not in str(caught.value)

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
-import resource
 import sys
-import threading
-import time
 import traceback
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
+from steelyard.child import bound_memory, end_with_parent, own_stdout
 from steelyard.compress.messages import failure_event, parse_request, progress_event, result_event
 from steelyard.errors import EXIT_BUG, EXIT_FINE, EXIT_INTERRUPTED, SteelyardError
-
-_MEMORY_SHARE = 0.8
-_LOOK_FOR_PARENT_S = 0.5
 
 
 def main() -> int:
     """Serve one request; the exit code is that of the error, or 0."""
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), name="end-with-parent", daemon=True).start()
-    events = _own_stdout()
+    end_with_parent()
+    events = own_stdout()
 
     def emit(event: dict[str, Any]) -> None:
         events.write(json.dumps(event) + "\n")
         events.flush()
 
     try:
-        _bound_memory()
+        bound_memory()
         emit(_serve(sys.stdin.readline(), emit))
     except SteelyardError as error:
         emit(failure_event(error.reason, str(error), error.exit_code))
@@ -59,33 +53,6 @@ def _serve(line: str, emit: Any) -> dict[str, Any]:
         work_dir=Path(request.work_dir) if request.work_dir else None,
     )
     return result_event(result)
-
-
-def _end_with_parent(parent_pid: int) -> None:
-    """End this process when its controller was killed: nobody is left to cancel it or to take the variant."""
-    while os.getppid() == parent_pid:
-        time.sleep(_LOOK_FOR_PARENT_S)
-    os._exit(EXIT_INTERRUPTED)
-
-
-def _bound_memory() -> None:
-    """Let a model that allocates without end fail here, before the machine of the controller suffers.
-
-    RLIMIT_DATA bounds private writable mappings (Linux 4.7 and later, setrlimit(2)); other systems do not enforce it.
-    """
-    import psutil
-
-    limit_bytes = int(psutil.virtual_memory().available * _MEMORY_SHARE)
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    if hard == resource.RLIM_INFINITY or limit_bytes < hard:
-        resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, hard))
-
-
-def _own_stdout() -> TextIO:
-    """Return the standard output, and send what libraries print to the standard error."""
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return events
 
 
 if __name__ == "__main__":

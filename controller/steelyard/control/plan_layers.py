@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from steelyard.artifact_formats.errors import InvalidModelError
+from steelyard.errors import UsageError
 from steelyard.layers.contract import LayerTable
 from steelyard.layers.read import read_layers
 from steelyard.store.blobs import BlobStore
@@ -16,14 +17,15 @@ def layers_of_plan(plan: plan_pb2.Plan, blobs: BlobStore) -> dict[str, LayerTabl
     """
     if not (plan.HasField("operators") or plan.HasField("roofline")):
         return {}
-    return {planned.artifact_digest: _layers(planned, blobs) for planned in plan.artifacts}
+    return {planned.artifact_digest: layers_of(planned, blobs) for planned in plan.artifacts}
 
 
-def _layers(planned: plan_pb2.PlannedArtifact, blobs: BlobStore) -> LayerTable | str:
+def layers_of(planned: plan_pb2.PlannedArtifact, blobs: BlobStore) -> LayerTable | str:
+    """Return the layers of one artifact, or why they are not known."""
     shapes = {name: tuple(shape.sizes) for name, shape in planned.input_shapes.items()}
     try:
         return read_layers(
             blobs.path(planned.artifact_digest), input_shapes=shapes, batch_size=max(1, planned.batch_size)
         )
-    except (InvalidModelError, OSError) as error:
+    except (InvalidModelError, UsageError, OSError) as error:
         return f"multiply-accumulates are not known: {error}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from steelyard.errors import UsageError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
@@ -73,3 +75,14 @@ class LayerTable:
 
 
 Shapes = Mapping[str, Sequence[int]]
+
+
+def refuse_unknown_inputs(given: Shapes, names: Sequence[str]) -> None:
+    """Refuse sizes of an input that is not among ``names``.
+
+    Raises:
+        UsageError: with the inputs that there are.
+    """
+    for name in given:
+        if name not in names:
+            raise UsageError("unknown_input", f"the model has no input {name!r}; it has {', '.join(sorted(names))}")

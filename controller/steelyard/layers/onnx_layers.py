@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from steelyard.layers.contract import Layer, LayerTable, Shapes
+from steelyard.layers.contract import Layer, LayerTable, Shapes, refuse_unknown_inputs
 from steelyard.layers.onnx_macs import count_macs, is_depthwise, weight_input
 from steelyard.layers.onnx_shapes import Tensors, attributes, known_tensors
 
@@ -47,7 +47,11 @@ def onnx_layers(model: ModelProto, *, input_shapes: Shapes, batch_size: int) -> 
         model: with its weights inside, or at least their shapes.
         input_shapes: sizes of dynamic inputs by name.
         batch_size: of a leading dynamic dimension that is not named.
+
+    Raises:
+        UsageError: a size was given for an input that the model does not have.
     """
+    refuse_unknown_inputs(input_shapes, [value.name for value in model.graph.input])
     if model.functions:
         import onnx.inliner
 

@@ -58,7 +58,7 @@ def known_tensors(model: ModelProto, input_shapes: Shapes, batch_size: int) -> T
     for name, tensor in tensors.stored.items():
         tensors.shapes[name], tensors.types[name] = tuple(tensor.dims), tensor.data_type
     for _ in range(_MOST_TURNS):
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True, strict_mode=bool(input_shapes))
         for value in (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output):
             _learn(tensors, value)
         found = _foreign(model, tensors)

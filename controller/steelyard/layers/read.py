@@ -24,6 +24,7 @@ def read_layers(
 
     Raises:
         InvalidModelError: the file is no model, or one that contradicts itself.
+        UsageError: a size was given for an input that the model does not have.
     """
     content = path.read_bytes()
     if detect_format(path, content[:HEAD_BYTE_COUNT]) == common_pb2.ARTIFACT_FORMAT_TFLITE:

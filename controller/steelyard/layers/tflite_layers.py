@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from steelyard.layers.contract import Layer, LayerTable, Shapes
+from steelyard.layers.contract import Layer, LayerTable, Shapes, refuse_unknown_inputs
 from steelyard.layers.tflite_graph import TfliteGraph, TfliteOperator, TfliteTensor, read_graph
 from steelyard.layers.tflite_macs import count_macs, is_depthwise, weight_index
 
@@ -22,8 +22,10 @@ def tflite_layers(path: Path, content: bytes, *, input_shapes: Shapes, batch_siz
 
     Raises:
         InvalidModelError: truncated or malformed bytes, or no graph.
+        UsageError: a size was given for an input that the model does not have.
     """
     graph = read_graph(path, content)
+    refuse_unknown_inputs(input_shapes, [graph.tensors[index].name for index in graph.inputs])
     other = _other_shape(graph, input_shapes, batch_size)
     origins = _origins(graph)
     counted: dict[int, int] = {}

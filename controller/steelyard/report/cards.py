@@ -9,12 +9,14 @@ from markupsafe import Markup
 
 from steelyard.report.charts.costs import draw_costs
 from steelyard.report.charts.distributions import draw_distributions
+from steelyard.report.charts.energy import draw_energy, energy_bars
 from steelyard.report.charts.memory import draw_memory
 from steelyard.report.charts.operators import draw_operators, provider_style, providers_of
 from steelyard.report.charts.rounds import draw_rounds
 from steelyard.report.charts.series import Series, make_series
 from steelyard.report.charts.speedups import draw_speedups
 from steelyard.report.charts.tradeoff import draw_tradeoff, has_accuracy
+from steelyard.report.energy import energy_tables
 from steelyard.report.operators import short_provider
 from steelyard_protocol.v1 import measurement_pb2
 
@@ -91,6 +93,15 @@ def make_cards(measurement: measurement_pb2.Measurement, *, name: str) -> tuple[
             ),
         ),
         _card(
+            "Energy",
+            "Gross joules of an inference with their interval, by source; sources of different scope are not compared. "
+            "The pale part is what the device takes when idle.",
+            draw_energy,
+            energy_bars(energy_tables(measurement), series),
+            f"{name}-energy",
+            legend=(("mapped", "idle"), ("own", "above idle")),
+        ),
+        _card(
             "Size and start-up",
             "What is paid once, before the first answer.",
             draw_costs,
@@ -120,7 +131,7 @@ def _card(
     title: str,
     caption: str,
     draw: Callable[..., Markup | None],
-    series: Sequence[Series],
+    series: Sequence[object],
     name: str,
     *,
     is_main: bool = False,

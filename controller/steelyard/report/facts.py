@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from google.protobuf import timestamp_pb2
 
-from steelyard.report.external_energy import external_meters
+from steelyard.report.energy import external_tables
 from steelyard.report.figures import runtime_text
 from steelyard.report.operators import rate_text
 from steelyard.report.surroundings import circumstances_text, throttling_text, validity_text
@@ -56,7 +56,7 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
             "Energy from",
             "; ".join(_unique(one.source for each in measurement.variants for one in _measured(each.energy_readings))),
         ),
-        ("External meters", "; ".join(_unique(one.name for one in external_meters(measurement.variants)))),
+        ("External meters", "; ".join(_unique(one.name for one in external_tables(measurement.variants)))),
         ("Started", utc(measurement.started_at)),
         ("Finished", utc(measurement.finished_at)),
         ("Job", measurement.job_id),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from steelyard.stats.energy import NOT_DISTINGUISHABLE
 from steelyard.stats.estimate import Estimate
 from steelyard.stats.formatting import format_estimate, format_value
 from steelyard_protocol.v1 import measurement_pb2, result_pb2
@@ -18,7 +19,8 @@ _NO_INTERVAL = "no interval was computed"
 class Figure:
     """A figure for people.
 
-    ``value`` is "1.23 ms", or "not measured"; ``interval`` is "1.21 to 1.25" in the unit of the value, "" without one;
+    ``value`` is "1.23 ms", "not measured", or of a net energy "not distinguishable from idle"; ``interval`` is "1.21 to
+    1.25" in the unit of the value, "" without one;
     ``reason`` says why the value or its interval is missing, "" when both are there.
     """
 
@@ -48,6 +50,9 @@ def figure(estimate: measurement_pb2.Estimate) -> Figure:
     if not has_interval(estimate):
         value = format_value(estimate.value, estimate.unit)
         return Figure(value=value, interval="", reason=estimate.reason or _NO_INTERVAL, is_known=True)
+    if estimate.reason == NOT_DISTINGUISHABLE:
+        low, high = (format_value(end, estimate.unit) for end in (estimate.low, estimate.high))
+        return Figure(value=NOT_DISTINGUISHABLE, interval=f"{low} to {high}", reason="", is_known=True)
     # One text with one unit and as many digits as tell the ends apart: "1.23 ms (1.21 to 1.25)".
     value, _, interval = format_estimate(_with_interval(estimate)).partition(" (")
     return Figure(value=value, interval=interval.rstrip(")"), reason="", is_known=True)

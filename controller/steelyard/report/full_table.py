@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from steelyard.report.external_energy import external_figures
+from steelyard.report.energy import external_tables
 from steelyard.report.figures import (
     NOT_MEASURED,
     comparison_text,
@@ -12,6 +12,7 @@ from steelyard.report.figures import (
     failed,
     failure_text,
     figure,
+    is_known,
     mcnemar_text,
 )
 from steelyard.stats.formatting import format_value
@@ -90,17 +91,28 @@ def _cells(variant: measurement_pb2.VariantMeasurement) -> tuple[Cell, ...]:
 
 
 def _energy(variant: measurement_pb2.VariantMeasurement) -> Cell:
-    """Return what the device read of itself, and below it, each with its scope, what meters outside it read."""
+    """Return what the device read of itself, net and power below it, and, with their scopes, what meters outside read."""
     inside = _cell(variant.energy)
-    outside = tuple(
-        detail
-        for one in external_figures(variant)
-        if one.is_known
-        # Two lines: the widest column of the table pushes the others out of sight.
-        for detail in (f"{one.value} at the {one.scope}", one.interval)
-        if detail
-    )
-    return Cell(value=inside.value, details=(*inside.details, *outside), is_known=inside.is_known)
+    # Two lines each: the widest column of the table pushes the others out of sight.
+    mine = _net_and_power(variant.net_energy, variant.mean_power) if inside.is_known else ()
+    outside: list[str] = []
+    for table in external_tables([variant]):
+        row = table.rows[0]
+        if row.shown.is_known:
+            outside += [
+                f"{row.shown.value} {table.where}",
+                row.shown.interval,
+                *_net_and_power(row.net, row.mean_power),
+            ]
+    details = (*inside.details, *mine, *filter(None, outside))
+    return Cell(value=inside.value, details=details, is_known=inside.is_known)
+
+
+def _net_and_power(net: measurement_pb2.Estimate, power: measurement_pb2.Estimate) -> tuple[str, ...]:
+    """Return "net 1.20 mJ" with its interval, and "mean 5.01 W", as far as they are known."""
+    shown = figure(net)
+    nets = (f"net {shown.value}", shown.interval) if shown.is_known else ()
+    return (*filter(None, nets), *([f"mean {figure(power).value}"] if is_known(power) else []))
 
 
 def _cell(estimate: measurement_pb2.Estimate, *more: str) -> Cell:

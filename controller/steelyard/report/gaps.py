@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from steelyard.report.external_energy import external_figures
-from steelyard.report.figures import failed, figure
+from steelyard.report.energy import external_tables
+from steelyard.report.figures import failed, figure, is_known
 from steelyard_protocol.v1 import measurement_pb2
 
 _FIGURES = (
@@ -18,6 +18,7 @@ _FIGURES = (
     ("first_inference", "first inference"),
     ("peak_memory", "peak memory"),
     ("energy", "energy"),
+    ("net_energy", "net energy"),
 )
 
 
@@ -38,18 +39,15 @@ def find_gaps(measurement: measurement_pb2.Measurement) -> tuple[Gap, ...]:
     gathered: dict[tuple[str, str, bool], list[str]] = {}
     for field, what in _FIGURES:
         for variant in ran:
-            # The first is not compared with itself, and most providers compile nothing.
-            if (field == "speedup" and variant.is_reference) or (
-                field == "build_time" and not variant.HasField("build_time")
-            ):
+            if not _is_asked(variant, field):
                 continue
             shown = figure(getattr(variant, field))
             if shown.reason:
                 gathered.setdefault((what, shown.reason, shown.is_known), []).append(variant.label)
-    for variant in ran:
-        for one in external_figures(variant):
-            if not one.is_known:
-                gathered.setdefault((f"energy by {one.source}", one.reason, False), []).append(variant.label)
+    for table in external_tables(ran):
+        for row in table.rows:
+            if not row.shown.is_known:
+                gathered.setdefault((f"energy by {table.source}", row.shown.reason, False), []).append(row.label)
     return tuple(
         Gap(
             what=what,
@@ -60,6 +58,16 @@ def find_gaps(measurement: measurement_pb2.Measurement) -> tuple[Gap, ...]:
         )
         for (what, reason, known), labels in gathered.items()
     )
+
+
+def _is_asked(variant: measurement_pb2.VariantMeasurement, field: str) -> bool:
+    """Return whether a figure could be there: the first is not compared with itself, most providers compile nothing."""
+    if field == "speedup":
+        return not variant.is_reference
+    if field == "net_energy":
+        # What is missing below the gross energy is missing there for the same reason.
+        return variant.HasField("net_energy") and is_known(variant.energy)
+    return field != "build_time" or variant.HasField("build_time")
 
 
 def gap_text(gap: Gap) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from steelyard.report.cards import Card, make_cards
-from steelyard.report.external_energy import external_figures
+from steelyard.report.energy import energy_tables
 from steelyard.report.facts import Facts, device_facts, file_facts, method_facts, utc
 from steelyard.report.figures import requirement_text
 from steelyard.report.full_table import HEAD, Row, make_rows
@@ -111,7 +111,10 @@ def _section(measurement: measurement_pb2.Measurement, number: int) -> _Section:
         cards=make_cards(measurement, name=f"m{number}"),
         rows=make_rows(measurement),
         warnings=tuple(measurement.warnings),
-        notes=tuple(f"{variant.label}: {note}" for variant in measurement.variants for note in _notes(variant)),
+        notes=(
+            *(f"{variant.label}: {note}" for variant in measurement.variants for note in _notes(variant)),
+            *_energy_notes(measurement),
+        ),
         gaps=tuple(map(gap_text, find_gaps(measurement))),
         device=device_facts(measurement),
         method=method_facts(measurement),
@@ -120,9 +123,17 @@ def _section(measurement: measurement_pb2.Measurement, number: int) -> _Section:
 
 
 def _notes(variant: measurement_pb2.VariantMeasurement) -> tuple[str, ...]:
-    """Return the notes of a variant, and what the confidence of each meter's figure lacks."""
-    weak = (f"energy {one.where}: {one.reason}" for one in external_figures(variant) if one.is_known and one.reason)
-    return (*variant.notes, *weak, *operator_sentences(variant))
+    return (*variant.notes, *operator_sentences(variant))
+
+
+def _energy_notes(measurement: measurement_pb2.Measurement) -> Iterator[str]:
+    """Return what the confidence of each energy lacks, and the idle power below it."""
+    for table in energy_tables(measurement):
+        for row in table.rows:
+            if row.low_confidence:
+                yield f"{row.label}: energy {table.where}: {row.low_confidence}"
+        if table.idle_text:
+            yield f"{table.title}: {table.idle_text}"
 
 
 def _requirements(measurement: measurement_pb2.Measurement) -> tuple[_Requirement, ...]:

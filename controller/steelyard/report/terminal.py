@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
-from steelyard.report.external_energy import ExternalFigure, external_figures, external_meters
+from steelyard.report.energy import EnergyTable, device_table, external_tables
 from steelyard.report.figures import (
+    Figure,
     cached_text,
     comparison_text,
     detectable_text,
     failed,
     failure_text,
     figure,
+    is_known,
     mcnemar_text,
     requirement_text,
 )
@@ -121,7 +123,7 @@ def render_comparison(measurement: measurement_pb2.Measurement) -> RenderableTyp
     if rows and measurement.task_id:
         parts += [Text(), _losses(ran)]
     footnotes = _Footnotes()
-    parts += [*_external(ran, footnotes), *footnotes.lines()]
+    parts += [*_energy(measurement, ran, footnotes), *footnotes.lines()]
     # Not the decision on what to ship: here the second is judged, and the first need not be an original.
     return Group(*parts, *_failures(measurement), *_notes(measurement))
 
@@ -152,7 +154,7 @@ def _measurement_parts(measurement: measurement_pb2.Measurement) -> Iterable[Ren
         if built:
             yield Text()
             yield _builds(built, footnotes)
-        yield from _external(ran, footnotes)
+        yield from _energy(measurement, ran, footnotes)
         yield from footnotes.lines()
     hint = f"steelyard job show {measurement.job_id[:8]} --json has all"
     yield from operator_parts(ran, top=_TOP_OPERATORS, hint=hint)
@@ -221,26 +223,38 @@ def _builds(built: Sequence[measurement_pb2.VariantMeasurement], footnotes: _Foo
     return _Grid(title, ("build", "load", "loaded from the cache"), rows, explains_labels=False)
 
 
-def _external(ran: Sequence[measurement_pb2.VariantMeasurement], footnotes: _Footnotes) -> Iterable[RenderableType]:
-    """Return a table a meter: what one covers is not what another covers."""
-    figures = [external_figures(one) for one in ran]
-    for index, meter in enumerate(external_meters(ran)):
-        rows = tuple(
-            (one.label, (_external_cell(mine[index], footnotes),)) for one, mine in zip(ran, figures, strict=True)
-        )
+def _energy(
+    measurement: measurement_pb2.Measurement,
+    ran: Sequence[measurement_pb2.VariantMeasurement],
+    footnotes: _Footnotes,
+) -> Iterable[RenderableType]:
+    """Return a table a source: what one covers is not what another covers."""
+    own = device_table(measurement, ran)
+    for table in (*([own] if own is not None else []), *external_tables(ran)):
         yield Text()
         # Not the table's own title, which would be as narrow as the table.
-        yield Text(f"energy {meter.where}", style="bold")
-        yield _Grid("", ("an inference",), rows, explains_labels=False)
+        yield Text(table.title, style="bold")
+        yield _energy_grid(table, footnotes)
+        if table.idle_text:
+            yield Text(table.idle_text, style="dim")
 
 
-def _external_cell(shown: ExternalFigure, footnotes: _Footnotes) -> _Cell:
-    mark = footnotes.mark(shown.reason) if shown.reason else ""
-    return _Cell(shown.value, shown.interval, mark, "" if shown.is_known else "dim")
+def _energy_grid(table: EnergyTable, footnotes: _Footnotes) -> _Grid:
+    columns = {"an inference": [_shown(row.shown, footnotes) for row in table.rows]}
+    # Without a baseline, or a window to divide by, nothing is missing from the gross energy alone.
+    if table.has_net:
+        columns["net of idle"] = [_cell(row.net, footnotes) for row in table.rows]
+    if any(is_known(row.mean_power) for row in table.rows):
+        columns["mean power"] = [_cell(row.mean_power) for row in table.rows]
+    rows = zip((row.label for row in table.rows), zip(*columns.values(), strict=True), strict=True)
+    return _Grid("", tuple(columns), tuple(rows), explains_labels=False)
 
 
 def _cell(estimate: measurement_pb2.Estimate, footnotes: _Footnotes | None = None, style: str = "") -> _Cell:
-    shown = figure(estimate)
+    return _shown(figure(estimate), footnotes, style)
+
+
+def _shown(shown: Figure, footnotes: _Footnotes | None = None, style: str = "") -> _Cell:
     mark = footnotes.mark(shown.reason) if footnotes is not None and shown.reason else ""
     return _Cell(shown.value, shown.interval, mark, style if shown.is_known else "dim")
 

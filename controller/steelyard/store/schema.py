@@ -111,6 +111,28 @@ rounds = Table(
     sqlite_autoincrement=True,
 )
 
+# What a device answered to the inputs of a numeric check, or the controller itself (device_id and job_id ""): a blob
+# each, or why there is none.
+numeric_outputs = Table(
+    "numeric_outputs",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    Column("artifact_digest", String(64), nullable=False),
+    Column("data_digest", String(64), nullable=False),
+    Column("batch_size", Integer, nullable=False),
+    Column("layers_digest", String(64), nullable=False),
+    Column("device_id", String, nullable=False),
+    Column("job_id", String, nullable=False),
+    Column("label", String, nullable=False),
+    Column("runtime", String, nullable=False),
+    Column("outputs_digest", String(64), nullable=False),
+    Column("reason", String, nullable=False),
+    Column("recorded_at_ns", BigInteger, nullable=False),
+    Index(None, "artifact_digest", "data_digest"),
+    UniqueConstraint("artifact_digest", "data_digest", "batch_size", "layers_digest", "device_id", "job_id", "label"),
+    sqlite_autoincrement=True,
+)
+
 # What external meters said beside a job's energy pass: a blob each.
 traces = Table(
     "traces",

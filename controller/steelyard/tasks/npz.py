@@ -52,26 +52,29 @@ def write_npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def read_npz(content: bytes, *, what: str, max_bytes: int = DEFAULT_MAX_BYTES) -> dict[str, NDArray[Any]]:
+def read_npz(
+    content: bytes, *, what: str, max_bytes: int = DEFAULT_MAX_BYTES, max_arrays: int = _MAX_ARRAY_COUNT
+) -> dict[str, NDArray[Any]]:
     """Return the arrays of .npz bytes from somewhere else; ``what`` names the bytes in errors.
 
     Raises:
-        TaskError: bytes that are no .npz file of plain little-endian numbers, or more than ``max_bytes`` of them.
+        TaskError: bytes that are no .npz file of plain little-endian numbers, or more than ``max_bytes`` of them or
+            ``max_arrays`` arrays.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return _read_members(archive, what, max_bytes)
+            return _read_members(archive, what, max_bytes, max_arrays)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
         raise TaskError("invalid_npz", f"{what} is not a readable .npz file ({error}); make it again") from error
 
 
-def _read_members(archive: zipfile.ZipFile, what: str, max_bytes: int) -> dict[str, NDArray[Any]]:
+def _read_members(archive: zipfile.ZipFile, what: str, max_bytes: int, max_arrays: int) -> dict[str, NDArray[Any]]:
     members = archive.infolist()
     total_bytes = sum(member.file_size for member in members)
-    if len(members) > _MAX_ARRAY_COUNT or total_bytes > max_bytes:
+    if len(members) > max_arrays or total_bytes > max_bytes:
         raise TaskError(
             "npz_too_large",
-            f"{what} claims {len(members)} arrays of {total_bytes} bytes in all; at most {_MAX_ARRAY_COUNT} arrays and "
+            f"{what} claims {len(members)} arrays of {total_bytes} bytes in all; at most {max_arrays} arrays and "
             f"{max_bytes} bytes are read: raise the quota or reduce the outputs",
         )
     arrays = {}

@@ -94,7 +94,8 @@ def test_quantized_products(tmp_path: Path, kind: str, names: list[str], given: 
     assert (layer.mac_count, layer.parameter_count) == (macs, 20)
 
 
-def test_foreign_quantized_operators_pass_shapes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settings", [{}, {"input_shapes": {"x": (3, 4)}}])
+def test_foreign_quantized_operators_pass_shapes_on(tmp_path: Path, settings: dict) -> None:
     foreign = {"domain": "com.microsoft"}
     nodes = [
         helper.make_node("QGemm", ["x", "xs", "xz", "w", "ws", "wz", "", "ys", "yz"], ["a"], transB=1, **foreign),
@@ -111,7 +112,7 @@ def test_foreign_quantized_operators_pass_shapes_on(tmp_path: Path) -> None:
         "ps": np.zeros(7, np.float32),
         **_scales("xs", "xz", "ws", "ys", "yz"),
     }
-    table = table_of(tmp_path, nodes, {"x": (UINT8, (3, 4))}, stored)
+    table = table_of(tmp_path, nodes, {"x": (UINT8, (3, 4))}, stored, **settings)
     assert [layer.mac_count for layer in table.layers] == [3 * 4 * 6, 0, 0, 0, 3 * 6 * 7, 3 * 3 * 7]
     assert [layer.parameter_count for layer in table.layers] == [24, 0, 0, 0, 42, 0]
     assert all(layer.byte_count is not None for layer in table.layers)
@@ -145,7 +146,7 @@ def test_attention_made_of_products_is_counted_by_its_products(tmp_path: Path) -
         helper.make_node("MatMul", ["weights", "v"], ["y"]),
     ]
     shape = (1, 2, 6, 8)
-    table = table_of(tmp_path, nodes, {name: (FLOAT, shape) for name in "qkv"})
+    table = table_of(tmp_path, nodes, dict.fromkeys("qkv", (FLOAT, shape)))
     assert [layer.mac_count for layer in table.layers] == [0, 2 * 6 * 6 * 8, 0, 2 * 6 * 6 * 8]
 
 

