@@ -143,7 +143,8 @@ def _runtimes(device: DescribedDevice, source: str) -> Iterator[list[str]]:
             yield ["[[runtimes]]", f"name = {toml_string(one.name)}", answer, f"source = {toml_string(source)}"]
         else:
             # What this device lacks, others of its kind may have: no fact about the board.
-            yield [f"# TODO: [[runtimes]] {one.name} is not installed here: say how to get it, or why nobody can"]
+            name = toml_string(one.name)
+            yield [f"# TODO: [[runtimes]] {name} cannot be used here: say how to get it, or why nobody can"]
 
 
 def _providers(device: DescribedDevice, source: str) -> Iterator[list[str]]:
