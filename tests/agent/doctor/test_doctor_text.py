@@ -80,6 +80,7 @@ def test_an_unknown_board_with_a_known_chip_is_told_the_nearest(tmp_path):
     device = device_of(identity=identity)
     told = section(lines_of(tmp_path, device), "Device")
     assert "profile none fits; nearest: the same chip (brcm,bcm2712) as raspberry-pi-5; everything is probed" in told
+    assert "(steelyard-agent profile new drafts one)" in told
     record = diagnosis_to_json(diagnose_device(FakeSysfs(tmp_path), device))
     assert record["nearest"] == {"profile": "raspberry-pi-5", "soc_compatible": "brcm,bcm2712"}
     assert record["profile"] is None
@@ -104,6 +105,14 @@ def test_kinds_of_cores_are_shown_when_there_are_several(tmp_path):
 
 def test_without_evidence_of_throttling_the_lines_say_what_follows(tmp_path):
     assert "blocks will say that it is not known" in section(lines_of(tmp_path, device_of()), "Throttling shows in")
+
+
+def test_what_a_block_reads_where_nothing_shows_is_told_beside_the_evidence(tmp_path):
+    tree = load_tree("n100", tmp_path)
+    told = section(diagnosis_lines(diagnose_device(tree, device_of())), "Throttling shows in")
+    assert "otherwise a block reads unknown, not no: reaching the power limit is not counted here" in told
+    record = diagnosis_to_json(diagnose_device(tree, device_of()))
+    assert "power limit" in record["throttle_doubt"]
 
 
 def test_providers_that_lack_for_one_reason_share_it(tmp_path):

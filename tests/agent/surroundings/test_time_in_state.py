@@ -116,9 +116,28 @@ def test_every_clock_must_have_stood_still_to_rule_throttling_out(tree):
     assert not source.weigh(before, source.look(), ()).rules_out
 
 
-def test_statistics_that_were_reset_and_looks_without_time_between_say_nothing(tree):
+def test_looks_without_time_between_say_nothing(tree):
     assert weigh(tree, Clock(tree)) == Weighed()
-    assert weigh(tree, Clock(tree), fast_s=-5) == Weighed()
+
+
+@pytest.mark.parametrize("text", ["600000 0\n1200000 0\n1800000 40\n", "1800000 70100\n"])
+def test_statistics_that_were_reset_or_lost_a_frequency_are_told(tree, text):
+    clock = Clock(tree)
+    source = TimeInState(tree.system)
+    before = source.look()
+    tree.write(f"{clock.folder}/stats/time_in_state", text)
+    weighed = source.weigh(before, source.look(), ())
+    assert weighed == Weighed(not_looked_at=("policy0: the time at each frequency was reset during the block",))
+
+
+@pytest.mark.parametrize(
+    ("governor", "driver", "may"),
+    [("performance", "cpufreq-dt", True), ("ondemand", "cpufreq-dt", False), ("performance", "scmi", False)],
+)
+def test_whether_the_clocks_of_now_could_rule_throttling_out_is_known_before_any_block(tree, governor, driver, may):
+    assert not TimeInState(tree.system).may_rule_out(), "there is no clock"
+    Clock(tree, governor=governor, driver=driver)
+    assert TimeInState(tree.system).may_rule_out() is may
 
 
 @pytest.mark.parametrize(("text", "reason"), [("600000\n", "'600000' is not"), ("frozen", "'frozen'")])
