@@ -90,6 +90,8 @@ def test_it_stops_after_the_fewest_rounds_and_every_sample_is_kept(measured, cli
         blocks = [block for one in rounds for block in one.blocks if block.label == variant.label]
         assert all(block.status == result_pb2.BLOCK_STATUS_OK for block in blocks)
         assert all(block.latency_ns for block in blocks)
+        told = {one.name: one.value for block in blocks for one in block.circumstances}
+        assert told["emulated_by"] == EMULATOR
         assert variant.sample_count == sum(len(block.latency_ns) for block in blocks)
 
 

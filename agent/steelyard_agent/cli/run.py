@@ -37,6 +37,7 @@ from steelyard_agent.state.prepared import PreparedCache
 from steelyard_agent.state.settings import read_settings
 from steelyard_agent.surroundings.android import AndroidCircumstances
 from steelyard_agent.surroundings.device import DeviceSurroundings
+from steelyard_agent.surroundings.emulated import EmulatedProcessor
 
 _MAX_NAME_LENGTH = 200
 _log = logging.getLogger(__name__)
@@ -117,7 +118,8 @@ async def _parts(
         profiles=profiles,
     )
     system = this_system()
-    surroundings = DeviceSurroundings(system, sources=(AndroidCircumstances(system),))
+    circumstances = (AndroidCircumstances(system), EmulatedProcessor(device.emulated_by))
+    surroundings = DeviceSurroundings(system, sources=circumstances)
     return AgentParts(
         address=address,
         description=description_message(device),
