@@ -51,7 +51,7 @@ def test_a_sample_of_an_emulated_device_is_never_in_the_column_of_latencies() ->
 
     rows = read_csv(stream.getvalue())
     real, emulated = ([row for row in rows if row["round"] == number] for number in ("0", "1"))
-    assert len(real) == len(emulated) > 0
+    assert real
     assert all(row["latency_ns"] and not row["emulated_ns"] and row["emulated_by"] == "" for row in real)
     assert {(row["latency_ns"], row["emulated_by"]) for row in emulated} == {("", "qemu-user on x86_64")}
     expected = [str(value) for block in rounds[1].blocks for value in block.latency_ns]
