@@ -80,7 +80,10 @@ def lent_cores(system: System) -> tuple[int, ...] | None:
     except SourceError:
         return None
     match = re.search(r"^Cpus_allowed_list:\s*([0-9,-]+)$", status, re.MULTILINE)
-    return parse_core_list(match.group(1)) if match else None
+    try:
+        return parse_core_list(match.group(1)) if match else None
+    except ValueError:
+        return None
 
 
 def select_cores(system: System, selection: CoreSelection) -> tuple[int, ...]:
