@@ -158,6 +158,11 @@ def test_a_provider_that_is_not_there_names_those_that_are(case: Case, model_pat
     assert case.cpu in str(failure)
 
 
+def test_a_slip_in_the_name_of_a_provider_says_what_was_meant(case: Case, model_path: Path) -> None:
+    failure = _failure(case, model_path, RuntimeOptions(providers=(ProviderSpec(name=f"{case.cpu}x"),)))
+    assert f"did you mean {case.cpu}?" in str(failure)
+
+
 def test_a_provider_that_is_asked_for_by_name_is_reported(case: Case, model_path: Path) -> None:
     model = case.make().load(model_path, RuntimeOptions(providers=(ProviderSpec(name=case.cpu),)))
     assert model.providers == (case.cpu,)
