@@ -44,7 +44,12 @@ def interpreter_path(text: str) -> Path:
     """Return the absolute path of an interpreter, for the folder of a virtual environment the one in it.
 
     The path is not resolved: what makes a venv's interpreter one of that venv is the name it is called by.
+
+    Raises:
+        UsageError: There is no text.
     """
+    if not text:
+        raise UsageError("no_interpreter", "--python is empty; name a Python interpreter or the folder of its venv")
     path = Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 (Path.resolve would follow links)
     return path / "bin" / "python" if path.is_dir() else path
 

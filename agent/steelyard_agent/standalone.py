@@ -8,11 +8,12 @@ from __future__ import annotations
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
 from steelyard_agent.block_runner import BlockOutcome, run_block
+from steelyard_agent.cores import format_cores
 from steelyard_agent.emulation import not_a_latency, not_its_own
 from steelyard_agent.errors import AgentError
 from steelyard_agent.runtimes.lookup import runtime_name_for_file
@@ -42,7 +43,11 @@ class MeasurementError(AgentError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """What one fresh process measured; ``p90_ns`` is None when there were too few samples to say it."""
+    """What one fresh process measured; ``p90_ns`` is None when there were too few samples to say it.
+
+    ``loaded_from_cache`` is whether the load was proven to take what an earlier launch compiled, None where nothing was
+    compiled that could be kept.
+    """
 
     p50_ns: float
     p90_ns: float | None
@@ -56,6 +61,7 @@ class Launch:
     peak_resident_bytes: int | None
     peak_source: str
     memory_reason: str
+    loaded_from_cache: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +81,9 @@ class StandaloneReport:
     inputs: tuple[dict[str, object], ...]
     outputs: tuple[dict[str, object], ...]
     launches: tuple[Launch, ...]
+    # Nodes that each provider runs, None where the runtime does not tell.
+    placements: dict[str, int | None] = field(default_factory=dict)
+    core_ids: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
     emulated_by: str = ""
     schema_version: int = SCHEMA_VERSION
@@ -103,6 +112,8 @@ async def measure_file(
 ) -> StandaloneReport:
     """Measure a file in ``rounds`` fresh processes; ``on_launch`` hears the index and outcome of each as it ends.
 
+    A runtime that compiles does so in the first, and the others load what it made.
+
     Raises:
         MeasurementError: the file cannot be measured; the first launch that fails ends the measurement.
         ValueError: a number that makes no sense.
@@ -120,7 +131,11 @@ async def measure_file(
         core_ids=core_ids,
     )
     results: list[WorkerResult] = []
-    with tempfile.TemporaryDirectory(prefix="steelyard-measure-") as work_dir:
+    with (
+        tempfile.TemporaryDirectory(prefix="steelyard-measure-") as work_dir,
+        tempfile.TemporaryDirectory(prefix="steelyard-compiled-") as cache_folder,
+    ):
+        block = replace(block, cache_folder=cache_folder)
         for index in range(rounds):
             outcome = await run_block(
                 block,
@@ -134,6 +149,7 @@ async def measure_file(
             if outcome.result is None:
                 raise MeasurementError(outcome.status, outcome.reason, outcome.message)
             results.append(outcome.result)
+        results = _with_hits(results, Path(cache_folder))
     return replace(_report(path, block, results), emulated_by=emulated_by)
 
 
@@ -145,6 +161,7 @@ def report_to_json(report: StandaloneReport) -> dict[str, object]:
     return {
         **asdict(report),
         "providers": list(report.providers),
+        "core_ids": list(report.core_ids),
         "inputs": list(report.inputs),
         "outputs": list(report.outputs),
         "launches": [_launch_to_json(launch, emulated=bool(report.emulated_by)) for launch in report.launches],
@@ -156,7 +173,8 @@ def report_lines(report: StandaloneReport) -> list[str]:
     """Return the report as plain text, at most 80 columns wide."""
     lines = [
         f"{Path(report.model_path).name}, {_bytes(report.size_bytes)}, {report.runtime} {report.runtime_version}",
-        f"providers: {', '.join(report.providers)}; input: {report.input_source}",
+        f"providers: {', '.join(_placed(report, name) for name in report.providers)}; input: {report.input_source}",
+        *([f"pinned to cores {format_cores(report.core_ids)}"] if report.core_ids else []),
         "",
         *_figure_lines(report),
         "",
@@ -180,7 +198,9 @@ def _figure_lines(report: StandaloneReport) -> list[str]:
             f"latency          not said: {not_a_latency(report.emulated_by)}",
             f"memory           not said: {not_its_own(report.emulated_by)}",
         ]
-    return [*_time_lines(report.launches), "", *_memory_lines(report.launches)]
+    # Compiling takes memory of its own, which is not the model's.
+    plain = [launch for launch in report.launches if launch.loaded_from_cache is not False]
+    return [*_time_lines(report.launches), "", *_memory_lines(plain or report.launches)]
 
 
 def _time_lines(launches: Sequence[Launch]) -> list[str]:
@@ -189,17 +209,33 @@ def _time_lines(launches: Sequence[Launch]) -> list[str]:
     return [
         f"latency p50      {_spread(medians, _duration)} over {len(launches)} launch{'es' * (len(launches) > 1)}",
         _ninetieth_line(ninetieths),
-        *(
-            f"{label:<16} {_spread(values, _duration)}"
-            for label, values in (
-                ("process start", _known(launch.process_start_ns for launch in launches)),
-                ("runtime import", _known(launch.runtime_import_ns for launch in launches)),
-                ("model load", _known(launch.model_load_ns for launch in launches)),
-                ("first inference", _known(launch.first_inference_ns for launch in launches)),
-                ("warm-up", _known(launch.warmup_ns for launch in launches)),
-            )
-        ),
+        _time_line("process start", _known(launch.process_start_ns for launch in launches)),
+        _time_line("runtime import", _known(launch.runtime_import_ns for launch in launches)),
+        *_load_lines(launches),
+        _time_line("first inference", _known(launch.first_inference_ns for launch in launches)),
+        _time_line("warm-up", _known(launch.warmup_ns for launch in launches)),
     ]
+
+
+def _time_line(label: str, values: Sequence[float]) -> str:
+    return f"{label:<16} {_spread(values, _duration)}"
+
+
+def _load_lines(launches: Sequence[Launch]) -> list[str]:
+    """Return the load of the model; where it is compiled, the loads that built it apart from those of what was kept."""
+    if all(launch.loaded_from_cache is None for launch in launches):
+        return [_time_line("model load", _known(launch.model_load_ns for launch in launches))]
+    built = _known(launch.model_load_ns for launch in launches if not launch.loaded_from_cache)
+    cached = _known(launch.model_load_ns for launch in launches if launch.loaded_from_cache)
+    if cached:
+        return [_time_line("model build", built), _time_line("cached load", cached)]
+    why = "no launch took it from the cache" if len(launches) > 1 else "the one launch built it; --rounds 2 or more"
+    return [_time_line("model build", built), f"cached load      not measured: {why}"]
+
+
+def _placed(report: StandaloneReport, name: str) -> str:
+    count = report.placements.get(name)
+    return name if count is None else f"{name} ({count} node{'s' * (count != 1)})"
 
 
 def _existing(path: Path) -> Path:
@@ -213,6 +249,13 @@ def _runtime_name(path: Path, runtime: str | None) -> str:
         return runtime or runtime_name_for_file(path)
     except BlockFailure as failure:
         raise MeasurementError(failure.status, failure.reason, str(failure)) from failure
+
+
+def _with_hits(results: list[WorkerResult], cache_folder: Path) -> list[WorkerResult]:
+    """Return the results without hits and misses where nothing was ever kept: then there was nothing to compile."""
+    if any(cache_folder.iterdir()):
+        return results
+    return [replace(result, prepared_cache_hit=None) for result in results]
 
 
 def _report(path: Path, block: Block, results: Sequence[WorkerResult]) -> StandaloneReport:
@@ -233,6 +276,8 @@ def _report(path: Path, block: Block, results: Sequence[WorkerResult]) -> Standa
         inputs=last.inputs,
         outputs=last.outputs,
         launches=tuple(_launch(result) for result in results),
+        placements=dict(last.placements),
+        core_ids=block.core_ids,
         notes=tuple(notes),
     )
 
@@ -252,6 +297,7 @@ def _launch(result: WorkerResult) -> Launch:
         peak_resident_bytes=result.peak_resident_bytes,
         peak_source=result.peak_source,
         memory_reason=result.memory_reason,
+        loaded_from_cache=result.prepared_cache_hit,
     )
 
 

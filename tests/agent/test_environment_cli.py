@@ -80,6 +80,7 @@ def test_an_interpreter_without_a_runtime_is_not_added(
     [
         (("add", "X Y", "--python", sys.executable), "choose another"),
         (("add", "x", "--python", "/nowhere/python"), "cannot be started"),
+        (("add", "x", "--python", ""), "--python is empty"),
         (("remove", "x"), "there is no environment 'x'; there is: none"),
     ],
 )
@@ -126,5 +127,45 @@ def test_a_provider_of_measure_takes_options() -> None:
     assert providers("cuda:device_id=1,use_tf32=0") == [("cuda", {"device_id": "1", "use_tf32": "0"})]
     assert providers("xnnpack") == [("xnnpack", {})]
     assert providers("delegate:/opt/a:b.so") == [("delegate:/opt/a:b.so", {})]
-    with pytest.raises(UsageError, match="'device_id' is not KEY=VALUE"):
-        providers("cuda:device_id")
+    assert providers("delegate:/a:b.so:on=usb:0,n=2") == [("delegate:/a:b.so", {"on": "usb:0", "n": "2"})]
+    for text, sentence in {
+        "cuda:device_id": "'device_id' is not KEY=VALUE",
+        "cuda:=1": "'=1' is not KEY=VALUE",
+        "cuda:a=1,a=2": "gives 'a' twice",
+        ":a=1": "has no name, as in cpu",
+        "": "has no name, as in cpu",
+    }.items():
+        with pytest.raises(UsageError, match=sentence):
+            providers(text)
+
+
+@pytest.mark.parametrize("text", ["litert@", "@tflite", "@"])
+def test_half_of_a_runtime_and_its_environment_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["measure", "m.tflite", "--runtime", text]) == 2
+    assert f"--runtime '{text}' is not NAME@ENV, as in litert@tflite" in capsys.readouterr().err
+
+
+def test_an_interpreter_under_which_no_worker_runs_says_so_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chatty = tmp_path / "python"
+    chatty.write_text(f'#!/bin/sh\necho welcome\nexec {sys.executable} "$@"\n')
+    chatty.chmod(0o755)
+    assert _run(tmp_path, "add", "chatty", "--python", str(chatty)) == 2
+    told = capsys.readouterr().err
+    assert f"no worker runs under {chatty}" in told
+    assert told.count("nonsense") == 1
+    assert "prints nothing by itself" in told
+
+
+def test_a_runtime_that_is_there_and_broken_is_told_from_one_that_is_not(
+    tmp_path: Path, bare_venv: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (packages,) = (bare_venv / "lib").glob("python*/site-packages")
+    (packages / "onnxruntime").mkdir()
+    (packages / "onnxruntime" / "__init__.py").write_text("import onnxruntime.capi")
+    assert _run(tmp_path, "add", "broken", "--python", str(bare_venv)) == 2
+    told = capsys.readouterr().err
+    assert "onnxruntime: ONNX Runtime cannot be imported here (No module named 'onnxruntime.capi')" in told
+    assert "in another environment than the agent's pip install onnxruntime" in told
+    assert "openvino" not in told
