@@ -55,9 +55,18 @@ def test_a_block_that_throttled_most_of_its_time_is_seen_by_the_little_it_ran_fa
     assert weigh(tree, Clock(tree), fast_s=0.1, middle_s=0.9).evidence[0].endswith("for 90 % of the time")
 
 
-@pytest.mark.parametrize("middle_s", [0.0, 0.01])
-def test_two_percent_and_one_step_of_the_kernels_clock_are_not_evidence(tree, middle_s):
-    assert weigh(tree, Clock(tree), fast_s=1.0, middle_s=middle_s) == Weighed(rules_out=True)
+@pytest.mark.parametrize(("fast_s", "middle_s"), [(1.0, 0.0), (1.0, 0.01), (9.8, 0.2), (0.1, 0.01)])
+def test_two_percent_and_one_step_of_the_kernels_clock_are_not_evidence(tree, fast_s, middle_s):
+    assert weigh(tree, Clock(tree), fast_s=fast_s, middle_s=middle_s) == Weighed(rules_out=True)
+
+
+def test_three_percent_are_evidence_under_either_kind_of_governor(tree):
+    still = weigh(tree, Clock(tree), fast_s=9.7, middle_s=0.3)
+    assert still.evidence == ("policy0 ran below its steady 1800 MHz for 3 % of the time",)
+    moved = weigh(tree, Clock(tree, governor="ondemand"), timed_s=10, slow_s=1, middle_s=0.3, fast_s=9.7)
+    assert moved.evidence == ("policy0 ran below its steady 1800 MHz for 3 % of the timed samples",)
+    steps = weigh(tree, Clock(tree, governor="ondemand"), timed_s=0.11, slow_s=1, middle_s=0.01, fast_s=0.1)
+    assert steps.evidence == ()
 
 
 def test_a_limit_that_held_all_along_is_not_ruled_out(tree):
