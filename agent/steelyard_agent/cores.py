@@ -33,12 +33,16 @@ class NoSuchCoresError(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreGroup:
-    """Logical cores of one kind; ``capacity`` is the kernel's (1024 is the fastest), None where it does not tell."""
+    """Logical cores of one kind; ``capacity`` is the kernel's (1024 is the fastest), None where it does not tell.
+
+    ``features`` are the processor's that every core of the group has; the device's own are those of all its cores.
+    """
 
     name: str
     core_ids: tuple[int, ...]
     capacity: int | None = None
     max_frequency_hz: int | None = None
+    features: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a group without cores."""

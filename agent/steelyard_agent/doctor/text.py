@@ -20,7 +20,7 @@ def diagnosis_lines(diagnosis: Diagnosis) -> list[str]:
     groups = diagnosis.device.core_groups
     sections = {
         "Device": _device_lines(diagnosis),
-        "Cores": [line for group in groups for line in _group_lines(group)] if len(groups) > 1 else [],
+        "Cores": [line for group in groups for line in _group_lines(group, diagnosis)] if len(groups) > 1 else [],
         "Can be measured": [line for one in able for line in row(one.name, one.details)],
         "Cannot be measured": _lacking_lines(diagnosis.capabilities),
         "Throttling shows in": _throttling_lines(diagnosis),
@@ -69,12 +69,15 @@ def _throttling_lines(diagnosis: Diagnosis) -> list[str]:
     return [line for name, text in rows for line in row(name, [text])]
 
 
-def _group_lines(group: CoreGroup) -> list[str]:
+def _group_lines(group: CoreGroup, diagnosis: Diagnosis) -> list[str]:
     parts = [f"cores {format_cores(group.core_ids)}"]
     if group.capacity is not None:
         parts.append(f"capacity {group.capacity}")
     if group.max_frequency_hz is not None:
         parts.append(f"up to {group.max_frequency_hz / 1e6:.0f} MHz")
+    own = [name for name in group.features if name not in diagnosis.device.processor_features]
+    if own:
+        parts.append(f"also {', '.join(own)}")
     return row(group.name, [", ".join(parts)])
 
 

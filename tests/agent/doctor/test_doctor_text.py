@@ -7,7 +7,7 @@ from steelyard_agent.cores import CoreGroup
 from steelyard_agent.description import RuntimeDescription
 from steelyard_agent.doctor import diagnosis_lines, diagnosis_to_json
 from steelyard_agent.profiles import Identity, Match, OptionKnowledge, Profile
-from tests.agent.doctor.examined import PROFILES, device_of, diagnose_device
+from tests.agent.doctor.examined import PROFILES, device_of, diagnose_device, examine
 from tests.support.fake_sysfs import FakeSysfs, load_tree
 
 
@@ -101,6 +101,19 @@ def test_kinds_of_cores_are_shown_when_there_are_several(tmp_path):
     told = section(lines_of(tmp_path, device_of(core_groups=(big, little))), "Cores")
     assert told == "big cores 4-5, capacity 1024, up to 2400 MHz little cores 0-3"
     assert "Cores" not in lines_of(tmp_path, device_of(core_groups=(big,)))
+
+
+def test_what_only_one_kind_of_cores_has_stands_beside_that_kind(tmp_path):
+    tree = load_tree("rock_5b", tmp_path)
+    text = tree.system.path("/proc/cpuinfo").read_text("utf-8")
+    head, _, tail = text.partition("processor\t: 4")
+    assert tail
+    tree.write("/proc/cpuinfo", head + "processor\t: 4" + tail.replace(" asimddp", " asimddp i8mm"))
+    lines = diagnosis_lines(examine(tree))
+    assert section(lines, "Cores") == (
+        "big cores 4-7, capacity 1024, up to 2400 MHz, also i8mm little cores 0-3, capacity 397, up to 1800 MHz"
+    )
+    assert "i8mm" not in section(lines, "Device")
 
 
 def test_without_evidence_of_throttling_the_lines_say_what_follows(tmp_path):
