@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from steelyard_agent.cli import main
-from tests.support import tflite_environment
+from tests.support.runtime_environments import OLDER, TFLITE, needs_tflite_environment, require
 
 
 def _run(root: Path, *arguments: str) -> int:
@@ -30,10 +30,10 @@ def bare_venv(tmp_path: Path) -> Path:
     return folder
 
 
-@tflite_environment.needs_tflite_environment
+@needs_tflite_environment
 def test_an_environment_is_added_listed_and_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    python = tflite_environment.require()
-    assert _run(tmp_path, "add", "tflite", "--python", str(tflite_environment.FOLDER)) == 0
+    python = require(TFLITE)
+    assert _run(tmp_path, "add", "tflite", "--python", str(TFLITE)) == 0
     told = capsys.readouterr().out
     assert f"at {python}" in told
     assert "tflite-runtime 2.14.0 (XNNPACK, CPU)" in told
@@ -47,13 +47,13 @@ def test_an_environment_is_added_listed_and_removed(tmp_path: Path, capsys: pyte
     assert "none; add one with" in capsys.readouterr().out
 
 
-@tflite_environment.needs_tflite_environment
+@needs_tflite_environment
 def test_a_model_is_measured_in_an_environment_without_a_controller(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from tests.support.tflite_models import tflite_linear_model
 
-    assert _run(tmp_path, "add", "old", "--python", str(tflite_environment.require())) == 0
+    assert _run(tmp_path, "add", "old", "--python", str(require(TFLITE))) == 0
     path = tflite_linear_model(tmp_path / "m.tflite")
     capsys.readouterr()
     where = ("--state-directory", str(tmp_path))
@@ -62,6 +62,24 @@ def test_a_model_is_measured_in_an_environment_without_a_controller(
     assert (report["runtime"], report["runtime_version"]) == ("tflite-runtime", "2.14.0")
     assert main(["measure", str(path), "--runtime", "litert@nowhere", *where]) == 2
     assert "no runtime environment 'nowhere'; there is: old" in capsys.readouterr().err
+
+
+def test_one_file_is_measured_under_two_versions_of_a_runtime(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.support.models import conv_model
+
+    assert _run(tmp_path, "add", "older", "--python", str(OLDER)) == 0
+    assert "onnxruntime 1.20.1 (CPUExecutionProvider" in capsys.readouterr().out
+    path = conv_model(tmp_path / "m.onnx")
+    versions = []
+    for runtime in ("onnxruntime", "onnxruntime@older"):
+        command = ["measure", str(path), "--runtime", runtime, "--rounds", "1", "--json"]
+        assert main([*command, "--state-directory", str(tmp_path)]) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert report["launches"][0]["p50_ns"] > 0
+        versions.append(report["runtime_version"])
+    assert versions[1] == "1.20.1" != versions[0]
 
 
 def test_an_interpreter_without_a_runtime_is_not_added(

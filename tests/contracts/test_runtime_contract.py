@@ -15,8 +15,9 @@ from steelyard_agent.runtimes.lookup import find_runtime
 from steelyard_agent.worker.contract import ProviderSpec, Runtime, RuntimeOptions
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 
-# Where an environment that cannot write models finds them ready made: see test_tflite_runtime_contract.py.
-READY_MODELS = "STEELYARD_CONTRACT_MODELS"
+# Which runtime is tested in an environment that cannot write models, and where it finds them ready made: see
+# test_runtime_contract_elsewhere.py.
+READY_RUNTIME, READY_MODELS = "STEELYARD_CONTRACT_RUNTIME", "STEELYARD_CONTRACT_MODELS"
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,14 @@ def _ready(name: str) -> Callable[[Path], Path]:
     return lambda path: shutil.copyfile(Path(os.environ[READY_MODELS], name), path)
 
 
+def _ready_case(runtime: str) -> Case:
+    suffix, cpu = {"tflite-runtime": (".tflite", "XNNPACK"), "onnxruntime": (".onnx", "CPUExecutionProvider")}[runtime]
+    return Case(runtime, suffix, _ready(f"linear{suffix}"), _ready(f"unknown_op{suffix}"), cpu)
+
+
 def _cases() -> dict[str, Case]:
-    if READY_MODELS in os.environ:
-        ready = (_ready("linear.tflite"), _ready("unknown_op.tflite"))
-        return {"tflite-runtime": Case("tflite-runtime", ".tflite", *ready, "XNNPACK")}
+    if READY_RUNTIME in os.environ:
+        return {os.environ[READY_RUNTIME]: _ready_case(os.environ[READY_RUNTIME])}
     from tests.support import models, tflite_models
 
     onnx = (".onnx", models.linear_model, models.unknown_op_model)
