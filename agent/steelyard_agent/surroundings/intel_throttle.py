@@ -1,8 +1,8 @@
 """Counters of Intel processors that slowed themselves down, for heat or for the power limit.
 
 Source: drivers/thermal/intel/therm_throt.c of Linux: a count rises when an episode begins. One that lasts from before
-the first look to after the second is not seen. Heat is always counted; the power limit, at which most small PCs slow
-down after half a minute of load, only by a kernel that was started with ``int_pln_enable``.
+the first look to after the second is not seen. Heat is always counted; reaching the power limit, which slows a cool
+processor down, only by a kernel that was started with ``int_pln_enable``.
 """
 
 from __future__ import annotations
