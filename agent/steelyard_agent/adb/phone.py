@@ -12,11 +12,13 @@ from pathlib import Path
 
 from steelyard_agent.adb.adb import Adb, AdbError
 from steelyard_agent.adb.binary import RUNTIME_NAME
+from steelyard_agent.adb.elf import ElfProgram, read_elf
 from steelyard_agent.adb.runner import PhoneRunner
 from steelyard_agent.adb.system import PhoneFiles
 from steelyard_agent.description import DeviceDescription, describe_device, read_boot_id
 from steelyard_agent.errors import UsageError
 from steelyard_agent.jobs.probing import probe_runtimes
+from steelyard_agent.meters.contract import System
 from steelyard_agent.readings import Kind, Reading, Scope, unavailable
 from steelyard_agent.sampler.reading import ENERGY_NAME
 from steelyard_agent.surroundings.android import AndroidCircumstances
@@ -33,6 +35,8 @@ NO_ENERGY = (
     "on the cable USB charges the battery, so that its current says nothing about a model; unplug the phone and run "
     "the agent in Termux"
 )
+# A file name has 255 bytes at most, and a digest follows.
+_LONGEST_FOLDER = 100
 _WAKE_PHONE = "wake the phone, unlock it and run again"
 
 
@@ -44,15 +48,17 @@ class Phone:
 
         Raises:
             AdbError: The phone is gone.
-            UsageError: The device is no Android, or ``binary`` is no program for one.
+            UsageError: The device is no Android, or ``binary`` is no program for it.
         """
-        _refuse_other_programs(binary)
+        program = _android_program(binary)
         self.serial = adb.serial
         self._files = PhoneFiles(adb, folder)
         self._files.refresh()
         self.system = self._files.system
         if api_level(self.system) is None:
             raise UsageError("no_android", f"device {adb.serial} does not tell an Android API level; it is no phone")
+        if program is not None:
+            _refuse_other_processors(binary, program, self.system)
         self.run_block = PhoneRunner(adb, binary, os_killer=self._os_killer, oom_kill_count=self._oom_kill_count)
 
     async def describe(self, *, name: str, device_id: str, work_folder: Path) -> DeviceDescription:
@@ -138,9 +144,9 @@ class CableEnergyWatch:
 
 def state_folder(root: Path, serial: str) -> Path:
     """Return the state directory of one phone under the agent's: identity and leases are the phone's, not ours."""
-    name = re.sub(r"[^A-Za-z0-9.-]", "_", serial)
+    name = re.sub(r"[^A-Za-z0-9.-]|^[.]+", "_", serial)[:_LONGEST_FOLDER]
     if name != serial:
-        # Serials of phones in the network hold colons; two of them must not meet in one name.
+        # Serials of phones in the network hold colons; two of them must not meet in one name. ".." would be our own.
         name = f"{name}-{hashlib.sha256(serial.encode()).hexdigest()[:8]}"
     return root / "adb" / name
 
@@ -154,15 +160,40 @@ def _no_energy(name: str, unit: str) -> Reading:
     return unavailable(name, reason=NO_ENERGY, source="adb", scope=Scope.BATTERY, unit=unit, kind=Kind.SAMPLED)
 
 
-def _refuse_other_programs(binary: Path) -> None:
+def _android_program(binary: Path) -> ElfProgram | None:
+    """Return what the benchmark program is made for, None for a script.
+
+    Raises:
+        UsageError: It cannot be read, or no Android can run it.
+    """
     try:
+        program = read_elf(binary)
         with binary.open("rb") as file:
-            head = file.read(4)
+            head = file.read(16)
     except OSError as error:
-        raise UsageError(
-            "no_benchmark_binary",
-            f"the benchmark program {binary} cannot be read ({error.strerror}); --benchmark-binary names the "
-            "benchmark_model for this phone",
-        ) from error
+        raise _no_program(binary, f"cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise _no_program(binary, "is cut off") from error
     if not head:
-        raise UsageError("no_benchmark_binary", f"the benchmark program {binary} is empty; download it again")
+        raise _no_program(binary, "is empty")
+    if program is None and not head.startswith(b"#!"):
+        raise _no_program(binary, f"is no program (it begins with {head!r})")
+    if program is not None and not program.is_for_android:
+        # The phone would say "not found" of the program and mean its linker.
+        raise _no_program(binary, f"is made for desktop Linux ({program.interpreter[:80]}), not for Android")
+    return program
+
+
+def _refuse_other_processors(binary: Path, program: ElfProgram, system: System) -> None:
+    told = system.run_command(("getprop", "ro.product.cpu.abilist")).text
+    # What the phone does not tell it is not held to; its own shell refuses the program then.
+    if told and program.abi not in told.split(","):
+        raise _no_program(binary, f"is made for {program.abi}, and this phone runs {told[:100]}")
+
+
+def _no_program(binary: Path, what: str) -> UsageError:
+    return UsageError(
+        "no_benchmark_binary",
+        f"the benchmark program {str(binary)!r} {what}; --benchmark-binary names the benchmark_model for this phone, "
+        "such as android_aarch64_benchmark_model",
+    )

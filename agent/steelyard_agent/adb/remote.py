@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from steelyard_agent.adb.adb import STATUS_MARK, Adb, AdbError
+from steelyard_agent.adb.store import PHONE_FOLDER
 from steelyard_agent.commands import end_group
 
 _log = logging.getLogger(__name__)
@@ -59,6 +60,18 @@ async def run_remote(adb: Adb, command: str, *, timeout_s: float) -> RemoteEnd:
     return RemoteEnd(output=reader.text(), status=reader.status, timed_out=timed_out, left_running=left_running)
 
 
+def end_strays(adb: Adb) -> str:
+    """End programs of earlier blocks that outlived their cable or their agent; return why one may go on.
+
+    Raises:
+        AdbError: The phone is gone.
+    """
+    # The brackets keep the pattern from finding the shell that it stands in. A phone before Android 7 has no pgrep.
+    answer = adb.shell(f"pgrep -f '{PHONE_FOLDER[:-1]}[{PHONE_FOLDER[-1]}]/'")
+    found = answer.output.split() if answer.status == 0 else []
+    return "; ".join(filter(None, (_end(adb, int(word)) for word in found if re.fullmatch(r"[0-9]{1,9}", word))))
+
+
 class _Reader:
     """Hears what adb hands on, keeps its end, and takes our two marks out of it."""
 
@@ -94,9 +107,10 @@ class _Reader:
     def _take(self, chunk: bytes) -> None:
         self._kept += chunk
         end = self._kept[-2 * _LINE_BYTES :].decode("utf-8", "replace").replace("\r\n", "\n")
-        if self.pid is None and (match := re.search(rf"^{_PID_MARK}([0-9]{{1,9}})$", end, re.MULTILINE)):
+        # With its line's end: a chunk may end in the middle of a number.
+        if self.pid is None and (match := re.search(rf"^{_PID_MARK}([0-9]{{1,9}})\n", end, re.MULTILINE)):
             self.pid = int(match.group(1))
-        if match := re.search(rf"^{STATUS_MARK}([0-9]{{1,9}})\s*\Z", end, re.MULTILINE):
+        if match := re.search(rf"^{STATUS_MARK}([0-9]{{1,9}})\n\s*\Z", end, re.MULTILINE):
             self.status = int(match.group(1))
         del self._kept[:-_KEPT_BYTES]
 

@@ -17,7 +17,7 @@ from steelyard_agent.adb.adb import Adb, AdbError
 from steelyard_agent.adb.binary import PROVIDERS, RUNTIME_NAME, command_line
 from steelyard_agent.adb.outcome import check_delegation, explain_failure, placements, worker_result
 from steelyard_agent.adb.parse import parse_report
-from steelyard_agent.adb.remote import RemoteEnd, run_remote
+from steelyard_agent.adb.remote import RemoteEnd, end_strays, run_remote
 from steelyard_agent.adb.store import PhoneStore
 from steelyard_agent.runtimes.tflite_file import is_tflite
 from steelyard_agent.state.blob_cache import digest_of
@@ -119,6 +119,12 @@ class PhoneRunner:
         program = await asyncio.to_thread(self._store.put, self._binary, executable=True)
         model = await asyncio.to_thread(self._store.put, model_path, keep=(program,))
         command = command_line(block, options, program=program, model=model, timeout_s=timeout_s)
+        if still_running := await asyncio.to_thread(end_strays, self._adb):
+            raise AdbError(
+                "phone_busy",
+                f"a program of an earlier block still runs on the phone {self._adb.serial} ({still_running}); "
+                "restart the phone",
+            )
         kills_before = await asyncio.to_thread(self._oom_kill_count)
         end = await run_remote(self._adb, command, timeout_s=timeout_s)
         report = parse_report(end.output)

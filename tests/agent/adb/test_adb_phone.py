@@ -12,6 +12,7 @@ from steelyard_agent.cli.phone import connected_phone, phone_parts
 from steelyard_agent.errors import UsageError
 from steelyard_agent.link.address import parse_controller_address
 from steelyard_agent.state.directory import open_state_directory
+from tests.support.elf_programs import ARM, ARM64, X86_64, elf_program
 from tests.support.fake_phone import SERIAL, program, recording
 
 
@@ -94,13 +95,37 @@ def test_a_device_that_is_no_android_is_refused(phone, tmp_path):
         Phone(phone.adb, program(tmp_path, ""), tmp_path / "mirror")
 
 
-@pytest.mark.parametrize(("content", "why"), [(None, "cannot be read"), (b"", "is empty")])
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "cannot be read"),
+        (b"", "is empty"),
+        (b"<!DOCTYPE html><html>Not Found", "is no program"),
+        (b"\x7fELF\x02\x01\x01", "is cut off"),
+        (elf_program(machine=ARM64, interpreter="/lib/ld-linux-aarch64.so.1"), "made for desktop Linux"),
+        (elf_program(machine=X86_64), "made for x86_64, and this phone runs arm64-v8a"),
+        (elf_program(machine=ARM, is_64=False), "made for armeabi-v7a"),
+    ],
+)
 def test_a_missing_program_is_named_before_anything_is_done(phone, tmp_path, content, why):
+    phone.answers["getprop ro.product.cpu.abilist"] = "arm64-v8a"
+    phone.save()
     binary = tmp_path / "benchmark_model"
     if content is not None:
         binary.write_bytes(content)
-    with pytest.raises(UsageError, match=why):
+    with pytest.raises(UsageError, match=why) as caught:
         Phone(phone.adb, binary, tmp_path / "mirror")
+    assert "--benchmark-binary" in str(caught.value)
+
+
+@pytest.mark.parametrize("abis", ["arm64-v8a", "arm64-v8a,armeabi-v7a,armeabi", ""])
+def test_a_program_for_the_phones_processor_is_taken_also_by_a_phone_that_does_not_tell_it(phone, tmp_path, abis):
+    phone.answers["getprop ro.product.cpu.abilist"] = abis
+    phone.save()
+    for interpreter in ("/system/bin/linker64", ""):
+        binary = tmp_path / "benchmark_model"
+        binary.write_bytes(elf_program(machine=ARM64, interpreter=interpreter))
+        assert Phone(phone.adb, binary, tmp_path / "mirror").serial == SERIAL
 
 
 def test_every_phone_has_a_state_directory_of_its_own():
@@ -109,6 +134,11 @@ def test_every_phone_has_a_state_directory_of_its_own():
     network = [state_folder(root, serial).name for serial in ("192.168.1.5:5555", "192.168.1.5_5555")]
     assert network[0] != network[1]
     assert "/" not in state_folder(root, "../../etc").name
+    for serial in ("..", ".", "x" * 1000, "\x1b[2J"):
+        folder = state_folder(root, serial)
+        assert folder.parent == root / "adb"
+        assert folder.name.strip(".")
+        assert len(folder.name) < 255
     assert phone_name("SM-G991B", "x") == "sm-g991b"
     assert phone_name("", "SERIAL") == "SERIAL"
 
