@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from steelyard_agent.meters.energy import EnergyResult, Sample, Sensor, Window, integrate_counter, integrate_power
 from steelyard_agent.meters.power_source import PowerSource
@@ -23,10 +24,12 @@ def energy_reading(
 ) -> list[Reading]:
     """Return gross J per inference for each source (idle is not subtracted), each with the scope of its source.
 
-    Window edges are CLOCK_MONOTONIC ns; ``missing`` are the unavailable readings of the search for sources. Each value
-    is followed by a reading ``energy_per_inference_uncertainty`` (k = 2, systematic part not known), where it can be
-    told; a ``reason`` that begins with "low_confidence" says what the window lacked. Without any source the one
-    reading is unavailable, with what was looked at.
+    Window edges are CLOCK_MONOTONIC ns; ``missing`` are the unavailable readings of the search for sources, and each
+    of them is an unavailable reading after those of the sources: a rail that answers does not stand for a module that
+    does not. Each value is followed by a reading ``energy_per_inference_uncertainty`` (k = 2, systematic part not
+    known), where it can be told; its ``resolution`` is the sensor's step, of power over the whole window; a ``reason``
+    that begins with "low_confidence" says what the window lacked. Without any source the one reading is unavailable,
+    with what was looked at.
 
     Raises:
         ValueError: the window does not last.
@@ -39,7 +42,7 @@ def energy_reading(
     readings = []
     for index in range(len(recording.sources)):
         readings += _source_readings(recording, index, window, inference_count)
-    return readings
+    return readings + [replace(one, name=ENERGY_NAME, unit="J") for one in missing]
 
 
 def _source_readings(recording: Recording, index: int, window: Window, inference_count: int) -> list[Reading]:
@@ -50,7 +53,7 @@ def _source_readings(recording: Recording, index: int, window: Window, inference
         return [_unavailable(source, "; ".join(note for note in notes if note))]
     if source.kind is Kind.COUNTER and result.energy_j == 0:
         return [_unavailable(source, f"the counter did not move in {window.duration_s:.3g} s; it counts nothing here")]
-    return _measured(source, result, inference_count)
+    return _measured(source, result, window.duration_s, inference_count)
 
 
 def _integrate(
@@ -79,8 +82,11 @@ def _integrate(
     )
 
 
-def _measured(source: PowerSource, result: EnergyResult, inference_count: int) -> list[Reading]:
+def _measured(source: PowerSource, result: EnergyResult, duration_s: float, inference_count: int) -> list[Reading]:
     assert result.energy_j is not None
+    step_j = source.resolution
+    if step_j is not None and source.kind is Kind.SAMPLED:
+        step_j *= duration_s
     low = f"low_confidence: {', '.join(result.shortfalls)}" if result.shortfalls else ""
     readings = [
         _reading(
@@ -89,6 +95,7 @@ def _measured(source: PowerSource, result: EnergyResult, inference_count: int) -
             result.energy_j / inference_count,
             status=Status.MEASURED,
             reason="; ".join(note for note in (low, source.caution) if note),
+            resolution=None if step_j is None else step_j / inference_count,
         )
     ]
     expanded_j = result.uncertainty.expanded_j if result.uncertainty else None
@@ -100,7 +107,9 @@ def _measured(source: PowerSource, result: EnergyResult, inference_count: int) -
     return readings
 
 
-def _reading(source: PowerSource, name: str, value_j: float, *, status: Status, reason: str) -> Reading:
+def _reading(
+    source: PowerSource, name: str, value_j: float, *, status: Status, reason: str, resolution: float | None = None
+) -> Reading:
     return Reading(
         name=name,
         value=value_j,
@@ -110,6 +119,7 @@ def _reading(source: PowerSource, name: str, value_j: float, *, status: Status, 
         scope=source.scope,
         unit="J",
         kind=source.kind,
+        resolution=resolution,
         rate_hz=source.rate_hz,
     )
 

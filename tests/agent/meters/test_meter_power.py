@@ -51,6 +51,21 @@ def test_amd_counts_under_the_same_name(tmp_path):
     assert found.sources[0].range_max_counts == 65532610987
 
 
+def test_the_step_of_a_counter_is_the_unit_that_its_range_tells_and_intel_says_how_often(tmp_path):
+    intel, *_ = find_power_sources(load_tree("n100", tmp_path / "intel").system).sources
+    amd, *_ = find_power_sources(load_tree("amd_desktop", tmp_path / "amd").system).sources
+    assert (intel.resolution, amd.resolution) == (
+        pytest.approx(61.035e-6, rel=1e-5),
+        pytest.approx(15.258e-6, rel=1e-5),
+    )
+    assert (intel.rate_hz, amd.rate_hz) == (1000, None)
+    tree = load_tree("n100", tmp_path / "other")
+    tree.write(RAPL + "0/max_energy_range_uj", "150000000000")
+    tree.deny("/proc/cpuinfo")
+    reading = PowerMeter(tree.system).probe()[0]
+    assert (reading.resolution, reading.rate_hz) == (pytest.approx(34.9e-6, rel=1e-3), None)
+
+
 def test_a_denied_counter_names_the_permission_and_what_to_do(tmp_path):
     tree = load_tree("n100", tmp_path)
     for zone in ("0", "0:0", "0:1"):
