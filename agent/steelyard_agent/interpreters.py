@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,11 @@ print(json.dumps({"version": list(sys.version_info[:3]), "numpy": found}))
 """
 # An interpreter with its numpy on a slow card, cold.
 _TIMEOUT_S = 60.0
+# What a worker needs of the supervisor's environment; secrets and gRPC's settings stay here.
+_KEPT_VARIABLES = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "PREFIX", "PYTHONUSERBASE", "PYTHONNOUSERSITE"})
+_KEPT_PREFIXES = ("LC_", "LD_", "DYLD_", "COVERAGE_", "OMP_", "MKL_", "ORT_", "CUDA_", "TF_", "ANDROID_")
+# Where our modules lie is no place for another interpreter to look for its own.
+_OURS_ALONE = frozenset({"PYTHONPATH", "PYTHONHOME"})
 # The answer is one line; a site's own startup files may print before it.
 _MOST_BYTES = 1024 * 1024
 
@@ -54,6 +60,12 @@ def interpreter_path(text: str) -> Path:
     return path / "bin" / "python" if path.is_dir() else path
 
 
+def kept_environment(environ: Mapping[str, str], *, is_ours: bool) -> dict[str, str]:
+    """Return the variables that a worker sees, under our own interpreter or another."""
+    names = _KEPT_VARIABLES | _OURS_ALONE if is_ours else _KEPT_VARIABLES
+    return {name: value for name, value in environ.items() if name in names or name.startswith(_KEPT_PREFIXES)}
+
+
 async def inspect_interpreter(python: Path) -> Interpreter:
     """Return what an interpreter is.
 
@@ -68,6 +80,8 @@ async def inspect_interpreter(python: Path) -> Interpreter:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
+            # As a worker will see it: a numpy on our own path is none of its.
+            env=kept_environment(os.environ, is_ours=False),
             start_new_session=True,
         )
     except OSError as error:

@@ -82,6 +82,26 @@ def test_one_file_is_measured_under_two_versions_of_a_runtime(
     assert versions[1] == "1.20.1" != versions[0]
 
 
+def test_the_systems_own_python_runs_what_pip_installed_for_its_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.support.models import linear_model
+
+    require(OLDER)
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    # No venv: the interpreter that this one was made from, with packages as `pip install --user` lays them.
+    (tmp_path / "user" / "lib" / version).mkdir(parents=True)
+    (tmp_path / "user" / "lib" / version / "site-packages").symlink_to(OLDER / "lib" / version / "site-packages")
+    monkeypatch.setenv("PYTHONUSERBASE", str(tmp_path / "user"))
+    python = Path(sys.base_prefix, "bin", version)
+    assert _run(tmp_path, "add", "system", "--python", str(python)) == 0
+    assert f"at {python}\n  onnxruntime 1.20.1" in capsys.readouterr().out
+    path = linear_model(tmp_path / "m.onnx")
+    command = ["measure", str(path), "--runtime", "onnxruntime@system", "--rounds", "1", "--json"]
+    assert main([*command, "--state-directory", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out)["runtime_version"] == "1.20.1"
+
+
 def test_an_interpreter_without_a_runtime_is_not_added(
     tmp_path: Path, bare_venv: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
