@@ -62,8 +62,14 @@ class Phone:
         self.run_block = PhoneRunner(adb, binary, os_killer=self._os_killer, oom_kill_count=self._oom_kill_count)
 
     async def describe(self, *, name: str, device_id: str, work_folder: Path) -> DeviceDescription:
-        """Return who the phone is; sends the benchmark program and sees that it starts."""
+        """Return who the phone is; sends the benchmark program and sees that it starts.
+
+        Raises:
+            AdbError: It does not start there: an agent without it is good for nothing.
+        """
         runtimes = await probe_runtimes((RUNTIME_NAME,), run_block=self.run_block, work_folder=work_folder)
+        if reason := runtimes[0].reason:
+            raise AdbError("no_benchmark_program", f"nothing can be measured on the phone {self.serial}: {reason}")
         device = describe_device(self.system, name=name, device_id=device_id, runtimes=runtimes)
         meters = tuple(meter for meter in device.meters if meter.unit not in ("W", "J"))
         return replace(

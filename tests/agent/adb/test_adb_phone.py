@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from steelyard_agent.adb.adb import AdbError
 from steelyard_agent.adb.phone import CableEnergyWatch, Phone, phone_name, state_folder
 from steelyard_agent.cli.arguments import build_parser
 from steelyard_agent.cli.phone import connected_phone, phone_parts
@@ -77,6 +78,30 @@ def test_a_phone_that_was_unplugged_has_no_temperature(phones, plugged):
     surroundings = plugged.surroundings()
     phones.unplug()
     assert all(reading.value is None for reading in surroundings.read_temperature())
+
+
+def test_a_phone_that_was_unplugged_once_is_asked_again(phones, phone, plugged):
+    surroundings = plugged.surroundings()
+    phones.unplug()
+    gone = {one.name: one for one in surroundings.look().circumstances}
+    assert "plug it in again" in gone["android_battery_saver"].reason
+    phones.plug_in_again()
+    back = {one.name: one.value for one in surroundings.look().circumstances}
+    assert (back["android_battery_saver"], back["android_screen"], back["android_doze"]) == ("off", "awake", "off")
+
+
+@pytest.mark.parametrize(
+    ("name", "then", "why"),
+    [
+        ("cannot_link", "exit 1", "needs a library that this phone does not have"),
+        ("crash", "kill -KILL $$", "exit status 137"),
+    ],
+)
+def test_an_agent_whose_program_does_not_start_there_says_so_at_once(phone, tmp_path, name, then, why):
+    broken = Phone(phone.adb, program(tmp_path, recording(name), then=then), tmp_path / "mirror")
+    with pytest.raises(AdbError, match="nothing can be measured on the phone") as caught:
+        described(broken, tmp_path)
+    assert why in str(caught.value)
 
 
 def test_a_kill_on_the_phone_is_explained_by_its_memory_only(phone, plugged):
