@@ -16,6 +16,7 @@ from steelyard_agent.adb.elf import ElfProgram, read_elf
 from steelyard_agent.adb.runner import PhoneRunner
 from steelyard_agent.adb.system import PhoneFiles
 from steelyard_agent.description import DeviceDescription, describe_device, read_boot_id
+from steelyard_agent.emulation import find_android_emulator
 from steelyard_agent.errors import UsageError
 from steelyard_agent.jobs.probing import probe_runtimes
 from steelyard_agent.meters.contract import System
@@ -26,6 +27,7 @@ from steelyard_agent.surroundings.android_facts import api_level
 from steelyard_agent.surroundings.android_killers import find_os_killer
 from steelyard_agent.surroundings.contract import BlockSurroundings
 from steelyard_agent.surroundings.device import DeviceSurroundings
+from steelyard_agent.surroundings.emulated import EmulatedProcessor
 from steelyard_agent.worker.block import WorkerResult
 from steelyard_agent.worker.ending import oom_kill_count
 
@@ -59,6 +61,7 @@ class Phone:
             raise UsageError("no_android", f"device {adb.serial} does not tell an Android API level; it is no phone")
         if program is not None:
             _refuse_other_processors(binary, program, self.system)
+        self._emulated_by = find_android_emulator(self.system)
         self.run_block = PhoneRunner(adb, binary, os_killer=self._os_killer, oom_kill_count=self._oom_kill_count)
 
     async def describe(self, *, name: str, device_id: str, work_folder: Path) -> DeviceDescription:
@@ -77,6 +80,7 @@ class Phone:
             name=name or phone_name(device.model, self.serial),
             # No Python runs there.
             python_version="",
+            emulated_by=self._emulated_by,
             meters=(*meters, _no_energy("power", "W")),
         )
 
@@ -86,7 +90,7 @@ class Phone:
 
     def surroundings(self) -> PhoneSurroundings:
         """Return what is looked at around blocks."""
-        return PhoneSurroundings(self._files)
+        return PhoneSurroundings(self._files, self._emulated_by)
 
     def _oom_kill_count(self) -> int | None:
         self._files.refresh()
@@ -104,12 +108,11 @@ class PhoneSurroundings:
     Looks and heartbeats come from threads of their own and share the mirror: one at a time.
     """
 
-    def __init__(self, files: PhoneFiles) -> None:
+    def __init__(self, files: PhoneFiles, emulated_by: str = "") -> None:
         self._files = files
         self._turn = threading.Lock()
-        self._inner = DeviceSurroundings(
-            files.system, sources=(AndroidCircumstances(files.system, next_step=_WAKE_PHONE),)
-        )
+        android = AndroidCircumstances(files.system, next_step=_WAKE_PHONE)
+        self._inner = DeviceSurroundings(files.system, sources=(android, EmulatedProcessor(emulated_by)))
 
     def read_temperature(self) -> list[Reading]:
         """Return the temperatures alone, for heartbeats."""

@@ -33,6 +33,7 @@ def test_a_phone_says_who_it_is_and_nothing_of_this_machine(plugged, tmp_path):
     assert device.kernel.startswith("5.15.110-android14")
     assert device.python_version == ""
     assert device.logical_core_count == 9
+    assert device.emulated_by == ""
     assert [group.name for group in device.core_groups] == ["big", "middle", "little"]
     assert [(one.name, one.version.startswith("sha256:")) for one in device.runtimes] == [("benchmark_model", True)]
     assert device.runtimes[0].providers == ("XNNPACK", "CPU", "GPU", "NNAPI")
@@ -111,6 +112,17 @@ def test_a_kill_on_the_phone_is_explained_by_its_memory_only(phone, plugged):
     assert plugged._oom_kill_count() is None
     phone.write("/proc/vmstat", "nr_free_pages 1\noom_kill 3\n")
     assert plugged._oom_kill_count() == 3
+
+
+@pytest.mark.parametrize("name", ["ro.boot.qemu", "ro.kernel.qemu"])
+def test_the_emulator_of_android_is_no_phone_whose_times_count(phone, tmp_path, name):
+    phone.answers[f"getprop {name}"] = "1"
+    phone.save()
+    emulator = Phone(phone.adb, program(tmp_path, recording("xnnpack_complete")), tmp_path / "mirror")
+    device = described(emulator, tmp_path)
+    assert (device.emulated_by, device.architecture) == ("the Android emulator", "aarch64")
+    told = {one.name: one.value for one in emulator.surroundings().look().circumstances}
+    assert told["emulated_by"] == "the Android emulator"
 
 
 def test_a_device_that_is_no_android_is_refused(phone, tmp_path):
