@@ -173,7 +173,7 @@ def worker_result(report: Report, options: RuntimeOptions, *, version: str, min_
     if count < min_sample_count:
         notes.append(f"{count} inferences in the block, fewer than the {min_sample_count} asked for: time ran out")
     if report.unused_flags:
-        notes.append(f"this {RUNTIME_NAME} does not know {report.unused_flags[:200]}")
+        notes.append(f"this {RUNTIME_NAME} does not know {_short(report.unused_flags)}")
     result = WorkerResult(
         runtime_version=version,
         providers=_providers(report, options),
@@ -264,4 +264,5 @@ def _is_xnnpack(delegate: str) -> bool:
 
 
 def _short(text: str) -> str:
-    return text.strip()[:200]
+    # Names of tensors and ops are the model's: whoever made it chose their bytes.
+    return "".join(one if one.isprintable() else "?" for one in text.strip()[:200])

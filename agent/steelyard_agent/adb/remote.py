@@ -16,8 +16,10 @@ from steelyard_agent.commands import end_group
 _log = logging.getLogger(__name__)
 
 _PID_MARK = "steelyard-pid="
-# A program that prints without end is not read into our memory without end: the summary is at its end.
-_KEPT_BYTES = 1024 * 1024
+# A program that prints without end is not read into our memory without end: which delegates it applied stands at its
+# beginning, the summary at its end.
+_HEAD_BYTES = 256 * 1024
+_TAIL_BYTES = 1024 * 1024
 _END_GRACE_S = 5.0
 _LINE_BYTES = 64 * 1024
 
@@ -73,7 +75,7 @@ def end_strays(adb: Adb) -> str:
 
 
 class _Reader:
-    """Hears what adb hands on, keeps its end, and takes our two marks out of it."""
+    """Hears what adb hands on, keeps its beginning and its end, and takes our two marks out of it."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
@@ -112,7 +114,8 @@ class _Reader:
             self.pid = int(match.group(1))
         if match := re.search(rf"^{STATUS_MARK}([0-9]{{1,9}})\n\s*\Z", end, re.MULTILINE):
             self.status = int(match.group(1))
-        del self._kept[:-_KEPT_BYTES]
+        if len(self._kept) > _HEAD_BYTES + _TAIL_BYTES:
+            del self._kept[_HEAD_BYTES:-_TAIL_BYTES]
 
 
 async def _end_unless_ended(adb: Adb, reader: _Reader) -> str:

@@ -164,6 +164,13 @@ def test_nodes_of_a_delegate_that_was_not_applied_are_not_placed_there():
     assert placed == {"XNNPACK": None, "CPU": None}
 
 
+def test_bytes_of_a_hostile_model_do_not_reach_a_terminal():
+    failure = explain_failure('ERROR: Tensor "\x1b[2J\x07evil" failed to prepare.', 1)
+    assert failure.reason == "cannot_prepare"
+    assert "evil" in str(failure)
+    assert str(failure).isprintable()
+
+
 @pytest.mark.parametrize(
     ("text", "status", "reason"),
     [

@@ -67,6 +67,14 @@ def test_both_files_travel_once_for_many_blocks(phones, runner_of, model, tmp_pa
     assert len(phones.calls("push")) == 2
 
 
+def test_a_program_that_prints_megabytes_loses_neither_its_delegates_nor_its_summary(runner_of, model, tmp_path):
+    head, mark, tail = recording("gpu_complete").partition("Initialized session")
+    noise = f"WARNING: {'x' * 4000}\n" * 800
+    outcome = run(runner_of(f"{head}{noise}{mark}{tail}"), block_of(model, "GPU"), tmp_path)
+    assert outcome.status is BlockStatus.OK, outcome.message
+    assert outcome.result.providers == ("GPU",)
+
+
 def test_the_flags_of_the_plan_reach_the_program(phones, runner_of, model, tmp_path):
     run(runner_of(recording("gpu_complete")), block_of(model, "GPU", core_ids=(0,)), tmp_path)
     script = next(call[-1] for call in phones.calls("shell") if "--graph=" in call[-1])
