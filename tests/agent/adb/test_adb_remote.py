@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from types import SimpleNamespace
 
 import pytest
@@ -30,7 +31,7 @@ async def heard(*pieces: bytes) -> _Reader:
 @given(cuts=st.lists(st.integers(0, len(SAID)), max_size=6))
 async def test_our_marks_are_read_whole_wherever_the_connection_cuts_them(cuts):
     places = [0, *sorted(cuts), len(SAID)]
-    reader = await heard(*(SAID[start:end] for start, end in zip(places, places[1:], strict=False)))
+    reader = await heard(*(SAID[start:end] for start, end in itertools.pairwise(places)))
     assert (reader.pid, reader.status) == (1234, 137)
     assert reader.text() == "INFO: STARTING!\nsomething\n\n"
 
