@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.analysis.emulation import not_a_latency, not_its_own
+from steelyard.analysis.energy_choice import NOT_ON_THE_GPU, energy_readings, reads_only_a_gpu
 from steelyard.stats.estimate import Estimate, exact, unknown
 from steelyard.stats.percentiles import percentile_over_rounds, round_percentiles, value_over_rounds
 from steelyard_protocol.v1 import result_pb2
@@ -123,17 +124,16 @@ class VariantRounds:
         by_source: dict[tuple[str, int], list[float]] = {}
         reason = ""
         for block in self.energy:
-            for reading in block.readings:
-                if reading.name != "energy_per_inference":
-                    continue
+            for reading in energy_readings(block.readings, block.providers):
                 values = by_source.setdefault((reading.source, reading.scope), [])
                 if reading.HasField("value"):
                     values.append(reading.value)
                 else:
                     reason = reading.reason or reason
-        # The agent names what covers most first.
         values = next((values for values in by_source.values() if values), [])
         if not values:
+            if not reason and any(reads_only_a_gpu(block.readings) for block in self.energy):
+                reason = NOT_ON_THE_GPU
             reason = reason or self.no_energy_because or "the energy pass did not run"
             return unknown("J", reason, confidence=confidence)
         return value_over_rounds(values, "J", confidence)
