@@ -53,6 +53,10 @@ def _source_readings(recording: Recording, index: int, window: Window, inference
         return [_unavailable(source, "; ".join(note for note in notes if note))]
     if source.kind is Kind.COUNTER and result.energy_j == 0:
         return [_unavailable(source, f"the counter did not move in {window.duration_s:.3g} s; it counts nothing here")]
+    if result.energy_j <= 0:
+        return [
+            _unavailable(source, f"the mean power of {result.energy_j / window.duration_s:.3g} W is no more than 0")
+        ]
     return _measured(source, result, window.duration_s, inference_count)
 
 

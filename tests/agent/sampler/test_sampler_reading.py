@@ -95,6 +95,12 @@ def test_a_counter_that_stands_still_counts_nothing():
     assert "the counter did not move in 12 s" in reading.reason
 
 
+def test_a_rail_whose_mean_is_no_more_than_zero_has_no_energy():
+    (reading,) = read(recording(replace(RAIL, resolution=0.04), lambda _: -40_000))
+    assert reading.value is None
+    assert reading.reason == "the mean power of -0.04 W is no more than 0"
+
+
 def test_a_window_without_an_inference_has_no_energy_per_inference():
     (reading,) = read(recording(SOURCE, lambda t: round(6e6 * t)), inferences=0)
     assert reading.reason == "no inference finished in the window"
