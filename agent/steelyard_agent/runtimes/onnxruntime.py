@@ -206,7 +206,8 @@ def _library() -> Any:
         raise BlockFailure(
             BlockStatus.RUNTIME_MISSING,
             "no_onnxruntime",
-            f"ONNX Runtime cannot be imported here ({error}); pip install 'steelyard[onnxruntime]'",
+            f"ONNX Runtime cannot be imported here ({error}); pip install 'steelyard[onnxruntime]', in another "
+            "environment than the agent's pip install onnxruntime",
         ) from error
     return onnxruntime
 
@@ -272,7 +273,8 @@ def _providers(library: Any, options: RuntimeOptions) -> list[tuple[str, dict[st
     for spec in options.providers:
         name = full_name(spec.name, known, suffix=SUFFIX)
         if name not in known:
-            raise refuse_unknown(spec.name, available, "this build of ONNX Runtime")
+            short = [one.removesuffix(SUFFIX).lower() for one in known]
+            raise refuse_unknown(spec.name, available, "this build of ONNX Runtime", known=(*known, *short))
         if name not in available:
             raise BlockFailure(
                 BlockStatus.UNSUPPORTED,

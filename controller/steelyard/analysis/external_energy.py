@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import sqrt
 
+from steelyard.analysis.energy_choice import ENERGY_NAME
 from steelyard.meters.block_energy import BlockEnergy, block_energy
 from steelyard.meters.trace import trace_of
 from steelyard_protocol.v1 import common_pb2, control_pb2, result_pb2
 
-ENERGY_NAME = "energy_per_inference"
 UNCERTAINTY_NAME = "energy_per_inference_uncertainty"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,7 @@ class MeasurementInput:
 
 def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
     """Return what the rounds allow to be said."""
+    given = replace(given, device=emulation.as_measured(given.device, given.rounds))
     planned = given.request.plan.artifacts
     labels = [one.label for one in planned]
     emulated_by = given.device.emulated_by

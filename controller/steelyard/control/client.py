@@ -232,7 +232,10 @@ class Client:
         return self._call(lambda: self._control.GetMeasurement(request, timeout=_CALL_TIMEOUT_S))
 
     def rounds(self, job_id: str) -> Iterator[result_pb2.RoundResult]:
-        """Yield every recorded round of a job with its raw samples."""
+        """Yield every recorded round of a job with its raw samples.
+
+        Samples of a block with the circumstance "emulated_by" are no latencies (docs/emulation.md).
+        """
         request = control_pb2.ListRoundsRequest(job_id=job_id)
         response = self._call(lambda: self._control.ListRounds(request, timeout=_CALL_TIMEOUT_S))
         for reference in response.rounds:

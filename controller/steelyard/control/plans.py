@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +19,8 @@ from steelyard_protocol.v1 import control_pb2, plan_pb2
 # 10,000 hours: far beyond any measurement, and safe in int64 milliseconds.
 _MAX_WAIT_S = 36_000_000
 _CORE_SELECTIONS = {"big": plan_pb2.CORE_SELECTION_BIG, "little": plan_pb2.CORE_SELECTION_LITTLE}
+# An external delegate: its path may hold colons, its options begin behind the first one that a name and "=" follow.
+_DELEGATE = re.compile(r"(?P<name>delegate:.*?)(?::(?P<options>[\w.-]+=.*))?")
 _OPTIMIZATIONS = {
     "": plan_pb2.GRAPH_OPTIMIZATION_UNSPECIFIED,
     "disabled": plan_pb2.GRAPH_OPTIMIZATION_DISABLED,
@@ -238,12 +241,15 @@ def _planned(
 
 
 def _provider(text: str) -> plan_pb2.Provider:
-    name, _, rest = text.partition(":") if not text.startswith("delegate:") else (text, "", "")
-    options = {}
+    delegate = _DELEGATE.fullmatch(text)
+    name, rest = (delegate["name"], delegate["options"] or "") if delegate else text.partition(":")[::2]
+    options: dict[str, str] = {}
     for pair in filter(None, rest.split(",")):
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise UsageError("bad_provider", f"provider {text!r}: {pair!r} is not KEY=VALUE")
+        if key in options:
+            raise UsageError("bad_provider", f"provider {text!r} gives {key!r} twice; give it once")
         options[key] = value
     if not name:
         raise UsageError("bad_provider", f"provider {text!r} has no name, as in CPUExecutionProvider")
