@@ -6,6 +6,9 @@ STAMP := $(VENV)/.installed
 # tflite-runtime needs numpy below 2: a runtime environment of its own (docs/runtimes.md).
 TFLITE_VENV := .venv-tflite
 TFLITE_STAMP := $(TFLITE_VENV)/.installed
+# An older onnxruntime, as somebody has it who looks for the release that made a model slower.
+OLDER_VENV := .venv-older
+OLDER_STAMP := $(OLDER_VENV)/.installed
 
 .PHONY: demo test test-arm check format stubs bench coverage clean help
 
@@ -37,10 +40,16 @@ $(TFLITE_STAMP): $(STAMP) tools/requirements-tflite.txt
 	  echo "tflite-runtime cannot be tested here: it needs Python 3.11 on Linux; its tests are deselected"; \
 	fi
 
+$(OLDER_STAMP): $(STAMP) tools/requirements-older.txt
+	@echo "installing an older onnxruntime into $(OLDER_VENV) (once)"
+	@test -x $(OLDER_VENV)/bin/python || $(BIN)/python -m venv $(OLDER_VENV)
+	@$(OLDER_VENV)/bin/python -m pip install -q -r tools/requirements-older.txt
+	@touch $(OLDER_STAMP)
+
 demo: $(STAMP)
 	$(BIN)/steelyard demo
 
-test: $(STAMP) $(TFLITE_STAMP)
+test: $(STAMP) $(TFLITE_STAMP) $(OLDER_STAMP)
 	$(BIN)/coverage erase
 	@set --; test -e $(TFLITE_STAMP) || set -- -m "not tflite_environment"; \
 	  echo $(BIN)/coverage run -m pytest "$$@"; $(BIN)/coverage run -m pytest "$$@"
@@ -72,4 +81,4 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.run
 
 clean:
-	rm -rf $(VENV) $(TFLITE_VENV) .arm-root .venv-stubs .coverage* dist build
+	rm -rf $(VENV) $(TFLITE_VENV) $(OLDER_VENV) .arm-root .venv-stubs .coverage* dist build

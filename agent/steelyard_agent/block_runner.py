@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import steelyard_agent
+from steelyard_agent.interpreters import kept_environment
 from steelyard_agent.memory_watch import LeastAvailable, default_limit_bytes, wait_until_over
 from steelyard_agent.oom_counters import read_oom_counters
 from steelyard_agent.surroundings.android_killers import find_os_killer
@@ -32,10 +33,6 @@ __all__ = ["BlockOutcome", "run_block"]
 # After TERM a worker has this long before KILL.
 _TERM_GRACE_S = 2.0
 _PIPE_GRACE_S = 5.0
-
-# What a worker needs of the supervisor's environment; secrets and gRPC's settings stay here.
-_KEPT_VARIABLES = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONHOME", "PREFIX"})
-_KEPT_PREFIXES = ("LC_", "LD_", "DYLD_", "COVERAGE_", "OMP_", "MKL_", "ORT_", "CUDA_", "TF_", "ANDROID_")
 
 
 async def run_block(
@@ -63,7 +60,8 @@ async def run_block(
         outcome = BlockOutcome(
             status=BlockStatus.RUNTIME_MISSING,
             reason="no_interpreter",
-            message=f"no worker can be started with {python or sys.executable} in {work_dir}: {error.strerror}",
+            message=f"no worker can be started with {python or sys.executable} in {work_dir}: {error.strerror}"
+            + ("; put the interpreter back, or add its environment again" if python is not None else ""),
         )
     else:
         limit_bytes = default_limit_bytes() if memory_limit_bytes is None else memory_limit_bytes
@@ -168,11 +166,13 @@ class _Supervision:
 
 
 async def _launch(python: Path | None, work_dir: Path, launch_ns: int) -> asyncio.subprocess.Process:
-    environment = _worker_environment(launch_ns)
+    environment = {
+        **kept_environment(os.environ, is_ours=python is None),
+        LAUNCH_VARIABLE: str(launch_ns),
+        SUPERVISOR_VARIABLE: str(os.getpid()),
+    }
     if python is not None:
         environment["PYTHONPATH"] = str(_package_link(work_dir))
-        # Where our standard library lies is no place for another interpreter to look for its own.
-        environment.pop("PYTHONHOME", None)
     return await asyncio.create_subprocess_exec(
         str(python or sys.executable),
         "-m",
@@ -186,13 +186,6 @@ async def _launch(python: Path | None, work_dir: Path, launch_ns: int) -> asynci
         # A group of its own: an interrupt at the terminal is the supervisor's to handle.
         start_new_session=True,
     )
-
-
-def _worker_environment(launch_ns: int) -> dict[str, str]:
-    kept = {
-        name: value for name, value in os.environ.items() if name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES)
-    }
-    return {**kept, LAUNCH_VARIABLE: str(launch_ns), SUPERVISOR_VARIABLE: str(os.getpid())}
 
 
 def _package_link(work_dir: Path) -> Path:

@@ -22,10 +22,14 @@ _NOT_FOR_ANDROID = frozenset({"LD_LIBRARY_PATH", "LD_PRELOAD"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandAnswer:
-    """What a program printed, stripped; None with the ``reason`` when it gave no answer."""
+    """What a program printed, stripped; None with the ``reason`` when it gave no answer.
+
+    ``is_passing`` is True when it could not even be asked (a phone that is unplugged): it may answer the next time.
+    """
 
     output: str | None
     reason: str = ""
+    is_passing: bool = False
 
     def __post_init__(self) -> None:
         """Refuse an answer that is neither a text nor a reason."""

@@ -33,12 +33,16 @@ class NoSuchCoresError(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreGroup:
-    """Logical cores of one kind; ``capacity`` is the kernel's (1024 is the fastest), None where it does not tell."""
+    """Logical cores of one kind; ``capacity`` is the kernel's (1024 is the fastest), None where it does not tell.
+
+    ``features`` are the processor's that every core of the group has; the device's own are those of all its cores.
+    """
 
     name: str
     core_ids: tuple[int, ...]
     capacity: int | None = None
     max_frequency_hz: int | None = None
+    features: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a group without cores."""
@@ -80,7 +84,10 @@ def lent_cores(system: System) -> tuple[int, ...] | None:
     except SourceError:
         return None
     match = re.search(r"^Cpus_allowed_list:\s*([0-9,-]+)$", status, re.MULTILINE)
-    return parse_core_list(match.group(1)) if match else None
+    try:
+        return parse_core_list(match.group(1)) if match else None
+    except ValueError:
+        return None
 
 
 def select_cores(system: System, selection: CoreSelection) -> tuple[int, ...]:

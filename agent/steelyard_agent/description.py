@@ -7,13 +7,13 @@ import platform
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from steelyard_agent.cores import CoreGroup, find_core_groups
 from steelyard_agent.meters.catalog import probe_meters
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.sysfs import text_or_empty
-from steelyard_agent.processor import Processor, parse_cpuinfo
+from steelyard_agent.processor import Processor, features_of, parse_cpuinfo
 from steelyard_agent.profiles import Identity, Profile, identify, load_profiles, match_profile
 from steelyard_agent.readings import Reading
 from steelyard_agent.worker.platforms import has_linux_kernel
@@ -107,7 +107,9 @@ def describe_device(
         runtimes=tuple(runtimes),
         meters=probed.readings,
         least_energy_window_ms=probed.least_energy_window_ms,
-        core_groups=find_core_groups(system),
+        core_groups=tuple(
+            replace(group, features=features_of(processor, group.core_ids)) for group in find_core_groups(system)
+        ),
         emulated_by=emulated_by,
         identity=identity,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,11 @@ print(json.dumps({"version": list(sys.version_info[:3]), "numpy": found}))
 """
 # An interpreter with its numpy on a slow card, cold.
 _TIMEOUT_S = 60.0
+# What a worker needs of the supervisor's environment; secrets and gRPC's settings stay here.
+_KEPT_VARIABLES = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "PREFIX", "PYTHONUSERBASE", "PYTHONNOUSERSITE"})
+_KEPT_PREFIXES = ("LC_", "LD_", "DYLD_", "COVERAGE_", "OMP_", "MKL_", "ORT_", "CUDA_", "TF_", "ANDROID_")
+# Where our modules lie is no place for another interpreter to look for its own.
+_OURS_ALONE = frozenset({"PYTHONPATH", "PYTHONHOME"})
 # The answer is one line; a site's own startup files may print before it.
 _MOST_BYTES = 1024 * 1024
 
@@ -44,9 +50,20 @@ def interpreter_path(text: str) -> Path:
     """Return the absolute path of an interpreter, for the folder of a virtual environment the one in it.
 
     The path is not resolved: what makes a venv's interpreter one of that venv is the name it is called by.
+
+    Raises:
+        UsageError: There is no text.
     """
+    if not text:
+        raise UsageError("no_interpreter", "--python is empty; name a Python interpreter or the folder of its venv")
     path = Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 (Path.resolve would follow links)
     return path / "bin" / "python" if path.is_dir() else path
+
+
+def kept_environment(environ: Mapping[str, str], *, is_ours: bool) -> dict[str, str]:
+    """Return the variables that a worker sees, under our own interpreter or another."""
+    names = _KEPT_VARIABLES | _OURS_ALONE if is_ours else _KEPT_VARIABLES
+    return {name: value for name, value in environ.items() if name in names or name.startswith(_KEPT_PREFIXES)}
 
 
 async def inspect_interpreter(python: Path) -> Interpreter:
@@ -63,6 +80,8 @@ async def inspect_interpreter(python: Path) -> Interpreter:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
+            # As a worker will see it: a numpy on our own path is none of its.
+            env=kept_environment(os.environ, is_ours=False),
             start_new_session=True,
         )
     except OSError as error:

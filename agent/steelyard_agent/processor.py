@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 FEATURES = (
@@ -102,23 +102,32 @@ _IMPLEMENTERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processor:
-    """What /proc/cpuinfo says. ``core_features`` has one entry a logical core; ``features`` are those of every core.
+    """What /proc/cpuinfo says.
 
-    ``model`` is the board's name where the kernel prints it ("" elsewhere); ``virtual`` is True under a hypervisor
-    that says so.
+    ``core_ids`` are the numbers of the logical cores that are online, ``core_features`` what each of them has, and
+    ``features`` what all of them have. ``model`` is the board's name where the kernel prints it ("" elsewhere);
+    ``virtual`` is True under a hypervisor that says so.
     """
 
     name: str = ""
     model: str = ""
     features: tuple[str, ...] = ()
     core_features: tuple[tuple[str, ...], ...] = ()
+    core_ids: tuple[int, ...] = ()
     virtual: bool = False
+
+
+def features_of(processor: Processor, core_ids: Sequence[int]) -> tuple[str, ...]:
+    """Return the features that every one of these cores has, empty when one of them is not told of."""
+    by_core = dict(zip(processor.core_ids, processor.core_features, strict=True))
+    told = [by_core.get(core, ()) for core in core_ids]
+    return tuple(name for name in FEATURES if told and all(name in one for one in told))
 
 
 def parse_cpuinfo(text: str) -> Processor:
     """Return what a /proc/cpuinfo says; whatever it does not say stays empty. Never raises."""
     blocks = [_fields(block) for block in re.split(r"\n\s*\n", text)]
-    cores = [block for block in blocks if re.fullmatch(r"[0-9]+", block.get("processor", ""))]
+    cores = [block for block in blocks if re.fullmatch(r"[0-9]{1,6}", block.get("processor", ""))]
     flags = [_flags(core) for core in cores]
     core_features = tuple(tuple(name for name in FEATURES if name in core) for core in flags)
     shared = tuple(name for name in FEATURES if cores and all(name in core for core in flags))
@@ -129,6 +138,7 @@ def parse_cpuinfo(text: str) -> Processor:
         model=model,
         features=shared,
         core_features=core_features,
+        core_ids=tuple(int(core["processor"]) for core in cores),
         virtual=any("hypervisor" in core for core in flags),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from textwrap import wrap
 
@@ -11,11 +12,21 @@ _NAME_WIDTH = 13
 
 def row(name: str, texts: Sequence[str]) -> list[str]:
     """Return the name and, in a column beside it, the texts, each beginning on a line of its own."""
-    lines = [line for text in texts for line in _wrapped(text)] or [""]
+    lines = [line for text in texts for line in _wrapped(visible(text))] or [""]
+    name = visible(name)
     names = [name, *[""] * (len(lines) - 1)]
     if len(name) >= _NAME_WIDTH:
         lines, names = ["", *lines], [name, *[""] * len(lines)]
     return [f"  {left:<{_NAME_WIDTH}}{line}".rstrip() for left, line in zip(names, lines, strict=True)]
+
+
+def visible(text: str) -> str:
+    """Return ``text`` with what would steer a terminal written as escapes; tabs and line ends become spaces.
+
+    Names of boards, zones and governors come from the device, titles of profiles from whoever wrote the file.
+    """
+    spaced = re.sub(r"[\t\n\r\f\v]", " ", text)
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in spaced)
 
 
 def _wrapped(text: str) -> list[str]:

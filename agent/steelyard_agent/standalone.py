@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from steelyard_agent.block_runner import BlockOutcome, run_block
+from steelyard_agent.cores import format_cores
 from steelyard_agent.emulation import not_a_latency, not_its_own
 from steelyard_agent.errors import AgentError
 from steelyard_agent.figure_text import bytes_text, duration_text, known, spread_text
@@ -50,7 +51,11 @@ class MeasurementError(AgentError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """What one fresh process measured; ``p90_ns`` is None when there were too few samples to say it."""
+    """What one fresh process measured; ``p90_ns`` is None when there were too few samples to say it.
+
+    ``loaded_from_cache`` is whether the load was proven to take what an earlier launch compiled, None where nothing was
+    compiled that could be kept.
+    """
 
     p50_ns: float
     p90_ns: float | None
@@ -65,6 +70,7 @@ class Launch:
     peak_source: str
     memory_reason: str
     mode_figures: ModeFigures | None = None
+    loaded_from_cache: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +90,9 @@ class StandaloneReport:
     inputs: tuple[dict[str, object], ...]
     outputs: tuple[dict[str, object], ...]
     launches: tuple[Launch, ...]
+    # Nodes that each provider runs, None where the runtime does not tell.
+    placements: dict[str, int | None] = field(default_factory=dict)
+    core_ids: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
     emulated_by: str = ""
     mode: Mode = field(default_factory=Mode)
@@ -116,6 +125,7 @@ async def measure_file(
     """Measure a file in ``rounds`` fresh processes; ``on_launch`` hears the index and outcome of each as it ends.
 
     ``on_phase`` hears the phases of each as they end. ``batch_size`` 0 leaves the batch to the model.
+    A runtime that compiles does so in the first, and the others load what it made.
 
     Raises:
         MeasurementError: the file cannot be measured; the first launch that fails ends the measurement.
@@ -137,7 +147,11 @@ async def measure_file(
     # Not a second is lost: a window that a mode makes longer would be taken for a worker that is stuck.
     silence_ms = block.mode.silence_ms(block.timing.sample_window_ms, block.timing.min_sample_count)
     results: list[WorkerResult] = []
-    with tempfile.TemporaryDirectory(prefix="steelyard-measure-") as work_dir:
+    with (
+        tempfile.TemporaryDirectory(prefix="steelyard-measure-") as work_dir,
+        tempfile.TemporaryDirectory(prefix="steelyard-compiled-") as cache_folder,
+    ):
+        block = replace(block, cache_folder=cache_folder)
         for index in range(rounds):
             outcome = await run_block(
                 block,
@@ -152,6 +166,7 @@ async def measure_file(
             if outcome.result is None:
                 raise MeasurementError(outcome.status, outcome.reason, outcome.message)
             results.append(outcome.result)
+        results = _with_hits(results, Path(cache_folder))
     return replace(_report(path, block, results), emulated_by=emulated_by)
 
 
@@ -168,7 +183,8 @@ def report_lines(report: StandaloneReport) -> list[str]:
     """Return the report as plain text, at most 80 columns wide."""
     lines = [
         f"{Path(report.model_path).name}, {bytes_text(report.size_bytes)}, {report.runtime} {report.runtime_version}",
-        f"providers: {', '.join(report.providers)}; input: {report.input_source}",
+        f"providers: {', '.join(_placed(report, name) for name in report.providers)}; input: {report.input_source}",
+        *([f"pinned to cores {format_cores(report.core_ids)}"] if report.core_ids else []),
         "",
         *_figure_lines(report),
         "",
@@ -198,7 +214,9 @@ def _figure_lines(report: StandaloneReport) -> list[str]:
             f"latency          not said: {not_a_latency(report.emulated_by)}",
             f"memory           not said: {not_its_own(report.emulated_by)}",
         ]
-    return [*_time_lines(report.mode, report.launches), "", *_memory_lines(report.launches)]
+    # Compiling takes memory of its own, which is not the model's.
+    plain = [launch for launch in report.launches if launch.loaded_from_cache is not False]
+    return [*_time_lines(report.mode, report.launches), "", *_memory_lines(plain or report.launches)]
 
 
 def _time_lines(mode: Mode, launches: Sequence[Launch]) -> list[str]:
@@ -210,17 +228,33 @@ def _time_lines(mode: Mode, launches: Sequence[Launch]) -> list[str]:
         f"{name + ' p50':<16} {spread_text(medians, duration_text)} over {count} launch{'es' * (count > 1)}",
         _ninetieth_line(name, ninetieths),
         *(mode_lines(mode, figures) if figures else ()),
-        *(
-            f"{label:<16} {spread_text(values, duration_text)}"
-            for label, values in (
-                ("process start", known(launch.process_start_ns for launch in launches)),
-                ("runtime import", known(launch.runtime_import_ns for launch in launches)),
-                ("model load", known(launch.model_load_ns for launch in launches)),
-                ("first inference", known(launch.first_inference_ns for launch in launches)),
-                ("warm-up", known(launch.warmup_ns for launch in launches)),
-            )
-        ),
+        _time_line("process start", known(launch.process_start_ns for launch in launches)),
+        _time_line("runtime import", known(launch.runtime_import_ns for launch in launches)),
+        *_load_lines(launches),
+        _time_line("first inference", known(launch.first_inference_ns for launch in launches)),
+        _time_line("warm-up", known(launch.warmup_ns for launch in launches)),
     ]
+
+
+def _time_line(label: str, values: Sequence[float]) -> str:
+    return f"{label:<16} {spread_text(values, duration_text)}"
+
+
+def _load_lines(launches: Sequence[Launch]) -> list[str]:
+    """Return the load of the model; where it is compiled, the loads that built it apart from those of what was kept."""
+    if all(launch.loaded_from_cache is None for launch in launches):
+        return [_time_line("model load", known(launch.model_load_ns for launch in launches))]
+    built = known(launch.model_load_ns for launch in launches if not launch.loaded_from_cache)
+    cached = known(launch.model_load_ns for launch in launches if launch.loaded_from_cache)
+    if cached:
+        return [_time_line("model build", built), _time_line("cached load", cached)]
+    why = "no launch took it from the cache" if len(launches) > 1 else "the one launch built it; --rounds 2 or more"
+    return [_time_line("model build", built), f"cached load      not measured: {why}"]
+
+
+def _placed(report: StandaloneReport, name: str) -> str:
+    count = report.placements.get(name)
+    return name if count is None else f"{name} ({count} node{'s' * (count != 1)})"
 
 
 def _existing(path: Path) -> Path:
@@ -234,6 +268,13 @@ def _runtime_name(path: Path, runtime: str | None) -> str:
         return runtime or runtime_name_for_file(path)
     except BlockFailure as failure:
         raise MeasurementError(failure.status, failure.reason, str(failure)) from failure
+
+
+def _with_hits(results: list[WorkerResult], cache_folder: Path) -> list[WorkerResult]:
+    """Return the results without hits and misses where nothing was ever kept: then there was nothing to compile."""
+    if any(cache_folder.iterdir()):
+        return results
+    return [replace(result, prepared_cache_hit=None) for result in results]
 
 
 def _report(path: Path, block: Block, results: Sequence[WorkerResult]) -> StandaloneReport:
@@ -255,6 +296,8 @@ def _report(path: Path, block: Block, results: Sequence[WorkerResult]) -> Standa
         outputs=last.outputs,
         mode=block.mode,
         launches=tuple(_launch(result) for result in results),
+        placements=dict(last.placements),
+        core_ids=block.core_ids,
         notes=tuple(notes),
     )
 
@@ -275,6 +318,7 @@ def _launch(result: WorkerResult) -> Launch:
         peak_source=result.peak_source,
         memory_reason=result.memory_reason,
         mode_figures=mode_figures(result),
+        loaded_from_cache=result.prepared_cache_hit,
     )
 
 

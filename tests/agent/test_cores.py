@@ -88,6 +88,11 @@ def test_a_system_that_tells_nothing_has_no_groups(tmp_path):
     assert lent_cores(FakeSysfs(tmp_path).system) is None
 
 
+@pytest.mark.parametrize("lent", [",", "3-0", "0-", "-", "999999"])
+def test_a_list_of_lent_cores_that_makes_no_sense_tells_nothing(tmp_path, lent):
+    assert lent_cores(rock_5b(tmp_path, lent=lent).system) is None
+
+
 def test_cores_are_counted_by_their_folders_where_none_are_said_to_be_online(tmp_path):
     tree = board(tmp_path, frequencies_khz=(1_000_000,) * 3)
     tree.write(f"{CPU}/online", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steelyard_agent.commands import CommandAnswer
 from steelyard_agent.description import describe_device
 from steelyard_agent.emulation import EMULATED_VARIABLE, find_emulator
 from steelyard_agent.errors import UsageError
@@ -65,6 +67,14 @@ def test_a_kernel_that_does_not_tell_its_architecture_leaves_the_process_name(sy
     kernel(system, "x86_64", "qemu-aarch64-st")
     system.path("/proc/sys/kernel/arch").unlink()
     assert find_emulator(system, {}, "aarch64") == "qemu-user"
+
+
+def test_the_android_emulator_says_so_itself(system: System) -> None:
+    def answer(command: Sequence[str]) -> CommandAnswer:
+        return CommandAnswer(output="1" if command == ("getprop", "ro.kernel.qemu") else "")
+
+    phone = replace(kernel(system, "aarch64"), run_command=answer)
+    assert find_emulator(phone, {}, "aarch64") == "the Android emulator"
 
 
 def test_what_cannot_be_seen_can_be_told(system: System) -> None:

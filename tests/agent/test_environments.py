@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from steelyard_agent.environments import RuntimeEnvironment, read_environments, write_environments
 from steelyard_agent.errors import AgentError, UsageError
-from steelyard_agent.interpreters import inspect_interpreter, interpreter_path
+from steelyard_agent.interpreters import inspect_interpreter, interpreter_path, kept_environment
 from steelyard_agent.state.errors import StateError
 from tests.agent.test_commands import is_gone
 
@@ -119,6 +119,21 @@ def _answering(folder: Path, answer: str) -> Path:
 async def test_an_interpreter_that_workers_cannot_use_says_why(tmp_path: Path, answer: str, part: str) -> None:
     with pytest.raises(UsageError, match=part):
         await inspect_interpreter(_answering(tmp_path, answer))
+
+
+async def test_a_numpy_on_our_own_path_is_not_the_other_interpreters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numpy.py").write_text("__version__ = '99'")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert (await inspect_interpreter(Path(sys.executable))).numpy != "99"
+
+
+def test_a_worker_sees_what_pip_installed_for_its_user_and_no_secret() -> None:
+    environ = {"HOME": "/h", "PYTHONUSERBASE": "/u", "PYTHONPATH": "/ours", "LD_LIBRARY_PATH": "/l", "AWS_SECRET": "x"}
+    other = kept_environment(environ, is_ours=False)
+    assert other == {"HOME": "/h", "PYTHONUSERBASE": "/u", "LD_LIBRARY_PATH": "/l"}
+    assert kept_environment(environ, is_ours=True) == {**other, "PYTHONPATH": "/ours"}
 
 
 async def test_a_program_that_is_not_there_is_no_interpreter(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard_agent.processor import Processor, parse_cpuinfo
+from steelyard_agent.processor import Processor, features_of, parse_cpuinfo
 from steelyard_agent.profiles import tomllib
 from tests.support.fake_sysfs import FIXTURES
 
@@ -43,7 +43,18 @@ def test_only_what_every_core_has_is_a_feature_and_each_core_keeps_its_own():
     processor = parse_cpuinfo(text)
     assert processor.features == ("asimd",)
     assert processor.core_features == (("asimd",), ("asimd", "asimddp", "i8mm"), ("asimd",))
+    assert processor.core_ids == (0, 1, 2)
+    assert features_of(processor, (1,)) == ("asimd", "asimddp", "i8mm")
+    assert features_of(processor, (0, 1)) == ("asimd",)
     assert processor.name == "1x Cortex-A55 + 1x Cortex-A76 + 1x Arm part 0xfff"
+
+
+def test_cores_that_are_offline_leave_a_gap_and_have_no_features():
+    text = "processor\t: 0\nFeatures\t: asimd\n\nprocessor\t: 5\nFeatures\t: asimd i8mm\n\nprocessor\t: " + "9" * 5000
+    processor = parse_cpuinfo(text)
+    assert processor.core_ids == (0, 5)
+    assert features_of(processor, (5,)) == ("asimd", "i8mm")
+    assert features_of(processor, (1,)) == features_of(processor, ()) == features_of(processor, (5, 1)) == ()
 
 
 def test_a_32_bit_userland_shows_neon_only():

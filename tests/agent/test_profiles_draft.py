@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from steelyard_agent.description import RuntimeDescription, describe_device
 from steelyard_agent.doctor import diagnose, diagnosis_to_json
 from steelyard_agent.errors import UsageError
+from steelyard_agent.meters.catalog import probe_meters
 from steelyard_agent.profiles import Identity, load_profiles, match_profile, parse_profile
 from steelyard_agent.profiles.described import DescribedDevice, DescribedMeter, DescribedRuntime, read_description
 from steelyard_agent.profiles.draft import draft_profile
@@ -45,11 +46,16 @@ def described(tree):
     ],
 )
 def test_the_draft_of_a_board_fits_the_schema_and_matches_the_board(tmp_path, tree):
-    device = described(load_tree(tree, tmp_path))
+    board = load_tree(tree, tmp_path)
+    device = described(board)
     text, profile = draft(device)
     assert match_profile(device.identity, [profile]) is profile
     assert "TODO" in text
-    sources = [*profile.facts.values(), *profile.runtimes, profile.processor, profile.power]
+    power = [profile.power] if profile.power else []
+    assert bool(power) == any(
+        one.unit in {"W", "J"} and one.value is not None for one in probe_meters(board.system).readings
+    )
+    sources = [*profile.facts.values(), *profile.runtimes, *profile.providers, profile.processor, *power]
     assert {one.source for one in sources} == {SOURCE}
 
 
@@ -63,16 +69,42 @@ def test_a_draft_holds_what_was_probed(tmp_path):
     assert profile.facts["soc"].value == "4x Cortex-A76"
     assert profile.power.kind == "pmic"
     assert profile.power.scope is Scope.BOARD_RAILS
-    assert [one.name for one in profile.runtimes if one.unavailable] == ["litert"]
+    assert [one.name for one in profile.runtimes] == ["onnxruntime"]
+    assert '# TODO: [[runtimes]] "litert" cannot be used here' in text
     assert [one.name for one in profile.providers] == ["XnnpackExecutionProvider"]
     assert text.startswith('# Drafted by steelyard-agent 1.2 on 2026-11-23 from the device "bench".\n')
 
 
-def test_a_draft_of_a_device_without_a_sensor_says_why(tmp_path):
-    _, profile = draft(described(load_tree("rock_5b", tmp_path)))
-    assert profile.power.kind == "none"
-    assert "looked at" in profile.power.why
+def test_a_sensor_that_was_not_found_or_denied_is_no_fact_about_the_board(tmp_path):
+    text, profile = draft(described(load_tree("rock_5b", tmp_path / "rock")))
+    assert profile.power is None
+    assert '# TODO: [power] could not be read here: "no sensor; looked at' in text
     assert [(one.name, one.value) for one in profile.options] == [("cores", "big")]
+    tree = load_tree("n100", tmp_path / "pc")
+    for zone in ("0", "0:0", "0:1"):
+        tree.deny(f"/sys/class/powercap/intel-rapl:{zone}/energy_uj")
+    text, profile = draft(described(tree))
+    assert profile.power is None
+    assert '# TODO: [power] could not be read here: "permission denied on /sys/class/powercap' in text
+
+
+HOSTILE = 'x"\n[processor]\ncores = 9\r\x1b[31m\u2028# '
+
+
+def test_hostile_text_stays_within_its_comment_or_its_string():
+    runtime = DescribedRuntime(name=HOSTILE, version="", reason=HOSTILE, providers=(HOSTILE,))
+    usable = replace(runtime, version=HOSTILE)
+    denied = DescribedMeter(name="power", has_value=False, source=HOSTILE, scope=Scope.SOC, reason=HOSTILE)
+    identity = Identity(device_tree_compatibles=(HOSTILE, HOSTILE), device_tree_model=HOSTILE)
+    texts = {"name": HOSTILE, "model": HOSTILE, "processor": HOSTILE, "features": (HOSTILE,)}
+    device = replace(LEAST, **texts, identity=identity, runtimes=(runtime, usable), meters=(denied,))
+    text, profile = draft(device)
+    assert (profile.processor.cores, profile.power) == (None, None)
+    assert (profile.title, profile.match.device_tree_compatibles) == (HOSTILE, (HOSTILE,))
+    assert [one.name for one in profile.providers] == [HOSTILE], "of the runtime that can be used, and once"
+    assert all(line.isprintable() for line in text.split("\n"))
+    _, read = draft(replace(device, meters=(replace(denied, has_value=True),)))
+    assert read.power.covers == f"power from {HOSTILE}"
 
 
 LEAST = DescribedDevice(
@@ -143,7 +175,6 @@ def test_the_kind_of_a_power_source_is_told_by_its_name(source, kind):
 def test_whatever_a_device_calls_itself_its_draft_is_refused_or_fits(device):
     blank = [device.processor, *device.identity.device_tree_compatibles]
     blank += [text for one in device.runtimes for text in (one.name, *one.providers)]
-    blank += [one.reason for one in device.runtimes if not one.version and one.reason]
     if all(text.strip() for text in blank):
         draft(device)
 

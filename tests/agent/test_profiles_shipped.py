@@ -9,6 +9,10 @@ import pytest
 
 from steelyard_agent.description import describe_device
 from steelyard_agent.profiles import Identity, is_shipped, load_profiles, match_profile, shipped_folder
+from steelyard_agent.runtimes.lookup import BUILT_IN
+from steelyard_agent.runtimes.onnxruntime_providers import PROVIDERS
+from steelyard_agent.runtimes.provider_names import check_options
+from steelyard_agent.runtimes.tflite_delegates import delegate_probes
 from tests.support.fake_sysfs import load_tree
 
 PROFILES = load_profiles()
@@ -17,9 +21,21 @@ FILES = sorted(shipped_folder().glob("*.toml"))
 
 # What sources disagree on, or nobody checked: a profile leaves it to the probe.
 UNVERIFIED = {
-    "the update period of RAPL": r"(?i)rapl.*\b(updates?|renewed|every)\b.*\bms\b",
-    "limits of power meters that nobody looked up": r"(?i)ppk2|power profiler kit|monsoon",
-    "which Android version blocks which file": r"(?i)android ([0-9]+|one|ten).*(block|den(y|ies)|refus)",
+    "the update period of RAPL": r"(?i)\b(ms|us|milliseconds?|microseconds?)\b|\b(updat|renew|refresh|period)",
+    "limits of power meters that nobody looked up": r"(?i)ppk2|power profiler|monsoon",
+    "which Android version blocks which file": r"(?i)(android|api( level)?) ?[0-9]+.*(block|den[yi]|refus|forbid|read)",
+}
+# What each pattern must catch, or the test below could not fail.
+WRONG = {
+    "the update period of RAPL": (
+        'covers = "RAPL counters, updated about once a millisecond"',
+        'text = "the counter is renewed every 1 ms"',
+    ),
+    "limits of power meters that nobody looked up": ('text = "a PPK2 feeds 1 A"', 'text = "Monsoon: 4.5 V"'),
+    "which Android version blocks which file": (
+        'text = "Android 14 denies power_supply"',
+        'text = "from API 29 on thermal zones cannot be read"',
+    ),
 }
 
 
@@ -71,10 +87,15 @@ def test_nothing_unverified_is_a_fact(file, what):
     assert re.search(UNVERIFIED[what], file.read_text("utf-8")) is None
 
 
+@pytest.mark.parametrize("what", UNVERIFIED)
+def test_what_is_unverified_would_be_found(what):
+    assert all(re.search(UNVERIFIED[what], line) for line in WRONG[what])
+
+
 @pytest.mark.parametrize("name", ["jetson-nano", "jetson-orin-nano", "jetson-agx-orin"])
 def test_no_temperature_of_a_jetson_is_a_fact(name):
     text = (shipped_folder() / f"{name}.toml").read_text("utf-8")
-    assert re.search(r"[0-9]+ ?(°|C\b)", text) is None
+    assert re.search(r"(?i)[0-9]+ ?(°|c\b|degrees)", text) is None
     assert "read the trip points of the device" in BY_NAME[name].facts["throttling"].value
 
 
@@ -125,3 +146,32 @@ def test_a_recorded_device_finds_its_profile(tmp_path, tree, name):
 def test_an_unknown_device_has_no_profile():
     identity = Identity(device_tree_compatibles=("",), device_tree_model="Raspberry Pi 400", dmi_vendor="Dell Inc.")
     assert match_profile(identity, PROFILES) is None
+
+
+# What makers ship in builds of their own of ONNX Runtime: the agent lists them where such a build is installed.
+MAKERS_OWN = {"TIDLExecutionProvider", "SpaceMITExecutionProvider"}
+
+
+def known_provider_names(runtime):
+    if runtime == "onnxruntime":
+        return {*PROVIDERS, *MAKERS_OWN}
+    return {one.name for one in delegate_probes()} if runtime in {"litert", "tflite-runtime"} else {"CPU", "GPU", "NPU"}
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+def test_runtimes_providers_and_options_are_those_that_a_plan_can_ask_for(profile):
+    assert {one.name for one in profile.runtimes} <= set(BUILT_IN)
+    for one in profile.providers:
+        assert one.runtime in BUILT_IN
+        assert one.name in known_provider_names(one.runtime)
+    for option in profile.options:
+        assert not option.provider or option.provider in {one.name for one in profile.providers}
+        if option.provider in PROVIDERS:
+            known = PROVIDERS[option.provider]
+            check_options(option.provider, [option.name], known.options, is_open=known.is_open)
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+def test_threads_that_fit_are_no_more_than_there_are_cores(profile):
+    threads = [one.value for one in profile.options if one.name == "threads"]
+    assert all(profile.processor is not None and value <= profile.processor.cores for value in threads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,6 +117,49 @@ def test_what_was_not_measured_is_said_to_be() -> None:
     assert "memory by phase  unavailable: no /proc" in text
     assert "memory peak      unavailable (VmHWM)" in text
     assert "over 1 launch\n" in text
+
+
+async def test_a_runtime_that_compiles_builds_once_and_loads_what_it_kept(tmp_path: Path) -> None:
+    path = models.conv_model(tmp_path / "m.onnx")
+    report = await measure_file(path, runtime="openvino", rounds=3, block_timeout_s=60, timing=QUICK)
+    assert [launch.loaded_from_cache for launch in report.launches] == [False, True, True]
+    assert report.placements["CPU"] is not None
+    text = "\n".join(report_lines(report))
+    assert "model build" in text
+    assert "cached load" in text
+    assert "model load" not in text
+    assert f"providers: CPU ({report.placements['CPU']} nodes)" in text
+
+
+async def test_a_runtime_that_compiles_nothing_neither_hits_nor_misses_a_cache(tmp_path: Path) -> None:
+    path = models.linear_model(tmp_path / "m.onnx")
+    report = await measure_file(path, rounds=2, block_timeout_s=60, timing=QUICK)
+    assert [launch.loaded_from_cache for launch in report.launches] == [None, None]
+    assert "cached load" not in "\n".join(report_lines(report))
+
+
+def test_one_launch_that_builds_has_no_cached_load_to_show() -> None:
+    built = replace(LAUNCH, loaded_from_cache=False)
+    text = "\n".join(report_lines(replace(REPORT, launches=(built,))))
+    assert "model build      5 ms" in text
+    assert "cached load      not measured: the one launch built it; --rounds 2 or more" in text
+    text = "\n".join(report_lines(replace(REPORT, launches=(built, built))))
+    assert "cached load      not measured: no launch took it from the cache" in text
+
+
+def test_the_memory_of_compiling_is_not_that_of_the_model() -> None:
+    built = replace(LAUNCH, loaded_from_cache=False, peak_resident_bytes=1 << 30)
+    cached = replace(LAUNCH, loaded_from_cache=True, peak_resident_bytes=1 << 20)
+    assert "memory peak      1.0 MiB (VmHWM)" in report_lines(replace(REPORT, launches=(built, cached)))
+
+
+async def test_the_cores_that_were_asked_for_are_told(tmp_path: Path) -> None:
+    core = min(os.sched_getaffinity(0))
+    path = models.linear_model(tmp_path / "m.onnx")
+    report = await measure_file(path, rounds=1, block_timeout_s=60, timing=QUICK, core_ids=(core,))
+    assert report.core_ids == (core,)
+    assert f"pinned to cores {core}" in report_lines(report)
+    assert "1 intra-op threads, one for each pinned core" in report.notes
 
 
 def test_the_json_has_a_schema_version_and_survives_json() -> None:

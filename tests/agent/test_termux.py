@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
-from importlib import import_module
+from importlib import import_module, metadata
+from pathlib import Path
 
 import pytest
 
@@ -131,6 +134,24 @@ async def test_only_a_kill_that_is_not_ours_is_looked_into(monkeypatch, tmp_path
     outcome = await run_block(block, timeout_s=0.3, memory_limit_bytes=None, python=hanging, work_dir=tmp_path)
     assert outcome.status is BlockStatus.TIMEOUT
     assert len(asked) == 1
+
+
+def test_the_documented_command_installs_all_that_the_base_install_and_grpcio_ask_for():
+    repository = Path(__file__).parents[2]
+    listed = (repository / "pyproject.toml").read_text().partition("\ndependencies = [\n")[2].partition("\n]")[0]
+    # Termux ships a Python newer than 3.10, which is all that tomli is for.
+    lines = [line.strip(' "') for line in listed.splitlines() if "python_version" not in line]
+    needed = [re.match(r'([a-z-]+)(\S*)"', line) for line in lines]
+    text = (repository / "docs/phones.md").read_text()
+    packages = set(re.search(r"pkg install -y ([^&]+) &&", text)[1].split())
+    wheels = set(shlex.split(re.search(r"\n  pip install (?!--)([^&]+) &&", text)[1]))
+    assert len(needed) == 4
+    for name, version in (match.groups() for match in needed):
+        assert f"python-{name}" in packages or f"{name}{version}" in wheels, name
+    # --no-deps leaves out what those of Termux need as well.
+    assert any(one.startswith("typing-extensions") for one in metadata.requires("grpcio"))
+    assert "typing-extensions" in wheels
+    assert {"python", "python-pip", "python-onnxruntime"} <= packages
 
 
 @pytest.mark.parametrize("moved_after_launches", [0, 1])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from steelyard.control.client import Client
 from steelyard.control.plans import MeasurementOptions
+from steelyard.errors import SteelyardError
 from steelyard_protocol.v1 import control_pb2, measurement_pb2, result_pb2
 from tests.arm.conftest import Zoo
 from tests.arm.emulated_agent import EMULATOR, NAME, EmulatedAgent, emulators
@@ -90,6 +91,8 @@ def test_it_stops_after_the_fewest_rounds_and_every_sample_is_kept(measured, cli
         blocks = [block for one in rounds for block in one.blocks if block.label == variant.label]
         assert all(block.status == result_pb2.BLOCK_STATUS_OK for block in blocks)
         assert all(block.latency_ns for block in blocks)
+        told = {one.name: one.value for block in blocks for one in block.circumstances}
+        assert told["emulated_by"] == EMULATOR
         assert variant.sample_count == sum(len(block.latency_ns) for block in blocks)
 
 
@@ -144,6 +147,58 @@ def test_models_that_misbehave_cost_their_own_blocks_only(client: Client, agent:
     assert endless.failure_status == result_pb2.BLOCK_STATUS_TIMEOUT
     assert hungry.failure_status == result_pb2.BLOCK_STATUS_OUT_OF_MEMORY
     wait_until(lambda: not emulators(agent.process.pid))
+
+
+@pytest.mark.parametrize(
+    ("write", "options", "said"),
+    [
+        (models.no_kernel_model, {}, "MatMul"),
+        (models.two_dynamic_dims_model, {}, "--shape"),
+        (models.linear_model, {"providers": ("CUDAExecutionProvider",)}, "CUDAExecutionProvider"),
+    ],
+)
+def test_what_the_board_cannot_run_is_one_sentence_that_names_it(
+    client: Client,
+    agent: EmulatedAgent,
+    tmp_path: Path,
+    write: Callable[[Path], Path],
+    options: dict[str, tuple[str, ...]],
+    said: str,
+) -> None:
+    artifact = client.add_model(write(tmp_path / "refused.onnx"))
+    handle = client.measure([artifact], device=NAME, options=replace(ROUNDS, max_round_count=3, **options))
+    with pytest.raises(SteelyardError, match=said) as caught:
+        handle.wait()
+    assert "Traceback" not in str(caught.value)
+
+
+def test_a_worker_that_is_killed_from_outside_ends_its_block_only(
+    client: Client, agent: EmulatedAgent, tmp_path: Path
+) -> None:
+    artifact = client.add_model(models.linear_model(tmp_path / "linear.onnx"))
+    handle = client.measure([artifact], device=NAME, options=replace(ROUNDS, min_round_count=4, max_round_count=4))
+    wait_until(lambda: len(list(client.rounds(handle.job_id))) >= 1, timeout_s=60)
+    wait_until(lambda: emulators(agent.process.pid))
+    for worker in emulators(agent.process.pid):
+        worker.kill()
+    assert handle.wait().state == control_pb2.JOB_STATE_RECORDED
+    statuses = [block.status for one in client.rounds(handle.job_id) for block in one.blocks]
+    assert statuses.count(result_pb2.BLOCK_STATUS_KILLED_UNKNOWN) == 1
+    assert statuses.count(result_pb2.BLOCK_STATUS_OK) >= 3
+
+
+def test_a_cancelled_job_keeps_its_rounds_and_frees_the_board(
+    client: Client, agent: EmulatedAgent, tmp_path: Path
+) -> None:
+    artifact = client.add_model(models.linear_model(tmp_path / "linear.onnx"))
+    options = replace(ROUNDS, min_round_count=40)
+    handle = client.measure([artifact], device=NAME, options=options)
+    wait_until(lambda: len(list(client.rounds(handle.job_id))) >= 1, timeout_s=60)
+    assert handle.cancel().state == control_pb2.JOB_STATE_CANCELLED
+    assert list(client.rounds(handle.job_id))
+    wait_until(lambda: not emulators(agent.process.pid))
+    after = client.measure([artifact], device=NAME, options=replace(ROUNDS, max_round_count=3))
+    assert after.wait().state == control_pb2.JOB_STATE_RECORDED
 
 
 def test_an_agent_that_is_killed_leaves_no_worker_and_resumes_its_job(

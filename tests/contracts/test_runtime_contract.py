@@ -17,8 +17,9 @@ from steelyard_agent.worker.contract import ProviderSpec, Runtime, RuntimeOption
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 from steelyard_agent.worker.profiled import NoProfileError, load_profiled
 
-# Where an environment that cannot write models finds them ready made: see test_tflite_runtime_contract.py.
-READY_MODELS = "STEELYARD_CONTRACT_MODELS"
+# Which runtime is tested in an environment that cannot write models, and where it finds them ready made: see
+# test_runtime_contract_elsewhere.py.
+READY_RUNTIME, READY_MODELS = "STEELYARD_CONTRACT_RUNTIME", "STEELYARD_CONTRACT_MODELS"
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,15 @@ def _ready(name: str) -> Callable[[Path], Path]:
     return lambda path: shutil.copyfile(Path(os.environ[READY_MODELS], name), path)
 
 
+def _ready_case(runtime: str) -> Case:
+    suffix, cpu = {"tflite-runtime": (".tflite", "XNNPACK"), "onnxruntime": (".onnx", "CPUExecutionProvider")}[runtime]
+    ready = (_ready(f"{name}{suffix}") for name in ("linear", "unknown_op", "accumulator"))
+    return Case(runtime, suffix, *ready, cpu)
+
+
 def _cases() -> dict[str, Case]:
-    if READY_MODELS in os.environ:
-        ready = (_ready("linear.tflite"), _ready("unknown_op.tflite"), _ready("accumulator.tflite"))
-        return {"tflite-runtime": Case("tflite-runtime", ".tflite", *ready, "XNNPACK")}
+    if READY_RUNTIME in os.environ:
+        return {os.environ[READY_RUNTIME]: _ready_case(os.environ[READY_RUNTIME])}
     from tests.support import models, tflite_models
 
     onnx = (".onnx", models.linear_model, models.unknown_op_model, models.accumulator_model)
@@ -203,6 +209,11 @@ def test_a_provider_that_is_not_there_names_those_that_are(case: Case, model_pat
     assert case.cpu in str(failure)
 
 
+def test_a_slip_in_the_name_of_a_provider_says_what_was_meant(case: Case, model_path: Path) -> None:
+    failure = _failure(case, model_path, RuntimeOptions(providers=(ProviderSpec(name=f"{case.cpu}x"),)))
+    assert f"did you mean {case.cpu}?" in str(failure)
+
+
 def test_a_provider_that_is_asked_for_by_name_is_reported(case: Case, model_path: Path) -> None:
     model = case.make().load(model_path, RuntimeOptions(providers=(ProviderSpec(name=case.cpu),)))
     assert model.providers == (case.cpu,)
@@ -246,12 +257,11 @@ def test_errors_of_others_are_not_explained(case: Case, model_path: Path) -> Non
 
 
 def test_a_profile_tells_every_operator_or_why_there_is_none(case: Case, model_path: Path) -> None:
-    try:
-        model = load_profiled(case.make(), model_path, ONE_THREAD)
-    except NoProfileError as error:
-        assert "\n" not in str(error)
-        assert case.runtime == "tflite-runtime", f"{case.runtime} has a profiler: {error}"
+    if case.runtime == "tflite-runtime":
+        with pytest.raises(NoProfileError, match="has no profiler"):
+            load_profiled(case.make(), model_path, ONE_THREAD)
         return
+    model = load_profiled(case.make(), model_path, ONE_THREAD)
     assert model.providers == (case.cpu,)
     values = np.random.default_rng(0).standard_normal((2, 4)).astype(np.float32)
     plain = case.make().load(model_path, ONE_THREAD)

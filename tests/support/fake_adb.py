@@ -10,6 +10,7 @@ answered from ``answers.json`` in its root. Every call is appended to ``calls.lo
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from pathlib import Path
 
 # Processes of the fake phone are processes of this machine: /proc/PID stays.
 _PHONE_PATH = re.compile(r"(?<![\w./])/(data|sys|proc/(?!\d))")
-_PROGRAMS = ("getprop", "settings", "device_config", "dumpsys", "uname")
+_PROGRAMS = ("getprop", "settings", "device_config", "dumpsys", "uname", "pgrep")
 # What a phone before Android 8 lacks; a file of this name in the root takes the program away.
 _REMOVABLE = ("sha256sum",)
 
@@ -73,7 +74,15 @@ def shell(root: Path, script: str) -> int:
     environment = {**os.environ, "PATH": path, "FAKE_PHONE": str(root)}
     mapped = _PHONE_PATH.sub(lambda match: f"{root}/{match[1]}", script)
     # As a phone does, the shell outlives an adb that is killed; what it starts may do so, too.
-    process = subprocess.Popen(["/bin/sh", "-c", mapped], env=environment, stdout=subprocess.PIPE, cwd=root)
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", mapped],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        # Nothing there holds what this adb was given open.
+        stderr=subprocess.STDOUT,
+        cwd=root,
+    )
     assert process.stdout is not None
     for line in process.stdout:
         text = line.replace(str(root).encode(), b"")
@@ -89,6 +98,8 @@ def answer(root: Path, command: list[str]) -> int:
     """Be a program of the phone."""
     answers = json.loads((root / "answers.json").read_text("utf-8"))
     line = " ".join(command)
+    if command[:2] == ["pgrep", "-f"]:
+        return pgrep(command[2])
     if line in answers:
         text = answers[line]
         if text.startswith("!"):
@@ -101,6 +112,18 @@ def answer(root: Path, command: list[str]) -> int:
         return 0
     print(f"/system/bin/sh: {command[0]}: inaccessible or not found", file=sys.stderr)
     return 127
+
+
+def pgrep(pattern: str) -> int:
+    """List the processes whose command line holds the pattern."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            if re.search(pattern, words):
+                found.append(path.parent.name)
+    print(*found, sep="\n")
+    return 0 if found else 1
 
 
 def _install(folder: Path) -> None:

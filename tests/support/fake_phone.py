@@ -36,6 +36,11 @@ class FakePhones:
         del self.states[serial]
         (self.home / "phones.json").write_text(json.dumps(self.states))
 
+    def plug_in_again(self, serial: str = SERIAL) -> None:
+        """Plug in a phone that was there before, with all that is on it."""
+        self.states[serial] = "device"
+        (self.home / "phones.json").write_text(json.dumps(self.states))
+
     def calls(self, verb: str) -> list[list[str]]:
         """Return the arguments of every call of a verb so far."""
         lines = (self.home / "calls.log").read_text("utf-8").splitlines()

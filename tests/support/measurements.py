@@ -124,7 +124,7 @@ def with_energy() -> measurement_pb2.Measurement:
         joules = variant.p50_latency.value * 1e-9 * 4.2
         variant.energy.CopyFrom(estimate(joules, 0.03, "J", 3))
         reading = variant.energy_readings.add(
-            name="package_energy", value=joules, unit="J", source="powercap/intel-rapl:0"
+            name="energy_per_inference", value=joules, unit="J", source="powercap/intel-rapl:0"
         )
         reading.status = common_pb2.READING_STATUS_MEASURED
         reading.scope = common_pb2.READING_SCOPE_SOC

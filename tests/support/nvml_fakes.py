@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass
+from math import cos, pi
 from pathlib import Path
 
 _SOURCE = Path(__file__).with_name("nvml") / "fake_nvml.c"
@@ -86,9 +87,17 @@ class FakeNvml:
         return value
 
 
+def live_energy_j(gpu: FakeGpu, start_ns: int, end_ns: int) -> float:
+    """Return what the shared library's GPU takes between two times of CLOCK_MONOTONIC while NVML_LIVE is set."""
+    assert gpu.power_mw is not None
+    angle_s = 20 / (2 * pi)
+    start, end = (ns / 1e9 - 0.3 * angle_s * cos(ns / 1e9 / angle_s) for ns in (start_ns, end_ns))
+    return gpu.power_mw / 1000 * (end - start)
+
+
 def build_fake_library(folder: Path) -> Path:
     """Compile the shared library; a process finds it with ``LD_LIBRARY_PATH`` set to the returned folder."""
     library = folder / "libnvidia-ml.so.1"
-    command = ["gcc", "-shared", "-fPIC", "-Wall", "-Werror", "-O1", "-o", str(library), str(_SOURCE)]
+    command = ["gcc", "-shared", "-fPIC", "-Wall", "-Werror", "-O1", "-o", str(library), str(_SOURCE), "-lm"]
     subprocess.run(command, check=True, capture_output=True)
     return folder

@@ -44,6 +44,12 @@ def tflite_accumulator_model(path: Path, features: int = 4) -> Path:
     return path
 
 
+def tflite_chain_model(path: Path, node_count: int) -> Path:
+    """Write x [1, 4] -> FULLY_CONNECTED, ``node_count`` times one behind the other -> logits [1, 4]."""
+    weight = np.random.default_rng(0).standard_normal((4, 4)).astype(np.float32)
+    return _write(path, [weight, np.ones(4, np.float32)], 4, 4, node_count=node_count)
+
+
 def tflite_unknown_op_model(path: Path, op: str = "Frobnicate") -> Path:
     """Write x [1, 4] -> a custom op that no build knows -> y [1, 4]."""
     return _write(path, [], 4, 4, custom_op=op)
@@ -57,6 +63,7 @@ def _write(
     *,
     dynamic_batch: bool = False,
     custom_op: str = "",
+    node_count: int = 1,
 ) -> Path:
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
@@ -70,20 +77,26 @@ def _write(
             for index, values in enumerate(constants)
         ),
     ]
+    weights = [*range(2, len(tensors))]
+    hidden = [*range(len(tensors), len(tensors) + node_count - 1)]
+    tensors += [_tensor(schema, f"hidden{index}", (1, classes)) for index in hidden]
     code = schema.OperatorCodeT()
     code.builtinCode = _CUSTOM if custom_op else _FULLY_CONNECTED
     code.deprecatedBuiltinCode = code.builtinCode
     code.customCode = custom_op.encode() or None
     code.version = 1
-    operator = schema.OperatorT()
-    operator.opcodeIndex = 0
-    operator.inputs = [0, *range(2, len(tensors))]
-    operator.outputs = [1]
-    if not custom_op:
-        operator.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
-        operator.builtinOptions = schema.FullyConnectedOptionsT()
+    operators = []
+    for source, target in zip((0, *hidden), (*hidden, 1), strict=True):
+        operator = schema.OperatorT()
+        operator.opcodeIndex = 0
+        operator.inputs = [source, *weights]
+        operator.outputs = [target]
+        if not custom_op:
+            operator.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
+            operator.builtinOptions = schema.FullyConnectedOptionsT()
+        operators.append(operator)
     graph = schema.SubGraphT()
-    graph.tensors, graph.inputs, graph.outputs, graph.operators, graph.name = tensors, [0], [1], [operator], b"main"
+    graph.tensors, graph.inputs, graph.outputs, graph.operators, graph.name = tensors, [0], [1], operators, b"main"
     model = schema.ModelT()
     model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], [graph], buffers
     model.description = b"steelyard tests"

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +66,9 @@ class Adb:
         timeout_s = SHELL_TIMEOUT_S + local.stat().st_size / _SLOWEST_BYTES_PER_S
         done = _run([*self._command(), "push", str(local), remote], timeout_s)
         if done.returncode != 0:
-            raise _explained(done.stderr or done.stdout, self.serial)
+            # Without the folders that adb repeats: the words of their names are not adb's.
+            said = f"{done.stderr}\n{done.stdout}".replace(str(local), local.name)
+            raise _explained(said, self.serial)
 
     async def start(self, script: str) -> asyncio.subprocess.Process:
         """Start a script on the phone and return the local process that hears it; its end is not the script's."""
@@ -114,11 +116,12 @@ def connect(program: str, serial: str) -> Adb:
     done = _run([program, "devices"], SHELL_TIMEOUT_S)
     if done.returncode != 0:
         raise _explained(done.stderr, serial)
-    states = dict(re.findall(r"^(\S+)\t+(.+?)\s*$", done.stdout, re.MULTILINE))
+    # A phone without a serial number is listed as "(no serial number)", one without rights as "????????????".
+    states = dict(re.findall(r"^([^\t\n]+)\t+(.+?)\s*$", done.stdout, re.MULTILINE))
     if not serial:
         serial = _only_one(states)
     elif serial not in states:
-        raise _no_such(serial, sorted(states))
+        raise _no_such(serial, states)
     if states[serial].split()[0] != "device":
         raise _explained(f"device {states[serial]}", serial)
     return Adb(program, serial)
@@ -126,18 +129,25 @@ def connect(program: str, serial: str) -> Adb:
 
 def _only_one(states: Mapping[str, str]) -> str:
     if len(states) > 1:
-        raise AdbError(
-            "several_phones", f"several phones are plugged in ({', '.join(sorted(states))}); name one: --adb SERIAL"
-        )
+        raise AdbError("several_phones", f"several phones are plugged in ({_listed(states)}); name one: --adb SERIAL")
     if not states:
-        raise _no_such("", [])
+        raise _no_such("", {})
     return next(iter(states))
 
 
-def _no_such(serial: str, known: list[str]) -> AdbError:
-    wanted = f"no phone {serial} is plugged in" if serial else "no phone is plugged in"
-    others = f"; adb sees {', '.join(known)}" if known else "; plug it in and switch on USB debugging"
+def _no_such(serial: str, known: Collection[str]) -> AdbError:
+    wanted = f"no phone {_shown(serial)} is plugged in" if serial else "no phone is plugged in"
+    others = f"; adb sees {_listed(known)}" if known else "; plug it in and switch on USB debugging"
     return AdbError("no_phone", f"{wanted}{others}")
+
+
+def _listed(serials: Collection[str]) -> str:
+    return ", ".join(map(_shown, sorted(serials)))
+
+
+def _shown(text: str) -> str:
+    """Return what a device told of itself, fit for a line of a terminal: whoever made it chose the bytes."""
+    return text[:100] if text.isprintable() else repr(text[:100])
 
 
 def _run(command: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
@@ -153,6 +163,7 @@ def _run(command: list[str], timeout_s: float) -> subprocess.CompletedProcess[st
 
 # What adb and the phone say, the reason, and what a person does about it.
 _KNOWN = (
+    ("No space left", "phone_full", "free some space on it"),
     ("unauthorized", "phone_unauthorized", "unlock it and accept this computer in the dialog on its screen"),
     ("still authorizing", "phone_unauthorized", "unlock it and accept this computer in the dialog on its screen"),
     ("offline", "phone_offline", "plug it in again, or switch USB debugging off and on"),
@@ -160,7 +171,6 @@ _KNOWN = (
     ("not found", "phone_gone", "plug it in again"),
     ("no devices", "phone_gone", "plug it in again"),
     ("closed", "phone_gone", "plug it in again"),
-    ("No space left", "phone_full", "free some space on it"),
     ("read-only file system", "phone_read_only", "/data/local/tmp cannot be written there"),
 )
 
@@ -169,7 +179,8 @@ def _explained(said: str, serial: str) -> AdbError:
     lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("*")]
     # Long explanations follow the first line that names the trouble.
     first = next((line for line in lines if "error" in line.lower()), lines[0] if lines else "nothing")
+    phone, quoted = _shown(serial), re.sub(r"[^\x20-\x7e]", "?", first)
     for words, reason, advice in _KNOWN:
         if words.lower() in said.lower():
-            return AdbError(reason, f"the phone {serial} cannot be used ({first[:200]}); {advice}")
-    return AdbError("adb_failed", f"adb failed with the phone {serial} and said: {first[:300]}")
+            return AdbError(reason, f"the phone {phone} cannot be used ({quoted[:200]}); {advice}")
+    return AdbError("adb_failed", f"adb failed with the phone {phone} and said: {quoted[:300]}")

@@ -134,6 +134,8 @@ def _external(provider: ProviderSpec) -> Iterator[str]:
 def _checked(name: str, value: str, pattern: re.Pattern[str]) -> str:
     if pattern.fullmatch(value) is None:
         raise BlockFailure(
-            BlockStatus.USER_ERROR, "foreign_option", f"{value[:80]!r} cannot be the {name} of a provider of a phone"
+            BlockStatus.USER_ERROR,
+            "foreign_option",
+            f"{value[:80]!r} cannot be the {name} of a provider of a phone: it must match {pattern.pattern}",
         )
     return value

@@ -27,6 +27,12 @@ _MEANINGS: tuple[tuple[str, BlockStatus, str, str], ...] = (
         "the benchmark program is for another processor; --benchmark-binary names the one for this phone",
     ),
     (
+        r"(?:/system/bin/)?(?:sh|taskset): .*(?:can't execute|[Pp]ermission denied).*",
+        BlockStatus.RUNTIME_MISSING,
+        "cannot_run",
+        "this phone does not let the adb shell run programs of its own; measure in Termux, or take another phone",
+    ),
+    (
         r".*(?:inaccessible or not found|: not found|No such file or directory: .*benchmark).*",
         BlockStatus.RUNTIME_MISSING,
         "program_gone",
@@ -81,6 +87,8 @@ _MEANINGS: tuple[tuple[str, BlockStatus, str, str], ...] = (
         "the phone is full; free some space on it",
     ),
 )
+# From here up, the program's step of a microsecond is a percent of the figure and less.
+_COARSE_BELOW_NS = 100_000
 _SUMMARY = "only a summary of each round: p90 and above are not measured"
 
 
@@ -104,7 +112,10 @@ def check_delegation(report: Report, options: RuntimeOptions) -> None:
         BlockFailure: FALLBACK, unless the plan allows it; UNSUPPORTED when the delegate never came to be.
     """
     wanted = options.providers[0].name if options.providers else ""
-    if not wanted or wanted == CPU or options.allow_fallback:
+    if not wanted or options.allow_fallback:
+        return
+    if wanted == CPU:
+        _refuse_xnnpack(report)
         return
     taken = _taken(report, wanted)
     if taken is None:
@@ -123,29 +134,53 @@ def check_delegation(report: Report, options: RuntimeOptions) -> None:
         )
 
 
+def _refuse_xnnpack(report: Report) -> None:
+    if _took_unasked(report):
+        raise BlockFailure(
+            BlockStatus.FALLBACK,
+            "provider_fallback",
+            f"{XNNPACK} runs (part of) this model, though {CPU} alone was asked for: this {RUNTIME_NAME} cannot do "
+            f"without it; name {XNNPACK}, or --allow-fallback",
+        )
+
+
 def worker_result(report: Report, options: RuntimeOptions, *, version: str, min_sample_count: int) -> WorkerResult:
     """Return a complete run under the contract of a worker.
 
     ``latency_ns`` has one value, the median of the run's inferences or, from a program that prints none, their mean;
     ``latency_summary`` says which, and ``sample_count`` how many inferences it stands for.
+
+    Raises:
+        BlockFailure: UNSUPPORTED for a model that is faster than the program's clock.
     """
     assert report.mean_ns is not None
-    is_median = report.median_ns is not None
+    is_median = bool(report.median_ns)
+    latency_ns = report.median_ns or report.mean_ns
+    if latency_ns == 0:
+        raise BlockFailure(
+            BlockStatus.UNSUPPORTED,
+            "too_fast",
+            f"{RUNTIME_NAME} counts whole microseconds, and this model takes less; run the agent in Termux",
+        )
     count = report.inference_count or 0
     notes = [f"{RUNTIME_NAME} prints {_SUMMARY}"]
-    if not is_median:
+    if report.median_ns is None:
         notes.append(f"this {RUNTIME_NAME} prints no median: p50 is the mean of each round's inferences")
+    elif not is_median:
+        notes.append(f"the median is below the microsecond that {RUNTIME_NAME} counts in: p50 is the mean")
+    elif latency_ns < _COARSE_BELOW_NS:
+        notes.append(f"{RUNTIME_NAME} counts whole microseconds: a step is {100_000 / latency_ns:.0f} % of this median")
     if count < min_sample_count:
         notes.append(f"{count} inferences in the block, fewer than the {min_sample_count} asked for: time ran out")
     if report.unused_flags:
-        notes.append(f"this {RUNTIME_NAME} does not know {report.unused_flags[:200]}")
+        notes.append(f"this {RUNTIME_NAME} does not know {_short(report.unused_flags)}")
     result = WorkerResult(
         runtime_version=version,
         providers=_providers(report, options),
         model_load_ns=report.init_ns,
         first_inference_ns=report.first_inference_ns,
         warmup_ns=_warmup_ns(report),
-        latency_ns=(report.median_ns if report.median_ns is not None else report.mean_ns,),
+        latency_ns=(latency_ns,),
         latency_summary="median" if is_median else "mean",
         sample_count=count,
         input_source=f"drawn by {RUNTIME_NAME}",
@@ -162,13 +197,15 @@ def placements(report: Report, options: RuntimeOptions) -> dict[str, int | None]
     took = [one for one in report.replaced if _is_xnnpack(one.delegate) or not refused]
     if not took:
         return dict.fromkeys(_providers(report, options))
-    counts: dict[str, int | None] = {}
+    counts: dict[str, int] = {}
+    # The first delegate of a subgraph counts all of its nodes, a later one also the nodes that stand for the first.
+    total = sum({one.subgraph: one.of_count for one in reversed(took)}.values())
     for one in took:
         name = XNNPACK if _is_xnnpack(one.delegate) else wanted or one.delegate
-        counts[name] = (counts.get(name) or 0) + one.node_count
-    if (left := took[-1].of_count - took[-1].node_count) > 0:
+        counts[name] = counts.get(name, 0) + one.node_count
+    if (left := total - sum(counts.values())) > 0:
         counts[CPU] = left
-    return counts
+    return dict(counts)
 
 
 def _with_memory(result: WorkerResult, report: Report) -> WorkerResult:
@@ -194,7 +231,7 @@ def _warmup_ns(report: Report) -> int | None:
 def _providers(report: Report, options: RuntimeOptions) -> tuple[str, ...]:
     wanted = options.providers[0].name if options.providers else ""
     if wanted == CPU:
-        return (CPU,)
+        return (XNNPACK, CPU) if _took_unasked(report) else (CPU,)
     taken = _taken(report, wanted or XNNPACK)
     if taken is Delegation.COMPLETE:
         return (wanted or XNNPACK,)
@@ -209,10 +246,17 @@ def _taken(report: Report, wanted: str) -> Delegation | None:
     name = "external" if wanted.startswith(EXTERNAL) else wanted.lower()
     if name in said:
         return said[name]
-    nodes = [one for one in report.replaced if _is_xnnpack(one.delegate)] if wanted == XNNPACK else []
+    # LiteRT's program says of every delegate only which nodes it took.
+    nodes = [one for one in report.replaced if _is_xnnpack(one.delegate) == (wanted == XNNPACK)]
     if nodes:
-        return Delegation.COMPLETE if nodes[-1].node_count == nodes[-1].of_count else Delegation.PARTIAL
+        return Delegation.COMPLETE if all(one.node_count == one.of_count for one in nodes) else Delegation.PARTIAL
     return Delegation.PARTIAL if wanted == XNNPACK and report.created_xnnpack else None
+
+
+def _took_unasked(report: Report) -> bool:
+    """Return whether XNNPACK took nodes of a run without it: LiteRT's program does not know --use_xnnpack."""
+    unknown_flag = report.created_xnnpack and "use_xnnpack" in report.unused_flags
+    return unknown_flag or any(_is_xnnpack(one.delegate) for one in report.replaced)
 
 
 def _is_xnnpack(delegate: str) -> bool:
@@ -220,4 +264,5 @@ def _is_xnnpack(delegate: str) -> bool:
 
 
 def _short(text: str) -> str:
-    return text.strip()[:200]
+    # Names of tensors and ops are the model's: whoever made it chose their bytes.
+    return "".join(one if one.isprintable() else "?" for one in text.strip()[:200])

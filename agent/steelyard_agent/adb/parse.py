@@ -1,7 +1,8 @@
 """Reads what ``benchmark_model`` prints, of every age; whatever it does not say stays None.
 
-Source: tensorflow/lite/tools/benchmark/benchmark_model.cc and benchmark_tflite_model.cc, and outputs of phones that
-people published (tests/fixtures/benchmark_model). Lines may begin with a severity ("INFO: ") or with logcat's columns.
+Source: tensorflow/lite/tools/benchmark/benchmark_model.cc and benchmark_tflite_model.cc, LiteRT's
+litert/tools/benchmark_litert_model.h, and outputs of phones that people published (tests/fixtures/benchmark_model).
+Lines may begin with a severity ("INFO: ") or with logcat's columns.
 """
 
 from __future__ import annotations
@@ -19,18 +20,27 @@ _TIMINGS = re.compile(
 _OLD_TIMINGS = re.compile(
     rf"Average inference timings in us: Warmup: {_NUMBER}, Init: {_NUMBER}, (?:Inference|no stats): {_NUMBER}"
 )
-_STATS = re.compile(rf"\bcount=([0-9]{{1,15}})((?: [a-z0-9]+={_NUMBER})*)")
+# LiteRT's benchmark_model rounds its results to 10 us; only the statistics before them are finer.
+_LITERT_TIMINGS = re.compile(rf"^.*Inference \(avg\): +{_NUMBER} ms", re.MULTILINE)
+_SESSION = re.compile(rf"Initialized session in {_NUMBER} ?ms")
+# A deviation that rounding made the root of less than nothing reads "nan" or "-nan".
+_STATS = re.compile(rf"\bcount=([0-9]{{1,15}})((?: [a-z0-9]+=(?:{_NUMBER}|-?nan))*)")
 _PAIR = re.compile(rf"([a-z0-9]+)={_NUMBER}")
-_PEAK = re.compile(rf"Overall peak memory footprint \(MB\) via periodic monitoring: {_NUMBER}")
+_PEAK = re.compile(
+    rf"Overall peak memory footprint \(MB\) via periodic monitoring: {_NUMBER}|Peak memory: +{_NUMBER} MB"
+)
 _GROWTH = re.compile(
     rf"(?:Memory footprint delta from the start of the tool|Peak memory footprint) \(MB\): "
-    rf"init={_NUMBER} overall={_NUMBER}"
+    rf"init={_NUMBER} overall={_NUMBER}|Overall footprint: +{_NUMBER} MB"
 )
 _APPLIED = re.compile(
     r"Explicitly applied (.+?) delegate, and the model graph will be (completely|partially) executed by the delegate"
 )
 _NOT_APPLIED = re.compile(r"Though (.+?) delegate is explicitly applied, the model graph will not be executed by")
-_REPLACED = re.compile(r"Replacing ([0-9]{1,9}) out of ([0-9]{1,9}) node\(s\) with delegate \(([A-Za-z0-9_ ]+)\)")
+_REPLACED = re.compile(
+    r"Replacing ([0-9]{1,9}) out of ([0-9]{1,9}) node\(s\) with delegate \(([A-Za-z0-9_ ]+)\)"
+    r"(?:.* for subgraph ([0-9]{1,9}))?"
+)
 _CREATED_XNNPACK = "Created TensorFlow Lite XNNPACK delegate for CPU"
 _UNUSED_FLAGS = re.compile(r"Unconsumed cmdline flags: (.+)")
 _BYTES_PER_MB = 1024 * 1024
@@ -46,11 +56,12 @@ class Delegation(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replaced:
-    """Nodes of the graph that one delegate took over."""
+    """Nodes of a subgraph that one delegate took over; a later delegate counts what an earlier one left."""
 
     delegate: str
     node_count: int
     of_count: int
+    subgraph: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +91,9 @@ class Report:
 def parse_report(text: str) -> Report:
     """Return what the program printed; never raises."""
     stats = [_stats(match) for match in _STATS.finditer(text)]
-    # Warm-up first, then the timed runs; a run that was cut short has one of them.
-    warmup, timed = (stats[0], stats[-1]) if len(stats) > 1 else ({}, {})
-    init_us, first_us, warmup_us, mean_us = _timings(text)
-    growth = _GROWTH.search(text)
+    # Warm-up first, then the timed runs, then those of profilers; a run that was cut short has one of them.
+    warmup, timed = (stats[0], stats[1]) if len(stats) > 1 else ({}, {})
+    init_us, first_us, warmup_us, mean_us = _timings(text, warmup, timed)
     return Report(
         init_ns=_ns(init_us),
         first_inference_ns=_ns(first_us if first_us is not None else warmup.get("first", warmup.get("curr"))),
@@ -92,11 +102,11 @@ def parse_report(text: str) -> Report:
         inference_count=_count(timed),
         mean_ns=_ns(mean_us),
         median_ns=_ns(timed.get("median")) if mean_us is not None else None,
-        peak_resident_bytes=_bytes(_PEAK.search(text), 1),
-        peak_growth_bytes=_bytes(growth, 2),
+        peak_resident_bytes=_bytes(_PEAK.search(text)),
+        peak_growth_bytes=_bytes(_GROWTH.search(text)),
         delegations=_delegations(text),
         replaced=tuple(
-            Replaced(delegate=match[3], node_count=int(match[1]), of_count=int(match[2]))
+            Replaced(delegate=match[3], node_count=int(match[1]), of_count=int(match[2]), subgraph=int(match[4] or 0))
             for match in _REPLACED.finditer(text)
         ),
         created_xnnpack=_CREATED_XNNPACK in text,
@@ -104,7 +114,9 @@ def parse_report(text: str) -> Report:
     )
 
 
-def _timings(text: str) -> tuple[float | None, float | None, float | None, float | None]:
+def _timings(
+    text: str, warmup_stats: dict[str, float], timed: dict[str, float]
+) -> tuple[float | None, float | None, float | None, float | None]:
     """Return the microseconds of load, first inference, mean warm-up and mean inference."""
     if match := _TIMINGS.search(text):
         init, first, warmup, mean = (float(one) for one in match.groups())
@@ -112,6 +124,10 @@ def _timings(text: str) -> tuple[float | None, float | None, float | None, float
     if match := _OLD_TIMINGS.search(text):
         warmup, init, mean = (float(one) for one in match.groups())
         return init, None, warmup, mean
+    if _LITERT_TIMINGS.search(text):
+        session = _SESSION.search(text)
+        init_us = float(session[1]) * 1000 if session else None
+        return init_us, warmup_stats.get("first"), warmup_stats.get("avg"), timed.get("avg")
     return None, None, None, None
 
 
@@ -133,10 +149,12 @@ def _ns(microseconds: float | None) -> int | None:
     return None if microseconds is None or microseconds > 1e15 else round(microseconds * 1000)
 
 
-def _bytes(match: re.Match[str] | None, group: int) -> int | None:
-    if match is None or float(match[group]) > 1e9:
+def _bytes(match: re.Match[str] | None) -> int | None:
+    """Return the last figure that the line holds."""
+    if match is None:
         return None
-    return round(float(match[group]) * _BYTES_PER_MB)
+    mebibytes = float([group for group in match.groups() if group is not None][-1])
+    return round(mebibytes * _BYTES_PER_MB) if mebibytes <= 1e9 else None
 
 
 def _first_group(pattern: re.Pattern[str], text: str) -> str:

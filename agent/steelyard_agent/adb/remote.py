@@ -10,13 +10,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from steelyard_agent.adb.adb import STATUS_MARK, Adb, AdbError
+from steelyard_agent.adb.store import PHONE_FOLDER
 from steelyard_agent.commands import end_group
 
 _log = logging.getLogger(__name__)
 
 _PID_MARK = "steelyard-pid="
-# A program that prints without end is not read into our memory without end: the summary is at its end.
-_KEPT_BYTES = 1024 * 1024
+# A program that prints without end is not read into our memory without end: which delegates it applied stands at its
+# beginning, the summary at its end.
+_HEAD_BYTES = 256 * 1024
+_TAIL_BYTES = 1024 * 1024
 _END_GRACE_S = 5.0
 _LINE_BYTES = 64 * 1024
 
@@ -59,8 +62,20 @@ async def run_remote(adb: Adb, command: str, *, timeout_s: float) -> RemoteEnd:
     return RemoteEnd(output=reader.text(), status=reader.status, timed_out=timed_out, left_running=left_running)
 
 
+def end_strays(adb: Adb) -> str:
+    """End programs of earlier blocks that outlived their cable or their agent; return why one may go on.
+
+    Raises:
+        AdbError: The phone is gone.
+    """
+    # The brackets keep the pattern from finding the shell that it stands in. A phone before Android 7 has no pgrep.
+    answer = adb.shell(f"pgrep -f '{PHONE_FOLDER[:-1]}[{PHONE_FOLDER[-1]}]/'")
+    found = answer.output.split() if answer.status == 0 else []
+    return "; ".join(filter(None, (_end(adb, int(word)) for word in found if re.fullmatch(r"[0-9]{1,9}", word))))
+
+
 class _Reader:
-    """Hears what adb hands on, keeps its end, and takes our two marks out of it."""
+    """Hears what adb hands on, keeps its beginning and its end, and takes our two marks out of it."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
@@ -94,11 +109,13 @@ class _Reader:
     def _take(self, chunk: bytes) -> None:
         self._kept += chunk
         end = self._kept[-2 * _LINE_BYTES :].decode("utf-8", "replace").replace("\r\n", "\n")
-        if self.pid is None and (match := re.search(rf"^{_PID_MARK}([0-9]{{1,9}})$", end, re.MULTILINE)):
+        # With its line's end: a chunk may end in the middle of a number.
+        if self.pid is None and (match := re.search(rf"^{_PID_MARK}([0-9]{{1,9}})\n", end, re.MULTILINE)):
             self.pid = int(match.group(1))
-        if match := re.search(rf"^{STATUS_MARK}([0-9]{{1,9}})\s*\Z", end, re.MULTILINE):
+        if match := re.search(rf"^{STATUS_MARK}([0-9]{{1,9}})\n\s*\Z", end, re.MULTILINE):
             self.status = int(match.group(1))
-        del self._kept[:-_KEPT_BYTES]
+        if len(self._kept) > _HEAD_BYTES + _TAIL_BYTES:
+            del self._kept[_HEAD_BYTES:-_TAIL_BYTES]
 
 
 async def _end_unless_ended(adb: Adb, reader: _Reader) -> str:

@@ -17,7 +17,7 @@ from steelyard_agent.adb.adb import Adb, AdbError
 from steelyard_agent.adb.binary import PROVIDERS, RUNTIME_NAME, command_line
 from steelyard_agent.adb.outcome import check_delegation, explain_failure, placements, worker_result
 from steelyard_agent.adb.parse import parse_report
-from steelyard_agent.adb.remote import RemoteEnd, run_remote
+from steelyard_agent.adb.remote import RemoteEnd, end_strays, run_remote
 from steelyard_agent.adb.store import PhoneStore
 from steelyard_agent.runtimes.tflite_file import is_tflite
 from steelyard_agent.state.blob_cache import digest_of
@@ -120,8 +120,10 @@ class PhoneRunner:
         """Send the program and see that the phone can run it; which delegates work, only a model can tell."""
         program = await asyncio.to_thread(self._store.put, self._binary, executable=True)
         end = await run_remote(self._adb, f"{program} --help", timeout_s=30.0)
-        if end.status is None or end.status >= 126 or "CANNOT LINK" in end.output:
-            raise explain_failure(end.output, end.status or 0)
+        if end.status is None:
+            raise self._broken(end)
+        if end.status >= 126 or "CANNOT LINK" in end.output:
+            raise explain_failure(end.output, end.status)
         probes = tuple(asdict(ProviderProbe(name=name)) for name in PROVIDERS)
         return BlockOutcome(
             status=BlockStatus.OK, result=WorkerResult(runtime_version=self._version, provider_probes=probes)
@@ -133,6 +135,12 @@ class PhoneRunner:
         program = await asyncio.to_thread(self._store.put, self._binary, executable=True)
         model = await asyncio.to_thread(self._store.put, model_path, keep=(program,))
         command = command_line(block, options, program=program, model=model, timeout_s=timeout_s)
+        if still_running := await asyncio.to_thread(end_strays, self._adb):
+            raise AdbError(
+                "phone_busy",
+                f"a program of an earlier block still runs on the phone {self._adb.serial} ({still_running}); "
+                "restart the phone",
+            )
         kills_before = await asyncio.to_thread(self._oom_kill_count)
         end = await run_remote(self._adb, command, timeout_s=timeout_s)
         report = parse_report(end.output)
@@ -144,12 +152,17 @@ class PhoneRunner:
             status=BlockStatus.OK, result=replace(result, placements=placements(report, options)), notes=_notes(end)
         )
 
+    def _broken(self, end: RemoteEnd) -> AdbError:
+        if end.timed_out:
+            return AdbError("phone_silent", f"the phone {self._adb.serial} said nothing for too long; restart it")
+        return AdbError(
+            "phone_gone", f"the connection to the phone {self._adb.serial} broke during a block; plug it in again"
+        )
+
     async def _explain(self, end: RemoteEnd, timeout_s: float, kills_before: int | None) -> BlockOutcome:
         """Say how a run ended that gave no result, by the rules of a worker where a signal or the time ended it."""
         if not end.timed_out and end.status is None:
-            raise AdbError(
-                "phone_gone", f"the connection to the phone {self._adb.serial} broke during a block; plug it in again"
-            )
+            raise self._broken(end)
         # The linker gives up by a signal on some Androids.
         by_itself = end.status is not None and (end.status <= _KILLED or "CANNOT LINK EXECUTABLE" in end.output)
         if not end.timed_out and end.status is not None and by_itself:

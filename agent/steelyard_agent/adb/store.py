@@ -39,7 +39,7 @@ class PhoneStore:
 
     def _put(self, local: Path, digest: str, *, executable: bool, keep: Collection[str]) -> str:
         remote = f"{PHONE_FOLDER}/{digest}"
-        if self._is_there(local, digest, remote):
+        if self._is_there(local, digest, remote, executable=executable):
             return remote
         partial = f"{remote}.partial"
         self._do(f"mkdir -p {PHONE_FOLDER}")
@@ -55,8 +55,9 @@ class PhoneStore:
         self._verified.add(digest)
         return remote
 
-    def _is_there(self, local: Path, digest: str, remote: str) -> bool:
-        size = self._adb.shell(f"wc -c < {remote}").output.strip()
+    def _is_there(self, local: Path, digest: str, remote: str, *, executable: bool) -> bool:
+        may_run = f"test -x {remote} && " if executable else ""
+        size = self._adb.shell(f"{may_run}wc -c < {remote}").output.strip()
         if size != str(local.stat().st_size):
             self._verified.discard(digest)
             return False

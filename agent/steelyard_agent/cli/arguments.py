@@ -7,6 +7,8 @@ from pathlib import Path
 
 from steelyard_agent import __version__
 from steelyard_agent.cli.mode_arguments import DEFAULT_ROUNDS, add_mode_arguments
+from steelyard_agent.cores import CoreSelection, parse_core_list
+from steelyard_agent.errors import UsageError
 
 _RUN_EXAMPLES = """\
 examples:
@@ -34,6 +36,7 @@ examples:
   steelyard-agent measure model.onnx --mode paced --rate 20 --no-spinning
   steelyard-agent measure model.onnx --mode sustained --duration 2m
   steelyard-agent measure lstm.onnx --mode stepwise --steps 1,16,64 --state h=hn --state c=cn
+  steelyard-agent measure model.onnx --runtime openvino --cores big
 """
 _ENVIRONMENT_EXAMPLES = """\
 examples:
@@ -69,6 +72,7 @@ exit status:
   0 fine; 2 usage; 3 something was not measured; 4 device or infrastructure;
   70 a bug of ours; 130 interrupted
 """
+_CORE_KINDS = {"big": CoreSelection.BIG, "little": CoreSelection.LITTLE}
 _DEFAULT_BLOCK_TIMEOUT_S = 60.0
 
 
@@ -152,6 +156,16 @@ def _add_measure(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default=[],
         metavar="P",
         help="execution provider or delegate: NAME or NAME:key=value,...; repeat for more, in order",
+    )
+    measure.add_argument(
+        "--allow-fallback", action="store_true", help="measure also when part of the model runs elsewhere"
+    )
+    measure.add_argument(
+        "--cores",
+        type=_cores,
+        default=(),
+        metavar="big|little|0-3,6",
+        help="cores that the measured process is pinned to (default: none)",
     )
     measure.add_argument(
         "--shape",
@@ -265,6 +279,16 @@ def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
     return name, tuple(int(part) for part in parts)
 
 
+def _cores(text: str) -> CoreSelection | tuple[int, ...]:
+    """Read a kind of cores, or a list of their numbers."""
+    if text in _CORE_KINDS:
+        return _CORE_KINDS[text]
+    try:
+        return parse_core_list(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not big, little or cores such as 0-3,6") from None
+
+
 def _positive(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
@@ -289,6 +313,8 @@ def _run_command(options: argparse.Namespace) -> int:
 
 
 def _doctor_command(options: argparse.Namespace) -> int:
+    if options.yes and not options.fix:
+        raise UsageError("yes_to_nothing", "--yes answers the question of --fix; give both, or neither")
     if options.fix or options.undo:
         from steelyard_agent.cli.steady import steady
 

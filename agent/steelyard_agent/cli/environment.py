@@ -6,7 +6,9 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
 
@@ -20,6 +22,8 @@ from steelyard_agent.runtimes.lookup import runtime_names
 from steelyard_agent.state.directory import default_state_directory
 
 SCHEMA_VERSION = 1
+# The package itself, not a module within one that is broken.
+_NOT_THERE = re.compile(r"No module named '[^'.]+'")
 _WIDTH = 80
 
 
@@ -58,15 +62,26 @@ async def _looked_at(added: RuntimeEnvironment) -> tuple[str, tuple[RuntimeDescr
         runtimes = await probe_environment(added, runtime_names(), run_block=run_block, work_folder=Path(folder))
     version = ".".join(map(str, found.version))
     if not any(one.version for one in runtimes):
-        # A runtime that is there and cannot be used says more than those that are not there.
-        broken = [f"{one.name}: {one.reason}" for one in runtimes if "No module named" not in one.reason]
-        raise UsageError(
-            "no_runtime",
-            f"{added.python} (Python {version}) has no runtime that can be used: "
-            + ("; ".join(broken) or f"it has none of {', '.join(one.name for one in runtimes)}")
-            + f". Install one, as in {added.python} -m pip install onnxruntime, and add it again",
-        )
+        raise _no_runtime(f"{added.python} (Python {version})", added.python, runtimes)
     return version, runtimes
+
+
+def _no_runtime(what: str, python: Path, runtimes: Sequence[RuntimeDescription]) -> UsageError:
+    if len({one.reason for one in runtimes}) == 1:
+        # Then it is not the runtimes that fail.
+        return UsageError(
+            "no_worker",
+            f"no worker runs under {what}: {runtimes[0].reason}; name an interpreter that starts and prints nothing "
+            "by itself",
+        )
+    # A runtime that is there and cannot be used says more than those that are not there.
+    broken = [f"{one.name}: {one.reason}" for one in runtimes if not _NOT_THERE.search(one.reason)]
+    return UsageError(
+        "no_runtime",
+        f"{what} has no runtime that can be used: "
+        + ("; ".join(broken) or f"it has none of {', '.join(one.name for one in runtimes)}")
+        + f". Install one, as in {python} -m pip install onnxruntime, and add it again",
+    )
 
 
 def _list(root: Path, *, as_json: bool) -> int:

@@ -7,12 +7,14 @@ import asyncio
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from steelyard_agent.cli.device import this_system
 from steelyard_agent.cli.mode_arguments import DEFAULT_ROUNDS, mode_of
+from steelyard_agent.cores import CoreSelection, select_cores
 from steelyard_agent.emulation import find_emulator
 from steelyard_agent.environments import read_environments
 from steelyard_agent.errors import UsageError
@@ -25,6 +27,8 @@ from steelyard_agent.worker.failure import BlockStatus
 from steelyard_agent.worker.modes import SUSTAINED
 
 _MEBIBYTE = 1024 * 1024
+# An external delegate: its path may hold colons, its options begin behind the first one that a name and "=" follow.
+_DELEGATE = re.compile(r"(?P<name>delegate:.*?)(?::(?P<options>[\w.-]+=.*))?")
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -32,12 +36,14 @@ def measure(options: argparse.Namespace) -> int:
 
     Raises:
         MeasurementError: It cannot be measured, or Android keeps this process in the background.
+        NoSuchCoresError: There are no cores of the kind that was named, or none of them is lent.
     """
     runtime, python = _runtime(options)
     mode = mode_of(options)
     # A curve is minutes long, and its points are its own rounds.
     rounds = options.rounds or (1 if mode.name == SUSTAINED else DEFAULT_ROUNDS)
     progress = _Progress(rounds)
+    core_ids = select_cores(this_system(), options.cores) if isinstance(options.cores, CoreSelection) else options.cores
     _refuse_background()
     report = asyncio.run(
         measure_file(
@@ -48,6 +54,7 @@ def measure(options: argparse.Namespace) -> int:
             mode=mode,
             batch_size=options.batch,
             rounds=rounds,
+            core_ids=core_ids,
             block_timeout_s=options.block_timeout,
             memory_limit_bytes=options.memory_limit * _MEBIBYTE if options.memory_limit else None,
             emulated_by=find_emulator(this_system(), os.environ, platform.machine()),
@@ -74,22 +81,30 @@ def runtime_options(options: argparse.Namespace) -> RuntimeOptions:
         graph_optimization=options.graph_optimization,
         spinning=False if options.no_spinning else None,
         arena=False if options.no_arena else None,
+        allow_fallback=options.allow_fallback,
         input_shapes=_by_name(options.shape),
     )
 
 
 def _provider(text: str) -> ProviderSpec:
-    """Read ``NAME`` or ``NAME:key=value,key=value``; a delegate's path holds colons of its own and takes no options.
+    """Read ``NAME`` or ``NAME:key=value,key=value``, where NAME may be ``delegate:/path/lib.so``.
 
     Raises:
-        UsageError: An option is not KEY=VALUE.
+        UsageError: It has no name, or an option is not KEY=VALUE or is given twice.
     """
-    name, _, rest = (text, "", "") if text.startswith("delegate:") else text.partition(":")
-    pairs = [pair.partition("=") for pair in rest.split(",") if pair]
-    for key, equals, _ in pairs:
+    delegate = _DELEGATE.fullmatch(text)
+    name, rest = (delegate["name"], delegate["options"] or "") if delegate else text.partition(":")[::2]
+    if not name:
+        raise UsageError("bad_provider", f"--provider {text[:80]!r} has no name, as in cpu or cuda:device_id=0")
+    given: dict[str, str] = {}
+    for pair in filter(None, rest.split(",")):
+        key, equals, value = pair.partition("=")
         if not (key and equals):
-            raise UsageError("bad_provider", f"--provider {text[:80]!r}: {key!r} is not KEY=VALUE")
-    return ProviderSpec(name=name, options={key: value for key, _, value in pairs})
+            raise UsageError("bad_provider", f"--provider {text[:80]!r}: {pair[:80]!r} is not KEY=VALUE")
+        if key in given:
+            raise UsageError("bad_provider", f"--provider {text[:80]!r} gives {key!r} twice; give it once")
+        given[key] = value
+    return ProviderSpec(name=name, options=given)
 
 
 def _runtime(options: argparse.Namespace) -> tuple[str, Path | None]:
@@ -101,6 +116,8 @@ def _runtime(options: argparse.Namespace) -> tuple[str, Path | None]:
     runtime, at, name = options.runtime.partition("@")
     if not at:
         return runtime, None
+    if not (runtime and name):
+        raise UsageError("bad_runtime", f"--runtime {options.runtime[:80]!r} is not NAME@ENV, as in litert@tflite")
     root = options.state_directory or default_state_directory(os.environ, Path.home())
     pythons = {one.name: one.python for one in read_environments(root)}
     if name not in pythons:
@@ -108,7 +125,7 @@ def _runtime(options: argparse.Namespace) -> tuple[str, Path | None]:
         raise UsageError(
             "no_such_environment",
             f"there is no runtime environment {name[:80]!r}; there is: {there}. "
-            f"Add it with steelyard-agent environment add {name[:80]}",
+            f"Add it with steelyard-agent environment add {name[:80]} --python PATH",
         )
     return runtime, pythons[name]
 

@@ -38,6 +38,7 @@ from steelyard_agent.state.prepared import PreparedCache
 from steelyard_agent.state.settings import read_settings
 from steelyard_agent.surroundings.android import AndroidCircumstances
 from steelyard_agent.surroundings.device import DeviceSurroundings
+from steelyard_agent.surroundings.emulated import EmulatedProcessor
 from steelyard_agent.validity.admission import ConditionGate
 from steelyard_agent.validity.conditions import DeviceConditions
 
@@ -120,7 +121,8 @@ async def _parts(
         profiles=profiles,
     )
     system = this_system()
-    surroundings = DeviceSurroundings(system, sources=(AndroidCircumstances(system),))
+    circumstances = (AndroidCircumstances(system), EmulatedProcessor(device.emulated_by))
+    surroundings = DeviceSurroundings(system, sources=circumstances)
     return AgentParts(
         address=address,
         description=description_message(device),

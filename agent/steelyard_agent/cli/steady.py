@@ -15,9 +15,10 @@ from textwrap import wrap
 from steelyard_agent.cli.device import this_system
 from steelyard_agent.errors import UsageError
 from steelyard_agent.state.directory import default_state_directory
-from steelyard_agent.state.settings import read_settings
-from steelyard_agent.steadying.doing import Done, apply_offers, undo
-from steelyard_agent.steadying.offers import Offer, find_offers
+from steelyard_agent.state.ownership import keeping_the_owner
+from steelyard_agent.state.settings import SETTINGS_FILE, read_settings
+from steelyard_agent.steadying.doing import LEDGER_FILE, Done, apply_offers, undo
+from steelyard_agent.steadying.offers import Offer, find_offers, why_not_offered
 
 SCHEMA_VERSION = 1
 EXIT_FINE, EXIT_INCOMPLETE, EXIT_DEVICE = 0, 3, 4
@@ -45,37 +46,41 @@ def _callers_state_directory(environ: Mapping[str, str]) -> Path:
 
 
 def _fix(options: argparse.Namespace, state_root: Path) -> int:
-    system = this_system()
-    offers = find_offers(system, read_settings(state_root))
+    system, settings = this_system(), read_settings(state_root)
+    offers, left = find_offers(system, settings), why_not_offered(system, settings)
     if not options.json:
-        print("\n".join(offer_lines(offers)))
+        print("\n".join(offer_lines(offers, left)))
     if not offers:
-        return _tell(options, offers, [], EXIT_FINE)
+        return _tell(options, offers, left, [], EXIT_FINE)
     if not (options.yes or _agreed(options)):
         if not options.json:
             print("nothing was changed; --yes changes it without a question")
-        return _tell(options, offers, [], EXIT_INCOMPLETE)
-    done = apply_offers(system, offers, state_root)
+        return _tell(options, offers, left, [], EXIT_INCOMPLETE)
+    with keeping_the_owner(state_root, (SETTINGS_FILE, LEDGER_FILE), user_id=os.geteuid()):
+        done = apply_offers(system, offers, state_root)
     if not options.json:
         print("\n".join([*_done_lines(done), "undo it with: steelyard-agent doctor --undo"]))
-    return _tell(options, offers, done, _exit_code(done))
+    return _tell(options, offers, left, done, _exit_code(done))
 
 
 def _undo(options: argparse.Namespace, state_root: Path) -> int:
-    done = undo(this_system(), state_root)
+    with keeping_the_owner(state_root, (SETTINGS_FILE, LEDGER_FILE), user_id=os.geteuid()):
+        done = undo(this_system(), state_root)
     if not options.json:
         print("\n".join(_done_lines(done) or ["nothing to undo: no fix of this agent is in force"]))
-    return _tell(options, (), done, _exit_code(done))
+    return _tell(options, (), (), done, _exit_code(done))
 
 
-def offer_lines(offers: Sequence[Offer]) -> list[str]:
-    """Return the offers as plain text of at most 80 columns."""
-    if not offers:
-        return ["nothing to change: this device is as steady as its settings can make it"]
-    lines = ["Would be changed"]
+def offer_lines(offers: Sequence[Offer], left: Sequence[str]) -> list[str]:
+    """Return the offers, and why the rest is ``left`` as it is, as plain text of at most 80 columns."""
+    lines = ["Would be changed" if offers else "nothing to change"]
     for offer in offers:
         lines += wrap(f"{offer.name}: {offer.sentence}", _COLUMNS, initial_indent="  ", subsequent_indent="    ")
         lines += wrap(offer.effect, _COLUMNS, initial_indent="    ", subsequent_indent="    ")
+    if offers and left:
+        lines.append("Stays as it is")
+    for sentence in left:
+        lines += wrap(sentence, _COLUMNS, initial_indent="  ", subsequent_indent="    ")
     return lines
 
 
@@ -93,9 +98,16 @@ def _exit_code(done: Sequence[Done]) -> int:
     return EXIT_FINE if all(one.succeeded for one in done) else EXIT_DEVICE
 
 
-def _tell(options: argparse.Namespace, offers: Sequence[Offer], done: Sequence[Done], exit_code: int) -> int:
+def _tell(
+    options: argparse.Namespace, offers: Sequence[Offer], left: Sequence[str], done: Sequence[Done], exit_code: int
+) -> int:
     if options.json:
         listed = [{key: value for key, value in asdict(offer).items() if key != "settings"} for offer in offers]
-        document = {"schema_version": SCHEMA_VERSION, "offers": listed, "done": [asdict(one) for one in done]}
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "offers": listed,
+            "not_offered": list(left),
+            "done": [asdict(one) for one in done],
+        }
         print(json.dumps(document, indent=2))
     return exit_code

@@ -115,7 +115,24 @@ def _shown(reading: Reading) -> str:
     assert reading.value is not None
     caution = f"; {reading.reason}" if reading.reason else ""
     if reading.unit == "J":
-        scope = reading.scope.value.lower()
-        return f"{reading.name}: a counter in J, scope {scope}, from {_short(reading.source)}{caution}"
+        return f"{reading.name}: a counter in J, {_sensor(reading)}, from {_short(reading.source)}{caution}"
+    if reading.unit == "W":
+        power = f"{reading.name} {reading.value:.4g} W, {_sensor(reading)}"
+        return f"{power}, from {_short(reading.source)}{caution}"
     value, unit = (reading.value / 1e6, "MHz") if reading.unit == "Hz" else (reading.value, reading.unit)
     return f"{reading.name} {value:.4g} {unit}, from {_short(reading.source)}{caution}"
+
+
+def _sensor(reading: Reading) -> str:
+    """Return what a sensor covers, and its steps and rate where they are told."""
+    told = [f"scope {reading.scope.value.lower().replace('_', ' ')}"]
+    if reading.resolution is not None:
+        scale, prefix = (1e3, "m") if reading.resolution >= 1e-3 else (1e6, "u")
+        told.append(f"steps of {_three_digits(reading.resolution * scale)} {prefix}{reading.unit}")
+    if reading.rate_hz is not None:
+        told.append(f"renewed {_three_digits(reading.rate_hz)} times a second")
+    return ", ".join(told)
+
+
+def _three_digits(value: float) -> str:
+    return f"{float(f'{value:.3g}'):g}"

@@ -55,6 +55,7 @@ class ValiditySign:
 class Diagnosis:
     """The doctor's findings; ``profile`` is the device's, ``nearest`` that of another board where it has none.
 
+    ``throttle_doubt`` is why the throttle verdict of a block can be "yes" and "unknown", but not "no", "" when it can.
     Whatever was probed is in ``device``; ``notes`` say where the profile says otherwise, ``offers`` what ``--fix``
     would change.
     """
@@ -63,6 +64,7 @@ class Diagnosis:
     capabilities: tuple[Capability, ...]
     throttling: tuple[ThrottleEvidence, ...] = ()
     validity: tuple[ValiditySign, ...] = ()
+    throttle_doubt: str = ""
     governors: tuple[str, ...] = ()
     profile: Profile | None = None
     nearest: Nearest | None = None

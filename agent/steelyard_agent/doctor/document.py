@@ -26,6 +26,7 @@ def diagnosis_to_json(diagnosis: Diagnosis) -> dict[str, object]:
         "capabilities": [{**asdict(one), "answer": one.answer.value} for one in diagnosis.capabilities],
         "throttling": [asdict(one) for one in diagnosis.throttling],
         "validity": [asdict(one) for one in diagnosis.validity],
+        "throttle_doubt": diagnosis.throttle_doubt,
         "governors": list(diagnosis.governors),
         "facts": [{"name": name, "value": fact.value, "source": fact.source} for name, fact in facts.items()],
         "profile": profile_to_json(diagnosis.profile) if diagnosis.profile else None,

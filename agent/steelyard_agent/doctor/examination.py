@@ -12,7 +12,7 @@ from steelyard_agent.doctor.contradictions import contradictions
 from steelyard_agent.doctor.diagnosis import Diagnosis
 from steelyard_agent.doctor.memory import memory
 from steelyard_agent.doctor.notes import has_32_bit_userland, notes
-from steelyard_agent.doctor.throttling import throttle_evidence
+from steelyard_agent.doctor.throttling import throttle_doubt, throttle_evidence
 from steelyard_agent.doctor.validity import validity_signs
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.cpufreq import read_governors
@@ -50,6 +50,7 @@ def diagnose(
         capabilities=capabilities,
         throttling=throttle_evidence(system),
         validity=validity_signs(system, device.emulated_by),
+        throttle_doubt=throttle_doubt(system),
         governors=read_governors(system),
         profile=profile,
         nearest=None if profile else nearest_profile(device.identity, profiles),

@@ -10,6 +10,7 @@ from steelyard_agent.doctor.knowledge_rows import knowledge_lines
 from steelyard_agent.doctor.runtime_rows import runtime_lines
 from steelyard_agent.rows import row
 
+_PROBED = "everything is probed (steelyard-agent profile new drafts one)"
 _NO_EVIDENCE = "nothing here shows whether this device slows itself down: blocks will say that it is not known"
 
 
@@ -17,14 +18,13 @@ def diagnosis_lines(diagnosis: Diagnosis) -> list[str]:
     """Return the diagnosis as lines without line ends."""
     able = [one for one in diagnosis.capabilities if one.answer is not Answer.NO]
     groups = diagnosis.device.core_groups
-    throttling = [line for one in diagnosis.throttling for line in row(one.name, [one.detail])]
     sections = {
         "Device": _device_lines(diagnosis),
-        "Cores": [line for group in groups for line in _group_lines(group)] if len(groups) > 1 else [],
+        "Cores": [line for group in groups for line in _group_lines(group, diagnosis)] if len(groups) > 1 else [],
         "Can be measured": [line for one in able for line in row(one.name, one.details)],
         "Cannot be measured": _lacking_lines(diagnosis.capabilities),
-        "Throttling shows in": throttling or row("", [_NO_EVIDENCE]),
         "Blocks are held back or found not valid by": _validity_lines(diagnosis),
+        "Throttling shows in": _throttling_lines(diagnosis),
         "Runtimes": runtime_lines(diagnosis.device.runtimes),
         "Known of boards of this kind": knowledge_lines(diagnosis),
         "Could be steadier": _offer_lines(diagnosis),
@@ -57,16 +57,28 @@ def _profile(diagnosis: Diagnosis) -> str:
         return diagnosis.device.profile
     if diagnosis.nearest:
         same = f"the same chip ({diagnosis.nearest.soc_compatible}) as {diagnosis.nearest.profile.name}"
-        return f"none fits; nearest: {same}; everything is probed"
-    return "none fits; everything is probed"
+        return f"none fits; nearest: {same}; {_PROBED}"
+    return f"none fits; {_PROBED}"
 
 
-def _group_lines(group: CoreGroup) -> list[str]:
+def _throttling_lines(diagnosis: Diagnosis) -> list[str]:
+    if not diagnosis.throttling:
+        return row("", [_NO_EVIDENCE])
+    rows = [(one.name, one.detail) for one in diagnosis.throttling]
+    if diagnosis.throttle_doubt:
+        rows.append(("otherwise", f"a block reads unknown, not no: {diagnosis.throttle_doubt}"))
+    return [line for name, text in rows for line in row(name, [text])]
+
+
+def _group_lines(group: CoreGroup, diagnosis: Diagnosis) -> list[str]:
     parts = [f"cores {format_cores(group.core_ids)}"]
     if group.capacity is not None:
         parts.append(f"capacity {group.capacity}")
     if group.max_frequency_hz is not None:
         parts.append(f"up to {group.max_frequency_hz / 1e6:.0f} MHz")
+    own = [name for name in group.features if name not in diagnosis.device.processor_features]
+    if own:
+        parts.append(f"also {', '.join(own)}")
     return row(group.name, [", ".join(parts)])
 
 

@@ -21,10 +21,18 @@ from steelyard_agent.meters.temperature import THERMAL_FOLDER
 from steelyard_agent.meters.vcgencmd import read_flags
 from steelyard_agent.surroundings.android_facts import api_level
 from steelyard_agent.surroundings.android_thermal import read_status
+from steelyard_agent.surroundings.contract import ThrottleVerdict
 from steelyard_agent.surroundings.cooling_kinds import cooling_kind
-from steelyard_agent.surroundings.intel_throttle import find_counters
+from steelyard_agent.surroundings.device import find_throttle_sources
+from steelyard_agent.surroundings.intel_throttle import counts_power_limit, find_counters
 from steelyard_agent.surroundings.over_current import find_current_alarms
+from steelyard_agent.surroundings.pi_firmware import flags_text
 from steelyard_agent.surroundings.thermal_zones import slowing_zones
+from steelyard_agent.surroundings.time_in_state import TimeInState
+from steelyard_agent.surroundings.verdict import judge
+
+# What cooling devices say that slow nothing down; -1 is intel_powerclamp's word for it.
+_AT_REST = frozenset({"0", "-1"})
 
 
 def throttle_evidence(system: System) -> tuple[ThrottleEvidence, ...]:
@@ -33,6 +41,19 @@ def throttle_evidence(system: System) -> tuple[ThrottleEvidence, ...]:
     return tuple(
         ThrottleEvidence(name=name, detail=detail) for source in sources for name, detail in source(system) if detail
     )
+
+
+def throttle_doubt(system: System) -> str:
+    """Return why no block on this device can be shown not to have throttled as things stand, "" when one can.
+
+    Two looks without a block between them are judged as those around a block are.
+    """
+    if TimeInState(system).may_rule_out():
+        return ""
+    sources = find_throttle_sources(system)
+    looks = [[source.look() for source in sources] for _ in range(2)]
+    report = judge([source.weigh(first, last, ()) for source, first, last in zip(sources, *looks, strict=True)])
+    return "; ".join(report.not_looked_at) if report.verdict is ThrottleVerdict.UNKNOWN else ""
 
 
 def _trip_points(system: System) -> Iterator[tuple[str, str]]:
@@ -46,13 +67,14 @@ def _trip_points(system: System) -> Iterator[tuple[str, str]]:
 def _cooling(system: System) -> Iterator[tuple[str, str]]:
     names, _ = list_names(system, THERMAL_FOLDER)
     by_state: dict[str, list[str]] = {}
+    # One that cannot be read is told by the verdict of a block.
     for name in names:
         if re.fullmatch(r"cooling_device[0-9]+", name):
             kind = text_or_empty(system, f"{THERMAL_FOLDER}/{name}/type")
             state = text_or_empty(system, f"{THERMAL_FOLDER}/{name}/cur_state")
             if cooling_kind(kind) is not None and state:
-                by_state.setdefault(state, []).append(kind)
-    groups = [f"{_counted(kinds)} at state {state}" for state, kinds in by_state.items()]
+                by_state.setdefault("at rest" if state in _AT_REST else f"at state {state}", []).append(kind)
+    groups = [f"{_counted(kinds)} {state}" for state, kinds in by_state.items()]
     yield "cooling", "; ".join(groups)
 
 
@@ -64,7 +86,10 @@ def _time_in_state(system: System) -> Iterator[tuple[str, str]]:
 
 
 def _throttle_counts(system: System) -> Iterator[tuple[str, str]]:
-    yield "counters", ", ".join(dict.fromkeys(file.rpartition("/")[2] for file in find_counters(system)))
+    files = find_counters(system)
+    what = "heat and the power limit" if counts_power_limit(files) else "heat alone"
+    names = ", ".join(dict.fromkeys(file.rpartition("/")[2] for file in files))
+    yield "counters", f"{names}: {what}" if names else ""
 
 
 def _alarms(system: System) -> Iterator[tuple[str, str]]:
@@ -79,13 +104,17 @@ def _alarms(system: System) -> Iterator[tuple[str, str]]:
 def _limits(system: System) -> Iterator[tuple[str, str]]:
     policies, _ = find_policies(system)
     clocks = [name for name in policies if _has(system, policy_file(name, "scaling_max_freq"))]
-    yield "limits", ", ".join([*clocks, *find_devfreq(system)])
+    names = ", ".join([*clocks, *find_devfreq(system)])
+    yield "limits", f"a frequency limit that falls: {names}" if names else ""
 
 
 def _firmware(system: System) -> Iterator[tuple[str, str]]:
     if is_raspberry_pi(system):
         flags = read_flags(system)
-        yield "firmware", f"get_throttled {flags.bits:#x}" if flags.bits is not None else flags.reason
+        yield (
+            "firmware",
+            flags.reason if flags.bits is None else f"get_throttled {flags.bits:#x}: {flags_text(flags.bits)}",
+        )
 
 
 def _android(system: System) -> Iterator[tuple[str, str]]:

@@ -65,4 +65,5 @@ def _core_group_message(group: CoreGroup) -> common_pb2.CoreGroup:
         core_ids=group.core_ids,
         capacity=group.capacity,
         max_frequency_hz=group.max_frequency_hz,
+        features=group.features,
     )

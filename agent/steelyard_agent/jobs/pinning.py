@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from steelyard_agent.cores import CoreSelection, format_cores, select_cores
+from steelyard_agent.cores import CoreSelection, NoSuchCoresError, format_cores, select_cores
 from steelyard_agent.meters.contract import System
 from steelyard_agent.state.settings import DeviceSettings
 from steelyard_protocol.v1 import plan_pb2
@@ -47,6 +47,9 @@ def pin_as_planned(plan: plan_pb2.Plan, *, system: System, settings: DeviceSetti
         return Pinning()
     chosen = selection or settings.core_selection
     assert chosen is not None
-    core_ids = select_cores(system, chosen)
     by = "" if selection is not None else ", by this device's own setting (steelyard-agent doctor --undo)"
+    try:
+        core_ids = select_cores(system, chosen)
+    except NoSuchCoresError as error:
+        raise NoSuchCoresError(error.reason, f"{error}{by}") from error
     return Pinning(core_ids=core_ids, note=f"pinned to the {chosen.value.lower()} cores {format_cores(core_ids)}{by}")

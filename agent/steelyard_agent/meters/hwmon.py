@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steelyard_agent.meters.contract import System
-from steelyard_agent.meters.sysfs import SourceError, list_names, read_number, text_or_empty
+from steelyard_agent.meters.sysfs import SourceError, label_or_empty, list_names, read_number
 
 HWMON_FOLDER = "/sys/class/hwmon"
 
@@ -26,7 +26,7 @@ def find_chips(system: System) -> tuple[list[Chip], str]:
     for name in names:
         folder = f"{HWMON_FOLDER}/{name}"
         files, _ = list_names(system, folder)
-        driver = text_or_empty(system, f"{folder}/name") or "name not told"
+        driver = label_or_empty(system, f"{folder}/name") or "name not told"
         chips.append(Chip(folder=folder, driver=driver, files=frozenset(files)))
     return chips, reason
 

@@ -9,7 +9,7 @@ from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.hwmon import Chip, positive_or_none, update_interval_s
 from steelyard_agent.meters.power_source import PowerSource
 from steelyard_agent.meters.rails import rail_scope, reading_name
-from steelyard_agent.meters.sysfs import text_or_empty
+from steelyard_agent.meters.sysfs import label_or_empty
 from steelyard_agent.readings import Kind
 
 # What the driver assumes when nobody told it the shunt.
@@ -51,7 +51,7 @@ def find_ina260(system: System, chip: Chip) -> list[PowerSource]:
 
 
 def _source(system: System, chip: Chip, shunt: str, *, resolution: float | None, caution: str) -> PowerSource:
-    label = text_or_empty(system, f"{chip.folder}/label")
+    label = label_or_empty(system, f"{chip.folder}/label")
     interval_s = update_interval_s(system, chip)
     return PowerSource(
         name=reading_name(label),
@@ -67,6 +67,7 @@ def _source(system: System, chip: Chip, shunt: str, *, resolution: float | None,
     )
 
 
-def _step_w(driver: str, shunt_microohm: int) -> float:
+def _step_w(driver: str, shunt_microohm: int) -> float | None:
     current_dividend, power_factor = _STEPS[driver]
-    return power_factor * round(current_dividend / shunt_microohm) / 1e6
+    # A shunt that no board carries would leave no step.
+    return power_factor * round(current_dividend / shunt_microohm) / 1e6 or None

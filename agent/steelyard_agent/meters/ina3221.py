@@ -11,7 +11,7 @@ from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.hwmon import Chip, positive_or_none, update_interval_s
 from steelyard_agent.meters.power_source import PowerSource
 from steelyard_agent.meters.rails import UNCONNECTED_LABELS, rail_caution, rail_scope, reading_name
-from steelyard_agent.meters.sysfs import text_or_empty
+from steelyard_agent.meters.sysfs import label_or_empty, text_or_empty
 from steelyard_agent.readings import Kind, Scope
 
 _SHUNT_STEP_UV = 40
@@ -24,7 +24,7 @@ def find_ina3221(system: System, chip: Chip) -> list[PowerSource]:
     """Return the module's sum where the chip has all of its rails, then each rail with a label that is switched on."""
     rails = {}
     for channel in (1, 2, 3):
-        label = text_or_empty(system, f"{chip.folder}/in{channel}_label")
+        label = label_or_empty(system, f"{chip.folder}/in{channel}_label")
         enabled = text_or_empty(system, f"{chip.folder}/in{channel}_enable") != "0"
         if label not in UNCONNECTED_LABELS and enabled:
             rails[label] = _rail(system, chip, channel, label)

@@ -11,7 +11,7 @@ import re
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.power_source import FoundSources, PowerSource, sort_answering
 from steelyard_agent.meters.rails import rail_scope, reading_name
-from steelyard_agent.meters.sysfs import list_names, text_or_empty
+from steelyard_agent.meters.sysfs import label_or_empty, list_names
 from steelyard_agent.readings import Kind, Scope
 
 IIO_FOLDER = "/sys/bus/i2c/drivers/ina3221x"
@@ -48,7 +48,7 @@ def find_iio_sources(system: System) -> FoundSources:
 
 def _collect(system: System, folder: str, found: list[PowerSource], unknown: list[str]) -> None:
     for channel in (0, 1, 2):
-        label = text_or_empty(system, f"{folder}/rail_name_{channel}")
+        label = label_or_empty(system, f"{folder}/rail_name_{channel}")
         if label in _RAILS:
             found.append(_rail(folder, channel, label))
         elif label:

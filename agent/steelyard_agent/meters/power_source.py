@@ -13,6 +13,10 @@ from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.sysfs import SourceError
 from steelyard_agent.readings import HIGHEST_POWER_W, Kind, Reading, Scope, Status, unavailable
 
+# A rail at rest may read so many steps below 0: the offset of an INA3221 is 80 uV, of steps of 40 uV (TI SBOS576).
+# Leaving these samples out, and keeping those as far above, would raise the mean.
+_OFFSET_STEPS = 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerSource:
@@ -206,5 +210,7 @@ def _refuse_absurd(source: PowerSource, raw: int) -> None:
             raise SourceError("absurd", f"{place} says {raw}, which is outside its own range of 0 to {range_max}")
         return
     value_w = raw * source.scale
-    if not 0 <= value_w <= HIGHEST_POWER_W:
-        raise SourceError("absurd", f"{place} says {value_w:g} W, which is outside 0 to {HIGHEST_POWER_W:g} W")
+    least_w = 0.0 - _OFFSET_STEPS * (source.resolution or 0.0)
+    if not least_w <= value_w <= HIGHEST_POWER_W:
+        said = f"{value_w:g} W, which is outside {least_w:g} to {HIGHEST_POWER_W:g} W"
+        raise SourceError("absurd", f"{place} says {said}")

@@ -1,7 +1,10 @@
 """Energy counters of x86 processors: RAPL through powercap, of Intel and, under the same name, of AMD.
 
 Source: Documentation/power/powercap/powercap.rst of Linux. ``energy_uj`` counts microjoules up to
-``max_energy_range_uj`` and starts again at 0; it may be read by root only since Linux 5.10 (CVE-2020-8694).
+``max_energy_range_uj`` and starts again at 0; it may be read by root only since Linux 5.10 (CVE-2020-8694). The range
+is the 32 bits of the processor's register in its unit of energy (drivers/powercap/intel_rapl_common.c), so that it
+tells that unit: 61.0 uJ or 15.3 uJ. Intel renews the registers about every millisecond (Software Developer's Manual,
+volume 3B, RAPL domains); AMD does not say.
 """
 
 from __future__ import annotations
@@ -27,6 +30,9 @@ _DOMAINS = {
     "dram": ("dram_energy", Scope.BOARD_RAILS),
     "psys": ("platform_energy", Scope.SYSTEM),
 }
+_LAST_REGISTER_COUNT = 2**32 - 1
+_FILE_STEP_UJ = 1.0
+_INTEL_UPDATE_PERIOD_S = 0.001
 _DENIED = (
     f"permission denied on {POWERCAP_FOLDER}/intel-rapl:*/energy_uj: only root may read it (mode 0400 since Linux "
     "5.10, CVE-2020-8694); run steelyard-agent as root, or let its user read it until the next boot: "
@@ -62,7 +68,13 @@ def _answering_source(system: System, folder: str, source: PowerSource) -> Power
     range_max = read_number(system, f"{folder}/max_energy_range_uj")
     if range_max <= 0:
         raise SourceError("absurd", f"{folder}/max_energy_range_uj says {range_max}: its counter cannot be used")
-    ranged = replace(source, range_max_counts=range_max)
+    step_uj = max(_FILE_STEP_UJ, range_max / _LAST_REGISTER_COUNT)
+    ranged = replace(
+        source,
+        range_max_counts=range_max,
+        resolution=step_uj * source.scale,
+        update_period_s=_INTEL_UPDATE_PERIOD_S if _is_intel(system) else None,
+    )
     reader = SourceReader(system, ranged)
     try:
         reader.read_raw()
@@ -84,4 +96,10 @@ def _source(folder: str, zone_name: str, *, range_max_counts: int) -> PowerSourc
         scale=1e-6,
         detail=f"RAPL {zone_name}",
         range_max_counts=range_max_counts,
+    )
+
+
+def _is_intel(system: System) -> bool:
+    return (
+        re.search(r"^vendor_id\s*:\s*GenuineIntel$", text_or_empty(system, "/proc/cpuinfo"), re.MULTILINE) is not None
     )

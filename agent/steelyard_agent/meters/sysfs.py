@@ -11,6 +11,7 @@ from steelyard_agent.meters.contract import System
 # An attribute of sysfs is at most a page; procfs files that we read whole (/proc/cpuinfo) can be longer.
 _CHUNK_BYTES = 65536
 _NUMBER_BYTES = 64
+_LABEL_CHARACTERS = 64
 
 
 class SourceError(AgentError):
@@ -94,6 +95,12 @@ def text_or_empty(system: System, absolute: str) -> str:
         return read_text(system, absolute)
     except SourceError:
         return ""
+
+
+def label_or_empty(system: System, absolute: str) -> str:
+    """Return a name that a driver or a device tree gave, fit to be shown: in one line, without control characters."""
+    text = text_or_empty(system, absolute)[:_LABEL_CHARACTERS]
+    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def read_number(system: System, absolute: str) -> int:

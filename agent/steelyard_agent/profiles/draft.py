@@ -117,16 +117,17 @@ def _facts(device: DescribedDevice, source: str) -> Iterator[str]:
 def _power(device: DescribedDevice, source: str) -> Iterator[str]:
     meters = [one for one in device.meters if _POWER.fullmatch(one.name)]
     found = [one for one in meters if one.has_value]
+    if not found:
+        # A sensor that was denied here, or whose driver is missing, may be on the board all the same.
+        reason = next((one.reason for one in meters if one.reason.strip()), "no meter looked for it")
+        yield f"# TODO: [power] could not be read here: {toml_string(reason)}"
+        yield '# TODO: kind = "none" and why, if the board has no sensor; else kind, scope and covers; and the source'
+        return
     yield "[power]"
-    if found:
-        yield f"kind = {toml_string(_power_kind(found[0]))}"
-        yield f"scope = {toml_string(found[0].scope.value.lower())}"
-        yield "# TODO: say what it covers and what it leaves out"
-        yield f"covers = {toml_string(', '.join(f'{one.name} from {one.source}' for one in found))}"
-    else:
-        yield 'kind = "none"'
-        yield "# TODO: say whether the board has no sensor, or one that was not allowed or not found"
-        yield f"why = {toml_string(meters[0].reason if meters and meters[0].reason else 'no meter found a sensor')}"
+    yield f"kind = {toml_string(_power_kind(found[0]))}"
+    yield f"scope = {toml_string(found[0].scope.value.lower())}"
+    yield "# TODO: say what it covers and what it leaves out"
+    yield f"covers = {toml_string(', '.join(f'{one.name} from {one.source}' for one in found))}"
     yield f"source = {toml_string(source)}"
 
 
@@ -143,11 +144,12 @@ def _runtimes(device: DescribedDevice, source: str) -> Iterator[list[str]]:
             yield ["[[runtimes]]", f"name = {toml_string(one.name)}", answer, f"source = {toml_string(source)}"]
         else:
             # What this device lacks, others of its kind may have: no fact about the board.
-            yield [f"# TODO: [[runtimes]] {one.name} is not installed here: say how to get it, or why nobody can"]
+            name = toml_string(one.name)
+            yield [f"# TODO: [[runtimes]] {name} cannot be used here: say how to get it, or why nobody can"]
 
 
 def _providers(device: DescribedDevice, source: str) -> Iterator[list[str]]:
-    for runtime in device.runtimes:
+    for runtime in (one for one in device.runtimes if one.version):
         for name in runtime.providers:
             if name not in _PROVIDERS_OF_EVERY_BUILD:
                 yield [

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from steelyard_agent.profiles.library import is_shipped
 from steelyard_agent.profiles.schema import Match, OptionKnowledge, Profile, ProviderKnowledge, RuntimeKnowledge
-from steelyard_agent.rows import row
+from steelyard_agent.rows import row, visible
 
 _NAME_WIDTH = 22
 
@@ -16,16 +16,16 @@ def list_lines(profiles: Sequence[Profile]) -> list[str]:
     """Return a line a profile, and under those of a user the file."""
     lines = []
     for profile in sorted(profiles, key=lambda one: one.name):
-        lines.append(f"{profile.name:<{_NAME_WIDTH}}{profile.title}")
+        lines.append(f"{profile.name:<{_NAME_WIDTH}}{visible(profile.title)}")
         if not is_shipped(profile):
-            lines.append(f"{'':<{_NAME_WIDTH}}yours: {profile.origin}")
+            lines.append(f"{'':<{_NAME_WIDTH}}yours: {visible(profile.origin)}")
     return lines
 
 
 def profile_lines(profile: Profile) -> list[str]:
     """Return everything that a profile says, each entry with its source."""
     blocks = [
-        [f"{profile.name}: {profile.title}", *row("from", [profile.origin])],
+        [f"{profile.name}: {visible(profile.title)}", *row("from", [profile.origin])],
         ["Known by", *(line for name, text in _match(profile.match) for line in row(name, [text]))],
         *(block for title, entries in _sections(profile) if (block := _block(title, entries))),
     ]

@@ -71,7 +71,7 @@ def _library() -> Any:
         raise BlockFailure(
             BlockStatus.RUNTIME_MISSING,
             "no_litert",
-            f"LiteRT cannot be imported here ({error}); pip install 'steelyard[litert]', or on a 32-bit board use "
-            "--runtime tflite-runtime",
+            f"LiteRT cannot be imported here ({error}); pip install 'steelyard[litert]', in another environment "
+            "than the agent's pip install ai-edge-litert, or on a 32-bit board use --runtime tflite-runtime",
         ) from error
     return interpreter

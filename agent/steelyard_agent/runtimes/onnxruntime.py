@@ -79,11 +79,21 @@ class OnnxRuntime:
 
     def load_profiled(self, model_path: Path, options: RuntimeOptions) -> ProfiledModel:
         """Create a session that writes a trace; see the contract."""
-        return self._load(model_path, options, tempfile.TemporaryDirectory(prefix="steelyard-"))
+        folder = tempfile.TemporaryDirectory(prefix="steelyard-")
+        try:
+            return self._load(model_path, options, folder)
+        except BaseException:
+            folder.cleanup()
+            raise
 
     def load_for_arena(self, model_path: Path, options: RuntimeOptions) -> ArenaModel:
         """Create a session whose trace tells what its arena holds; see worker/arena.py."""
-        return self._load(model_path, options, tempfile.TemporaryDirectory(prefix="steelyard-"))
+        folder = tempfile.TemporaryDirectory(prefix="steelyard-")
+        try:
+            return self._load(model_path, options, folder)
+        except BaseException:
+            folder.cleanup()
+            raise
 
     def _load(self, model_path: Path, options: RuntimeOptions, trace_folder: _Folder | None) -> _Session:
         library = _library()
@@ -206,7 +216,8 @@ def _library() -> Any:
         raise BlockFailure(
             BlockStatus.RUNTIME_MISSING,
             "no_onnxruntime",
-            f"ONNX Runtime cannot be imported here ({error}); pip install 'steelyard[onnxruntime]'",
+            f"ONNX Runtime cannot be imported here ({error}); pip install 'steelyard[onnxruntime]', in another "
+            "environment than the agent's pip install onnxruntime",
         ) from error
     return onnxruntime
 
@@ -272,7 +283,8 @@ def _providers(library: Any, options: RuntimeOptions) -> list[tuple[str, dict[st
     for spec in options.providers:
         name = full_name(spec.name, known, suffix=SUFFIX)
         if name not in known:
-            raise refuse_unknown(spec.name, available, "this build of ONNX Runtime")
+            short = [one.removesuffix(SUFFIX).lower() for one in known]
+            raise refuse_unknown(spec.name, available, "this build of ONNX Runtime", known=(*known, *short))
         if name not in available:
             raise BlockFailure(
                 BlockStatus.UNSUPPORTED,

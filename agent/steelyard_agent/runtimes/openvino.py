@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from steelyard_agent.runtimes.foreign_settings import refuse_foreign_settings
 from steelyard_agent.runtimes.openvino_errors import explain_load, explain_run
 from steelyard_agent.runtimes.openvino_profile import Counted, means_us, original_names, sum_up
-from steelyard_agent.runtimes.provider_names import check_options, full_name, refuse_unknown
+from steelyard_agent.runtimes.provider_names import check_options, full_name, refuse_own_cache, refuse_unknown
 from steelyard_agent.runtimes.tflite_file import is_tflite
 from steelyard_agent.worker.contract import LoadedModel, ProviderProbe, RuntimeOptions, TensorSpec
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
@@ -35,6 +35,7 @@ _DEVICES = (CPU, "GPU", "NPU")
 _PRECISION = "INFERENCE_PRECISION_HINT"
 # Properties of the library itself, which no device lists as its own (openvino/runtime/properties.hpp).
 _CORE_PROPERTIES = frozenset({"CACHE_DIR", "CACHE_MODE", "DEVICE_PROPERTIES"})
+_CACHE_PROPERTIES = frozenset({"CACHE_DIR"})
 _MISSING_LIBRARY = re.compile(r"(\S+\.so[.\d]*): cannot open shared object file")
 _SOURCE = "https://docs.openvino.ai, runtime properties"
 
@@ -54,8 +55,10 @@ class OpenVino:
         core = _library().Core()
         found = list(core.available_devices)
         absent = [ProviderProbe(name=name, reason=_why_not(core, name)) for name in _DEVICES if not _has(found, name)]
+        # With several of a kind (GPU.0, GPU.1) the name of the kind is the first of them, and may be asked for too.
+        kinds = [name for name in _DEVICES if _has(found, name) and name not in found]
         # The CPU first: it is what runs when no device is named.
-        usable = sorted((*found, _AUTO), key=lambda name: name != CPU)
+        usable = sorted((*found, *kinds, _AUTO), key=lambda name: name != CPU)
         return (*(ProviderProbe(name=name, compiles=True) for name in usable), *absent)
 
     def load(self, model_path: Path, options: RuntimeOptions) -> LoadedModel:
@@ -156,7 +159,8 @@ def _library() -> Any:
         raise BlockFailure(
             BlockStatus.RUNTIME_MISSING,
             "no_openvino",
-            f"OpenVINO cannot be imported here ({error}); pip install 'steelyard[openvino]'",
+            f"OpenVINO cannot be imported here ({error}); pip install 'steelyard[openvino]', in another "
+            "environment than the agent's pip install openvino",
         ) from error
     return openvino
 
@@ -201,7 +205,7 @@ def _device(core: Any, options: RuntimeOptions) -> str:
     for spec in options.providers:
         name = full_name(spec.name, known)
         if name not in known:
-            raise refuse_unknown(spec.name, (*found, _AUTO), "OpenVINO")
+            raise refuse_unknown(spec.name, (*found, _AUTO), "OpenVINO", known=known)
         if name != _AUTO and name not in found and not _has(found, name):
             raise BlockFailure(
                 BlockStatus.UNSUPPORTED,
@@ -226,6 +230,8 @@ def _configuration(core: Any, device: str, options: RuntimeOptions) -> dict[str,
         if access != "RO"
     }
     check_options(f"OpenVINO's {device}", given, writable | _CORE_PROPERTIES, source=_SOURCE)
+    if options.cache_folder:
+        refuse_own_cache(f"OpenVINO's {device}", given, _CACHE_PROPERTIES)
     config = {"PERFORMANCE_HINT": "LATENCY"}
     if options.cache_folder:
         config["CACHE_DIR"] = options.cache_folder

@@ -49,13 +49,16 @@ def full_name(text: str, names: Iterable[str], *, suffix: str = "") -> str:
     return next((name for name in names if short(name) == short(text)), text)
 
 
-def refuse_unknown(text: str, names: Iterable[str], product: str, more: str = "") -> BlockFailure:
-    """Return the failure that says which providers there are."""
-    known = list(names)
+def refuse_unknown(
+    text: str, there: Iterable[str], product: str, more: str = "", *, known: Iterable[str] = ()
+) -> BlockFailure:
+    """Return the failure that says which providers are there, and which of those or of ``known`` was probably meant."""
+    names = list(there)
+    meant = _did_you_mean(text, [*names, *known])
     return BlockFailure(
         BlockStatus.UNSUPPORTED,
         "provider_unavailable",
-        f"{product} knows no provider {text!r}{_did_you_mean(text, known)}; it has {', '.join(known)}{more}",
+        f"{product} knows no provider {text[:80]!r}{f'{meant} It' if meant else '; it'} has {', '.join(names)}{more}",
     )
 
 
@@ -65,9 +68,12 @@ def options_for(
     """Return the options that the provider is made with: those given, and the defaults that fit.
 
     Raises:
-        BlockFailure: USER_ERROR for an option that it does not have, with the name that was probably meant.
+        BlockFailure: USER_ERROR for an option that it does not have, with the name that was probably meant, and for
+            one that is ours where there is a cache folder.
     """
     check_options(provider.name, given, provider.options, is_open=provider.is_open, source=provider.source)
+    if cache_folder:
+        refuse_own_cache(provider.name, given, provider.cache_options)
     said = set(given)
     defaults = {} if said & provider.instead_of else dict(provider.defaults)
     if provider.thread_option and thread_count is not None and not said & provider.instead_of:
@@ -75,6 +81,21 @@ def options_for(
     if cache_folder:
         defaults |= {name: value.format(folder=cache_folder) for name, value in provider.cache_options.items()}
     return {**defaults, **given}
+
+
+def refuse_own_cache(name: str, given: Iterable[str], cache_options: Iterable[str]) -> None:
+    """Refuse to be told another place for what is compiled: whose build a load found there could not be proven.
+
+    Raises:
+        BlockFailure: USER_ERROR.
+    """
+    if taken := sorted(set(given) & set(cache_options)):
+        raise BlockFailure(
+            BlockStatus.USER_ERROR,
+            "own_cache",
+            f"{name} cannot be given {taken[0]!r}: the agent keeps what is compiled in a folder of its own and proves "
+            "each load from it; leave the option out",
+        )
 
 
 def check_options(

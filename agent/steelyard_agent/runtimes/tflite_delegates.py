@@ -65,7 +65,7 @@ def named_providers(specs: Sequence[ProviderSpec], product: str) -> tuple[Provid
         if name in _KNOWN:
             known = _KNOWN[name]
             check_options(name, spec.options, known.options, is_open=known.is_open, source=known.source)
-        elif not name.startswith(_BY_PATH):
+        elif not name.startswith(_BY_PATH) or name == _BY_PATH:
             raise refuse_unknown(spec.name, _KNOWN, product, f", and {_BY_PATH}/path/to/lib.so for any delegate")
         named.append(ProviderSpec(name=name, options=dict(spec.options)))
     return tuple(named)

@@ -55,10 +55,12 @@ def energy_reading(
 ) -> list[Reading]:
     """Return gross J per inference for each source (idle is not subtracted), each with the scope of its source.
 
-    Window edges are CLOCK_MONOTONIC ns; ``missing`` are the unavailable readings of the search for sources. Each value
-    is followed by a reading ``energy_per_inference_uncertainty`` (k = 2, systematic part not known), where it can be
-    told; a ``reason`` that begins with "low_confidence" says what the window lacked. Without any source the one
-    reading is unavailable, with what was looked at.
+    Window edges are CLOCK_MONOTONIC ns; ``missing`` are the unavailable readings of the search for sources, and each
+    of them is an unavailable reading after those of the sources: a rail that answers does not stand for a module that
+    does not. Each value is followed by a reading ``energy_per_inference_uncertainty`` (k = 2, systematic part not
+    known), where it can be told; its ``resolution`` is the sensor's step, of power over the whole window; a ``reason``
+    that begins with "low_confidence" says what the window lacked. Without any source the one reading is unavailable,
+    with what was looked at.
 
     Raises:
         ValueError: the window does not last.
@@ -69,7 +71,7 @@ def energy_reading(
     if inference_count <= 0:
         return [_unavailable(source, "no inference finished in the window") for source in recording.sources]
     each = Quantity(name=ENERGY_NAME, unit="J", divisor=inference_count, inference_count=inference_count)
-    return _readings(recording, window, each)
+    return _readings(recording, window, each, missing)
 
 
 def power_reading(
@@ -90,14 +92,14 @@ def power_reading(
     """
     window = Window(start_ns=window_start_ns, end_ns=window_end_ns)
     each = Quantity(name=name, unit="W", divisor=window.duration_s, least_s=least_s)
-    return _readings(recording, window, each) if recording.sources else [_no_sensor(missing, each)]
+    return _readings(recording, window, each, missing) if recording.sources else [_no_sensor(missing, each)]
 
 
-def _readings(recording: Recording, window: Window, each: Quantity) -> list[Reading]:
+def _readings(recording: Recording, window: Window, each: Quantity, missing: Sequence[Reading]) -> list[Reading]:
     readings = []
     for index in range(len(recording.sources)):
         readings += _source_readings(recording, index, window, each)
-    return readings
+    return readings + [replace(one, name=each.name, unit=each.unit) for one in missing]
 
 
 def _source_readings(recording: Recording, index: int, window: Window, each: Quantity) -> list[Reading]:
@@ -108,6 +110,9 @@ def _source_readings(recording: Recording, index: int, window: Window, each: Qua
         return [_unavailable(source, "; ".join(note for note in notes if note), each)]
     if source.kind is Kind.COUNTER and result.energy_j == 0:
         reason = f"the counter did not move in {window.duration_s:.3g} s; it counts nothing here"
+        return [_unavailable(source, reason, each)]
+    if result.energy_j <= 0:
+        reason = f"the mean power of {result.energy_j / window.duration_s:.3g} W is no more than 0"
         return [_unavailable(source, reason, each)]
     return _measured(source, result, window, each)
 
@@ -140,6 +145,9 @@ def _integrate(
 
 def _measured(source: PowerSource, result: EnergyResult, window: Window, each: Quantity) -> list[Reading]:
     assert result.energy_j is not None
+    step_j = source.resolution
+    if step_j is not None and source.kind is Kind.SAMPLED:
+        step_j *= window.duration_s
     shortfalls = list(result.shortfalls)
     if LEAST_WINDOW_S <= window.duration_s < each.least_s:
         shortfalls.append(f"the window lasted {window.duration_s:.1f} s, less than {each.least_s:g} s")
@@ -151,6 +159,7 @@ def _measured(source: PowerSource, result: EnergyResult, window: Window, each: Q
             result.energy_j / each.divisor,
             status=Status.MEASURED,
             reason="; ".join(note for note in (low, source.caution) if note),
+            resolution=None if step_j is None else step_j / each.divisor,
         )
     ]
     expanded_j = result.uncertainty.expanded_j if result.uncertainty else None
@@ -163,7 +172,9 @@ def _measured(source: PowerSource, result: EnergyResult, window: Window, each: Q
     return readings
 
 
-def _reading(source: PowerSource, each: Quantity, value: float, *, status: Status, reason: str) -> Reading:
+def _reading(
+    source: PowerSource, each: Quantity, value: float, *, status: Status, reason: str, resolution: float | None = None
+) -> Reading:
     return Reading(
         name=each.name,
         value=value,
@@ -173,6 +184,7 @@ def _reading(source: PowerSource, each: Quantity, value: float, *, status: Statu
         scope=source.scope,
         unit=each.unit,
         kind=source.kind,
+        resolution=resolution,
         rate_hz=source.rate_hz,
     )
 

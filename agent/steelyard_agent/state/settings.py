@@ -10,7 +10,7 @@ from steelyard_agent.cores import CoreSelection
 from steelyard_agent.state.durable import write_durably
 from steelyard_agent.state.errors import StateError
 
-_FILE_NAME = "settings.json"
+SETTINGS_FILE = "settings.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ def read_settings(state_root: Path) -> DeviceSettings:
     Raises:
         StateError: The file is not what this agent wrote.
     """
-    path = state_root / _FILE_NAME
+    path = state_root / SETTINGS_FILE
     try:
         return _settings(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -41,7 +41,7 @@ def write_settings(state_root: Path, settings: DeviceSettings) -> None:
     Raises:
         StateError: The file cannot be written; the former settings stay.
     """
-    path = state_root / _FILE_NAME
+    path = state_root / SETTINGS_FILE
     selection = settings.core_selection.value if settings.core_selection is not None else None
     try:
         state_root.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from steelyard_agent.state.errors import StateError
 from steelyard_agent.state.settings import DeviceSettings, write_settings
 from steelyard_agent.steadying.offers import FileChange, Offer
 
-_FILE_NAME = "fixes.json"
+LEDGER_FILE = "fixes.json"
 # All that an offer changes; the kernel's names of governors are shorter (CPUFREQ_NAME_LEN is 16).
 _GOVERNOR_FILE = re.compile(rf"{CPUFREQ_FOLDER}/[A-Za-z0-9_-]+/scaling_governor")
 _GOVERNOR = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -126,7 +126,7 @@ def _change(system: System, file: str, text: str) -> Done:
 
 
 def _read(state_root: Path) -> _Ledger:
-    path = state_root / _FILE_NAME
+    path = state_root / LEDGER_FILE
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         changes = tuple(FileChange(**change) for change in record.pop("changes"))
@@ -158,7 +158,7 @@ def _checked(ledger: _Ledger) -> _Ledger:
 
 
 def _forget(state_root: Path) -> None:
-    path = state_root / _FILE_NAME
+    path = state_root / LEDGER_FILE
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
@@ -171,7 +171,7 @@ def _forget(state_root: Path) -> None:
 def _write(state_root: Path, ledger: _Ledger) -> None:
     try:
         state_root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_durably(state_root / _FILE_NAME, json.dumps(asdict(ledger)).encode("utf-8"))
+        write_durably(state_root / LEDGER_FILE, json.dumps(asdict(ledger)).encode("utf-8"))
     except OSError as error:
         raise StateError(
             "state_directory_unusable",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from steelyard_agent.cores import CoreSelection, NoSuchCoresError, find_core_groups, format_cores, select_cores
 from steelyard_agent.meters.contract import System
-from steelyard_agent.meters.cpufreq import find_policies, policy_file, policy_text
+from steelyard_agent.meters.cpufreq import CPUFREQ_FOLDER, find_policies, policy_file, policy_text
 from steelyard_agent.state.settings import DeviceSettings
 
 STEADY_GOVERNOR = "performance"
@@ -37,20 +37,35 @@ class Offer:
 
 def find_offers(system: System, settings: DeviceSettings) -> tuple[Offer, ...]:
     """Return what would make this device steadier; empty when nothing would. Never raises."""
-    return tuple(offer for offer in (_governor(system), _cores(system, settings)) if offer is not None)
+    return tuple(one for one in _looked_at(system, settings) if isinstance(one, Offer))
 
 
-def _governor(system: System) -> Offer | None:
-    policies, _ = find_policies(system)
-    changes = []
-    for policy in policies:
-        governor = policy_text(system, policy, "scaling_governor")
-        available = policy_text(system, policy, "scaling_available_governors").split()
-        if governor and governor != STEADY_GOVERNOR and STEADY_GOVERNOR in available:
-            file = policy_file(policy, "scaling_governor")
-            changes.append(FileChange(file=file, before=governor, after=STEADY_GOVERNOR))
+def why_not_offered(system: System, settings: DeviceSettings) -> tuple[str, ...]:
+    """Return a sentence for each thing that is looked at and not offered. Never raises."""
+    return tuple(one for one in _looked_at(system, settings) if isinstance(one, str))
+
+
+def _looked_at(system: System, settings: DeviceSettings) -> tuple[Offer | str, ...]:
+    return (_governor(system), _cores(system, settings))
+
+
+def _governor(system: System) -> Offer | str:
+    policies, reason = find_policies(system)
+    governors = {policy: policy_text(system, policy, "scaling_governor") for policy in policies}
+    available = {policy: policy_text(system, policy, "scaling_available_governors").split() for policy in policies}
+    changes = tuple(
+        FileChange(file=policy_file(policy, "scaling_governor"), before=governor, after=STEADY_GOVERNOR)
+        for policy, governor in governors.items()
+        if governor and governor != STEADY_GOVERNOR and STEADY_GOVERNOR in available[policy]
+    )
     if not changes:
-        return None
+        if not policies:
+            return f"governor: no clock can be set here ({CPUFREQ_FOLDER}: {reason or 'no policy'})"
+        if set(governors.values()) == {STEADY_GOVERNOR}:
+            return f"governor: it is {STEADY_GOVERNOR}"
+        there = ", ".join(sorted({name for names in available.values() for name in names})) or "none that can be read"
+        in_use = ", ".join(sorted(set(governors.values()) - {""})) or "not told"
+        return f"governor: it is {in_use}, and the kernel offers no {STEADY_GOVERNOR} in its place (it has {there})"
     former = ", ".join(sorted({change.before for change in changes}))
     count = len(changes)
     return Offer(
@@ -59,17 +74,19 @@ def _governor(system: System) -> Offer | None:
         f"{STEADY_GOVERNOR}",
         effect="the cores stay at their highest clock instead of following the load: steadier latency, more heat and "
         "power; until the next boot",
-        changes=tuple(changes),
+        changes=changes,
     )
 
 
-def _cores(system: System, settings: DeviceSettings) -> Offer | None:
-    if settings.core_selection is not None or len(find_core_groups(system)) < 2:
-        return None
+def _cores(system: System, settings: DeviceSettings) -> Offer | str:
+    if settings.core_selection is not None:
+        return f"cores: measured processes are pinned to the {settings.core_selection.value.lower()} cores"
+    if len(find_core_groups(system)) == 1:
+        return "cores: all are of one kind"
     try:
         core_ids = select_cores(system, CoreSelection.BIG)
-    except NoSuchCoresError:
-        return None
+    except NoSuchCoresError as error:
+        return f"cores: {error}"
     return Offer(
         name="cores",
         sentence=f"pin measured processes to the big cores ({format_cores(core_ids)}) where a plan names no cores",

@@ -84,7 +84,8 @@ class AndroidCircumstances:
     def _told(self, name: str, command: tuple[str, ...], read: Callable[[str], str | None]) -> Circumstance:
         answer = self._refusals.get(command) or ask(self._system, command)
         if answer.output is None:
-            self._refusals[command] = answer
+            if not answer.is_passing:
+                self._refusals[command] = answer
             return Circumstance(name=name, value=None, reason=answer.reason)
         value = read(answer.output)
         why_not = "" if value is not None else f"{' '.join(command)} said {answer.output[:80]!r}"

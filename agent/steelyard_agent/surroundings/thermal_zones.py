@@ -45,9 +45,9 @@ class ThermalZones:
         return tuple(_read(self._system, zone.file) for zone in self._zones)
 
     def weigh(self, before: ZoneMark, after: ZoneMark, latency_ns: Sequence[int]) -> Weighed:
-        """Return the zones that came near their trip point; a processor's zone that stayed away rules it out."""
+        """Return the zones that came near their trip point; processor's zones that all stayed away rule it out."""
         evidence, reasons = [], []
-        cool = False
+        cool, unseen = False, False
         for zone, first, last in zip(self._zones, before, after, strict=True):
             temperatures = [one for one in (first, last) if not isinstance(one, str)]
             hottest = max(temperatures, default=None)
@@ -58,8 +58,11 @@ class ThermalZones:
             elif len(temperatures) == 2:
                 cool = cool or zone.is_processor
             else:
+                unseen = unseen or zone.is_processor
                 reasons.append(next(one for one in (first, last) if isinstance(one, str)))
-        return Weighed(evidence=tuple(evidence), not_looked_at=tuple(reasons), rules_out=cool and not evidence)
+        # A cool cluster does not speak for one whose zone cannot be read.
+        ruled_out = cool and not unseen and not evidence
+        return Weighed(evidence=tuple(evidence), not_looked_at=tuple(reasons), rules_out=ruled_out)
 
 
 def slowing_zones(system: System) -> list[tuple[str, float]]:

@@ -63,6 +63,11 @@ class TimeInState:
             told and policy_text(system, one, "scaling_driver") == _DRIVER_IN_CHARGE for one in self._policies
         ]
 
+    def may_rule_out(self) -> bool:
+        """Return whether blocks of now, without time below the steady frequency, would rule throttling out."""
+        governors = [policy_text(self._system, one, "scaling_governor") for one in self._policies]
+        return bool(governors) and all(self._in_charge) and STILL_GOVERNORS.issuperset(governors)
+
     def look(self) -> TimesMark:
         """Read the times of every policy."""
         return tuple(_read(self._system, policy) for policy in self._policies)
@@ -85,6 +90,8 @@ class TimeInState:
         name = self._policies[index]
         if before.seconds is None or after.seconds is None:
             return Weighed(not_looked_at=(before.reason or after.reason,))
+        if was_reset(before.seconds, after.seconds):
+            return Weighed(not_looked_at=(f"{name}: the time at each frequency was reset during the block",))
         seconds = elapsed(before.seconds, after.seconds)
         if not seconds:
             return Weighed()
@@ -112,11 +119,14 @@ def parse_times(text: str) -> dict[int, float]:
 
 
 def elapsed(before: Seconds, after: Seconds) -> dict[int, float]:
-    """Return seconds by frequency between two looks, empty when the statistics were reset between them."""
+    """Return seconds by frequency between two looks, empty when none passed or the statistics were reset."""
     spent = {khz: after[khz] - before.get(khz, 0.0) for khz in after}
-    if min(spent.values(), default=0.0) < -_TICK_S / 2 or sum(spent.values()) < _TICK_S / 2:
-        return {}
-    return spent
+    return {} if was_reset(before, after) or sum(spent.values()) < _TICK_S / 2 else spent
+
+
+def was_reset(before: Seconds, after: Seconds) -> bool:
+    """Return whether any time went backwards or away, as when somebody writes to ``stats/reset``."""
+    return any(after.get(khz, 0.0) - spent_s < -_TICK_S / 2 for khz, spent_s in before.items())
 
 
 def _weigh_still(name: str, seconds: Seconds, *, in_charge: bool) -> Weighed:

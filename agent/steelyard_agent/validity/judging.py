@@ -46,7 +46,6 @@ def judge(
     not_looked_at = list(gate_not_looked_at)
     if throttle is not None and throttle.verdict is ThrottleVerdict.YES and not heat_is_measured:
         found[ValidityVerdict.THROTTLED] += throttle.evidence or ("the device slowed itself down",)
-    found[ValidityVerdict.CONTENDED] += [objection] if objection else []
     if contention is None:
         not_looked_at.append(_NOTHING_TOLD)
     else:
@@ -54,9 +53,11 @@ def judge(
         found[ValidityVerdict.NOISY] += _noisy(contention, limit)
         not_looked_at += _not_looked_at(contention)
     verdict = next((one for one in _ORDER if found[one]), ValidityVerdict.VALID)
+    # It comes with what to do about it, and the rest may follow from it.
+    first = (objection,) if objection else ()
     return Validity(
-        verdict=verdict,
-        evidence=tuple(sentence for one in _ORDER for sentence in found[one]),
+        verdict=ValidityVerdict.CONTENDED if objection else verdict,
+        evidence=(*first, *(sentence for one in _ORDER for sentence in found[one])),
         not_looked_at=tuple(dict.fromkeys(not_looked_at)),
         waited_ms=waited_ms,
         run_delay_ns=contention.run_delay_ns if contention is not None else None,

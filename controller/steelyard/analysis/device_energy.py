@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from steelyard.analysis.energy_choice import ENERGY_NAME, NOT_ON_THE_GPU, energy_readings, reads_only_a_gpu
 from steelyard.stats.energy import (
     BASELINE_DRIFT,
     NOT_DISTINGUISHABLE,
@@ -21,7 +22,6 @@ from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import common_pb2, result_pb2
 
 # Names of readings, as the agent gives them; an uncertainty (k = 2) follows under the name with the suffix.
-ENERGY_NAME = "energy_per_inference"
 IDLE_NAME = "idle_power"
 LOADED_NAME = "loaded_power"
 UNCERTAINTY_SUFFIX = "_uncertainty"
@@ -54,11 +54,12 @@ def variant_energy(rounds: Sequence[result_pb2.RoundResult], label: str, no_ener
     One source for all rounds: a rail that answered where the module's sum fell silent is another quantity.
     """
     blocks = [(one, block) for one in rounds for block in one.blocks if block.label == label and not block.role]
-    readings = [reading for _, block in blocks for reading in block.readings if reading.name == ENERGY_NAME]
-    # The agent names what covers most first.
+    readings = [one for _, block in blocks for one in energy_readings(block.readings, block.providers)]
     first = next((one for one in readings if one.HasField("value")), None)
     if first is None:
         reason = next((one.reason for one in reversed(readings) if one.reason), "")
+        if not reason and any(reads_only_a_gpu(block.readings) for _, block in blocks):
+            reason = NOT_ON_THE_GPU
         return VariantEnergy(source=None, rounds=(), reason=reason or no_energy_because or _NOT_RUN)
     source = Source(first.source, first.scope)
     mine = [(one, block, _read(block, ENERGY_NAME, source)) for one, block in blocks]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from steelyard.analysis.device_energy import (
-    ENERGY_NAME,
     IDLE_NAME,
     UNCERTAINTY_SUFFIX,
     drift_warning,
     inference_seconds,
 )
+from steelyard.analysis.energy_choice import ENERGY_NAME
 from steelyard.analysis.external_rounds import MeterRounds
 from steelyard.stats.energy import (
     Baseline,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,9 @@ from steelyard.analysis import emulation
 from steelyard.analysis.device_energy import drift_warnings, idle_power
 from steelyard.analysis.external_energy import external_readings, external_warnings
 from steelyard.analysis.external_rounds import read_meters
+from steelyard.analysis.memory import add_device_memory
 from steelyard.analysis.mode_message import add_mode_figures
+from steelyard.analysis.numeric import NumericEvidence, add_numeric, numeric_warnings
 from steelyard.analysis.operators import add_operators, device_rates
 from steelyard.analysis.prepared import cache_warning
 from steelyard.analysis.primary import primary_of
@@ -33,7 +35,7 @@ from steelyard_protocol.v1 import common_pb2, control_pb2, measurement_pb2, resu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasurementInput:
-    """Everything that was recorded of one job; ``outputs`` are the reduced outputs (.npz bytes) by artifact digest."""
+    """Everything that was recorded of one job; ``outputs`` are the reduced outputs (.npz bytes) by label."""
 
     job: control_pb2.Job
     request: control_pb2.SubmitMeasurementRequest
@@ -48,10 +50,13 @@ class MeasurementInput:
     traces: Sequence[control_pb2.MeterTrace] = ()
     # By artifact digest: the layers of its file, or why they are not known; empty when nobody asked for operators.
     layers: Mapping[str, LayerTable | str] = field(default_factory=dict)
+    # By label: what the device and others answered to the inputs of the numeric check.
+    numeric: Mapping[str, NumericEvidence] = field(default_factory=dict)
 
 
 def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
     """Return what the rounds allow to be said."""
+    given = replace(given, device=emulation.as_measured(given.device, given.rounds))
     planned = given.request.plan.artifacts
     labels = [one.label for one in planned]
     emulated_by = given.device.emulated_by
@@ -73,6 +78,10 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
         one.message.external_energy_readings.extend(external_readings(one.message.label, meters))
     rates, probe_trouble = device_rates(given.rounds)
     add_operators(given.request.plan, [one.message for one in analyses], given.rounds, given.layers, emulated_by)
+    messages = [one.message for one in analyses]
+    add_numeric(given.request.plan, messages, given.numeric, asks_layers=given.request.check_layers)
+    if not emulated_by:
+        add_device_memory(given.request.plan, messages, given.rounds)
     measurement = measurement_pb2.Measurement(
         job_id=given.job.job_id,
         title=given.request.title,
@@ -98,6 +107,7 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
     if not emulated_by:
         _add_idle(measurement, given.rounds, list(variants.values()))
     measurement.warnings.extend(external_warnings(meters))
+    measurement.warnings.extend(numeric_warnings(messages))
     mark_cut_short(measurement, policy.why_cut_short(latency), given.request.min_round_count)
     if given.rounds:
         measurement.started_at.FromNanoseconds(min(one.started_at.ToNanoseconds() for one in given.rounds))
@@ -110,7 +120,7 @@ def _analyse(
 ) -> list[VariantAnalysis]:
     planned = given.request.plan.artifacts
     reference = variants[planned[0].label]
-    reference_correct = _correct(given, planned[0].artifact_digest)
+    reference_correct = _correct(given, planned[0].label)
     return [
         analyse_variant(
             planned=one,
@@ -118,7 +128,7 @@ def _analyse(
             rounds=variants[one.label],
             reference=reference,
             is_reference=index == 0,
-            correct=_correct(given, one.artifact_digest),
+            correct=_correct(given, one.label),
             reference_correct=reference_correct,
             has_task=given.task is not None,
             requirements=policy.requirements,
@@ -130,8 +140,8 @@ def _analyse(
     ]
 
 
-def _correct(given: MeasurementInput, digest: str) -> NDArray[np.bool_] | None:
-    outputs = given.outputs.get(digest)
+def _correct(given: MeasurementInput, label: str) -> NDArray[np.bool_] | None:
+    outputs = given.outputs.get(label)
     if outputs is None or given.labels is None:
         return None
     return correct_top1(given.labels, outputs)

@@ -87,14 +87,27 @@ def not_shippable(check: measurement_pb2.NumericCheck) -> str:
     return check.because if check.verdict == measurement_pb2.NUMERIC_VERDICT_NOT_FINITE else ""
 
 
-def numeric_warnings(checks: Mapping[str, measurement_pb2.NumericCheck]) -> list[str]:
+def add_numeric(
+    plan: plan_pb2.Plan,
+    variants: Sequence[measurement_pb2.VariantMeasurement],
+    evidence: Mapping[str, NumericEvidence],
+    *,
+    asks_layers: bool,
+) -> None:
+    """Add the check of each variant of a measurement; ``evidence`` is by label."""
+    for one in variants:
+        one.numeric.CopyFrom(numeric_check(plan, evidence.get(one.label), asks_layers=asks_layers))
+
+
+def numeric_warnings(variants: Sequence[measurement_pb2.VariantMeasurement]) -> list[str]:
     """Return what a reader must know of the outputs before trusting any figure, a sentence each."""
     wrong = (measurement_pb2.NUMERIC_VERDICT_NOT_FINITE, measurement_pb2.NUMERIC_VERDICT_DIVERGES)
     warnings = []
-    for label, check in checks.items():
+    for one in variants:
+        check = one.numeric
         if check.verdict in wrong:
-            warnings.append(f"{label}: {check.because}")
-        warnings += [f"{label}: {sentence}" for sentence in check.other_devices]
+            warnings.append(f"{one.label}: the outputs diverge: {check.because}")
+        warnings += [f"{one.label}: {sentence}" for sentence in check.other_devices]
     return warnings
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from steelyard.analysis.duration import timed_window_ms
 from steelyard.analysis.emulation import enough_rounds
 from steelyard.analysis.validity import rounds_that_count, why_no_more_repeats
 from steelyard.analysis.variant_rounds import VariantRounds, collect, paired_times
@@ -133,8 +134,13 @@ class StopPolicy:
         return Progress(
             round_count=self._rounds_that_count(rounds),
             device_time_ns=max(0, sum(spent_ns)),
-            round_time_ns=max(1, sum(times_ns) // len(times_ns)) if times_ns else None,
+            round_time_ns=max(1, sum(times_ns) // len(times_ns)) if times_ns else self._least_round_ns(),
         )
+
+    def _least_round_ns(self) -> int:
+        """Return what a round takes at least: curves of minutes must not be granted six at a time on a short budget."""
+        plan = self.request.plan
+        return len(plan.artifacts) * timed_window_ms(plan) * 1_000_000
 
     def _look(self, rounds: Sequence[result_pb2.RoundResult]) -> Look:
         labels = [planned.label for planned in self.request.plan.artifacts]

@@ -33,7 +33,7 @@ _UNITS_OF_THE_PROCESS = frozenset({"B", "J", "W", "cores"})
 _PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0}
 # Figures that more rounds make narrower, and that a stop rule with several looks must pay for.
 # Nothing of them is a figure of an artifact: a profiler's times are its own (analysis/operators.py).
-_NOT_OF_A_VARIANT = frozenset({result_pb2.PASS_OPERATORS, result_pb2.PASS_ROOFLINE})
+_NOT_OF_A_VARIANT = frozenset({result_pb2.PASS_OPERATORS, result_pb2.PASS_ROOFLINE, result_pb2.PASS_NUMERIC})
 METRICS_OF_ROUNDS = frozenset({*_PERCENTILES, *MODE_FIGURES, "load", "first", "memory"})
 
 

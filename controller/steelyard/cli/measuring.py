@@ -11,6 +11,7 @@ import click
 from steelyard.cli.energy_flags import ENERGY_FLAGS, energy_options
 from steelyard.cli.gate_flags import GATE_FLAGS, gate_options
 from steelyard.cli.mode_flags import MODE_FLAGS, mode_options, varied_axes
+from steelyard.cli.numeric_flags import NUMERIC_FLAGS
 from steelyard.cli.parameters import CORES, DURATION, INPUT_SHAPE
 from steelyard.cli.profile_flags import PROFILE_FLAGS
 from steelyard.cli.session import console, emit_json, say
@@ -81,6 +82,7 @@ _OPTIONS = (
     *GATE_FLAGS,
     *PROFILE_FLAGS,
     *VERDICT_FLAGS,
+    *NUMERIC_FLAGS,
     click.option("--title", default="", help="What the report calls this; the model's name when left out."),
     click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout."),
 )
@@ -119,6 +121,8 @@ def options_from(flags: Mapping[str, Any], *, requirements: Sequence[str] = ()) 
         meters=flags["meters"],
         energy=energy_options(flags),
         gate=gate_options(flags),
+        numeric_check=flags["numeric_check"],
+        check_layers=flags["check_layers"],
         operators=flags["operators"],
         roofline=flags["roofline"],
         verdicts=verdict_options(flags),

@@ -169,6 +169,7 @@ class Client:
             title=options.title or artifacts[0].name,
             meters=options.meters,
             probe_roofline=options.roofline,
+            check_layers=options.check_layers,
         )
         options.verdicts.add_to(request)
         options.energy.add_to(request)
@@ -232,7 +233,10 @@ class Client:
         return self._call(lambda: self._control.GetMeasurement(request, timeout=_CALL_TIMEOUT_S))
 
     def rounds(self, job_id: str) -> Iterator[result_pb2.RoundResult]:
-        """Yield every recorded round of a job with its raw samples."""
+        """Yield every recorded round of a job with its raw samples.
+
+        Samples of a block with the circumstance "emulated_by" are no latencies (docs/emulation.md).
+        """
         request = control_pb2.ListRoundsRequest(job_id=job_id)
         response = self._call(lambda: self._control.ListRounds(request, timeout=_CALL_TIMEOUT_S))
         for reference in response.rounds:

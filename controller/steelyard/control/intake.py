@@ -10,6 +10,7 @@ from steelyard.control.extension import complete_extension
 from steelyard.control.gate_plan import complete_gate
 from steelyard.control.job_world import JobWorld
 from steelyard.control.mode_plan import check_fit, check_mode
+from steelyard.control.numeric_plan import complete_numeric, numeric_digests
 from steelyard.control.profile_plan import complete_roofline, roofline_digests
 from steelyard.control.required_metrics import check_requirements
 from steelyard.control.verdict_options import complete_verdicts
@@ -46,8 +47,10 @@ async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasu
     if len(set(labels)) != len(labels):
         raise UsageError("labels_repeat", f"the labels {', '.join(labels)} are not unique: name each variant once")
     check_mode(plan)
+    artifacts = {}
     for planned in plan.artifacts:
         artifact = await world.store.call(Store.find_artifact, planned.artifact_digest)
+        artifacts[artifact.digest] = artifact
         check_fit(planned, artifact, plan.mode)
         planned.artifact_digest = artifact.digest
         planned.size_bytes = artifact.size_bytes
@@ -66,6 +69,7 @@ async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasu
     for planned in plan.artifacts:
         fill_in_runtime(planned, described)
     await complete_roofline(world.blobs, request)
+    await complete_numeric(world, request, artifacts, task)
     return estimated_duration_ms(
         request,
         task.evaluation_sample_count if task is not None else 0,
@@ -82,6 +86,12 @@ def _add_task_data(plan: plan_pb2.Plan, task: control_pb2.Task) -> None:
     plan.evaluation.output_quota_bytes = _OUTPUT_QUOTA_BYTES
     plan.inputs.data_digest = task.evaluation_digest
     plan.inputs.data_size_bytes = task.evaluation_size_bytes
+    # Of tasks that an older version stored the stored samples are not known.
+    if task.preprocessing_json and task.stored_dtype:
+        plan.processing.preprocessing_json = task.preprocessing_json
+        plan.processing.stored_dtype = task.stored_dtype
+        plan.processing.stored_shape.CopyFrom(task.stored_shape)
+        plan.processing.reducer = plan.evaluation.reducer
 
 
 def _fill_defaults(request: control_pb2.SubmitMeasurementRequest) -> None:
@@ -104,7 +114,8 @@ def _fill_defaults(request: control_pb2.SubmitMeasurementRequest) -> None:
 def plan_digests(plan: plan_pb2.Plan) -> frozenset[str]:
     """Return every blob that a plan names: what its device may fetch."""
     digests = {planned.artifact_digest for planned in plan.artifacts}
-    digests |= {plan.inputs.data_digest, plan.evaluation.data_digest} | roofline_digests(plan)
+    digests |= {plan.inputs.data_digest, plan.evaluation.data_digest}
+    digests |= roofline_digests(plan) | numeric_digests(plan)
     return frozenset(digests - {""})
 
 

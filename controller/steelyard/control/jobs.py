@@ -15,6 +15,7 @@ from steelyard.control.job_end import JobEnd
 from steelyard.control.job_world import JobWorld
 from steelyard.control.measurement_job import JobContext, MeasurementJob
 from steelyard.control.meter_watch import MeterWatch
+from steelyard.control.numeric_run import keep_numeric
 from steelyard.control.passes import passes_after, passes_before
 from steelyard.errors import NotFoundError, SteelyardError, UsageError
 from steelyard.fleet.blob_servicer import BlobRefusedError
@@ -225,4 +226,9 @@ class Jobs:
         self._measurements[job_id] = job
         await job.run()
         done = len(job.results()) * len(request.plan.artifacts)
+
+        async def tell(message: str) -> None:
+            await note(control_pb2.JOB_STATE_UPLOADING, message, done, done)
+
+        await keep_numeric(world, request.plan, job.results(), job_id=job_id, device_id=device_id, tell=tell)
         await note(control_pb2.JOB_STATE_RECORDED, f"done: {job.stop_reason}", done, done)

@@ -37,19 +37,17 @@ async def numeric_evidence(
         if block is not None:
             key = numeric_key(plan, planned)
             rows = await store.call(Store.list_numeric, key.artifact_digest, key.data_digest)
-            names = await _names(store, {row.device_id for row in rows if row.device_id not in ("", device_id)})
+            others = {row.device_id for row in rows} - {"", device_id}
+            names = {other: await _name(store, other) for other in others}
             found[planned.label] = _evidence(planned, block, rows, names, blobs)
     return found
 
 
-async def _names(store: AsyncStore, device_ids: set[str]) -> dict[str, str]:
-    names = {}
-    for device_id in device_ids:
-        try:
-            names[device_id] = (await store.call(Store.find_device, device_id)).description.name or device_id[:8]
-        except NotFoundError:
-            names[device_id] = device_id[:8]
-    return names
+async def _name(store: AsyncStore, device_id: str) -> str:
+    try:
+        return (await store.call(Store.find_device, device_id)).description.name or device_id[:8]
+    except NotFoundError:
+        return device_id[:8]
 
 
 def _evidence(

@@ -17,6 +17,7 @@ def passes_before(plan: plan_pb2.Plan, *, prepares: bool) -> tuple[result_pb2.Pa
 def passes_after(plan: plan_pb2.Plan) -> tuple[result_pb2.Pass.ValueType, ...]:
     """Return the passes of one round that come after everything that is timed: profilers and probes heat a device."""
     wanted = (
+        (result_pb2.PASS_NUMERIC, bool(plan.numeric.data_digest)),
         (result_pb2.PASS_OPERATORS, plan.HasField("operators")),
         (result_pb2.PASS_ROOFLINE, plan.HasField("roofline")),
     )

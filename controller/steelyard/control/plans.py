@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -9,6 +10,7 @@ from steelyard.control.axes import MOST_COMBINATIONS, Combination, Value, combin
 from steelyard.control.energy_plan import EnergyOptions
 from steelyard.control.gate_plan import GateOptions, add_gate
 from steelyard.control.mode_plan import MOST_BATCH, ModeOptions, check_mode
+from steelyard.control.numeric_plan import ask_for_numeric
 from steelyard.control.profile_plan import ask_for_operators
 from steelyard.control.verdict_options import VerdictOptions
 from steelyard.control.written_values import CORE_KINDS
@@ -18,6 +20,8 @@ from steelyard_protocol.v1 import control_pb2, plan_pb2
 # 10,000 hours: far beyond any measurement, and safe in int64 milliseconds.
 _MAX_WAIT_S = 36_000_000
 _CORE_SELECTIONS = {"big": plan_pb2.CORE_SELECTION_BIG, "little": plan_pb2.CORE_SELECTION_LITTLE}
+# An external delegate: its path may hold colons, its options begin behind the first one that a name and "=" follow.
+_DELEGATE = re.compile(r"(?P<name>delegate:.*?)(?::(?P<options>[\w.-]+=.*))?")
 _OPTIMIZATIONS = {
     "": plan_pb2.GRAPH_OPTIMIZATION_UNSPECIFIED,
     "disabled": plan_pb2.GRAPH_OPTIMIZATION_DISABLED,
@@ -66,6 +70,9 @@ class MeasurementOptions:
     # Passes of their own, after everything that is timed (docs/operators.md).
     operators: bool = False
     roofline: bool = False
+    # Outputs beside the controller's own run of the same file; the first layer that diverges (docs/numeric-check.md).
+    numeric_check: bool = True
+    check_layers: bool = False
     # Which changes matter (docs/measuring.md#faster-slower-no-difference-undecided).
     verdicts: VerdictOptions = field(default_factory=VerdictOptions)
     # How one inference follows another, and the samples in one; 0: as the model has it (docs/modes.md).
@@ -118,6 +125,8 @@ class MeasurementOptions:
 
 def _check_axes(options: MeasurementOptions) -> None:
     """Refuse a batch, or a value of an axis, that no device can honour."""
+    if options.check_layers and not options.numeric_check:
+        raise UsageError("no_check", "--check-layers is part of the numeric check: leave --no-numeric-check out")
     if not 0 <= options.batch_size <= MOST_BATCH:
         raise UsageError("bad_batch", f"a batch of {options.batch_size} is not between 1 and {MOST_BATCH}")
     if options.vary:
@@ -146,6 +155,8 @@ def build_plan(artifacts: Sequence[control_pb2.Artifact], options: MeasurementOp
     check_mode(plan)
     if options.operators:
         ask_for_operators(plan)
+    if options.numeric_check:
+        ask_for_numeric(plan)
     options.energy.add_to_plan(plan)
     if options.memory_limit_bytes is not None:
         plan.memory_limit_bytes = options.memory_limit_bytes
@@ -238,12 +249,15 @@ def _planned(
 
 
 def _provider(text: str) -> plan_pb2.Provider:
-    name, _, rest = text.partition(":") if not text.startswith("delegate:") else (text, "", "")
-    options = {}
+    delegate = _DELEGATE.fullmatch(text)
+    name, rest = (delegate["name"], delegate["options"] or "") if delegate else text.partition(":")[::2]
+    options: dict[str, str] = {}
     for pair in filter(None, rest.split(",")):
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise UsageError("bad_provider", f"provider {text!r}: {pair!r} is not KEY=VALUE")
+        if key in options:
+            raise UsageError("bad_provider", f"provider {text!r} gives {key!r} twice; give it once")
         options[key] = value
     if not name:
         raise UsageError("bad_provider", f"provider {text!r} has no name, as in CPUExecutionProvider")

@@ -8,6 +8,7 @@ import time
 from google.protobuf.message import DecodeError
 
 from steelyard.analysis.measurement import MeasurementInput, build_measurement
+from steelyard.control.numeric_evidence import numeric_evidence
 from steelyard.control.plan_layers import layers_of_plan
 from steelyard.control.round_check import refuse_nonsense
 from steelyard.errors import SteelyardError
@@ -121,10 +122,10 @@ class Results:
         task = await self._store.call(Store.get_task, request.task_id) if request.task_id else None
         labels = read_labels(self._blobs.read_bytes(task.labels_digest)) if task and task.labels_digest else None
         outputs = {
-            block.artifact_digest: self._blobs.read_bytes(block.outputs_digest)
+            block.label: self._blobs.read_bytes(block.outputs_digest)
             for result in rounds
             for block in result.blocks
-            if block.outputs_digest
+            if block.outputs_digest and result.pass_kind == result_pb2.PASS_EVALUATION
         }
         device = await self._store.call(Store.find_device, job.device)
         given = MeasurementInput(
@@ -139,6 +140,13 @@ class Results:
             controller_id=self._controller_id,
             traces=await self.traces(job.job_id) if request.meters else (),
             layers=await asyncio.to_thread(layers_of_plan, request.plan, self._blobs),
+            numeric=await numeric_evidence(
+                request.plan,
+                rounds,
+                device_id=device.description.device_id,
+                store=self._store,
+                blobs=self._blobs,
+            ),
         )
         # In a thread: aligning the traces of many variants takes seconds, and sessions must not wait for it.
         return await asyncio.to_thread(build_measurement, given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from steelyard.control.mode_round_check import mode_nonsense
 from steelyard.control.profile_round_check import profile_nonsense
 from steelyard.errors import SteelyardError
 from steelyard_protocol.v1 import result_pb2
@@ -39,6 +40,8 @@ def refuse_nonsense(result: result_pb2.RoundResult) -> None:
             least = 0.0 if reading.name.endswith("_uncertainty") else -_LARGEST
             if not least <= reading.value <= _LARGEST:
                 raise _bad(result, f"{block.label[:80]!r} says {reading.name[:40]} {reading.value}")
+        for nonsense in mode_nonsense(block):
+            raise _bad(result, f"{block.label[:80]!r} has {nonsense}")
         if block.status == result_pb2.BLOCK_STATUS_OK and min(block.latency_ns, default=1) <= 0:
             raise _bad(result, f"{block.label[:80]!r} says latency_ns {min(block.latency_ns)}")
 
@@ -63,7 +66,8 @@ def _numbers(block: result_pb2.BlockResult) -> Iterator[tuple[str, int]]:
     for name in ("waited_ms", "run_delay_ns", "steal_ns"):
         yield f"{name} of its validity", getattr(block.validity, name)
     yield "latency_ns", max(block.latency_ns, default=0)
-    yield "peak_resident_bytes", block.memory.peak_resident_bytes
+    for name in ("peak_resident_bytes", "least_available_bytes", "arena_bytes"):
+        yield name, getattr(block.memory, name)
     for phase in block.memory.phases:
         for name in ("resident_bytes", "anonymous_bytes", "file_bytes", "shared_bytes"):
             yield f"{name} of phase {phase.name[:40]!r}", getattr(phase, name)

@@ -45,6 +45,9 @@ def prepared_task(path: Path, artifact: control_pb2.Artifact) -> tuple[control_p
         class_names=loaded.class_names,
         preprocessing_json=json.dumps(asdict(loaded.preprocess)) if loaded.preprocess is not None else "",
     )
+    if loaded.preprocess is not None:
+        task.stored_dtype = loaded.evaluation_inputs.dtype.name
+        task.stored_shape.sizes.extend(loaded.evaluation_inputs.shape[1:])
     if made.calibration_bytes is not None:
         blobs.append(made.calibration_bytes)
         task.calibration_digest = _digest(made.calibration_bytes)

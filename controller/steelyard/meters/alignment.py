@@ -24,6 +24,8 @@ MOST_NEXT_PEAK = 0.8
 # Crystals of boards and laptops differ by less.
 _CLOCK_DRIFT = 1e-4
 _BINS_PER_PULSE = (8, 32)
+# A poll that comes a little late each time does not make a pulse of three polls too short.
+_POLL_LATENESS = 0.9
 # Tries between two bins of the grid.
 _FINE_STEPS = 81
 
@@ -46,6 +48,10 @@ class Marker:
     def pulse_ns(self) -> int:
         """Return the length of the first pulse, which is the shortest."""
         return self.edges_ns[1] - self.edges_ns[0]
+
+    def is_seen_every(self, period_ns: float) -> bool:
+        """Return whether a meter with something new so often can place the pulses' edges."""
+        return self.pulse_ns >= PULSE_PERIODS * period_ns * _POLL_LATENESS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +86,7 @@ def align(
     if times_ns.size < 2:
         return _nothing(f"the trace holds {times_ns.size} samples")
     period_ns = float(np.median(np.diff(times_ns)))
-    if marker.pulse_ns < PULSE_PERIODS * period_ns * 0.9:
+    if not marker.is_seen_every(period_ns):
         return _nothing(
             f"the meter has something new every {period_ns / 1e9:.2g} s, too seldom for pulses of "
             f"{marker.pulse_ns / 1e9:.2g} s"

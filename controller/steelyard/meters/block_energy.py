@@ -106,7 +106,7 @@ def _place(trace: Trace, window: result_pb2.EnergyWindow, heard: control_pb2.Hea
             )
         except ValueError as error:
             return Alignment(offset_ns=None, reason=f"the device's load marker makes no sense: {error}")
-        if trace.period_ns and marker.pulse_ns >= 2.7 * trace.period_ns:
+        if trace.times_ns.size < 2 or marker.is_seen_every(trace.period_ns):
             return align(trace.times_ns, trace.power_w, marker, between_ns=_between(trace, window, heard))
         no_marker = (
             f"the meter has something new every {trace.period_ns / 1e9:.2g} s, too seldom for a load marker with "

@@ -1,7 +1,8 @@
 """Joulescope JS220 and JS110, through pyjoulescope-driver: means of power, made on the instrument, 50 a second.
 
 Source: the entry points `statistics` and `measure` of pyjoulescope_driver 2.2, which show the topics and the shape of
-a statistics value.
+a statistics value, and what the driver raises without an instrument (RuntimeError, TimeoutError; ValueError for a
+value that a topic does not take).
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ _SETTINGS: dict[str, tuple[tuple[tuple[str, object], ...], int]] = {
         2_000_000,
     ),
 }
+# Everything that the driver raises: an instrument that does not answer is a TimeoutError, which is an OSError; its
+# native library that does not load is an ImportError.
+_DRIVER_ERRORS = (RuntimeError, OSError, ValueError, ImportError)
 
 
 def _driver() -> Any:
@@ -49,6 +53,8 @@ class Joulescope:
         # The driver's thread fills it.
         self._waiting: deque[tuple[int, Any]] = deque(maxlen=_MOST_WAITING)
         self._anchor_ns: int | None = None
+        # The driver knows a subscriber by its identity, and each look at a bound method is another object.
+        self._subscriber = self._on_value
 
     def open(self) -> MeterFacts:
         """Find the instrument and start its statistics."""
@@ -56,7 +62,7 @@ class Joulescope:
             self._driver = self._make_driver()
             self._path = self._choose(list(self._driver.device_paths()))
             self._start()
-        except RuntimeError as error:
+        except _DRIVER_ERRORS as error:
             raise MeterError("meter_silent", f"the Joulescope cannot be opened: {first_line(error)}") from error
         return MeterFacts(
             description=f"Joulescope {self._path.removeprefix('u/')}",
@@ -79,13 +85,13 @@ class Joulescope:
         if driver is None:
             return
         if self._path:
-            with suppress(RuntimeError):
+            with suppress(*_DRIVER_ERRORS):
                 driver.publish(f"{self._path}/s/stats/ctrl", 0)
-            with suppress(RuntimeError):
-                driver.unsubscribe(f"{self._path}/s/stats/value", self._on_value)
-            with suppress(RuntimeError):
+            with suppress(*_DRIVER_ERRORS):
+                driver.unsubscribe(f"{self._path}/s/stats/value", self._subscriber)
+            with suppress(*_DRIVER_ERRORS):
                 driver.close(self._path)
-        with suppress(RuntimeError):
+        with suppress(*_DRIVER_ERRORS):
             driver.finalize()
 
     def _choose(self, paths: list[str]) -> str:
@@ -108,7 +114,7 @@ class Joulescope:
             self._driver.publish(self._path + topic, value)
         self._driver.publish(f"{self._path}/s/stats/scnt", round(sample_rate_hz * _PERIOD_S))
         self._driver.publish(f"{self._path}/s/stats/ctrl", 1)
-        self._driver.subscribe(f"{self._path}/s/stats/value", "pub", self._on_value)
+        self._driver.subscribe(f"{self._path}/s/stats/value", "pub", self._subscriber)
 
     def _on_value(self, _topic: str, value: Any) -> None:
         self._waiting.append((self._clock_ns(), value))
@@ -139,7 +145,7 @@ def _find() -> list[str]:
             return [f"joulescope:{path.rpartition('/')[2]}" for path in driver.device_paths()]
         finally:
             driver.finalize()
-    except RuntimeError:
+    except _DRIVER_ERRORS:
         return []
 
 

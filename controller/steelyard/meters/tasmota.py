@@ -31,14 +31,14 @@ class Tasmota:
 
     def open(self) -> MeterFacts:
         """Read it once."""
-        self._ask()
+        has_counter = self._ask().energy_j is not None
         where = "" if self._channel is None else f", channel {self._channel}"
         return MeterFacts(
             description=f"Tasmota plug at {self._address}{where}",
             scope=Scope.WALL,
             period_s=_PERIOD_S,
             power_resolution_w=_POWER_RESOLUTION_W,
-            energy_resolution_j=_ENERGY_RESOLUTION_J,
+            energy_resolution_j=_ENERGY_RESOLUTION_J if has_counter else None,
         )
 
     def read(self) -> Sequence[MeterSample]:
@@ -66,25 +66,29 @@ def sample_of(status: Any, time_ns: int, *, channel: int | None = None) -> Meter
     energy = sensors.get("ENERGY") if isinstance(sensors, dict) else None
     if not isinstance(energy, dict):
         raise MeterError("meter_nonsense", f"the plug's answer has no StatusSNS.ENERGY: {str(status)[:80]}")
-    power = _number("Power", energy.get("Power"), channel)
-    if power is None:
+    power, total = _of_channel(energy.get("Power"), energy.get("Total"), channel)
+    power_w, total_kwh = number_of(power), number_of(total)
+    if power_w is None:
         raise MeterError("meter_nonsense", f"the plug's status has no power (ENERGY.Power): {str(energy)[:80]}")
-    total = _number("Total", energy.get("Total"), channel)
-    return MeterSample(time_ns=time_ns, power_w=power, energy_j=None if total is None else total * _J_PER_KWH)
+    return MeterSample(time_ns=time_ns, power_w=power_w, energy_j=None if total_kwh is None else total_kwh * _J_PER_KWH)
 
 
-def _number(name: str, value: object, channel: int | None) -> float | None:
-    if isinstance(value, list):
-        if channel is None or channel >= len(value):
-            # One counter for all channels is common; power is told for each.
+def _of_channel(power: object, total: object, channel: int | None) -> tuple[object, object]:
+    """Return power and counter of a channel; a plug of several tells lists, of the counter only with SetOption129."""
+    if not isinstance(power, list):
+        if channel:
             raise MeterError(
-                "meter_nonsense", f"the plug has {len(value)} channels ({name} {value}): end its URL with ?channel=0"
+                "meter_nonsense", f"the plug has one channel (Power {power}): leave ?channel={channel} off"
             )
-        value = value[channel]
-    elif name == "Total" and channel is not None:
-        # It counts every channel together.
-        return None
-    return number_of(value)
+        return power, total
+    if channel is None or channel >= len(power):
+        raise MeterError(
+            "meter_nonsense", f"the plug has {len(power)} channels (Power {power}): end its URL with ?channel=0"
+        )
+    if isinstance(total, list):
+        return power[channel], total[channel] if channel < len(total) else None
+    # One counter counts every channel together.
+    return power[channel], None
 
 
 def _channel(url: MeterUrl, query: str) -> int | None:

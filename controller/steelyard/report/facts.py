@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from google.protobuf import timestamp_pb2
 
+from steelyard.analysis.energy_choice import ENERGY_NAME, energy_readings
 from steelyard.report.energy import external_tables
 from steelyard.report.figures import runtime_text
 from steelyard.report.operators import rate_text
@@ -52,16 +53,33 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
         ("Timed inputs", _inputs(measurement.plan.inputs)),
         ("Pinned to cores", _cores(measurement.plan)),
         ("Accuracy on", _task(measurement)),
-        (
-            "Energy from",
-            "; ".join(_unique(one.source for each in measurement.variants for one in _measured(each.energy_readings))),
-        ),
+        ("Energy from", "; ".join(_unique(text for one in measurement.variants if (text := _energy_source(one))))),
+        ("Energy also read", "; ".join(_unique(text for one in measurement.variants for text in _also_read(one)))),
         ("External meters", "; ".join(_unique(one.name for one in external_tables(measurement.variants)))),
         ("Started", utc(measurement.started_at)),
         ("Finished", utc(measurement.finished_at)),
         ("Job", measurement.job_id),
         ("Controller", measurement.controller_id),
     )
+
+
+def _energy_source(variant: measurement_pb2.VariantMeasurement) -> str:
+    """Return where a variant's figure of energy is from, with its scope; "" where it has none."""
+    if not variant.energy.HasField("value"):
+        return ""
+    return next(map(_scoped, _measured(energy_readings(variant.energy_readings, variant.providers))), "")
+
+
+def _also_read(variant: measurement_pb2.VariantMeasurement) -> Iterator[str]:
+    """Yield the sources whose energy was read and is not the figure."""
+    chosen = _energy_source(variant)
+    energies = (one for one in variant.energy_readings if one.name == ENERGY_NAME)
+    return (text for text in map(_scoped, _measured(energies)) if text != chosen)
+
+
+def _scoped(reading: common_pb2.Reading) -> str:
+    scope = common_pb2.ReadingScope.Name(reading.scope).removeprefix("READING_SCOPE_").lower().replace("_", " ")
+    return f"{reading.source}, scope {scope}"
 
 
 def _measured(readings: Iterable[common_pb2.Reading]) -> Iterator[common_pb2.Reading]:

@@ -55,7 +55,11 @@ def render_device(device: control_pb2.Device, *, now: dt.datetime) -> Renderable
             "processor",
             f"{description.processor or description.architecture}, {description.logical_core_count} logical cores",
         ),
-        *(("cores", _core_group(one)) for one in description.core_groups if len(description.core_groups) > 1),
+        *(
+            ("cores", _core_group(one, description))
+            for one in description.core_groups
+            if len(description.core_groups) > 1
+        ),
         ("features", ", ".join(description.processor_features) or "none known"),
         ("memory", format_value(description.memory_bytes, "B") if description.memory_bytes else "not known"),
         ("free disk", format_value(device.free_disk_bytes, "B") if device.free_disk_bytes else "not known"),
@@ -188,10 +192,11 @@ def _agent(device: control_pb2.Device) -> str:
     return f"{device.agent_version or 'unknown version'}{f', Python {python}' if python else ''}"
 
 
-def _core_group(group: common_pb2.CoreGroup) -> str:
+def _core_group(group: common_pb2.CoreGroup, device: common_pb2.DeviceDescription) -> str:
     ids = ", ".join(map(str, group.core_ids))
     clock = f" (up to {group.max_frequency_hz / 1e6:.0f} MHz)" if group.HasField("max_frequency_hz") else ""
-    return f"{group.name}: {ids}{clock}"
+    own = [name for name in group.features if name not in device.processor_features]
+    return f"{group.name}: {ids}{clock}{', also ' if own else ''}{', '.join(own)}"
 
 
 def _runtime(runtime: common_pb2.RuntimeDescription) -> str:

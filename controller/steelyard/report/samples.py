@@ -1,4 +1,7 @@
-"""Every raw sample of a job as a table, CSV or Parquet: one row a sample, and beside it one row a block."""
+"""Every raw sample of a job as a table, CSV or Parquet: one row a sample, and beside it one row a block.
+
+Times of an emulated device are no latencies: they stand in a column of their own, beside what emulated it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from steelyard.analysis.emulation import block_emulated_by
 from steelyard.errors import UsageError
 from steelyard_protocol.v1 import result_pb2
 
@@ -26,8 +30,9 @@ _KEY_COLUMNS = (
     ("status", "string"),
     ("inner_batch_count", "int64"),
     ("validity", "string"),
+    ("emulated_by", "string"),
 )
-_SAMPLE_COLUMNS = (*_KEY_COLUMNS, ("sample_index", "int64"), ("latency_ns", "int64"))
+_SAMPLE_COLUMNS = (*_KEY_COLUMNS, ("sample_index", "int64"), ("latency_ns", "int64"), ("emulated_ns", "int64"))
 _TIMES = ("process_start_ns", "runtime_import_ns", "model_load_ns", "first_inference_ns", "warmup_ns")
 _PHASES = ("imported", "loaded", "first_run", "steady")
 _BLOCK_COLUMNS = (
@@ -85,8 +90,9 @@ def write_blocks_parquet(rounds: Iterable[result_pb2.RoundResult], target: Path 
 def _sample_rows(rounds: Iterable[result_pb2.RoundResult]) -> Iterator[Row]:
     for result, order, block in _blocks(rounds):
         key = _key(result, order, block)
-        for index, latency_ns in enumerate(block.latency_ns):
-            yield (*key, index, latency_ns)
+        is_emulated = bool(block_emulated_by(block))
+        for index, sample_ns in enumerate(block.latency_ns):
+            yield (*key, index, *((None, sample_ns) if is_emulated else (sample_ns, None)))
 
 
 def _block_rows(rounds: Iterable[result_pb2.RoundResult]) -> Iterator[Row]:
@@ -139,6 +145,7 @@ def _key(result: result_pb2.RoundResult, order: int, block: result_pb2.BlockResu
         result_pb2.ValidityVerdict.Name(block.validity.verdict).removeprefix("VALIDITY_VERDICT_").lower()
         if block.validity.verdict
         else "",
+        block_emulated_by(block),
     )
 
 

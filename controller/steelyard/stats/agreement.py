@@ -42,7 +42,8 @@ class Agreement:
     """What two arrays have in common.
 
     ``cosine`` and ``sqnr_db`` are None where they have no value: an array of zeros, no noise at all. ``range_share`` is
-    the largest error over the range of the reference, None for one of zeros. ``beyond`` is the largest error over what rounding explains: above 1 it is not explained.
+    the largest error over the range of the reference, None for one of zeros. ``beyond`` is the largest error over what
+    rounding explains: above 1 it is not explained.
     """
 
     max_absolute_error: float

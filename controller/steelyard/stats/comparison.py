@@ -65,8 +65,8 @@ class Comparison:
     ``ratio`` is reference time over candidate time (above 1 is faster) with the interval that decided the verdict;
     ``speedup`` is the same figure at 95 %, for tables. ``more_round_count`` is how many more would probably decide,
     None when decided or when no practical number would. ``detectable_effect`` is the least true change (a fraction)
-    whose interval would have excluded 1 in four of five such measurements. ``ranks`` is the cross-check, None below
-    three rounds; ``contradiction`` is a sentence where it contradicts the verdict, "" where it does not.
+    whose 99 % interval would have excluded 1 in four of five such measurements. ``ranks`` is the cross-check, None
+    below three rounds; ``contradiction`` is a sentence where it contradicts the verdict, "" where it does not.
     """
 
     verdict: ComparisonVerdict
@@ -130,7 +130,8 @@ def compare_rounds(
         speedup=speedup,
         more_round_count=more,
         because=_because(verdict, ratio, thresholds, more),
-        detectable_effect=detectable_effect(wide, confidence),
+        # Not at the look's confidence: early looks are strict for their number's sake, not for that of the rounds.
+        detectable_effect=detectable_effect(wide, DEFAULT_CONFIDENCE),
         ranks=ranks,
         contradiction=_contradiction(verdict, ranks, thresholds),
     )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 # What is believed of a device before its rounds say more, and how many rounds that belief weighs. The medians of 60
 # successive launches of three models, two programs each, had correlations of 0.26 to 0.76 between neighbours; over six
-# rounds nobody can tell 0 from 0.5. Found by simulation: docs/decisions/0010-rounds-resemble-each-other.md.
+# rounds nobody can tell 0 from 0.5. Found by simulation: docs/decisions/0013-rounds-resemble-each-other.md.
 _BELIEVED, _BELIEF_ROUNDS = 0.5, 12
 # Beyond this the correction divides by almost nothing; 12 rounds cannot tell such a series from a trend.
 _MOST = 0.8

@@ -415,6 +415,7 @@ class CoreGroup(google.protobuf.message.Message):
     CORE_IDS_FIELD_NUMBER: builtins.int
     CAPACITY_FIELD_NUMBER: builtins.int
     MAX_FREQUENCY_HZ_FIELD_NUMBER: builtins.int
+    FEATURES_FIELD_NUMBER: builtins.int
     name: builtins.str
     """"big", "little", "middle"; "all" when there is one group."""
     capacity: builtins.int
@@ -422,6 +423,10 @@ class CoreGroup(google.protobuf.message.Message):
     max_frequency_hz: builtins.int
     @property
     def core_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
+    @property
+    def features(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Features of every core of the group; processor_features are those of every core of the device."""
+
     def __init__(
         self,
         *,
@@ -429,9 +434,10 @@ class CoreGroup(google.protobuf.message.Message):
         core_ids: collections.abc.Iterable[builtins.int] | None = ...,
         capacity: builtins.int | None = ...,
         max_frequency_hz: builtins.int | None = ...,
+        features: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_capacity", b"_capacity", "_max_frequency_hz", b"_max_frequency_hz", "capacity", b"capacity", "max_frequency_hz", b"max_frequency_hz"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_capacity", b"_capacity", "_max_frequency_hz", b"_max_frequency_hz", "capacity", b"capacity", "core_ids", b"core_ids", "max_frequency_hz", b"max_frequency_hz", "name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_capacity", b"_capacity", "_max_frequency_hz", b"_max_frequency_hz", "capacity", b"capacity", "core_ids", b"core_ids", "features", b"features", "max_frequency_hz", b"max_frequency_hz", "name", b"name"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_capacity", b"_capacity"]) -> typing.Literal["capacity"] | None: ...
     @typing.overload

@@ -28,6 +28,28 @@ def test_the_median_stands_for_the_round_and_says_so():
     assert result.notes == ("benchmark_model prints only a summary of each round: p90 and above are not measured",)
 
 
+def timed(median, mean):
+    return parse_report(
+        f"count=1 curr=3\ncount=50 first=1 avg={mean} std=0 p5=1 median={median} p95=9\n"
+        f"Inference timings in us: Init: 10, First inference: 3, Warmup (avg): 3, Inference (avg): {mean}\n"
+    )
+
+
+def test_a_program_that_counts_microseconds_says_how_coarse_a_fast_model_is():
+    result = worker_result(timed(40, 40.4), wanting(), version="v", min_sample_count=10)
+    assert (result.latency_ns, result.latency_summary) == ((40_000,), "median")
+    assert any("a step is 2 % of this median" in note for note in result.notes)
+
+
+def test_a_median_of_nothing_is_not_a_latency_of_nothing():
+    result = worker_result(timed(0, 0.4), wanting(), version="v", min_sample_count=10)
+    assert (result.latency_ns, result.latency_summary) == ((400,), "mean")
+    assert any("below the microsecond" in note for note in result.notes)
+    with pytest.raises(BlockFailure, match="takes less") as caught:
+        worker_result(timed(0, 0), wanting(), version="v", min_sample_count=10)
+    assert caught.value.status is BlockStatus.UNSUPPORTED
+
+
 def test_without_a_median_the_mean_stands_in_and_is_called_so():
     result = result_of("gpu_complete", "GPU")
     assert (result.latency_ns, result.latency_summary, result.providers) == ((119_375_000,), "mean", ("GPU",))
@@ -107,9 +129,46 @@ def test_nodes_are_placed_where_the_program_counts_them():
     assert placements(partly, wanting("GPU")) == {"GPU": 54, "CPU": 505}
 
 
+def test_nodes_of_two_delegates_and_of_several_subgraphs_are_counted_once():
+    text = "\n".join(
+        f"Replacing {counts} node(s) with delegate ({delegate}) node, yielding 3 partitions for subgraph {subgraph}."
+        for counts, delegate, subgraph in (
+            ("54 out of 559", "TfLiteGpuDelegateV2", 0),
+            ("200 out of 507", "TfLiteXNNPackDelegate", 0),
+            ("10 out of 12", "TfLiteXNNPackDelegate", 1),
+        )
+    )
+    placed = placements(parse_report(text), wanting("GPU", allow_fallback=True))
+    assert placed == {"GPU": 54, "XNNPACK": 210, "CPU": 559 + 12 - 54 - 210}
+
+
+def test_the_cpu_alone_is_not_what_ran_when_xnnpack_took_nodes():
+    report = parse_report(recording("litert_complete"))
+    with pytest.raises(BlockFailure, match="XNNPACK runs") as caught:
+        check_delegation(report, wanting("CPU"))
+    assert caught.value.status is BlockStatus.FALLBACK
+    check_delegation(report, wanting("CPU", allow_fallback=True))
+    assert result_of("litert_complete", "CPU").providers == ("XNNPACK", "CPU")
+    check_delegation(report, wanting("XNNPACK"))
+
+
+def test_a_delegate_that_tells_only_its_nodes_is_taken_by_them():
+    text = recording("litert_complete").replace("TfLiteXNNPackDelegate", "LiteRtGpuDelegate")
+    check_delegation(parse_report(text), wanting("GPU"))
+    with pytest.raises(BlockFailure, match="only part"):
+        check_delegation(parse_report(text.replace("1 out of 1", "1 out of 9")), wanting("GPU"))
+
+
 def test_nodes_of_a_delegate_that_was_not_applied_are_not_placed_there():
     placed = placements(parse_report(recording("nnapi_not_applied")), wanting("NNAPI", allow_fallback=True))
     assert placed == {"XNNPACK": None, "CPU": None}
+
+
+def test_bytes_of_a_hostile_model_do_not_reach_a_terminal():
+    failure = explain_failure('ERROR: Tensor "\x1b[2J\x07evil" failed to prepare.', 1)
+    assert failure.reason == "cannot_prepare"
+    assert "evil" in str(failure)
+    assert str(failure).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -119,6 +178,10 @@ def test_nodes_of_a_delegate_that_was_not_applied_are_not_placed_there():
         (recording("cannot_prepare"), BlockStatus.UNSUPPORTED, "cannot_prepare"),
         (recording("cannot_link"), BlockStatus.RUNTIME_MISSING, "cannot_link"),
         ("sh: /data/x: not executable: 64-bit ELF file", BlockStatus.RUNTIME_MISSING, "wrong_architecture"),
+        ("sh: /data/x: can't execute: Permission denied", BlockStatus.RUNTIME_MISSING, "cannot_run"),
+        ("taskset: exec /data/x: Permission denied", BlockStatus.RUNTIME_MISSING, "cannot_run"),
+        ("ERROR: /dev/kgsl-3d0: Permission denied\nERROR: x", BlockStatus.INTERNAL, "no_answer"),
+        ("taskset: exec /data/x: Exec format error", BlockStatus.RUNTIME_MISSING, "wrong_architecture"),
         ("sh: /data/x: inaccessible or not found", BlockStatus.RUNTIME_MISSING, "program_gone"),
         (
             "ERROR: Model provided has model identifier 'abcd', should be 'TFL3'",

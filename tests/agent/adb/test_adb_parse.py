@@ -42,6 +42,45 @@ def test_the_oldest_form_is_read():
     assert (report.inference_count, report.warmup_count) == (15, 7)
 
 
+def test_the_newer_program_of_litert_is_read_by_its_statistics_which_are_finer_than_its_results():
+    report = parse_report(recording("litert_complete"))
+    assert report == Report(
+        init_ns=4_478_000,
+        first_inference_ns=1_033_000,
+        warmup_count=1055,
+        warmup_mean_ns=465_319,
+        inference_count=2112,
+        mean_ns=464_545,
+        median_ns=462_000,
+        peak_growth_bytes=round(11.51 * MIB),
+        replaced=(Replaced(delegate="TfLiteXNNPackDelegate", node_count=1, of_count=1),),
+        created_xnnpack=True,
+    )
+    with_peak = recording("litert_complete").replace(
+        "Peak memory usage not available. (peak_mem_mb <= 0)", "Peak memory:          20.50 MB"
+    )
+    assert parse_report(with_peak).peak_resident_bytes == round(20.5 * MIB)
+
+
+def test_a_deviation_that_is_not_a_number_hides_no_median():
+    text = (
+        "count=9 first=5 curr=5 min=5 max=5 avg=5 std=-nan p5=5 median=5 p95=5\n"
+        "count=50 first=7 curr=7 min=7 max=7 avg=7 std=nan p5=7 median=6 p95=7\n"
+        "Inference timings in us: Init: 10, First inference: 5, Warmup (avg): 5, Inference (avg): 7\n"
+    )
+    assert parse_report(text).median_ns == 6000
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in RECORDINGS.iterdir() if "complete" in path.stem))
+def test_an_output_that_is_cut_off_anywhere_has_no_figure_of_a_run_that_did_not_end(name):
+    whole = recording(name)
+    end = whole.index("Inference timings") if "Inference timings" in whole else whole.index("Inference (avg)")
+    for length in range(0, end, 7):
+        report = parse_report(whole[:length])
+        assert not report.is_complete
+        assert report.median_ns is None
+
+
 @pytest.mark.parametrize(
     ("name", "delegations"),
     [

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from steelyard_agent.adb.adb import AdbError
 from steelyard_agent.adb.phone import CableEnergyWatch, Phone, phone_name, state_folder
 from steelyard_agent.cli.arguments import build_parser
 from steelyard_agent.cli.phone import connected_phone, phone_parts
 from steelyard_agent.errors import UsageError
 from steelyard_agent.link.address import parse_controller_address
 from steelyard_agent.state.directory import open_state_directory
+from tests.support.elf_programs import ARM, ARM64, X86_64, elf_program
 from tests.support.fake_phone import SERIAL, program, recording
 
 
@@ -31,6 +33,7 @@ def test_a_phone_says_who_it_is_and_nothing_of_this_machine(plugged, tmp_path):
     assert device.kernel.startswith("5.15.110-android14")
     assert device.python_version == ""
     assert device.logical_core_count == 9
+    assert device.emulated_by == ""
     assert [group.name for group in device.core_groups] == ["big", "middle", "little"]
     assert [(one.name, one.version.startswith("sha256:")) for one in device.runtimes] == [("benchmark_model", True)]
     assert device.runtimes[0].providers == ("XNNPACK", "CPU", "GPU", "NNAPI")
@@ -100,6 +103,30 @@ def test_a_phone_that_was_unplugged_has_has_no_temperature(phones, plugged):
     assert all(reading.value is None for reading in surroundings.read_temperature())
 
 
+def test_a_phone_that_was_unplugged_once_is_asked_again(phones, phone, plugged):
+    surroundings = plugged.surroundings()
+    phones.unplug()
+    gone = {one.name: one for one in surroundings.look().circumstances}
+    assert "plug it in again" in gone["android_battery_saver"].reason
+    phones.plug_in_again()
+    back = {one.name: one.value for one in surroundings.look().circumstances}
+    assert (back["android_battery_saver"], back["android_screen"], back["android_doze"]) == ("off", "awake", "off")
+
+
+@pytest.mark.parametrize(
+    ("name", "then", "why"),
+    [
+        ("cannot_link", "exit 1", "needs a library that this phone does not have"),
+        ("crash", "kill -KILL $$", "exit status 137"),
+    ],
+)
+def test_an_agent_whose_program_does_not_start_there_says_so_at_once(phone, tmp_path, name, then, why):
+    broken = Phone(phone.adb, program(tmp_path, recording(name), then=then), tmp_path / "mirror")
+    with pytest.raises(AdbError, match="nothing can be measured on the phone") as caught:
+        described(broken, tmp_path)
+    assert why in str(caught.value)
+
+
 def test_a_kill_on_the_phone_is_explained_by_its_memory_only(phone, plugged):
     assert plugged._os_killer() == "", "the phantom-process killer ends children of apps"
     phone.write("/proc/pressure/memory", "some avg10=31.20 avg60=1.00 avg300=0.10 total=1\n")
@@ -109,6 +136,17 @@ def test_a_kill_on_the_phone_is_explained_by_its_memory_only(phone, plugged):
     assert plugged._oom_kill_count() == 3
 
 
+@pytest.mark.parametrize("name", ["ro.boot.qemu", "ro.kernel.qemu"])
+def test_the_emulator_of_android_is_no_phone_whose_times_count(phone, tmp_path, name):
+    phone.answers[f"getprop {name}"] = "1"
+    phone.save()
+    emulator = Phone(phone.adb, program(tmp_path, recording("xnnpack_complete")), tmp_path / "mirror")
+    device = described(emulator, tmp_path)
+    assert (device.emulated_by, device.architecture) == ("the Android emulator", "aarch64")
+    told = {one.name: one.value for one in emulator.surroundings().look().circumstances}
+    assert told["emulated_by"] == "the Android emulator"
+
+
 def test_a_device_that_is_no_android_is_refused(phone, tmp_path):
     phone.answers["getprop ro.build.version.sdk"] = ""
     phone.save()
@@ -116,13 +154,37 @@ def test_a_device_that_is_no_android_is_refused(phone, tmp_path):
         Phone(phone.adb, program(tmp_path, ""), tmp_path / "mirror")
 
 
-@pytest.mark.parametrize(("content", "why"), [(None, "cannot be read"), (b"", "is empty")])
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "cannot be read"),
+        (b"", "is empty"),
+        (b"<!DOCTYPE html><html>Not Found", "is no program"),
+        (b"\x7fELF\x02\x01\x01", "is cut off"),
+        (elf_program(machine=ARM64, interpreter="/lib/ld-linux-aarch64.so.1"), "made for desktop Linux"),
+        (elf_program(machine=X86_64), "made for x86_64, and this phone runs arm64-v8a"),
+        (elf_program(machine=ARM, is_64=False), "made for armeabi-v7a"),
+    ],
+)
 def test_a_missing_program_is_named_before_anything_is_done(phone, tmp_path, content, why):
+    phone.answers["getprop ro.product.cpu.abilist"] = "arm64-v8a"
+    phone.save()
     binary = tmp_path / "benchmark_model"
     if content is not None:
         binary.write_bytes(content)
-    with pytest.raises(UsageError, match=why):
+    with pytest.raises(UsageError, match=why) as caught:
         Phone(phone.adb, binary, tmp_path / "mirror")
+    assert "--benchmark-binary" in str(caught.value)
+
+
+@pytest.mark.parametrize("abis", ["arm64-v8a", "arm64-v8a,armeabi-v7a,armeabi", ""])
+def test_a_program_for_the_phones_processor_is_taken_also_by_a_phone_that_does_not_tell_it(phone, tmp_path, abis):
+    phone.answers["getprop ro.product.cpu.abilist"] = abis
+    phone.save()
+    for interpreter in ("/system/bin/linker64", ""):
+        binary = tmp_path / "benchmark_model"
+        binary.write_bytes(elf_program(machine=ARM64, interpreter=interpreter))
+        assert Phone(phone.adb, binary, tmp_path / "mirror").serial == SERIAL
 
 
 def test_every_phone_has_a_state_directory_of_its_own():
@@ -131,6 +193,11 @@ def test_every_phone_has_a_state_directory_of_its_own():
     network = [state_folder(root, serial).name for serial in ("192.168.1.5:5555", "192.168.1.5_5555")]
     assert network[0] != network[1]
     assert "/" not in state_folder(root, "../../etc").name
+    for serial in ("..", ".", "x" * 1000, "\x1b[2J"):
+        folder = state_folder(root, serial)
+        assert folder.parent == root / "adb"
+        assert folder.name.strip(".")
+        assert len(folder.name) < 255
     assert phone_name("SM-G991B", "x") == "sm-g991b"
     assert phone_name("", "SERIAL") == "SERIAL"
 

@@ -71,6 +71,25 @@ def test_a_phone_that_is_not_there_is_named_beside_those_that_are(phones, phone)
         connect(str(phones.program), "")
 
 
+@pytest.mark.parametrize("serial", ["\x1b[31mred", "a\nb", "$(reboot)", "--help", "x" * 5000])
+def test_a_serial_of_hostile_bytes_is_quoted_and_run_by_nobody(phones, phone, serial):
+    with pytest.raises(AdbError, match=r"no phone .* is plugged in; adb sees 1A2B3C4D") as caught:
+        connect(str(phones.program), serial)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
+    phones.add("evil\x1b[2J", state="unauthorized")
+    with pytest.raises(AdbError) as caught:
+        connect(str(phones.program), "")
+    assert caught.value.reason == "several_phones"
+    assert str(caught.value).isprintable()
+
+
+def test_a_phone_without_a_serial_number_is_seen(phones):
+    phones.add("(no serial number)", state="unauthorized")
+    with pytest.raises(AdbError, match="accept this computer"):
+        connect(str(phones.program), "")
+
+
 def test_a_phone_that_was_unplugged_is_gone(phones, phone):
     phones.unplug()
     with pytest.raises(AdbError, match="plug it in again") as caught:

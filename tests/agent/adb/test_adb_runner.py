@@ -67,6 +67,14 @@ def test_both_files_travel_once_for_many_blocks(phones, runner_of, model, tmp_pa
     assert len(phones.calls("push")) == 2
 
 
+def test_a_program_that_prints_megabytes_loses_neither_its_delegates_nor_its_summary(runner_of, model, tmp_path):
+    head, mark, tail = recording("gpu_complete").partition("Initialized session")
+    noise = f"WARNING: {'x' * 4000}\n" * 800
+    outcome = run(runner_of(f"{head}{noise}{mark}{tail}"), block_of(model, "GPU"), tmp_path)
+    assert outcome.status is BlockStatus.OK, outcome.message
+    assert outcome.result.providers == ("GPU",)
+
+
 def test_the_flags_of_the_plan_reach_the_program(phones, runner_of, model, tmp_path):
     run(runner_of(recording("gpu_complete")), block_of(model, "GPU", core_ids=(0,)), tmp_path)
     script = next(call[-1] for call in phones.calls("shell") if "--graph=" in call[-1])
@@ -81,6 +89,8 @@ def test_the_flags_of_the_plan_reach_the_program(phones, runner_of, model, tmp_p
         ("gpu_missing", "", "GPU", BlockStatus.UNSUPPORTED, "provider_unavailable"),
         ("gpu_failure", "exit 1", "GPU", BlockStatus.UNSUPPORTED, "provider_unavailable"),
         ("cannot_prepare", "exit 1", "", BlockStatus.UNSUPPORTED, "cannot_prepare"),
+        ("litert_complete", "", "CPU", BlockStatus.FALLBACK, "provider_fallback"),
+        ("litert_complete", "", "GPU", BlockStatus.UNSUPPORTED, "provider_unavailable"),
         ("cannot_link", "kill -ABRT $$", "", BlockStatus.RUNTIME_MISSING, "cannot_link"),
         ("crash", "kill -SEGV $$", "GPU", BlockStatus.CRASHED, "sigsegv"),
         ("crash", "kill -KILL $$", "GPU", BlockStatus.KILLED_UNKNOWN, "killed"),
@@ -130,6 +140,40 @@ async def test_a_cancelled_block_leaves_nothing_on_the_phone(runner_of, model, t
     with pytest.raises(asyncio.CancelledError):
         await task
     assert running_there(stored) == []
+
+
+async def test_a_cable_that_breaks_leaves_a_program_that_the_next_block_ends(phones, phone, model, tmp_path):
+    hanging = program(tmp_path, "INFO: STARTING!\n", then="while :; do sleep 0.1; done", name="hanging")
+    whole = program(tmp_path, recording("xnnpack_complete"))
+    stored = str(phone.root / "data/local/tmp/steelyard")
+    more = {"timeout_s": 60.0, "memory_limit_bytes": None, "work_dir": tmp_path}
+    task = asyncio.ensure_future(PhoneRunner(phone.adb, hanging)(block_of(model), **more))
+    await asyncio.to_thread(wait_until, lambda: running_there(stored))
+    phones.unplug()
+    (client,) = (one for one in psutil.Process().children() if "--graph=" in " ".join(one.cmdline()))
+    client.kill()
+    outcome = await task
+    assert (outcome.status, outcome.reason) == (BlockStatus.INTERNAL, "phone_gone")
+    strays = running_there(stored)
+    try:
+        assert strays, "the phone goes on by itself"
+        phones.plug_in_again()
+        outcome = await PhoneRunner(phone.adb, whole)(block_of(model), **more)
+        assert outcome.status is BlockStatus.OK, outcome.message
+        assert running_there(stored) == []
+    finally:
+        for stray in strays:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                stray.kill()
+
+
+def test_a_program_that_the_phone_may_not_run_is_sent_again(phones, phone, runner_of, model, tmp_path):
+    runner = runner_of(recording("xnnpack_complete"))
+    run(runner, block_of(model), tmp_path)
+    for name in phone.stored:
+        (phone.root / "data/local/tmp/steelyard" / name).chmod(0o644)
+    assert run(runner, block_of(model), tmp_path).status is BlockStatus.OK
+    assert len(phones.calls("push")) == 3, "the program twice, the model once"
 
 
 def test_a_phone_that_is_gone_is_no_bug_of_the_model(phones, runner_of, model, tmp_path):

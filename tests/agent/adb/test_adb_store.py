@@ -71,6 +71,16 @@ def test_a_full_phone_gives_up_what_earlier_jobs_left(phone, model, tmp_path):
     assert phone.stored == {digest_of(model), digest_of(kept)}
 
 
+def test_a_full_phone_is_not_taken_for_one_that_is_gone_by_a_folder_of_this_machine(phone, tmp_path):
+    folder = tmp_path / "closed" / "offline" / "not found"
+    folder.mkdir(parents=True)
+    (folder / "model.tflite").write_text("x")
+    phone.write("/full", "always")
+    with pytest.raises(AdbError, match="free some space") as caught:
+        PhoneStore(phone.adb).put(folder / "model.tflite")
+    assert caught.value.reason == "phone_full"
+
+
 def test_a_phone_that_stays_full_says_so(phone, model):
     phone.write("/full", "always")
     with pytest.raises(AdbError, match="free some space") as caught:

@@ -7,7 +7,7 @@ from steelyard_agent.cores import CoreGroup
 from steelyard_agent.description import RuntimeDescription
 from steelyard_agent.doctor import diagnosis_lines, diagnosis_to_json
 from steelyard_agent.profiles import Identity, Match, OptionKnowledge, Profile
-from tests.agent.doctor.examined import PROFILES, device_of, diagnose_device
+from tests.agent.doctor.examined import PROFILES, device_of, diagnose_device, examine
 from tests.support.fake_sysfs import FakeSysfs, load_tree
 
 
@@ -81,6 +81,7 @@ def test_an_unknown_board_with_a_known_chip_is_told_the_nearest(tmp_path):
     device = device_of(identity=identity)
     told = section(lines_of(tmp_path, device), "Device")
     assert "profile none fits; nearest: the same chip (brcm,bcm2712) as raspberry-pi-5; everything is probed" in told
+    assert "(steelyard-agent profile new drafts one)" in told
     record = diagnosis_to_json(diagnose_device(FakeSysfs(tmp_path), device))
     assert record["nearest"] == {"profile": "raspberry-pi-5", "soc_compatible": "brcm,bcm2712"}
     assert record["profile"] is None
@@ -103,8 +104,29 @@ def test_kinds_of_cores_are_shown_when_there_are_several(tmp_path):
     assert "Cores" not in lines_of(tmp_path, device_of(core_groups=(big,)))
 
 
+def test_what_only_one_kind_of_cores_has_stands_beside_that_kind(tmp_path):
+    tree = load_tree("rock_5b", tmp_path)
+    text = tree.system.path("/proc/cpuinfo").read_text("utf-8")
+    head, _, tail = text.partition("processor\t: 4")
+    assert tail
+    tree.write("/proc/cpuinfo", head + "processor\t: 4" + tail.replace(" asimddp", " asimddp i8mm"))
+    lines = diagnosis_lines(examine(tree))
+    assert section(lines, "Cores") == (
+        "big cores 4-7, capacity 1024, up to 2400 MHz, also i8mm little cores 0-3, capacity 397, up to 1800 MHz"
+    )
+    assert "i8mm" not in section(lines, "Device")
+
+
 def test_without_evidence_of_throttling_the_lines_say_what_follows(tmp_path):
     assert "blocks will say that it is not known" in section(lines_of(tmp_path, device_of()), "Throttling shows in")
+
+
+def test_what_a_block_reads_where_nothing_shows_is_told_beside_the_evidence(tmp_path):
+    tree = load_tree("n100", tmp_path)
+    told = section(diagnosis_lines(diagnose_device(tree, device_of())), "Throttling shows in")
+    assert "otherwise a block reads unknown, not no: reaching the power limit is not counted here" in told
+    record = diagnosis_to_json(diagnose_device(tree, device_of()))
+    assert "power limit" in record["throttle_doubt"]
 
 
 def test_providers_that_lack_for_one_reason_share_it(tmp_path):

@@ -49,6 +49,11 @@ async def test_a_whole_measurement_gives_the_answer_of_its_trace(tmp_path, monke
     if case.not_valid:
         assert block.status == result_pb2.BLOCK_STATUS_NOT_VALID
         assert case.not_valid in block.error.message
+    elif case.throttle == "YES":
+        # Its figures are kept with it and left out of every figure.
+        assert block.status == result_pb2.BLOCK_STATUS_NOT_VALID
+        assert block.validity.verdict == result_pb2.VALIDITY_VERDICT_THROTTLED
+        assert block.error.message == block.throttle.evidence[0]
     else:
         assert block.status == result_pb2.BLOCK_STATUS_OK
 

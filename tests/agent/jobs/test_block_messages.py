@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steelyard_agent.cores import CoreGroup
 from steelyard_agent.description import DeviceDescription, RuntimeDescription
 from steelyard_agent.jobs.block_messages import OutputsBlob, block_result
 from steelyard_agent.jobs.description_message import description_message
@@ -212,8 +213,12 @@ def test_a_description_keeps_what_the_device_said() -> None:
             RuntimeDescription(name="litert", reason="not installed"),
         ),
         meters=(DEGREES,),
+        core_groups=(CoreGroup(name="all", core_ids=(0, 3), capacity=1024, features=("asimddp", "i8mm")),),
     )
     message = description_message(device)
+    (group,) = message.core_groups
+    assert (list(group.core_ids), group.capacity, list(group.features)) == ([0, 3], 1024, ["asimddp", "i8mm"])
+    assert not group.HasField("max_frequency_hz")
     assert (message.name, message.logical_core_count, list(message.processor_features)) == ("pi", 4, ["asimddp"])
     assert [(one.name, one.reason) for one in message.runtimes] == [("onnxruntime", ""), ("litert", "not installed")]
     assert message.meters[0].name == "cpu_temperature"

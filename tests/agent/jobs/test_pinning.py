@@ -55,3 +55,17 @@ def test_an_artifacts_own_cores_count_before_the_plans(tmp_path):
     assert core_ids(plan.artifacts[0]) == (0, 1)
     assert core_ids(plan_pb2.PlannedArtifact(core_ids=[5])) == (5,)
     assert core_ids(plan_pb2.PlannedArtifact(core_selection=plan_pb2.CORE_SELECTION_BIG)) == (4, 5, 6, 7)
+
+
+def test_a_device_whose_own_setting_cannot_be_kept_says_whose_it_is(tmp_path):
+    system = rock_5b(tmp_path, lent="0-3").system
+    with pytest.raises(
+        NoSuchCoresError, match=r"0-3 only.*, by this device's own setting \(.* doctor --undo\)"
+    ) as caught:
+        pin_as_planned(plan_pb2.Plan(), system=system, settings=BIG_BY_DEFAULT)
+    assert caught.value.reason == "cores_not_lent"
+    with pytest.raises(NoSuchCoresError) as caught:
+        pin_as_planned(
+            plan_pb2.Plan(core_selection=plan_pb2.CORE_SELECTION_BIG), system=system, settings=DeviceSettings()
+        )
+    assert "own setting" not in str(caught.value)

@@ -51,6 +51,21 @@ def test_amd_counts_under_the_same_name(tmp_path):
     assert found.sources[0].range_max_counts == 65532610987
 
 
+def test_the_step_of_a_counter_is_the_unit_that_its_range_tells_and_intel_says_how_often(tmp_path):
+    intel, *_ = find_power_sources(load_tree("n100", tmp_path / "intel").system).sources
+    amd, *_ = find_power_sources(load_tree("amd_desktop", tmp_path / "amd").system).sources
+    assert (intel.resolution, amd.resolution) == (
+        pytest.approx(61.035e-6, rel=1e-5),
+        pytest.approx(15.258e-6, rel=1e-5),
+    )
+    assert (intel.rate_hz, amd.rate_hz) == (1000, None)
+    tree = load_tree("n100", tmp_path / "other")
+    tree.write(RAPL + "0/max_energy_range_uj", "150000000000")
+    tree.deny("/proc/cpuinfo")
+    reading = PowerMeter(tree.system).probe()[0]
+    assert (reading.resolution, reading.rate_hz) == (pytest.approx(34.9e-6, rel=1e-3), None)
+
+
 def test_a_denied_counter_names_the_permission_and_what_to_do(tmp_path):
     tree = load_tree("n100", tmp_path)
     for zone in ("0", "0:0", "0:1"):
@@ -127,6 +142,36 @@ def test_a_shunt_that_is_not_told_is_not_made_up(tmp_path):
     assert two.source.endswith("shunt not told)")
 
 
+def test_a_shunt_that_no_board_carries_leaves_the_step_unknown_not_zero(tmp_path):
+    tree = FakeSysfs(tmp_path)
+    for name, text in (("name", "ina226"), ("power1_input", "1000000"), ("shunt_resistor", "99999999999")):
+        tree.write(f"/sys/class/hwmon/hwmon0/{name}", text)
+    assert PowerMeter(tree.system).probe()[0].resolution is None
+
+
+@pytest.mark.parametrize(("milliamperes", "watts"), [("-8", -0.04), ("-16", -0.08), ("-24", None)])
+def test_a_rail_at_rest_may_read_below_zero_by_its_chips_offset(tmp_path, milliamperes, watts):
+    tree = FakeSysfs(tmp_path)
+    chip = {"name": "ina3221", "in1_label": "VDD_CPU", "in1_input": "5000", "shunt1_resistor": "5000"}
+    for name, text in {**chip, "curr1_input": milliamperes}.items():
+        tree.write(f"/sys/class/hwmon/hwmon0/{name}", text)
+    (reading,) = PowerMeter(tree.system).probe()
+    assert reading.value == (None if watts is None else pytest.approx(watts))
+    assert "says -0.12 W, which is outside -0.08 to" in reading.reason or watts is not None
+
+
+def test_names_of_drivers_and_labels_are_shown_in_one_line_without_control_characters(tmp_path):
+    tree = FakeSysfs(tmp_path)
+    chip = {"name": "ina226", "label": "\x1b[31m5V\nrail" + "x" * 9000, "power1_input": "1000000"}
+    for name, text in chip.items():
+        tree.write(f"/sys/class/hwmon/hwmon0/{name}", text)
+    (reading,) = PowerMeter(tree.system).probe()
+    assert reading.source.isprintable()
+    assert len(reading.source) < 200
+    tree.write("/sys/class/hwmon/hwmon0/name", "evil\x07\x1b[2J")
+    assert "drivers found: evil??[2J" in PowerMeter(tree.system).probe()[0].reason
+
+
 def test_absurd_values_are_unavailable_with_the_value_in_the_reason(tmp_path):
     readings = PowerMeter(load_tree("absurd_values", tmp_path).system).probe()
     assert all(reading.value is None for reading in readings)
@@ -135,7 +180,7 @@ def test_absurd_values_are_unavailable_with_the_value_in_the_reason(tmp_path):
         "says 5000, which is outside its own range of 0 to 1000",
         "max_energy_range_uj says 0: its counter cannot be used",
         "intel-rapl:2/energy_uj is empty",
-        "says -0.025 W, which is outside 0 to 10000 W",
+        "says -0.025 W, which is outside -0.00125 to 10000 W",
         "says 1e+07 W",
     ):
         assert any(part in reason for reason in reasons), part

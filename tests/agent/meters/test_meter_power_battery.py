@@ -74,6 +74,8 @@ def test_a_charger_that_is_plugged_in_while_measuring_ends_the_readings(tmp_path
         ({"current": "-394"}, "says -394 uA, too little"),
         ({"current": "2100"}, "its vendor seems to tell milliamperes"),
         ({"current": "0"}, "says 0 uA"),
+        # Nanoamperes.
+        ({"current": "-412345000"}, "says -412345000 uA, which no phone draws"),
         ({"voltage": "4012"}, "says 4012 uV, which no battery of a phone has"),
         ({"current": ""}, "current_now is empty"),
     ],
@@ -86,8 +88,8 @@ def test_a_value_in_another_unit_is_refused_not_taken(tmp_path, change, part):
 
 @given(st.integers(-(10**8), 10**8), st.integers(0, 10**8))
 def test_a_battery_gives_a_power_that_a_phone_can_have_or_a_reason(current_ua, voltage_uv):
-    if abs(current_ua) >= 10_000 and 2_000_000 <= voltage_uv <= 30_000_000:
-        assert discharge_power_pw(current_ua, voltage_uv, "x") == abs(current_ua) * voltage_uv >= 0.02 * 1e12
+    if 10_000 <= abs(current_ua) <= 10**7 and 2_000_000 <= voltage_uv <= 30_000_000:
+        assert discharge_power_pw(current_ua, voltage_uv, "x") == abs(current_ua) * voltage_uv <= 300 * 1e12
     else:
         with pytest.raises(SourceError, match="x says"):
             discharge_power_pw(current_ua, voltage_uv, "x")

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from steelyard_agent.runtimes import tflite_delegates
 from steelyard_agent.runtimes.litert import LiteRt
 from steelyard_agent.runtimes.tflite_errors import explain_load, explain_run
 from steelyard_agent.runtimes.tflite_graph import node_counts
 from steelyard_agent.runtimes.tflite_interpreter import _placements, _refuse_fallback
-from steelyard_agent.worker.contract import ProviderSpec, RuntimeOptions
+from steelyard_agent.worker.contract import LoadedModel, ProviderSpec, RuntimeOptions
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
-from tests.support.tflite_models import tflite_linear_model
+from tests.support.tflite_models import tflite_chain_model, tflite_linear_model
+
+_DELEGATE = Path(__file__).parents[2] / "support" / "delegate" / "delegate.c"
 
 
 def _refusal(path: Path, *providers: str, **options: object) -> BlockFailure:
@@ -59,18 +62,47 @@ def test_a_library_that_is_no_delegate_is_refused(tmp_path: Path) -> None:
     assert "lacks tflite_plugin_create_delegate" in str(failure)
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs a C compiler")
-def test_a_delegate_whose_device_is_not_plugged_in_is_refused_with_its_own_words(tmp_path: Path) -> None:
-    source, library = tmp_path / "delegate.c", tmp_path / "libdelegate.so"
-    source.write_text(
-        "void *tflite_plugin_create_delegate(char **k, char **v, unsigned long n, void (*say)(const char *))\n"
-        '{ say("no device found"); return 0; }\n'
-        "void tflite_plugin_destroy_delegate(void *made) {}\n"
-    )
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
-    failure = _refusal(tmp_path / "m.tflite", f"delegate:{library}")
-    assert (failure.status, failure.reason) == (BlockStatus.UNSUPPORTED, "provider_unavailable")
-    assert "no device found" in str(failure)
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A delegate that a real interpreter loads, asks and hands nodes to."""
+    if shutil.which("gcc") is None:
+        pytest.skip("needs a C compiler")
+    built = tmp_path_factory.mktemp("delegate") / "libdelegate.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-Wall", "-Werror", "-o", str(built), str(_DELEGATE)], check=True)
+    return built
+
+
+def _delegated(path: Path, name: str, options: dict[str, str], *, allow_fallback: bool = False) -> LoadedModel:
+    asked = RuntimeOptions(providers=(ProviderSpec(name=name, options=options),), allow_fallback=allow_fallback)
+    return LiteRt().load(tflite_chain_model(path, 3), asked)
+
+
+def test_a_delegate_whose_device_is_not_plugged_in_is_refused_with_its_own_words(tmp_path: Path, library: Path) -> None:
+    with pytest.raises(BlockFailure, match="no device found; see that its device is plugged in") as caught:
+        _delegated(tmp_path / "m.tflite", f"delegate:{library}", {"most_nodes": "-1"})
+    assert (caught.value.status, caught.value.reason) == (BlockStatus.UNSUPPORTED, "provider_unavailable")
+
+
+def test_a_delegate_that_takes_every_node_is_placed_by_the_interpreters_own_word(tmp_path: Path, library: Path) -> None:
+    name = f"delegate:{library}"
+    model = _delegated(tmp_path / "m.tflite", name, {})
+    assert (model.providers, dict(model.placements)) == ((name,), {name: 3})
+
+
+def test_options_reach_a_delegate_and_what_it_leaves_is_counted(
+    tmp_path: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A known delegate is its library under a name.
+    monkeypatch.setitem(tflite_delegates._LIBRARIES, "GPU", str(library))
+    assert [probe.reason for probe in LiteRt().probe() if probe.name == "GPU"] == [""]
+    path = tmp_path / "m.tflite"
+    model = _delegated(path, "gpu", {"most_nodes": "2"}, allow_fallback=True)
+    assert dict(model.placements) == {"GPU": 2, "CPU": 1}
+    with pytest.raises(BlockFailure, match="GPU runs only part of this model, the rest falls back to CPU"):
+        _delegated(path, "gpu", {"most_nodes": "2"})
+    assert dict(_delegated(path, "gpu", {"most_nodes": "0"}, allow_fallback=True).placements) == {"CPU": 3}
+    with pytest.raises(BlockFailure, match="the only option is most_nodes"):
+        _delegated(path, "gpu", {"fast": "1"})
 
 
 class FakeGraph:

@@ -208,6 +208,34 @@ def test_without_a_cache_folder_nothing_is_kept(tmp_path: Path) -> None:
     assert [item.name for item in tmp_path.iterdir()] == ["m.onnx"]
 
 
+def test_a_cache_of_ones_own_is_refused_where_the_agent_keeps_one(tmp_path: Path) -> None:
+    path = models.linear_model(tmp_path / "m.onnx")
+    mine = (ProviderSpec(name="cpu", options={"CACHE_DIR": str(tmp_path / "mine")}),)
+    with pytest.raises(BlockFailure, match="cannot be given 'CACHE_DIR'") as caught:
+        OpenVino().load(path, RuntimeOptions(providers=mine, cache_folder=str(tmp_path)))
+    assert (caught.value.status, caught.value.reason) == (BlockStatus.USER_ERROR, "own_cache")
+    assert not (tmp_path / "mine").exists()
+
+
+def test_the_name_of_a_kind_is_probed_beside_its_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Core:
+        available_devices = ("CPU", "GPU.0", "GPU.1")
+
+        def get_property(self, name: str, key: str) -> str:
+            raise RuntimeError(f"{name} has no {key}")
+
+    class Library:
+        @staticmethod
+        def Core() -> Core:
+            return Core()
+
+    monkeypatch.setattr(adapter, "_library", lambda: Library)
+    probes = OpenVino().probe()
+    compiling = [probe.name for probe in probes if probe.compiles]
+    assert compiling == ["CPU", "GPU.0", "GPU.1", "GPU", "AUTO"]
+    assert [probe.name for probe in probes if probe.reason] == ["NPU"]
+
+
 def test_every_device_compiles_and_the_cpu_comes_first() -> None:
     probes = OpenVino().probe()
     assert probes[0].name == "CPU"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard_agent.runtimes.onnxruntime_providers import CPU, PROVIDERS, SUFFIX, known_provider, why_absent
-from steelyard_agent.runtimes.provider_names import check_options, full_name, options_for
+from steelyard_agent.runtimes.provider_names import check_options, full_name, options_for, refuse_unknown
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 
 
@@ -68,6 +68,21 @@ def test_threads_reach_a_provider_that_has_its_own() -> None:
     assert options_for(openvino, {}, 2) == {"device_type": "CPU", "num_of_threads": "2"}
     assert options_for(openvino, {"load_config": "{}"}, 2) == {"load_config": "{}"}
     assert "num_of_threads" not in options_for(openvino, {}, None)
+
+
+def test_a_slip_in_the_name_of_a_provider_that_is_not_there_is_seen_as_well() -> None:
+    failure = refuse_unknown("cudda", [CPU], "this build", known=["cuda"])
+    assert str(failure) == f"this build knows no provider 'cudda'; did you mean cuda? It has {CPU}"
+    assert str(refuse_unknown("magic", [CPU], "this build")) == f"this build knows no provider 'magic'; it has {CPU}"
+
+
+def test_an_own_place_for_what_is_compiled_is_refused_where_the_agent_keeps_it() -> None:
+    tensorrt = known_provider("TensorrtExecutionProvider")
+    mine = {"trt_engine_cache_path": "/mine"}
+    assert options_for(tensorrt, mine, None) == mine
+    with pytest.raises(BlockFailure, match="cannot be given 'trt_engine_cache_path'") as caught:
+        options_for(tensorrt, mine, None, "/ours")
+    assert (caught.value.status, caught.value.reason) == (BlockStatus.USER_ERROR, "own_cache")
 
 
 def test_options_that_are_known_pass() -> None:

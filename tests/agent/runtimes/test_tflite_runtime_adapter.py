@@ -1,4 +1,4 @@
-"""Where tflite-runtime cannot run, it says why; that it runs is tests/contracts/test_tflite_runtime_contract.py."""
+"""Where tflite-runtime cannot run, it says why; that it runs is tests/contracts/test_runtime_contract_elsewhere.py."""
 
 from __future__ import annotations
 

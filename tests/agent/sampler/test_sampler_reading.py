@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from steelyard_agent.meters.energy import Sample
 from steelyard_agent.meters.power import find_power_sources
-from steelyard_agent.meters.power_source import PowerSource
+from steelyard_agent.meters.power_source import PowerSource, missing_reading
 from steelyard_agent.readings import Kind, Scope, Status
 from steelyard_agent.sampler.process import Recording, parse_recording
 from steelyard_agent.sampler.protocol import SamplerOrder
@@ -54,6 +56,25 @@ def test_sampled_power_gives_the_same_with_its_caution():
     assert (energy.scope, energy.reason) == (Scope.MODULE, "check the shunt")
 
 
+def test_the_step_of_an_energy_is_that_of_its_sensor():
+    rail = replace(RAIL, resolution=0.04)
+    energy, uncertainty = read(recording(rail, lambda _: 5072 * 1000))
+    # Power that rests within one step is off by up to as much all through the 12 s.
+    assert energy.resolution == pytest.approx(0.04 * 12 / 1000)
+    assert uncertainty.resolution is None
+    counter = replace(SOURCE, resolution=61e-6)
+    assert read(recording(counter, lambda t: round(6e6 * t)))[0].resolution == pytest.approx(61e-9)
+    assert read(recording(RAIL, lambda _: 5072 * 1000))[0].resolution is None
+
+
+def test_a_source_that_does_not_answer_is_told_beside_the_one_that_does():
+    silent = missing_reading(replace(RAIL, name="module_power", detail="ina3221, all rails"), "in1_input is empty")
+    energy, _, module = read(recording(RAIL, lambda _: 5072 * 1000), missing=(silent,))
+    assert energy.value is not None
+    assert (module.name, module.value, module.unit, module.scope) == (ENERGY_NAME, None, "J", Scope.MODULE)
+    assert (module.reason, module.source) == ("in1_input is empty", "/in1 (ina3221, all rails)")
+
+
 def test_a_short_window_says_low_confidence():
     energy, _ = read(recording(SOURCE, lambda t: round(6e6 * t)), inferences=50, end_s=4)
     assert energy.status is Status.MEASURED
@@ -72,6 +93,12 @@ def test_a_counter_that_stands_still_counts_nothing():
     (reading,) = read(recording(SOURCE, lambda _: 5))
     assert reading.value is None
     assert "the counter did not move in 12 s" in reading.reason
+
+
+def test_a_rail_whose_mean_is_no_more_than_zero_has_no_energy():
+    (reading,) = read(recording(replace(RAIL, resolution=0.04), lambda _: -40_000))
+    assert reading.value is None
+    assert reading.reason == "the mean power of -0.04 W is no more than 0"
 
 
 def test_a_window_without_an_inference_has_no_energy_per_inference():

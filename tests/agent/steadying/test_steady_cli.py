@@ -89,7 +89,17 @@ def test_fix_and_undo_together_are_a_contradiction(board, tmp_path, capsys):
 def test_a_device_that_is_steady_has_no_offer(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, "this_system", lambda: FakeSysfs(tmp_path).system)
     assert doctor(tmp_path, "--fix") == 0
-    assert "nothing to change" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert out.startswith("nothing to change\n  governor: no clock can be set here")
+    assert "cores: this device tells neither" in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert doctor(tmp_path, "--fix", "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["not_offered"]) == 2
+
+
+def test_yes_without_a_question_is_refused(board, tmp_path, capsys):
+    assert doctor(tmp_path, "--yes") == 2
+    assert "--yes answers the question of --fix" in capsys.readouterr().err
 
 
 def test_under_sudo_the_callers_agent_is_meant(monkeypatch, tmp_path):

@@ -47,6 +47,19 @@ def test_a_counter_that_cannot_be_read_rules_nothing_out(tree):
     assert "is empty" in weighed.not_looked_at[0]
 
 
+def test_counters_of_heat_alone_do_not_speak_for_the_power_limit(tree):
+    for core in range(2):
+        tree.remove(f"{CPU}{core}/thermal_throttle/package_power_limit_count")
+    weighed = weigh(tree, {})
+    assert not weighed.rules_out
+    (reason,) = weighed.not_looked_at
+    assert (
+        reason == "reaching the power limit is not counted here; a kernel that is started with int_pln_enable counts it"
+    )
+    hot = weigh(tree, {"0/thermal_throttle/core_throttle_count": "7344"})
+    assert (len(hot.evidence), hot.not_looked_at) == (1, ())
+
+
 def test_other_processors_have_none(tmp_path):
     source = IntelThrottle(FakeSysfs(tmp_path / "arm").system)
     assert source.weigh(source.look(), source.look(), ()) == Weighed()

@@ -114,6 +114,20 @@ def test_a_gpu_that_is_cool_does_not_speak_for_the_processor(tmp_path):
     assert len(weigh(tree, "80000").evidence) == 1
 
 
+def test_a_cool_cluster_does_not_speak_for_one_whose_zone_cannot_be_read(tree):
+    zone(tree, 1, "bigcore0-thermal", {"passive": 85_000}, temp="-256000")
+    weighed = weigh(tree, "50000")
+    assert not weighed.rules_out
+    assert "says -256 Cel" in weighed.not_looked_at[0]
+
+
+def test_a_gpu_whose_zone_cannot_be_read_leaves_the_processor_its_say(tree):
+    zone(tree, 1, "gpu-thermal", {"passive": 85_000}, temp="")
+    weighed = weigh(tree, "50000")
+    assert weighed.rules_out
+    assert "is empty" in weighed.not_looked_at[0]
+
+
 def test_of_several_steps_the_first_counts(tmp_path):
     tree = FakeSysfs(tmp_path)
     zone(tree, 0, "cpu-thermal", {"passive a": 85_000, "passive b": 75_000})

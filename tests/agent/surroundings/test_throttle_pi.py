@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from steelyard_agent.meters.vcgencmd import parse_clock, parse_throttled
 from steelyard_agent.surroundings.contract import Weighed
-from steelyard_agent.surroundings.pi_firmware import PiFirmware
+from steelyard_agent.surroundings.pi_firmware import PiFirmware, flags_text
 from tests.support.fake_sysfs import FakeSysfs
 
 COMMAND = "vcgencmd get_throttled"
@@ -33,7 +33,7 @@ def test_no_flag_at_all_rules_throttling_out(tmp_path):
 def test_a_flag_that_stands_now_is_evidence(tmp_path, after, word):
     (sentence,) = weigh(tmp_path, 0x0, after | after << 16).evidence
     assert word in sentence
-    assert f"(get_throttled {after | after << 16:#x})" in sentence
+    assert f"(get_throttled 0x0, then {after | after << 16:#x})" in sentence
 
 
 def test_a_sticky_flag_that_came_up_during_the_block_is_evidence(tmp_path):
@@ -50,7 +50,27 @@ def test_a_sticky_flag_of_earlier_proves_nothing_and_hides_what_came_since(tmp_p
 
 
 def test_a_block_that_began_throttled_is_evidence(tmp_path):
-    assert "throttled at the time" in weigh(tmp_path, 0x40004, 0x40000).evidence[0]
+    evidence = weigh(tmp_path, 0x40004, 0x40000).evidence
+    assert evidence == ("throttled at the time of the block (get_throttled 0x40004, then 0x40000)",)
+
+
+def test_flags_that_stood_all_along_are_shown_once(tmp_path):
+    assert weigh(tmp_path, 0x40004, 0x40004).evidence[0].endswith("(get_throttled 0x40004)")
+
+
+@pytest.mark.parametrize(
+    ("bits", "text"),
+    [
+        (0x0, "no flag since boot"),
+        (0x50000, "under-voltage and throttled since boot"),
+        (0x50005, "under-voltage and throttled now; under-voltage and throttled since boot"),
+        (0x80008, "soft temperature limit now; soft temperature limit since boot"),
+        (0x20000, "clock capped since boot"),
+        (0xFF00FFF0, "no flag since boot"),
+    ],
+)
+def test_the_firmwares_word_is_told_in_words(bits, text):
+    assert flags_text(bits) == text
 
 
 def test_firmware_that_gives_no_answer_at_the_start_is_not_asked_again(tmp_path):

@@ -55,9 +55,18 @@ def test_a_block_that_throttled_most_of_its_time_is_seen_by_the_little_it_ran_fa
     assert weigh(tree, Clock(tree), fast_s=0.1, middle_s=0.9).evidence[0].endswith("for 90 % of the time")
 
 
-@pytest.mark.parametrize("middle_s", [0.0, 0.01])
-def test_two_percent_and_one_step_of_the_kernels_clock_are_not_evidence(tree, middle_s):
-    assert weigh(tree, Clock(tree), fast_s=1.0, middle_s=middle_s) == Weighed(rules_out=True)
+@pytest.mark.parametrize(("fast_s", "middle_s"), [(1.0, 0.0), (1.0, 0.01), (9.8, 0.2), (0.1, 0.01)])
+def test_two_percent_and_one_step_of_the_kernels_clock_are_not_evidence(tree, fast_s, middle_s):
+    assert weigh(tree, Clock(tree), fast_s=fast_s, middle_s=middle_s) == Weighed(rules_out=True)
+
+
+def test_three_percent_are_evidence_under_either_kind_of_governor(tree):
+    still = weigh(tree, Clock(tree), fast_s=9.7, middle_s=0.3)
+    assert still.evidence == ("policy0 ran below its steady 1800 MHz for 3 % of the time",)
+    moved = weigh(tree, Clock(tree, governor="ondemand"), timed_s=10, slow_s=1, middle_s=0.3, fast_s=9.7)
+    assert moved.evidence == ("policy0 ran below its steady 1800 MHz for 3 % of the timed samples",)
+    steps = weigh(tree, Clock(tree, governor="ondemand"), timed_s=0.11, slow_s=1, middle_s=0.01, fast_s=0.1)
+    assert steps.evidence == ()
 
 
 def test_a_limit_that_held_all_along_is_not_ruled_out(tree):
@@ -116,9 +125,28 @@ def test_every_clock_must_have_stood_still_to_rule_throttling_out(tree):
     assert not source.weigh(before, source.look(), ()).rules_out
 
 
-def test_statistics_that_were_reset_and_looks_without_time_between_say_nothing(tree):
+def test_looks_without_time_between_say_nothing(tree):
     assert weigh(tree, Clock(tree)) == Weighed()
-    assert weigh(tree, Clock(tree), fast_s=-5) == Weighed()
+
+
+@pytest.mark.parametrize("text", ["600000 0\n1200000 0\n1800000 40\n", "1800000 70100\n"])
+def test_statistics_that_were_reset_or_lost_a_frequency_are_told(tree, text):
+    clock = Clock(tree)
+    source = TimeInState(tree.system)
+    before = source.look()
+    tree.write(f"{clock.folder}/stats/time_in_state", text)
+    weighed = source.weigh(before, source.look(), ())
+    assert weighed == Weighed(not_looked_at=("policy0: the time at each frequency was reset during the block",))
+
+
+@pytest.mark.parametrize(
+    ("governor", "driver", "may"),
+    [("performance", "cpufreq-dt", True), ("ondemand", "cpufreq-dt", False), ("performance", "scmi", False)],
+)
+def test_whether_the_clocks_of_now_could_rule_throttling_out_is_known_before_any_block(tree, governor, driver, may):
+    assert not TimeInState(tree.system).may_rule_out(), "there is no clock"
+    Clock(tree, governor=governor, driver=driver)
+    assert TimeInState(tree.system).may_rule_out() is may
 
 
 @pytest.mark.parametrize(("text", "reason"), [("600000\n", "'600000' is not"), ("frozen", "'frozen'")])

@@ -105,9 +105,15 @@ def test_heat_spoils_a_block_except_where_it_is_what_is_measured() -> None:
 
 
 def test_what_lasts_longest_comes_first_and_the_rest_is_told_too() -> None:
-    validity = judge(replace(QUIET, waiting_ns=90 * MS, major_fault_count=1), HOT, objection="in the background")
+    validity = judge(replace(QUIET, waiting_ns=90 * MS, major_fault_count=1), HOT)
     assert validity.verdict is ValidityVerdict.THROTTLED
-    assert [text.split()[0] for text in validity.evidence] == ["throttled", "in", "ready", "1"]
+    assert [text.split()[0] for text in validity.evidence] == ["throttled", "ready", "1"]
+
+
+def test_a_system_that_keeps_the_worker_from_its_cores_comes_before_all() -> None:
+    validity = judge(QUIET, HOT, objection="in the background cpuset; bring it to the front")
+    assert validity.verdict is ValidityVerdict.CONTENDED
+    assert validity.evidence == ("in the background cpuset; bring it to the front", *HOT.evidence)
 
 
 def test_what_ran_elsewhere_is_not_looked_at_and_says_so() -> None:

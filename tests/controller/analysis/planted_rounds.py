@@ -172,7 +172,7 @@ def given(
         },
         task=control_pb2.Task(task_id="t1", name="digits") if correct is not None else None,
         labels=truth if correct is not None else None,
-        outputs={digest_of(label): outputs_with(truth, count) for label, count in (correct or {}).items()},
+        outputs={label: outputs_with(truth, count) for label, count in (correct or {}).items()},
         device=described,
         controller_id="laptop",
     )

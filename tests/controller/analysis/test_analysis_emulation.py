@@ -53,6 +53,19 @@ def test_every_figure_of_time_gives_way_to_the_reason() -> None:
         assert not variant.on_pareto_front
 
 
+def test_figures_stay_unsaid_when_the_device_is_described_as_real_later() -> None:
+    rounds = latency_rounds(PAIR, 6)
+    for one in rounds:
+        for block in one.blocks:
+            block.circumstances.add(name="emulated_by", value=QEMU)
+    later = common_pb2.DeviceDescription(device_id="d1", name="arm")
+    measurement = build_measurement(given(list(PAIR), rounds, device=later))
+    assert all(variant.p50_latency.reason == NOT_A_LATENCY for variant in measurement.variants)
+    assert measurement.decision.kind == measurement_pb2.DECISION_KIND_INCOMPLETE
+    assert measurement.device.emulated_by == QEMU
+    assert later.emulated_by == "", "what the device says of itself now is left alone"
+
+
 def test_accuracy_size_and_the_count_of_samples_are_said() -> None:
     fast = emulated().variants[1]
     assert fast.accuracy.value == pytest.approx(1899 / 2000)

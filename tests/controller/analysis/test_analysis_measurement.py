@@ -345,3 +345,36 @@ def test_answers_of_another_number_than_labels_are_an_error() -> None:
     short = {digest: outputs_with(np.arange(5), 5) for digest in measured.outputs}
     with pytest.raises(SteelyardError, match="5 answers"):
         build_measurement(dataclasses.replace(measured, outputs=short))
+
+
+SOC, GPU = common_pb2.READING_SCOPE_SOC, common_pb2.READING_SCOPE_GPU_BOARD
+
+
+def energy_of(providers: list[str], **joules: float | None) -> measurement_pb2.VariantMeasurement:
+    """Return the variant whose device read these energies, by scope."""
+    energy = result_pb2.RoundResult(pass_kind=result_pb2.PASS_ENERGY)
+    block = energy.blocks.add(label="original", status=result_pb2.BLOCK_STATUS_OK, providers=providers)
+    for scope, value in joules.items():
+        reading = block.readings.add(name="energy_per_inference", unit="J", source=scope)
+        reading.scope = {"soc": SOC, "gpu": GPU}[scope]
+        if value is None:
+            reading.reason = f"permission denied on {scope}"
+        else:
+            reading.value = value
+    (original,) = build_measurement(given(["original"], [*latency_rounds({"original": 1e6}, 6), energy])).variants
+    return original
+
+
+@pytest.mark.parametrize("provider", ["CUDAExecutionProvider", "TensorrtExecutionProvider"])
+def test_a_model_on_the_gpu_has_the_energy_of_the_gpu(provider: str) -> None:
+    assert energy_of([provider, "CPUExecutionProvider"], soc=0.002, gpu=0.030).energy.value == pytest.approx(0.030)
+    assert energy_of([provider], soc=0.002).energy.value == pytest.approx(0.002)
+
+
+def test_a_gpu_that_rests_beside_a_model_on_the_processor_is_not_its_energy() -> None:
+    assert energy_of(["CPUExecutionProvider"], gpu=0.030, soc=0.002).energy.value == pytest.approx(0.002)
+    denied = energy_of([], gpu=0.030, soc=None).energy
+    assert (denied.HasField("value"), denied.reason) == (False, "permission denied on soc")
+    alone = energy_of([], gpu=0.030).energy
+    assert not alone.HasField("value")
+    assert alone.reason == "only an NVIDIA GPU's energy can be read here, and the model did not run on it"

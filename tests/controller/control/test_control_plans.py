@@ -75,7 +75,14 @@ def test_providers_keep_their_order_and_options() -> None:
     assert dict(runtime.providers[0].options) == {"intra_op_num_threads": "2", "a": "b=c"}
 
 
-@pytest.mark.parametrize("text", ["X:threads", "X:=2", ":a=b", ""])
+def test_a_delegate_by_its_path_takes_options_behind_it() -> None:
+    texts = ("delegate:/opt/a:b.so:backend=htp,port=usb:0", "delegate:/opt/a=b/x.so")
+    first, second = build_plan([artifact("a")], MeasurementOptions(providers=texts)).artifacts[0].runtime.providers
+    assert (first.name, dict(first.options)) == ("delegate:/opt/a:b.so", {"backend": "htp", "port": "usb:0"})
+    assert (second.name, dict(second.options)) == ("delegate:/opt/a=b/x.so", {})
+
+
+@pytest.mark.parametrize("text", ["X:threads", "X:=2", ":a=b", "", "X:a=1,a=2"])
 def test_a_provider_that_cannot_be_read_is_named(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         build_plan([artifact("a")], MeasurementOptions(providers=(text,)))

@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from steelyard.artifact_formats.errors import InvalidModelError
+from steelyard.errors import UsageError
 from steelyard.layers.contract import LayerTable
 from steelyard.layers.read import read_layers
 from tests.support import models
@@ -186,6 +187,12 @@ def test_sizes_that_contradict_the_model_are_refused_in_a_sentence(tmp_path: Pat
     with pytest.raises(InvalidModelError, match="check --shape") as caught:
         read_layers(path, input_shapes={"x": (2, 9)})
     assert "\n" not in str(caught.value)
+
+
+def test_sizes_of_an_input_that_is_not_there_are_refused(tmp_path: Path) -> None:
+    path = models.linear_model(tmp_path / "linear.onnx")
+    with pytest.raises(UsageError, match="no input 'image'; it has x"):
+        read_layers(path, input_shapes={"image": (1, 4)})
 
 
 def test_nodes_without_names_are_called_as_onnx_runtime_calls_them(tmp_path: Path) -> None:

@@ -128,6 +128,8 @@ def test_a_meter_that_told_nothing_or_stopped_early_is_said() -> None:
     nothing = Trace(times_ns=np.empty(0, np.int64), power_w=np.empty(0), energy_j=np.empty(0))
     assert block_energy(nothing, device.window(), device.heard()).reason.startswith("the meter told nothing")
     trace = device.trace()
+    once = Trace(times_ns=trace.times_ns[:1], power_w=trace.power_w[:1], energy_j=trace.energy_j)
+    assert block_energy(once, device.window(), device.heard()).reason == "the trace holds 1 samples"
     end = int(np.searchsorted(trace.times_ns, device.marker().window_start_ns + device.offset_ns + 3 * S))
     cut = Trace(times_ns=trace.times_ns[:end], power_w=trace.power_w[:end], energy_j=trace.energy_j)
     assert "before the window's end" in block_energy(cut, device.window(), device.heard()).reason

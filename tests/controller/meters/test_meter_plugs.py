@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,7 +21,12 @@ from tests.controller.meters.plugs import SHELLY_STATUS, TASMOTA_STATUS, LockedS
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["apower", "aenergy", "total", "x"]), inner),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(
+            st.sampled_from(["apower", "aenergy", "total", "StatusSNS", "ENERGY", "Power", "Total", "x"]), inner
+        )
+    ),
     max_leaves=8,
 )
 
@@ -129,12 +135,31 @@ def test_a_tasmota_plug_tells_power_and_counted_energy(monkeypatch: pytest.Monke
 def test_a_plug_of_two_channels_must_be_told_which() -> None:
     status = {"StatusSNS": {"ENERGY": {"Total": 1.0, "Power": [3, 4]}}}
     with plug(status) as address:
-        with pytest.raises(MeterError, match=r"2 channels .* \?channel=0"):
-            make_meter(f"tasmota:{address}").open()
+        for query in ("", "?channel=2"):
+            with pytest.raises(MeterError, match=r"2 channels .* \?channel=0"):
+                make_meter(f"tasmota:{address}{query}").open()
         meter = make_meter(f"tasmota:{address}?channel=1")
-        assert meter.open().description.endswith("channel 1")
+        facts = meter.open()
+        assert facts.description.endswith("channel 1")
         # Its counter counts both channels together.
+        assert facts.energy_resolution_j is None
         assert [(one.power_w, one.energy_j) for one in meter.read()] == [(4.0, None)]
+
+
+def test_a_plug_that_counts_its_channels_apart_has_a_counter_for_each() -> None:
+    # With SetOption129 on.
+    status = {"StatusSNS": {"ENERGY": {"Total": [1.5, 2.5], "Power": [3, 4], "Current": [0.1, 0.2]}}}
+    with plug(status) as address:
+        meter = make_meter(f"tasmota:{address}?channel=1")
+        assert meter.open().energy_resolution_j == 3600.0
+        assert [(one.power_w, one.energy_j) for one in meter.read()] == [(4.0, 2.5 * 3.6e6)]
+
+
+def test_a_channel_of_a_plug_that_has_one_is_the_first_or_refused() -> None:
+    with plug(TASMOTA_STATUS) as address:
+        assert make_meter(f"tasmota:{address}?channel=0").read()[0].energy_j == pytest.approx(3.705 * 3.6e6)
+        with pytest.raises(MeterError, match=r"one channel \(Power 5\): leave \?channel=1 off"):
+            make_meter(f"tasmota:{address}?channel=1").open()
 
 
 @pytest.mark.parametrize(
@@ -279,7 +304,7 @@ def test_a_password_in_a_url_is_refused_without_repeating_it() -> None:
 
 @given(JSON)
 def test_whatever_a_plug_sends_is_a_sample_or_a_meter_error(status: object) -> None:
-    for read in (shelly.sample_of, tasmota.sample_of):
+    for read in (shelly.sample_of, tasmota.sample_of, partial(tasmota.sample_of, channel=1)):
         try:
             sample = read(status, 1)
         except MeterError:

@@ -159,7 +159,7 @@ def test_the_method_names_the_options_that_were_asked_for() -> None:
         "drawn by signature, seed 0",
         "2, 3",
         "2 segments",
-        "powercap/intel-rapl:0",
+        "powercap/intel-rapl:0, scope soc",
     ):
         assert text in html
     measurement.variants[0].runtime.Clear()

@@ -65,3 +65,15 @@ def test_placement_is_shown_when_more_than_one_provider_runs_nodes() -> None:
         "static-int8: 40 nodes on TensorrtExecutionProvider, 2 on CUDAExecutionProvider, "
         "CPUExecutionProvider (its part is not told)"
     )
+
+
+def test_what_only_one_kind_of_cores_has_is_told_of_that_kind() -> None:
+    device = _device()
+    device.description.processor_features.append("asimd")
+    device.description.core_groups.add(name="big", core_ids=[4, 5], max_frequency_hz=2_400_000_000)
+    device.description.core_groups[0].features.extend(["asimd", "i8mm"])
+    device.description.core_groups.add(name="little", core_ids=[0], features=["asimd"])
+    shown = _shown(render_device(device, now=NOW))
+    assert "big: 4, 5 (up to 2400 MHz), also i8mm" in shown
+    assert "little: 0" in shown
+    assert "little: 0," not in shown

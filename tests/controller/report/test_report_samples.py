@@ -41,6 +41,23 @@ def test_every_raw_sample_is_a_row_in_the_order_it_was_taken() -> None:
     assert rows[10]["sample_index"] == "0"
 
 
+def test_a_sample_of_an_emulated_device_is_never_in_the_column_of_latencies() -> None:
+    rounds = measurements.rounds(2, samples=3)
+    for block in rounds[1].blocks:
+        block.circumstances.add(name="emulated_by", value="qemu-user on x86_64")
+    stream = io.StringIO()
+
+    write_samples_csv(rounds, stream)
+
+    rows = read_csv(stream.getvalue())
+    real, emulated = ([row for row in rows if row["round"] == number] for number in ("0", "1"))
+    assert real
+    assert all(row["latency_ns"] and not row["emulated_ns"] and row["emulated_by"] == "" for row in real)
+    assert {(row["latency_ns"], row["emulated_by"]) for row in emulated} == {("", "qemu-user on x86_64")}
+    expected = [str(value) for block in rounds[1].blocks for value in block.latency_ns]
+    assert [row["emulated_ns"] for row in emulated] == expected
+
+
 def test_a_failed_block_is_a_row_of_blocks_with_unknowns_left_empty() -> None:
     stream = io.StringIO()
 

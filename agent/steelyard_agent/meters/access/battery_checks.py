@@ -6,7 +6,7 @@ from steelyard_agent.meters.sysfs import SourceError
 
 # Android documents microamperes; some vendors tell milliamperes. A phone that runs a model with its processor awake
 # draws tens of milliamperes at least, and none draws 10 A: between the two units nothing is ambiguous.
-LEAST_CURRENT_UA = 10_000
+LEAST_CURRENT_UA, _MOST_CURRENT_UA = 10_000, 10_000_000
 _LEAST_VOLTAGE_UV, _MOST_VOLTAGE_UV = 2_000_000, 30_000_000
 
 
@@ -22,6 +22,10 @@ def discharge_power_pw(current_ua: int, voltage_uv: int, place: str) -> int:
             "absurd",
             f"{place} says {current_ua} uA, too little for a device that is awake: its vendor seems to tell "
             "milliamperes, or does not measure while the screen is on",
+        )
+    if magnitude_ua > _MOST_CURRENT_UA:
+        raise SourceError(
+            "absurd", f"{place} says {current_ua} uA, which no phone draws: its vendor tells another unit"
         )
     if not _LEAST_VOLTAGE_UV <= voltage_uv <= _MOST_VOLTAGE_UV:
         raise SourceError("absurd", f"{place} says {voltage_uv} uV, which no battery of a phone has")

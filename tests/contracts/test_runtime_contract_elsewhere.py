@@ -1,4 +1,4 @@
-"""The contract of a runtime over tflite-runtime, in the environment of its own that it needs (numpy below 2)."""
+"""The contract of a runtime in environments other than the agent's: tflite-runtime, and an older ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -8,41 +8,43 @@ import subprocess
 from pathlib import Path
 
 from tests.contracts import test_runtime_contract
-from tests.support import tflite_environment, tflite_models
-
-pytestmark = tflite_environment.needs_tflite_environment
+from tests.support import models, tflite_models
+from tests.support.runtime_environments import OLDER, TFLITE, needs_tflite_environment, require
 
 REPOSITORY = Path(__file__).parents[2]
 
 
+@needs_tflite_environment
 def test_tflite_runtime_keeps_the_contract_of_a_runtime(tmp_path: Path) -> None:
-    python = tflite_environment.require()
     # That environment has no schema to write models with.
     tflite_models.tflite_linear_model(tmp_path / "linear.tflite", dynamic_batch=True)
     tflite_models.tflite_unknown_op_model(tmp_path / "unknown_op.tflite")
     tflite_models.tflite_accumulator_model(tmp_path / "accumulator.tflite")
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    _keeps_the_contract("tflite-runtime", require(TFLITE), tmp_path)
+
+
+def test_an_older_onnxruntime_keeps_the_contract_of_a_runtime(tmp_path: Path) -> None:
+    models.linear_model(tmp_path / "linear.onnx")
+    models.unknown_op_model(tmp_path / "unknown_op.onnx")
+    models.accumulator_model(tmp_path / "accumulator.onnx")
+    _keeps_the_contract("onnxruntime", require(OLDER), tmp_path)
+
+
+def _keeps_the_contract(runtime: str, python: Path, folder: Path) -> None:
+    (folder / "pytest.ini").write_text("[pytest]\n")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "PYTEST_"))}
+    options = ("-c", folder / "pytest.ini", "--rootdir", REPOSITORY, "--import-mode=importlib")
     done = subprocess.run(
         [
-            *(
-                python,
-                "-m",
-                "pytest",
-                "-c",
-                tmp_path / "pytest.ini",
-                "--rootdir",
-                REPOSITORY,
-                "--import-mode=importlib",
-            ),
-            *("-q", "-ra", "-W", "error", "-p", "no:cacheprovider"),
+            *(python, "-m", "pytest", *options, "-q", "-ra", "-W", "error", "-p", "no:cacheprovider"),
             REPOSITORY / "tests" / "contracts" / "test_runtime_contract.py",
         ],
-        cwd=tmp_path,
+        cwd=folder,
         env={
             **environment,
             "PYTHONPATH": os.pathsep.join((str(REPOSITORY), str(REPOSITORY / "agent"))),
-            test_runtime_contract.READY_MODELS: str(tmp_path),
+            test_runtime_contract.READY_RUNTIME: runtime,
+            test_runtime_contract.READY_MODELS: str(folder),
         },
         capture_output=True,
         text=True,
