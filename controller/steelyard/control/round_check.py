@@ -33,15 +33,13 @@ def refuse_nonsense(result: result_pb2.RoundResult) -> None:
         for name, value in _numbers(block):
             if not 0 <= value <= _LARGEST:
                 raise _bad(result, f"{block.label[:80]!r} says {name} {value}")
-        for nonsense in profile_nonsense(block):
+        for nonsense in (*profile_nonsense(block), *mode_nonsense(block)):
             raise _bad(result, f"{block.label[:80]!r} has {nonsense}")
         for reading in block.readings:
             # Also of an energy: an uncertainty below 0 is none.
             least = 0.0 if reading.name.endswith("_uncertainty") else -_LARGEST
             if not least <= reading.value <= _LARGEST:
                 raise _bad(result, f"{block.label[:80]!r} says {reading.name[:40]} {reading.value}")
-        for nonsense in mode_nonsense(block):
-            raise _bad(result, f"{block.label[:80]!r} has {nonsense}")
         if block.status == result_pb2.BLOCK_STATUS_OK and min(block.latency_ns, default=1) <= 0:
             raise _bad(result, f"{block.label[:80]!r} says latency_ns {min(block.latency_ns)}")
 
