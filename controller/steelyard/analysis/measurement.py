@@ -14,7 +14,7 @@ from steelyard.analysis.external_energy import external_readings, external_warni
 from steelyard.analysis.external_rounds import read_meters
 from steelyard.analysis.memory import add_device_memory
 from steelyard.analysis.mode_message import add_mode_figures
-from steelyard.analysis.numeric import NumericEvidence, add_numeric, numeric_warnings
+from steelyard.analysis.numeric import NumericEvidence, add_numeric, not_shippable, numeric_warnings
 from steelyard.analysis.operators import add_operators, device_rates
 from steelyard.analysis.prepared import cache_warning
 from steelyard.analysis.primary import primary_of
@@ -70,6 +70,9 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
         mode=given.request.plan.mode,
     )
     analyses = _analyse(given, variants, policy, policy.look_confidence(latency))
+    messages = [one.message for one in analyses]
+    add_numeric(given.request.plan, messages, given.numeric, asks_layers=given.request.check_layers)
+    analyses = [_barred_by_outputs(one) for one in analyses]
     _mark_front(analyses)
     for one in analyses:
         add_mode_figures(one.message, variants[one.message.label], given.request.plan, CONFIDENCE)
@@ -78,8 +81,6 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
         one.message.external_energy_readings.extend(external_readings(one.message.label, meters))
     rates, probe_trouble = device_rates(given.rounds)
     add_operators(given.request.plan, [one.message for one in analyses], given.rounds, given.layers, emulated_by)
-    messages = [one.message for one in analyses]
-    add_numeric(given.request.plan, messages, given.numeric, asks_layers=given.request.check_layers)
     if not emulated_by:
         add_device_memory(given.request.plan, messages, given.rounds)
     measurement = measurement_pb2.Measurement(
@@ -140,6 +141,11 @@ def _analyse(
     ]
 
 
+def _barred_by_outputs(one: VariantAnalysis) -> VariantAnalysis:
+    """Return what was found of a variant, with what its outputs on the device say against shipping it."""
+    return replace(one, candidate=replace(one.candidate, barred=not_shippable(one.message.numeric)))
+
+
 def _correct(given: MeasurementInput, label: str) -> NDArray[np.bool_] | None:
     outputs = given.outputs.get(label)
     if outputs is None or given.labels is None:
@@ -178,7 +184,7 @@ def _stop_reason(given: MeasurementInput, policy: StopPolicy, latency: Sequence[
 
 
 def _mark_front(analyses: Sequence[VariantAnalysis]) -> None:
-    measured = [one for one in analyses if one.candidate.time.value is not None]
+    measured = [one for one in analyses if one.candidate.time.value is not None and not one.candidate.barred]
 
     def where_known(of: Callable[[VariantAnalysis], Estimate], one: VariantAnalysis) -> Estimate | None:
         """Return a figure that every measured variant has: one without it could neither win nor lose."""

@@ -101,12 +101,13 @@ def add_numeric(
 
 def numeric_warnings(variants: Sequence[measurement_pb2.VariantMeasurement]) -> list[str]:
     """Return what a reader must know of the outputs before trusting any figure, a sentence each."""
-    wrong = (measurement_pb2.NUMERIC_VERDICT_NOT_FINITE, measurement_pb2.NUMERIC_VERDICT_DIVERGES)
     warnings = []
     for one in variants:
         check = one.numeric
-        if check.verdict in wrong:
-            warnings.append(f"{one.label}: the outputs diverge: {check.because}")
+        if check.verdict == measurement_pb2.NUMERIC_VERDICT_NOT_FINITE:
+            warnings.append(f"{one.label} must not be shipped: {check.because}")
+        elif check.verdict == measurement_pb2.NUMERIC_VERDICT_DIVERGES:
+            warnings.append(f"{one.label} does not answer as it should on this device: {check.because}")
         warnings += [f"{one.label}: {sentence}" for sentence in check.other_devices]
     return warnings
 
@@ -210,9 +211,9 @@ def _odd_words(odd: Mapping[str, int], evidence: NumericEvidence) -> str:
     words = f"{odd[name]} of {evidence.outputs.outputs[name].size} values of output {name!r} are NaN or infinite"
     ours = None if evidence.reference is None else evidence.reference.outputs.get(name)
     if ours is None:
-        return f"{words}: it must not be shipped"
+        return words
     where = "on the controller too" if odd_count(ours) else "on this device, and finite on the controller"
-    return f"{words} {where}: it must not be shipped"
+    return f"{words} {where}"
 
 
 def _differences(theirs: CheckedOutputs, evidence: NumericEvidence) -> list[str]:

@@ -199,6 +199,7 @@ def exit_code(measurement: measurement_pb2.Measurement) -> int:
         return EXIT_UNMET
     if required and kind in (measurement_pb2.DECISION_KIND_UNDECIDED, measurement_pb2.DECISION_KIND_INCOMPLETE):
         return EXIT_INCOMPLETE
-    if any(variant.HasField("failure") for variant in measurement.variants):
+    odd = measurement_pb2.NUMERIC_VERDICT_NOT_FINITE
+    if any(variant.HasField("failure") or variant.numeric.verdict == odd for variant in measurement.variants):
         return EXIT_INCOMPLETE
     return EXIT_FINE

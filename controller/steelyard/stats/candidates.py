@@ -38,8 +38,8 @@ class Candidate:
 
     ``time`` (ns) is what candidates are compared by, the shorter the better; ``figure_name`` names it, and ``shown`` is
     the figure that people read instead, None for the time itself. ``failed`` says why it could not be measured, "" when
-    it could. ``speedup`` and ``accuracy_drop`` (in "pp") are None for the reference; ``accuracy_drop`` is None too when
-    there was no task.
+    it could; ``barred`` why it must not be shipped although it ran, "" when it may. ``speedup`` and ``accuracy_drop``
+    (in "pp") are None for the reference; ``accuracy_drop`` is None too when there was no task.
     """
 
     label: str
@@ -52,6 +52,7 @@ class Candidate:
     accuracy_drop: Estimate | None = None
     outcomes: tuple[Outcome, ...] = ()
     failed: str = ""
+    barred: str = ""
 
     def __post_init__(self) -> None:
         """Refuse figures in units that the choice does not read."""
@@ -66,14 +67,19 @@ class Candidate:
         return ComparisonVerdict.UNDECIDED if self.speedup is None else self.speedup.verdict
 
     @property
+    def excluded(self) -> bool:
+        """Whether it takes no part in the choice: it did not run, or must not be shipped."""
+        return bool(self.failed or self.barred)
+
+    @property
     def meets_all(self) -> bool:
         """Whether it ran and every requirement is met."""
-        return not self.failed and all(one.verdict is RequirementVerdict.MEETS for one in self.outcomes)
+        return not self.excluded and all(one.verdict is RequirementVerdict.MEETS for one in self.outcomes)
 
     @property
     def fails_any(self) -> bool:
         """Whether it cannot be shipped: it did not run, or a requirement is surely not met."""
-        return bool(self.failed) or any(one.verdict is RequirementVerdict.FAILS for one in self.outcomes)
+        return self.excluded or any(one.verdict is RequirementVerdict.FAILS for one in self.outcomes)
 
     def standing(self, tolerance_pp: float) -> Standing:
         """Return whether the accuracy drop is shown to be below the tolerance, shown not to be, or neither."""
@@ -132,9 +138,16 @@ def drop_words(candidate: Candidate) -> str:
 
 
 def failure_words(candidates: Sequence[Candidate]) -> str:
-    """Return "; x could not be measured (why)" for those that failed, "" when none did."""
-    failed = [f"{one.label} could not be measured ({one.failed.rstrip('.')})" for one in candidates if one.failed]
+    """Return "; x could not be measured (why)" for those that take no part, "" when there are none."""
+    failed = [f"{one.label} {exclusion_words(one)}" for one in candidates if one.excluded]
     return f"; {listed(failed)}" if failed else ""
+
+
+def exclusion_words(candidate: Candidate) -> str:
+    """Return "could not be measured (why)" or "must not be shipped (why)" for one that takes no part."""
+    if candidate.failed:
+        return f"could not be measured ({candidate.failed.rstrip('.')})"
+    return f"must not be shipped ({candidate.barred.rstrip('.')})"
 
 
 def listed(parts: Sequence[str], most: int = 2) -> str:

@@ -27,7 +27,7 @@ def choose_by_requirements(candidates: Sequence[Candidate], *, device: str) -> C
         figures are missing; UNDECIDED otherwise.
     """
     judged = [one for one in candidates if not _is_trivial(one)] or list(candidates)
-    measured = [one for one in judged if not one.failed]
+    measured = [one for one in judged if not one.excluded]
     if not measured:
         sentence = f"No decision on {device}{failure_words(candidates).replace(';', ':', 1)}."
         return Choice(kind=DecisionKind.INCOMPLETE, label="", sentence=sentence)

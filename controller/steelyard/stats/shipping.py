@@ -11,6 +11,7 @@ from steelyard.stats.candidates import (
     DecisionKind,
     Standing,
     drop_words,
+    exclusion_words,
     failure_words,
     fastest,
     is_quicker,
@@ -53,14 +54,14 @@ def choose(
 
 
 def _choose_freely(reference: Candidate, candidates: Sequence[Candidate], device: str, tolerance_pp: float) -> Choice:
-    if reference.failed:
-        sentence = f"No decision on {device}: the original could not be measured ({reference.failed.rstrip('.')})."
+    if reference.excluded:
+        sentence = f"No decision on {device}: the original {exclusion_words(reference)}."
         return Choice(kind=DecisionKind.INCOMPLETE, label="", sentence=sentence)
     variants = [one for one in candidates if not one.is_reference]
     if not variants:
         sentence = f"Keep the original on {device}: it was measured alone ({speed_words(reference)})."
         return Choice(kind=DecisionKind.KEEP_ORIGINAL, label=reference.label, sentence=sentence)
-    measured = [one for one in variants if not one.failed]
+    measured = [one for one in variants if not one.excluded]
     if not measured:
         sentence = f"No decision on {device}{failure_words(variants).replace(';', ':', 1)}."
         return Choice(kind=DecisionKind.INCOMPLETE, label="", sentence=sentence)
