@@ -7,29 +7,24 @@ rich's affair: none on a pipe, none with NO_COLOR.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from steelyard.report.energy import EnergyTable, device_table, external_tables
 from steelyard.report.figures import (
-    Figure,
     cached_text,
     comparison_text,
     detectable_text,
     failed,
     failure_text,
-    figure,
     is_known,
     mcnemar_text,
     requirement_text,
 )
 from steelyard.report.gaps import find_gaps, gap_text
-from steelyard.report.labels import in_two_lines, short_labels
 from steelyard.report.listings import (
     hanging,
-    plain_table,
     render_artifact,
     render_artifacts,
     render_device,
@@ -51,9 +46,6 @@ __all__ = [
     "render_measurement",
 ]
 
-_ONE_LINE_COLUMNS = 120
-_LABEL_COLUMNS = 20
-_HALF_LABEL_COLUMNS = 14
 _TOP_OPERATORS = 5
 _VERDICT_STYLES = {"faster": "green", "slower": "red"}
 _DECISION_STYLES = {
@@ -64,50 +56,6 @@ _DECISION_STYLES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    """A figure over its interval, or beside it where the terminal is wide; ``mark`` leads to a footnote."""
-
-    value: str
-    interval: str = ""
-    mark: str = ""
-    style: str = ""
-
-    def text(self, *, one_line: bool) -> Text:
-        text = Text(self.value, style=self.style)
-        gap = " " if one_line else "\n"
-        if self.interval:
-            text.append(f"{gap}({self.interval})" if one_line else f"{gap}{self.interval}", style="dim")
-        if self.mark:
-            text.append(f"{gap}{self.mark}", style="dim")
-        return text
-
-
-@dataclass(frozen=True, slots=True)
-class _Grid:
-    """A table whose cells take one line or two, as the terminal is wide."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[_Cell, ...]], ...]
-    explains_labels: bool = True
-
-    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
-        one_line = options.max_width >= _ONE_LINE_COLUMNS
-        shorts = short_labels([label for label, _ in self.rows], _LABEL_COLUMNS)
-        table = plain_table(title=self.title)
-        table.add_column("variant", overflow="fold")
-        for name in self.head:
-            table.add_column(name, no_wrap=True)
-        for short, (_, cells) in zip(shorts, self.rows, strict=True):
-            label = short if one_line else in_two_lines(short, _HALF_LABEL_COLUMNS)
-            table.add_row(Text(label), *(cell.text(one_line=one_line) for cell in cells))
-        yield table
-        for short, (label, _) in zip(shorts, self.rows, strict=True):
-            if self.explains_labels and short != label:
-                yield Text(f"{short} is {label}", style="dim")
-
-
 def render_measurement(measurement: measurement_pb2.Measurement) -> RenderableType:
     """Return all that a measurement says, the decision last."""
     return Group(*_measurement_parts(measurement))
@@ -116,36 +64,43 @@ def render_measurement(measurement: measurement_pb2.Measurement) -> RenderableTy
 def render_comparison(measurement: measurement_pb2.Measurement) -> RenderableType:
     """Return a measurement of two artifacts as a comparison: each against the first, with its verdict in words."""
     ran = _ran(measurement)
-    rows = tuple((one.label, (_cell(one.p50_latency), _speedup(one), _verdict(one))) for one in ran)
+    rows = tuple((one.label, (estimate_cell(one.p50_latency), _speedup(one), _verdict(one))) for one in ran)
     parts: list[RenderableType] = [_heading(measurement)]
     if rows:
-        parts += [Text(), _Grid("against the first, paired by round", ("p50", "speed-up", "verdict"), rows)]
+        parts += [Text(), Grid("against the first, paired by round", ("p50", "speed-up", "verdict"), rows)]
     if rows and measurement.task_id:
         parts += [Text(), _losses(ran)]
-    footnotes = _Footnotes()
+    footnotes = Footnotes()
     parts += [*_energy(measurement, ran, footnotes), *footnotes.lines()]
     # Not the decision on what to ship: here the second is judged, and the first need not be an original.
     return Group(*parts, *_failures(measurement), *_notes(measurement))
 
 
-def _losses(ran: Sequence[measurement_pb2.VariantMeasurement]) -> _Grid:
+def _losses(ran: Sequence[measurement_pb2.VariantMeasurement]) -> Grid:
     rows = tuple(
-        (one.label, (_cell(one.accuracy), _Cell("") if one.is_reference else _cell(one.accuracy_drop), _mcnemar(one)))
+        (
+            one.label,
+            (
+                estimate_cell(one.accuracy),
+                Cell("") if one.is_reference else estimate_cell(one.accuracy_drop),
+                _mcnemar(one),
+            ),
+        )
         for one in ran
     )
     head = ("accuracy", "drop", "McNemar")
-    return _Grid("accuracy, paired by sample", head, rows, explains_labels=False)
+    return Grid("accuracy, paired by sample", head, rows, explains_labels=False)
 
 
-def _mcnemar(variant: measurement_pb2.VariantMeasurement) -> _Cell:
-    return _Cell(mcnemar_text(variant).removeprefix("McNemar "))
+def _mcnemar(variant: measurement_pb2.VariantMeasurement) -> Cell:
+    return Cell(mcnemar_text(variant).removeprefix("McNemar "))
 
 
 def _measurement_parts(measurement: measurement_pb2.Measurement) -> Iterable[RenderableType]:
     yield _heading(measurement)
     ran = _ran(measurement)
     if ran:
-        footnotes = _Footnotes()
+        footnotes = Footnotes()
         yield Text()
         yield _to_decide(ran, footnotes)
         yield Text()
@@ -164,69 +119,60 @@ def _measurement_parts(measurement: measurement_pb2.Measurement) -> Iterable[Ren
     yield from _decision(measurement)
 
 
-class _Footnotes:
-    """Reasons why a figure is missing; each is said once, below the tables."""
-
-    def __init__(self) -> None:
-        self._reasons: list[str] = []
-
-    def mark(self, reason: str) -> str:
-        if reason not in self._reasons:
-            self._reasons.append(reason)
-        return f"[{self._reasons.index(reason) + 1}]"
-
-    def lines(self) -> Iterable[RenderableType]:
-        for number, reason in enumerate(self._reasons, start=1):
-            yield hanging(f"[{number}] ", reason, style="dim")
-
-
-def _to_decide(ran: Sequence[measurement_pb2.VariantMeasurement], footnotes: _Footnotes) -> _Grid:
+def _to_decide(ran: Sequence[measurement_pb2.VariantMeasurement], footnotes: Footnotes) -> Grid:
     rows = tuple(
         (
             one.label,
             (
-                _cell(one.accuracy, footnotes),
-                _cell(one.p50_latency, footnotes),
-                _cell(one.p90_latency, footnotes),
+                estimate_cell(one.accuracy, footnotes),
+                estimate_cell(one.p50_latency, footnotes),
+                estimate_cell(one.p90_latency, footnotes),
                 _speedup(one, footnotes),
             ),
         )
         for one in ran
     )
-    return _Grid("to decide", ("accuracy", "p50", "p90", "speed-up"), rows)
+    return Grid("to decide", ("accuracy", "p50", "p90", "speed-up"), rows)
 
 
-def _costs(ran: Sequence[measurement_pb2.VariantMeasurement], footnotes: _Footnotes) -> _Grid:
+def _costs(ran: Sequence[measurement_pb2.VariantMeasurement], footnotes: Footnotes) -> Grid:
     rows = tuple(
         (
             one.label,
             (
-                _cell(one.model_load, footnotes),
-                _cell(one.first_inference, footnotes),
-                _cell(one.peak_memory, footnotes),
-                _cell(one.energy, footnotes),
-                _Cell(format_value(one.size_bytes, "B")),
+                estimate_cell(one.model_load, footnotes),
+                estimate_cell(one.first_inference, footnotes),
+                estimate_cell(one.peak_memory, footnotes),
+                estimate_cell(one.energy, footnotes),
+                Cell(format_value(one.size_bytes, "B")),
             ),
         )
         for one in ran
     )
     title = "what it costs (memory: the peak over the runtime alone)"
-    return _Grid(title, ("load", "first run", "peak memory", "energy", "size"), rows, explains_labels=False)
+    return Grid(title, ("load", "first run", "peak memory", "energy", "size"), rows, explains_labels=False)
 
 
-def _builds(built: Sequence[measurement_pb2.VariantMeasurement], footnotes: _Footnotes) -> _Grid:
+def _builds(built: Sequence[measurement_pb2.VariantMeasurement], footnotes: Footnotes) -> Grid:
     rows = tuple(
-        (one.label, (_cell(one.build_time, footnotes), _cell(one.model_load, footnotes), _Cell(cached_text(one))))
+        (
+            one.label,
+            (
+                estimate_cell(one.build_time, footnotes),
+                estimate_cell(one.model_load, footnotes),
+                Cell(cached_text(one)),
+            ),
+        )
         for one in built
     )
     title = "compiled on this device, once"
-    return _Grid(title, ("build", "load", "loaded from the cache"), rows, explains_labels=False)
+    return Grid(title, ("build", "load", "loaded from the cache"), rows, explains_labels=False)
 
 
 def _energy(
     measurement: measurement_pb2.Measurement,
     ran: Sequence[measurement_pb2.VariantMeasurement],
-    footnotes: _Footnotes,
+    footnotes: Footnotes,
 ) -> Iterable[RenderableType]:
     """Return a table a source: what one covers is not what another covers."""
     own = device_table(measurement, ran)
@@ -239,37 +185,28 @@ def _energy(
             yield Text(table.idle_text, style="dim")
 
 
-def _energy_grid(table: EnergyTable, footnotes: _Footnotes) -> _Grid:
-    columns = {"an inference": [_shown(row.shown, footnotes) for row in table.rows]}
+def _energy_grid(table: EnergyTable, footnotes: Footnotes) -> Grid:
+    columns = {"an inference": [figure_cell(row.shown, footnotes) for row in table.rows]}
     # Without a baseline, or a window to divide by, nothing is missing from the gross energy alone.
     if table.has_net:
-        columns["net of idle"] = [_cell(row.net, footnotes) for row in table.rows]
+        columns["net of idle"] = [estimate_cell(row.net, footnotes) for row in table.rows]
     if any(is_known(row.mean_power) for row in table.rows):
-        columns["mean power"] = [_cell(row.mean_power) for row in table.rows]
+        columns["mean power"] = [estimate_cell(row.mean_power) for row in table.rows]
     rows = zip((row.label for row in table.rows), zip(*columns.values(), strict=True), strict=True)
-    return _Grid("", tuple(columns), tuple(rows), explains_labels=False)
+    return Grid("", tuple(columns), tuple(rows), explains_labels=False)
 
 
-def _cell(estimate: measurement_pb2.Estimate, footnotes: _Footnotes | None = None, style: str = "") -> _Cell:
-    return _shown(figure(estimate), footnotes, style)
-
-
-def _shown(shown: Figure, footnotes: _Footnotes | None = None, style: str = "") -> _Cell:
-    mark = footnotes.mark(shown.reason) if footnotes is not None and shown.reason else ""
-    return _Cell(shown.value, shown.interval, mark, style if shown.is_known else "dim")
-
-
-def _speedup(variant: measurement_pb2.VariantMeasurement, footnotes: _Footnotes | None = None) -> _Cell:
+def _speedup(variant: measurement_pb2.VariantMeasurement, footnotes: Footnotes | None = None) -> Cell:
     if variant.is_reference:
-        return _Cell("reference", style="dim")
-    return _cell(variant.speedup, footnotes, _VERDICT_STYLES.get(comparison_text(variant), ""))
+        return Cell("reference", style="dim")
+    return estimate_cell(variant.speedup, footnotes, _VERDICT_STYLES.get(comparison_text(variant), ""))
 
 
-def _verdict(variant: measurement_pb2.VariantMeasurement) -> _Cell:
+def _verdict(variant: measurement_pb2.VariantMeasurement) -> Cell:
     if variant.is_reference:
-        return _Cell("")
+        return Cell("")
     word = comparison_text(variant)
-    return _Cell(word, detectable_text(variant), style=_VERDICT_STYLES.get(word, ""))
+    return Cell(word, detectable_text(variant), style=_VERDICT_STYLES.get(word, ""))
 
 
 def _ran(measurement: measurement_pb2.Measurement) -> list[measurement_pb2.VariantMeasurement]:
