@@ -31,6 +31,7 @@ class Cell:
     style: str = ""
 
     def text(self, *, one_line: bool) -> Text:
+        """Return the cell on one line or on two."""
         text = Text(self.value, style=self.style)
         gap = " " if one_line else "\n"
         if self.interval:
@@ -72,19 +73,23 @@ class Footnotes:
         self._reasons: list[str] = []
 
     def mark(self, reason: str) -> str:
+        """Return what leads to a reason: "[1]"."""
         if reason not in self._reasons:
             self._reasons.append(reason)
         return f"[{self._reasons.index(reason) + 1}]"
 
     def lines(self) -> Iterable[RenderableType]:
+        """Return the reasons behind their marks."""
         for number, reason in enumerate(self._reasons, start=1):
             yield hanging(f"[{number}] ", reason, style="dim")
 
 
 def estimate_cell(estimate: measurement_pb2.Estimate, footnotes: Footnotes | None = None, style: str = "") -> Cell:
+    """Return an estimate as a cell; without footnotes its reason is not said."""
     return figure_cell(figure(estimate), footnotes, style)
 
 
 def figure_cell(shown: Figure, footnotes: Footnotes | None = None, style: str = "") -> Cell:
+    """Return a figure as a cell; without footnotes its reason is not said."""
     mark = footnotes.mark(shown.reason) if footnotes is not None and shown.reason else ""
     return Cell(shown.value, shown.interval, mark, style if shown.is_known else "dim")

@@ -23,6 +23,7 @@ from steelyard.report.figures import (
     requirement_text,
 )
 from steelyard.report.gaps import find_gaps, gap_text
+from steelyard.report.grid import Cell, Footnotes, Grid, estimate_cell, figure_cell
 from steelyard.report.listings import (
     hanging,
     render_artifact,
