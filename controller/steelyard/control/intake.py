@@ -69,7 +69,7 @@ async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasu
     for planned in plan.artifacts:
         fill_in_runtime(planned, described)
     await complete_roofline(world.blobs, request)
-    await complete_numeric(world, request, artifacts, task)
+    await complete_numeric(world.blobs, request, artifacts, task)
     return estimated_duration_ms(
         request,
         task.evaluation_sample_count if task is not None else 0,

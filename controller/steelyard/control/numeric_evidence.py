@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from steelyard.analysis.numeric import NumericEvidence, OtherOutputs, model_form
-from steelyard.control.numeric_run import numeric_key
 from steelyard.control.plan_layers import layers_of
 from steelyard.errors import NotFoundError, SteelyardError
 from steelyard.numeric.outputs import CheckedOutputs, read_outputs
 from steelyard.store.blobs import BlobStore
-from steelyard.store.numeric_outputs import NumericOutputs
+from steelyard.store.numeric_outputs import NumericKey, NumericOutputs
 from steelyard.store.store import Store
 from steelyard.store.worker import AsyncStore
 from steelyard_protocol.v1 import plan_pb2, result_pb2
 
 # Of the devices that answered the same question; the newest of each is compared.
 _MOST_OTHERS = 16
+
+
+def numeric_key(plan: plan_pb2.Plan, planned: plan_pb2.PlannedArtifact) -> NumericKey:
+    """Return what an artifact of a plan is run on by the check; the plan has inputs for it."""
+    return NumericKey(
+        artifact_digest=planned.artifact_digest,
+        data_digest=plan.numeric.data_digest,
+        batch_size=planned.batch_size,
+        layers_digest=planned.layers_digest,
+    )
 
 
 async def numeric_evidence(

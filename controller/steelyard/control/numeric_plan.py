@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from steelyard.artifact_formats.errors import InvalidModelError
-from steelyard.control.job_world import JobWorld
 from steelyard.numeric.drawing import Feed, draw_feeds, resolved_shapes
 from steelyard.numeric.errors import NotCheckableError
 from steelyard.numeric.feeds import drawn_feeds, pack_samples, task_feeds
@@ -19,19 +18,12 @@ from steelyard_protocol.v1 import common_pb2, control_pb2, plan_pb2
 
 _log = logging.getLogger(__name__)
 
-# Cheap on every device, and enough to see a kernel that is wrong: each runs through every weight.
-_SAMPLE_COUNT = 8
 _Artifacts = Mapping[str, control_pb2.Artifact]
 _Inputs = Sequence[common_pb2.TensorSpec]
 
 
-def ask_for_numeric(plan: plan_pb2.Plan) -> None:
-    """Add the numeric check to a plan."""
-    plan.numeric.sample_count = _SAMPLE_COUNT
-
-
 async def complete_numeric(
-    world: JobWorld,
+    blobs: BlobStore,
     request: control_pb2.SubmitMeasurementRequest,
     artifacts: _Artifacts,
     task: control_pb2.Task | None,
@@ -41,7 +33,7 @@ async def complete_numeric(
     What cannot be made is no error: ``plan.numeric.reason`` says why nothing is checked.
 
     Args:
-        world: the parts of this controller.
+        blobs: where the inputs and the copies are kept.
         request: its plan is completed; without ``numeric`` in it nothing is done.
         artifacts: of the plan, by digest.
         task: whose first samples are taken; None to draw them by signature.
@@ -54,17 +46,17 @@ async def complete_numeric(
     spec = plan.numeric
     spec.data_digest, spec.data_size_bytes, spec.reason = "", 0, ""
     try:
-        content, spec.sample_count = await asyncio.to_thread(_inputs, world.blobs, plan, artifacts, task)
+        content, spec.sample_count = await asyncio.to_thread(_inputs, blobs, plan, artifacts, task)
     except (NotCheckableError, TaskError) as error:
         spec.reason = str(error)
         return
-    spec.data_digest = await asyncio.to_thread(world.blobs.put_bytes, content)
+    spec.data_digest = await asyncio.to_thread(blobs.put_bytes, content)
     spec.data_size_bytes = len(content)
     spec.output_quota_bytes = QUOTA_BYTES
     if request.check_layers:
         for planned in plan.artifacts:
             if planned.format == common_pb2.ARTIFACT_FORMAT_ONNX:
-                await asyncio.to_thread(_add_layers, world.blobs, planned)
+                await asyncio.to_thread(_add_layers, blobs, planned)
 
 
 def numeric_digests(plan: plan_pb2.Plan) -> frozenset[str]:
@@ -76,7 +68,7 @@ def _inputs(
     blobs: BlobStore, plan: plan_pb2.Plan, artifacts: _Artifacts, task: control_pb2.Task | None
 ) -> tuple[bytes, int]:
     """Return the file of inputs and how many it has: as many as the largest batch takes at least."""
-    count = plan.numeric.sample_count or _SAMPLE_COUNT
+    count = max(1, plan.numeric.sample_count)
     if task is not None:
         batches = [_batch_size(one, artifacts[one.artifact_digest]) for one in plan.artifacts]
         return task_feeds(blobs.read_bytes(task.evaluation_digest), max(count, *batches))

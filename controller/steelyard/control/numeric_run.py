@@ -8,21 +8,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from steelyard.control.job_world import JobWorld
+from steelyard.control.numeric_evidence import numeric_key
 from steelyard.numeric.messages import ReferenceRequest
 from steelyard.numeric.reference import run_here
 from steelyard.store.numeric_outputs import NumericKey, NumericOutputs
 from steelyard.store.store import Store
 from steelyard_protocol.v1 import plan_pb2, result_pb2
-
-
-def numeric_key(plan: plan_pb2.Plan, planned: plan_pb2.PlannedArtifact) -> NumericKey:
-    """Return what an artifact of a plan is run on by the check; the plan has inputs for it."""
-    return NumericKey(
-        artifact_digest=planned.artifact_digest,
-        data_digest=plan.numeric.data_digest,
-        batch_size=planned.batch_size,
-        layers_digest=planned.layers_digest,
-    )
 
 
 async def keep_numeric(

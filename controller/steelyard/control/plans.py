@@ -10,7 +10,6 @@ from steelyard.control.axes import MOST_COMBINATIONS, Combination, Value, combin
 from steelyard.control.energy_plan import EnergyOptions
 from steelyard.control.gate_plan import GateOptions, add_gate
 from steelyard.control.mode_plan import MOST_BATCH, ModeOptions, check_mode
-from steelyard.control.numeric_plan import ask_for_numeric
 from steelyard.control.profile_plan import ask_for_operators
 from steelyard.control.verdict_options import VerdictOptions
 from steelyard.control.written_values import CORE_KINDS
@@ -29,6 +28,8 @@ _OPTIMIZATIONS = {
     "extended": plan_pb2.GRAPH_OPTIMIZATION_EXTENDED,
     "all": plan_pb2.GRAPH_OPTIMIZATION_ALL,
 }
+# Cheap on every device, and enough to see a kernel that is wrong: each sample runs through every weight.
+_NUMERIC_SAMPLE_COUNT = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +157,7 @@ def build_plan(artifacts: Sequence[control_pb2.Artifact], options: MeasurementOp
     if options.operators:
         ask_for_operators(plan)
     if options.numeric_check:
-        ask_for_numeric(plan)
+        plan.numeric.sample_count = _NUMERIC_SAMPLE_COUNT
     options.energy.add_to_plan(plan)
     if options.memory_limit_bytes is not None:
         plan.memory_limit_bytes = options.memory_limit_bytes
