@@ -5,20 +5,21 @@ Colours and bold are rich's affair: none on a pipe, none with NO_COLOR.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from steelyard.report.figures import Figure, figure
-from steelyard.report.labels import in_two_lines, short_labels
+from steelyard.report.labels import in_lines, short_labels
 from steelyard.report.listings import hanging, plain_table
 from steelyard_protocol.v1 import measurement_pb2
 
 _ONE_LINE_COLUMNS = 120
 _LABEL_COLUMNS = 20
 _HALF_LABEL_COLUMNS = 14
+_LONGEST_IN_WORDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +53,31 @@ class Grid:
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         one_line = options.max_width >= _ONE_LINE_COLUMNS
-        shorts = short_labels([label for label, _ in self.rows], _LABEL_COLUMNS)
+        labels = [label for label, _ in self.rows]
+        shorts = _shown_labels(labels)
         table = plain_table(title=self.title)
         table.add_column("variant", overflow="fold")
         for name in self.head:
             table.add_column(name, no_wrap=True)
+        last = ""
         for short, (_, cells) in zip(shorts, self.rows, strict=True):
-            label = short if one_line else in_two_lines(short, _HALF_LABEL_COLUMNS)
-            table.add_row(Text(label), *(cell.text(one_line=one_line) for cell in cells))
+            label = short if one_line else in_lines(short, _HALF_LABEL_COLUMNS)
+            # Several rows of one variant stand below its label.
+            table.add_row(Text("" if short == last else label), *(cell.text(one_line=one_line) for cell in cells))
+            last = short
         yield table
-        for short, (label, _) in zip(shorts, self.rows, strict=True):
+        for short, label in zip(shorts, labels, strict=True):
             if self.explains_labels and short != label:
                 yield Text(f"{short} is {label}", style="dim")
+
+
+def _shown_labels(labels: Sequence[str]) -> list[str]:
+    """Return the labels cut where they are long; those of several words are broken between them instead."""
+    shorts = short_labels(labels, _LABEL_COLUMNS)
+    return [
+        label if " " in label and len(label) <= _LONGEST_IN_WORDS else short
+        for label, short in zip(labels, shorts, strict=True)
+    ]
 
 
 class Footnotes:

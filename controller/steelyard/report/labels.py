@@ -25,9 +25,25 @@ def in_two_lines(label: str, length: int) -> str:
     """Break a label that is longer than ``length`` after the last of its separators that fits."""
     if len(label) <= length:
         return label
-    breaks = [index + 1 for index, letter in enumerate(label[:length]) if letter in "-._/ "]
+    breaks = [index + 1 for index, letter in enumerate(label[:length]) if letter in "-._/:= "]
     at = breaks[-1] if breaks else length
     return f"{label[:at]}\n{label[at:]}"
+
+
+def in_lines(label: str, length: int) -> str:
+    """Break a label of several words ("original threads=2 spinning=off") between them, and within those too long."""
+    lines: list[str] = []
+    for word in label.split(" "):
+        if lines and len(lines[-1]) + 1 + len(word) <= length:
+            lines[-1] += f" {word}"
+        else:
+            lines += _pieces(word, length)
+    return "\n".join(lines)
+
+
+def _pieces(word: str, length: int) -> list[str]:
+    first, broken, rest = in_two_lines(word, length).partition("\n")
+    return [first, *_pieces(rest, length)] if broken else [first]
 
 
 def _cut(label: str, length: int) -> str:

@@ -11,19 +11,18 @@ from collections.abc import Iterable, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from steelyard.report.energy import EnergyTable, device_table, external_tables
+from steelyard.report.energy_grid import energy_parts
 from steelyard.report.figures import (
     cached_text,
     comparison_text,
     detectable_text,
     failed,
     failure_text,
-    is_known,
     mcnemar_text,
     requirement_text,
 )
 from steelyard.report.gaps import find_gaps, gap_text
-from steelyard.report.grid import Cell, Footnotes, Grid, estimate_cell, figure_cell
+from steelyard.report.grid import Cell, Footnotes, Grid, estimate_cell
 from steelyard.report.listings import (
     hanging,
     render_artifact,
@@ -32,8 +31,11 @@ from steelyard.report.listings import (
     render_devices,
     render_jobs,
 )
+from steelyard.report.mode_tables import ModeTable, decisive_columns, mode_tables
+from steelyard.report.mode_words import mode_text, primary_estimate
 from steelyard.report.operators import operator_parts, operator_sentences, rate_sentences
 from steelyard.report.surroundings import rounds_text, surroundings_lines
+from steelyard.report.varied import varied_text
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import measurement_pb2
 
@@ -65,14 +67,18 @@ def render_measurement(measurement: measurement_pb2.Measurement) -> RenderableTy
 def render_comparison(measurement: measurement_pb2.Measurement) -> RenderableType:
     """Return a measurement of two artifacts as a comparison: each against the first, with its verdict in words."""
     ran = _ran(measurement)
-    rows = tuple((one.label, (estimate_cell(one.p50_latency), _speedup(one), _verdict(one))) for one in ran)
+    figure = measurement.primary_figure or "p50"
+    rows = tuple(
+        (one.label, (estimate_cell(primary_estimate(one, measurement.plan)), _speedup(one), _verdict(one)))
+        for one in ran
+    )
     parts: list[RenderableType] = [_heading(measurement)]
     if rows:
-        parts += [Text(), Grid("against the first, paired by round", ("p50", "speed-up", "verdict"), rows)]
+        parts += [Text(), Grid("against the first, paired by round", (figure, "speed-up", "verdict"), rows)]
     if rows and measurement.task_id:
         parts += [Text(), _losses(ran)]
     footnotes = Footnotes()
-    parts += [*_energy(measurement, ran, footnotes), *footnotes.lines()]
+    parts += [*energy_parts(measurement, ran, footnotes), *footnotes.lines()]
     # Not the decision on what to ship: here the second is judged, and the first need not be an original.
     return Group(*parts, *_failures(measurement), *_notes(measurement))
 
@@ -103,14 +109,17 @@ def _measurement_parts(measurement: measurement_pb2.Measurement) -> Iterable[Ren
     if ran:
         footnotes = Footnotes()
         yield Text()
-        yield _to_decide(ran, footnotes)
+        yield _to_decide(measurement, ran, footnotes)
+        for table in mode_tables(measurement):
+            yield Text()
+            yield _mode_grid(table, footnotes)
         yield Text()
         yield _costs(ran, footnotes)
         built = [one for one in ran if one.HasField("build_time")]
         if built:
             yield Text()
             yield _builds(built, footnotes)
-        yield from _energy(measurement, ran, footnotes)
+        yield from energy_parts(measurement, ran, footnotes)
         yield from footnotes.lines()
     hint = f"steelyard job show {measurement.job_id[:8]} --json has all"
     yield from operator_parts(ran, top=_TOP_OPERATORS, hint=hint)
@@ -120,20 +129,35 @@ def _measurement_parts(measurement: measurement_pb2.Measurement) -> Iterable[Ren
     yield from _decision(measurement)
 
 
-def _to_decide(ran: Sequence[measurement_pb2.VariantMeasurement], footnotes: Footnotes) -> Grid:
+def _to_decide(
+    measurement: measurement_pb2.Measurement,
+    ran: Sequence[measurement_pb2.VariantMeasurement],
+    footnotes: Footnotes,
+) -> Grid:
+    columns = decisive_columns(measurement)
     rows = tuple(
         (
             one.label,
             (
                 estimate_cell(one.accuracy, footnotes),
-                estimate_cell(one.p50_latency, footnotes),
-                estimate_cell(one.p90_latency, footnotes),
+                *(estimate_cell(figures[index], footnotes) for figures in columns.values()),
                 _speedup(one, footnotes),
             ),
         )
-        for one in ran
+        for index, one in enumerate(ran)
     )
-    return Grid("to decide", ("accuracy", "p50", "p90", "speed-up"), rows)
+    title = "to decide"
+    if measurement.primary_figure not in ("", "p50"):
+        title += f" (speed-up: by {measurement.primary_figure})"
+    return Grid(title, ("accuracy", *columns, "speed-up"), rows)
+
+
+def _mode_grid(table: ModeTable, footnotes: Footnotes) -> Grid:
+    rows = tuple(
+        (label, tuple(Cell(one) if isinstance(one, str) else estimate_cell(one, footnotes) for one in figures))
+        for label, figures in table.rows
+    )
+    return Grid(table.title, table.head, rows, explains_labels=False)
 
 
 def _costs(ran: Sequence[measurement_pb2.VariantMeasurement], footnotes: Footnotes) -> Grid:
@@ -170,33 +194,6 @@ def _builds(built: Sequence[measurement_pb2.VariantMeasurement], footnotes: Foot
     return Grid(title, ("build", "load", "loaded from the cache"), rows, explains_labels=False)
 
 
-def _energy(
-    measurement: measurement_pb2.Measurement,
-    ran: Sequence[measurement_pb2.VariantMeasurement],
-    footnotes: Footnotes,
-) -> Iterable[RenderableType]:
-    """Return a table a source: what one covers is not what another covers."""
-    own = device_table(measurement, ran)
-    for table in (*([own] if own is not None else []), *external_tables(ran)):
-        yield Text()
-        # Not the table's own title, which would be as narrow as the table.
-        yield Text(table.title, style="bold")
-        yield _energy_grid(table, footnotes)
-        if table.idle_text:
-            yield Text(table.idle_text, style="dim")
-
-
-def _energy_grid(table: EnergyTable, footnotes: Footnotes) -> Grid:
-    columns = {"an inference": [figure_cell(row.shown, footnotes) for row in table.rows]}
-    # Without a baseline, or a window to divide by, nothing is missing from the gross energy alone.
-    if table.has_net:
-        columns["net of idle"] = [estimate_cell(row.net, footnotes) for row in table.rows]
-    if any(is_known(row.mean_power) for row in table.rows):
-        columns["mean power"] = [estimate_cell(row.mean_power) for row in table.rows]
-    rows = zip((row.label for row in table.rows), zip(*columns.values(), strict=True), strict=True)
-    return Grid("", tuple(columns), tuple(rows), explains_labels=False)
-
-
 def _speedup(variant: measurement_pb2.VariantMeasurement, footnotes: Footnotes | None = None) -> Cell:
     if variant.is_reference:
         return Cell("reference", style="dim")
@@ -222,6 +219,9 @@ def _heading(measurement: measurement_pb2.Measurement) -> Text:
         facts.append(f"intervals at {100 * measurement.confidence:g} %")
     if measurement.task_name:
         facts.append(f"accuracy on {measurement.task_name}")
+    facts += filter(None, [mode_text(measurement.plan)])
+    if varied := varied_text(measurement.plan):
+        facts.append(f"varied: {varied}")
     return title.append(f" ({', '.join(facts)})", style="dim")
 
 
