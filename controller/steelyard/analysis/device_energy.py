@@ -18,7 +18,7 @@ from steelyard.stats.energy import (
     over_rounds,
 )
 from steelyard.stats.estimate import Estimate, unknown
-from steelyard.stats.formatting import format_value
+from steelyard.stats.formatting import format_estimate, format_value
 from steelyard_protocol.v1 import common_pb2, result_pb2
 
 # Names of readings, as the agent gives them; an uncertainty (k = 2) follows under the name with the suffix.
@@ -99,8 +99,9 @@ def loading_note(energy: VariantEnergy) -> str:
     if loading.value is None:
         return ""
     if not is_distinguishable(loadings):
-        return f"loaded and asleep: its power is {NOT_DISTINGUISHABLE}"
-    return f"loaded and asleep: {format_value(loading.value, 'W')} above idle"
+        return f"loaded and asleep its power is {NOT_DISTINGUISHABLE}"
+    power = format_estimate(loading) if loading.has_interval else format_value(loading.value, loading.unit)
+    return f"loaded and asleep it draws {power} above idle"
 
 
 def idle_power(rounds: Sequence[result_pb2.RoundResult], source: Source | None, confidence: float) -> Estimate:

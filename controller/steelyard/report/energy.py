@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from steelyard.analysis.energy_choice import ENERGY_NAME, energy_readings
 from steelyard.report.figures import Figure, figure, is_known, one_line
 from steelyard.stats.energy import NOT_DISTINGUISHABLE
 from steelyard_protocol.v1 import common_pb2, measurement_pb2
 
-ENERGY_NAME = "energy_per_inference"
 NET_NAME = "net_energy_per_inference"
 POWER_NAME = "mean_power"
 IDLE_NAME = "idle_power"
@@ -90,25 +90,33 @@ class EnergyTable:
         return is_known(self.idle) or any(is_known(row.net) for row in self.rows)
 
 
-def device_table(
+def device_tables(
     measurement: measurement_pb2.Measurement, variants: Sequence[measurement_pb2.VariantMeasurement]
-) -> EnergyTable | None:
-    """Return what the device's own sensor says, None where it has none or nothing was read."""
-    if not any(is_known(one.energy) for one in variants):
-        return None
-    readings = (reading for one in variants for reading in one.energy_readings if _is_energy(reading))
-    first = next(readings, common_pb2.Reading(source="a sensor that the device did not name"))
-    rows = tuple(
-        VariantEnergy(
-            label=one.label,
-            gross=one.energy,
-            net=one.net_energy,
-            mean_power=one.mean_power,
-            low_confidence=_low_confidence(one.energy_readings, first.source),
+) -> tuple[EnergyTable, ...]:
+    """Return what the device's own sensors say, a table for each that stands for a model; none where nothing was read.
+
+    Variants that ran elsewhere, one on a GPU and one beside it, are of different sensors. Those without a figure stand
+    in the first table.
+    """
+    chosen = {one.label: _chosen(one) for one in variants if is_known(one.energy)}
+    sources = list(dict.fromkeys((reading.source, reading.scope) for reading in chosen.values()))
+    tables = []
+    for number, (source, scope) in enumerate(sources):
+        mine = [one for one in variants if (chosen[one.label].source == source if one.label in chosen else number == 0)]
+        rows = tuple(
+            VariantEnergy(
+                label=one.label,
+                gross=one.energy,
+                net=one.net_energy,
+                mean_power=one.mean_power,
+                low_confidence=_low_confidence(one.energy_readings, source),
+            )
+            for one in mine
         )
-        for one in variants
-    )
-    return EnergyTable(source=first.source, scope=first.scope, idle=measurement.idle_power, rows=rows)
+        # The idle power that a measurement states is of its first model's source.
+        idle = measurement.idle_power if number == 0 else measurement_pb2.Estimate(unit="W")
+        tables.append(EnergyTable(source=source, scope=scope, idle=idle, rows=rows))
+    return tuple(tables)
 
 
 def external_tables(variants: Sequence[measurement_pb2.VariantMeasurement]) -> tuple[EnergyTable, ...]:
@@ -121,9 +129,13 @@ def external_tables(variants: Sequence[measurement_pb2.VariantMeasurement]) -> t
 
 def energy_tables(measurement: measurement_pb2.Measurement) -> tuple[EnergyTable, ...]:
     """Return the tables of all sources that told something, the device's own first."""
-    own = device_table(measurement, measurement.variants)
-    outside = external_tables(measurement.variants)
-    return tuple(one for one in (own, *outside) if one is not None and any(is_known(row.gross) for row in one.rows))
+    tables = (*device_tables(measurement, measurement.variants), *external_tables(measurement.variants))
+    return tuple(one for one in tables if any(is_known(row.gross) for row in one.rows))
+
+
+def _chosen(variant: measurement_pb2.VariantMeasurement) -> common_pb2.Reading:
+    known = (one for one in energy_readings(variant.energy_readings, variant.providers) if one.HasField("value"))
+    return next(known, common_pb2.Reading(source="a sensor that the device did not name"))
 
 
 def _is_energy(reading: common_pb2.Reading) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from google.protobuf import timestamp_pb2
 
 from steelyard.analysis.energy_choice import ENERGY_NAME, energy_readings
-from steelyard.report.energy import external_tables
-from steelyard.report.figures import runtime_text
+from steelyard.report.energy import energy_tables, external_tables
+from steelyard.report.figures import is_known, one_line, runtime_text
 from steelyard.report.operators import rate_text
 from steelyard.report.surroundings import circumstances_text, throttling_text, validity_text
 from steelyard.stats.formatting import format_value
@@ -55,6 +55,8 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
         ("Accuracy on", _task(measurement)),
         ("Energy from", "; ".join(_unique(text for one in measurement.variants if (text := _energy_source(one))))),
         ("Energy also read", "; ".join(_unique(text for one in measurement.variants for text in _also_read(one)))),
+        ("Windows of energy", _energy_pass(measurement)),
+        ("Idle power", one_line(measurement.idle_power) if is_known(measurement.idle_power) else ""),
         ("External meters", "; ".join(_unique(one.name for one in external_tables(measurement.variants)))),
         ("Started", utc(measurement.started_at)),
         ("Finished", utc(measurement.finished_at)),
@@ -85,6 +87,21 @@ def _scoped(reading: common_pb2.Reading) -> str:
 def _measured(readings: Iterable[common_pb2.Reading]) -> Iterator[common_pb2.Reading]:
     """Return the readings with a value: a sensor that was looked for and is not there gave no energy."""
     return (one for one in readings if one.HasField("value"))
+
+
+def _energy_pass(measurement: measurement_pb2.Measurement) -> str:
+    """Return "3 rounds, windows of 10 s, an idle baseline of 30 s before and after each", "" where none was read."""
+    tables = energy_tables(measurement)
+    if not tables:
+        return ""
+    rounds = max((row.gross.observation_count for table in tables for row in table.rows), default=0)
+    energy = measurement.plan.energy
+    idle = f"an idle baseline of {energy.idle_ms / 1000:g} s before and after each" if energy.idle_ms else ""
+    return _joined(
+        f"{rounds} rounds" if rounds else "",
+        f"windows of {energy.window_ms / 1000:g} s" if energy.window_ms else "",
+        idle,
+    )
 
 
 def _cores(plan: plan_pb2.Plan) -> str:

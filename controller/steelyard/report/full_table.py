@@ -91,7 +91,7 @@ def _cells(variant: measurement_pb2.VariantMeasurement) -> tuple[Cell, ...]:
 
 
 def _energy(variant: measurement_pb2.VariantMeasurement) -> Cell:
-    """Return what the device read of itself, net and power below it, and, with their scopes, what meters outside read."""
+    """Return what the device read of itself, net and power below it, and with their places what meters outside read."""
     inside = _cell(variant.energy)
     # Two lines each: the widest column of the table pushes the others out of sight.
     mine = _net_and_power(variant.net_energy, variant.mean_power) if inside.is_known else ()

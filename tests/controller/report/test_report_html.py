@@ -226,9 +226,8 @@ def test_a_cost_that_one_variant_lacks_is_said_in_its_place() -> None:
     measurement = measurements.with_energy()
     measurement.variants[1].energy.CopyFrom(measurements.unknown("J", "the sensor went away"))
 
-    costs = make_cards(measurement, name="m")[5]
+    costs = next(card for card in make_cards(measurement, name="m") if card.title == "Energy")
 
-    assert "energy per inference" in costs.wide
     assert "not measured" in costs.wide
 
 
