@@ -22,6 +22,7 @@ SYSTEM_LOAD = 0.1
 
 # Which verdict a block has that deserves several: what lasts longest comes first.
 _ORDER = (ValidityVerdict.THROTTLED, ValidityVerdict.CONTENDED, ValidityVerdict.NOISY)
+_ANYTHING_ALLOWED = "contention: the plan allows others to take whatever they want (--max-contention 100%)"
 _NOTHING_TOLD = "contention: what ran the model does not tell what others did to it meanwhile"
 
 
@@ -38,7 +39,8 @@ def judge(
     """Return whether the figures of a block may be used.
 
     ``objection`` is why the system kept the worker from its processor (Android's background cpuset), "" where it did
-    not. ``most_contention`` is the plan's own limit. ``heat_is_measured``: the block is long on purpose, and that the
+    not. ``most_contention`` is the plan's own limit; 1 is none at all, since several threads together wait for longer
+    than the window lasts. ``heat_is_measured``: the block is long on purpose, and that the
     device slows down in it is a result. ``gate_not_looked_at`` and ``waited_ms`` are what the gate before it said.
     """
     limit = MOST_CONTENTION if most_contention is None else most_contention
@@ -48,6 +50,8 @@ def judge(
         found[ValidityVerdict.THROTTLED] += throttle.evidence or ("the device slowed itself down",)
     if contention is None:
         not_looked_at.append(_NOTHING_TOLD)
+    elif limit >= 1.0:
+        not_looked_at.append(_ANYTHING_ALLOWED)
     else:
         found[ValidityVerdict.CONTENDED] += _contended(contention, limit)
         found[ValidityVerdict.NOISY] += _noisy(contention, limit)

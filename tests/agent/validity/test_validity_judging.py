@@ -60,6 +60,7 @@ def test_the_plan_may_allow_more_or_less() -> None:
     busy = replace(QUIET, waiting_ns=60 * MS)
     assert judge(busy, None, most_contention=0.4).verdict is ValidityVerdict.VALID
     assert judge(busy, None, most_contention=0.2).verdict is ValidityVerdict.CONTENDED
+    assert judge(busy, None, most_contention=1.0).verdict is ValidityVerdict.VALID
     long = replace(QUIET, window_ns=1000 * MS, waiting_ns=6 * MS)
     assert judge(long, None, most_contention=0.005).verdict is ValidityVerdict.CONTENDED
 
