@@ -116,23 +116,19 @@ def idle_power(rounds: Sequence[result_pb2.RoundResult], source: Source | None, 
 
 
 def drift_warnings(rounds: Sequence[result_pb2.RoundResult], source: Source | None) -> list[str]:
-    """Return a sentence for each energy round whose two baselines are not of one state."""
-    if source is None:
+    """Return a sentence where the two baselines of energy rounds are not of one state."""
+    return drift_warning([_baseline(one, source) for one in rounds], source.name) if source is not None else []
+
+
+def drift_warning(baselines: Sequence[Baseline | str], source: str) -> list[str]:
+    """Return a sentence on the rounds whose two baselines are not of one state, with the first of them."""
+    drifted = [one.drifted for one in baselines if isinstance(one, Baseline) and one.drifted]
+    if not drifted:
         return []
-    found = [(one.round_index, _baseline(one, source)) for one in rounds]
-    return [
-        drift_warning(index, one.drifted, source.name)
-        for index, one in found
-        if isinstance(one, Baseline) and one.drifted
-    ]
-
-
-def drift_warning(round_index: int, drifted: str, source: str) -> str:
-    """Return the sentence on a round whose baselines are ``drifted`` apart."""
-    return (
-        f"{BASELINE_DRIFT}: in energy round {round_index + 1} idle power was {drifted} ({source}): net energy of that "
-        "round is as uncertain; let the device settle and measure again"
-    )
+    first = f"idle power was {drifted[0]}" + (" in the first of them" if len(drifted) > 1 else "")
+    count = f"{len(drifted)} of {len(baselines)} energy rounds"
+    advice = "net energy is as uncertain: let the device settle and measure again"
+    return [f"{BASELINE_DRIFT} in {count}: {first} ({source}); {advice}"]
 
 
 def idle_blocks(one: result_pb2.RoundResult) -> Iterator[result_pb2.BlockResult]:

@@ -40,12 +40,9 @@ def external_readings(label: str, meters: Sequence[MeterRounds]) -> list[common_
 
 
 def external_warnings(meters: Sequence[MeterRounds]) -> list[str]:
-    """Return a sentence for each round whose two baselines are not of one state."""
+    """Return a sentence for each meter at which two baselines of a round are not of one state."""
     return [
-        drift_warning(one.round_index, one.idle.drifted, _source(meter))
-        for meter in meters
-        for one in meter.rounds
-        if isinstance(one.idle, Baseline) and one.idle.drifted
+        warning for meter in meters for warning in drift_warning([one.idle for one in meter.rounds], _source(meter))
     ]
 
 

@@ -98,7 +98,7 @@ def test_a_load_that_draws_nothing_of_its_own_is_not_told_apart_from_idle() -> N
 
 def test_baselines_apart_are_warned_of() -> None:
     (warning,) = external_warnings([measured(Device(), drift_w=0.3)])
-    assert warning.startswith("baseline_drift: in energy round 1 idle power was 3 W before the models and 3.3 W after")
+    assert warning.startswith("baseline_drift in 1 of 1 energy rounds: idle power was 3 W before the models and 3.3 W ")
     assert "Joulescope js220/001234" in warning
     assert external_warnings([measured(Device(), drift_w=0.05)]) == []
 
