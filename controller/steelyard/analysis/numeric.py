@@ -40,6 +40,7 @@ class NumericEvidence:
     """
 
     block: result_pb2.BlockResult
+    is_tflite: bool = False
     outputs: CheckedOutputs | None = None
     reference: CheckedOutputs | None = None
     reference_runtime: str = ""
@@ -251,14 +252,14 @@ def _look_at_layers(check: measurement_pb2.NumericCheck, theirs: CheckedOutputs,
     assert evidence.reference is not None
     name = _first_diverging(theirs.layers, evidence.reference.layers, _rounding(evidence))
     if not name:
-        check.because = f"{check.because}; none of {len(theirs.layers)} outputs of layers diverges, {_FUSES_LESS}"
+        check.because = f"{check.because}; none of {len(theirs.layers)} outputs of layers diverges"
         return
     check.first_diverging_layer = _layer_name(name, evidence.layers)
     check.because = f"{check.because}; the first layer that diverges is {check.first_diverging_layer}, {_FUSES_LESS}"
 
 
 def _no_layers(theirs: CheckedOutputs, evidence: NumericEvidence) -> str:
-    if evidence.block.runtime_name not in ("", "onnxruntime", "openvino"):
+    if evidence.is_tflite:
         return "a TFLite interpreter keeps no tensor of a layer that a delegate such as XNNPACK runs"
     note = next((note for note in evidence.block.notes if "layers could not be looked at" in note), "")
     if note:

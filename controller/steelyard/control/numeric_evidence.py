@@ -12,7 +12,7 @@ from steelyard.store.blobs import BlobStore
 from steelyard.store.numeric_outputs import NumericKey, NumericOutputs
 from steelyard.store.store import Store
 from steelyard.store.worker import AsyncStore
-from steelyard_protocol.v1 import plan_pb2, result_pb2
+from steelyard_protocol.v1 import common_pb2, plan_pb2, result_pb2
 
 # Of the devices that answered the same question; the newest of each is compared.
 _MOST_OTHERS = 16
@@ -32,6 +32,7 @@ async def numeric_evidence(
     plan: plan_pb2.Plan,
     rounds: Sequence[result_pb2.RoundResult],
     *,
+    job_id: str,
     device_id: str,
     store: AsyncStore,
     blobs: BlobStore,
@@ -46,10 +47,17 @@ async def numeric_evidence(
         if block is not None:
             key = numeric_key(plan, planned)
             rows = await store.call(Store.list_numeric, key.artifact_digest, key.data_digest)
+            rows = _until(rows, job_id, planned.label)
             others = {row.device_id for row in rows} - {"", device_id}
             names = {other: await _name(store, other) for other in others}
             found[planned.label] = _evidence(planned, block, rows, names, blobs)
     return found
+
+
+def _until(rows: Sequence[NumericOutputs], job_id: str, label: str) -> list[NumericOutputs]:
+    """Return the controller's own runs, and of devices what was recorded before this job's: a result stays as it is."""
+    own = next((at for at, row in enumerate(rows) if (row.job_id, row.label) == (job_id, label)), len(rows))
+    return [row for at, row in enumerate(rows) if at <= own or not row.device_id]
 
 
 async def _name(store: AsyncStore, device_id: str) -> str:
@@ -77,6 +85,7 @@ def _evidence(
     layers = layers_of(planned, blobs)
     return NumericEvidence(
         block=block,
+        is_tflite=planned.format == common_pb2.ARTIFACT_FORMAT_TFLITE,
         outputs=theirs,
         reference=None if isinstance(reference, str) else reference,
         reference_runtime=ours[-1].runtime if ours else "",

@@ -143,6 +143,7 @@ class Results:
             numeric=await numeric_evidence(
                 request.plan,
                 rounds,
+                job_id=job.job_id,
                 device_id=device.description.device_id,
                 store=self._store,
                 blobs=self._blobs,

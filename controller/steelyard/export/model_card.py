@@ -9,6 +9,7 @@ from steelyard.export.signature import model_file_name, preprocessing_note
 from steelyard.report.facts import device_facts, utc
 from steelyard.report.figures import failed, failure_text, one_line, runtime_text
 from steelyard.report.gaps import find_gaps, gap_text
+from steelyard.report.numeric import numeric_text
 from steelyard.report.shapes import shape_text
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import control_pb2, measurement_pb2
@@ -111,6 +112,11 @@ def _figures(measurement: measurement_pb2.Measurement, variant: measurement_pb2.
     )
     shown = [row for row in _FIGURES if not (variant.is_reference and row[1] in {"accuracy_drop", "speedup"})]
     rows = [f"| {what} | {_plain(one_line(getattr(variant, field)))} |" for what, field in shown]
+    rows += [
+        f"| outputs beside the controller's own run | {_plain(text)} |"
+        for text in [numeric_text(variant.numeric)]
+        if text
+    ]
     yield "\n".join(["| figure | value (interval) |", "|---|---|", *rows])
     gaps = [gap_text(gap) for gap in find_gaps(measurement) if variant.label in gap.labels]
     if gaps:

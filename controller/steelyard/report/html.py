@@ -17,6 +17,8 @@ from steelyard.report.facts import Facts, device_facts, file_facts, method_facts
 from steelyard.report.figures import requirement_text
 from steelyard.report.full_table import HEAD, Row, make_rows
 from steelyard.report.gaps import find_gaps, gap_text
+from steelyard.report.memory import memory_facts
+from steelyard.report.numeric import numeric_facts
 from steelyard.report.operators import operator_sentences
 from steelyard.report.tiles import Tile, make_tiles
 from steelyard_protocol.v1 import measurement_pb2
@@ -62,6 +64,8 @@ class _Section:
     gaps: tuple[str, ...]
     device: Facts
     method: Facts
+    outputs: Facts
+    memory: Facts
     files: Facts
 
 
@@ -118,6 +122,8 @@ def _section(measurement: measurement_pb2.Measurement, number: int) -> _Section:
         gaps=tuple(map(gap_text, find_gaps(measurement))),
         device=device_facts(measurement),
         method=method_facts(measurement),
+        outputs=numeric_facts(measurement),
+        memory=memory_facts(measurement),
         files=file_facts(measurement),
     )
 

@@ -31,8 +31,10 @@ from steelyard.report.listings import (
     render_devices,
     render_jobs,
 )
+from steelyard.report.memory import memory_sentences
 from steelyard.report.mode_tables import ModeTable, decisive_columns, mode_tables
 from steelyard.report.mode_words import mode_text, primary_estimate
+from steelyard.report.numeric import numeric_parts, numeric_sentences
 from steelyard.report.operators import operator_parts, operator_sentences, rate_sentences
 from steelyard.report.surroundings import rounds_text, surroundings_lines
 from steelyard.report.varied import varied_text
@@ -121,6 +123,7 @@ def _measurement_parts(measurement: measurement_pb2.Measurement) -> Iterable[Ren
             yield _builds(built, footnotes)
         yield from energy_parts(measurement, ran, footnotes)
         yield from footnotes.lines()
+        yield from numeric_parts(ran)
     hint = f"steelyard job show {measurement.job_id[:8]} --json has all"
     yield from operator_parts(ran, top=_TOP_OPERATORS, hint=hint)
     yield from _failures(measurement)
@@ -248,7 +251,7 @@ def _notes(measurement: measurement_pb2.Measurement) -> Iterable[RenderableType]
         for variant in measurement.variants
         for note in (*variant.notes, *operator_sentences(variant))
     ]
-    notes += rate_sentences(measurement)
+    notes += [*rate_sentences(measurement), *numeric_sentences(measurement), *memory_sentences(measurement)]
     yield from _paragraphs([("warning: ", text) for text in measurement.warnings], "yellow")
     around = surroundings_lines(measurement)
     yield from _paragraphs([("note: ", text) for text in [*notes, *intervals, *around]], "dim")

@@ -58,7 +58,7 @@ def request_for(
     names = tuple(f"{artifact.name}-{index}" for index, artifact in enumerate(artifacts))
     return control_pb2.SubmitMeasurementRequest(
         device=device,
-        plan=build_plan(artifacts, MeasurementOptions(labels=names)),
+        plan=build_plan(artifacts, MeasurementOptions(labels=names, numeric_check=False)),
         task_id=task.task_id if task is not None else "",
         **settings,
     )
