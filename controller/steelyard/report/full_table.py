@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import wrap
 
 from steelyard.report.energy import external_tables
 from steelyard.report.figures import (
@@ -18,6 +19,7 @@ from steelyard.report.figures import (
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import measurement_pb2
 
+_DETAIL_CHARACTERS = 24
 HEAD = (
     "accuracy",
     "drop",
@@ -111,7 +113,8 @@ def _energy(variant: measurement_pb2.VariantMeasurement) -> Cell:
 def _net_and_power(net: measurement_pb2.Estimate, power: measurement_pb2.Estimate) -> tuple[str, ...]:
     """Return "net 1.20 mJ" with its interval, and "mean 5.01 W", as far as they are known."""
     shown = figure(net)
-    nets = (f"net {shown.value}", shown.interval) if shown.is_known else ()
+    # "not distinguishable from idle" on one line would make this the widest column.
+    nets = (*wrap(f"net {shown.value}", _DETAIL_CHARACTERS), shown.interval) if shown.is_known else ()
     return (*filter(None, nets), *([f"mean {figure(power).value}"] if is_known(power) else []))
 
 

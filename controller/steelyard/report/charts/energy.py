@@ -92,6 +92,6 @@ def _words(row: VariantEnergy) -> str:
 
 def _cut(text: str, width: float) -> str:
     """Return the text as far as it fits: sources are paths of any length."""
-    while text_width(text, SMALL_FONT_PX) > width - _LEFT - _RIGHT and len(text) > 1:
+    while text_width(text) > width - _LEFT - _RIGHT and len(text) > 1:
         text = text[:-2] + "\N{HORIZONTAL ELLIPSIS}"
     return text
