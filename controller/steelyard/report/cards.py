@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from steelyard.report.charts.costs import draw_costs
-from steelyard.report.charts.distributions import draw_distributions
+from steelyard.report.charts.curves import draw_curves
+from steelyard.report.charts.distributions import draw_distributions, draw_responses
 from steelyard.report.charts.energy import draw_energy, energy_bars
 from steelyard.report.charts.memory import draw_memory
 from steelyard.report.charts.operators import draw_operators, provider_style, providers_of
 from steelyard.report.charts.rounds import draw_rounds
 from steelyard.report.charts.series import Series, make_series
 from steelyard.report.charts.speedups import draw_speedups
+from steelyard.report.charts.steps import draw_steps
 from steelyard.report.charts.tradeoff import draw_tradeoff, has_accuracy
 from steelyard.report.energy import energy_tables
 from steelyard.report.operators import short_provider
@@ -54,6 +56,7 @@ def make_cards(measurement: measurement_pb2.Measurement, *, name: str) -> tuple[
             series,
             f"{name}-speedup",
         ),
+        *_mode_cards(series, name),
         _card(
             "Latency distributions",
             "Every timed inference, pooled. The solid line is p50, the dashed one p90; the axis leaves out the "
@@ -113,18 +116,55 @@ def make_cards(measurement: measurement_pb2.Measurement, *, name: str) -> tuple[
     return tuple(replace(card, order=order) for order, card in enumerate(kept))
 
 
+def _mode_cards(series: Sequence[Series], name: str) -> tuple[Card | None, ...]:
+    """Return what only one mode has, each drawn where there is data for it."""
+    return (
+        _card(
+            "Under sustained load",
+            "The median of each point of the last curve. Heat shows as latency that rises while the clock falls; "
+            "the ends are compared in the table below.",
+            draw_curves,
+            series,
+            f"{name}-curves",
+            is_main=True,
+        ),
+        _card(
+            "Response times",
+            "From the moment at which an arrival was due to its answer, pooled: what a queue adds is in it. The solid "
+            "line is p50, the dashed one p90; arrivals that never began are counted in the table below.",
+            draw_responses,
+            series,
+            f"{name}-responses",
+            is_main=True,
+        ),
+        _card(
+            "Steps of a sequence",
+            "Each sequence begins with a state of zeros. A line that bends upwards is a state that grows.",
+            draw_steps,
+            series,
+            f"{name}-steps",
+            is_main=True,
+        ),
+    )
+
+
 def _tradeoff(series: Sequence[Series], name: str) -> Card | None:
     if has_accuracy(series):
-        title = "Accuracy against latency"
+        title = f"Accuracy against {_axis_words(series)}"
         caption = (
             "Whiskers are the intervals of both. Filled marks are on the Pareto front: no other variant is better "
             "beyond the noise without being worse in latency, accuracy, size, memory or energy, as far as these were "
             "measured. The ring is the variant that the decision names."
         )
     else:
-        title = "Size against latency"
+        title = f"Size against {_axis_words(series)}"
         caption = "Accuracy was not measured, so file size stands in its place. Whiskers are the intervals."
     return _card(title, caption, draw_tradeoff, series, name, is_main=True)
+
+
+def _axis_words(series: Sequence[Series]) -> str:
+    words = series[0].time_words if series else "latency"
+    return "latency" if words == "p50 latency" else words
 
 
 def _card(

@@ -1,4 +1,4 @@
-"""What differs between the variants of a plan beside the model: the axes, from the plan itself rather than its labels."""
+"""What differs between the variants of a plan beside the model, from the plan itself rather than its labels."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from steelyard.report.figures import failed
 from steelyard.report.labels import short_labels
+from steelyard.report.mode_words import primary_time, time_words
 from steelyard_protocol.v1 import measurement_pb2
 
 # Variables of the page's style sheet; the reference has a colour of its own.
@@ -18,13 +19,18 @@ _LABEL_LENGTH = 26
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """A variant on the plots. ``label`` is cut to fit; ``is_chosen`` marks the one that the decision names."""
+    """A variant on the plots. ``label`` is cut to fit; ``is_chosen`` marks the one that the decision names.
+
+    ``time`` (ns) is the figure that the variants are compared by, and ``time_words`` what an axis calls it.
+    """
 
     variant: measurement_pb2.VariantMeasurement
     label: str
     colour: str
     shape: int
     is_chosen: bool
+    time: measurement_pb2.Estimate
+    time_words: str
 
     @property
     def label_kind(self) -> str:
@@ -45,6 +51,8 @@ def make_series(measurement: measurement_pb2.Measurement) -> tuple[Series, ...]:
             colour="var(--v0)" if variant.is_reference else f"var(--v{1 + (index - 1) % _COLOUR_COUNT})",
             shape=0 if variant.is_reference else 1 + (index - 1) % _SHAPE_COUNT,
             is_chosen=bool(variant.label) and variant.label == measurement.decision.label,
+            time=primary_time(variant, measurement.plan),
+            time_words=time_words(measurement),
         )
         for index, variant, label in zip(numbers, ran, labels, strict=True)
     )

@@ -35,13 +35,13 @@ class _Point:
 
 def has_accuracy(series: Sequence[Series]) -> bool:
     """Whether any variant has both an accuracy and a latency."""
-    return any(is_known(one.variant.accuracy) and is_known(one.variant.p50_latency) for one in series)
+    return any(is_known(one.variant.accuracy) and is_known(one.time) for one in series)
 
 
 def draw_tradeoff(series: Sequence[Series], *, name: str, width: float) -> Markup | None:
-    """Draw the plot, or return None when no variant has a latency."""
+    """Draw the plot, or return None when no variant has the time that its mode is about."""
     shows_accuracy = has_accuracy(series)
-    shown = [one for one in series if is_known(one.variant.p50_latency)]
+    shown = [one for one in series if is_known(one.time)]
     shown = [one for one in shown if not shows_accuracy or is_known(one.variant.accuracy)]
     if not shown:
         return None
@@ -51,16 +51,16 @@ def draw_tradeoff(series: Sequence[Series], *, name: str, width: float) -> Marku
         name=name,
         width=width,
         height=height,
-        title=f"{what} against p50 latency",
+        title=f"{what} against {shown[0].time_words}",
         description="; ".join(_tip(one, shows_accuracy) for one in shown),
     )
-    x_scale = fitted(_values([one.variant.p50_latency for one in shown]), start=_LEFT, end=width - _RIGHT)
+    x_scale = fitted(_values([one.time for one in shown]), start=_LEFT, end=width - _RIGHT)
     y_scale = _y_scale(shown, shows_accuracy, height)
     x_axis(canvas, x_scale, "ns", top=_TOP, bottom=height - _BOTTOM)
     y_axis(canvas, y_scale, "fraction" if shows_accuracy else "B", left=_LEFT, right=width - _RIGHT)
     better = "better is up" if shows_accuracy else "better is down"
     canvas.text((4, 14), f"{what.lower()} ({better} and to the left)", "axis")
-    canvas.text((width - _RIGHT, height - 6), "p50 latency", "axis", anchor="end")
+    canvas.text((width - _RIGHT, height - 6), shown[0].time_words, "axis", anchor="end")
     points = [_point(one, x_scale, y_scale, shows_accuracy) for one in shown]
     if shows_accuracy:
         _draw_front(canvas, points)
@@ -91,8 +91,8 @@ def _point(series: Series, x_scale: Scale, y_scale: Scale, shows_accuracy: bool)
         y, y_ends = y_scale(variant.size_bytes), None
     else:
         y, y_ends = y_scale(variant.accuracy.value), _ends(variant.accuracy, y_scale)
-    latency = variant.p50_latency
-    return _Point(series=series, x=x_scale(latency.value), y=y, x_ends=_ends(latency, x_scale), y_ends=y_ends)
+    time = series.time
+    return _Point(series=series, x=x_scale(time.value), y=y, x_ends=_ends(time, x_scale), y_ends=y_ends)
 
 
 def _ends(estimate: measurement_pb2.Estimate, scale: Scale) -> tuple[float, float] | None:
@@ -154,4 +154,4 @@ def _tip(series: Series, shows_accuracy: bool) -> str:
     variant = series.variant
     other = one_line(variant.accuracy) if shows_accuracy else format_value(variant.size_bytes, "B")
     front = ", on the Pareto front" if variant.on_pareto_front else ""
-    return f"{variant.label}: {other} at {one_line(variant.p50_latency)}{front}"
+    return f"{variant.label}: {other} at {one_line(series.time)}{front}"
