@@ -96,17 +96,18 @@ def baseline(before: Uncertain | None, after: Uncertain | None) -> Baseline | No
     """Return the idle power of a round from what was seen before and after its models; None when neither was.
 
     Where within the round the power went from one to the other is not known: a rectangular distribution of half their
-    difference to both sides (JCGM 100:2008, 4.3.7) is a part of the uncertainty.
+    difference to both sides (JCGM 100:2008, 4.3.7) is a part of the uncertainty. So is the mean of their own: a power
+    that rests within one step of its sensor is off by the same both times.
     """
     if before is None or after is None:
         one = before or after
         return None if one is None else Baseline(power=one)
     mean_w = (before.value + after.value) / 2
     apart_w = abs(before.value - after.value)
-    averaged = in_quadrature(before.expanded, after.expanded)
+    known = before.expanded is not None and after.expanded is not None
     somewhere = _COVERAGE * apart_w / 2 / math.sqrt(3)
-    power = Uncertain(value=mean_w, expanded=in_quadrature(None if averaged is None else averaged / 2, somewhere))
-    return Baseline(power=power, drifted=_drift(before, after, averaged))
+    power = Uncertain(value=mean_w, expanded=in_quadrature(_own([before, after]) if known else None, somewhere))
+    return Baseline(power=power, drifted=_drift(before, after))
 
 
 def over_rounds(rounds: Sequence[Uncertain], unit: str, confidence: float = 0.95) -> Estimate:
@@ -157,9 +158,9 @@ def _at_least(estimate: Estimate, expanded: float | None) -> Estimate:
     )
 
 
-def _drift(before: Uncertain, after: Uncertain, expanded: float | None) -> str:
+def _drift(before: Uncertain, after: Uncertain) -> str:
     mean_w, apart_w = (before.value + after.value) / 2, abs(before.value - after.value)
-    if apart_w <= max(MOST_DRIFT * abs(mean_w), expanded or 0.0):
+    if apart_w <= max(MOST_DRIFT * abs(mean_w), in_quadrature(before.expanded, after.expanded) or 0.0):
         return ""
     return f"{before.value:.3g} W before the models and {after.value:.3g} W after them"
 

@@ -30,8 +30,8 @@ def test_net_is_gross_less_idle_over_the_time_of_an_inference() -> None:
     one = RoundEnergy(gross=of(0.05, 0.001), inference_s=0.01, idle=idle)
     assert one.net is not None
     assert one.net.value == pytest.approx(0.03)
-    # Idle's own: two halves of 0.01 W each, 10 ms of it.
-    assert one.net.expanded == pytest.approx(math.hypot(0.001, math.hypot(0.01, 0.01) / 2 * 0.01))
+    # Idle's own, 0.01 W in both halves, for 10 ms.
+    assert one.net.expanded == pytest.approx(math.hypot(0.001, 0.01 * 0.01))
     assert (one.mean_power.value, one.mean_power.expanded) == pytest.approx((5.0, 0.1))
 
 
