@@ -9,8 +9,10 @@ from google.protobuf import timestamp_pb2
 from steelyard.analysis.energy_choice import ENERGY_NAME, energy_readings
 from steelyard.report.energy import energy_tables, external_tables
 from steelyard.report.figures import is_known, one_line, runtime_text
+from steelyard.report.mode_words import mode_text
 from steelyard.report.operators import rate_text
 from steelyard.report.surroundings import circumstances_text, throttling_text, validity_text
+from steelyard.report.varied import varied_text
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import common_pb2, measurement_pb2, plan_pb2
 
@@ -49,7 +51,10 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
         ("Providers", "; ".join(_unique(", ".join(one.providers) for one in measurement.variants if one.providers))),
         ("Placement", "; ".join(_placement(one) for one in measurement.variants if len(one.placements) > 1)),
         ("Options", "; ".join(_unique(_options(one.runtime) for one in measurement.variants if one.runtime.name))),
-        ("Timing", _timing(measurement.plan.timing)),
+        ("Mode", mode_text(measurement.plan)),
+        ("Varied", varied_text(measurement.plan)),
+        ("Compared by", measurement.primary_figure),
+        ("Timing", _timing(measurement.plan)),
         ("Timed inputs", _inputs(measurement.plan.inputs)),
         ("Pinned to cores", _cores(measurement.plan)),
         ("Accuracy on", _task(measurement)),
@@ -156,11 +161,14 @@ def _options(runtime: plan_pb2.RuntimeSpec) -> str:
     return ", ".join(parts) or "the runtime's defaults"
 
 
-def _timing(timing: plan_pb2.TimingSpec) -> str:
+def _timing(plan: plan_pb2.Plan) -> str:
+    timing = plan.timing
     if not timing.sample_window_ms:
         return ""
+    is_curve = plan.mode.mode == plan_pb2.MODE_SUSTAINED
+    window = "a curve" if is_curve else f"{timing.sample_window_ms} ms of samples"
     return (
-        f"{timing.sample_window_ms} ms of samples a block after warm-up until three windows of "
+        f"{window} a block after warm-up until three windows of "
         f"{timing.warmup_window_ms} ms agree within {100 * timing.warmup_tolerance:g} % "
         f"(at most {timing.warmup_cap_ms} ms)"
     )

@@ -73,19 +73,19 @@ def _cells(variant: measurement_pb2.VariantMeasurement) -> tuple[Cell, ...]:
     if variant.is_reference:
         speedup, drop = Cell(value="reference"), Cell(value="")
     else:
-        speedup = _cell(variant.speedup, comparison_text(variant), detectable_text(variant))
-        drop = _cell(variant.accuracy_drop, mcnemar_text(variant))
+        speedup = estimate_cell(variant.speedup, comparison_text(variant), detectable_text(variant))
+        drop = estimate_cell(variant.accuracy_drop, mcnemar_text(variant))
     answers = f"{variant.correct_count} of {variant.evaluated_count}" if variant.evaluated_count else ""
     costs = (variant.first_inference, variant.peak_memory)
     built = f"cached; built in {figure(variant.build_time).value}" if variant.prepared else ""
     return (
-        _cell(variant.accuracy, answers),
+        estimate_cell(variant.accuracy, answers),
         drop,
-        _cell(variant.p50_latency),
-        _cell(variant.p90_latency),
+        estimate_cell(variant.p50_latency),
+        estimate_cell(variant.p90_latency),
         speedup,
-        _cell(variant.model_load, built),
-        *map(_cell, costs),
+        estimate_cell(variant.model_load, built),
+        *map(estimate_cell, costs),
         _energy(variant),
         Cell(value=format_value(variant.size_bytes, "B")),
         Cell(value=str(variant.sample_count), details=(f"{len(variant.rounds)} rounds",) if variant.rounds else ()),
@@ -94,7 +94,7 @@ def _cells(variant: measurement_pb2.VariantMeasurement) -> tuple[Cell, ...]:
 
 def _energy(variant: measurement_pb2.VariantMeasurement) -> Cell:
     """Return what the device read of itself, net and power below it, and with their places what meters outside read."""
-    inside = _cell(variant.energy)
+    inside = estimate_cell(variant.energy)
     # Two lines each: the widest column of the table pushes the others out of sight.
     mine = _net_and_power(variant.net_energy, variant.mean_power) if inside.is_known else ()
     outside: list[str] = []
@@ -118,7 +118,8 @@ def _net_and_power(net: measurement_pb2.Estimate, power: measurement_pb2.Estimat
     return (*filter(None, nets), *([f"mean {figure(power).value}"] if is_known(power) else []))
 
 
-def _cell(estimate: measurement_pb2.Estimate, *more: str) -> Cell:
+def estimate_cell(estimate: measurement_pb2.Estimate, *more: str) -> Cell:
+    """Return an estimate with its interval and what else belongs to it; its reason stands elsewhere."""
     shown = figure(estimate)
     if not shown.is_known:
         # The reasons stand below the table, once each.

@@ -20,6 +20,22 @@ _FIGURES = (
     ("energy", "energy"),
     ("net_energy", "net energy"),
 )
+# Those of modes and of their tables, unset where nobody asked for them.
+_MODE_FIGURES = (
+    ("p95_latency", "p95 latency"),
+    ("p99_latency", "p99 latency"),
+    ("throughput", "throughput"),
+    ("busy_cores", "busy cores"),
+    ("p50_response", "response p50"),
+    ("p90_response", "response p90"),
+    ("p99_response", "response p99"),
+    ("missed", "arrivals that never began"),
+    ("curve_start", "first quarter of the curve"),
+    ("curve_end", "last quarter of the curve"),
+    ("curve_slowdown", "slowdown over the curve"),
+    ("preprocessing", "preprocessing"),
+    ("postprocessing", "postprocessing"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +53,7 @@ def find_gaps(measurement: measurement_pb2.Measurement) -> tuple[Gap, ...]:
     """Return the gaps of all variants that ran, equal reasons together, in the order of the tables."""
     ran = [variant for variant in measurement.variants if not failed(variant)]
     gathered: dict[tuple[str, str, bool], list[str]] = {}
-    for field, what in _FIGURES:
+    for field, what in (*_FIGURES, *_MODE_FIGURES):
         for variant in ran:
             if not _is_asked(variant, field):
                 continue
@@ -67,7 +83,8 @@ def _is_asked(variant: measurement_pb2.VariantMeasurement, field: str) -> bool:
     if field == "net_energy":
         # What is missing below the gross energy is missing there for the same reason.
         return variant.HasField("net_energy") and is_known(variant.energy)
-    return field != "build_time" or variant.HasField("build_time")
+    always = {name for name, _ in _FIGURES} - {"build_time"}
+    return field in always or variant.HasField(field)  # type: ignore[arg-type]  # names of fields, above
 
 
 def gap_text(gap: Gap) -> str:

@@ -15,9 +15,10 @@ from steelyard.report.cards import Card, make_cards
 from steelyard.report.energy import energy_tables
 from steelyard.report.facts import Facts, device_facts, file_facts, method_facts, utc
 from steelyard.report.figures import requirement_text
-from steelyard.report.full_table import HEAD, Row, make_rows
+from steelyard.report.full_table import HEAD, Cell, Row, estimate_cell, make_rows
 from steelyard.report.gaps import find_gaps, gap_text
 from steelyard.report.memory import memory_facts
+from steelyard.report.mode_tables import ModeTable, mode_tables
 from steelyard.report.numeric import numeric_facts
 from steelyard.report.operators import operator_sentences
 from steelyard.report.tiles import Tile, make_tiles
@@ -45,6 +46,15 @@ class _Requirement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _ModeTable:
+    """A table that the mode adds: heads of columns, and rows of a label and its cells."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Section:
     """One measurement as the template shows it."""
 
@@ -59,6 +69,7 @@ class _Section:
     requirements: tuple[_Requirement, ...]
     cards: tuple[Card, ...]
     rows: tuple[Row, ...]
+    mode_tables: tuple[_ModeTable, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     gaps: tuple[str, ...]
@@ -114,6 +125,7 @@ def _section(measurement: measurement_pb2.Measurement, number: int) -> _Section:
         requirements=_requirements(measurement),
         cards=make_cards(measurement, name=f"m{number}"),
         rows=make_rows(measurement),
+        mode_tables=tuple(map(_mode_table, mode_tables(measurement))),
         warnings=tuple(measurement.warnings),
         notes=(
             *(f"{variant.label}: {note}" for variant in measurement.variants for note in _notes(variant)),
@@ -126,6 +138,14 @@ def _section(measurement: measurement_pb2.Measurement, number: int) -> _Section:
         memory=memory_facts(measurement),
         files=file_facts(measurement),
     )
+
+
+def _mode_table(table: ModeTable) -> _ModeTable:
+    rows = tuple(
+        (label, tuple(Cell(value=one) if isinstance(one, str) else estimate_cell(one) for one in figures))
+        for label, figures in table.rows
+    )
+    return _ModeTable(title=table.title, head=table.head, rows=rows)
 
 
 def _notes(variant: measurement_pb2.VariantMeasurement) -> tuple[str, ...]:

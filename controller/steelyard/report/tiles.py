@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from steelyard.report.figures import comparison_text, failed, figure, is_known, one_line
 from steelyard.report.labels import short_labels
+from steelyard.report.mode_words import primary_estimate
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import measurement_pb2
 
@@ -26,7 +27,7 @@ def make_tiles(measurement: measurement_pb2.Measurement) -> tuple[Tile, ...]:
     if chosen is None:
         return ()
     reference = next((one for one in ran if one.is_reference and one is not chosen), None)
-    tiles = [_speedup(chosen), _latency(chosen, reference), _accuracy(chosen), _size(chosen, reference)]
+    tiles = [_speedup(chosen), _primary(chosen, reference, measurement), _accuracy(chosen), _size(chosen, reference)]
     if is_known(chosen.peak_memory):
         tiles.append(_tile("peak memory", chosen.peak_memory, "over the runtime"))
     if is_known(chosen.energy):
@@ -40,13 +41,19 @@ def _speedup(chosen: measurement_pb2.VariantMeasurement) -> Tile | None:
     return _tile("speed-up", chosen.speedup, comparison_text(chosen))
 
 
-def _latency(
-    chosen: measurement_pb2.VariantMeasurement, reference: measurement_pb2.VariantMeasurement | None
+def _primary(
+    chosen: measurement_pb2.VariantMeasurement,
+    reference: measurement_pb2.VariantMeasurement | None,
+    measurement: measurement_pb2.Measurement,
 ) -> Tile | None:
-    if not is_known(chosen.p50_latency):
+    mine = primary_estimate(chosen, measurement.plan)
+    if not is_known(mine):
         return None
-    beside = f"{_short(reference)} {figure(reference.p50_latency).value}" if reference is not None else ""
-    return _tile("p50 latency", chosen.p50_latency, beside)
+    name = measurement.primary_figure or "p50"
+    beside = ""
+    if reference is not None:
+        beside = f"{_short(reference)} {figure(primary_estimate(reference, measurement.plan)).value}"
+    return _tile("p50 latency" if name == "p50" else name, mine, beside)
 
 
 def _accuracy(chosen: measurement_pb2.VariantMeasurement) -> Tile:
