@@ -216,6 +216,6 @@ def thresholds_of(request: control_pb2.SubmitMeasurementRequest) -> Thresholds:
     """
     effect, margin = request.minimum_effect, request.equivalence_margin
     return Thresholds(
-        minimum_effect=effect or min(DEFAULT_MINIMUM_EFFECT, margin or DEFAULT_MINIMUM_EFFECT),
+        minimum_effect=effect or (min(DEFAULT_MINIMUM_EFFECT, margin) if margin > 0.0 else DEFAULT_MINIMUM_EFFECT),
         equivalence_margin=margin or max(DEFAULT_EQUIVALENCE_MARGIN, effect),
     )
