@@ -52,3 +52,23 @@ async def test_the_watch_ends_when_the_limit_is_passed(proc: Path, monkeypatch: 
     assert not watch.done()
     (proc / "7" / "statm").write_text("500 200 20 1 0 50 0\n")
     assert await watch == 200 * PAGE_BYTES
+
+
+async def test_the_watch_takes_in_the_least_that_was_available(proc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_watch, "POLL_INTERVAL_S", 0.001)
+    least = memory_watch.LeastAvailable()
+    watch = asyncio.create_task(memory_watch.wait_until_over(7, 150 * PAGE_BYTES, least=least, proc=proc))
+    for available_kb in (600, 400, 900):
+        (proc / "meminfo").write_text(f"MemAvailable: {available_kb} kB\n")
+        while memory_watch.available_bytes(proc) != available_kb * 1024 or least.byte_count is None:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
+    watch.cancel()
+    assert least.byte_count == 400 * 1024
+
+
+def test_a_system_that_does_not_tell_leaves_the_least_unknown(proc: Path) -> None:
+    (proc / "meminfo").write_text("MemTotal: 9000 kB\n")
+    least = memory_watch.LeastAvailable()
+    least.look(proc)
+    assert least.byte_count is None

@@ -96,7 +96,7 @@ def _feeds(path: Path, inputs: tuple[TensorSpec, ...], batch_size: int) -> list[
     arrays = for_model({name: values for name, values in arrays.items() if name in wanted} or arrays, inputs)
     ranks = {spec.name: len(spec.shape) for spec in inputs}
     if all(values.ndim == ranks.get(name, -1) + 1 for name, values in arrays.items()):
-        return [{name: np.ascontiguousarray(values[at]) for name, values in arrays.items()} for at in range(count)]
+        return [{name: np.array(values[at]) for name, values in arrays.items()} for at in range(count)]
     size = batch_size or fixed_batch(inputs) or 1
     if count < size:
         raise BlockFailure(

@@ -81,7 +81,7 @@ def read_feeds(content: bytes, ranks: Mapping[str, int], fixed_batch: int | None
         arrays = {next(iter(ranks)): next(iter(arrays.values()))}
     count = min(len(array) for array in arrays.values())
     if all(array.ndim == ranks.get(name, -1) + 1 for name, array in arrays.items()):
-        return [{name: np.ascontiguousarray(array[at]) for name, array in arrays.items()} for at in range(count)]
+        return [{name: np.array(array[at]) for name, array in arrays.items()} for at in range(count)]
     size = batch_size or fixed_batch or 1
     if count < size:
         raise NotCheckableError(f"the check has {count} samples and the model takes batches of {size}")

@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("recorded_at_ns", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_numeric_outputs"),
-        sa.UniqueConstraint(*_KEY, name="uq_numeric_outputs_artifact_digest"),
+        sa.UniqueConstraint(*_KEY, name=f"uq_numeric_outputs_{'_'.join(_KEY)}"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_numeric_outputs_artifact_digest", "numeric_outputs", ["artifact_digest", "data_digest"])
+    op.create_index("ix_numeric_outputs_artifact_digest_data_digest", "numeric_outputs", list(_KEY[:2]))
