@@ -29,12 +29,20 @@ def estimated_duration_ms(
     plan = request.plan
     block_ms = _BLOCK_OVERHEAD_MS + timed_window_ms(plan)
     evaluation_ms = _BLOCK_OVERHEAD_MS + sample_count * _SAMPLE_MS if sample_count else 0.0
-    rounds_ms = request.min_round_count * block_ms
+    rounds_ms = _round_count(request, block_ms) * block_ms
     operators_ms = _BLOCK_OVERHEAD_MS + plan.operators.window_ms if plan.HasField("operators") else 0
     probe_ms = _BLOCK_OVERHEAD_MS + _TRIES_OF_A_PROBE * plan.roofline.window_ms if plan.HasField("roofline") else 0
     each_ms = evaluation_ms + rounds_ms + operators_ms
     energy_ms = energy_round_count * energy_round_ms(plan)
     return round(_STAGING_MS + len(plan.artifacts) * each_ms + energy_ms + probe_ms)
+
+
+def _round_count(request: control_pb2.SubmitMeasurementRequest, block_ms: float) -> int:
+    """Return the rounds that will be measured at least: one always, and no more than the budget allows."""
+    if not request.budget_ms:
+        return request.min_round_count
+    affordable = int(request.budget_ms / (block_ms * max(1, len(request.plan.artifacts))))
+    return max(1, min(request.min_round_count, affordable))
 
 
 def energy_round_ms(plan: plan_pb2.Plan) -> int:

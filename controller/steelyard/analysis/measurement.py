@@ -30,7 +30,7 @@ from steelyard.stats.estimate import Estimate
 from steelyard.stats.pareto import Point, pareto_front
 from steelyard.stats.shipping import Candidate, DecisionKind, choose
 from steelyard.tasks.metrics import correct_top1
-from steelyard_protocol.v1 import common_pb2, control_pb2, measurement_pb2, result_pb2
+from steelyard_protocol.v1 import common_pb2, control_pb2, measurement_pb2, plan_pb2, result_pb2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +129,7 @@ def _analyse(
             rounds=variants[one.label],
             reference=reference,
             is_reference=index == 0,
+            is_same_model=index > 0 and _is_same_model(planned[0], one),
             correct=_correct(given, one.label),
             reference_correct=reference_correct,
             has_task=given.task is not None,
@@ -144,6 +145,14 @@ def _analyse(
 def _barred_by_outputs(one: VariantAnalysis) -> VariantAnalysis:
     """Return what was found of a variant, with what its outputs on the device say against shipping it."""
     return replace(one, candidate=replace(one.candidate, barred=not_shippable(one.message.numeric)))
+
+
+def _is_same_model(first: plan_pb2.PlannedArtifact, other: plan_pb2.PlannedArtifact) -> bool:
+    """Return whether two artifacts of a plan are one file on one runtime and provider: kernels decide the outputs."""
+    one, two = first.runtime, other.runtime
+    same_kernels = (one.name, one.environment, list(one.providers)) == (two.name, two.environment, list(two.providers))
+    same_graph = one.graph_optimization == two.graph_optimization and dict(one.options) == dict(two.options)
+    return first.artifact_digest == other.artifact_digest and same_kernels and same_graph
 
 
 def _correct(given: MeasurementInput, label: str) -> NDArray[np.bool_] | None:

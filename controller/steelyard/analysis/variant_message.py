@@ -60,6 +60,7 @@ def analyse_variant(
     rounds: VariantRounds,
     reference: VariantRounds,
     is_reference: bool,
+    is_same_model: bool,
     correct: NDArray[np.bool_] | None,
     reference_correct: NDArray[np.bool_] | None,
     has_task: bool,
@@ -76,6 +77,7 @@ def analyse_variant(
         rounds: Its blocks.
         reference: The blocks of the first artifact, which speed-up and drop are against.
         is_reference: Whether it is that artifact.
+        is_same_model: Whether it is that artifact's file, run by the same kernels under other settings.
         correct: Whether each evaluated sample was right, bool [N]; None when there are no outputs.
         reference_correct: The same of the reference.
         has_task: Whether accuracy was asked for.
@@ -117,6 +119,7 @@ def analyse_variant(
         is_reference=is_reference,
         size_bytes=artifact.size_bytes,
         speedup=comparison,
+        is_same_model=is_same_model,
         accuracy_drop=figures["drop"] if has_task and not is_reference else None,
         outcomes=tuple(outcomes),
         failed="" if rounds.timed else rounds.why_nothing(),

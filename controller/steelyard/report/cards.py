@@ -149,6 +149,9 @@ def _mode_cards(series: Sequence[Series], name: str) -> tuple[Card | None, ...]:
 
 
 def _tradeoff(series: Sequence[Series], name: str) -> Card | None:
+    if len(series) > 1 and not has_accuracy(series) and len({one.variant.size_bytes for one in series}) == 1:
+        # One file under several settings: there is nothing that speed is traded for.
+        return None
     if has_accuracy(series):
         title = f"Accuracy against {_axis_words(series)}"
         caption = (

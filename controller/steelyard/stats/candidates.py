@@ -38,8 +38,8 @@ class Candidate:
 
     ``time`` (ns) is what candidates are compared by, the shorter the better; ``figure_name`` names it, and ``shown`` is
     the figure that people read instead, None for the time itself. ``failed`` says why it could not be measured, "" when
-    it could; ``barred`` why it must not be shipped although it ran, "" when it may. ``speedup`` and ``accuracy_drop``
-    (in "pp") are None for the reference; ``accuracy_drop`` is None too when there was no task.
+    it could. ``speedup`` and ``accuracy_drop`` (in "pp") are None for the reference; ``accuracy_drop`` is None too when
+    there was no task. ``is_same_model``: only settings differ from the original, and they leave its outputs as they are.
     """
 
     label: str
@@ -50,6 +50,7 @@ class Candidate:
     size_bytes: int | None = None
     speedup: Comparison | None = None
     accuracy_drop: Estimate | None = None
+    is_same_model: bool = False
     outcomes: tuple[Outcome, ...] = ()
     failed: str = ""
     barred: str = ""
@@ -84,6 +85,8 @@ class Candidate:
     def standing(self, tolerance_pp: float) -> Standing:
         """Return whether the accuracy drop is shown to be below the tolerance, shown not to be, or neither."""
         drop = self.accuracy_drop
+        if drop is None and self.is_same_model:
+            return Standing.WITHIN
         if drop is None or drop.low is None or drop.high is None:
             return Standing.UNKNOWN
         if drop.high < tolerance_pp:

@@ -90,10 +90,10 @@ def _is_open(candidate: Candidate, tolerance_pp: float) -> bool:
 
 
 def _ship(best: Candidate, open_ones: Sequence[Candidate], device: str, tolerance_pp: float) -> Choice:
-    sentence = (
-        f"Ship {best.label} on {device}: {speed_words(best)} with no accuracy loss beyond {tolerance_pp:g} pp "
-        f"({drop_words(best)})"
-    )
+    loss = f"with no accuracy loss beyond {tolerance_pp:g} pp ({drop_words(best)})"
+    if best.accuracy_drop is None:
+        loss = "by the same model under other settings"
+    sentence = f"Ship {best.label} on {device}: {speed_words(best)} {loss}"
     rivals = [one.label for one in open_ones if is_quicker(one, best)]
     if rivals:
         sentence += f"; not settled yet for {listed(rivals)}, which may be faster still"
