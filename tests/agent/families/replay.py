@@ -23,7 +23,7 @@ from steelyard_agent.sampler.process import Recording, parse_recording
 from steelyard_agent.sampler.protocol import READY_LINE, SamplerOrder
 from steelyard_agent.surroundings.android import AndroidCircumstances
 from steelyard_agent.surroundings.device import DeviceSurroundings
-from steelyard_agent.worker.block import Block, WorkerResult
+from steelyard_agent.worker.block import KIND_IDLE, Block, WorkerResult
 from steelyard_protocol.v1.result_pb2 import PASS_ENERGY, BlockResult
 from tests.agent.jobs.fakes import FakeOutcome, FakeWorkers, plan_of, round_tools
 from tests.support.fake_controller import digest_of
@@ -54,19 +54,19 @@ class Trace:
 class ReplaySampler:
     """Stands where the sampler's process stands; ``run`` is that process's life, from the first read to the last."""
 
-    def __init__(self, tree: FakeSysfs, trace: Trace, order: SamplerOrder) -> None:
-        self._tree, self._trace, self._order = tree, trace, order
+    def __init__(self, tree: FakeSysfs, order: SamplerOrder) -> None:
+        self._tree, self._order = tree, order
         self._said: list[str] = []
 
-    def run(self) -> None:
+    def run(self, trace: Trace) -> None:
         clock = self._tree.clock
         start_ns = clock.now_ns
 
         def wait_for_stop(seconds: float) -> bool:
             clock.now_ns += round(min(seconds, 0.5) * 1e9)
             passed_s = (clock.now_ns - start_ns) / 1e9
-            self._trace.drive(self._tree, passed_s)
-            return passed_s >= self._trace.end_s
+            trace.drive(self._tree, passed_s)
+            return passed_s >= trace.end_s
 
         run_loop(
             self._order,
@@ -82,26 +82,37 @@ class ReplaySampler:
 
 async def measure(tree: FakeSysfs, trace: Trace, folder: Path, monkeypatch: pytest.MonkeyPatch) -> BlockResult:
     """Return the block of an energy round on the fake device, as it goes to the controller."""
+    (block,) = await measure_round(tree, trace, folder, monkeypatch)
+    return block
+
+
+async def measure_round(
+    tree: FakeSysfs, trace: Trace, folder: Path, monkeypatch: pytest.MonkeyPatch, *, idle: Trace | None = None
+) -> list[BlockResult]:
+    """Return the blocks of an energy round; with ``idle`` it has baselines in which the device does that."""
     trace.drive(tree, 0.0)
     samplers: list[ReplaySampler] = []
 
     async def start_sampler(root: Path, sources, *, avoid_core_ids=()) -> ReplaySampler:  # type: ignore[no-untyped-def]
         order = SamplerOrder(system_root=str(root), sources=tuple(sources), period_ms=PERIOD_MS)
-        samplers.append(ReplaySampler(tree, trace, order))
+        samplers.append(ReplaySampler(tree, order))
         return samplers[-1]
 
-    def work(_block: Block) -> FakeOutcome:
+    def work(block: Block) -> FakeOutcome:
+        rests = block.kind == KIND_IDLE
+        mine = idle if rests and idle is not None else trace
         start_ns = tree.clock.now_ns
-        samplers[-1].run()
+        samplers[-1].run(mine)
         window_start_ns = start_ns + round(LEAD_S * 1e9)
         return FakeOutcome(
             result=WorkerResult(
                 runtime_version="1.22.0",
-                latency_ns=trace.latency_ns,
-                sample_count=trace.inference_count,
+                latency_ns=() if rests else mine.latency_ns,
+                sample_count=0 if rests else mine.inference_count,
                 window_start_ns=window_start_ns,
-                window_end_ns=window_start_ns + round(trace.window_s * 1e9),
-                providers=("CPUExecutionProvider",),
+                window_end_ns=window_start_ns + round(mine.window_s * 1e9),
+                providers=() if rests else ("CPUExecutionProvider",),
+                is_idle=rests,
             )
         )
 
@@ -109,10 +120,12 @@ async def measure(tree: FakeSysfs, trace: Trace, folder: Path, monkeypatch: pyte
     # A program answers at once here: a thread of its own for it would live in real time.
     for access in (pi_pmic, termux_battery):
         monkeypatch.setattr(access, "RUNS_PROGRAM", False)
-    return await _round(tree, work, folder)
+    return await _round(tree, work, folder, idle_ms=round(idle.window_s * 1000) if idle is not None else 0)
 
 
-async def _round(tree: FakeSysfs, work: Callable[[Block], FakeOutcome], folder: Path) -> BlockResult:
+async def _round(
+    tree: FakeSysfs, work: Callable[[Block], FakeOutcome], folder: Path, *, idle_ms: int
+) -> list[BlockResult]:
     (folder / digest_of(b"A")).write_bytes(b"A")
     tools = replace(
         round_tools(FakeWorkers(behave=work), folder / "work"),
@@ -120,13 +133,15 @@ async def _round(tree: FakeSysfs, work: Callable[[Block], FakeOutcome], folder: 
         energy_watch=lambda cores: SamplerWatch(tree.system, cores),
     )
     paths = BlobPaths(by_digest={digest_of(b"A"): folder / digest_of(b"A")})
-    runner = RoundRunner(plan=plan_of(b"A"), paths=paths, tools=tools)
+    plan = plan_of(b"A")
+    plan.energy.idle_ms = idle_ms
+    runner = RoundRunner(plan=plan, paths=paths, tools=tools)
 
     async def nobody_listens(_blocks_done: int, _label: str) -> None:
         """The link is not part of this."""
 
     finished = await runner.run(PASS_ENERGY, 0, before_block=nobody_listens)
-    return finished.blocks[0]
+    return list(finished.blocks)
 
 
 def add_ticks(tree: FakeSysfs, policy: str, seconds_by_khz: dict[int, float]) -> None:
