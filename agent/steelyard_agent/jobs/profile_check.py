@@ -39,7 +39,9 @@ def check_profile(
         if not (0 < len(name) <= _LONGEST_NAME and name.isprintable()):
             raise ValueError(f"the name {name[:80]!r} of a model of the roofline probe is not a short line")
         if not 0 < model.mac_count <= _MOST_MACS:
-            raise ValueError(f"mac_count of {name!r} is {model.mac_count}, not between 1 and {_MOST_MACS}")
+            raise ValueError(
+                f"mac_count of {name!r} of the roofline probe is {model.mac_count}, not between 1 and {_MOST_MACS}"
+            )
         check_blob(f"model {name!r} of the roofline probe", model.artifact_digest, model.size_bytes)
         check_runtime(name, model.runtime)
 

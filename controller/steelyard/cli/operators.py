@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from steelyard.cli.follow import follow
+from steelyard.cli.gate_flags import GATE_FLAGS, gate_options
 from steelyard.cli.models import resolve_model
 from steelyard.cli.parameters import DURATION, INPUT_SHAPE
 from steelyard.cli.session import choose_device, connected, console, emit_json
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
 
 # The fewest that an interval can be had from: what is asked for here is the profile.
 _ROUND_COUNT = 3
+
+
+def _gated(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(GATE_FLAGS):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -40,6 +48,7 @@ _ROUND_COUNT = 3
     metavar="NAME=1x3x224x224",
     help="Sizes of a dynamic input; repeatable.",
 )
+@_gated
 @click.option("--device-wait", type=DURATION, default="30s", show_default=True, help="For the device to connect.")
 @click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout.")
 @click.pass_context
@@ -81,6 +90,7 @@ def _options(flags: dict[str, Any]) -> Any:
         providers=flags["providers"],
         allow_fallback=flags["allow_fallback"],
         input_shapes=dict(flags["shapes"]),
+        gate=gate_options(flags),
         operators=True,
         roofline=True,
     )

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from steelyard.analysis.layer_message import layers_message
 from steelyard.artifact_formats.errors import InvalidModelError
 from steelyard.errors import UsageError
 from steelyard.layers.contract import LayerTable
 from steelyard.layers.read import read_layers
 from steelyard.store.blobs import BlobStore
-from steelyard_protocol.v1 import plan_pb2
+from steelyard_protocol.v1 import control_pb2, plan_pb2
 
 
-def layers_of_plan(plan: plan_pb2.Plan, blobs: BlobStore) -> dict[str, LayerTable | str]:
-    """Return the layers by artifact digest, or why they are not known; nothing for a plan that does not ask.
+def layers_of_plan(plan: plan_pb2.Plan, blobs: BlobStore) -> list[control_pb2.ArtifactLayers]:
+    """Return the layers of each artifact, or why they are not known; nothing for a plan that looks at none.
 
     Reads and infers every model: run in a thread.
     """
-    if not (plan.HasField("operators") or plan.HasField("roofline")):
-        return {}
-    return {planned.artifact_digest: layers_of(planned, blobs) for planned in plan.artifacts}
+    if not (plan.HasField("operators") or plan.HasField("roofline") or plan.numeric.data_digest):
+        return []
+    return [layers_message(planned.label, _layers_of(planned, blobs)) for planned in plan.artifacts]
 
 
-def layers_of(planned: plan_pb2.PlannedArtifact, blobs: BlobStore) -> LayerTable | str:
+def _layers_of(planned: plan_pb2.PlannedArtifact, blobs: BlobStore) -> LayerTable | str:
     """Return the layers of one artifact, or why they are not known."""
     shapes = {name: tuple(shape.sizes) for name, shape in planned.input_shapes.items()}
     try:
