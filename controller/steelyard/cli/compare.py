@@ -11,7 +11,7 @@ from steelyard.cli.follow import follow
 from steelyard.cli.measuring import measurement_options, options_from, show_measurement
 from steelyard.cli.models import resolve_model
 from steelyard.cli.session import choose_device, connected
-from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, EXIT_UNMET
+from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, EXIT_UNMET, UsageError
 from steelyard.stats.shipping import DEFAULT_TOLERANCE_PP
 from steelyard_protocol.v1 import measurement_pb2
 
@@ -39,6 +39,8 @@ def compare(ctx: click.Context, /, reference: str, candidate: str, **flags: Any)
       steelyard compare old.onnx new.onnx --local --budget 2m --json
     """
     device = choose_device(ctx, flags["device"], local=flags["local"])
+    if flags["axes"]:
+        raise UsageError("bad_axis", "--vary makes more than the two models that compare judges: use steelyard measure")
     options = options_from(flags)
     with connected(ctx) as client:
         artifacts = [resolve_model(client, text) for text in (reference, candidate)]

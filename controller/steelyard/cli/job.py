@@ -14,6 +14,9 @@ from steelyard.errors import UsageError
 from steelyard_protocol.v1 import control_pb2
 
 
+_ROWS = {"samples": "samples", "blocks": "blocks", "curves": "points of curves"}
+
+
 @click.group()
 def job() -> None:
     """List, show and cancel jobs, and get their raw samples."""
@@ -95,22 +98,34 @@ def cancel_job(ctx: click.Context, job_id: str) -> None:
 @job.command("samples")
 @click.argument("job_id", metavar="JOB")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A .csv or a .parquet file.")
+@click.option(
+    "--table",
+    type=click.Choice(["samples", "blocks", "curves"]),
+    default="samples",
+    show_default=True,
+    help="A row for each sample, each block, or each point of a sustained curve.",
+)
 @click.pass_context
-def job_samples(ctx: click.Context, job_id: str, output: Path) -> None:
+def job_samples(ctx: click.Context, job_id: str, output: Path, table: str) -> None:
     """Write every raw sample of a measurement.
 
-    One row each, as CSV or Parquet by the suffix of the file.
+    One row each, as CSV or Parquet by the suffix of the file; or one row a block, or a point of a curve.
 
     \b
     Examples:
       steelyard job samples 3f9a -o samples.csv
       steelyard job samples 3f9a -o samples.parquet
+      steelyard job samples 3f9a --table curves -o curve.csv
     """
-    from steelyard.report.samples import write_samples_csv, write_samples_parquet
+    from steelyard.report import samples
 
-    writers = {".csv": write_samples_csv, ".parquet": write_samples_parquet}
+    writers = {
+        "samples": {".csv": samples.write_samples_csv, ".parquet": samples.write_samples_parquet},
+        "blocks": {".csv": samples.write_blocks_csv, ".parquet": samples.write_blocks_parquet},
+        "curves": {".csv": samples.write_curves_csv, ".parquet": samples.write_curves_parquet},
+    }[table]
     if output.suffix not in writers:
         raise UsageError("unknown_table", f"{output} ends in neither .csv nor .parquet: name one of them")
     with connected(ctx) as client, writing(output):
         row_count = writers[output.suffix](client.rounds(job_id), output)
-    say(f"{row_count:,} samples: {output}")
+    say(f"{row_count:,} {_ROWS[table]}: {output}")

@@ -1,4 +1,4 @@
-"""Every raw sample of a job as a table, CSV or Parquet: one row a sample, and beside it one row a block.
+"""Every raw sample of a job as a table, CSV or Parquet: one row a sample, a block, or a point of a curve.
 
 Times of an emulated device are no latencies: they stand in a column of their own, beside what emulated it.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,8 +33,24 @@ _KEY_COLUMNS = (
     ("validity", "string"),
     ("emulated_by", "string"),
 )
-_SAMPLE_COLUMNS = (*_KEY_COLUMNS, ("sample_index", "int64"), ("latency_ns", "int64"), ("emulated_ns", "int64"))
+_SAMPLE_COLUMNS = (
+    *_KEY_COLUMNS,
+    ("sample_index", "int64"),
+    ("latency_ns", "int64"),
+    ("emulated_ns", "int64"),
+    # Paced: from the intended start. Stepwise: which sequence of the block, and which step of it.
+    ("response_ns", "int64"),
+    ("sequence", "int64"),
+    ("step", "int64"),
+)
+_CURVE_COLUMNS = (
+    *_KEY_COLUMNS,
+    *((name, "int64") for name in ("point", "offset_ms", "inference_count", "p50_ns", "p90_ns")),
+    ("temperature_c", "double"),
+    ("frequency_hz", "int64"),
+)
 _TIMES = ("process_start_ns", "runtime_import_ns", "model_load_ns", "first_inference_ns", "warmup_ns")
+_PROCESSING = ("preprocessing_ns", "postprocessing_ns")
 _PHASES = ("imported", "loaded", "first_run", "steady")
 _BLOCK_COLUMNS = (
     *_KEY_COLUMNS,
@@ -54,6 +71,9 @@ _BLOCK_COLUMNS = (
     ("steal_ns", "int64"),
     ("other_load", "double"),
     ("validity_evidence", "string"),
+    *((name, "int64") for name in ("window_ns", "batch_size", "missed_count", "cpu_ns")),
+    # Medians of the block's repetitions.
+    *((name, "double") for name in _PROCESSING),
 )
 # Rows gathered before they become a row group of a Parquet file.
 _ROW_GROUP_COUNT = 65_536
@@ -67,6 +87,20 @@ def write_samples_csv(rounds: Iterable[result_pb2.RoundResult], target: Path | s
 def write_blocks_csv(rounds: Iterable[result_pb2.RoundResult], target: Path | str | IO[str]) -> int:
     """Write one row a block (load, first inference, warm-up, memory, error); an empty cell is not known."""
     return _write_csv(_BLOCK_COLUMNS, _block_rows(rounds), target)
+
+
+def write_curves_csv(rounds: Iterable[result_pb2.RoundResult], target: Path | str | IO[str]) -> int:
+    """Write one row a point of a sustained curve; an empty cell was not read, or is no latency under emulation."""
+    return _write_csv(_CURVE_COLUMNS, _curve_rows(rounds), target)
+
+
+def write_curves_parquet(rounds: Iterable[result_pb2.RoundResult], target: Path | str) -> int:
+    """Write one row a point of a sustained curve; null was not read, or is no latency under emulation.
+
+    Raises:
+        UsageError: pyarrow is not installed (``pyarrow_missing``).
+    """
+    return _write_parquet(_CURVE_COLUMNS, _curve_rows(rounds), Path(target))
 
 
 def write_samples_parquet(rounds: Iterable[result_pb2.RoundResult], target: Path | str) -> int:
@@ -91,8 +125,27 @@ def _sample_rows(rounds: Iterable[result_pb2.RoundResult]) -> Iterator[Row]:
     for result, order, block in _blocks(rounds):
         key = _key(result, order, block)
         is_emulated = bool(block_emulated_by(block))
-        for index, sample_ns in enumerate(block.latency_ns):
-            yield (*key, index, *((None, sample_ns) if is_emulated else (sample_ns, None)))
+        responses = itertools.chain(() if is_emulated else block.response_ns, itertools.repeat(None))
+        steps = itertools.chain(_steps(block), itertools.repeat((None, None)))
+        for index, (sample_ns, response_ns, step) in enumerate(zip(block.latency_ns, responses, steps, strict=False)):
+            yield (*key, index, *((None, sample_ns) if is_emulated else (sample_ns, None)), response_ns, *step)
+
+
+def _steps(block: result_pb2.BlockResult) -> Iterator[tuple[int, int]]:
+    """Yield the sequence and the step of each latency of a stepwise block: they stand in a row there."""
+    for sequence, timing in enumerate(block.sequences):
+        for step in range(1, len(timing.step_ns) + 1):
+            yield sequence, step
+
+
+def _curve_rows(rounds: Iterable[result_pb2.RoundResult]) -> Iterator[Row]:
+    for result, order, block in _blocks(rounds):
+        key = _key(result, order, block)
+        is_emulated = bool(block_emulated_by(block))
+        for index, point in enumerate(block.curve):
+            times = (None, None) if is_emulated else (point.p50_ns, _optional(point, "p90_ns"))
+            heat = (_optional(point, "temperature_c"), _optional(point, "frequency_hz"))
+            yield (*key, index, point.offset_ms, point.inference_count, *times, *heat)
 
 
 def _block_rows(rounds: Iterable[result_pb2.RoundResult]) -> Iterator[Row]:
@@ -119,6 +172,11 @@ def _block_rows(rounds: Iterable[result_pb2.RoundResult]) -> Iterator[Row]:
             block.validity.waited_ms,
             *(_optional(block.validity, name) for name in ("run_delay_ns", "steal_ns", "other_load")),
             "; ".join(block.validity.evidence),
+            _optional(block, "window_ns"),
+            block.batch_size or None,
+            block.missed_count if block.response_ns else None,
+            _optional(block, "cpu_ns"),
+            *(_median(getattr(block, name)) for name in _PROCESSING),
         )
 
 
@@ -147,6 +205,10 @@ def _key(result: result_pb2.RoundResult, order: int, block: result_pb2.BlockResu
         else "",
         block_emulated_by(block),
     )
+
+
+def _median(values: Sequence[int]) -> float | None:
+    return float(statistics.median(values)) if values else None
 
 
 def _optional(message: Any, field: str) -> Any:

@@ -39,7 +39,7 @@ class Candidate:
     ``time`` (ns) is what candidates are compared by, the shorter the better; ``figure_name`` names it, and ``shown`` is
     the figure that people read instead, None for the time itself. ``failed`` says why it could not be measured, "" when
     it could. ``speedup`` and ``accuracy_drop`` (in "pp") are None for the reference; ``accuracy_drop`` is None too when
-    there was no task. ``is_same_model``: only settings differ from the original, and they leave its outputs as they are.
+    there was no task. ``is_same_model``: only settings differ from the original, which leave its outputs as they are.
     """
 
     label: str
