@@ -232,6 +232,11 @@ class Client:
         request = control_pb2.GetMeasurementRequest(job_id=job_id)
         return self._call(lambda: self._control.GetMeasurement(request, timeout=_CALL_TIMEOUT_S))
 
+    def measurement_record(self, job_id: str) -> control_pb2.MeasurementRecord:
+        """Return all that a measurement's figures follow from; ``download`` returns the blobs that it names."""
+        request = control_pb2.GetMeasurementRecordRequest(job_id=job_id)
+        return self._call(lambda: self._control.GetMeasurementRecord(request, timeout=_CALL_TIMEOUT_S)).record
+
     def rounds(self, job_id: str) -> Iterator[result_pb2.RoundResult]:
         """Yield every recorded round of a job with its raw samples.
 

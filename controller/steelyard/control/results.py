@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 
-from google.protobuf.message import DecodeError
-
-from steelyard.analysis.measurement import MeasurementInput, build_measurement
-from steelyard.control.numeric_evidence import numeric_evidence
+from steelyard.analysis.measurement import build_measurement
+from steelyard.analysis.record import parse_round, read_record
+from steelyard.control.numeric_evidence import numeric_answers
 from steelyard.control.plan_layers import layers_of_plan
 from steelyard.control.round_check import refuse_nonsense
-from steelyard.errors import SteelyardError
+from steelyard.errors import NotFoundError, SteelyardError
 from steelyard.store.blobs import BlobStore
 from steelyard.store.store import Store
 from steelyard.store.worker import AsyncStore
-from steelyard.tasks.metrics import read_labels
-from steelyard_protocol.v1 import control_pb2, measurement_pb2, result_pb2, session_pb2
+from steelyard_protocol.v1 import control_pb2, measurement_pb2, plan_pb2, result_pb2, session_pb2
 
 
 class Results:
@@ -33,7 +31,7 @@ class Results:
         Raises:
             SteelyardError: when the blob is missing, is not a round, makes no sense, or is the round of another job.
         """
-        result = self._parse(self._blobs.read_bytes(ready.result_digest), ready.result_digest)
+        result = parse_round(self._blobs.read_bytes(ready.result_digest), ready.result_digest)
         names = (result.job_id, result.attempt, result.pass_kind, result.round_index)
         key = ready.key
         if names != (key.job_id, key.attempt, key.pass_kind, key.round_index):
@@ -64,7 +62,7 @@ class Results:
     async def rounds(self, job_id: str) -> list[result_pb2.RoundResult]:
         """Return every recorded round of a job, those of the jobs that it extends included, with its samples."""
         return [
-            self._parse(self._blobs.read_bytes(reference.result_digest), reference.result_digest)
+            parse_round(self._blobs.read_bytes(reference.result_digest), reference.result_digest)
             for reference in await self.references(job_id)
         ]
 
@@ -100,70 +98,53 @@ class Results:
         digest = await asyncio.to_thread(self._blobs.put_bytes, trace.SerializeToString())
         await self._store.call(Store.record_trace, job_id, trace.meter, digest)
 
-    async def traces(self, job_id: str) -> list[control_pb2.MeterTrace]:
-        """Return every trace of a job's meters; hours of them have tens of megabytes, so they are read in a thread.
-
-        Raises:
-            SteelyardError: a blob is gone, or is no trace.
-        """
-        references = [
-            trace for one in await self._chain(job_id) for trace in await self._store.call(Store.list_traces, one)
-        ]
-        return await asyncio.to_thread(lambda: [self._trace(one.trace_digest) for one in references])
-
     async def measurement(self, job: control_pb2.Job) -> measurement_pb2.Measurement:
         """Compute all that a measurement says from its recorded rounds."""
-        request = control_pb2.SubmitMeasurementRequest.FromString(await self._store.call(Store.get_request, job.job_id))
-        rounds = await self.rounds(job.job_id)
-        artifacts = {
-            planned.artifact_digest: await self._store.call(Store.find_artifact, planned.artifact_digest)
-            for planned in request.plan.artifacts
-        }
-        task = await self._store.call(Store.get_task, request.task_id) if request.task_id else None
-        labels = read_labels(self._blobs.read_bytes(task.labels_digest)) if task and task.labels_digest else None
-        outputs = {
-            block.label: self._blobs.read_bytes(block.outputs_digest)
-            for result in rounds
-            for block in result.blocks
-            if block.outputs_digest and result.pass_kind == result_pb2.PASS_EVALUATION
-        }
-        device = await self._store.call(Store.find_device, job.device)
-        given = MeasurementInput(
+        record = await self.record_of(job)
+        # In a thread: hours of traces are tens of megabytes, aligning them takes seconds, and sessions must not wait.
+        return await asyncio.to_thread(lambda: build_measurement(read_record(record, self._blobs.read_bytes)))
+
+    async def record_of(self, job: control_pb2.Job) -> control_pb2.MeasurementRecord:
+        """Return all that a measurement's figures follow from, large things by their digests."""
+        request = await self._request(job.job_id)
+        chain = await self._chain(job.job_id)
+        device = (await self._store.call(Store.find_device, job.device)).description
+        record = control_pb2.MeasurementRecord(
             job=job,
             request=request,
-            rounds=rounds,
-            artifacts=artifacts,
-            task=task,
-            labels=labels,
-            outputs=outputs,
-            device=device.description,
+            rounds=await self.references(job.job_id),
+            traces=[trace for one in chain for trace in await self._store.call(Store.list_traces, one)],
+            artifacts=await self._artifacts(request.plan),
+            device=device,
             controller_id=self._controller_id,
-            traces=await self.traces(job.job_id) if request.meters else (),
             layers=await asyncio.to_thread(layers_of_plan, request.plan, self._blobs),
-            numeric=await numeric_evidence(
-                request.plan,
-                rounds,
-                job_id=job.job_id,
-                device_id=device.description.device_id,
-                store=self._store,
-                blobs=self._blobs,
+            numeric=await numeric_answers(
+                request.plan, job_id=job.job_id, device_id=device.device_id, store=self._store
             ),
         )
-        # In a thread: aligning the traces of many variants takes seconds, and sessions must not wait for it.
-        return await asyncio.to_thread(build_measurement, given)
+        if request.task_id:
+            record.task.CopyFrom(await self._store.call(Store.get_task, request.task_id))
+        for one in chain[:-1]:
+            record.extended.add(job=await self._store.call(Store.get_job, one), request=await self._request(one))
+        return record
 
-    def _trace(self, digest: str) -> control_pb2.MeterTrace:
-        try:
-            return control_pb2.MeterTrace.FromString(self._blobs.read_bytes(digest))
-        except DecodeError as error:
-            raise SteelyardError("bad_trace", f"blob {digest[:12]} is not a meter's trace: {error}") from error
+    async def _request(self, job_id: str) -> control_pb2.SubmitMeasurementRequest:
+        return control_pb2.SubmitMeasurementRequest.FromString(await self._store.call(Store.get_request, job_id))
 
-    @staticmethod
-    def _parse(data: bytes, digest: str) -> result_pb2.RoundResult:
-        try:
-            return result_pb2.RoundResult.FromString(data)
-        except DecodeError as error:
-            raise SteelyardError("bad_round", f"blob {digest[:12]} is not a round of measurements: {error}") from error
+    async def _artifacts(self, plan: plan_pb2.Plan) -> list[control_pb2.Artifact]:
+        """Return the artifacts of a plan, each once, and below them what they were made from, as far as it is known."""
+        found: dict[str, control_pb2.Artifact] = {}
+        for planned in plan.artifacts:
+            found[planned.artifact_digest] = await self._store.call(Store.find_artifact, planned.artifact_digest)
+        for one in list(found.values()):
+            parent = one.lineage.parent_digest
+            while parent and parent not in found:
+                try:
+                    found[parent] = await self._store.call(Store.find_artifact, parent)
+                except NotFoundError:
+                    break
+                parent = found[parent].lineage.parent_digest
+        return list(found.values())
 
 
 def _identity(key: result_pb2.ResultKey) -> tuple[str, int, int, int]:

@@ -127,11 +127,21 @@ class ControlServicer:
 
     async def get_measurement(self, request: control_pb2.GetMeasurementRequest) -> control_pb2.GetMeasurementResponse:
         """Return what a measurement says so far."""
-        job = await self._store.call(Store.get_job, request.job_id)
+        measurement = await self._controller.results.measurement(await self._measurement_job(request.job_id))
+        return control_pb2.GetMeasurementResponse(measurement=measurement)
+
+    async def get_measurement_record(
+        self, request: control_pb2.GetMeasurementRecordRequest
+    ) -> control_pb2.GetMeasurementRecordResponse:
+        """Return all that a measurement's figures follow from."""
+        record = await self._controller.results.record_of(await self._measurement_job(request.job_id))
+        return control_pb2.GetMeasurementRecordResponse(record=record)
+
+    async def _measurement_job(self, job_id: str) -> control_pb2.Job:
+        job = await self._store.call(Store.get_job, job_id)
         if job.kind != control_pb2.JOB_KIND_MEASUREMENT:
             raise IncompleteError("not_a_measurement", f"job {job.job_id[:12]} is not a measurement: it has no figures")
-        measurement = await self._controller.results.measurement(job)
-        return control_pb2.GetMeasurementResponse(measurement=measurement)
+        return job
 
     async def list_rounds(self, request: control_pb2.ListRoundsRequest) -> control_pb2.ListRoundsResponse:
         """Name the blobs of a job's rounds, those of the jobs that it extends included."""

@@ -1177,3 +1177,267 @@ class HeardBlock(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_end_ns", b"_end_ns"]) -> typing.Literal["end_ns"] | None: ...
 
 Global___HeardBlock: typing_extensions.TypeAlias = HeardBlock
+
+@typing.final
+class GetMeasurementRecordRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: builtins.int
+    job_id: builtins.str
+    def __init__(
+        self,
+        *,
+        job_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["job_id", b"job_id"]) -> None: ...
+
+Global___GetMeasurementRecordRequest: typing_extensions.TypeAlias = GetMeasurementRecordRequest
+
+@typing.final
+class GetMeasurementRecordResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RECORD_FIELD_NUMBER: builtins.int
+    @property
+    def record(self) -> Global___MeasurementRecord: ...
+    def __init__(
+        self,
+        *,
+        record: Global___MeasurementRecord | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["record", b"record"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["record", b"record"]) -> None: ...
+
+Global___GetMeasurementRecordResponse: typing_extensions.TypeAlias = GetMeasurementRecordResponse
+
+@typing.final
+class MeasurementRecord(google.protobuf.message.Message):
+    """All that the figures of one measurement follow from. Large things are blobs, named by their digests: rounds, traces,
+    the outputs that the rounds name, labels, and the outputs of the numeric check.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: builtins.int
+    REQUEST_FIELD_NUMBER: builtins.int
+    ROUNDS_FIELD_NUMBER: builtins.int
+    TRACES_FIELD_NUMBER: builtins.int
+    ARTIFACTS_FIELD_NUMBER: builtins.int
+    TASK_FIELD_NUMBER: builtins.int
+    DEVICE_FIELD_NUMBER: builtins.int
+    CONTROLLER_ID_FIELD_NUMBER: builtins.int
+    LAYERS_FIELD_NUMBER: builtins.int
+    NUMERIC_FIELD_NUMBER: builtins.int
+    EXTENDED_FIELD_NUMBER: builtins.int
+    controller_id: builtins.str
+    @property
+    def job(self) -> Global___Job: ...
+    @property
+    def request(self) -> Global___SubmitMeasurementRequest: ...
+    @property
+    def rounds(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RoundReference]:
+        """In the order in which they are analysed, those of the measurements that this one extends first."""
+
+    @property
+    def traces(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___MeterTraceReference]: ...
+    @property
+    def artifacts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Artifact]:
+        """Those of the plan, and below them what they were made from."""
+
+    @property
+    def task(self) -> Global___Task:
+        """Unset without a task."""
+
+    @property
+    def device(self) -> steelyard_protocol.v1.common_pb2.DeviceDescription: ...
+    @property
+    def layers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ArtifactLayers]:
+        """One an artifact of the plan, where the analysis looks at layers."""
+
+    @property
+    def numeric(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___NumericAnswers]: ...
+    @property
+    def extended(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ExtendedMeasurement]:
+        """The measurements that this one extends, the oldest first."""
+
+    def __init__(
+        self,
+        *,
+        job: Global___Job | None = ...,
+        request: Global___SubmitMeasurementRequest | None = ...,
+        rounds: collections.abc.Iterable[Global___RoundReference] | None = ...,
+        traces: collections.abc.Iterable[Global___MeterTraceReference] | None = ...,
+        artifacts: collections.abc.Iterable[Global___Artifact] | None = ...,
+        task: Global___Task | None = ...,
+        device: steelyard_protocol.v1.common_pb2.DeviceDescription | None = ...,
+        controller_id: builtins.str = ...,
+        layers: collections.abc.Iterable[Global___ArtifactLayers] | None = ...,
+        numeric: collections.abc.Iterable[Global___NumericAnswers] | None = ...,
+        extended: collections.abc.Iterable[Global___ExtendedMeasurement] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["device", b"device", "job", b"job", "request", b"request", "task", b"task"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["artifacts", b"artifacts", "controller_id", b"controller_id", "device", b"device", "extended", b"extended", "job", b"job", "layers", b"layers", "numeric", b"numeric", "request", b"request", "rounds", b"rounds", "task", b"task", "traces", b"traces"]) -> None: ...
+
+Global___MeasurementRecord: typing_extensions.TypeAlias = MeasurementRecord
+
+@typing.final
+class ExtendedMeasurement(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: builtins.int
+    REQUEST_FIELD_NUMBER: builtins.int
+    @property
+    def job(self) -> Global___Job: ...
+    @property
+    def request(self) -> Global___SubmitMeasurementRequest: ...
+    def __init__(
+        self,
+        *,
+        job: Global___Job | None = ...,
+        request: Global___SubmitMeasurementRequest | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["job", b"job", "request", b"request"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["job", b"job", "request", b"request"]) -> None: ...
+
+Global___ExtendedMeasurement: typing_extensions.TypeAlias = ExtendedMeasurement
+
+@typing.final
+class ArtifactLayers(google.protobuf.message.Message):
+    """The layers of a model's file, so that nobody needs the file again."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LABEL_FIELD_NUMBER: builtins.int
+    LAYERS_FIELD_NUMBER: builtins.int
+    PARAMETER_COUNT_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    label: builtins.str
+    """Of the planned artifact."""
+    parameter_count: builtins.int
+    """Each stored tensor once."""
+    reason: builtins.str
+    """Why the layers are not known, "" when they are."""
+    @property
+    def layers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ModelLayer]: ...
+    def __init__(
+        self,
+        *,
+        label: builtins.str = ...,
+        layers: collections.abc.Iterable[Global___ModelLayer] | None = ...,
+        parameter_count: builtins.int = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["label", b"label", "layers", b"layers", "parameter_count", b"parameter_count", "reason", b"reason"]) -> None: ...
+
+Global___ArtifactLayers: typing_extensions.TypeAlias = ArtifactLayers
+
+@typing.final
+class ModelLayer(google.protobuf.message.Message):
+    """One node of a model's file; see steelyard.layers.contract.Layer."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    KIND_FIELD_NUMBER: builtins.int
+    INPUTS_FIELD_NUMBER: builtins.int
+    OUTPUTS_FIELD_NUMBER: builtins.int
+    MAC_COUNT_FIELD_NUMBER: builtins.int
+    PARAMETER_COUNT_FIELD_NUMBER: builtins.int
+    BYTE_COUNT_FIELD_NUMBER: builtins.int
+    WEIGHT_DTYPE_FIELD_NUMBER: builtins.int
+    IS_DEPTHWISE_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    index: builtins.int
+    name: builtins.str
+    kind: builtins.str
+    mac_count: builtins.int
+    parameter_count: builtins.int
+    byte_count: builtins.int
+    weight_dtype: builtins.str
+    is_depthwise: builtins.bool
+    reason: builtins.str
+    @property
+    def inputs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def outputs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        index: builtins.int = ...,
+        name: builtins.str = ...,
+        kind: builtins.str = ...,
+        inputs: collections.abc.Iterable[builtins.str] | None = ...,
+        outputs: collections.abc.Iterable[builtins.str] | None = ...,
+        mac_count: builtins.int | None = ...,
+        parameter_count: builtins.int = ...,
+        byte_count: builtins.int | None = ...,
+        weight_dtype: builtins.str = ...,
+        is_depthwise: builtins.bool = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_byte_count", b"_byte_count", "_mac_count", b"_mac_count", "byte_count", b"byte_count", "mac_count", b"mac_count"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_byte_count", b"_byte_count", "_mac_count", b"_mac_count", "byte_count", b"byte_count", "index", b"index", "inputs", b"inputs", "is_depthwise", b"is_depthwise", "kind", b"kind", "mac_count", b"mac_count", "name", b"name", "outputs", b"outputs", "parameter_count", b"parameter_count", "reason", b"reason", "weight_dtype", b"weight_dtype"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_byte_count", b"_byte_count"]) -> typing.Literal["byte_count"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_mac_count", b"_mac_count"]) -> typing.Literal["mac_count"] | None: ...
+
+Global___ModelLayer: typing_extensions.TypeAlias = ModelLayer
+
+@typing.final
+class NumericAnswers(google.protobuf.message.Message):
+    """What others than the measured device answered to the inputs of an artifact's numeric check."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LABEL_FIELD_NUMBER: builtins.int
+    REFERENCE_FIELD_NUMBER: builtins.int
+    OTHERS_FIELD_NUMBER: builtins.int
+    label: builtins.str
+    @property
+    def reference(self) -> Global___NumericAnswer:
+        """The controller's own; unset when it did not run the model."""
+
+    @property
+    def others(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___NumericAnswer]:
+        """The newest of each other device."""
+
+    def __init__(
+        self,
+        *,
+        label: builtins.str = ...,
+        reference: Global___NumericAnswer | None = ...,
+        others: collections.abc.Iterable[Global___NumericAnswer] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["reference", b"reference"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["label", b"label", "others", b"others", "reference", b"reference"]) -> None: ...
+
+Global___NumericAnswers: typing_extensions.TypeAlias = NumericAnswers
+
+@typing.final
+class NumericAnswer(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OUTPUTS_DIGEST_FIELD_NUMBER: builtins.int
+    DEVICE_FIELD_NUMBER: builtins.int
+    RUNTIME_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    outputs_digest: builtins.str
+    """.npz blob of outputs, "" when there are none."""
+    device: builtins.str
+    """Name of the device, "" for the controller."""
+    runtime: builtins.str
+    reason: builtins.str
+    """Why there are no outputs."""
+    def __init__(
+        self,
+        *,
+        outputs_digest: builtins.str = ...,
+        device: builtins.str = ...,
+        runtime: builtins.str = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["device", b"device", "outputs_digest", b"outputs_digest", "reason", b"reason", "runtime", b"runtime"]) -> None: ...
+
+Global___NumericAnswer: typing_extensions.TypeAlias = NumericAnswer

@@ -115,6 +115,11 @@ class ControlServiceStub(object):
                 request_serializer=steelyard__protocol_dot_v1_dot_control__pb2.ListRoundsRequest.SerializeToString,
                 response_deserializer=steelyard__protocol_dot_v1_dot_control__pb2.ListRoundsResponse.FromString,
                 _registered_method=True)
+        self.GetMeasurementRecord = channel.unary_unary(
+                '/steelyard_protocol.v1.ControlService/GetMeasurementRecord',
+                request_serializer=steelyard__protocol_dot_v1_dot_control__pb2.GetMeasurementRecordRequest.SerializeToString,
+                response_deserializer=steelyard__protocol_dot_v1_dot_control__pb2.GetMeasurementRecordResponse.FromString,
+                _registered_method=True)
 
 
 class ControlServiceServicer(object):
@@ -221,6 +226,13 @@ class ControlServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMeasurementRecord(self, request, context):
+        """All that a measurement's figures follow from: what a bundle carries.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -303,6 +315,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.ListRounds,
                     request_deserializer=steelyard__protocol_dot_v1_dot_control__pb2.ListRoundsRequest.FromString,
                     response_serializer=steelyard__protocol_dot_v1_dot_control__pb2.ListRoundsResponse.SerializeToString,
+            ),
+            'GetMeasurementRecord': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMeasurementRecord,
+                    request_deserializer=steelyard__protocol_dot_v1_dot_control__pb2.GetMeasurementRecordRequest.FromString,
+                    response_serializer=steelyard__protocol_dot_v1_dot_control__pb2.GetMeasurementRecordResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -738,6 +755,33 @@ class ControlService(object):
             '/steelyard_protocol.v1.ControlService/ListRounds',
             steelyard__protocol_dot_v1_dot_control__pb2.ListRoundsRequest.SerializeToString,
             steelyard__protocol_dot_v1_dot_control__pb2.ListRoundsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMeasurementRecord(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/steelyard_protocol.v1.ControlService/GetMeasurementRecord',
+            steelyard__protocol_dot_v1_dot_control__pb2.GetMeasurementRecordRequest.SerializeToString,
+            steelyard__protocol_dot_v1_dot_control__pb2.GetMeasurementRecordResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -281,7 +281,23 @@ _ControlServiceListRoundsType = typing_extensions.TypeVar(
     ],
 )
 
-class ControlServiceStub(typing.Generic[_ControlServiceGetControllerType, _ControlServiceListDevicesType, _ControlServiceGetDeviceType, _ControlServiceCreateArtifactType, _ControlServiceGetArtifactType, _ControlServiceListArtifactsType, _ControlServiceCreateTaskType, _ControlServiceGetTaskType, _ControlServiceSubmitCompressionType, _ControlServiceSubmitMeasurementType, _ControlServiceGetJobType, _ControlServiceListJobsType, _ControlServiceCancelJobType, _ControlServiceListEventsType, _ControlServiceGetMeasurementType, _ControlServiceListRoundsType]):
+_ControlServiceGetMeasurementRecordType = typing_extensions.TypeVar(
+    '_ControlServiceGetMeasurementRecordType',
+    grpc.UnaryUnaryMultiCallable[
+        steelyard_protocol.v1.control_pb2.GetMeasurementRecordRequest,
+        steelyard_protocol.v1.control_pb2.GetMeasurementRecordResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        steelyard_protocol.v1.control_pb2.GetMeasurementRecordRequest,
+        steelyard_protocol.v1.control_pb2.GetMeasurementRecordResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        steelyard_protocol.v1.control_pb2.GetMeasurementRecordRequest,
+        steelyard_protocol.v1.control_pb2.GetMeasurementRecordResponse,
+    ],
+)
+
+class ControlServiceStub(typing.Generic[_ControlServiceGetControllerType, _ControlServiceListDevicesType, _ControlServiceGetDeviceType, _ControlServiceCreateArtifactType, _ControlServiceGetArtifactType, _ControlServiceListArtifactsType, _ControlServiceCreateTaskType, _ControlServiceGetTaskType, _ControlServiceSubmitCompressionType, _ControlServiceSubmitMeasurementType, _ControlServiceGetJobType, _ControlServiceListJobsType, _ControlServiceCancelJobType, _ControlServiceListEventsType, _ControlServiceGetMeasurementType, _ControlServiceListRoundsType, _ControlServiceGetMeasurementRecordType]):
     """For people and programs: the command line and the Python API are clients of this service."""
 
     @typing.overload
@@ -349,6 +365,10 @@ class ControlServiceStub(typing.Generic[_ControlServiceGetControllerType, _Contr
         grpc.UnaryUnaryMultiCallable[
             steelyard_protocol.v1.control_pb2.ListRoundsRequest,
             steelyard_protocol.v1.control_pb2.ListRoundsResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            steelyard_protocol.v1.control_pb2.GetMeasurementRecordRequest,
+            steelyard_protocol.v1.control_pb2.GetMeasurementRecordResponse,
         ],
     ], channel: grpc.Channel) -> None: ...
 
@@ -418,6 +438,10 @@ class ControlServiceStub(typing.Generic[_ControlServiceGetControllerType, _Contr
             steelyard_protocol.v1.control_pb2.ListRoundsRequest,
             steelyard_protocol.v1.control_pb2.ListRoundsResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            steelyard_protocol.v1.control_pb2.GetMeasurementRecordRequest,
+            steelyard_protocol.v1.control_pb2.GetMeasurementRecordResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     GetController: _ControlServiceGetControllerType
@@ -455,6 +479,9 @@ class ControlServiceStub(typing.Generic[_ControlServiceGetControllerType, _Contr
 
     ListRounds: _ControlServiceListRoundsType
     """Names the blobs that hold every raw sample of a job."""
+
+    GetMeasurementRecord: _ControlServiceGetMeasurementRecordType
+    """All that a measurement's figures follow from: what a bundle carries."""
 
 ControlServiceAsyncStub: typing_extensions.TypeAlias = ControlServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
@@ -520,6 +547,10 @@ ControlServiceAsyncStub: typing_extensions.TypeAlias = ControlServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         steelyard_protocol.v1.control_pb2.ListRoundsRequest,
         steelyard_protocol.v1.control_pb2.ListRoundsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        steelyard_protocol.v1.control_pb2.GetMeasurementRecordRequest,
+        steelyard_protocol.v1.control_pb2.GetMeasurementRecordResponse,
     ],
 ]
 
@@ -641,5 +672,13 @@ class ControlServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[steelyard_protocol.v1.control_pb2.ListRoundsResponse, collections.abc.Awaitable[steelyard_protocol.v1.control_pb2.ListRoundsResponse]]:
         """Names the blobs that hold every raw sample of a job."""
+
+    @abc.abstractmethod
+    def GetMeasurementRecord(
+        self,
+        request: steelyard_protocol.v1.control_pb2.GetMeasurementRecordRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[steelyard_protocol.v1.control_pb2.GetMeasurementRecordResponse, collections.abc.Awaitable[steelyard_protocol.v1.control_pb2.GetMeasurementRecordResponse]]:
+        """All that a measurement's figures follow from: what a bundle carries."""
 
 def add_ControlServiceServicer_to_server(servicer: ControlServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
