@@ -1,4 +1,4 @@
-"""Operators and the roofline probe in a plan: asked for by a client, spelled out by the controller."""
+"""The roofline probe in a plan: asked for by a client, spelled out by the controller."""
 
 from __future__ import annotations
 
@@ -8,17 +8,11 @@ from steelyard.control.probe_models import ProbeFile, float_product, int8_produc
 from steelyard.store.blobs import BlobStore
 from steelyard_protocol.v1 import common_pb2, control_pb2, plan_pb2
 
-_PROFILE_WINDOW_MS = 1000
 _PROBE_WINDOW_MS = 200
 # The runtimes that read the generated models, and whether each multiplies whole numbers as such: OpenVINO turns a
 # MatMulInteger into one of floats.
 _READS_PROBES = {"onnxruntime": True, "openvino": False}
 _MOST_MODELS = 8
-
-
-def ask_for_operators(plan: plan_pb2.Plan) -> None:
-    """Add the operators pass to a plan."""
-    plan.operators.window_ms = _PROFILE_WINDOW_MS
 
 
 async def complete_roofline(blobs: BlobStore, request: control_pb2.SubmitMeasurementRequest) -> None:
