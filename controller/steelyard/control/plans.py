@@ -10,7 +10,6 @@ from steelyard.control.axes import MOST_COMBINATIONS, Combination, Value, combin
 from steelyard.control.energy_plan import EnergyOptions
 from steelyard.control.gate_plan import GateOptions, add_gate
 from steelyard.control.mode_plan import MOST_BATCH, ModeOptions, check_mode
-from steelyard.control.profile_plan import ask_for_operators
 from steelyard.control.verdict_options import VerdictOptions
 from steelyard.control.written_values import CORE_KINDS
 from steelyard.errors import UsageError
@@ -18,6 +17,7 @@ from steelyard_protocol.v1 import control_pb2, plan_pb2
 
 # 10,000 hours: far beyond any measurement, and safe in int64 milliseconds.
 _MAX_WAIT_S = 36_000_000
+_PROFILE_WINDOW_MS = 1000
 _CORE_SELECTIONS = {"big": plan_pb2.CORE_SELECTION_BIG, "little": plan_pb2.CORE_SELECTION_LITTLE}
 # An external delegate: its path may hold colons, its options begin behind the first one that a name and "=" follow.
 _DELEGATE = re.compile(r"(?P<name>delegate:.*?)(?::(?P<options>[\w.-]+=.*))?")
@@ -155,7 +155,7 @@ def build_plan(artifacts: Sequence[control_pb2.Artifact], options: MeasurementOp
     _pin(plan, options.cores)
     check_mode(plan)
     if options.operators:
-        ask_for_operators(plan)
+        plan.operators.window_ms = _PROFILE_WINDOW_MS
     if options.numeric_check:
         plan.numeric.sample_count = _NUMERIC_SAMPLE_COUNT
     options.energy.add_to_plan(plan)
