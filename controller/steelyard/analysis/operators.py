@@ -51,7 +51,7 @@ def add_operators(
         summary = summarise(
             planned,
             operator_block(rounds, planned.label),
-            layers.get(planned.artifact_digest, "the model's file was not read"),
+            layers.get(planned.label, "the model's file was not read"),
             p50_ns=p50.value if p50.HasField("value") else None,
             rates=rates,
         )

@@ -47,7 +47,7 @@ def read_record(record: control_pb2.MeasurementRecord, read: ReadBlob) -> Measur
         device=record.device,
         controller_id=record.controller_id,
         traces=read_traces(record, read) if record.request.meters else (),
-        layers={one.artifact_digest: layers.get(one.label, "") for one in plan.artifacts} if asks_operators else {},
+        layers=layers if asks_operators else {},
         numeric=_numeric(record, rounds, layers, read),
     )
 

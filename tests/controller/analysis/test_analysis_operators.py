@@ -286,7 +286,7 @@ def test_an_emulated_device_has_counts_and_no_times(table: LayerTable) -> None:
     plan.operators.window_ms = 10
     variants = [measurement_pb2.VariantMeasurement(label="m")]
     rounds = [_round(result_pb2.PASS_OPERATORS, _block(_timing("relu0_nchwc", "Conv")))]
-    add_operators(plan, variants, rounds, {ONNX.artifact_digest: table}, "qemu-user on x86_64")
+    add_operators(plan, variants, rounds, {ONNX.label: table}, "qemu-user on x86_64")
     summary = variants[0].operators
     assert summary.mac_count == table.mac_count
     assert not summary.operators
@@ -295,5 +295,5 @@ def test_an_emulated_device_has_counts_and_no_times(table: LayerTable) -> None:
 
 def test_nothing_is_said_of_operators_that_nobody_asked_for(table: LayerTable) -> None:
     variants = [measurement_pb2.VariantMeasurement(label="m")]
-    add_operators(plan_pb2.Plan(artifacts=[ONNX]), variants, [], {ONNX.artifact_digest: table}, "")
+    add_operators(plan_pb2.Plan(artifacts=[ONNX]), variants, [], {ONNX.label: table}, "")
     assert not variants[0].HasField("operators")
