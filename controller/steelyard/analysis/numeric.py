@@ -250,7 +250,8 @@ def _look_at_layers(check: measurement_pb2.NumericCheck, theirs: CheckedOutputs,
         check.because = f"{check.because}; layers were not looked at: {reason}"
         return
     assert evidence.reference is not None
-    name = _first_diverging(theirs.layers, evidence.reference.layers, _rounding(evidence))
+    ours = _in_order(evidence.reference.layers, evidence.layers)
+    name = _first_diverging(theirs.layers, ours, _rounding(evidence))
     if not name:
         check.because = f"{check.because}; none of {len(theirs.layers)} outputs of layers diverges"
         return
@@ -269,6 +270,14 @@ def _no_layers(theirs: CheckedOutputs, evidence: NumericEvidence) -> str:
     if evidence.reference is None or not evidence.reference.layers:
         return "the controller has no outputs of layers to compare with"
     return ""
+
+
+def _in_order(outputs: Mapping[str, NDArray[Any]], layers: LayerTable | str) -> dict[str, NDArray[Any]]:
+    """Return outputs in the order in which the model makes them: a session gives the model's own ones first."""
+    if isinstance(layers, str):
+        return dict(outputs)
+    places = {name: layer.index for layer in layers.layers for name in layer.outputs}
+    return {name: outputs[name] for name in sorted(outputs, key=lambda name: places.get(name, len(places)))}
 
 
 def _first_diverging(theirs: Mapping[str, NDArray[Any]], ours: Mapping[str, NDArray[Any]], rounding: Rounding) -> str:
