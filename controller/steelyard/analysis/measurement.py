@@ -48,7 +48,7 @@ class MeasurementInput:
     controller_id: str
     # What external meters said beside the energy pass.
     traces: Sequence[control_pb2.MeterTrace] = ()
-    # By label, since sizes change counts: the layers of its file, or why they are not known; empty when nobody asked for operators.
+    # By label, since sizes change counts: the layers of its file, or why they are not known; empty when nobody asked.
     layers: Mapping[str, LayerTable | str] = field(default_factory=dict)
     # By label: what the device and others answered to the inputs of the numeric check.
     numeric: Mapping[str, NumericEvidence] = field(default_factory=dict)
