@@ -16,11 +16,35 @@ import numpy as np
 import psutil
 
 from steelyard.meters.contract import MeterFacts, MeterKind, MeterSample, MeterUrl, Scope
+from steelyard_protocol.v1 import result_pb2
 from tests.support.processes import children_running
 
 IDLE_W, BUSY_W = 2.0, 6.0
 LAG_NS = 700_000_000
 _PERIOD_S = 0.01
+
+
+class WorkerClock:
+    """The CPU time of whichever worker runs below this process, in ns; it starts again at 0 with each worker."""
+
+    def __init__(self) -> None:
+        self._worker: psutil.Process | None = None
+        self._looked_s = 0.0
+
+    def busy_ns(self) -> int:
+        """Return what the worker used so far, 0 while there is none."""
+        if self._worker is None or not self._worker.is_running():
+            self._worker, now_s = None, time.monotonic()
+            if now_s - self._looked_s > 0.1:
+                self._looked_s = now_s
+                self._worker = next(iter(children_running("steelyard_agent.worker")), None)
+        if self._worker is None:
+            return 0
+        try:
+            return _cpu_ns(self._worker)
+        except (OSError, psutil.Error):
+            self._worker = None
+            return 0
 
 
 class CpuMeter:
@@ -33,8 +57,7 @@ class CpuMeter:
         self._waiting: list[MeterSample] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch)
-        self._worker: psutil.Process | None = None
-        self._looked_s = 0.0
+        self._clock = WorkerClock()
 
     def open(self) -> MeterFacts:
         type(self).truth = []
@@ -53,7 +76,7 @@ class CpuMeter:
     def _watch(self) -> None:
         then, busy, energy_j = time.monotonic_ns(), 0, 0.0
         while not self._ended.wait(_PERIOD_S):
-            used, now = self._busy_ns(), time.monotonic_ns()
+            used, now = self._clock.busy_ns(), time.monotonic_ns()
             spent_ns = max(0, used - busy) if used >= busy else used
             joules = (IDLE_W * (now - then) + BUSY_W * spent_ns) / 1e9
             energy_j += joules
@@ -61,20 +84,6 @@ class CpuMeter:
             middle_ns = (then + now) // 2 + LAG_NS
             self._waiting.append(MeterSample(time_ns=middle_ns, power_w=joules / (now - then) * 1e9))
             then, busy = now, used
-
-    def _busy_ns(self) -> int:
-        if self._worker is None or not self._worker.is_running():
-            self._worker, now_s = None, time.monotonic()
-            if now_s - self._looked_s > 0.1:
-                self._looked_s = now_s
-                self._worker = next(iter(children_running("steelyard_agent.worker")), None)
-        if self._worker is None:
-            return 0
-        try:
-            return _cpu_ns(self._worker)
-        except (OSError, psutil.Error):
-            self._worker = None
-            return 0
 
 
 def _cpu_ns(process: psutil.Process) -> int:
@@ -89,6 +98,12 @@ def true_energy_j(start_ns: int, end_ns: int) -> float:
     """The energy of a window of this machine's monotonic clock."""
     times, joules = np.array([at for at, _ in CpuMeter.truth]), np.array([one for _, one in CpuMeter.truth])
     return float(np.diff(np.interp([start_ns, end_ns], times, joules))[0])
+
+
+def true_power_w(windows: Sequence[result_pb2.EnergyWindow]) -> float:
+    """The mean power of these windows of this machine's monotonic clock, each of the same weight."""
+    powers = [true_energy_j(one.start_ns, one.end_ns) / (one.end_ns - one.start_ns) * 1e9 for one in windows]
+    return float(np.mean(powers))
 
 
 KIND = MeterKind(scheme="cpu", summary="x", example="cpu:", period_s=_PERIOD_S, make=CpuMeter)

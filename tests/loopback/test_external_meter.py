@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.control.client import Client
+from steelyard.control.energy_plan import EnergyOptions
 from steelyard.control.plans import MeasurementOptions
 from steelyard.meters import registry
 from steelyard.meters.trace import trace_of
@@ -24,18 +25,20 @@ def test_the_energy_of_a_block_is_that_of_its_window_within_one_percent(
 ) -> None:
     monkeypatch.setitem(registry._BUILT_IN, "cpu", cpu_meter.__name__)
     meters = ("cpu:", "scpi:TCPIP0::127.0.0.1::1::SOCKET?backend=@py")
+    energy = EnergyOptions(round_count=1, window_s=3.0, idle_s=3.0)
     options = MeasurementOptions(
-        min_round_count=3, max_round_count=3, sample_window_ms=20, meters=meters, energy_window_s=3.0, gate=ANYWHERE
+        min_round_count=3, max_round_count=3, sample_window_ms=20, meters=meters, energy=energy, gate=ANYWHERE
     )
     handle = client.measure([client.add_model(model())], options=options)
     assert handle.wait().state == control_pb2.JOB_STATE_RECORDED
     (energy_round,) = [one for one in client.rounds(handle.job_id) if one.pass_kind == result_pb2.PASS_ENERGY]
-    (block,) = energy_round.blocks
+    before, block, after = energy_round.blocks
+    assert (before.role, after.role) == (result_pb2.BLOCK_ROLE_IDLE_BEFORE, result_pb2.BLOCK_ROLE_IDLE_AFTER)
     window = block.energy_window
     assert len(window.marker_edges_ns) == 8
     readings = handle.measurement().variants[0].external_energy_readings
-    assert len(readings) == 3, [one.reason for one in readings]
-    measured, uncertainty, lost = readings
+    told = {one.name: one for one in readings[:-1]}
+    measured, uncertainty, lost = *readings[:2], readings[-1]
 
     # The agent runs on this machine, so that its clock is ours; only the meter's lag is to be found.
     truth_j = cpu_meter.true_energy_j(window.start_ns, window.end_ns) / window.inference_count
@@ -45,6 +48,13 @@ def test_the_energy_of_a_block_is_that_of_its_window_within_one_percent(
     assert "low_confidence: the window lasted 3.0 s" in measured.reason
     assert "aligned by the load marker" in measured.reason
 
+    # Nothing runs in the idle blocks, so that no marker does: the model's alignment places them.
+    idle_w = cpu_meter.true_power_w([one.energy_window for one in (before, after)])
+    assert told["idle_power"].value == pytest.approx(idle_w, rel=0.02)
+    net_j = truth_j - idle_w * (window.end_ns - window.start_ns) / 1e9 / window.inference_count
+    assert told["net_energy_per_inference"].value == pytest.approx(net_j, rel=0.02)
+    assert told["net_energy_per_inference"].reason == ""
+
     # The meter that is not there cost its own reading and nothing else.
     assert lost.status == common_pb2.READING_STATUS_UNAVAILABLE
     assert "refused" in lost.reason
@@ -53,4 +63,4 @@ def test_the_energy_of_a_block_is_that_of_its_window_within_one_percent(
     traces = {trace.meter: trace for trace in client.traces(handle.job_id)}
     assert set(traces) == set(meters)
     assert trace_of(traces["cpu:"]).times_ns.size > 300
-    assert [one.label for one in traces["cpu:"].blocks] == [block.label]
+    assert [one.label for one in traces["cpu:"].blocks] == ["idle before", block.label, "idle after"]

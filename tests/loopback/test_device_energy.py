@@ -1,0 +1,192 @@
+"""A real agent beside a RAPL counter that this process advances by what its worker really uses: net, gross, idle."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from steelyard.control.client import Client
+from steelyard.control.energy_plan import EnergyOptions
+from steelyard.control.mode_plan import ModeOptions
+from steelyard.control.plans import MeasurementOptions
+from steelyard.errors import NotFoundError
+from steelyard_protocol.v1 import common_pb2, control_pb2, measurement_pb2, plan_pb2, result_pb2
+from tests.loopback.cpu_meter import WorkerClock
+from tests.support.anywhere import ANYWHERE
+from tests.support.processes import wait_until
+
+IDLE_W, BUSY_W = 3.0, 9.0
+RANGE_UJ = 262_143_328_850
+ZONE = "sys/class/powercap/intel-rapl:0"
+# The first of them wraps soon after the test has begun.
+START_UJ = RANGE_UJ - 20_000_000
+ROUNDS = 3
+OPTIONS = {"min_round_count": 3, "max_round_count": 3, "sample_window_ms": 20, "device_wait_s": 60.0, "gate": ANYWHERE}
+
+
+class RaplTree:
+    """A tree with this machine's /proc and one package zone, advanced in a thread: a load of so many watts a core."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        zone = root / ZONE
+        zone.mkdir(parents=True)
+        for name in ("proc", "etc"):
+            (root / name).symlink_to(f"/{name}")
+        (zone / "name").write_text("package-0\n")
+        (zone / "max_energy_range_uj").write_text(f"{RANGE_UJ}\n")
+        self._counter = os.open(zone / "energy_uj", os.O_WRONLY | os.O_CREAT, 0o644)
+        # (time, joules until then): what really was.
+        self.truth: list[tuple[int, float]] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._advance)
+        self._show(0.0)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._ended.set()
+        self._thread.join()
+        os.close(self._counter)
+
+    def mean_w(self, window: result_pb2.EnergyWindow) -> float:
+        """The mean power of a window of this machine's monotonic clock."""
+        times, joules = np.array([at for at, _ in self.truth]), np.array([one for _, one in self.truth])
+        energy_j = float(np.diff(np.interp([window.start_ns, window.end_ns], times, joules))[0])
+        return energy_j / (window.end_ns - window.start_ns) * 1e9
+
+    def _advance(self) -> None:
+        clock, then, busy, joules = WorkerClock(), time.monotonic_ns(), 0, 0.0
+        while not self._ended.wait(0.005):
+            used, now = clock.busy_ns(), time.monotonic_ns()
+            spent_ns = used - busy if used >= busy else used
+            joules += (IDLE_W * (now - then) + BUSY_W * spent_ns) / 1e9
+            self._show(joules)
+            self.truth.append((now, joules))
+            then, busy = now, used
+
+    def _show(self, joules: float) -> None:
+        # One write of one length, so that a reader never sees half a number; the kernel's file has no zeros before it.
+        os.pwrite(self._counter, f"{(START_UJ + round(joules * 1e6)) % (RANGE_UJ + 1):012d}\n".encode(), 0)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[RaplTree]:
+    made = RaplTree(tmp_path / "tree")
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def bench(client: Client, tree: RaplTree, tmp_path: Path) -> Iterator[str]:
+    """An agent with the tree's sensors that has said hello."""
+    log_path = tmp_path / "agent.log"
+    with log_path.open("wb") as log:
+        agent = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "tests.loopback.rapl_agent", str(tree.root)),
+                *("run", "--controller", client.controller().agent_address, "--name", "bench"),
+                *("--state-directory", str(tmp_path / "agent")),
+            ],
+            cwd=Path(__file__).parents[2],
+            stderr=log,
+        )
+
+    def is_there() -> bool:
+        assert agent.poll() is None, log_path.read_text()
+        try:
+            return client.device("bench").online
+        except NotFoundError:
+            return False
+
+    try:
+        wait_until(is_there, timeout_s=90.0)
+        yield "bench"
+    finally:
+        agent.terminate()
+        assert agent.wait(30) == 0, log_path.read_text()
+
+
+def measured(
+    client: Client, model: Path, energy: EnergyOptions, **options: object
+) -> tuple[measurement_pb2.Measurement, list[result_pb2.RoundResult]]:
+    plan = MeasurementOptions(**{**OPTIONS, **options}, energy=energy)  # type: ignore[arg-type]
+    handle = client.measure([client.add_model(model)], device="bench", options=plan)
+    job = handle.wait()
+    assert job.state == control_pb2.JOB_STATE_RECORDED, job.error.message
+    return handle.measurement(), client.rounds(handle.job_id)
+
+
+def energy_rounds(rounds: list[result_pb2.RoundResult]) -> list[result_pb2.RoundResult]:
+    return [one for one in rounds if one.pass_kind == result_pb2.PASS_ENERGY]
+
+
+def test_gross_net_and_idle_are_what_the_counter_was_advanced_by(
+    client: Client, bench: str, tree: RaplTree, model: Callable[..., Path]
+) -> None:
+    assert client.device(bench).description.least_energy_window_ms == 10_000
+    energy = EnergyOptions(round_count=ROUNDS, window_s=3.0, idle_s=3.0)
+    measurement, rounds = measured(client, model(), energy)
+    variant = measurement.variants[0]
+    passes = energy_rounds(rounds)
+    assert len(passes) == ROUNDS
+    gross, net, idle = [], [], []
+    for one in passes:
+        before, block, after = one.blocks
+        idle.append((tree.mean_w(before.energy_window) + tree.mean_w(after.energy_window)) / 2)
+        window = block.energy_window
+        each_s = (window.end_ns - window.start_ns) / 1e9 / window.inference_count
+        gross.append(tree.mean_w(window) * each_s)
+        net.append(gross[-1] - idle[-1] * each_s)
+    assert variant.energy.value == pytest.approx(np.mean(gross), rel=0.01)
+    assert variant.net_energy.value == pytest.approx(np.mean(net), rel=0.02)
+    assert variant.net_energy.low <= np.mean(net) <= variant.net_energy.high
+    assert measurement.idle_power.value == pytest.approx(np.mean(idle), rel=0.01)
+    # Asleep: nearly nothing above what the device draws by itself.
+    assert measurement.idle_power.value == pytest.approx(IDLE_W, rel=0.1)
+    assert variant.mean_power.value > 1.5 * measurement.idle_power.value
+    assert variant.net_energy.reason == ""
+    assert {one.scope for one in variant.energy_readings if one.name == "energy_per_inference"} == {
+        common_pb2.READING_SCOPE_SOC
+    }
+    assert any(note.startswith("loaded and asleep") for note in variant.notes)
+    readings = [one for one in variant.energy_readings if one.name == "energy_per_inference"]
+    assert all("low_confidence: the window lasted 3.0 s, less than 10 s" in one.reason for one in readings)
+
+
+def test_a_paced_model_has_the_energy_of_its_waiting_as_well(
+    client: Client, bench: str, tree: RaplTree, model: Callable[..., Path]
+) -> None:
+    """Twenty a second of a model that takes far less: each holds a twentieth of a second of the device."""
+    assert bench
+    energy = EnergyOptions(round_count=1, window_s=3.0, idle_s=3.0)
+    measurement, rounds = measured(client, model(), energy, mode=ModeOptions(name="paced", rate_hz=20.0))
+    assert measurement.plan.mode.mode == plan_pb2.MODE_PACED
+    (_, block, _) = energy_rounds(rounds)[0].blocks
+    window = block.energy_window
+    each_s = (window.end_ns - window.start_ns) / 1e9 / window.inference_count
+    assert each_s == pytest.approx(1 / 20, rel=0.05)
+    variant = measurement.variants[0]
+    assert variant.energy.value == pytest.approx(tree.mean_w(window) * each_s, rel=0.02)
+    assert variant.energy.value > 0.9 * IDLE_W / 20
+
+
+def test_without_energy_rounds_nothing_idles_although_there_is_a_sensor(
+    client: Client, bench: str, model: Callable[..., Path]
+) -> None:
+    assert bench
+    measurement, rounds = measured(client, model(), EnergyOptions(round_count=0))
+    assert energy_rounds(rounds) == []
+    assert "the energy pass did not run" in measurement.variants[0].energy.reason
+    assert not measurement.HasField("idle_power") or not measurement.idle_power.HasField("value")
+    orders = [[block.label for block in one.blocks] for one in rounds]
+    assert all("idle" not in label for labels in orders for label in labels)
+    assert all(one.round_index < two.round_index for one, two in pairwise(rounds) if one.pass_kind == two.pass_kind)
