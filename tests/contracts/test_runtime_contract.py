@@ -274,14 +274,15 @@ def test_a_profile_tells_every_operator_or_why_there_is_none(case: Case, model_p
     model.begin(4)
     for _ in range(5):
         call()
-    operators = model.operators(5)
-    assert operators
-    for one in operators:
+    summed = model.operators(5)
+    assert summed.operators
+    assert summed.inference_count in (3, 5)
+    for one in summed.operators:
         assert one.name
         assert one.kind
         assert one.provider == case.cpu
         assert one.total_ns >= 0
-        assert one.call_count == 5
+        assert one.call_count == summed.inference_count
 
 
 def test_a_model_that_cannot_be_loaded_cannot_be_profiled_either(case: Case, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from steelyard_agent.runtimes.tflite_errors import explain_load, explain_run
 from steelyard_agent.worker.contract import LoadedModel
 from steelyard_agent.worker.failure import BlockFailure
 from steelyard_agent.worker.profiled import NoProfileError
-from steelyard_agent.worker.records import OperatorRecord
+from steelyard_agent.worker.records import OperatorSum
 from steelyard_agent.worker.shapes import check_feeds
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class ProfiledLiteRt:
         self._api.call("ResetProfiler", self._profiler)
         self._api.call("StartProfiler", self._profiler)
 
-    def operators(self, call_count: int) -> tuple[OperatorRecord, ...]:
+    def operators(self, call_count: int) -> OperatorSum:
         """Sum up the events; see the contract."""
         try:
             self._api.call("StopProfiler", self._profiler)

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from steelyard_agent.runtimes.tflite_delegates import CPU, XNNPACK
 from steelyard_agent.worker.profiled import NoProfileError
-from steelyard_agent.worker.records import OperatorRecord
+from steelyard_agent.worker.records import OperatorRecord, OperatorSum, quieter_half
 
 # litert/c/litert_profiler_event.h
 DEFAULT, OPERATOR, DELEGATE_OPERATOR, PROFILED_DELEGATE_OPERATOR = 1, 2, 4, 8
@@ -32,8 +32,8 @@ class Event:
     node: int
 
 
-def sum_up(events: Iterable[Event], call_count: int) -> tuple[OperatorRecord, ...]:
-    """Return the operators of the last ``call_count`` inferences.
+def sum_up(events: Iterable[Event], call_count: int) -> OperatorSum:
+    """Return the operators of the quieter half of the last ``call_count`` inferences.
 
     Raises:
         NoProfileError: there are fewer inferences, or no event of an operator in them.
@@ -43,17 +43,20 @@ def sum_up(events: Iterable[Event], call_count: int) -> tuple[OperatorRecord, ..
     if len(begins) < call_count:
         raise NoProfileError(f"LiteRT's profiler kept {len(begins)} of {call_count} inferences")
     begins = [*begins[-call_count:], len(events)]
+    inferences = [list(_operators(events[begin:end])) for begin, end in pairwise(begins)]
+    kept = quieter_half([sum(elapsed_us for _, elapsed_us in inference) for inference in inferences])
     sums: dict[tuple[str, str, str], tuple[int, int]] = {}
-    for begin, end in pairwise(begins):
-        for key, elapsed_us in _operators(events[begin:end]):
+    for place in kept:
+        for key, elapsed_us in inferences[place]:
             count, total_us = sums.get(key, (0, 0))
             sums[key] = (count + 1, total_us + elapsed_us)
     if not sums:
         raise NoProfileError("LiteRT's profiler kept no operator of this model")
-    return tuple(
+    records = tuple(
         OperatorRecord(name=name, kind=kind, provider=provider, call_count=count, total_ns=total_us * 1000)
         for (name, kind, provider), (count, total_us) in sums.items()
     )
+    return OperatorSum(operators=records, inference_count=len(kept))
 
 
 def _operators(events: Sequence[Event]) -> Iterable[tuple[tuple[str, str, str], int]]:

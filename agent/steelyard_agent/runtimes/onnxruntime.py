@@ -19,7 +19,7 @@ from steelyard_agent.runtimes.provider_names import full_name, options_for, refu
 from steelyard_agent.worker.contract import LoadedModel, ProviderProbe, RuntimeOptions, TensorSpec
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 from steelyard_agent.worker.profiled import ProfiledModel
-from steelyard_agent.worker.records import Arena, OperatorRecord
+from steelyard_agent.worker.records import Arena, OperatorSum
 from steelyard_agent.worker.shapes import check_feeds
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class _Session:
     def begin(self, warm_call_count: int) -> None:
         """Nothing to do: the trace keeps inferences apart, and the last ones are read."""
 
-    def operators(self, call_count: int) -> tuple[OperatorRecord, ...]:
+    def operators(self, call_count: int) -> OperatorSum:
         with self._trace() as trace:
             return read_profile(trace, call_count)
 

@@ -8,12 +8,14 @@ the node's with "_kernel_time" behind it. An unnamed node is called by its opera
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from steelyard_agent.worker.profiled import NoProfileError
-from steelyard_agent.worker.records import OperatorRecord
+from steelyard_agent.worker.records import OperatorRecord, OperatorSum, quieter_half
 
 _KERNEL = "_kernel_time"
 _RUN = "model_run"
@@ -21,8 +23,8 @@ _RUN = "model_run"
 _CONTAINERS = frozenset({"If", "Loop", "Scan"})
 
 
-def read_profile(path: Path, call_count: int) -> tuple[OperatorRecord, ...]:
-    """Return the operators of the last ``call_count`` inferences of a trace.
+def read_profile(path: Path, call_count: int) -> OperatorSum:
+    """Return the operators of the quieter half of the last ``call_count`` inferences of a trace.
 
     Raises:
         NoProfileError: the file is no trace, or holds fewer inferences.
@@ -34,8 +36,8 @@ def read_profile(path: Path, call_count: int) -> tuple[OperatorRecord, ...]:
         raise NoProfileError(f"ONNX Runtime wrote a profile that cannot be read: {error}") from error
 
 
-def sum_up(events: Iterable[Mapping[str, Any]], call_count: int) -> tuple[OperatorRecord, ...]:
-    """Return the operators of the last ``call_count`` inferences among the events.
+def sum_up(events: Iterable[Mapping[str, Any]], call_count: int) -> OperatorSum:
+    """Return the operators of the quieter half of the last ``call_count`` inferences among the events.
 
     Raises:
         NoProfileError: there are fewer inferences.
@@ -49,12 +51,18 @@ def sum_up(events: Iterable[Mapping[str, Any]], call_count: int) -> tuple[Operat
         for event in events
         if event.get("cat") == "Node" and event["name"].endswith(_KERNEL) and int(event["ts"]) >= runs[-call_count]
     ]
-    return _by_operator(sorted(kernels, key=lambda event: (int(event["ts"]), -int(event["dur"]))))
+    kernels.sort(key=lambda event: (int(event["ts"]), -int(event["dur"])))
+    timed = list(zip(kernels, _own_times_us(kernels), strict=True))
+    begins = [*runs[-call_count:], math.inf]
+    inferences = [[pair for pair in timed if begin <= int(pair[0]["ts"]) < end] for begin, end in pairwise(begins)]
+    kept = quieter_half([sum(own_us for _, own_us in inference) for inference in inferences])
+    pairs = [pair for place in kept for pair in inferences[place]]
+    return OperatorSum(operators=_by_operator(pairs), inference_count=len(kept))
 
 
-def _by_operator(kernels: list[Mapping[str, Any]]) -> tuple[OperatorRecord, ...]:
+def _by_operator(pairs: list[tuple[Mapping[str, Any], int]]) -> tuple[OperatorRecord, ...]:
     sums: dict[tuple[str, str, str], tuple[int, int]] = {}
-    for event, own_us in zip(kernels, _own_times_us(kernels), strict=True):
+    for event, own_us in pairs:
         args = event["args"]
         key = (str(event["name"]).removesuffix(_KERNEL), str(args["op_name"]), str(args.get("provider", "")))
         count, total_us = sums.get(key, (0, 0))

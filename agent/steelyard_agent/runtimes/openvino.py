@@ -23,7 +23,7 @@ from steelyard_agent.runtimes.tflite_file import is_tflite
 from steelyard_agent.worker.contract import LoadedModel, ProviderProbe, RuntimeOptions, TensorSpec
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 from steelyard_agent.worker.profiled import NoProfileError, ProfiledModel
-from steelyard_agent.worker.records import OperatorRecord
+from steelyard_agent.worker.records import OperatorSum
 from steelyard_agent.worker.shapes import check_feeds
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class _Compiled:
     def begin(self, warm_call_count: int) -> None:
         self._counted_before = Counted(call_count=warm_call_count, mean_us=means_us(self._profile()))
 
-    def operators(self, call_count: int) -> tuple[OperatorRecord, ...]:
+    def operators(self, call_count: int) -> OperatorSum:
         return sum_up(
             self._profile(),
             origins=original_names(self._compiled),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from steelyard_agent.worker.profiled import NoProfileError
-from steelyard_agent.worker.records import OperatorRecord
+from steelyard_agent.worker.records import OperatorRecord, OperatorSum
 
 _EXECUTED = "EXECUTED"
 _ORIGIN = "originalLayersNames"
@@ -38,7 +38,7 @@ def sum_up(
     provider: str,
     before: Counted,
     call_count: int,
-) -> tuple[OperatorRecord, ...]:
+) -> OperatorSum:
     """Return the nodes that ran over the ``call_count`` inferences since ``before``.
 
     ``origins`` are the names of the model's nodes that each node was made of.
@@ -54,7 +54,7 @@ def sum_up(
         name: max(0, mean * (before.call_count + call_count) - before.mean_us.get(name, 0) * before.call_count)
         for name, mean in after.items()
     }
-    return tuple(
+    records = tuple(
         OperatorRecord(
             name=str(row.node_name),
             kind=str(row.node_type),
@@ -65,6 +65,7 @@ def sum_up(
         )
         for row in rows
     )
+    return OperatorSum(operators=records, inference_count=call_count)
 
 
 def original_names(compiled: Any) -> dict[str, tuple[str, ...]]:

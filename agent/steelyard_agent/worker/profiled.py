@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from steelyard_agent.worker.contract import LoadedModel, Runtime, RuntimeOptions
-from steelyard_agent.worker.records import OperatorRecord
+from steelyard_agent.worker.records import OperatorSum
 
 
 class NoProfileError(Exception):
@@ -21,9 +21,10 @@ class ProfiledModel(LoadedModel, Protocol):
         """Leave out what was profiled so far: ``warm_call_count`` calls of the bound call, to warm up."""
         ...
 
-    def operators(self, call_count: int) -> tuple[OperatorRecord, ...]:
+    def operators(self, call_count: int) -> OperatorSum:
         """End profiling and return the operators of the ``call_count`` calls since ``begin``, as they run in order.
 
+        Of the calls it is the quieter half (``records.quieter_half``) where the profiler keeps calls apart, else all.
         Times are those of the kernels alone, and no time is in two operators: what contains others counts without
         them.
 

@@ -138,7 +138,7 @@ def test_an_operators_block_has_operators_and_no_latency(runtime: str, tmp_path:
     result = _profiled(models.conv_model(tmp_path / "model.onnx", depth=2), runtime)
     assert {"Conv", "Convolution"} & {one.kind for one in result.operators}
     assert {one.call_count for one in result.operators} == {result.profiled_count}
-    assert 5 <= result.profiled_count <= 50
+    assert 3 <= result.profiled_count <= 50
     assert result.profiled_ns > 0
     assert result.latency_ns == ()
     assert result.first_inference_ns is None
