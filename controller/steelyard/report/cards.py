@@ -19,7 +19,6 @@ from steelyard.report.charts.speedups import draw_speedups
 from steelyard.report.charts.steps import draw_steps
 from steelyard.report.charts.tradeoff import draw_tradeoff, has_accuracy
 from steelyard.report.energy import energy_tables
-from steelyard.report.operators import short_provider
 from steelyard_protocol.v1 import measurement_pb2
 
 # Inner widths of a card in px: seven and five columns of twelve at 1280, and a phone of 390.
@@ -91,9 +90,7 @@ def make_cards(measurement: measurement_pb2.Measurement, *, name: str) -> tuple[
             draw_operators,
             series,
             f"{name}-operators",
-            legend=tuple(
-                (provider_style(place), short_provider(provider)) for place, provider in enumerate(providers_of(series))
-            ),
+            legend=tuple((provider_style(place), provider) for place, provider in enumerate(providers_of(series))),
         ),
         _card(
             "Energy",

@@ -86,7 +86,7 @@ def test_nothing_is_said_where_nobody_asked() -> None:
 
 def test_the_chart_has_a_bar_an_operator_in_the_colour_of_its_provider() -> None:
     series = make_series(_measurement())
-    assert providers_of(series) == ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    assert providers_of(series) == ["CUDA", "CPU"]
     for width in (640.0, 424.0, 326.0):
         drawn = draw_operators(series, name="x", width=width)
         assert drawn is not None

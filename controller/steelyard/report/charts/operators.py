@@ -18,16 +18,18 @@ _MOST = 8
 _BAR_PX, _STEP_PX, _HEAD_PX, _GAP_PX = 8.0, 26.0, 20.0, 10.0
 _LEFT, _RIGHT, _TOP = 4.0, 10.0, 6.0
 _LABEL_LENGTH = 30
+_LONGEST_KIND = 16
 # Of the page's variants; a report of more than seven providers repeats them.
 _COLOUR_COUNT = 7
 
 
 def providers_of(series: Sequence[Series]) -> list[str]:
-    """Return what operators ran on, that of most of them first."""
+    """Return the short names of what operators ran on, that of most of them first."""
     counts: dict[str, int] = {}
     for one in series:
         for operator in one.variant.operators.operators:
-            counts[operator.provider] = counts.get(operator.provider, 0) + 1
+            name = short_provider(operator.provider)
+            counts[name] = counts.get(name, 0) + 1
     return sorted(counts, key=lambda name: (-counts[name], name))
 
 
@@ -62,7 +64,7 @@ def _draw_group(canvas: Canvas, series: Series, scale: Scale, colours: dict[str,
     canvas.text((_LEFT, top + 11), series.label, series.label_kind)
     canvas.line((_LEFT, top + 16), (canvas.width - _RIGHT, top + 16), "grid")
     operators = _longest(series)
-    labels = short_labels([f"{one.kind} {one.name}" for one in operators], _LABEL_LENGTH)
+    labels = short_labels([_label(one) for one in operators], _LABEL_LENGTH)
     for row, (one, label) in enumerate(zip(operators, labels, strict=True)):
         y = top + _HEAD_PX + row * _STEP_PX
         text = f"{format_value(one.mean_ns, 'ns')} {100 * one.share:.0f} %"
@@ -70,8 +72,15 @@ def _draw_group(canvas: Canvas, series: Series, scale: Scale, colours: dict[str,
         if text_width(label, SMALL_FONT_PX) + text_width(text, SMALL_FONT_PX) + 20 < canvas.width:
             canvas.text((canvas.width - _RIGHT, y + 11), text, "tick", anchor="end")
         tip = f"{one.kind} {one.name} on {short_provider(one.provider)}: {text}"
-        with canvas.group(colour=colours[one.provider], tip=tip):
+        with canvas.group(colour=colours[short_provider(one.provider)], tip=tip):
             canvas.rect(scale.start, y + 15, scale(one.mean_ns) - scale.start, _BAR_PX, "bar", radius=1.5)
+
+
+def _label(operator: measurement_pb2.OperatorShare) -> str:
+    """Return kind and name, the name alone where it says the kind or the kind is a kernel's description."""
+    if len(operator.kind) > _LONGEST_KIND or operator.name.startswith(operator.kind):
+        return operator.name
+    return f"{operator.kind} {operator.name}"
 
 
 def _longest(series: Series) -> list[measurement_pb2.OperatorShare]:
