@@ -26,7 +26,9 @@ from steelyard_agent.worker.block import (
     KIND_EVALUATION,
     KIND_LATENCY,
     KIND_NUMERIC,
+    KIND_OPERATORS,
     KIND_PROBE,
+    KIND_ROOFLINE,
     Block,
     WorkerResult,
 )
@@ -50,6 +52,14 @@ _NOT_OFFERED = {
     KIND_ENERGY: (
         "energy_not_measured",
         "energy is not measured on a cable, as USB charges the battery; unplug the phone and run the agent in Termux",
+    ),
+    KIND_OPERATORS: (
+        "operators_not_profiled",
+        "operators are not profiled on a cable; run the agent in Termux",
+    ),
+    KIND_ROOFLINE: (
+        "device_not_probed",
+        "what the phone can do at most is not probed on a cable: nothing of ours runs there; run the agent in Termux",
     ),
 }
 
@@ -99,7 +109,8 @@ class PhoneRunner:
         return replace(outcome, started_at_unix_ns=started_at_unix_ns, wall_ns=time.perf_counter_ns() - start_ns)
 
     async def _run(self, block: Block, timeout_s: float) -> BlockOutcome:
-        if block.runtime_name != RUNTIME_NAME:
+        # The device's own turn names no runtime.
+        if block.kind != KIND_ROOFLINE and block.runtime_name != RUNTIME_NAME:
             raise BlockFailure(
                 BlockStatus.RUNTIME_MISSING,
                 "unknown_runtime",
