@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from steelyard.analysis.duration import estimated_duration_ms
 from steelyard.analysis.measurement import build_measurement
 from steelyard.analysis.primary import primary_of
 from steelyard.analysis.stop import StopPolicy
@@ -178,6 +179,16 @@ def test_curves_of_minutes_are_granted_one_by_one_on_a_short_budget() -> None:
     assert StopPolicy.of(request).decide([]).round_count == 1
     request.plan.mode.Clear()
     assert StopPolicy.of(request).decide([]).round_count == 6
+
+
+def test_the_time_that_is_said_before_counts_curves_and_slow_arrivals_and_ends_with_the_budget() -> None:
+    request = request_of(["original"], budget_ms=3_600_000, min_round_count=3)
+    request.plan.mode.CopyFrom(SUSTAINED)
+    assert estimated_duration_ms(request, 0) == 1000 + 3 * (550 + 300_000)
+    request.budget_ms = 400_000
+    assert estimated_duration_ms(request, 0) == 1000 + 550 + 300_000
+    request.plan.mode.CopyFrom(PACED)
+    assert estimated_duration_ms(request, 0) == 1000 + 3 * (550 + 500)
 
 
 def test_the_stop_rule_settles_what_the_mode_compares() -> None:
