@@ -213,6 +213,7 @@ def test_a_description_keeps_what_the_device_said() -> None:
             RuntimeDescription(name="litert", reason="not installed"),
         ),
         meters=(DEGREES,),
+        least_energy_window_ms=31_500,
         core_groups=(CoreGroup(name="all", core_ids=(0, 3), capacity=1024, features=("asimddp", "i8mm")),),
     )
     message = description_message(device)
@@ -222,6 +223,7 @@ def test_a_description_keeps_what_the_device_said() -> None:
     assert (message.name, message.logical_core_count, list(message.processor_features)) == ("pi", 4, ["asimddp"])
     assert [(one.name, one.reason) for one in message.runtimes] == [("onnxruntime", ""), ("litert", "not installed")]
     assert message.meters[0].name == "cpu_temperature"
+    assert message.least_energy_window_ms == 31_500
 
 
 def test_a_description_fits_a_hello_whatever_environments_the_device_has() -> None:

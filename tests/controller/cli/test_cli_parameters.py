@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.cli.parameters import DURATION, INPUT_SHAPE
+from steelyard.cli.parameters import DURATION, DURATION_OR_NONE, INPUT_SHAPE
 
 sizes_of_a_shape = st.lists(st.integers(1, 10_000), min_size=1, max_size=6)
 
@@ -36,6 +36,12 @@ def test_what_is_no_time_is_named_with_an_example(text: str) -> None:
 def test_a_time_that_is_none_or_beyond_any_job_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="10000h"):
         DURATION.convert(text, None, None)
+
+
+def test_a_time_that_may_be_none_is_zero_and_no_more_than_any_other() -> None:
+    assert (DURATION_OR_NONE.convert("0s", None, None), DURATION_OR_NONE.convert("30s", None, None)) == (0.0, 30.0)
+    with pytest.raises(click.BadParameter, match="10000h"):
+        DURATION_OR_NONE.convert("10001h", None, None)
 
 
 def test_a_size_that_no_device_has_is_refused() -> None:

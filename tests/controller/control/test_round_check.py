@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -40,6 +41,12 @@ def test_what_a_failed_block_left_behind_is_not_looked_at_as_latency() -> None:
         (lambda _, block: block.throttle.evidence.extend(["x"] * 1001), "1001 sentences on throttling"),
         (lambda _, block: block.energy_window.marker_edges_ns.extend(range(1001)), "1001 marker edges"),
         (lambda _, block: [block.circumstances.add(name=str(i)) for i in range(1001)], "1001 circumstances"),
+        (lambda _, block: block.readings.add(name="idle_power", value=math.nan), "'a' says idle_power nan"),
+        (lambda _, block: block.readings.add(name="idle_power", value=math.inf), "'a' says idle_power inf"),
+        (
+            lambda _, block: block.readings.add(name="idle_power_uncertainty", value=-0.1),
+            r"says idle_power_uncertainty -0\.1",
+        ),
     ],
 )
 def test_nonsense_is_refused_with_its_value(spoil: Spoil, part: str) -> None:
