@@ -20,6 +20,7 @@ from steelyard.spelling import meant
 # Name -> (module, object, help): the help stands here so that `steelyard --help` imports no command.
 COMMANDS = {
     "artifact": ("steelyard.cli.artifact", "artifact", "List models and variants, and how each was made."),
+    "bundle": ("steelyard.cli.bundle", "bundle", "Write measurements as one archive, and verify one."),
     "compare": ("steelyard.cli.compare", "compare", "Compare two models on a device, paired by round."),
     "completion": ("steelyard.cli.completion", "completion", "Print the shell completion script."),
     "compress": ("steelyard.cli.compress", "compress", "Make compressed variants of a model."),
