@@ -15,6 +15,7 @@ from benchmarks.results_file import ResultsFile, this_key
 from benchmarks.table import Table
 from benchmarks.whole_path import own_controller
 from steelyard.control.client import Client
+from steelyard.control.energy_plan import EnergyOptions
 from steelyard.control.plans import MeasurementOptions
 from steelyard_protocol.v1 import control_pb2, measurement_pb2
 
@@ -40,7 +41,7 @@ def _measure(round_count: int) -> None:
 
 
 def _session(client: Client, artifact: control_pb2.Artifact) -> dict[str, Any]:
-    job = client.measure([artifact], options=MeasurementOptions(budget_s=BUDGET_S))
+    job = client.measure([artifact], options=MeasurementOptions(budget_s=BUDGET_S, energy=EnergyOptions(round_count=0)))
     job.wait()
     variant = job.measurement().variants[0]
     rounds = [[one.p50_ns, one.p90_ns] for one in variant.rounds]

@@ -29,10 +29,13 @@ async def measure(round_count: int) -> None:
 
 def _evaluate() -> dict[str, dict[str, int]]:
     from steelyard.control.connect import connect
+    from steelyard.control.energy_plan import EnergyOptions
     from steelyard.control.plans import MeasurementOptions
     from steelyard.settings import Settings
 
-    options = MeasurementOptions(min_round_count=3, max_round_count=3, sample_window_ms=20)
+    options = MeasurementOptions(
+        min_round_count=3, max_round_count=3, sample_window_ms=20, energy=EnergyOptions(round_count=0)
+    )
     figures = {}
     with tempfile.TemporaryDirectory(prefix="steelyard-bench-") as work:
         settings = Settings(state_directory=Path(work) / "state", agent_listen="127.0.0.1:0")

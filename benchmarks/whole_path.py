@@ -10,6 +10,7 @@ from typing import Any
 
 from steelyard.control.client import Client
 from steelyard.control.connect import connect
+from steelyard.control.energy_plan import EnergyOptions
 from steelyard.control.plans import MeasurementOptions
 from steelyard.errors import SteelyardError
 from steelyard.settings import Settings
@@ -33,7 +34,7 @@ def compare(client: Client, pair: Sequence[control_pb2.Artifact], *, budget_s: f
     ``verdict`` is the name of a ComparisonVerdict, or NOT_VALID when the tool itself refused the figures; times are in
     seconds, ``ratio`` is the first one's time over the second one's.
     """
-    options = MeasurementOptions(labels=("one", "other"), budget_s=budget_s)
+    options = MeasurementOptions(labels=("one", "other"), budget_s=budget_s, energy=EnergyOptions(round_count=0))
     job = client.measure(pair, options=options)
     try:
         job.wait()
