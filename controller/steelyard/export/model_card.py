@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from steelyard.export.signature import model_file_name, preprocessing_note
 from steelyard.report.facts import device_facts, utc
 from steelyard.report.figures import failed, failure_text, one_line, runtime_text
-from steelyard.report.gaps import find_gaps, gap_text
+from steelyard.report.gaps import find_gaps, gap_texts
 from steelyard.report.numeric import numeric_text
 from steelyard.report.shapes import shape_text
 from steelyard.stats.formatting import format_value
@@ -118,7 +118,7 @@ def _figures(measurement: measurement_pb2.Measurement, variant: measurement_pb2.
         if text
     ]
     yield "\n".join(["| figure | value (interval) |", "|---|---|", *rows])
-    gaps = [gap_text(gap) for gap in find_gaps(measurement) if variant.label in gap.labels]
+    gaps = gap_texts(gap for gap in find_gaps(measurement) if variant.label in gap.labels)
     if gaps:
         yield "Not measured, and why:\n\n" + _bullets(map(_plain, gaps))
     if measurement.warnings or variant.notes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from steelyard.report.energy import external_tables
 from steelyard.report.figures import failed, figure, is_known
@@ -85,6 +86,14 @@ def _is_asked(variant: measurement_pb2.VariantMeasurement, field: str) -> bool:
         return variant.HasField("net_energy") and is_known(variant.energy)
     always = {name for name, _ in _FIGURES} - {"build_time"}
     return field in always or variant.HasField(field)  # type: ignore[arg-type]  # names of fields, above
+
+
+def gap_texts(gaps: Iterable[Gap]) -> list[str]:
+    """Return a sentence for each reason: the figures that lack something for it are told together."""
+    together: dict[tuple[object, ...], list[Gap]] = {}
+    for gap in gaps:
+        together.setdefault((gap.labels, gap.reason, gap.is_everywhere, gap.only_interval), []).append(gap)
+    return [gap_text(replace(same[0], what=", ".join(gap.what for gap in same))) for same in together.values()]
 
 
 def gap_text(gap: Gap) -> str:

@@ -16,7 +16,7 @@ from steelyard.report.energy import energy_tables
 from steelyard.report.facts import Facts, device_facts, file_facts, method_facts, utc
 from steelyard.report.figures import requirement_text
 from steelyard.report.full_table import HEAD, Cell, Row, estimate_cell, make_rows
-from steelyard.report.gaps import find_gaps, gap_text
+from steelyard.report.gaps import find_gaps, gap_texts
 from steelyard.report.memory import memory_facts
 from steelyard.report.mode_tables import ModeTable, mode_tables
 from steelyard.report.numeric import numeric_facts
@@ -131,7 +131,7 @@ def _section(measurement: measurement_pb2.Measurement, number: int) -> _Section:
             *(f"{variant.label}: {note}" for variant in measurement.variants for note in _notes(variant)),
             *_energy_notes(measurement),
         ),
-        gaps=tuple(map(gap_text, find_gaps(measurement))),
+        gaps=tuple(gap_texts(find_gaps(measurement))),
         device=device_facts(measurement),
         method=method_facts(measurement),
         outputs=numeric_facts(measurement),

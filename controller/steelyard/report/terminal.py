@@ -21,7 +21,7 @@ from steelyard.report.figures import (
     mcnemar_text,
     requirement_text,
 )
-from steelyard.report.gaps import find_gaps, gap_text
+from steelyard.report.gaps import find_gaps, gap_texts
 from steelyard.report.grid import Cell, Footnotes, Grid, estimate_cell
 from steelyard.report.listings import (
     hanging,
@@ -245,7 +245,7 @@ def _requirements(measurement: measurement_pb2.Measurement) -> Iterable[Renderab
 
 
 def _notes(measurement: measurement_pb2.Measurement) -> Iterable[RenderableType]:
-    intervals = [gap_text(gap) for gap in find_gaps(measurement) if gap.only_interval]
+    intervals = gap_texts(gap for gap in find_gaps(measurement) if gap.only_interval)
     notes = [
         f"{variant.label}: {note}"
         for variant in measurement.variants

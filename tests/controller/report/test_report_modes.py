@@ -172,6 +172,13 @@ def test_percentiles_that_lack_samples_are_explained_on_the_page() -> None:
     assert "response p99: p99 needs 662 samples in all, there are 300" in page
 
 
+def test_what_lacks_an_interval_for_one_reason_is_told_together() -> None:
+    alone = mode_rounds.measured(mode_rounds.SUSTAINED, {"original": 1e6}, (heated,), count=1)
+    text = " ".join(shown(render_measurement(alone)).split())
+    assert text.count("an interval needs 3 rounds, there is 1") == 2, "a footnote and a note"
+    assert "interval of p50 latency, p90 latency, model load" in text
+
+
 @pytest.mark.parametrize(
     ("duration_ms", "text"), [(300, "300 ms"), (45_000, "45 s"), (90_000, "1.5 min"), (5_400_000, "1.5 h")]
 )
