@@ -88,7 +88,9 @@ def settle_window(request: control_pb2.SubmitMeasurementRequest, device: common_
         return
     kinds = [checked_url(meter)[0] for meter in request.meters]
     meters_ms = (round(kind.energy_window_s * 1000) for kind in kinds)
-    energy.window_ms = max(_WINDOW_MS, device.least_energy_window_ms, *meters_ms)
+    # A device has no more to say than that: one that asks for a year would never be measured.
+    sensors_ms = min(device.least_energy_window_ms, _LONGEST_WINDOW_MS)
+    energy.window_ms = max(_WINDOW_MS, sensors_ms, *meters_ms)
     energy.least_inference_count = _LEAST_INFERENCES
     energy.longest_window_ms = max(energy.window_ms, _LONGEST_WINDOW_MS)
 

@@ -51,6 +51,12 @@ def test_the_devices_own_sensors_say_how_long_a_window_is() -> None:
     assert (asked.window_ms, asked.least_inference_count, asked.longest_window_ms) == (5000, 0, 0)
 
 
+def test_a_device_that_asks_for_a_year_gets_two_minutes() -> None:
+    absurd = common_pb2.DeviceDescription(least_energy_window_ms=2**62)
+    assert completed(device=absurd).plan.energy.window_ms == 120_000
+    assert completed(device=common_pb2.DeviceDescription(least_energy_window_ms=-5)).plan.energy.window_ms == 10_000
+
+
 def test_a_device_that_never_described_itself_is_asked_when_the_job_runs() -> None:
     request = control_pb2.SubmitMeasurementRequest()
     complete_energy(request, None)
