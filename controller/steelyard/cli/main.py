@@ -36,7 +36,7 @@ COMMANDS = {
         "Show what each operator of a model takes, and where it runs.",
     ),
     "profile": ("steelyard.cli.profile", "profile", "List, show, check and draft board profiles."),
-    "report": ("steelyard.cli.report", "report", "Write the HTML report of finished measurements."),
+    "report": ("steelyard.cli.report", "report", "Write the report of finished measurements, or their tables."),
     "serve": ("steelyard.cli.serve", "serve", "Run a controller that devices connect to."),
 }
 

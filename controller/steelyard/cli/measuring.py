@@ -16,7 +16,7 @@ from steelyard.cli.parameters import CORES, DURATION, INPUT_SHAPE
 from steelyard.cli.profile_flags import PROFILE_FLAGS
 from steelyard.cli.session import console, emit_json, say
 from steelyard.cli.verdict_flags import VERDICT_FLAGS, verdict_options
-from steelyard.cli.writing import writing
+from steelyard.cli.writing import write_text
 from steelyard.control.plans import MeasurementOptions
 from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, EXIT_UNMET
 from steelyard_protocol.v1 import measurement_pb2
@@ -179,16 +179,8 @@ def write_report(measurements: Sequence[measurement_pb2.Measurement], path: Path
 
     text = render_html(measurements, generated_at=datetime.now(tz=timezone.utc), controller=controller_id)
     jobs = " ".join(measurement.job_id[:12] for measurement in measurements)
-    with writing(
-        path, next_step=f"what was measured is kept, and `steelyard report {jobs} -o FILE` writes it elsewhere"
-    ):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+    next_step = f"what was measured is kept, and `steelyard report {jobs} -o FILE` writes it elsewhere"
+    write_text(path, text, next_step=next_step)
 
 
 def exit_code(measurement: measurement_pb2.Measurement) -> int:

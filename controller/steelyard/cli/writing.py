@@ -22,3 +22,19 @@ def writing(path: Path, *, next_step: str = "name another place with -o") -> Ite
         raise UsageError(
             "output_unwritable", f"{path} cannot be written ({error.strerror or error}): {next_step}"
         ) from error
+
+
+def write_text(path: Path, text: str, *, next_step: str = "name another place with -o") -> None:
+    """Write a text file, with the folders above it, at once or not at all.
+
+    Raises:
+        UsageError: as ``writing``.
+    """
+    with writing(path, next_step=next_step):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)

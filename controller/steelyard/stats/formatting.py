@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steelyard.stats.estimate import Estimate
@@ -58,8 +59,37 @@ def format_estimate(estimate: Estimate) -> str:
     return f"{value}{scale.suffix} ({low}{suffix} to {high}{suffix})"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnScale:
+    """One unit for a whole column of figures: ``unit`` is "ms", "%", "x", "" for a mere number."""
+
+    divisor: float
+    unit: str
+
+    @classmethod
+    def of(cls, values: Sequence[float], unit: str) -> ColumnScale:
+        """Return the unit that fits the median of ``values``, which are counted in ``unit``."""
+        middle = sorted(map(abs, values))[len(values) // 2] if values else 0.0
+        scale = _scale(middle, unit)
+        return cls(divisor=scale.divisor, unit=scale.suffix.strip())
+
+    def number(self, value: float) -> str:
+        """Return a value in this unit, with three significant digits."""
+        decimals = _decimals(value / self.divisor, f" {self.unit}")
+        return _Scale(divisor=self.divisor, suffix="", decimals=decimals).number(value)
+
+    def interval(self, value: float, low: float, high: float) -> tuple[str, str, str]:
+        """Return a value and the ends of its interval, with as many digits as tell the ends apart."""
+        decimals = _decimals(value / self.divisor, f" {self.unit}")
+        scale = _told_apart(_Scale(divisor=self.divisor, suffix="", decimals=decimals), low, high)
+        return scale.number(value), scale.number(low), scale.number(high)
+
+
 def _interval_scale(value: float, low: float, high: float, unit: str) -> _Scale:
-    scale = _scale(value, unit)
+    return _told_apart(_scale(value, unit), low, high)
+
+
+def _told_apart(scale: _Scale, low: float, high: float) -> _Scale:
     for extra in range(_MORE_DECIMALS + 1):
         finer = _Scale(divisor=scale.divisor, suffix=scale.suffix, decimals=scale.decimals + extra)
         if finer.number(low) != finer.number(high):
