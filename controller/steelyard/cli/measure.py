@@ -46,6 +46,8 @@ def measure(
       steelyard measure model.onnx --recipe static-int8 --task task.toml --require 'p90<20ms' --require 'drop<1pp'
       steelyard measure a.onnx b.onnx --device pi5 --budget 5m --json
       steelyard measure model.onnx --device pi5 --meter shelly:http://192.168.1.20
+      steelyard measure model.onnx --mode paced --rate 20 --vary spinning=on,off
+      steelyard measure model.onnx --mode sustained --duration 5m --budget 30m
       steelyard measure --extend 3f9a --max-rounds 80
     """
     if not (models or extended_job):
