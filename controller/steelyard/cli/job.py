@@ -13,7 +13,6 @@ from steelyard.cli.writing import writing
 from steelyard.errors import UsageError
 from steelyard_protocol.v1 import control_pb2
 
-
 _ROWS = {"samples": "samples", "blocks": "blocks", "curves": "points of curves"}
 
 
