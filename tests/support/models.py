@@ -179,6 +179,17 @@ def hungry_model(path: Path, side: int = 512) -> Path:
     return _write(path, nodes, [_float("x", [side, side])], outputs, weights, name="hungry")
 
 
+def enormous_model(path: Path) -> Path:
+    """Write x [batch, 4] -> x + the greatest of 2^43 zeros -> y: 32 TiB that nobody can give at once."""
+    shape = numpy_helper.from_array(np.array([1 << 20, 1 << 20, 8], dtype=np.int64), "shape")
+    nodes = [
+        helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
+        helper.make_node("ReduceMax", ["zeros"], ["greatest"], keepdims=0),
+        helper.make_node("Add", ["x", "greatest"], ["y"]),
+    ]
+    return _write(path, nodes, [_float("x", ["batch", 4])], [_float("y", ["batch", 4])], [shape], name="enormous")
+
+
 def unknown_op_model(path: Path, op: str = "Frobnicate", domain: str = "") -> Path:
     """Write x [batch, 4] -> an op that no runtime knows -> y."""
     nodes = [helper.make_node(op, ["x"], ["y"], domain=domain)]

@@ -118,6 +118,8 @@ def _answered(answer: Answer, evidence: Evidence) -> BlockOutcome:
     if answer.result is not None:
         return BlockOutcome(status=BlockStatus.OK, result=answer.result, notes=notes)
     assert answer.failure is not None
+    if answer.failure.status is BlockStatus.OUT_OF_MEMORY:
+        notes += _least_available(evidence)
     return _failure(answer.failure.status, answer.failure.reason, str(answer.failure), *notes)
 
 
