@@ -39,6 +39,9 @@ def from_json(kind: type[_Message], content: bytes, name: str) -> tuple[_Message
 
 
 def _parse(kind: type[_Message], content: bytes, *, ignores_unknown: bool) -> _Message:
+    if not content.lstrip().startswith(b"{"):
+        # The library takes an empty list for an empty message.
+        raise BundleError("bad_message", "it is no JSON object")
     try:
         return json_format.Parse(
             content, kind(), ignore_unknown_fields=ignores_unknown, max_recursion_depth=_MOST_NESTED
