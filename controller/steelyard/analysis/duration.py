@@ -32,9 +32,16 @@ def estimated_duration_ms(
     rounds_ms = _round_count(request, block_ms) * block_ms
     operators_ms = _BLOCK_OVERHEAD_MS + plan.operators.window_ms if plan.HasField("operators") else 0
     probe_ms = _BLOCK_OVERHEAD_MS + _TRIES_OF_A_PROBE * plan.roofline.window_ms if plan.HasField("roofline") else 0
-    each_ms = evaluation_ms + rounds_ms + operators_ms
+    # On the device, and then here.
+    numeric_ms = 2 * _BLOCK_OVERHEAD_MS if plan.numeric.data_digest else 0
+    each_ms = evaluation_ms + rounds_ms + operators_ms + numeric_ms
     energy_ms = energy_round_count * energy_round_ms(plan)
     return round(_STAGING_MS + len(plan.artifacts) * each_ms + energy_ms + probe_ms)
+
+
+def round_ms(plan: plan_pb2.Plan) -> int:
+    """Return how long a round of the latency pass takes where nothing is waited for."""
+    return len(plan.artifacts) * (_BLOCK_OVERHEAD_MS + timed_window_ms(plan))
 
 
 def _round_count(request: control_pb2.SubmitMeasurementRequest, block_ms: float) -> int:

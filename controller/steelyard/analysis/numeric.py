@@ -203,6 +203,8 @@ def _share(share: float) -> str:
 def _class_words(classes: tuple[int, int] | None, agrees: bool) -> str:
     if classes is None or (agrees and classes[0] == classes[1]):
         return ""
+    if classes[0] == classes[1]:
+        return f"; the same argmax in all {classes[1]}"
     return f"; {classes[1] - classes[0]} of {classes[1]} argmax differ"
 
 
