@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from steelyard.analysis.duration import timed_window_ms
+from steelyard.analysis.duration import round_ms
 from steelyard.analysis.emulation import enough_rounds
 from steelyard.analysis.validity import rounds_that_count, why_no_more_repeats
 from steelyard.analysis.variant_rounds import VariantRounds, collect, paired_times
 from steelyard.stats.comparison import (
     DEFAULT_CONFIDENCE,
-    DEFAULT_EQUIVALENCE_MARGIN,
-    DEFAULT_MINIMUM_EFFECT,
     EQUIVALENCE_CONFIDENCE,
     ComparisonVerdict,
-    Thresholds,
     compare_rounds,
 )
 from steelyard.stats.requirements import Requirement, RequirementVerdict, decide, parse_requirement
 from steelyard.stats.stopping import (
-    DEFAULT_TARGET_HALF_WIDTH,
     Grant,
     Look,
     Progress,
@@ -29,8 +25,11 @@ from steelyard.stats.stopping import (
     is_look,
     next_grant,
 )
+from steelyard.stats.thresholds import DEFAULT_TARGET_HALF_WIDTH, Thresholds
 from steelyard_protocol.v1 import control_pb2, plan_pb2, result_pb2
 
+# Of the budget: rounds that are expected to take no more may be granted before one was seen.
+_TRUSTED_SHARE = 0.25
 # Their figures do not change with more timed rounds: they come from passes of their own.
 _SETTLED_BY_EVALUATION = frozenset({"accuracy", "drop", "size", "energy", "net_energy", "build"})
 # Of every interval that is shown, and of requirements.
@@ -76,7 +75,7 @@ class StopPolicy:
         return cls(
             request=request,
             requirements=tuple(parse_requirement(text) for text in request.requirements),
-            thresholds=thresholds_of(request),
+            thresholds=Thresholds.completed(request.minimum_effect, request.equivalence_margin),
             job_id=job_id,
             emulated_by=emulated_by,
         )
@@ -92,8 +91,17 @@ class StopPolicy:
         look = self._look(rounds) if is_look(rule, progress) else Look()
         outcome = next_grant(rule, progress, look)
         if isinstance(outcome, Grant):
-            return StopDecision(stop=False, round_count=outcome.round_count)
+            return StopDecision(stop=False, round_count=self._granted(outcome.round_count, rounds))
         return StopDecision(stop=True, reason=outcome.because)
+
+    def _granted(self, wanted: int, rounds: Sequence[result_pb2.RoundResult]) -> int:
+        """Return how many rounds to grant of those that are wanted: on a short budget the first one alone.
+
+        What a round takes, waiting for a quiet device included, is not known before, and a grant is not called back.
+        """
+        if rounds:
+            return wanted
+        return wanted if wanted * round_ms(self.request.plan) <= _TRUSTED_SHARE * self.request.budget_ms else 1
 
     def why_cut_short(self, rounds: Sequence[result_pb2.RoundResult]) -> str:
         """Return why measuring ended before it had enough: too many rounds were not valid; "" where it did not."""
@@ -134,13 +142,8 @@ class StopPolicy:
         return Progress(
             round_count=self._rounds_that_count(rounds),
             device_time_ns=max(0, sum(spent_ns)),
-            round_time_ns=max(1, sum(times_ns) // len(times_ns)) if times_ns else self._least_round_ns(),
+            round_time_ns=max(1, sum(times_ns) // len(times_ns)) if times_ns else None,
         )
-
-    def _least_round_ns(self) -> int:
-        """Return what a round takes at least: curves of minutes must not be granted six at a time on a short budget."""
-        plan = self.request.plan
-        return len(plan.artifacts) * timed_window_ms(plan) * 1_000_000
 
     def _look(self, rounds: Sequence[result_pb2.RoundResult]) -> Look:
         labels = [planned.label for planned in self.request.plan.artifacts]
@@ -206,16 +209,3 @@ class StopPolicy:
             thresholds=self.thresholds,
         )
         return comparison.verdict is not ComparisonVerdict.UNDECIDED
-
-
-def thresholds_of(request: control_pb2.SubmitMeasurementRequest) -> Thresholds:
-    """Return which changes matter to a request; what it leaves open follows from the default and the other one.
-
-    Raises:
-        ValueError: it asks for thresholds that make no sense.
-    """
-    effect, margin = request.minimum_effect, request.equivalence_margin
-    return Thresholds(
-        minimum_effect=effect or (min(DEFAULT_MINIMUM_EFFECT, margin) if margin > 0.0 else DEFAULT_MINIMUM_EFFECT),
-        equivalence_margin=margin or max(DEFAULT_EQUIVALENCE_MARGIN, effect),
-    )

@@ -20,12 +20,13 @@ from steelyard.analysis.validity import validity_counts
 from steelyard.analysis.variant_rounds import METRICS_OF_ROUNDS, VariantRounds, paired_times
 from steelyard.analysis.wire import estimate_message
 from steelyard.stats.accuracy import paired_drop, wilson
-from steelyard.stats.comparison import Comparison, ComparisonVerdict, Thresholds, compare_rounds
+from steelyard.stats.comparison import Comparison, ComparisonVerdict, compare_rounds
 from steelyard.stats.estimate import Estimate, exact, unknown
 from steelyard.stats.mcnemar import mcnemar
 from steelyard.stats.percentiles import pooled_quantiles
 from steelyard.stats.requirements import Outcome, Requirement, decide
 from steelyard.stats.shipping import Candidate
+from steelyard.stats.thresholds import Thresholds
 from steelyard_protocol.v1 import control_pb2, measurement_pb2, plan_pb2, result_pb2
 
 # How the worker marks its note on a trend within one launch.

@@ -76,8 +76,10 @@ def add_gate(plan: plan_pb2.Plan, options: GateOptions) -> None:
         gate.least_charge = options.min_charge
 
 
-def complete_gate(plan: plan_pb2.Plan, core_count: int) -> None:
+def complete_gate(plan: plan_pb2.Plan, core_count: int, *, budget_ms: int = DEFAULT_WAIT_MS) -> None:
     """Fill in the conditions that a gate has by default; ``core_count`` 0: the device's cores are not known.
+
+    By default no block waits for longer than the whole measurement may take, ``budget_ms``.
 
     Raises:
         UsageError: for a gate that makes no sense.
@@ -93,7 +95,7 @@ def complete_gate(plan: plan_pb2.Plan, core_count: int) -> None:
         gate.most_other_load = max(0, core_count - _thread_count(plan, core_count)) + SYSTEM_LOAD
     if not gate.HasField("least_available_bytes"):
         gate.least_available_bytes = 2 * max(one.size_bytes for one in plan.artifacts) + _WORKER_BYTES
-    gate.longest_wait_ms = gate.longest_wait_ms or DEFAULT_WAIT_MS
+    gate.longest_wait_ms = gate.longest_wait_ms or min(DEFAULT_WAIT_MS, budget_ms)
     for name in ("most_temperature_rise_c", "most_temperature_c", "most_other_load"):
         if gate.HasField(name):
             _refuse_outside(name, getattr(gate, name), 0, 1024, "")

@@ -64,7 +64,7 @@ async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasu
     await world.devices.check_known(request.device)
     device = await world.devices.description_or_none(request.device)
     complete_energy(request, device)
-    complete_gate(plan, await world.devices.core_count(request.device))
+    complete_gate(plan, await world.devices.core_count(request.device), budget_ms=request.budget_ms)
     described = await world.devices.runtimes(request.device)
     for planned in plan.artifacts:
         fill_in_runtime(planned, described)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from steelyard.analysis.stop import thresholds_of
 from steelyard.errors import UsageError
-from steelyard.stats.stopping import DEFAULT_TARGET_HALF_WIDTH
+from steelyard.stats.thresholds import DEFAULT_TARGET_HALF_WIDTH, Thresholds
 from steelyard_protocol.v1 import control_pb2
 
 
@@ -49,7 +48,7 @@ def complete_verdicts(request: control_pb2.SubmitMeasurementRequest) -> None:
             "--target-half-width 2%",
         )
     try:
-        thresholds = thresholds_of(request)
+        thresholds = Thresholds.completed(request.minimum_effect, request.equivalence_margin)
     except ValueError as error:
         raise UsageError("bad_thresholds", f"{error}: change --min-effect or --margin") from error
     request.minimum_effect = thresholds.minimum_effect

@@ -16,12 +16,11 @@ from steelyard.stats.percentiles import ratio_over_rounds
 from steelyard.stats.power import detectable_effect, more_rounds
 from steelyard.stats.signed_rank import SignedRank, signed_rank
 from steelyard.stats.student import MIN_ROUND_COUNT, MeanInterval, mean_interval
+from steelyard.stats.thresholds import Thresholds, percent
 
 DEFAULT_CONFIDENCE = 0.99
 EQUIVALENCE_CONFIDENCE = 0.95
 SPEEDUP_CONFIDENCE = 0.95
-DEFAULT_MINIMUM_EFFECT = 0.02
-DEFAULT_EQUIVALENCE_MARGIN = 0.03
 # A cross-check contradicts only where it is clear itself.
 _RANKS_SEE_NOTHING, _RANKS_SEE_IT = 0.05, 0.01
 
@@ -33,29 +32,6 @@ class ComparisonVerdict(Enum):
     SLOWER = "SLOWER"
     NO_DIFFERENCE = "NO_DIFFERENCE"
     UNDECIDED = "UNDECIDED"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thresholds:
-    """Which relative changes matter: ``minimum_effect`` is the least that counts as faster or slower (0.02: 2 %).
-
-    "No difference" is said when every change of ``equivalence_margin`` and more is ruled out. A margin below the
-    minimum effect is refused: a true change between the two could never have a verdict.
-    """
-
-    minimum_effect: float = DEFAULT_MINIMUM_EFFECT
-    equivalence_margin: float = DEFAULT_EQUIVALENCE_MARGIN
-
-    def __post_init__(self) -> None:
-        """Refuse thresholds that make no sense."""
-        for name, value in (("minimum effect", self.minimum_effect), ("margin", self.equivalence_margin)):
-            if not 0.0 < value < 1.0:
-                raise ValueError(f"a {name} lies between 0 and 1 (0.02 is 2 %), not {value!r}")
-        if self.equivalence_margin < self.minimum_effect:
-            raise ValueError(
-                f"a margin of {_percent(self.equivalence_margin)} is below the minimum effect of "
-                f"{_percent(self.minimum_effect)}: a change between the two would never have a verdict"
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +169,7 @@ def _because(verdict: ComparisonVerdict, ratio: Estimate, thresholds: Thresholds
     if verdict is ComparisonVerdict.SLOWER:
         return f"slower: {figures}"
     if verdict is ComparisonVerdict.NO_DIFFERENCE:
-        return f"no difference as small as {_percent(thresholds.equivalence_margin)}: {figures}"
+        return f"no difference as small as {percent(thresholds.equivalence_margin)}: {figures}"
     if more is None:
         return f"undecided: {figures}, and no practical number of rounds would settle it"
     return f"undecided: {figures}; about {more} more round{'s' if more > 1 else ''} would probably settle it"
@@ -209,7 +185,3 @@ def _contradiction(verdict: ComparisonVerdict, ranks: SignedRank, thresholds: Th
     sees_it = ranks.p_value <= _RANKS_SEE_IT and abs(ranks.centre) >= math.log1p(thresholds.minimum_effect)
     word = "faster" if ranks.centre > 0.0 else "slower"
     return f"{test} says {word}, the interval does not: {advice}" if sees_it else ""
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.3g} %"

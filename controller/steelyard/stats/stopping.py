@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from steelyard.stats.spending import share_of_measurement, spent_share
+from steelyard.stats.thresholds import DEFAULT_TARGET_HALF_WIDTH
 
-DEFAULT_TARGET_HALF_WIDTH = 0.02
 # 6, 10, 14, 20, 28, 40. Even, so that each of two artifacts went first as often as the other.
 LOOK_GROWTH = 1.4
 

@@ -137,6 +137,16 @@ def test_device_time_of_earlier_rounds_is_not_taken_from_the_budget_of_the_new_o
     assert StopPolicy.of(request, job_id="job-0001").decide(rounds).round_count == 4
 
 
+def test_on_a_short_budget_the_first_round_comes_alone_and_tells_what_the_others_take() -> None:
+    assert policy(budget_ms=600_000).decide([]).round_count == 6
+    assert policy(budget_ms=15_000).decide([]).round_count == 1
+    slow = latency_rounds(PAIR, 1)
+    slow[0].finished_at.FromNanoseconds(slow[0].started_at.ToNanoseconds() + 14_000_000_000)
+    decision = policy(budget_ms=15_000).decide(slow)
+    assert decision.stop
+    assert "budget" in decision.reason
+
+
 def test_the_first_rounds_come_whatever_the_budget() -> None:
     assert policy(budget_ms=1).decide([]).round_count >= 1
 

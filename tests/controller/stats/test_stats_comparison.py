@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from steelyard.stats.comparison import ComparisonVerdict, Thresholds, compare_rounds
+from steelyard.stats.comparison import ComparisonVerdict, compare_rounds
+from steelyard.stats.thresholds import Thresholds
 from tests.controller.stats.planted import round_medians
 
 SESSIONS = 2000

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 
 from steelyard.stats.candidates import fastest
-from steelyard.stats.comparison import Thresholds, compare_rounds
+from steelyard.stats.comparison import compare_rounds
 from steelyard.stats.estimate import Estimate, unknown
 from steelyard.stats.percentiles import value_over_rounds
 from steelyard.stats.requirements import decide, parse_requirement
 from steelyard.stats.shipping import Candidate, DecisionKind, choose
+from steelyard.stats.thresholds import Thresholds
 
 QUIET = np.exp(np.array([-0.002, 0.001, 0.002, -0.001, 0.0, 0.001]))
 LOUD = np.exp(np.array([-0.2, 0.25, 0.1, -0.15, 0.2, -0.1]))
