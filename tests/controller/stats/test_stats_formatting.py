@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steelyard.stats.estimate import Estimate, exact, unknown
-from steelyard.stats.formatting import format_estimate, format_value
+from steelyard.stats.formatting import ColumnScale, format_estimate, format_value
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,17 @@ def test_every_finite_value_has_a_text_near_to_it(value, unit):
     smallest = {"fraction": 5.1e-4, "pp": 0.0501, "B": 0.501}.get(unit, 1e-12)
     assert float(number) * factors[suffix] == pytest.approx(value, rel=0.006, abs=smallest)
     assert not number.startswith("-0") or float(number) != 0.0
+
+
+def test_a_column_has_one_unit_that_fits_its_median() -> None:
+    scale = ColumnScale.of([900.0, 1.2e6, 3.4e6], "ns")
+    assert (scale.unit, scale.divisor) == ("ms", 1e6)
+    assert scale.number(900.0) == "0.000900"
+    assert scale.interval(1.24e6, 1.2395e6, 1.2404e6) == ("1.2400", "1.2395", "1.2404")
+    assert scale.interval(1.24e6, 1.23e6, 1.25e6) == ("1.24", "1.23", "1.25")
+
+
+def test_a_column_without_values_has_the_plainest_unit() -> None:
+    assert ColumnScale.of([], "J").unit == "J"
+    assert ColumnScale.of([], "fraction").unit == "%"
+    assert ColumnScale.of([1.9, 2.0], "ratio").unit == "x"
