@@ -23,13 +23,15 @@ _COMMON = frozenset({"admin", "android", "debian", "device", "host", "jetson", "
 _COMMON_USERS = frozenset({"nvidia", "pi", "root", "runner", "shell", "steelyard", "test", "ubuntu", "user"})
 # Where people's files lie. Below other roots (/sys, /proc, /usr) paths say what every device of the kind says, and
 # names of operators also begin with a slash.
-_ROOTS = "root|mnt|media|tmp|var|opt|srv|private|Volumes|storage|sdcard|data|scratch|nfs|afs|workspace|workspaces"
+_ROOTS = (
+    "home|Users|root|mnt|media|tmp|var|opt|srv|private|Volumes|storage|sdcard|data|scratch|nfs|afs|workspace|workspaces"
+)
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("address", re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+")),
     ("host", re.compile(r"(?<=://)[^\s/:'\"]+(?::\d+)?")),
+    ("path", re.compile(rf"(?<![\w/.])(?:/(?:{_ROOTS})/|~/)[^\s'\",;:)\]]+")),
     # Of one person, wherever it stands ("-L/home/jane/lib").
     ("path", re.compile(r"/(?:home|Users)/[^\s'\",;:)\]]+")),
-    ("path", re.compile(rf"(?<![\w/.])(?:/(?:{_ROOTS})/|~/)[^\s'\",;:)\]]+")),
     ("path", re.compile(r"(?<!\w)[A-Za-z]:\\[^\s'\",;)]+")),
     ("mac", re.compile(r"\b(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\b")),
     (

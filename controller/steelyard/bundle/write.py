@@ -247,13 +247,16 @@ def _anonymous_record(
 
 def _same_figures(part: _Part, record: control_pb2.MeasurementRecord, store: _Blobs) -> _Part:
     """Return the anonymous part, which must say what the original says, number by number."""
-    made = _part(record, store)
-    shown, was = without_text(made.measurement), without_text(part.measurement)
-    differences = compare_messages(was, shown, same_version=True).differences
+    try:
+        made = _part(record, store)
+        was, shown = without_text(part.measurement), without_text(made.measurement)
+        differences = [one.where for one in compare_messages(was, shown, same_version=True).differences]
+    except (SteelyardError, ValueError, LookupError) as error:
+        differences = [str(error)]
     if differences:
         raise UsageError(
             "not_anonymous",
-            f"without its names job {record.job.job_id[:12]} says something else ({differences[0].where}): a device or "
+            f"without its names job {record.job.job_id[:12]} says something else ({differences[0][:200]}): a device or "
             "a meter is called by a word that figures depend on; bundle it without --anonymous",
         )
     return made

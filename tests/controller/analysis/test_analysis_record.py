@@ -16,7 +16,7 @@ from steelyard.analysis.stop_replay import replay_stop
 from steelyard.errors import SteelyardError
 from steelyard.layers.contract import Layer, LayerTable
 from steelyard_protocol.v1 import common_pb2, control_pb2, result_pb2
-from tests.controller.analysis.planted_rounds import digest_of, latency_rounds, request_of
+from tests.controller.analysis.planted_rounds import latency_rounds, request_of
 from tests.controller.bundle.planted import LABELS, METER, planted_client
 
 _COUNTS = st.integers(0, 2**53)
@@ -60,7 +60,7 @@ def test_a_record_fills_everything_that_the_analysis_takes() -> None:
     assert given.traces[0].meter == METER
     assert given.numeric["original"].reference is not None
     assert given.numeric["original"].others[0].device == "lab-rack-orin-7"
-    assert given.layers[digest_of("original")] == given.numeric["original"].layers
+    assert given.layers["original"] == given.numeric["original"].layers
 
 
 def test_layers_count_only_where_operators_were_asked_for() -> None:
