@@ -71,7 +71,7 @@ def _inputs(
     count = max(1, plan.numeric.sample_count)
     if task is not None:
         batches = [_batch_size(one, artifacts[one.artifact_digest]) for one in plan.artifacts]
-        return task_feeds(blobs.read_bytes(task.evaluation_digest), max(count, *batches))
+        return task_feeds(blobs.path(task.evaluation_digest), max(count, *batches))
     return drawn_inputs(plan, artifacts, count)
 
 

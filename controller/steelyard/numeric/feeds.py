@@ -8,6 +8,7 @@ inputs, batch and all.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,21 +16,21 @@ from numpy.typing import NDArray
 
 from steelyard.numeric.drawing import Feed
 from steelyard.numeric.errors import NotCheckableError
-from steelyard.tasks.npz import read_npz, write_npz
+from steelyard.tasks.npz import read_first_rows, write_npz
 from steelyard.tasks.packing import TABLE_SUFFIX, VALUES_SUFFIX, unpack
 
 # As much of inputs as travels to every device without a thought.
 _MOST_BYTES = 64 * 1024 * 1024
 
 
-def task_feeds(evaluation: bytes, sample_count: int) -> tuple[bytes, int]:
+def task_feeds(evaluation: Path, sample_count: int) -> tuple[bytes, int]:
     """Return the first samples of a task's evaluation data, packed as they are, and how many there are.
 
     Raises:
         TaskError: bytes that are no such data.
         NotCheckableError: there is none, or one sample alone is too large.
     """
-    arrays = read_npz(evaluation, what="the evaluation data")
+    arrays = read_first_rows(evaluation, sample_count, what="the evaluation data", whole=TABLE_SUFFIX)
     values = {name: array for name, array in arrays.items() if name.endswith(VALUES_SUFFIX) and array.ndim}
     count = min([sample_count, *(len(array) for array in values.values())]) if values else 0
     if not count:

@@ -7,10 +7,12 @@ member is bounded by what the archive really holds, and only the header form tha
 from __future__ import annotations
 
 import io
+import math
 import re
 import zipfile
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,6 +70,38 @@ def read_npz(
         raise TaskError("invalid_npz", f"{what} is not a readable .npz file ({error}); make it again") from error
 
 
+def read_first_rows(path: Path, row_count: int, *, what: str, whole: str) -> dict[str, NDArray[Any]]:
+    """Return the first rows of each array of an .npz file, and those whole whose name ends with ``whole``.
+
+    Reads no more of the file than it returns, so that a large data set costs nothing.
+
+    Raises:
+        TaskError: a file that is no .npz file of plain little-endian numbers in C order.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {
+                name: _first_rows(archive, member, None if name.endswith(whole) else row_count, what)
+                for member in archive.infolist()[:_MAX_ARRAY_COUNT]
+                for name in [member.filename.removesuffix(".npy")]
+            }
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
+        raise TaskError("invalid_npz", f"{what} is not a readable .npz file ({error}); make it again") from error
+
+
+def _first_rows(archive: zipfile.ZipFile, member: zipfile.ZipInfo, row_count: int | None, what: str) -> NDArray[Any]:
+    with archive.open(member) as file:
+        head = file.read(len(_MAGIC) + 2)
+        head += file.read(min(_MAX_HEADER_BYTES, int.from_bytes(head[len(_MAGIC) :], "little")))
+        dtype, shape, is_fortran, _ = _parse_header(head, what, member.filename)
+        if row_count is not None and shape and not is_fortran:
+            shape = (min(row_count, shape[0]), *shape[1:])
+        size_bytes = dtype.itemsize * math.prod(shape)
+        if is_fortran or size_bytes > member.file_size:
+            raise ValueError(f"{member.filename!r} is in Fortran order or ends early")
+        return np.frombuffer(file.read(size_bytes), dtype=dtype).reshape(shape)
+
+
 def _read_members(archive: zipfile.ZipFile, what: str, max_bytes: int, max_arrays: int) -> dict[str, NDArray[Any]]:
     members = archive.infolist()
     total_bytes = sum(member.file_size for member in members)
@@ -92,14 +126,19 @@ def _npy_bytes(array: NDArray[Any]) -> bytes:
 
 
 def _parse_npy(content: bytes, what: str, member: str) -> NDArray[Any]:
+    dtype, shape, is_fortran, start = _parse_header(content, what, member)
+    values = np.frombuffer(content, dtype=dtype, offset=start)
+    # ValueError when the header promises other than what there is; Fortran order is the transpose of the reverse.
+    return values.reshape(shape[::-1]).T if is_fortran else values.reshape(shape)
+
+
+def _parse_header(content: bytes, what: str, member: str) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:
+    """Return dtype, shape, whether in Fortran order, and where the values begin; ``content`` may end there."""
     start = len(_MAGIC) + 2
     length = int.from_bytes(content[len(_MAGIC) : start], "little")
     header = content[start : start + length].decode("latin-1") if length <= _MAX_HEADER_BYTES else ""
     match = _HEADER.fullmatch(header) if content.startswith(_MAGIC) else None
     if match is None:
         raise TaskError("invalid_npz", f"{what}: {member!r} is not a plain numpy array of numbers; make it again")
-    dtype = np.dtype(match["dtype"])
     shape = tuple(int(size) for size in match["shape"].replace(" ", "").split(",") if size)
-    values = np.frombuffer(content, dtype=dtype, offset=start + length)
-    # ValueError when the header promises other than what there is; Fortran order is the transpose of the reverse.
-    return values.reshape(shape[::-1]).T if match["fortran"] == "True" else values.reshape(shape)
+    return np.dtype(match["dtype"]), shape, match["fortran"] == "True", start + length

@@ -12,7 +12,8 @@ from steelyard.control.numeric_plan import drawn_inputs
 from steelyard.numeric.drawing import draw_feeds, resolved_shapes
 from steelyard.numeric.errors import NotCheckableError
 from steelyard.numeric.feeds import drawn_feeds, pack_samples, read_feeds, task_feeds
-from steelyard.tasks.npz import read_npz
+from steelyard.tasks.errors import TaskError
+from steelyard.tasks.npz import read_first_rows, read_npz, write_npz
 from steelyard.tasks.packing import pack
 from steelyard_agent.worker.contract import TensorSpec
 from steelyard_agent.worker.drawing import draw_inputs
@@ -108,9 +109,15 @@ def test_samples_are_read_in_whole_batches(tmp_path: Path, batch_size: int, expe
     assert len(both_read(content, tmp_path, ["image"], batch_size)) == expected
 
 
+def written(folder: Path, content: bytes) -> Path:
+    path = folder / "task.npz"
+    path.write_bytes(content)
+    return path
+
+
 def test_a_tasks_first_samples_are_taken_as_they_are_packed(tmp_path: Path) -> None:
     images = (np.random.default_rng(0).integers(0, 256, (20, 3, 4, 4)) / np.float32(255)).astype(np.float32)
-    content, count = task_feeds(pack("image", images), 8)
+    content, count = task_feeds(written(tmp_path, pack("image", images)), 8)
     assert count == 8
     assert {name: array.dtype.name for name, array in read_npz(content, what="it").items()} == {
         "image.values": "uint8",
@@ -121,21 +128,21 @@ def test_a_tasks_first_samples_are_taken_as_they_are_packed(tmp_path: Path) -> N
 
 
 def test_a_task_under_another_name_feeds_a_models_only_input(tmp_path: Path) -> None:
-    content, _ = task_feeds(pack("input_1", np.zeros((2, 3, 4, 4), np.float32)), 8)
+    content, _ = task_feeds(written(tmp_path, pack("input_1", np.zeros((2, 3, 4, 4), np.float32))), 8)
     assert len(both_read(content, tmp_path, ["image"])) == 2
 
 
-@pytest.mark.parametrize("content", [b"PK", b""])
-def test_a_task_that_cannot_be_read_is_an_error_of_ours(content: bytes) -> None:
-    with pytest.raises(Exception, match="readable"):
-        task_feeds(content, 8)
+@pytest.mark.parametrize("content", [b"PK", b"", pack("image", np.zeros((9, 4), np.float32))[:-40]])
+def test_a_task_that_cannot_be_read_is_an_error_of_ours(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(TaskError, match="readable"):
+        task_feeds(written(tmp_path, content), 8)
 
 
-def test_a_task_without_samples_cannot_be_checked() -> None:
+def test_a_task_without_samples_cannot_be_checked(tmp_path: Path) -> None:
     stream = io.BytesIO()
     np.savez(stream, labels=np.zeros(3))
     with pytest.raises(NotCheckableError, match="no samples"):
-        task_feeds(stream.getvalue(), 8)
+        task_feeds(written(tmp_path, stream.getvalue()), 8)
 
 
 def test_an_input_larger_than_the_bound_cannot_be_checked() -> None:
@@ -165,3 +172,21 @@ def test_the_seed_alone_says_what_is_drawn() -> None:
     assert drawn_inputs(plan, artifacts, 8) == first
     plan.inputs.seed = 1
     assert drawn_inputs(plan, artifacts, 8) != first
+
+
+def test_no_more_of_a_large_task_is_read_than_its_first_samples(tmp_path: Path) -> None:
+    path = written(tmp_path, write_npz({"x.values": np.arange(4000, dtype=np.int64).reshape(1000, 4)}))
+    # What lies behind them is gone: who read it would fail its checksum.
+    content = bytearray(path.read_bytes())
+    content[20_000:20_100] = bytes(100)
+    path.write_bytes(content)
+    rows = read_first_rows(path, 8, what="the task", whole=".table")["x.values"]
+    np.testing.assert_array_equal(rows, np.arange(32).reshape(8, 4))
+    with pytest.raises(TaskError, match="readable"):
+        read_npz(bytes(content), what="the task")
+
+
+def test_a_header_that_promises_more_than_there_is_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, write_npz({"x.values": np.zeros((3, 4), np.float32)}).replace(b"(3, 4)", b"(9, 9)"))
+    with pytest.raises(TaskError, match="readable"):
+        read_first_rows(path, 8, what="the task", whole=".table")
