@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -18,6 +18,7 @@ from steelyard.control.gate_plan import GateOptions
 from steelyard.control.job_handle import JobHandle
 from steelyard.control.plans import MeasurementOptions
 from steelyard.errors import SteelyardError
+from steelyard_agent.validity.judging import MOST_CONTENTION
 from steelyard_protocol.v1 import control_pb2, result_pb2
 
 Write = Callable[..., Path]
@@ -30,8 +31,6 @@ end = time.monotonic() + 120
 while time.monotonic() < end:
     pass
 """
-# Of one core, by others, while nothing of ours runs: below it the core counts as free.
-_QUIET_LOAD = 0.03
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes are pinned on Linux only")
 
 
@@ -87,30 +86,29 @@ def test_rounds_beside_a_neighbour_on_the_same_core_are_contended_and_the_job_is
     ]
 
 
-def test_rounds_on_a_core_of_their_own_are_valid(client: Client, model: Write) -> None:
-    path, loads = model(), []
-    for _ in range(4):
-        core = min(os.sched_getaffinity(0), key=load_of)
-        loads.append(load_of(core))
-        handle = measured_on(client, path, core, GateOptions(wanted=False))
-        if _ends_valid(client, handle):
-            return
-    if max(loads) > _QUIET_LOAD:
-        pytest.skip(f"others keep every core of this machine busy (loads {loads}): nothing quiet to measure")
-    pytest.fail(f"not valid on a quiet core: {blocks_of(client, handle.job_id)[0].validity}")
-
-
-def _ends_valid(client: Client, handle: JobHandle) -> bool:
-    try:
+def test_without_a_neighbour_of_ours_each_verdict_follows_from_what_the_kernel_counted(
+    client: Client, model: Write
+) -> None:
+    core = min(os.sched_getaffinity(0), key=load_of)
+    handle = measured_on(client, model(), core, GateOptions(wanted=False))
+    with suppress(SteelyardError):
+        # On a machine that others keep busy no round may be valid, and that is told in the same way.
         handle.wait()
-    except SteelyardError:
-        return False
     blocks = blocks_of(client, handle.job_id)
-    if any(one.validity.verdict != result_pb2.VALIDITY_VERDICT_VALID for one in blocks):
-        return False
-    assert all(one.validity.run_delay_ns <= 0.02 * one.window_ns + 1_000_000 for one in blocks)
-    assert (handle.measurement().round_count, handle.measurement().repeated_round_count) == (3, 0)
-    return True
+    valid = [one for one in blocks if one.validity.verdict == result_pb2.VALIDITY_VERDICT_VALID]
+    for block in blocks:
+        seen = block.validity
+        assert seen.HasField("run_delay_ns"), "the kernel of this machine tells it"
+        assert (block.status == result_pb2.BLOCK_STATUS_OK) == (block in valid) == (not seen.evidence)
+        if block not in valid:
+            # Nothing is refused that was not taken from it: what is not valid has lost a time slice or a disk read.
+            lost_ns = max(seen.run_delay_ns, seen.steal_ns)
+            assert lost_ns > MOST_CONTENTION * block.window_ns or "page fault" in seen.evidence[0]
+            assert len(block.latency_ns) > 0, "the samples are kept"
+    kept, left_out = len(valid), len(blocks) - len(valid)
+    measurement = handle.measurement()
+    assert (measurement.round_count, measurement.repeated_round_count) == (min(kept, 3), left_out)
+    assert measurement.variants[0].p50_latency.HasField("value") == (kept > 0)
 
 
 def test_a_block_waits_for_its_neighbour_to_go_and_says_so(client: Client, model: Write) -> None:
