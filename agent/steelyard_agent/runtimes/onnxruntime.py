@@ -79,15 +79,13 @@ class OnnxRuntime:
 
     def load_profiled(self, model_path: Path, options: RuntimeOptions) -> ProfiledModel:
         """Create a session that writes a trace; see the contract."""
-        folder = tempfile.TemporaryDirectory(prefix="steelyard-")
-        try:
-            return self._load(model_path, options, folder)
-        except BaseException:
-            folder.cleanup()
-            raise
+        return self._load_traced(model_path, options)
 
     def load_for_arena(self, model_path: Path, options: RuntimeOptions) -> ArenaModel:
         """Create a session whose trace tells what its arena holds; see worker/arena.py."""
+        return self._load_traced(model_path, options)
+
+    def _load_traced(self, model_path: Path, options: RuntimeOptions) -> _Session:
         folder = tempfile.TemporaryDirectory(prefix="steelyard-")
         try:
             return self._load(model_path, options, folder)

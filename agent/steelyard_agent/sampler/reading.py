@@ -23,7 +23,6 @@ IDLE_NAME = "idle_power"
 LOADED_NAME = "loaded_power"
 # A figure is followed by a reading of this name.
 UNCERTAINTY_SUFFIX = "_uncertainty"
-UNCERTAINTY_NAME = ENERGY_NAME + UNCERTAINTY_SUFFIX
 # A shorter idle baseline is of low confidence: a system does something by itself every few seconds.
 LEAST_IDLE_S = 30.0
 

@@ -63,11 +63,6 @@ def findings(
     return [sentence for sentence in told if sentence]
 
 
-def percent(share: float) -> str:
-    """Return "41 %", "0.4 %" below one."""
-    return f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.1f} %"
-
-
 def _share_of(operators: Sequence[Seen], belongs: Callable[[Seen], bool], sentence: str) -> str:
     there = [one for one in operators if belongs(one)]
     share = sum(one.share for one in there)
@@ -78,7 +73,7 @@ def _share_of(operators: Sequence[Seen], belongs: Callable[[Seen], bool], senten
         by_kind[one.kind] = by_kind.get(one.kind, 0.0) + one.share
     # Those that take next to nothing of it are not named.
     named = [kind for kind in sorted(by_kind, key=by_kind.__getitem__, reverse=True) if by_kind[kind] >= share / 20]
-    return sentence.format(share=percent(share), kinds=_listed(named))
+    return sentence.format(share=_percent(share), kinds=_listed(named))
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -102,7 +97,7 @@ def _elsewhere(operators: Sequence[Seen], asked_provider: str) -> list[str]:
             continue
         what = "1 operator" if len(shares) == 1 else f"{len(shares)} operators"
         how = f"fell back to {provider}" if asked_provider else f"ran on {provider}, not on {main}"
-        sentences.append(f"{what} {how}: {percent(sum(shares))} of the time")
+        sentences.append(f"{what} {how}: {_percent(sum(shares))} of the time")
     return sentences
 
 
@@ -111,7 +106,7 @@ def _longest(operators: Sequence[Seen]) -> list[str]:
     if longest is None or len(operators) == 1 or longest.share < _MUCH:
         return []
     what = longest.name if longest.name.startswith(longest.kind) else f"{longest.kind} {longest.name}"
-    return [f"{what} takes {percent(longest.share)} of the time"]
+    return [f"{what} takes {_percent(longest.share)} of the time"]
 
 
 def _depthwise(operators: Sequence[Seen], mac_count: int | None) -> str:
@@ -122,13 +117,18 @@ def _depthwise(operators: Sequence[Seen], mac_count: int | None) -> str:
     of_macs, of_time = sum(one.mac_count or 0 for one in there) / covered, sum(one.share for one in there)
     if of_time < 2 * _MATTERS or of_time < _OUT_OF_PROPORTION * of_macs:
         return ""
-    return f"depthwise convolutions: {percent(of_macs)} of the multiply-accumulates, {percent(of_time)} of the time"
+    return f"depthwise convolutions: {_percent(of_macs)} of the multiply-accumulates, {_percent(of_time)} of the time"
 
 
 def _unaccounted(accounted: float | None) -> str:
     if accounted is None or accounted >= _ACCOUNTED:
         return ""
     return (
-        f"operators take {percent(accounted)} of the inference with the profiler on; the rest lies between them, in "
+        f"operators take {_percent(accounted)} of the inference with the profiler on; the rest lies between them, in "
         "the runtime, in its profiler, and below the microsecond that it counts in"
     )
+
+
+def _percent(share: float) -> str:
+    """Return "41 %", "0.4 %" below one."""
+    return f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.1f} %"

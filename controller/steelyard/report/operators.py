@@ -14,7 +14,6 @@ from steelyard.report.listings import hanging, plain_table
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import measurement_pb2, result_pb2
 
-DEFAULT_TOP = 10
 _NAME_COLUMNS, _KIND_COLUMNS, _PLACE_COLUMNS = 22, 15, 8
 _PROVIDER_SUFFIX = "ExecutionProvider"
 _NOT_KNOWN = "-"

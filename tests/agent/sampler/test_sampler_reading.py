@@ -10,7 +10,7 @@ from steelyard_agent.meters.power_source import PowerSource, missing_reading
 from steelyard_agent.readings import Kind, Scope, Status
 from steelyard_agent.sampler.process import Recording, parse_recording
 from steelyard_agent.sampler.protocol import SamplerOrder
-from steelyard_agent.sampler.reading import ENERGY_NAME, UNCERTAINTY_NAME, energy_reading
+from steelyard_agent.sampler.reading import ENERGY_NAME, UNCERTAINTY_SUFFIX, energy_reading
 from tests.agent.sampler.test_sampler_protocol import SOURCE
 from tests.support.fake_sysfs import FakeSysfs
 
@@ -45,7 +45,7 @@ def test_a_counter_gives_gross_joules_per_inference():
     assert energy.value == pytest.approx(6.0 * 12 / 1000, rel=0.01)
     assert (energy.status, energy.unit, energy.scope, energy.reason) == (Status.MEASURED, "J", Scope.SOC, "")
     assert energy.source == "/sys/class/powercap/intel-rapl:0/energy_uj (RAPL package-0)"
-    assert (uncertainty.name, uncertainty.status) == (UNCERTAINTY_NAME, Status.ESTIMATED)
+    assert (uncertainty.name, uncertainty.status) == (ENERGY_NAME + UNCERTAINTY_SUFFIX, Status.ESTIMATED)
     assert 0 < uncertainty.value < energy.value * 0.01
     assert "accuracy is not known" in uncertainty.reason
 
