@@ -24,10 +24,16 @@ class _WritesByDefault(click.Group):
     """A group whose first word may be a job: `steelyard bundle 3f9a -o FILE` writes."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the command in front of what is none."""
-        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+        """Put the command in front of its options."""
+        if args and args[0].startswith("-") and args[0] not in ctx.help_option_names:
             args = [_WRITE, *args]
         return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Put the command in front of a job."""
+        return super().resolve_command(ctx, args if args[0] in self.commands else [_WRITE, *args])
 
 
 @click.group(cls=_WritesByDefault)
