@@ -57,4 +57,5 @@ def longest_silence_ms(energy: EnergySpec) -> int:
     """Return how long a block of the pass gives no sign although it fares well: its longest window with its marker."""
     # A rest before, a rest after each pulse, the last of both twice as long; a second around each window asleep.
     marker_ms = (2 * energy.marker.pulse_count + 3) * energy.marker.pulse_ms
-    return max(energy.window_ms, energy.longest_window_ms, energy.idle_ms + 2000) + marker_ms
+    idle_ms = energy.idle_ms + 2000 if energy.idle_ms else 0
+    return max(energy.window_ms + marker_ms, energy.longest_window_ms + marker_ms, idle_ms)
