@@ -180,7 +180,7 @@ class _ValidityVerdictEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     VALIDITY_VERDICT_UNSPECIFIED: _ValidityVerdict.ValueType  # 0
     VALIDITY_VERDICT_VALID: _ValidityVerdict.ValueType  # 1
     VALIDITY_VERDICT_NOISY: _ValidityVerdict.ValueType  # 2
-    """Its figures scatter more than those of a quiet device do."""
+    """A hypervisor took the processor, or pages had to be read from the disk, while it was timed."""
     VALIDITY_VERDICT_THROTTLED: _ValidityVerdict.ValueType  # 3
     VALIDITY_VERDICT_CONTENDED: _ValidityVerdict.ValueType  # 4
     """Others took the processor while it was timed."""
@@ -192,7 +192,7 @@ class ValidityVerdict(_ValidityVerdict, metaclass=_ValidityVerdictEnumTypeWrappe
 VALIDITY_VERDICT_UNSPECIFIED: ValidityVerdict.ValueType  # 0
 VALIDITY_VERDICT_VALID: ValidityVerdict.ValueType  # 1
 VALIDITY_VERDICT_NOISY: ValidityVerdict.ValueType  # 2
-"""Its figures scatter more than those of a quiet device do."""
+"""A hypervisor took the processor, or pages had to be read from the disk, while it was timed."""
 VALIDITY_VERDICT_THROTTLED: ValidityVerdict.ValueType  # 3
 VALIDITY_VERDICT_CONTENDED: ValidityVerdict.ValueType  # 4
 """Others took the processor while it was timed."""
