@@ -12,7 +12,14 @@ from steelyard_agent.jobs.profile_check import check_profile, check_profile_gran
 from steelyard_agent.state.blob_cache import DIGEST
 from steelyard_agent.state.outbox import JOB_ID
 from steelyard_protocol.v1.common_pb2 import ARTIFACT_FORMAT_ONNX, ARTIFACT_FORMAT_TFLITE
-from steelyard_protocol.v1.plan_pb2 import REDUCER_UNSPECIFIED, Plan, PlannedArtifact, RuntimeSpec
+from steelyard_protocol.v1.plan_pb2 import (
+    REDUCER_UNSPECIFIED,
+    GraphOptimization,
+    Plan,
+    PlannedArtifact,
+    Reducer,
+    RuntimeSpec,
+)
 from steelyard_protocol.v1.result_pb2 import (
     PASS_ENERGY,
     PASS_EVALUATION,
@@ -118,6 +125,10 @@ def _check_runtime(label: str, runtime: RuntimeSpec) -> None:
     for field in ("intra_op_thread_count", "inter_op_thread_count"):
         if runtime.HasField(field):
             _within(f"{field} of {label!r}", getattr(runtime, field), 1, _MAX_THREAD_COUNT)
+    _demand(
+        runtime.graph_optimization in GraphOptimization.values(),
+        f"graph_optimization of {label!r} is {runtime.graph_optimization}, which this agent does not know",
+    )
 
 
 def _check_environment(artifact: PlannedArtifact, environments: Collection[str]) -> None:
@@ -165,6 +176,8 @@ def _check_gate(plan: Plan) -> None:
 def _check_data(plan: Plan) -> None:
     if plan.inputs.data_digest:
         _check_blob("the input data", plan.inputs.data_digest, plan.inputs.data_size_bytes)
+    for what, reducer in (("evaluation", plan.evaluation.reducer), ("processing", plan.processing.reducer)):
+        _demand(reducer in Reducer.values(), f"the reducer of the {what} is {reducer}, which this agent does not know")
     if plan.HasField("evaluation"):
         evaluation = plan.evaluation
         _check_blob("the evaluation data", evaluation.data_digest, evaluation.data_size_bytes)

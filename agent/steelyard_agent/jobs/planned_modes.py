@@ -102,7 +102,11 @@ def _numbers(name: str, value: object) -> tuple[float, ...]:
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _wrong(name, value, "a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        # JSON has whole numbers without end.
+        raise _wrong(name, value, "a number that a float can hold") from error
 
 
 def _wrong(name: str, value: object, expected: str) -> ValueError:

@@ -12,6 +12,7 @@ STORED_DTYPES = (
     *("float16", "float32", "float64"),
 )
 _MOST_VALUES = 1 << 26
+_MOST_RANK = 16
 _IMAGE_RANKS = (2, 3)
 
 
@@ -38,6 +39,9 @@ class Processing:
             raise ValueError(f"stored_dtype {self.stored_dtype!r} is none of {', '.join(STORED_DTYPES)}")
         if self.layout not in LAYOUTS:
             raise ValueError(f"layout {self.layout!r} is none of NCHW, NHWC")
+        # The rank first: the product of a hostile plan's million sizes would take minutes.
+        if len(self.stored_shape) > _MOST_RANK:
+            raise ValueError(f"stored_shape has {len(self.stored_shape)} sizes, more than {_MOST_RANK}")
         if any(size < 1 for size in self.stored_shape) or prod(self.stored_shape) > _MOST_VALUES:
             raise ValueError(f"stored_shape {self.stored_shape} is no shape of a sample")
         if self.layout and len(self.stored_shape) not in _IMAGE_RANKS:
