@@ -15,6 +15,9 @@ from steelyard_protocol.v1 import common_pb2, measurement_pb2, plan_pb2
 
 Facts = tuple[tuple[str, str], ...]
 
+# The program of a phone on a cable: it times by its own rules.
+_BENCHMARK_PROGRAM = "benchmark_model"
+
 
 def device_facts(measurement: measurement_pb2.Measurement) -> Facts:
     """Return what the device is, as its agent described it."""
@@ -46,7 +49,7 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
         ("Providers", "; ".join(_unique(", ".join(one.providers) for one in measurement.variants if one.providers))),
         ("Placement", "; ".join(_placement(one) for one in measurement.variants if len(one.placements) > 1)),
         ("Options", "; ".join(_unique(_options(one.runtime) for one in measurement.variants if one.runtime.name))),
-        ("Timing", _timing(measurement.plan.timing)),
+        ("Timing", _timing(measurement)),
         ("Timed inputs", _inputs(measurement.plan.inputs)),
         ("Pinned to cores", _cores(measurement.plan)),
         ("Accuracy on", _task(measurement)),
@@ -135,9 +138,15 @@ def _options(runtime: plan_pb2.RuntimeSpec) -> str:
     return ", ".join(parts) or "the runtime's defaults"
 
 
-def _timing(timing: plan_pb2.TimingSpec) -> str:
+def _timing(measurement: measurement_pb2.Measurement) -> str:
+    timing = measurement.plan.timing
     if not timing.sample_window_ms:
         return ""
+    if any(one.runtime.name == _BENCHMARK_PROGRAM for one in measurement.variants):
+        return (
+            f"at least {timing.sample_window_ms} ms of inferences a block after the program's own warm-up, "
+            "which looks for no steady state"
+        )
     return (
         f"{timing.sample_window_ms} ms of samples a block after warm-up until three windows of "
         f"{timing.warmup_window_ms} ms agree within {100 * timing.warmup_tolerance:g} % "
