@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.control.client import Client
+from steelyard.control.devices import Devices
 from steelyard.control.plans import MeasurementOptions
 from steelyard.meters import registry
 from steelyard.meters.trace import trace_of
@@ -53,3 +54,22 @@ def test_the_energy_of_a_block_is_that_of_its_window_within_one_percent(
     assert set(traces) == set(meters)
     assert trace_of(traces["cpu:"]).times_ns.size > 300
     assert [one.label for one in traces["cpu:"].blocks] == [block.label]
+
+
+def test_minutes_of_windows_are_not_run_where_nothing_would_read_them(
+    client: Client, model: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_sensor(_devices: Devices, _device_id: str) -> bool:
+        return False
+
+    monkeypatch.setattr(Devices, "measures_energy", no_sensor)
+    # The discard port: nobody listens.
+    options = MeasurementOptions(
+        min_round_count=3, max_round_count=3, sample_window_ms=20, meters=("shelly:http://127.0.0.1:9",)
+    )
+    handle = client.measure([client.add_model(model())], options=options)
+    assert handle.wait().state == control_pb2.JOB_STATE_RECORDED
+    assert result_pb2.PASS_ENERGY not in {one.pass_kind for one in client.rounds(handle.job_id)}
+    (lost,) = handle.measurement().variants[0].external_energy_readings
+    assert lost.status == common_pb2.READING_STATUS_UNAVAILABLE
+    assert "http://127.0.0.1:9 cannot be reached" in lost.reason

@@ -90,7 +90,9 @@ def _readings(
 ) -> list[common_pb2.Reading]:
     known = [one for one in energies if one.energy_j is not None]
     if not known:
-        reason = energies[-1].reason if energies else "the energy pass did not run"
+        # Where no meter answered the pass was not run, and the trace holds nothing but why.
+        silent = next((trace.reason for trace in reversed(traces) if trace.reason), "the energy pass did not run")
+        reason = energies[-1].reason if energies else silent
         reading = _reading(meter, traces, ENERGY_NAME, common_pb2.READING_STATUS_UNAVAILABLE, reason)
         return [reading]
     value_j = sum(one.energy_j or 0.0 for one in known) / len(known)

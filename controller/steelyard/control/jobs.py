@@ -202,7 +202,7 @@ class Jobs:
                 fleet=world.fleet,
                 note=note,
                 decide=StopPolicy.of(request, emulated_by=await world.devices.emulated_by(device_id)).decide,
-                measures_energy=bool(request.meters) or await world.devices.measures_energy(device_id),
+                measures_energy=await world.devices.measures_energy(device_id),
                 meters=MeterWatch(request.meters, keep=partial(world.results.record_trace, job_id))
                 if request.meters
                 else None,

@@ -77,6 +77,7 @@ class JobContext:
     fleet: Fleet
     note: Callable[[control_pb2.JobState.ValueType, str, int, int], Awaitable[None]]
     decide: Callable[[list[result_pb2.RoundResult]], StopDecision]
+    # Whether the device has a source of power or energy of its own.
     measures_energy: bool
     # Whether the device compiles any of the plan's models before they can be timed.
     prepares: bool = False
@@ -123,7 +124,7 @@ class MeasurementJob:
             if self._plan.HasField("evaluation"):
                 await self._run_until(inbox, result_pb2.PASS_EVALUATION, 1)
             await self._run_latency(inbox)
-            if self._plan.HasField("energy") and self._context.measures_energy:
+            if self._plan.HasField("energy") and (self._context.measures_energy or self._context.meters is not None):
                 await self._run_energy(inbox)
         finally:
             self._release()
@@ -187,7 +188,9 @@ class MeasurementJob:
         try:
             for trouble in await meters.start():
                 await self._note(control_pb2.JOB_STATE_RUNNING, trouble)
-            await self._run_until(inbox, result_pb2.PASS_ENERGY, 1)
+            # Windows of minutes are not run for nobody; the traces still say why each meter has no value.
+            if meters.any_reads or self._context.measures_energy:
+                await self._run_until(inbox, result_pb2.PASS_ENERGY, 1)
         finally:
             # Also when the job is cancelled: no thread may go on reading.
             await meters.stop()
