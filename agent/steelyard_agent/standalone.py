@@ -173,7 +173,8 @@ def report_lines(report: StandaloneReport) -> list[str]:
     """Return the report as plain text, at most 80 columns wide."""
     lines = [
         f"{Path(report.model_path).name}, {_bytes(report.size_bytes)}, {report.runtime} {report.runtime_version}",
-        f"providers: {', '.join(_placed(report, name) for name in report.providers)}; input: {report.input_source}",
+        f"providers: {', '.join(_placed(report, name) for name in report.providers)}{_threads(report)}",
+        f"input: {report.input_source}",
         *([f"pinned to cores {format_cores(report.core_ids)}"] if report.core_ids else []),
         "",
         *_figure_lines(report),
@@ -236,6 +237,15 @@ def _load_lines(launches: Sequence[Launch]) -> list[str]:
 def _placed(report: StandaloneReport, name: str) -> str:
     count = report.placements.get(name)
     return name if count is None else f"{name} ({count} node{'s' * (count != 1)})"
+
+
+def _threads(report: StandaloneReport) -> str:
+    # The controller asks for one; unsaid, a figure from here would be compared with one from there.
+    count = report.runtime_options.get("intra_op_thread_count")
+    if count is None:
+        # With pinned cores the adapter decides, and says so in a note.
+        return "" if report.core_ids else "; threads: as the runtime chooses"
+    return f"; threads: {count}"
 
 
 def _existing(path: Path) -> Path:
@@ -327,8 +337,8 @@ def _known(values: Iterable[int | None]) -> list[float]:
 def _spread(values: Sequence[float], show: Callable[[float], str]) -> str:
     if not values:
         return "not told by this system"
-    low, high = show(min(values)), show(max(values))
-    return f"{show(median(values))} ({low} to {high})" if len(values) > 1 else show(values[0])
+    middle, low, high = show(median(values)), show(min(values)), show(max(values))
+    return middle if low == high else f"{middle} ({low} to {high})"
 
 
 def _duration(duration_ns: float) -> str:
