@@ -12,11 +12,11 @@ def known(values: Iterable[int | None]) -> list[float]:
 
 
 def spread_text(values: Sequence[float], show: Callable[[float], str]) -> str:
-    """Return the median with lowest and highest: "1.6 ms (1.5 ms to 1.7 ms)"; a single value stands alone."""
+    """Return "median (lowest to highest)" of what launches told, the median alone where both look alike."""
     if not values:
         return "not told by this system"
-    low, high = show(min(values)), show(max(values))
-    return f"{show(median(values))} ({low} to {high})" if len(values) > 1 else show(values[0])
+    middle, low, high = show(median(values)), show(min(values)), show(max(values))
+    return middle if low == high else f"{middle} ({low} to {high})"
 
 
 def duration_text(duration_ns: float) -> str:

@@ -183,7 +183,8 @@ def report_lines(report: StandaloneReport) -> list[str]:
     """Return the report as plain text, at most 80 columns wide."""
     lines = [
         f"{Path(report.model_path).name}, {bytes_text(report.size_bytes)}, {report.runtime} {report.runtime_version}",
-        f"providers: {', '.join(_placed(report, name) for name in report.providers)}; input: {report.input_source}",
+        f"providers: {', '.join(_placed(report, name) for name in report.providers)}{_threads(report)}",
+        f"input: {report.input_source}",
         *([f"pinned to cores {format_cores(report.core_ids)}"] if report.core_ids else []),
         "",
         *_figure_lines(report),
@@ -255,6 +256,15 @@ def _load_lines(launches: Sequence[Launch]) -> list[str]:
 def _placed(report: StandaloneReport, name: str) -> str:
     count = report.placements.get(name)
     return name if count is None else f"{name} ({count} node{'s' * (count != 1)})"
+
+
+def _threads(report: StandaloneReport) -> str:
+    # The controller asks for one; unsaid, a figure from here would be compared with one from there.
+    count = report.runtime_options.get("intra_op_thread_count")
+    if count is None:
+        # With pinned cores the adapter decides, and says so in a note.
+        return "" if report.core_ids else "; threads: as the runtime chooses"
+    return f"; threads: {count}"
 
 
 def _existing(path: Path) -> Path:

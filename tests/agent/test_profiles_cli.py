@@ -107,6 +107,12 @@ def test_a_good_file_is_told_so(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["profile"]["name"] == "mine"
 
 
+def test_a_draft_that_fits_is_not_called_complete(tmp_path, capsys):
+    file = mine(tmp_path / "boards", "# TODO: traps\n" + MINE + "# TODO: the rest\n")
+    assert main(["profile", "check", str(file)]) == 0
+    assert capsys.readouterr().out.endswith("mine (My board); 2 TODO left in it: complete or delete them\n")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -100,7 +100,7 @@ def test_the_text_fits_a_terminal_and_shows_medians_with_their_spread() -> None:
     assert max(map(len, lines)) <= 80
     text = "\n".join(lines)
     assert "latency p50      1.6 ms (1.5 ms to 1.7 ms) over 3 launches" in text
-    assert "warm-up          2.5 s (2.5 s to 2.5 s)" in text
+    assert "warm-up          2.5 s\n" in text
     assert "first inference  900 ns" in text
     assert "memory loaded    3.0 GiB" in text
     assert "500 B" in text
@@ -151,6 +151,13 @@ def test_the_memory_of_compiling_is_not_that_of_the_model() -> None:
     built = replace(LAUNCH, loaded_from_cache=False, peak_resident_bytes=1 << 30)
     cached = replace(LAUNCH, loaded_from_cache=True, peak_resident_bytes=1 << 20)
     assert "memory peak      1.0 MiB (VmHWM)" in report_lines(replace(REPORT, launches=(built, cached)))
+
+
+def test_threads_are_told_or_said_to_be_the_runtimes_choice() -> None:
+    assert "threads: as the runtime chooses" in report_lines(REPORT)[1]
+    one = replace(REPORT, runtime_options={"intra_op_thread_count": 1})
+    assert report_lines(one)[1].endswith("; threads: 1")
+    assert "threads:" not in "".join(report_lines(replace(REPORT, core_ids=(0,))))
 
 
 async def test_the_cores_that_were_asked_for_are_told(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from steelyard.control import jobs
 from steelyard.control.client import Client
 from steelyard.control.energy_plan import EnergyOptions
 from steelyard.control.plans import MeasurementOptions
@@ -64,3 +65,23 @@ def test_the_energy_of_a_block_is_that_of_its_window_within_one_percent(
     assert set(traces) == set(meters)
     assert trace_of(traces["cpu:"]).times_ns.size > 300
     assert [one.label for one in traces["cpu:"].blocks] == ["idle before", block.label, "idle after"]
+
+
+def test_minutes_of_windows_are_not_run_where_nothing_would_read_them(
+    client: Client, model: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "reads_energy", lambda _device: False)
+    # The discard port: nobody listens.
+    options = MeasurementOptions(
+        min_round_count=3,
+        max_round_count=3,
+        sample_window_ms=20,
+        meters=("shelly:http://127.0.0.1:9",),
+        gate=ANYWHERE,
+    )
+    handle = client.measure([client.add_model(model())], options=options)
+    assert handle.wait().state == control_pb2.JOB_STATE_RECORDED
+    assert result_pb2.PASS_ENERGY not in {one.pass_kind for one in client.rounds(handle.job_id)}
+    (lost,) = handle.measurement().variants[0].external_energy_readings
+    assert lost.status == common_pb2.READING_STATUS_UNAVAILABLE
+    assert "http://127.0.0.1:9 cannot be reached" in lost.reason

@@ -66,8 +66,14 @@ def _check(options: argparse.Namespace) -> int:
     if options.json:
         _print_json("profile", {"profile": profile_to_json(found)})
     else:
-        print(f"{options.file} fits the schema: {found.name} ({found.title})")
+        print(f"{options.file} fits the schema: {found.name} ({found.title}){_todo(options.file)}")
     return 0
+
+
+def _todo(file: Path) -> str:
+    """Return what a draft still asks of its author; a file that fits is not a file that is complete."""
+    count = file.read_text("utf-8").count("TODO:")
+    return f"; {count} TODO left in it: complete or delete them" if count else ""
 
 
 def _new(options: argparse.Namespace) -> int:

@@ -69,7 +69,8 @@ class Outgoing:
         """Say what was never acknowledged: it is not sent again, both sides reconcile at the next hello."""
         if self._unread:
             kinds = ", ".join(kind for kind, _ in self._unread.values())
-            _log.info("%d messages were not acknowledged: %s", len(self._unread), kinds)
+            # Nothing for a person to do: a goodbye and the hello of a dial that failed are always among them.
+            _log.debug("not acknowledged: %s", kinds)
 
     async def settle(self) -> None:
         """Wait until everything queued is written, half a second at most."""

@@ -83,7 +83,7 @@ def read_profile(file: Path) -> Profile:
             )
         text = file.read_text("utf-8")
     except OSError as error:
-        message = f"device profile {file} cannot be read ({error.strerror or error}); make it readable"
+        message = f"device profile {file} cannot be read ({error.strerror or error}); check the path"
         raise ProfileError("unreadable_profile", message) from error
     except UnicodeDecodeError as error:
         raise ProfileError("invalid_profile", f"device profile {file} is not UTF-8; save it as UTF-8") from error

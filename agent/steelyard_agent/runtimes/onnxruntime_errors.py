@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from steelyard_agent.runtimes.explained import inference_failure, memory_failure, shortened
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 
 # A protobuf message of 2 GiB or more cannot be parsed.
@@ -17,7 +18,6 @@ _PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ")
 _LOADING = re.compile(r"^Load model from .* failed:\s*")
 _SOURCE_LINE = re.compile(r"\S+\.(?:cc|h|cpp):\d+ \S+(?: \[[^\]]*\])? ?")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_LONGEST_LINE = 240
 
 _UNKNOWN_OPS = (
     re.compile(r"No Op registered for (?P<op>\S+)"),
@@ -25,7 +25,7 @@ _UNKNOWN_OPS = (
     re.compile(r"Could not find an implementation for (?P<op>[^\s(]+(?:\(\d+\))?)"),
 )
 _TOO_NEW = re.compile(r"Unsupported model IR version|only \*guarantees\* support|is under development", re.IGNORECASE)
-_OUT_OF_MEMORY = re.compile(r"bad_alloc|failed to allocate memory|out of memory|bad allocation", re.IGNORECASE)
+_PRODUCT = "ONNX Runtime"
 _EXTERNAL = re.compile(r"external data|External initializer|GetFileLength for|cannot get file size", re.IGNORECASE)
 _QUOTED = re.compile(r"""["'\[](?P<path>[^"'\[\]]+)["'\]]""")
 _NO_CPU = "explicitly disabled by the user"
@@ -38,8 +38,7 @@ def useful_line(text: str) -> str:
     """Return the line of an ONNX Runtime message that says what is wrong."""
     text = _COLOUR.sub("", text).strip()
     text = _LOADING.sub("", _PREFIX.sub("", text))
-    line = _SOURCE_LINE.sub("", text.splitlines()[0] if text else "").strip().rstrip(".")
-    return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 3] + "..."
+    return shortened(_SOURCE_LINE.sub("", text.splitlines()[0] if text else "").strip())
 
 
 def explain_load(error: Exception, model_path: Path, version: str, provider: str) -> BlockFailure | None:
@@ -49,8 +48,8 @@ def explain_load(error: Exception, model_path: Path, version: str, provider: str
         return None
     text, name = str(error), model_path.name
     line = useful_line(text)
-    if _OUT_OF_MEMORY.search(text):
-        return _out_of_memory(line)
+    if failure := memory_failure(text, line, _PRODUCT):
+        return failure
     if _NO_CPU in text:
         return BlockFailure(
             BlockStatus.FALLBACK,
@@ -69,20 +68,11 @@ def explain_run(error: Exception) -> BlockFailure | None:
     """Return what a failure of an inference means; None when the exception is not the runtime's."""
     if not _is_of_runtime(error):
         return None
-    line = useful_line(str(error))
-    if _OUT_OF_MEMORY.search(str(error)):
-        return _out_of_memory(line)
-    return BlockFailure(
-        BlockStatus.USER_ERROR, "inference_failed", f"the model cannot run on these inputs: {line}; check the data"
-    )
+    return inference_failure(str(error), useful_line(str(error)), _PRODUCT)
 
 
 def _is_of_runtime(error: Exception) -> bool:
     return type(error).__module__.startswith("onnxruntime") or isinstance(error, RuntimeError)
-
-
-def _out_of_memory(line: str) -> BlockFailure:
-    return BlockFailure(BlockStatus.OUT_OF_MEMORY, "allocation_failed", f"ONNX Runtime could not get memory: {line}")
 
 
 def _unsupported(text: str, name: str, line: str, version: str) -> BlockFailure | None:

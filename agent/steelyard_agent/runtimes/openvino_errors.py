@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from steelyard_agent.runtimes.explained import inference_failure, memory_failure, shortened
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 
-_LONGEST_LINE = 240
 _UNKNOWN_OP = re.compile(
     r"No conversion rule found for operations: (?P<onnx>\S+)|No translator found for (?P<tflite>\S+) node"
 )
 _GARBAGE = re.compile(r"Unable to read the model|can't be parsed|corrupted or malformed|GeneralFailure", re.IGNORECASE)
 _BAD_OPTION = re.compile(r"Unsupported property|Wrong value|NotFound: |Incorrect value|Invalid value", re.IGNORECASE)
-_OUT_OF_MEMORY = re.compile(r"bad_alloc|failed to allocate|out of memory", re.IGNORECASE)
+_PRODUCT = "OpenVINO"
 # Where in its own sources something was thrown, before the line that says what.
 _PLACE = re.compile(r"^(Exception from |Check '.*' failed at |FrontEnd API failed|Model wasn't fully|Summary:|$)")
 
@@ -21,16 +21,15 @@ _PLACE = re.compile(r"^(Exception from |Check '.*' failed at |FrontEnd API faile
 def useful_line(text: str) -> str:
     """Return the line of an OpenVINO message that says what is wrong."""
     lines = [line.strip().removeprefix("-- ") for line in text.splitlines() if not _PLACE.match(line.strip())]
-    line = (lines[0] if lines else "no reason was given").rstrip(".")
-    return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 3] + "..."
+    return shortened(lines[0] if lines else "no reason was given")
 
 
 def explain_load(error: Exception, model_path: Path, version: str, device: str) -> BlockFailure:
     """Return what a failure to read or compile a model means."""
     text, name = str(error), model_path.name
     line = useful_line(text)
-    if _OUT_OF_MEMORY.search(text):
-        return _out_of_memory(line)
+    if failure := memory_failure(text, line, _PRODUCT):
+        return failure
     if found := _UNKNOWN_OP.search(text):
         op = found["onnx"] or found["tflite"]
         return BlockFailure(
@@ -50,13 +49,4 @@ def explain_run(error: Exception) -> BlockFailure | None:
     """Return what a failure of an inference means; None when the exception is not the runtime's."""
     if not isinstance(error, RuntimeError):
         return None
-    line = useful_line(str(error))
-    if _OUT_OF_MEMORY.search(str(error)):
-        return _out_of_memory(line)
-    return BlockFailure(
-        BlockStatus.USER_ERROR, "inference_failed", f"the model cannot run on these inputs: {line}; check the data"
-    )
-
-
-def _out_of_memory(line: str) -> BlockFailure:
-    return BlockFailure(BlockStatus.OUT_OF_MEMORY, "allocation_failed", f"OpenVINO could not get memory: {line}")
+    return inference_failure(str(error), useful_line(str(error)), _PRODUCT)

@@ -9,23 +9,22 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from steelyard_agent.runtimes.explained import inference_failure, memory_failure, shortened
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 
-_LONGEST_LINE = 240
 _UNKNOWN_OP = re.compile(
     r"unresolved custom op: (?P<custom>\S+?)\.|Didn't find op for builtin opcode '(?P<builtin>[^']+)'"
     r"|Op builtin_code out of range: (?P<code>\d+)"
 )
 _GARBAGE = re.compile(r"not a valid Flatbuffer|model allocation is null|Could not open|identifier", re.IGNORECASE)
-_OUT_OF_MEMORY = re.compile(r"bad_alloc|failed to allocate|out of memory", re.IGNORECASE)
 
 
 def explain_load(error: Exception, model_path: Path, product: str) -> BlockFailure:
     """Return what a failure to make an interpreter or its tensors means."""
     text, name = str(error), model_path.name
     line = _useful_line(text)
-    if _OUT_OF_MEMORY.search(text):
-        return _out_of_memory(product, line)
+    if failure := memory_failure(text, line, product):
+        return failure
     if found := _UNKNOWN_OP.search(text):
         op = found["custom"] or found["builtin"] or f"number {found['code']}"
         return BlockFailure(
@@ -41,18 +40,8 @@ def explain_run(error: Exception, product: str) -> BlockFailure | None:
     """Return what a failure of an inference means; None when the exception is not the runtime's."""
     if not isinstance(error, (RuntimeError, ValueError)):
         return None
-    line = _useful_line(str(error))
-    if _OUT_OF_MEMORY.search(str(error)):
-        return _out_of_memory(product, line)
-    return BlockFailure(
-        BlockStatus.USER_ERROR, "inference_failed", f"the model cannot run on these inputs: {line}; check the data"
-    )
+    return inference_failure(str(error), _useful_line(str(error)), product)
 
 
 def _useful_line(text: str) -> str:
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "no reason was given").rstrip(".")
-    return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 3] + "..."
-
-
-def _out_of_memory(product: str, line: str) -> BlockFailure:
-    return BlockFailure(BlockStatus.OUT_OF_MEMORY, "allocation_failed", f"{product} could not get memory: {line}")
+    return shortened(next((line.strip() for line in text.splitlines() if line.strip()), "no reason was given"))

@@ -50,8 +50,15 @@ def _readings(label: str, meter: MeterRounds) -> Iterator[common_pb2.Reading]:
     energies = [one.energies[label] for one in meter.rounds if label in one.energies]
     known = [one for one in energies if one.energy_j is not None]
     if not known:
-        reason = energies[-1].reason if energies else "the energy pass did not run"
-        yield _reading(meter, ENERGY_NAME, "J", common_pb2.READING_STATUS_UNAVAILABLE, reason)
+        # Where no meter answered the pass was not run, and the trace holds nothing but why.
+        silent = next((trace.reason for trace in reversed(meter.traces) if trace.reason), "the energy pass did not run")
+        yield _reading(
+            meter,
+            ENERGY_NAME,
+            "J",
+            common_pb2.READING_STATUS_UNAVAILABLE,
+            energies[-1].reason if energies else silent,
+        )
         return
     counted = all(one.is_counted for one in known)
     rounds = list(_rounds(label, meter))

@@ -215,6 +215,7 @@ class Jobs:
                 ),
                 passes_after=passes_after(request.plan),
                 energy_round_count=energy_round_count(request, device_tells=reads_energy(described)),
+                device_tells_energy=reads_energy(described),
                 meters=MeterWatch(request.meters, keep=partial(world.results.record_trace, job_id))
                 if request.meters
                 else None,

@@ -64,6 +64,8 @@ class JobContext:
     passes_after: tuple[result_pb2.Pass.ValueType, ...] = ()
     # Rounds of the energy pass, after the timed ones; 0: no such pass.
     energy_round_count: int = 0
+    # Whether the device has a source of power or energy of its own.
+    device_tells_energy: bool = False
     # Every round of this job that is recorded: what the session stored while nobody listened counts as well.
     reload: Callable[[], Awaitable[list[result_pb2.RoundResult]]]
     # External meters to record during the energy pass; None: none were named.
@@ -173,7 +175,9 @@ class MeasurementJob:
         try:
             for trouble in await meters.start():
                 await self._note(control_pb2.JOB_STATE_RUNNING, trouble)
-            await self._run_valid(inbox, result_pb2.PASS_ENERGY, round_count)
+            # Windows of minutes are not run for nobody; the traces still say why each meter has no value.
+            if meters.any_reads or self._context.device_tells_energy:
+                await self._run_valid(inbox, result_pb2.PASS_ENERGY, round_count)
         finally:
             # Also when the job is cancelled: no thread may go on reading.
             await meters.stop()

@@ -46,6 +46,11 @@ class MeterWatch:
         await asyncio.to_thread(_wait_ready, self._started)
         return [f"meter {one.name}: {one.reason or 'it told nothing yet'}" for one in self._started if not one.reads]
 
+    @property
+    def any_reads(self) -> bool:
+        """Return whether any meter that was started has told anything yet."""
+        return any(one.reads for one in self._started)
+
     def heard(self, round_index: int, label: str) -> None:
         """Note that the device begins a block, which ends the one before."""
         last = self._heard[-1] if self._heard else None

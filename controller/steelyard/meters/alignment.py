@@ -144,7 +144,10 @@ def correlations(values: NDArray[np.float64], pattern: NDArray[np.float64]) -> N
 
 def _refusal(peak: float, next_peak: float) -> str:
     if peak < LEAST_PEAK:
-        return f"the marker was not found in the trace: peak {peak:.2f}, at least {LEAST_PEAK} is asked for"
+        return (
+            f"the marker was not found in the trace: peak {peak:.2f}, at least {LEAST_PEAK} is asked for; see that the "
+            "meter feeds this device, and that nothing else on it draws power"
+        )
     if next_peak > MOST_NEXT_PEAK * peak:
         return (
             f"the marker was found twice in the trace: peak {peak:.2f}, the next {next_peak:.2f}; something else there "

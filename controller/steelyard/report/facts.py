@@ -18,6 +18,9 @@ from steelyard_protocol.v1 import common_pb2, measurement_pb2, plan_pb2
 
 Facts = tuple[tuple[str, str], ...]
 
+# The program of a phone on a cable: it times by its own rules.
+_BENCHMARK_PROGRAM = "benchmark_model"
+
 
 def device_facts(measurement: measurement_pb2.Measurement) -> Facts:
     """Return what the device is, as its agent described it."""
@@ -54,7 +57,7 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
         ("Mode", mode_text(measurement.plan)),
         ("Varied", varied_text(measurement.plan)),
         ("Compared by", measurement.primary_figure),
-        ("Timing", _timing(measurement.plan)),
+        ("Timing", _timing(measurement)),
         ("Timed inputs", _inputs(measurement.plan.inputs)),
         ("Pinned to cores", _cores(measurement.plan)),
         ("Accuracy on", _task(measurement)),
@@ -161,11 +164,16 @@ def _options(runtime: plan_pb2.RuntimeSpec) -> str:
     return ", ".join(parts) or "the runtime's defaults"
 
 
-def _timing(plan: plan_pb2.Plan) -> str:
-    timing = plan.timing
+def _timing(measurement: measurement_pb2.Measurement) -> str:
+    timing = measurement.plan.timing
     if not timing.sample_window_ms:
         return ""
-    is_curve = plan.mode.mode == plan_pb2.MODE_SUSTAINED
+    if any(one.runtime.name == _BENCHMARK_PROGRAM for one in measurement.variants):
+        return (
+            f"at least {timing.sample_window_ms} ms of inferences a block after the program's own warm-up, "
+            "which looks for no steady state"
+        )
+    is_curve = measurement.plan.mode.mode == plan_pb2.MODE_SUSTAINED
     window = "a curve" if is_curve else f"{timing.sample_window_ms} ms of samples"
     return (
         f"{window} a block after warm-up until three windows of "

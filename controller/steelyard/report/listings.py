@@ -16,6 +16,8 @@ from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import common_pb2, control_pb2
 
 _SHORT_DIGEST = 12
+# As many as the first line of a result shows.
+_SHORT_ID = 8
 _FAILED_STATES = frozenset(
     {
         control_pb2.JOB_STATE_USER_ERROR,
@@ -31,11 +33,12 @@ def render_devices(devices: Sequence[control_pb2.Device], *, now: dt.datetime) -
     """Return the devices as a table; ``now`` (with a time zone) is what "seen" counts from."""
     if not devices:
         return Text("no device has connected yet; start one with: steelyard-agent run --controller HOST:PORT")
-    table = _table("name", "state", "model", "runtimes", "seen")
+    table = _table("name", "id", "state", "model", "runtimes", "seen")
     for device in devices:
         description = device.description
         table.add_row(
-            Text(description.name or description.device_id[:_SHORT_DIGEST]),
+            Text(description.name),
+            Text(description.device_id[:_SHORT_ID]),
             _state(device),
             Text(_what_it_is(description)),
             Text(", ".join(_named(one) for one in description.runtimes if one.version) or "none"),

@@ -46,7 +46,7 @@ def find(connection: Connection, text: str) -> control_pb2.Device:
         )
         if len(rows) > 1 and text != _SPAWNED_NAME:
             fits = ", ".join(str(row["device_id"]) for row in rows[:3])
-            raise UsageError("ambiguous_device", f"{text!r} means several devices: {fits}; give the whole id of one")
+            raise UsageError("ambiguous_device", f"{text!r} means several devices: {fits}; name one by its id")
         if rows:
             return _device(rows[0])
     names = connection.scalars(select(_TABLE.c.name)).all()

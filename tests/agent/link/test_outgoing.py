@@ -80,5 +80,5 @@ def test_an_acknowledgement_is_told_to_who_waits_for_it(caplog: pytest.LogCaptur
     outgoing.acknowledged(99)
     assert read == [1]
     outgoing.log_unread()
-    assert "1 messages were not acknowledged: goodbye" in caplog.text
+    assert "not acknowledged: goodbye" in caplog.text
     assert "never sent" in caplog.text

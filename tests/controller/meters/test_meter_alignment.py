@@ -90,6 +90,7 @@ def test_a_trace_without_the_marker_says_how_near_it_came() -> None:
     assert found.reason.startswith("the marker was not found in the trace: peak 0.")
     still = align(times, np.full(times.size, 5.0), device.marker())
     assert still.reason.startswith("the marker was not found in the trace: peak 0.00")
+    assert still.reason.endswith("see that the meter feeds this device, and that nothing else on it draws power")
 
 
 @pytest.mark.parametrize("period_pulses", [0.5, 1.0, 2.0, 2.1, 3.0, 4.0, 6.0, 12.0])

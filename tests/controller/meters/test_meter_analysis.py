@@ -105,6 +105,7 @@ def test_an_interrupted_pass_leaves_two_traces_and_the_one_that_fits_is_taken() 
     ("rounds", "traces", "part"),
     [
         ([], [], "the energy pass did not run"),
+        ([], [control_pb2.MeterTrace(meter=INPUT, reason="it cannot be reached")], "it cannot be reached"),
         ([energy_round("original")], [], "no trace of this meter was kept"),
         ([energy_round("original", failed="original")], [message(INPUT, "original")], "it fell over"),
         (

@@ -150,6 +150,7 @@ async def test_blocks_are_heard_one_after_the_other_and_kept_with_every_trace() 
     meters = {"one:": Scripted(samples(1)), "two:": Scripted(opens=MeterError("x", "not there"))}
     watch = MeterWatch(["one:", "two:"], keep=keep, make=lambda url: meters[url])
     assert await watch.start() == ["meter two:: not there"]
+    assert watch.any_reads
     watch.round_over()
     for index, label in ((0, "a"), (0, "a"), (0, "b"), (1, "b")):
         watch.heard(index, label)

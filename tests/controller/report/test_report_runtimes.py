@@ -67,6 +67,17 @@ def test_placement_is_shown_when_more_than_one_provider_runs_nodes() -> None:
     )
 
 
+def test_the_program_of_a_phone_on_a_cable_is_not_said_to_look_for_a_steady_state() -> None:
+    measurement = measurements.normal()
+    assert "three windows" in dict(method_facts(measurement))["Timing"]
+    for variant in measurement.variants:
+        variant.runtime.name = "benchmark_model"
+    assert dict(method_facts(measurement))["Timing"] == (
+        f"at least {measurement.plan.timing.sample_window_ms} ms of inferences a block after the program's own "
+        "warm-up, which looks for no steady state"
+    )
+
+
 def test_what_only_one_kind_of_cores_has_is_told_of_that_kind() -> None:
     device = _device()
     device.description.processor_features.append("asimd")

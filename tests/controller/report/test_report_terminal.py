@@ -141,6 +141,15 @@ def test_devices_are_listed_with_state_and_age() -> None:
     assert "onnxruntime 1.32.0" in text
 
 
+def test_devices_of_one_name_are_told_apart_by_their_ids() -> None:
+    one, other = device(), device()
+    one.description.device_id, other.description.device_id = "a0ec1f2d-b798-4757", "09611fa3-0c9d-4246"
+    text = shown(render_devices([one, other], now=NOW), 80)
+
+    assert "a0ec1f2d " in text
+    assert "09611fa3 " in text
+
+
 def test_without_devices_the_next_step_is_said() -> None:
     assert "steelyard-agent run --controller" in shown(render_devices([], now=NOW), 120)
 
