@@ -86,6 +86,8 @@ def test_a_phone_is_measured_like_any_device(client: Client, plugged: FakePhone,
     assert not variant.p90_latency.HasField("value")
     assert "only the median" in variant.p90_latency.reason
     assert "USB charges the battery" in variant.energy.reason
+    assert variant.numeric.verdict == measurement_pb2.NUMERIC_VERDICT_NOT_CHECKED
+    assert "outputs are not told on a cable" in variant.numeric.because
     assert {one.provider: one.node_count for one in variant.placements} == {"XNNPACK": 49}
     circumstances = {one.name: one.value for one in measurement.circumstances}
     assert circumstances["android_cpuset"] == "foreground"

@@ -11,6 +11,7 @@ from steelyard_agent.worker.block import (
     KIND_ENERGY,
     KIND_EVALUATION,
     KIND_LATENCY,
+    KIND_NUMERIC,
     KIND_OPERATORS,
     KIND_PROBE,
     KIND_ROOFLINE,
@@ -196,6 +197,7 @@ def test_a_full_phone_is_a_full_disk(phone, runner_of, model, tmp_path):
     [
         (KIND_EVALUATION, {"data_path": "d", "output_path": "o"}, "accuracy_not_measured"),
         (KIND_ENERGY, {}, "energy_not_measured"),
+        (KIND_NUMERIC, {"data_path": "d", "output_path": "o"}, "outputs_not_told"),
         (KIND_OPERATORS, {}, "operators_not_profiled"),
         (KIND_ROOFLINE, {"runtime_name": ""}, "device_not_probed"),
         (KIND_SIGNATURE, {}, "block_not_offered"),

@@ -93,6 +93,22 @@ def test_the_card_says_lineage_figures_and_what_was_not_measured(tmp_path: Path)
     assert card.count("### ") == 1
 
 
+def test_the_card_says_whether_outputs_were_what_they_should_be(tmp_path: Path) -> None:
+    artifact = variant()
+    measurement = measured(artifact)
+    measurement.variants[3].numeric.CopyFrom(
+        measurement_pb2.NumericCheck(
+            verdict=measurement_pb2.NUMERIC_VERDICT_DIVERGES, sample_count=8, cosine=0.98, because="2 of 8 | differ"
+        )
+    )
+
+    write_export(tmp_path / "x", artifact=artifact, model_bytes=MODEL, measurements=[measurement])
+
+    card = (tmp_path / "x" / "MODEL_CARD.md").read_text()
+    row = r"| outputs beside the controller's own run | diverge (8 inputs): 2 of 8 \| differ; cosine 0.98 |"
+    assert row in card
+
+
 def test_a_card_without_measurements_claims_nothing(tmp_path: Path) -> None:
     original = measurements.artifact()
     original.digest = hashlib.sha256(MODEL).hexdigest()
