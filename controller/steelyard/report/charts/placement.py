@@ -10,8 +10,8 @@ from steelyard.report.charts.canvas import FONT_PX
 
 _DISTANCES_PX = (0.0, 9.0, 21.0, 35.0, 53.0)
 _DIRECTIONS = ((1, 0), (-1, 0), (1, -0.7), (-1, -0.7), (1, 0.7), (-1, 0.7), (0, -1.2), (0, 1.4))
-# What a square pixel of each costs: labels over labels or beyond the edge are unreadable, over a hairline just untidy.
-_OVER_LABEL, _OVER_MARK, _OUTSIDE = 10.0, 4.0, 40.0
+# What a square pixel of each costs: labels over labels are unreadable, over a hairline just untidy.
+_OVER_LABEL, _OVER_MARK = 10.0, 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,12 @@ class Box:
         """Return by how many px it reaches beyond ``bounds``, all edges together."""
         edges = (bounds.left - self.left, bounds.top - self.top, self.right - bounds.right, self.bottom - bounds.bottom)
         return sum(max(0.0, edge) for edge in edges)
+
+    def moved_into(self, bounds: Box) -> Box:
+        """Return the box moved within ``bounds``, which must be larger."""
+        right = max(0.0, bounds.left - self.left) - max(0.0, self.right - bounds.right)
+        down = max(0.0, bounds.top - self.top) - max(0.0, self.bottom - bounds.bottom)
+        return Box(left=self.left + right, top=self.top + down, right=self.right + right, bottom=self.bottom + down)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +75,10 @@ def place_labels(
     for index in order:
         taken = [one.box for one in placed.values()]
         options = [
-            _candidate(points[index], widths[index], clearances[index] + distance, direction, far=distance > 0)
+            _candidate(points[index], widths[index], clearances[index] + distance, direction, bounds, far=distance > 0)
             for distance, direction in itertools.product(_DISTANCES_PX, _DIRECTIONS)
         ]
-        costs = [_cost(option, step, taken, marks, bounds) for step, option in enumerate(options)]
+        costs = [_cost(option, step, taken, marks) for step, option in enumerate(options)]
         placed[index] = options[costs.index(min(costs))]
     return [placed[index] for index in range(len(points))]
 
@@ -82,17 +88,24 @@ def _crowding(point: tuple[float, float], points: Sequence[tuple[float, float]])
 
 
 def _candidate(
-    point: tuple[float, float], width: float, distance: float, direction: tuple[float, float], *, far: bool
+    point: tuple[float, float],
+    width: float,
+    distance: float,
+    direction: tuple[float, float],
+    bounds: Box,
+    *,
+    far: bool,
 ) -> Placement:
     dx, dy = direction
     x, y = point[0] + dx * distance, point[1] + dy * distance
     left = x if dx > 0 else x - width if dx < 0 else x - width / 2
-    box = Box(left=left, top=y - FONT_PX / 2 - 1, right=left + width, bottom=y + FONT_PX / 2 + 2)
-    return Placement(box=box, leader=(min(max(point[0], box.left), box.right), y) if far else None)
+    box = Box(left=left, top=y - FONT_PX / 2 - 1, right=left + width, bottom=y + FONT_PX / 2 + 2).moved_into(bounds)
+    middle = (box.top + box.bottom - 1) / 2
+    return Placement(box=box, leader=(min(max(point[0], box.left), box.right), middle) if far else None)
 
 
-def _cost(option: Placement, step: int, labels: Sequence[Box], marks: Sequence[Box], bounds: Box) -> float:
+def _cost(option: Placement, step: int, labels: Sequence[Box], marks: Sequence[Box]) -> float:
     over_labels = sum(option.box.overlap(label) for label in labels)
     over_marks = sum(option.box.overlap(mark) for mark in marks)
     # The step breaks ties: near before far, beside before above.
-    return _OVER_LABEL * over_labels + _OVER_MARK * over_marks + _OUTSIDE * option.box.outside(bounds) + 2.0 * step
+    return _OVER_LABEL * over_labels + _OVER_MARK * over_marks + 2.0 * step

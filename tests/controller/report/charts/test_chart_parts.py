@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from steelyard.report.charts.canvas import Canvas, marker, text_width
@@ -91,6 +91,7 @@ def test_tick_text_drops_digits_that_say_nothing(value: float, unit: str, text: 
 
 
 @given(st.lists(st.tuples(st.floats(60, 560), st.floats(40, 280)), min_size=1, max_size=8, unique=True))
+@example([(60.0, 40.0), (79.5, 40.0)])
 @settings(max_examples=60, deadline=None)
 def test_labels_stay_within_their_bounds(points: list[tuple[float, float]]) -> None:
     bounds = Box(left=0, top=0, right=640, bottom=320)
