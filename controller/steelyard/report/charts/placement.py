@@ -29,11 +29,6 @@ class Box:
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
         return width * height if width > 0 and height > 0 else 0.0
 
-    def outside(self, bounds: Box) -> float:
-        """Return by how many px it reaches beyond ``bounds``, all edges together."""
-        edges = (bounds.left - self.left, bounds.top - self.top, self.right - bounds.right, self.bottom - bounds.bottom)
-        return sum(max(0.0, edge) for edge in edges)
-
     def moved_into(self, bounds: Box) -> Box:
         """Return the box moved within ``bounds``, which must be larger."""
         right = max(0.0, bounds.left - self.left) - max(0.0, self.right - bounds.right)
