@@ -34,6 +34,8 @@ def replay_stop(
     """Ask the rule again after each grant; ``rounds`` are those of the job, earlier ones that it extends first."""
     policy = StopPolicy.of(request, job_id=job.job_id, emulated_by=as_measured(device, rounds).emulated_by)
     timed = [one for one in rounds if one.pass_kind == result_pb2.PASS_LATENCY]
+    # In the order in which a controller holds them, whatever order somebody lists them in.
+    timed.sort(key=lambda one: one.round_index)
     name, done, looks = job.job_id[:12], sum(one.job_id != job.job_id for one in timed), []
     while done < len(timed):
         decision = policy.decide(timed[:done])

@@ -30,7 +30,7 @@ class Difference:
     @property
     def sentence(self) -> str:
         """The difference for people."""
-        return f"{self.where}: claimed {self.claimed}, recomputed {self.recomputed}"
+        return " ".join(f"{self.where}: claimed {self.claimed}, recomputed {self.recomputed}".split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

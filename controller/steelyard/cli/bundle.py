@@ -10,6 +10,7 @@ import click
 from steelyard import __version__
 from steelyard.cli.progress import progress_bar
 from steelyard.cli.session import connected, console, emit_json, say
+from steelyard.cli.visible import visible
 from steelyard.cli.writing import writing
 from steelyard.errors import EXIT_FINE, EXIT_UNMET
 
@@ -132,7 +133,8 @@ def verify(ctx: click.Context, file: Path, as_json: bool) -> None:
         emit_json("bundle_verification", _plain(found))
     else:
         for line in _lines(found):
-            click.echo(line)
+            # Titles and sentences come from the archive.
+            click.echo(visible(line))
     ctx.exit(EXIT_FINE if found.agrees else EXIT_UNMET)
 
 
@@ -181,33 +183,33 @@ def show(file: Path, report_path: Path | None, as_json: bool) -> None:
 
 
 def _lines(found: Verification) -> list[str]:
-    lines = [_job_line(one) for one in found.jobs]
+    lines = [line for one in found.jobs for line in _job_lines(one)]
     if found.other_version:
         lines.append(
-            f"it was written by steelyard {found.other_version}, this is {__version__}: where the analysis changed in "
-            "between, a difference is no manipulation; that version decides it"
+            f"written by steelyard {found.other_version}, this is {__version__}: where the analysis changed between "
+            "them, a difference is no manipulation; that version decides it"
         )
     if found.agrees:
-        lines.append(
-            "verified: every verdict and the decision follow from the samples, every figure within a billionth"
-        )
+        lines.append("verified: verdicts and decision follow from the samples, figures within 1e-9")
         return [*lines, f"content {found.digest}"]
     troubles = [trouble for job in found.jobs for trouble in job.troubles]
     more = f" ({len(troubles)} differ in all)" if len(troubles) > 1 else ""
     return [*lines, f"not verified: {troubles[0]}{more}"]
 
 
-def _job_line(one: JobVerification) -> str:
-    last = one.stops[-1]
+def _job_lines(one: JobVerification) -> list[str]:
+    figures = _count(one.comparison.figure_count, "figure")
     count = len(one.troubles)
-    what = f"{_count(count, 'difference')} in" if count else "all agree of"
-    notes = [f"{one.comparison.not_claimed} not claimed by its version"] if one.comparison.not_claimed else []
-    notes += ["it claims what this version does not know, which is not compared"] if one.has_unknown else []
-    stopped = f"stop rule after {', '.join(map(str, last.looks))} rounds: {last.reason or 'not its end'}"
-    return (
-        f"{one.job.title} on {one.job.device_name} ({one.job.job_id[:12]}): {what} "
-        f"{_count(one.comparison.figure_count, 'figure')}; {'; '.join([*notes, stopped])}"
-    )
+    what = f"{_count(count, 'difference')} in {figures}" if count else f"all {figures} agree"
+    lines = [f"{one.job.title} on {one.job.device_name} ({one.job.job_id[:12]}): {what}"]
+    if one.comparison.not_claimed:
+        lines.append(f"  {_count(one.comparison.not_claimed, 'figure')} more, which its version did not claim")
+    if one.has_unknown:
+        lines.append("  it claims fields that this version does not know: not compared")
+    for stop in one.stops:
+        why = stop.reason or ("see below" if stop.trouble else "it did not end there by the rule")
+        lines.append(f"  stop rule asked after {', '.join(map(str, stop.looks))} rounds: {why}")
+    return lines
 
 
 def _count(count: int, what: str) -> str:

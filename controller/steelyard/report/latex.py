@@ -97,10 +97,11 @@ def _table(table: ExportedTable) -> str:
 def _caption(measurement: measurement_pb2.Measurement) -> str:
     confidence = f"{100 * measurement.confidence:g} %"
     task = f" on {measurement.task_name}" if measurement.task_name else ""
+    compared = measurement.primary_figure or "p50"
     words = (
         f"{measurement.title or 'Measurement'} on {measurement.device_name}: {measurement.round_count} rounds, "
-        f"intervals at {confidence} over rounds, of accuracy{task} over samples; energy of one inference; "
-        "memory at its peak over the runtime alone."
+        f"intervals at {confidence} over rounds, of accuracy{task} over samples; speed-up by {compared}; "
+        "energy of one inference; memory at its peak over the runtime alone."
     )
     return escape(words)
 

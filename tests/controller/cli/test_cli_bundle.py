@@ -37,9 +37,12 @@ def test_a_measurement_is_bundled_verified_and_shown(steelyard, job_id: str, tmp
     alone = {"STEELYARD_STATE_DIRECTORY": str(tmp_path / "none"), "HOME": str(far)}
     verified = run_process("bundle", "verify", far / "conv.zip", env=alone)
     assert verified.code == 0, verified.err
-    first, _, last = verified.out.splitlines()
-    assert "all agree of" in first
-    assert "stop rule after 0, 3 rounds: " in first
+    first, second, third, last = verified.out.splitlines()
+    assert first.startswith("conv on local (")
+    assert first.endswith("figures agree")
+    assert second.startswith("  stop rule asked after 0, 3 rounds: ")
+    assert third.startswith("verified: verdicts and decision follow from the samples")
+    assert max(map(len, verified.out.splitlines())) <= 80
     assert last.removeprefix("content ") in written.err
     assert not (tmp_path / "none").exists()
     assert [one.name for one in far.iterdir() if one.suffix == ".zip"] == ["conv.zip"]
