@@ -16,7 +16,8 @@ import pytest
 from steelyard_agent import __version__
 from steelyard_agent import cli as cli_module
 from steelyard_agent.cli import main
-from steelyard_agent.cli.arguments import build_parser, parse_shape
+from steelyard_agent.cli.arguments import build_parser
+from steelyard_agent.cli.measure_arguments import parse_shape
 from steelyard_agent.errors import AgentError
 from steelyard_protocol.v1 import result_pb2
 from steelyard_protocol.v1.plan_pb2 import Plan

@@ -17,7 +17,8 @@ from steelyard_agent.errors import UsageError
 from steelyard_agent.jobs.description_message import description_message
 from steelyard_agent.meters.contract import System
 from steelyard_agent.processor import parse_cpuinfo
-from steelyard_agent.standalone import measure_file, report_lines, report_to_json
+from steelyard_agent.standalone import measure_file
+from steelyard_agent.standalone_text import report_lines, report_to_json
 from steelyard_agent.worker.block import Timing
 from tests.support import models
 

@@ -14,9 +14,8 @@ from steelyard_agent.standalone import (
     MeasurementError,
     StandaloneReport,
     measure_file,
-    report_lines,
-    report_to_json,
 )
+from steelyard_agent.standalone_text import report_lines, report_to_json
 from steelyard_agent.worker.block import Timing
 from steelyard_agent.worker.contract import RuntimeOptions
 from steelyard_agent.worker.failure import BlockStatus

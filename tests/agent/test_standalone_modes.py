@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from steelyard_agent.standalone import measure_file, report_lines, report_to_json
+from steelyard_agent.standalone import measure_file
 from steelyard_agent.standalone_modes import ModeFigures, mode_figures
+from steelyard_agent.standalone_text import report_lines, report_to_json
 from steelyard_agent.worker import modes
 from steelyard_agent.worker.block import CurvePoint, Timing, WorkerResult
 from steelyard_agent.worker.contract import RuntimeOptions

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 
 from steelyard_agent import __version__
-from steelyard_agent.cli.mode_arguments import DEFAULT_ROUNDS, add_mode_arguments
-from steelyard_agent.cores import CoreSelection, parse_core_list
+from steelyard_agent.cli.measure_arguments import add_measure_arguments
 from steelyard_agent.errors import UsageError
 
 _RUN_EXAMPLES = """\
@@ -72,8 +71,6 @@ exit status:
   0 fine; 2 usage; 3 something was not measured; 4 device or infrastructure;
   70 a bug of ours; 130 interrupted
 """
-_CORE_KINDS = {"big": CoreSelection.BIG, "little": CoreSelection.LITTLE}
-_DEFAULT_BLOCK_TIMEOUT_S = 60.0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -136,65 +133,7 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def _add_measure(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     measure = _add(commands, "measure", "measure one model file with no controller", _MEASURE_EXAMPLES)
-    measure.add_argument("model", type=Path, metavar="MODEL", help="an .onnx or .tflite file")
-    measure.add_argument(
-        "--rounds",
-        type=_positive,
-        help=f"fresh processes to measure in (default: {DEFAULT_ROUNDS}, and 1 for a curve)",
-    )
-    measure.add_argument("--threads", type=_positive, help="threads within an operator (default: the runtime's)")
-    measure.add_argument(
-        "--runtime",
-        default="",
-        metavar="NAME[@ENV]",
-        help="onnxruntime, litert, openvino, tflite-runtime or a plugin, in a runtime environment where one is named "
-        "(default: by the file's name)",
-    )
-    measure.add_argument(
-        "--provider",
-        action="append",
-        default=[],
-        metavar="P",
-        help="execution provider or delegate: NAME or NAME:key=value,...; repeat for more, in order",
-    )
-    measure.add_argument(
-        "--allow-fallback", action="store_true", help="measure also when part of the model runs elsewhere"
-    )
-    measure.add_argument(
-        "--cores",
-        type=_cores,
-        default=(),
-        metavar="big|little|0-3,6",
-        help="cores that the measured process is pinned to (default: none)",
-    )
-    measure.add_argument(
-        "--shape",
-        action="append",
-        type=parse_shape,
-        default=[],
-        metavar="NAME=1x3x224x224",
-        help="size of a dynamic input; repeat for more",
-    )
-    measure.add_argument(
-        "--graph-optimization", choices=("disabled", "basic", "extended", "all"), help="default: the runtime's"
-    )
-    measure.add_argument("--no-spinning", action="store_true", help="let idle threads of the runtime sleep")
-    add_mode_arguments(measure)
-    measure.add_argument("--no-arena", action="store_true", help="no memory arena")
-    measure.add_argument(
-        "--block-timeout",
-        type=_positive_number,
-        default=_DEFAULT_BLOCK_TIMEOUT_S,
-        metavar="S",
-        help=f"seconds without progress in one process, at most (default: {_DEFAULT_BLOCK_TIMEOUT_S:g})",
-    )
-    measure.add_argument(
-        "--memory-limit", type=_positive, metavar="MB", help="largest resident set (default: most of what is free)"
-    )
-    measure.add_argument("--json", action="store_true", help="print JSON with a schema version")
-    measure.add_argument(
-        "--state-directory", type=Path, metavar="DIR", help="the agent's, where runtime environments stand"
-    )
+    add_measure_arguments(measure)
     measure.set_defaults(command=_measure_command)
 
 
@@ -264,46 +203,6 @@ def _add(
     )
     parser.add_argument("--verbose", "-v", action="store_true", help="log more on standard error")
     return parser
-
-
-def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
-    """Read ``NAME=1x3x224x224``.
-
-    Raises:
-        argparse.ArgumentTypeError: It is something else.
-    """
-    name, _, sizes = text.rpartition("=")
-    parts = sizes.split("x")
-    if not name or not all(part.isascii() and part.isdigit() and 0 < int(part) < 2**31 for part in parts):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=1x3x224x224")
-    return name, tuple(int(part) for part in parts)
-
-
-def _cores(text: str) -> CoreSelection | tuple[int, ...]:
-    """Read a kind of cores, or a list of their numbers."""
-    if text in _CORE_KINDS:
-        return _CORE_KINDS[text]
-    try:
-        return parse_core_list(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not big, little or cores such as 0-3,6") from None
-
-
-def _positive(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
-def _positive_number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    # A NaN or an endless time-out fails the comparison as well.
-    if not 0 < value < 86_400:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0 and below a day")
-    return value
 
 
 def _run_command(options: argparse.Namespace) -> int:

@@ -18,7 +18,8 @@ from steelyard_agent.cores import CoreSelection, select_cores
 from steelyard_agent.emulation import find_emulator
 from steelyard_agent.environments import read_environments
 from steelyard_agent.errors import UsageError
-from steelyard_agent.standalone import MeasurementError, measure_file, report_lines, report_to_json
+from steelyard_agent.standalone import MeasurementError, measure_file
+from steelyard_agent.standalone_text import report_lines, report_to_json
 from steelyard_agent.state.directory import default_state_directory
 from steelyard_agent.surroundings.android import BRING_TERMUX_FORWARD, background_cpuset
 from steelyard_agent.worker.contract import ProviderSpec, RuntimeOptions

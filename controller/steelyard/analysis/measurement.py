@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -195,19 +195,19 @@ def _stop_reason(given: MeasurementInput, policy: StopPolicy, latency: Sequence[
 def _mark_front(analyses: Sequence[VariantAnalysis]) -> None:
     measured = [one for one in analyses if one.candidate.time.value is not None and not one.candidate.barred]
 
-    def where_known(of: Callable[[VariantAnalysis], Estimate], one: VariantAnalysis) -> Estimate | None:
+    def where_known(one: VariantAnalysis, metric: str) -> Estimate | None:
         """Return a figure that every measured variant has: one without it could neither win nor lose."""
-        return of(one) if all(of(other).value is not None for other in measured) else None
+        return one.figures[metric] if all(each.figures[metric].value is not None for each in measured) else None
 
     front = pareto_front(
         [
             Point(
                 label=one.message.label,
                 latency=one.candidate.time,
-                accuracy=where_known(lambda each: each.accuracy, one),
+                accuracy=where_known(one, "accuracy"),
                 size_bytes=one.message.size_bytes,
-                memory=where_known(lambda each: each.memory, one),
-                energy=where_known(lambda each: each.energy, one),
+                memory=where_known(one, "memory"),
+                energy=where_known(one, "energy"),
             )
             for one in measured
         ]

@@ -1,10 +1,40 @@
-"""Memory beside the phases of a worker: the least that the device had left, and what the runtime's allocator held."""
+"""Memory of a variant: by phase, the least that the device had left, and what the runtime's allocator held."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
+import numpy as np
+
+from steelyard.analysis.emulation import not_its_own
+from steelyard.analysis.variant_rounds import VariantRounds
 from steelyard_protocol.v1 import measurement_pb2, plan_pb2, result_pb2
+
+_MemoryField = Literal["resident_bytes", "anonymous_bytes", "file_bytes", "shared_bytes"]
+_MEMORY_FIELDS: tuple[_MemoryField, ...] = ("resident_bytes", "anonymous_bytes", "file_bytes", "shared_bytes")
+
+
+def median_memory(rounds: VariantRounds) -> result_pb2.MemoryProfile:
+    """Return the median over rounds of each phase and of the peak."""
+    profile = result_pb2.MemoryProfile()
+    blocks = [timed.block for timed in rounds.timed]
+    if rounds.emulated_by or not blocks:
+        profile.reason = not_its_own(rounds.emulated_by) if rounds.emulated_by else rounds.why_nothing()
+        return profile
+    for phase in blocks[-1].memory.phases:
+        merged = profile.phases.add(name=phase.name)
+        same = [one for block in blocks for one in block.memory.phases if one.name == phase.name]
+        for field in _MEMORY_FIELDS:
+            values = [getattr(one, field) for one in same if one.HasField(field)]
+            if values:
+                setattr(merged, field, int(np.median(values)))
+    peaks = [block.memory.peak_resident_bytes for block in blocks if block.memory.HasField("peak_resident_bytes")]
+    if peaks:
+        profile.peak_resident_bytes = int(np.median(peaks))
+    profile.peak_source = blocks[-1].memory.peak_source
+    profile.reason = blocks[-1].memory.reason
+    return profile
 
 
 def add_device_memory(

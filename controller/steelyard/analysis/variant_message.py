@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.analysis.beside_reference import accuracy_of, comparison_of, drop_of, speedup_of
 from steelyard.analysis.comparison_notes import comparison_notes
 from steelyard.analysis.device_energy import loading_note
-from steelyard.analysis.emulation import not_a_latency, not_its_own
+from steelyard.analysis.memory import median_memory
 from steelyard.analysis.mode_figures import MODE_FIGURES
 from steelyard.analysis.prepared import build_time, loads_are_cached
 from steelyard.analysis.stop import LookConfidence
 from steelyard.analysis.surroundings import throttled_block_count
 from steelyard.analysis.validity import validity_counts
-from steelyard.analysis.variant_rounds import METRICS_OF_ROUNDS, VariantRounds, paired_times
+from steelyard.analysis.variant_rounds import METRICS_OF_ROUNDS, VariantRounds
 from steelyard.analysis.wire import estimate_message
-from steelyard.stats.accuracy import paired_drop, wilson
-from steelyard.stats.comparison import Comparison, ComparisonVerdict, compare_rounds
-from steelyard.stats.estimate import Estimate, exact, unknown
+from steelyard.stats.comparison import Comparison
+from steelyard.stats.estimate import Estimate, exact
 from steelyard.stats.mcnemar import mcnemar
 from steelyard.stats.percentiles import pooled_quantiles
 from steelyard.stats.requirements import Outcome, Requirement, decide
@@ -39,19 +38,15 @@ _OWN = (
 )
 # They say why they are not there.
 _ENERGY_FIELDS = ("net_energy", "mean_power")
-_MemoryField = Literal["resident_bytes", "anonymous_bytes", "file_bytes", "shared_bytes"]
-_MEMORY_FIELDS: tuple[_MemoryField, ...] = ("resident_bytes", "anonymous_bytes", "file_bytes", "shared_bytes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantAnalysis:
-    """What was found about one variant, for the wire and for the choice."""
+    """What was found about one variant, for the wire and for the choice; ``figures`` are by metric."""
 
     message: measurement_pb2.VariantMeasurement
     candidate: Candidate
-    accuracy: Estimate
-    memory: Estimate
-    energy: Estimate
+    figures: Mapping[str, Estimate]
 
 
 def analyse_variant(
@@ -87,30 +82,17 @@ def analyse_variant(
         confidence: Of the intervals.
         look: Of the intervals that verdicts are read off; the stop rule's looks have been paid for in it.
     """
-    comparison = None if is_reference else _comparison(reference, rounds, look, thresholds)
-    figures = {
-        metric: rounds.estimate(metric, size_bytes=artifact.size_bytes, confidence=confidence) for metric in _OWN
-    }
-    figures["accuracy"] = _accuracy(rounds, correct, has_task=has_task, confidence=confidence)
-    figures["drop"] = _drop(correct, reference_correct, is_reference=is_reference, confidence=confidence)
-    figures["speedup"] = exact(1.0, "ratio") if is_reference else _speedup(comparison, rounds, reference, confidence)
-    paid = _paid_for(rounds, requirements, size_bytes=artifact.size_bytes, confidence=look.requirement)
-    outcomes = [decide(one, (figures | paid)[one.metric]) for one in requirements]
+    comparison = None if is_reference else comparison_of(reference, rounds, look, thresholds)
+    figures = _estimates(rounds, _OWN, artifact, confidence)
+    figures["accuracy"] = accuracy_of(rounds, correct, has_task=has_task, confidence=confidence)
+    figures["drop"] = drop_of(correct, reference_correct, is_reference=is_reference, confidence=confidence)
+    figures["speedup"] = exact(1.0, "ratio") if is_reference else speedup_of(comparison, rounds, reference, confidence)
+    outcomes = _outcomes(rounds, requirements, artifact, figures, look.requirement)
     message = _message(planned, artifact, rounds, figures, outcomes, is_reference=is_reference)
     if comparison is not None:
-        verdict = f"COMPARISON_VERDICT_{comparison.verdict.value}"
-        message.comparison = measurement_pb2.ComparisonVerdict.Value(verdict)
-        message.notes.extend(comparison_notes(comparison, rounds.primary.words))
-        message.minimum_detectable_effect.CopyFrom(estimate_message(comparison.detectable_effect))
-        if comparison.ranks is not None:
-            message.wilcoxon_p = comparison.ranks.p_value
+        _add_comparison(message, comparison, rounds.primary.words)
     if correct is not None:
-        message.correct_count = int(np.count_nonzero(correct))
-        message.evaluated_count = int(correct.size)
-    if correct is not None and reference_correct is not None and not is_reference:
-        paired = mcnemar(reference_correct, correct)
-        message.mcnemar_p = paired.p_value
-        message.notes.append(f"accuracy against the first: {paired.sentence}")
+        _add_correct(message, correct, None if is_reference else reference_correct)
     time = rounds.primary_time(confidence)
     candidate = Candidate(
         label=planned.label,
@@ -125,81 +107,46 @@ def analyse_variant(
         outcomes=tuple(outcomes),
         failed="" if rounds.timed else rounds.why_nothing(),
     )
-    return VariantAnalysis(
-        message=message,
-        candidate=candidate,
-        accuracy=figures["accuracy"],
-        memory=figures["memory"],
-        energy=figures["energy"],
-    )
+    return VariantAnalysis(message=message, candidate=candidate, figures=figures)
 
 
-def _paid_for(
-    rounds: VariantRounds, requirements: Sequence[Requirement], *, size_bytes: int, confidence: float
+def _estimates(
+    rounds: VariantRounds, metrics: Iterable[str], artifact: control_pb2.Artifact, confidence: float
 ) -> dict[str, Estimate]:
-    """Return the figures over rounds that requirements look at, at the confidence that pays for the rule's looks."""
-    asked = METRICS_OF_ROUNDS.intersection(one.metric for one in requirements)
-    return {metric: rounds.estimate(metric, size_bytes=size_bytes, confidence=confidence) for metric in asked}
+    return {one: rounds.estimate(one, size_bytes=artifact.size_bytes, confidence=confidence) for one in metrics}
 
 
-def _comparison(
-    reference: VariantRounds, candidate: VariantRounds, look: LookConfidence, thresholds: Thresholds
-) -> Comparison | None:
-    before, after = paired_times(reference, candidate)
-    if before and candidate.emulated_by:
-        reason = not_a_latency(candidate.emulated_by)
-        nothing = unknown("ratio", reason, confidence=look.difference)
-        return Comparison(
-            verdict=ComparisonVerdict.UNDECIDED,
-            ratio=nothing,
-            speedup=nothing,
-            more_round_count=None,
-            because=f"undecided: {reason}",
-            detectable_effect=unknown("fraction", reason, confidence=look.difference),
-        )
-    if not before:
-        return None
-    return compare_rounds(
-        before,
-        after,
-        confidence=look.difference,
-        equivalence_confidence=look.equivalence,
-        thresholds=thresholds,
-    )
-
-
-def _speedup(
-    comparison: Comparison | None, rounds: VariantRounds, reference: VariantRounds, confidence: float
-) -> Estimate:
-    if comparison is not None:
-        return comparison.speedup
-    why = reference.why_nothing() if not reference.timed else rounds.why_nothing()
-    return unknown("ratio", why, confidence=confidence)
-
-
-def _accuracy(
-    rounds: VariantRounds, correct: NDArray[np.bool_] | None, *, has_task: bool, confidence: float
-) -> Estimate:
-    if correct is not None:
-        return wilson(int(np.count_nonzero(correct)), int(correct.size), confidence)
-    if not has_task:
-        return unknown("fraction", "no task was named (--task FILE)", confidence=confidence)
-    reason = rounds.failed[0].error.message if rounds.failed else "the evaluation did not run"
-    return unknown("fraction", reason, confidence=confidence)
-
-
-def _drop(
-    correct: NDArray[np.bool_] | None,
-    reference_correct: NDArray[np.bool_] | None,
-    *,
-    is_reference: bool,
+def _outcomes(
+    rounds: VariantRounds,
+    requirements: Sequence[Requirement],
+    artifact: control_pb2.Artifact,
+    figures: Mapping[str, Estimate],
     confidence: float,
-) -> Estimate:
-    if is_reference and correct is not None:
-        return exact(0.0, "pp", confidence=confidence)
-    if correct is None or reference_correct is None:
-        return unknown("pp", "accuracy was not evaluated for both", confidence=confidence)
-    return paired_drop(reference_correct, correct, confidence)
+) -> list[Outcome]:
+    """Hold figures against requirements; those over rounds at the confidence that pays for the stop rule's looks."""
+    asked = METRICS_OF_ROUNDS.intersection(one.metric for one in requirements)
+    held = {**figures, **_estimates(rounds, asked, artifact, confidence)}
+    return [decide(one, held[one.metric]) for one in requirements]
+
+
+def _add_comparison(message: measurement_pb2.VariantMeasurement, comparison: Comparison, words: str) -> None:
+    verdict = f"COMPARISON_VERDICT_{comparison.verdict.value}"
+    message.comparison = measurement_pb2.ComparisonVerdict.Value(verdict)
+    message.notes.extend(comparison_notes(comparison, words))
+    message.minimum_detectable_effect.CopyFrom(estimate_message(comparison.detectable_effect))
+    if comparison.ranks is not None:
+        message.wilcoxon_p = comparison.ranks.p_value
+
+
+def _add_correct(
+    message: measurement_pb2.VariantMeasurement, correct: NDArray[np.bool_], reference: NDArray[np.bool_] | None
+) -> None:
+    message.correct_count = int(np.count_nonzero(correct))
+    message.evaluated_count = int(correct.size)
+    if reference is not None:
+        paired = mcnemar(reference, correct)
+        message.mcnemar_p = paired.p_value
+        message.notes.append(f"accuracy against the first: {paired.sentence}")
 
 
 def _message(
@@ -233,7 +180,7 @@ def _message(
         first_inference=estimate_message(figures["first"]),
         peak_memory=estimate_message(figures["memory"]),
         energy=estimate_message(figures["energy"]),
-        memory=_memory(rounds),
+        memory=median_memory(rounds),
         sample_count=sum(
             timed.block.sample_count if rounds.summary else timed.samples_ns.size for timed in rounds.timed
         ),
@@ -294,25 +241,3 @@ def _notes(rounds: VariantRounds) -> list[str]:
     if drifted:
         notes[f"latency drifted within the launch in {drifted} of {len(rounds.timed)} blocks ({_DRIFT} test)"] = None
     return list(notes)
-
-
-def _memory(rounds: VariantRounds) -> result_pb2.MemoryProfile:
-    """Return the median over rounds of each phase and of the peak."""
-    profile = result_pb2.MemoryProfile()
-    blocks = [timed.block for timed in rounds.timed]
-    if rounds.emulated_by or not blocks:
-        profile.reason = not_its_own(rounds.emulated_by) if rounds.emulated_by else rounds.why_nothing()
-        return profile
-    for phase in blocks[-1].memory.phases:
-        merged = profile.phases.add(name=phase.name)
-        same = [one for block in blocks for one in block.memory.phases if one.name == phase.name]
-        for field in _MEMORY_FIELDS:
-            values = [getattr(one, field) for one in same if one.HasField(field)]
-            if values:
-                setattr(merged, field, int(np.median(values)))
-    peaks = [block.memory.peak_resident_bytes for block in blocks if block.memory.HasField("peak_resident_bytes")]
-    if peaks:
-        profile.peak_resident_bytes = int(np.median(peaks))
-    profile.peak_source = blocks[-1].memory.peak_source
-    profile.reason = blocks[-1].memory.reason
-    return profile

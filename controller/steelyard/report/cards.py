@@ -73,6 +73,49 @@ def make_cards(measurement: measurement_pb2.Measurement, *, name: str) -> tuple[
             series,
             f"{name}-rounds",
         ),
+        *_cost_cards(measurement, series, name),
+    )
+    kept = [card for card in cards if card is not None]
+    return tuple(replace(card, order=order) for order, card in enumerate(kept))
+
+
+def _mode_cards(series: Sequence[Series], name: str) -> tuple[Card | None, ...]:
+    """Return what only one mode has, each drawn where there is data for it."""
+    return (
+        _card(
+            "Under sustained load",
+            "The median of each point of the last curve. Heat shows as latency that rises while the clock falls; "
+            "the ends are compared in the table below.",
+            draw_curves,
+            series,
+            f"{name}-curves",
+            is_main=True,
+        ),
+        _card(
+            "Response times",
+            "From the moment at which an arrival was due to its answer, pooled: what a queue adds is in it. The solid "
+            "line is p50, the dashed one p90; arrivals that never began are counted in the table below.",
+            draw_responses,
+            series,
+            f"{name}-responses",
+            is_main=True,
+        ),
+        _card(
+            "Steps of a sequence",
+            "Each sequence begins with a state of zeros. A line that bends upwards is a state that grows.",
+            draw_steps,
+            series,
+            f"{name}-steps",
+            is_main=True,
+        ),
+    )
+
+
+def _cost_cards(
+    measurement: measurement_pb2.Measurement, series: Sequence[Series], name: str
+) -> tuple[Card | None, ...]:
+    """Return what a variant takes beside time, and where its time goes."""
+    return (
         _card(
             "Memory by phase",
             "Resident set of the worker process, median over the rounds; the peak is the highest since the runtime "
@@ -107,40 +150,6 @@ def make_cards(measurement: measurement_pb2.Measurement, *, name: str) -> tuple[
             draw_costs,
             series,
             f"{name}-costs",
-        ),
-    )
-    kept = [card for card in cards if card is not None]
-    return tuple(replace(card, order=order) for order, card in enumerate(kept))
-
-
-def _mode_cards(series: Sequence[Series], name: str) -> tuple[Card | None, ...]:
-    """Return what only one mode has, each drawn where there is data for it."""
-    return (
-        _card(
-            "Under sustained load",
-            "The median of each point of the last curve. Heat shows as latency that rises while the clock falls; "
-            "the ends are compared in the table below.",
-            draw_curves,
-            series,
-            f"{name}-curves",
-            is_main=True,
-        ),
-        _card(
-            "Response times",
-            "From the moment at which an arrival was due to its answer, pooled: what a queue adds is in it. The solid "
-            "line is p50, the dashed one p90; arrivals that never began are counted in the table below.",
-            draw_responses,
-            series,
-            f"{name}-responses",
-            is_main=True,
-        ),
-        _card(
-            "Steps of a sequence",
-            "Each sequence begins with a state of zeros. A line that bends upwards is a state that grows.",
-            draw_steps,
-            series,
-            f"{name}-steps",
-            is_main=True,
         ),
     )
 
