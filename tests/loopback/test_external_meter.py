@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from steelyard.bundle import verify_bundle, write_bundle
 from steelyard.control import jobs
 from steelyard.control.client import Client
 from steelyard.control.energy_plan import EnergyOptions
@@ -22,7 +23,7 @@ Write = Callable[..., Path]
 
 
 def test_the_energy_of_a_block_is_that_of_its_window_within_one_percent(
-    client: Client, model: Write, monkeypatch: pytest.MonkeyPatch
+    client: Client, model: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(registry._BUILT_IN, "cpu", cpu_meter.__name__)
     meters = ("cpu:", "scpi:TCPIP0::127.0.0.1::1::SOCKET?backend=@py")
@@ -65,6 +66,11 @@ def test_the_energy_of_a_block_is_that_of_its_window_within_one_percent(
     assert set(traces) == set(meters)
     assert trace_of(traces["cpu:"]).times_ns.size > 300
     assert [one.label for one in traces["cpu:"].blocks] == ["idle before", block.label, "idle after"]
+
+    # Aligned again from the trace in a bundle, whose meters and places have other names, each figure is the same.
+    found = verify_bundle(write_bundle(client, [handle.job_id], tmp_path / "b.zip", anonymous=True).path)
+    assert found.agrees
+    assert {one.kind for one in found.manifest.members} >= {"trace", "round"}
 
 
 def test_minutes_of_windows_are_not_run_where_nothing_would_read_them(

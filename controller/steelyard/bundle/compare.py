@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from steelyard_protocol.v1 import measurement_pb2
 
 # Of the largest number of a figure (its value and the ends of its interval). Observed: scipy 1.11.4 with numpy 1.26.4
-# and scipy 1.18.1 with numpy 2.5.5 give ends of intervals that differ by up to 5e-11 (quantiles of Student's t).
+# and scipy 1.17.1 with numpy 2.4.6 give ends of intervals that differ by up to 5e-11 (quantiles of Student's t).
 RELATIVE_TOLERANCE = 1e-9
 # What is left of a difference of two equal numbers below 1.
 _ABSOLUTE_TOLERANCE = 1e-15
