@@ -62,7 +62,8 @@ def throttled_block_count(rounds: VariantRounds) -> int:
 
 def surroundings_warnings(variants: Sequence[VariantRounds]) -> list[str]:
     """Return what a reader must know: which variants throttled or lost blocks, and that it could not be ruled out."""
-    warnings = [text for one in variants for text in (_throttled(one), _not_valid(one), _contended(one)) if text]
+    warnings = [text for one in variants if (text := _throttled(one))]
+    warnings += [text for text in (_not_valid(variants), _contended(variants)) if text]
     unknown = [block.throttle for one in variants for block in _counted(one) if block.throttle.verdict == _UNKNOWN]
     if unknown:
         reasons = _each_once(sentence for one in unknown for sentence in one.not_looked_at)
@@ -87,26 +88,33 @@ def _throttled(rounds: VariantRounds) -> str:
     return f"{rounds.label}: the device throttled in {len(throttled)} of {len(_counted(rounds))} blocks: {evidence}"
 
 
-def _not_valid(rounds: VariantRounds) -> str:
-    """Return why some rounds are left out; where all are, the variant failed and says so itself."""
-    counts = validity_counts(rounds.left_out)
-    if not counts or not rounds.timed:
+def _not_valid(variants: Sequence[VariantRounds]) -> str:
+    """Return why some rounds are left out; where all are, each variant failed and says so itself."""
+    told = [(one, validity_counts(one.left_out)) for one in variants if one.timed]
+    told = [(one, counts) for one, counts in told if counts]
+    if not told:
         return ""
-    count = len(_counted(rounds)) + len(rounds.failed) + len(rounds.left_out)
+    parts = "; ".join(f"{one.label} {counts_text(counts)} of {_block_count(one)}" for one, counts in told)
+    first, counts = told[0]
     return (
-        f"{rounds.label}: of {count} blocks {counts_text(counts)}; their rounds are left out and were repeated: "
+        f"rounds with a block that was not valid are left out and were repeated ({parts}), such as {first.label}: "
         f"{counts[0].example}"
     )
 
 
-def _contended(rounds: VariantRounds) -> str:
+def _block_count(rounds: VariantRounds) -> int:
+    return len(_counted(rounds)) + len(rounds.failed) + len(rounds.left_out)
+
+
+def _contended(variants: Sequence[VariantRounds]) -> str:
     """Return that others took a part of windows that count, where the plan allows it."""
-    share = allowed_contention(_counted(rounds))
-    if share is None:
+    shares = {one.label: share for one in variants if (share := allowed_contention(_counted(one))) is not None}
+    if not shares:
         return ""
+    label, most = max(shares.items(), key=lambda one: one[1])
     return (
-        f"{rounds.label}: others had the processor for up to {100 * share:.0f} % of a timed window, as this "
-        "measurement allows: its figures are those of a busy device"
+        f"others had the processor for up to {100 * most:.0f} % of a timed window ({label}), as this measurement "
+        "allows: its figures are those of a busy device"
     )
 
 

@@ -80,9 +80,11 @@ def mark_cut_short(measurement: measurement_pb2.Measurement, why: str, min_round
     if measurement.round_count < min_round_count:
         measurement.decision.kind = measurement_pb2.DECISION_KIND_INCOMPLETE
         measurement.decision.label = ""
+        count = measurement.round_count
+        rounds = f"{count} valid round{' is' if count == 1 else 's are'}"
         measurement.decision.sentence = (
-            f"No decision on {measurement.device_name}: {measurement.round_count} valid rounds are fewer than the "
-            f"{min_round_count} that it takes; make the device quiet and cool, and measure again."
+            f"No decision on {measurement.device_name}: {rounds} fewer than the {min_round_count} that it takes; make "
+            "the device quiet and cool, and measure again."
         )
 
 

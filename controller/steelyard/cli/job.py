@@ -51,7 +51,9 @@ def list_jobs(ctx: click.Context, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
 def show_job(ctx: click.Context, job_id: str, as_json: bool) -> None:
-    """Show what a measurement says so far, or why a job failed.
+    """Show all that a measurement says so far, or why a job failed.
+
+    `measure` and `compare` show what decides; here are the tails, the times around the model, and every note.
 
     \b
     Example:
@@ -62,7 +64,7 @@ def show_job(ctx: click.Context, job_id: str, as_json: bool) -> None:
     with connected(ctx) as client:
         found = client.job(job_id)
         if found.kind == control_pb2.JOB_KIND_MEASUREMENT and client_has_rounds(client, found.job_id):
-            show_measurement(client, [client.measurement(found.job_id).measurement], as_json=as_json)
+            show_measurement(client, [client.measurement(found.job_id).measurement], as_json=as_json, details=True)
         elif as_json:
             emit_json("job", {"job": to_plain(found)})
         else:

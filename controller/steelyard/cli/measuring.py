@@ -139,8 +139,12 @@ def show_measurement(
     as_json: bool,
     report_path: Path | None = None,
     as_comparison: bool = False,
+    details: bool = False,
 ) -> None:
-    """Print measurements for people or programs, and write the HTML report when it was asked for."""
+    """Print measurements for people or programs, and write the HTML report when it was asked for.
+
+    People are shown what decides, and how to see the rest; with ``details`` everything.
+    """
     from steelyard.report.plain import to_plain
 
     controller = client.controller()
@@ -160,7 +164,7 @@ def show_measurement(
     out = console()
     for measurement in measurements:
         out.print(f"controller {controller.controller_id[:8]}, device {_identity(measurement)}", markup=False)
-        out.print(render(measurement))
+        out.print(render(measurement, details=details))
     if report_path is not None:
         say(f"report: {report_path}")
 

@@ -15,11 +15,15 @@ Shown = measurement_pb2.Estimate | str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModeTable:
-    """A table: a title, the heads of its columns, and rows of a label and as many figures or texts."""
+    """A table: a title, the heads of its columns, and rows of a label and as many figures or texts.
+
+    ``is_detail`` is of one that decides nothing in its mode: a first screen leaves it out.
+    """
 
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Shown, ...]], ...]
+    is_detail: bool = False
 
 
 def decisive_columns(measurement: measurement_pb2.Measurement) -> dict[str, list[measurement_pb2.Estimate]]:
@@ -63,7 +67,7 @@ def mode_tables(measurement: measurement_pb2.Measurement) -> Iterator[ModeTable]
     if around:
         head = ("preprocessing", "model p50", "postprocessing")
         rows = _rows(around, lambda one: (one.preprocessing, one.p50_latency, one.postprocessing))
-        yield ModeTable(title="around the model, by numpy on the device", head=head, rows=rows)
+        yield ModeTable(title="around the model, by numpy on the device", head=head, rows=rows, is_detail=True)
 
 
 def _tails(measurement: measurement_pb2.Measurement, ran: Sequence[_Variant]) -> ModeTable:
@@ -79,7 +83,7 @@ def _tails(measurement: measurement_pb2.Measurement, ran: Sequence[_Variant]) ->
             one.busy_cores,
         ),
     )
-    return ModeTable(title="tail and load", head=head, rows=rows)
+    return ModeTable(title="tail and load", head=head, rows=rows, is_detail=True)
 
 
 def _responses(measurement: measurement_pb2.Measurement, ran: Sequence[_Variant]) -> ModeTable:

@@ -14,7 +14,8 @@ _WORDS = {
 def rounds_text(measurement: measurement_pb2.Measurement) -> str:
     """Return "12 rounds", or "12 rounds, 2 repeated" where some were not valid."""
     repeated = measurement.repeated_round_count
-    return f"{measurement.round_count} rounds{f', {repeated} repeated' if repeated else ''}"
+    count = measurement.round_count
+    return f"{count} round{'' if count == 1 else 's'}{f', {repeated} repeated' if repeated else ''}"
 
 
 def validity_text(measurement: measurement_pb2.Measurement) -> str:

@@ -6,11 +6,18 @@ rich's affair: none on a pipe, none with NO_COLOR.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from steelyard.report.brief import (
+    next_steps,
+    notes_that_matter,
+    unmeasured_columns,
+    unmeasured_sentences,
+    verdict_lines,
+)
 from steelyard.report.energy_grid import energy_parts
 from steelyard.report.figures import (
     cached_text,
@@ -61,13 +68,13 @@ _DECISION_STYLES = {
 }
 
 
-def render_measurement(measurement: measurement_pb2.Measurement) -> RenderableType:
-    """Return all that a measurement says, the decision last."""
-    return Group(*_measurement_parts(measurement))
+def render_measurement(measurement: measurement_pb2.Measurement, *, details: bool = True) -> RenderableType:
+    """Return all that a measurement says, the decision last; without ``details`` what decides, and how to see all."""
+    return Group(*_measurement_parts(measurement, details=details))
 
 
-def render_comparison(measurement: measurement_pb2.Measurement) -> RenderableType:
-    """Return a measurement of two artifacts as a comparison: each against the first, with its verdict in words."""
+def render_comparison(measurement: measurement_pb2.Measurement, *, details: bool = True) -> RenderableType:
+    """Return a measurement of two artifacts as a comparison: each against the first, its verdict in words last."""
     ran = _ran(measurement)
     figure = measurement.primary_figure or "p50"
     rows = tuple(
@@ -82,7 +89,8 @@ def render_comparison(measurement: measurement_pb2.Measurement) -> RenderableTyp
     footnotes = Footnotes()
     parts += [*energy_parts(measurement, ran, footnotes), *footnotes.lines()]
     # Not the decision on what to ship: here the second is judged, and the first need not be an original.
-    return Group(*parts, *_failures(measurement), *_notes(measurement))
+    said = _said(measurement, details=details)
+    return Group(*parts, *_failures(measurement), *said, *_verdicts(measurement, last=True))
 
 
 def _losses(ran: Sequence[measurement_pb2.VariantMeasurement]) -> Grid:
@@ -105,18 +113,20 @@ def _mcnemar(variant: measurement_pb2.VariantMeasurement) -> Cell:
     return Cell(mcnemar_text(variant).removeprefix("McNemar "))
 
 
-def _measurement_parts(measurement: measurement_pb2.Measurement) -> Iterable[RenderableType]:
+def _measurement_parts(measurement: measurement_pb2.Measurement, *, details: bool) -> Iterable[RenderableType]:
     yield _heading(measurement)
     ran = _ran(measurement)
+    tables = list(mode_tables(measurement))
     if ran:
         footnotes = Footnotes()
         yield Text()
-        yield _to_decide(measurement, ran, footnotes)
-        for table in mode_tables(measurement):
+        empty = () if details else unmeasured_columns(ran)
+        yield _to_decide(measurement, ran, footnotes, empty)
+        for table in (one for one in tables if details or not one.is_detail):
             yield Text()
             yield _mode_grid(table, footnotes)
         yield Text()
-        yield _costs(ran, footnotes)
+        yield _costs(ran, footnotes, empty)
         built = [one for one in ran if one.HasField("build_time")]
         if built:
             yield Text()
@@ -128,7 +138,9 @@ def _measurement_parts(measurement: measurement_pb2.Measurement) -> Iterable[Ren
     yield from operator_parts(ran, top=_TOP_OPERATORS, hint=hint)
     yield from _failures(measurement)
     yield from _requirements(measurement)
-    yield from _notes(measurement)
+    yield from _said(measurement, details=details)
+    if not details:
+        yield from _verdicts(measurement)
     yield from _decision(measurement)
 
 
@@ -136,23 +148,22 @@ def _to_decide(
     measurement: measurement_pb2.Measurement,
     ran: Sequence[measurement_pb2.VariantMeasurement],
     footnotes: Footnotes,
+    empty: Collection[str],
 ) -> Grid:
     columns = decisive_columns(measurement)
+    figures = {"accuracy": [one.accuracy for one in ran], **columns}
+    figures = {name: column for name, column in figures.items() if name not in empty}
     rows = tuple(
         (
             one.label,
-            (
-                estimate_cell(one.accuracy, footnotes),
-                *(estimate_cell(figures[index], footnotes) for figures in columns.values()),
-                _speedup(one, footnotes),
-            ),
+            (*(estimate_cell(column[index], footnotes) for column in figures.values()), _speedup(one, footnotes)),
         )
         for index, one in enumerate(ran)
     )
     title = "to decide"
     if measurement.primary_figure not in ("", "p50"):
         title += f" (speed-up: by {measurement.primary_figure})"
-    return Grid(title, ("accuracy", *columns, "speed-up"), rows)
+    return Grid(title, (*figures, "speed-up"), rows)
 
 
 def _mode_grid(table: ModeTable, footnotes: Footnotes) -> Grid:
@@ -163,22 +174,26 @@ def _mode_grid(table: ModeTable, footnotes: Footnotes) -> Grid:
     return Grid(table.title, table.head, rows, explains_labels=False)
 
 
-def _costs(ran: Sequence[measurement_pb2.VariantMeasurement], footnotes: Footnotes) -> Grid:
+def _costs(ran: Sequence[measurement_pb2.VariantMeasurement], footnotes: Footnotes, empty: Collection[str]) -> Grid:
+    figures = {
+        "load": [one.model_load for one in ran],
+        "first run": [one.first_inference for one in ran],
+        "peak memory": [one.peak_memory for one in ran],
+        "energy": [one.energy for one in ran],
+    }
+    figures = {name: column for name, column in figures.items() if name not in empty}
     rows = tuple(
         (
             one.label,
             (
-                estimate_cell(one.model_load, footnotes),
-                estimate_cell(one.first_inference, footnotes),
-                estimate_cell(one.peak_memory, footnotes),
-                estimate_cell(one.energy, footnotes),
+                *(estimate_cell(column[index], footnotes) for column in figures.values()),
                 Cell(format_value(one.size_bytes, "B")),
             ),
         )
-        for one in ran
+        for index, one in enumerate(ran)
     )
     title = "what it costs (memory: the peak over the runtime alone)"
-    return Grid(title, ("load", "first run", "peak memory", "energy", "size"), rows, explains_labels=False)
+    return Grid(title, (*figures, "size"), rows, explains_labels=False)
 
 
 def _builds(built: Sequence[measurement_pb2.VariantMeasurement], footnotes: Footnotes) -> Grid:
@@ -244,17 +259,37 @@ def _requirements(measurement: measurement_pb2.Measurement) -> Iterable[Renderab
         yield hanging("  ", f"{variant.label} {verdict} {outcome.requirement}: {outcome.because}")
 
 
-def _notes(measurement: measurement_pb2.Measurement) -> Iterable[RenderableType]:
-    intervals = gap_texts(gap for gap in find_gaps(measurement) if gap.only_interval)
+def _said(measurement: measurement_pb2.Measurement, *, details: bool) -> Iterable[RenderableType]:
+    """Return warnings and notes; without ``details`` the notes that matter, and what to type for the rest."""
+    figure = measurement.primary_figure or "p50"
     notes = [
         f"{variant.label}: {note}"
         for variant in measurement.variants
-        for note in (*variant.notes, *operator_sentences(variant))
+        for note in (
+            *(variant.notes if details else notes_that_matter(variant, figure)),
+            *operator_sentences(variant),
+        )
     ]
-    notes += [*rate_sentences(measurement), *numeric_sentences(measurement), *memory_sentences(measurement)]
+    notes += [*rate_sentences(measurement), *(() if details else unmeasured_sentences(measurement))]
+    intervals = gap_texts(gap for gap in find_gaps(measurement) if gap.only_interval)
+    if details:
+        notes += [*numeric_sentences(measurement), *memory_sentences(measurement), *intervals]
+        notes += surroundings_lines(measurement)
     yield from _paragraphs([("warning: ", text) for text in measurement.warnings], "yellow")
-    around = surroundings_lines(measurement)
-    yield from _paragraphs([("note: ", text) for text in [*notes, *intervals, *around]], "dim")
+    yield from _paragraphs([("note: ", text) for text in notes], "dim")
+    if not details:
+        left_out = [table for table in mode_tables(measurement) if table.is_detail]
+        yield from _paragraphs([("more: ", text) for text in next_steps(measurement, left_out, intervals)], "dim")
+
+
+def _verdicts(measurement: measurement_pb2.Measurement, *, last: bool = False) -> Iterable[RenderableType]:
+    """Return the verdict on each variant in words, bold where nothing follows it."""
+    lines = verdict_lines(measurement)
+    if lines:
+        yield Text()
+    for word, text in lines:
+        style = f"{'bold ' if last else ''}{_VERDICT_STYLES.get(word, '')}".strip()
+        yield hanging("", text, style=style)
 
 
 def _decision(measurement: measurement_pb2.Measurement) -> Iterable[RenderableType]:

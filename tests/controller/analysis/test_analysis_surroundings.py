@@ -136,9 +136,8 @@ def test_blocks_that_were_not_valid_are_left_out_of_figures_counted_and_explaine
     fast = next(one for one in measurement.variants if one.label == "fast")
     assert fast.p50_latency.value == pytest.approx(1e6, rel=0.05)
     assert (len(fast.rounds), fast.validity[0].block_count, fast.sample_count) == (6, 2, 600)
-    assert about_heat(measurement) == [
-        f"fast: of 8 blocks 2 not valid; their rounds are left out and were repeated: {NOT_VALID[1]}"
-    ]
+    left_out = "rounds with a block that was not valid are left out and were repeated (fast 2 not valid of 8)"
+    assert about_heat(measurement) == [f"{left_out}, such as fast: {NOT_VALID[1]}"]
 
 
 def test_without_a_valid_round_every_variant_has_failed_with_the_reason_and_no_figure() -> None:
