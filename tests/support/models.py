@@ -136,6 +136,13 @@ def sum_model(path: Path, features: int = 4) -> Path:
     return _write(path, nodes, [_float("x", ["batch", features])], [_float("y", ["batch"])], [axis], name="sum")
 
 
+def scalar_model(path: Path) -> Path:
+    """Write x -> Neg -> y of single numbers: no input has a dimension."""
+    return _write(
+        path, [helper.make_node("Neg", ["x"], ["y"])], [_float("x", [])], [_float("y", [])], [], name="scalar"
+    )
+
+
 def nan_model(path: Path, features: int = 4) -> Path:
     """Write x [batch, features] -> Sqrt -> y: NaN wherever x is negative."""
     nodes = [helper.make_node("Sqrt", ["x"], ["y"])]

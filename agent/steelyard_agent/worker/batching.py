@@ -17,10 +17,15 @@ def check_batch(inputs: Sequence[TensorSpec], given: Mapping[str, tuple[int, ...
     """Refuse a batch that the model, or a shape that is given, does not have; 0 is no wish.
 
     Raises:
-        BlockFailure: USER_ERROR, naming the input and what its first dimension is.
+        BlockFailure: USER_ERROR, naming the input and what its first dimension is, or that no input has one.
     """
     if not batch_size:
         return
+    if not any(spec.shape for spec in inputs):
+        raise _refusal(
+            "no_batch",
+            f"a batch of {batch_size} was asked for, and no input of this model has a first dimension; leave it out",
+        )
     names = batch_names(inputs)
     for spec in inputs:
         if not spec.shape or not names.isdisjoint(map(str, spec.shape[1:])):

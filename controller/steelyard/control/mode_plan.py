@@ -157,6 +157,8 @@ def _check_batch(planned: plan_pb2.PlannedArtifact, artifact: control_pb2.Artifa
     if not batch:
         return
     _refuse_outside("--batch", batch, 1, MOST_BATCH)
+    if not any(tensor.dimensions for tensor in artifact.signature.inputs):
+        raise _bad(f"--batch {batch}: no input of model {artifact.name} has a first dimension; leave the batch out")
     for tensor in artifact.signature.inputs:
         sizes = tensor.dimensions
         # Where a later dimension is dynamic it may be the batch: states of recurrent layers begin with the layers.

@@ -9,12 +9,16 @@ from steelyard.analysis.measurement import build_measurement
 from steelyard.analysis.record import parse_round, read_record
 from steelyard.control.numeric_evidence import numeric_answers
 from steelyard.control.plan_layers import layers_of_plan
+from steelyard.control.planned_round_check import refuse_unplanned
 from steelyard.control.round_check import refuse_nonsense
 from steelyard.errors import NotFoundError, SteelyardError
 from steelyard.store.blobs import BlobStore
 from steelyard.store.store import Store
 from steelyard.store.worker import AsyncStore
 from steelyard_protocol.v1 import control_pb2, measurement_pb2, plan_pb2, result_pb2, session_pb2
+
+# A round of samples is some 100 KiB; 64 artifacts with a million samples each are 256 MiB. It is read whole.
+_MOST_ROUND_BYTES = 256 * 1024 * 1024
 
 
 class Results:
@@ -29,8 +33,15 @@ class Results:
         """Record a round whose blob was uploaded; a repeat changes nothing.
 
         Raises:
-            SteelyardError: when the blob is missing, is not a round, makes no sense, or is the round of another job.
+            SteelyardError: when the blob is missing, is not a round, makes no sense, or is a round of another job or
+                plan.
         """
+        if (size_bytes := self._blobs.size(ready.result_digest)) > _MOST_ROUND_BYTES:
+            raise SteelyardError(
+                "bad_round",
+                f"round {ready.key.round_index} has {size_bytes} bytes, more than {_MOST_ROUND_BYTES}: shorten the "
+                "sample window",
+            )
         result = parse_round(self._blobs.read_bytes(ready.result_digest), ready.result_digest)
         names = (result.job_id, result.attempt, result.pass_kind, result.round_index)
         key = ready.key
@@ -39,6 +50,7 @@ class Results:
                 "wrong_round", f"blob {ready.result_digest[:12]} holds another round than its message says"
             )
         refuse_nonsense(result)
+        refuse_unplanned(result, (await self._request(key.job_id)).plan)
         for block in result.blocks:
             if block.outputs_digest and not self._blobs.has(block.outputs_digest):
                 raise SteelyardError("outputs_missing", f"the outputs of {block.label} were not uploaded")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from steelyard.control.mode_round_check import mode_nonsense
 from steelyard.control.profile_round_check import profile_nonsense
-from steelyard.control.round_words import nonsense_words
+from steelyard.control.round_words import nonsense_words, unknown_kinds
 from steelyard.errors import SteelyardError
 from steelyard_protocol.v1 import result_pb2
 
@@ -36,6 +36,12 @@ def refuse_nonsense(result: result_pb2.RoundResult) -> None:
             raise _bad(result, f"{block.label[:80]!r} {nonsense}")
     for nonsense in nonsense_words(result):
         raise _bad(result, nonsense)
+    for unknown in unknown_kinds(result):
+        raise SteelyardError(
+            "bad_round",
+            f"round {result.round_index} cannot be read ({unknown}, which is not known here): update the controller, "
+            "or the agent where that is the older one",
+        )
     if not result.pass_kind:
         raise _bad(result, "it is of no pass")
 

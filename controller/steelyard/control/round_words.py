@@ -22,18 +22,28 @@ _LOOKED_AT = frozenset(
 
 
 def nonsense_words(message: Message) -> Iterator[str]:
-    """Yield what nobody can make sense of in a message and all below it: "status 99, which is not known here"."""
+    """Yield the texts that are too long and the numbers that are none, in a message and all below it."""
+    for field, value in _values(message):
+        if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+            yield f"{field.name} {value[:40]!r}... of {len(value)} characters, more than {_LONGEST_TEXT}"
+        elif isinstance(value, float) and not math.isfinite(value):
+            yield f"{field.name} {value}"
+
+
+def unknown_kinds(message: Message) -> Iterator[str]:
+    """Yield "status 99" for each value of an enum that this version does not know, in a message and all below it."""
+    for field, value in _values(message):
+        if field.enum_type is not None and value not in field.enum_type.values_by_number:
+            yield f"{field.name} {value}"
+
+
+def _values(message: Message) -> Iterator[tuple[FieldDescriptor, object]]:
+    """Yield each text, float and kind of a message and of those in it, with its field; whole numbers are left out."""
     for field, value in message.ListFields():
         if field.type not in _LOOKED_AT:
             continue
         for one in [value] if isinstance(value, (str, int, float, Message)) else value:
             if isinstance(one, Message):
-                yield from nonsense_words(one)
-            elif isinstance(one, str):
-                if len(one) > _LONGEST_TEXT:
-                    yield f"{field.name} {one[:40]!r}... of {len(one)} characters, more than {_LONGEST_TEXT}"
-            elif isinstance(one, float):
-                if not math.isfinite(one):
-                    yield f"{field.name} {one}"
-            elif field.enum_type is not None and one not in field.enum_type.values_by_number:
-                yield f"{field.name} {one}, which is not known here"
+                yield from _values(one)
+            else:
+                yield field, one

@@ -20,6 +20,8 @@ from steelyard.stats.student import MIN_ROUND_COUNT, MeanInterval, mean_interval
 
 # Early stopping of MLPerf's LoadGen: confidence 0.99, tolerance 0, at least two samples beyond the percentile.
 EARLY_STOPPING_CONFIDENCE = 0.99
+# Beyond e^709 a float overflows; an end out there says no more than that nothing is known.
+_MOST_LOG = 700.0
 
 
 @lru_cache(maxsize=64)
@@ -128,7 +130,7 @@ def _over_rounds(
         value = low = high = float(array[0])
     elif positive:
         interval = interval_of(np.log(array), confidence)
-        value, low, high = (math.exp(end) for end in (interval.mean, interval.low, interval.high))
+        value, low, high = (math.exp(min(end, _MOST_LOG)) for end in (interval.mean, interval.low, interval.high))
     else:
         interval = interval_of(array, confidence)
         value, low, high = interval.mean, interval.low, interval.high

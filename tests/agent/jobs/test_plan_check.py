@@ -89,7 +89,7 @@ BREAKS: dict[str, Callable[[Plan], object]] = {
     "the reducer of the evaluation is 99": lambda p: setattr(p.evaluation, "reducer", 99),
     "the reducer of the processing is 99": lambda p: setattr(p.processing, "reducer", 99),
     "divide '10{39}', which is not a number that a float": lambda p: _process(p, f'{{"divide": 1{"0" * 400}}}'),
-    "stored_shape has 400004 sizes, more than 16": lambda p: (
+    "stored_shape has 400003 sizes, more than 16": lambda p: (
         _process(p, "{}"),
         p.processing.stored_shape.sizes.extend([2**62] * 400_001),
     ),

@@ -92,6 +92,14 @@ def test_a_model_with_a_fixed_batch_refuses_another(tmp_path: Path, name: str) -
     assert (caught.value.status, caught.value.reason) == (BlockStatus.USER_ERROR, "fixed_batch")
 
 
+def test_a_batch_of_a_model_that_takes_single_numbers_is_refused_since_throughput_would_be_a_multiple(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(BlockFailure, match="no input of this model has a first dimension") as caught:
+        _run(models.scalar_model(tmp_path / "m.onnx"), ALL_MODES[modes.OFFLINE], batch_size=2)
+    assert (caught.value.status, caught.value.reason) == (BlockStatus.USER_ERROR, "no_batch")
+
+
 def test_a_fixed_batch_is_what_runs_when_none_is_asked_for(tmp_path: Path) -> None:
     model = models.linear_model(tmp_path / "m.onnx", batch=2)
     assert _run(model)[0].batch_size == 2

@@ -127,6 +127,10 @@ def test_a_batch_needs_an_open_first_dimension_of_that_size() -> None:
     check_fit(planned, recurrent(8), plan_pb2.ModeSpec())
     with pytest.raises(UsageError, match="--batch 8: input 'x' of model net has the fixed first dimension 1"):
         check_fit(planned, recurrent(1), plan_pb2.ModeSpec())
+    numbers = control_pb2.Artifact(name="net")
+    numbers.signature.inputs.add(name="x", dtype="float32")
+    with pytest.raises(UsageError, match="--batch 8: no input of model net has a first dimension"):
+        check_fit(planned, numbers, plan_pb2.ModeSpec())
     with pytest.raises(UsageError, match="a batch of 70000"):
         MeasurementOptions(batch_size=70_000)
 

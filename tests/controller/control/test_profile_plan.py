@@ -109,7 +109,7 @@ def test_layers_are_read_only_when_they_are_asked_for(blobs: BlobStore, tmp_path
 
 
 def _round(**block: object) -> result_pb2.RoundResult:
-    made = result_pb2.RoundResult()
+    made = result_pb2.RoundResult(pass_kind=result_pb2.PASS_OPERATORS)
     made.blocks.add(label="m", status=result_pb2.BLOCK_STATUS_OK, **block)
     return made
 

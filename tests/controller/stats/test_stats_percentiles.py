@@ -72,6 +72,12 @@ def test_positive_values_are_averaged_on_the_log_scale():
     assert estimate.high / estimate.value == pytest.approx(estimate.value / estimate.low)
 
 
+def test_an_interval_beyond_every_float_ends_at_the_largest_that_means_anything():
+    estimate = value_over_rounds([0.01, 0.01, 1e-320], "J", 0.9999)
+    assert estimate.low == 0.0
+    assert estimate.value < 0.01 < 1e300 < estimate.high < math.inf
+
+
 def test_values_with_a_zero_are_averaged_as_they_are():
     estimate = value_over_rounds([0.0, 1.0, 2.0], "B")
     assert estimate.value == pytest.approx(1.0)

@@ -10,6 +10,8 @@ from steelyard.stats.formatting import format_value
 
 # An axis whose ends are farther apart than this is logarithmic: below it a linear one is read more easily.
 _LOG_FROM_RATIO = 8.0
+# No figure spans more, and a larger ratio may have no float.
+_MOST_RATIO = 1e100
 _LEAST_TICKS = 3
 _BYTE_UNITS = ("B", "KiB", "MiB", "GiB")
 _LOG_MANTISSAS = ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,))
@@ -61,7 +63,9 @@ def fitted(values: Iterable[float], *, start: float, end: float, padding: float 
         least: the least range, as a share of the largest value: noise must not look like a difference.
     """
     kept = [value for value in values if math.isfinite(value) and value > 0] or [1.0]
-    low, high = min(kept), max(kept)
+    high = max(kept)
+    # What is smaller still is drawn below the scale; the ratio of a subnormal number has no float.
+    low = max(min(kept), high / _MOST_RATIO)
     if high / low > _LOG_FROM_RATIO:
         margin = (high / low) ** padding
         return Scale(low=low / margin, high=high * margin, start=start, end=end, is_log=True)

@@ -140,3 +140,10 @@ def test_two_variants_never_share_both_colour_and_marker() -> None:
 
 def test_failed_variants_are_not_drawn() -> None:
     assert len(make_series(measurements.with_failures())) == 3
+
+
+def test_a_value_next_to_nothing_does_not_take_the_scale_with_it() -> None:
+    scale = fitted([1e-320, 2.0], start=0.0, end=100.0)
+    assert scale.is_log
+    assert 0 < scale.low < scale.high < math.inf
+    assert len(scale.ticks()) >= 2
