@@ -14,12 +14,13 @@ from statistics import median
 from steelyard_agent.block_runner import BlockOutcome, run_block
 from steelyard_agent.errors import AgentError
 from steelyard_agent.runtimes.lookup import runtime_name_for_file
-from steelyard_agent.standalone_modes import ModeFigures, mode_figures, ninetieth
+from steelyard_agent.standalone_modes import ModeFigures, mode_figures
 from steelyard_agent.worker.block import KIND_LATENCY, Block, Timing, WorkerResult
 from steelyard_agent.worker.codec import encode_runtime_options
 from steelyard_agent.worker.contract import RuntimeOptions
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 from steelyard_agent.worker.modes import Mode
+from steelyard_agent.worker.percentiles import ninetieth_ns
 
 SCHEMA_VERSION = 1
 
@@ -212,7 +213,7 @@ def _launch(result: WorkerResult) -> Launch:
     ordered = sorted(result.latency_ns)
     return Launch(
         p50_ns=median(ordered),
-        p90_ns=ninetieth(ordered),
+        p90_ns=ninetieth_ns(ordered),
         sample_count=len(ordered),
         process_start_ns=result.process_start_ns,
         runtime_import_ns=result.runtime_import_ns,

@@ -11,9 +11,8 @@ from steelyard_agent.figure_text import duration_text, spread_text
 from steelyard_agent.worker import modes
 from steelyard_agent.worker.block import CurvePoint, WorkerResult
 from steelyard_agent.worker.modes import Mode
+from steelyard_agent.worker.percentiles import LEAST_FOR_P90, ninetieth_ns
 
-# Samples below which a 90th percentile says nothing (MLPerf LoadGen, early stopping at confidence 0.99).
-LEAST_FOR_P90 = 64
 _MOST_CURVE_ROWS = 24
 _NEVER_NS = 1 << 62
 
@@ -46,7 +45,7 @@ def mode_figures(result: WorkerResult) -> ModeFigures:
         window_ns=result.window_ns,
         cpu_ns=result.cpu_ns,
         response_p50_ns=_begun(median(response) if response else None),
-        response_p90_ns=_begun(ninetieth(response)),
+        response_p90_ns=_begun(ninetieth_ns(response)),
         missed_count=result.missed_count,
         curve=result.curve,
         sequences=result.sequences,
@@ -54,13 +53,8 @@ def mode_figures(result: WorkerResult) -> ModeFigures:
 
 
 def _begun(value_ns: float | None) -> float | None:
-    # The median of an even number may lie half-way to an arrival that never began.
-    return value_ns if value_ns is not None and value_ns < _NEVER_NS / 4 else None
-
-
-def ninetieth(ordered: Sequence[int]) -> float | None:
-    """Return the 90th percentile of sorted samples, None where there are too few to say it."""
-    return float(ordered[(len(ordered) * 9) // 10]) if len(ordered) >= LEAST_FOR_P90 else None
+    # A percentile may lie a part of the way to an arrival that never began: a thirtieth of it at least.
+    return value_ns if value_ns is not None and value_ns < _NEVER_NS / 64 else None
 
 
 def mode_lines(mode: Mode, launches: Sequence[ModeFigures]) -> list[str]:

@@ -11,8 +11,9 @@ from steelyard_agent.cores import format_cores
 from steelyard_agent.emulation import not_a_latency, not_its_own
 from steelyard_agent.figure_text import bytes_text, duration_text, known, spread_text
 from steelyard_agent.standalone import Launch, StandaloneReport
-from steelyard_agent.standalone_modes import LEAST_FOR_P90, latency_name, mode_lines
+from steelyard_agent.standalone_modes import latency_name, mode_lines
 from steelyard_agent.worker.modes import Mode
+from steelyard_agent.worker.percentiles import LEAST_FOR_P90
 
 _COLUMNS = 80
 _NOT_EMULATED = frozenset({"memory_phases", "peak_resident_bytes", "mode_figures"})

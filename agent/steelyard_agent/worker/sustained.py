@@ -12,6 +12,7 @@ import numpy as np
 from steelyard_agent.worker.block import CurvePoint, Timing, WorkerResult
 from steelyard_agent.worker.contract import LoadedModel
 from steelyard_agent.worker.opening import Bench, explained, make_feeds
+from steelyard_agent.worker.percentiles import ninetieth_ns, percentile_ns
 from steelyard_agent.worker.phases import first_inference, read_memory, timed_window, warm
 from steelyard_agent.worker.stopwatch import Call, Clock, fill_store, quiet_collector, sample_store
 
@@ -20,8 +21,6 @@ _clock = time.perf_counter_ns
 MOST_KEPT_SAMPLES = 1 << 17
 # 10 s of the shortest sample that is timed alone.
 _MOST_OF_A_POINT = 1 << 21
-# MLPerf LoadGen, early stopping at confidence 0.99: below it a 90th percentile says nothing (docs/measuring.md).
-_LEAST_FOR_P90 = 64
 _NS_PER_MS = 1_000_000
 
 
@@ -47,7 +46,7 @@ class Curve:
                 offset_ms=offset_ms,
                 inference_count=len(samples) * self.inner_count,
                 p50_ns=percentile_ns(ordered, 0.5),
-                p90_ns=percentile_ns(ordered, 0.9) if len(samples) >= _LEAST_FOR_P90 else None,
+                p90_ns=ninetieth_ns(ordered),
                 temperature_c=temperature_c,
                 frequency_hz=frequency_hz,
             )
@@ -129,15 +128,6 @@ def draw_curve(
             frequency_hz=frequency_hz,
         )
         say("point")
-
-
-def percentile_ns(ordered: np.ndarray[tuple[int], np.dtype[np.int64]], share: float) -> int:
-    """Return the median-unbiased estimate (Hyndman and Fan 1996, type 8) from sorted samples, rounded."""
-    last = len(ordered) - 1
-    position = min(max((len(ordered) + 1 / 3) * share + 1 / 3 - 1, 0.0), float(last))
-    below = int(position)
-    above = min(below + 1, last)
-    return round(float(ordered[below]) + (position - below) * float(ordered[above] - ordered[below]))
 
 
 def _thinned(curve: Curve) -> list[str]:

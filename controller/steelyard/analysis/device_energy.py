@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from steelyard.analysis.energy_choice import ENERGY_NAME, NOT_ON_THE_GPU, energy_readings, reads_only_a_gpu
+from steelyard.analysis.energy_choice import NOT_ON_THE_GPU, energy_readings, reads_only_a_gpu
+from steelyard.analysis.energy_names import ENERGY_NAME, IDLE_NAME, LOADED_NAME, UNCERTAINTY_SUFFIX, low_confidence
 from steelyard.stats.energy import (
     BASELINE_DRIFT,
     NOT_DISTINGUISHABLE,
@@ -21,10 +22,6 @@ from steelyard.stats.estimate import Estimate, unknown
 from steelyard.stats.formatting import format_estimate, format_value
 from steelyard_protocol.v1 import common_pb2, result_pb2
 
-# Names of readings, as the agent gives them; an uncertainty (k = 2) follows under the name with the suffix.
-IDLE_NAME = "idle_power"
-LOADED_NAME = "loaded_power"
-UNCERTAINTY_SUFFIX = "_uncertainty"
 NO_BASELINE = "no idle baseline was measured (--idle-window)"
 IDLE_ROLES = (result_pb2.BLOCK_ROLE_IDLE_BEFORE, result_pb2.BLOCK_ROLE_IDLE_AFTER)
 _NOT_RUN = "the energy pass did not run"
@@ -64,7 +61,7 @@ def variant_energy(rounds: Sequence[result_pb2.RoundResult], label: str, no_ener
     source = Source(first.source, first.scope)
     mine = [(one, block, _read(block, ENERGY_NAME, source)) for one, block in blocks]
     energies = [_energy(one, block, gross, source) for one, block, gross in mine if gross is not None]
-    return VariantEnergy(source=source, rounds=tuple(energies), reason=_low_confidence(readings, source))
+    return VariantEnergy(source=source, rounds=tuple(energies), reason=_lacking(readings, source))
 
 
 def gross_energy(energy: VariantEnergy, confidence: float) -> Estimate:
@@ -184,6 +181,5 @@ def _is_of(reading: common_pb2.Reading, source: Source) -> bool:
     return (reading.source, reading.scope) == (source.name, source.scope)
 
 
-def _low_confidence(readings: Sequence[common_pb2.Reading], source: Source) -> str:
-    reasons = (one.reason for one in readings if _is_of(one, source) and one.HasField("value"))
-    return next((reason for reason in reasons if reason.startswith("low_confidence")), "")
+def _lacking(readings: Sequence[common_pb2.Reading], source: Source) -> str:
+    return low_confidence(one.reason for one in readings if _is_of(one, source) and one.HasField("value"))

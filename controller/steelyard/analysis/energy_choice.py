@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from steelyard.analysis.energy_names import ENERGY_NAME
 from steelyard_protocol.v1 import common_pb2
 
-ENERGY_NAME = "energy_per_inference"
 # Only these run on the board that NVML measures; a GPU that rests beside a model on the CPU is no part of it.
 _ON_NVIDIA_GPU = frozenset({"CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"})
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from steelyard.analysis.device_energy import (
+from steelyard.analysis.device_energy import drift_warning, inference_seconds
+from steelyard.analysis.energy_names import (
+    ENERGY_NAME,
     IDLE_NAME,
+    LOW_CONFIDENCE,
+    NET_NAME,
+    POWER_NAME,
     UNCERTAINTY_SUFFIX,
-    drift_warning,
-    inference_seconds,
 )
-from steelyard.analysis.energy_choice import ENERGY_NAME
 from steelyard.analysis.external_rounds import MeterRounds
 from steelyard.stats.energy import (
     Baseline,
@@ -23,8 +25,6 @@ from steelyard.stats.energy import (
 from steelyard.stats.estimate import Estimate
 from steelyard_protocol.v1 import common_pb2, control_pb2
 
-NET_NAME = "net_energy_per_inference"
-POWER_NAME = "mean_power"
 _HOW_UNCERTAIN = (
     "k = 2, from alignment, edges, resolution and spread over blocks of 1 s; the meter's own accuracy is not known"
 )
@@ -63,7 +63,7 @@ def _readings(label: str, meter: MeterRounds) -> Iterator[common_pb2.Reading]:
     counted = all(one.is_counted for one in known)
     rounds = list(_rounds(label, meter))
     shortfalls = dict.fromkeys(text for one in known for text in one.shortfalls)
-    low = [f"low_confidence: {', '.join(shortfalls)}"] if shortfalls else []
+    low = [f"{LOW_CONFIDENCE}: {', '.join(shortfalls)}"] if shortfalls else []
     how = "; ".join([*low, *dict.fromkeys(one.how for one in known)])
     gross = [one.gross for one in rounds]
     yield from _estimated(meter, ENERGY_NAME, over_rounds(gross, "J"), gross, how, counted=counted)

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from steelyard.analysis.energy_choice import ENERGY_NAME, energy_readings
+from steelyard.analysis.energy_choice import energy_readings
+from steelyard.analysis.energy_names import (
+    ENERGY_NAME,
+    IDLE_NAME,
+    NET_NAME,
+    POWER_NAME,
+    UNCERTAINTY_SUFFIX,
+    low_confidence,
+)
 from steelyard.report.figures import Figure, figure, is_known, one_line
 from steelyard.stats.energy import NOT_DISTINGUISHABLE
 from steelyard_protocol.v1 import common_pb2, measurement_pb2
 
-NET_NAME = "net_energy_per_inference"
-POWER_NAME = "mean_power"
-IDLE_NAME = "idle_power"
-UNCERTAINTY_SUFFIX = "_uncertainty"
-# The reading's word for machines, which begins the reason of a figure that is there all the same.
-_LOW_CONFIDENCE = "low_confidence"
 _PLACES = {
     common_pb2.READING_SCOPE_WALL: "at the wall",
     common_pb2.READING_SCOPE_BOARD_INPUT: "at the board input",
@@ -109,7 +111,7 @@ def device_tables(
                 gross=one.energy,
                 net=one.net_energy,
                 mean_power=one.mean_power,
-                low_confidence=_low_confidence(one.energy_readings, source),
+                low_confidence=_lacking(one.energy_readings, source),
             )
             for one in mine
         )
@@ -162,7 +164,7 @@ def _external_table(
             gross=_estimate(mine, ENERGY_NAME),
             net=_estimate(mine, NET_NAME),
             mean_power=_estimate(mine, POWER_NAME),
-            low_confidence=_low_confidence(mine, mine[0].source),
+            low_confidence=_lacking(mine, mine[0].source),
         )
         for one, mine in zip(variants, readings, strict=True)
     )
@@ -188,7 +190,6 @@ def _estimate(readings: Sequence[common_pb2.Reading], name: str) -> measurement_
     return estimate
 
 
-def _low_confidence(readings: Sequence[common_pb2.Reading], source: str) -> str:
+def _lacking(readings: Sequence[common_pb2.Reading], source: str) -> str:
     reasons = (one.reason for one in readings if _is_energy(one) and one.source == source)
-    found = next((reason for reason in reasons if reason.startswith(_LOW_CONFIDENCE)), "")
-    return found.replace("_", " ", 1)
+    return low_confidence(reasons).replace("_", " ", 1)

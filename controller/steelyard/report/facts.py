@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from google.protobuf import timestamp_pb2
 
-from steelyard.analysis.energy_choice import ENERGY_NAME, energy_readings
+from steelyard.analysis.energy_choice import energy_readings
+from steelyard.analysis.energy_names import ENERGY_NAME
 from steelyard.report.energy import energy_tables, external_tables
 from steelyard.report.figures import is_known, one_line, runtime_text
 from steelyard.report.mode_words import mode_text

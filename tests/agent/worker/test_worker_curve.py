@@ -7,12 +7,9 @@ from collections.abc import Iterator
 from itertools import count, repeat
 from pathlib import Path
 
-import numpy as np
-import pytest
-
 from steelyard_agent.worker.block import Timing
 from steelyard_agent.worker.curve_readings import find_curve_reader
-from steelyard_agent.worker.sustained import Curve, draw_curve, percentile_ns
+from steelyard_agent.worker.sustained import Curve, draw_curve
 from tests.agent.worker.test_worker_stopwatch import FakeClock
 from tests.support.fake_sysfs import FakeSysfs
 
@@ -64,14 +61,6 @@ def test_a_long_curve_is_thinned_evenly_across_its_points() -> None:
         curve.add(samples, offset_ms=first, temperature_c=None, frequency_hz=None)
     assert curve.kept_ns == [0, 7, 14, 21, 28]
     assert curve.inference_count == 60
-
-
-@pytest.mark.parametrize("share", [0.5, 0.9])
-@pytest.mark.parametrize("size", [1, 2, 7, 100])
-def test_percentiles_are_numpys_median_unbiased_ones(size: int, share: float) -> None:
-    values = np.sort(np.random.default_rng(size).integers(1, 10**9, size))
-    expected = np.quantile(values, share, method="median_unbiased")
-    assert percentile_ns(values, share) == pytest.approx(expected, abs=1)
 
 
 def test_temperature_and_frequency_come_from_the_files_that_the_meters_read(tmp_path: Path) -> None:
