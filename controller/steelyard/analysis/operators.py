@@ -53,9 +53,19 @@ def add_operators(
             operator_block(rounds, planned.label),
             layers.get(planned.label, "the model's file was not read"),
             p50_ns=p50.value if p50.HasField("value") else None,
-            rates=rates,
+            rates=_rates_with_as_many_threads(plan, planned, rates),
         )
         variant.operators.CopyFrom(_of_no_device(summary, emulated_by) if emulated_by else summary)
+
+
+def _rates_with_as_many_threads(
+    plan: plan_pb2.Plan, planned: plan_pb2.PlannedArtifact, rates: Sequence[result_pb2.RooflineRate]
+) -> list[result_pb2.RooflineRate]:
+    """Return the rates that a model can be held against: two threads reach what one cannot."""
+    threads = planned.runtime.intra_op_thread_count or 1
+    probed = {model.name: model.runtime.intra_op_thread_count or 1 for model in plan.roofline.models}
+    by_numpy = plan.roofline.thread_count or threads
+    return [one for one in rates if one.unit != _MAC_UNIT or probed.get(one.name, by_numpy) == threads]
 
 
 def _of_no_device(summary: measurement_pb2.OperatorSummary, emulated_by: str) -> measurement_pb2.OperatorSummary:

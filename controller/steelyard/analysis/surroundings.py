@@ -18,6 +18,8 @@ _YES, _NO, _UNKNOWN = (
 )
 # Reasons in one warning; the measurement's throttle report has them all.
 _SHOWN_REASONS = 3
+# Of all blocks together; below it nobody wonders where the time went.
+_LEAST_WAIT_S = 10.0
 
 
 def merged_throttle(rounds: Sequence[result_pb2.RoundResult]) -> result_pb2.ThrottleReport | None:
@@ -63,7 +65,7 @@ def throttled_block_count(rounds: VariantRounds) -> int:
 def surroundings_warnings(variants: Sequence[VariantRounds]) -> list[str]:
     """Return what a reader must know: which variants throttled or lost blocks, and that it could not be ruled out."""
     warnings = [text for one in variants if (text := _throttled(one))]
-    warnings += [text for text in (_not_valid(variants), _contended(variants)) if text]
+    warnings += [text for text in (_not_valid(variants), _contended(variants), _waited(variants)) if text]
     unknown = [block.throttle for one in variants for block in _counted(one) if block.throttle.verdict == _UNKNOWN]
     if unknown:
         reasons = _each_once(sentence for one in unknown for sentence in one.not_looked_at)
@@ -115,6 +117,18 @@ def _contended(variants: Sequence[VariantRounds]) -> str:
     return (
         f"others had the processor for up to {100 * most:.0f} % of a timed window ({label}), as this measurement "
         "allows: its figures are those of a busy device"
+    )
+
+
+def _waited(variants: Sequence[VariantRounds]) -> str:
+    """Return how long blocks were held up: it is device time that a budget pays for and rounds do not get."""
+    blocks = [block for one in variants for block in (*_counted(one), *one.left_out)]
+    waited_s = sum(block.validity.waited_ms for block in blocks) / 1000
+    if waited_s < _LEAST_WAIT_S:
+        return ""
+    return (
+        f"blocks waited {waited_s:.0f} s in all for a quiet and cool device, which the budget pays for: end what else "
+        "runs there, or begin at once by --no-gate"
     )
 
 

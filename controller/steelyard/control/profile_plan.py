@@ -28,11 +28,13 @@ async def complete_roofline(blobs: BlobStore, request: control_pb2.SubmitMeasure
     first = plan.artifacts[0].runtime
     plan.roofline.window_ms = _PROBE_WINDOW_MS
     plan.roofline.thread_count = first.intra_op_thread_count or 1
-    for runtime in _distinct_runtimes(plan):
+    runtimes = _distinct_runtimes(plan)
+    says_threads = len({one.intra_op_thread_count for one in runtimes}) > 1
+    for runtime in runtimes:
         # Made in a thread: they take longer than an event loop may stand still.
         for file in await asyncio.to_thread(_files, takes_integers=_READS_PROBES[runtime.name]):
             if len(plan.roofline.models) < _MOST_MODELS:
-                await asyncio.to_thread(_add, plan, blobs, runtime, file)
+                await asyncio.to_thread(_add, plan, blobs, runtime, file, says_threads=says_threads)
 
 
 def roofline_digests(plan: plan_pb2.Plan) -> frozenset[str]:
@@ -56,9 +58,13 @@ def _files(*, takes_integers: bool) -> list[ProbeFile]:
     return [float_product(), int8_product()] if takes_integers else [float_product()]
 
 
-def _add(plan: plan_pb2.Plan, blobs: BlobStore, runtime: plan_pb2.RuntimeSpec, file: ProbeFile) -> None:
+def _add(
+    plan: plan_pb2.Plan, blobs: BlobStore, runtime: plan_pb2.RuntimeSpec, file: ProbeFile, *, says_threads: bool
+) -> None:
+    threads = runtime.intra_op_thread_count or 1
     plan.roofline.models.add(
-        name=f"{file.name} by {runtime.name}",
+        name=f"{file.name} by {runtime.name}"
+        + (f" on {threads} thread{'s' if threads > 1 else ''}" if says_threads else ""),
         artifact_digest=blobs.put_bytes(file.content),
         size_bytes=len(file.content),
         mac_count=file.mac_count,

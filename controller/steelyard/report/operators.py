@@ -17,6 +17,7 @@ from steelyard_protocol.v1 import measurement_pb2, result_pb2
 _NAME_COLUMNS, _KIND_COLUMNS, _PLACE_COLUMNS = 22, 15, 8
 _PROVIDER_SUFFIX = "ExecutionProvider"
 _NOT_KNOWN = "-"
+_BEYOND_PERCENT = 100
 
 
 def has_operators(variant: measurement_pb2.VariantMeasurement) -> bool:
@@ -94,7 +95,7 @@ def operator_report(measurement: measurement_pb2.Measurement, *, top: int) -> Re
         parts += [hanging("- ", line) for line in (runs, *operator_sentences(one))]
     parts += [hanging("- ", line) for line in rate_sentences(measurement)]
     warnings = [hanging("warning: ", line, "yellow") for line in measurement.warnings if not _is_off_topic(line)]
-    return Group(*parts, *warnings)
+    return Group(*parts, *([Text()] if warnings else []), *warnings)
 
 
 def _is_off_topic(warning: str) -> bool:
@@ -135,7 +136,9 @@ def _speed(summary: measurement_pb2.OperatorSummary) -> str:
         return reached
     share = 100 * summary.mac_per_s / summary.device_mac_per_s
     most = format_value(summary.device_mac_per_s, "MAC/s")
-    return f"{reached}, {share:.3g} % of the {most} that this device reached in its probe"
+    # What every other program took from the probe, or a kernel that needs fewer products than are counted.
+    beyond = "; the probe was disturbed, or the model's kernels save products" if share > _BEYOND_PERCENT else ""
+    return f"{reached}, {share:.3g} % of the {most} that this device reached in its probe{beyond}"
 
 
 def _traffic(summary: measurement_pb2.OperatorSummary) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from steelyard.analysis.layer_match import match_layers
 from steelyard.analysis.operator_findings import Seen, findings
-from steelyard.analysis.operators import add_operators, device_rates, summarise
+from steelyard.analysis.operators import FLOAT_RATE, add_operators, device_rates, summarise
 from steelyard.layers.contract import Layer, LayerTable
 from steelyard.layers.read import read_layers
 from steelyard_protocol.v1 import measurement_pb2, plan_pb2, result_pb2
@@ -297,3 +297,18 @@ def test_nothing_is_said_of_operators_that_nobody_asked_for(table: LayerTable) -
     variants = [measurement_pb2.VariantMeasurement(label="m")]
     add_operators(plan_pb2.Plan(artifacts=[ONNX]), variants, [], {ONNX.label: table}, "")
     assert not variants[0].HasField("operators")
+
+
+def test_a_model_is_held_against_what_as_many_threads_reached(table: LayerTable) -> None:
+    plan = plan_pb2.Plan(artifacts=[ONNX, ONNX])
+    plan.roofline.thread_count = 1
+    probe = result_pb2.BlockResult(status=result_pb2.BLOCK_STATUS_OK)
+    for threads, reached in ((1, 1e9), (2, 2e9)):
+        name = f"{FLOAT_RATE} by onnxruntime on {threads}"
+        plan.artifacts[threads - 1].runtime.intra_op_thread_count = threads
+        plan.roofline.models.add(name=name).runtime.intra_op_thread_count = threads
+        probe.roofline.add(name=name, unit="MAC/s", rate_per_s=reached)
+    probe.roofline.add(name=FLOAT_RATE, unit="MAC/s", rate_per_s=1.5e9)
+    variants = [measurement_pb2.VariantMeasurement(label="m") for _ in range(2)]
+    add_operators(plan, variants, [_round(result_pb2.PASS_ROOFLINE, probe)], {ONNX.label: table}, "")
+    assert [one.operators.device_mac_per_s for one in variants] == [1.5e9, 2e9]

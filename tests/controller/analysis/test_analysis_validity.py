@@ -164,3 +164,18 @@ def test_valid_rounds_say_nothing() -> None:
     assert measurement.repeated_round_count == 0
     assert not any(one.validity for one in measurement.variants)
     assert (rounds_text(measurement), validity_text(measurement)) == ("6 rounds", "")
+
+
+def test_a_long_wait_is_told_with_the_way_around_it() -> None:
+    rounds = latency_rounds(PAIR, 6)
+    for one in rounds[:3]:
+        one.blocks[0].validity.waited_ms = 4000
+    waits = [text for text in build_measurement(given(list(PAIR), rounds)).warnings if "waited" in text]
+    assert waits == [
+        (
+            "blocks waited 12 s in all for a quiet and cool device, which the budget pays for: end what else runs "
+            "there, or begin at once by --no-gate"
+        )
+    ]
+    rounds[0].blocks[0].validity.waited_ms = 1000
+    assert not any("waited" in text for text in build_measurement(given(list(PAIR), rounds)).warnings)

@@ -59,13 +59,20 @@ async def test_each_runtime_is_probed_once_with_its_own_options(blobs: BlobStore
     roofline = request.plan.roofline
     assert roofline.thread_count == 1
     assert [model.name for model in roofline.models] == [
-        "float32 multiply-accumulate by onnxruntime",
-        "int8 multiply-accumulate by onnxruntime",
-    ] * 2
+        f"{kind} multiply-accumulate by onnxruntime on {threads}"
+        for threads in ("1 thread", "2 threads")
+        for kind in ("float32", "int8")
+    ]
     assert [model.runtime.intra_op_thread_count for model in roofline.models] == [1, 1, 2, 2]
     for model in roofline.models:
         assert blobs.size(model.artifact_digest) == model.size_bytes
         assert model.artifact_digest in plan_digests(request.plan)
+
+
+async def test_threads_are_named_only_where_they_differ(blobs: BlobStore) -> None:
+    request = _request(plan_pb2.RuntimeSpec(name="onnxruntime", intra_op_thread_count=2))
+    await complete_roofline(blobs, request)
+    assert request.plan.roofline.models[0].name == "float32 multiply-accumulate by onnxruntime"
 
 
 async def test_openvino_is_not_probed_for_whole_numbers_and_nobody_unasked(blobs: BlobStore) -> None:

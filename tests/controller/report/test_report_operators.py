@@ -57,6 +57,14 @@ def test_the_table_fits_80_columns_and_says_how_many_there_are() -> None:
     assert "--all" not in everything
 
 
+def test_a_model_that_beats_the_probe_says_why_that_can_be() -> None:
+    measurement = _measurement()
+    measurement.variants[0].operators.mac_per_s = 25e9
+    text = " ".join(_shown(operator_report(measurement, top=3)).split())
+    assert "104 % of the 24.0 GMAC/s that this device reached in its probe; the probe was disturbed, or" in text
+    assert "disturbed" not in _shown(operator_report(_measurement(), top=3))
+
+
 def test_what_is_not_known_is_a_dash_and_never_a_nought() -> None:
     lines = _shown(operator_report(_measurement(), top=2)).splitlines()
     loop = next(line for line in lines if " Loop " in line)
