@@ -63,7 +63,7 @@ def test_paced_tells_service_from_response_and_what_never_began() -> None:
     text = _text(mode, figures)
     assert "service p50      1.5 ms" in text
     assert "response p50     50.5 ms" in text
-    assert "response p90     91 ms" in text
+    assert "response p90     90.6 ms" in text
     assert "arrivals         20 a second, even; all 100 began within the window" in text
     late = _text(mode, replace(figures, missed_count=100, response_p90_ns=None))
     assert "100 of 200 never began within the window" in late
