@@ -65,7 +65,11 @@ class BundledJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a bundle holds. ``written_by`` is Steelyard's version, ``versions`` are those of what computed with it."""
+    """What a bundle holds.
+
+    ``written_by`` is Steelyard's version, ``versions`` are those of what computed with it; "analysis" is the build of
+    its own analysis (see ``bundle.build``).
+    """
 
     title: str
     written_by: str

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from steelyard.bundle.contents import blobs_of
 from steelyard.bundle.errors import BundleError
+from steelyard.control.planned_round_check import refuse_unplanned
 from steelyard.control.round_check import refuse_nonsense
 from steelyard_protocol.v1 import control_pb2, result_pb2
 
@@ -50,6 +51,7 @@ def _check_rounds(job_id: str, record: control_pb2.MeasurementRecord, rounds: Se
             raise _bad(job_id, f"has round {key.round_index} of pass {key.pass_kind} twice")
         seen.add((key.pass_kind, key.round_index))
         refuse_nonsense(result)
+        refuse_unplanned(result, record.request.plan)
 
 
 def _bad(job_id: str, what: str) -> BundleError:

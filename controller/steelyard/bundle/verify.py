@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from steelyard import __version__
 from steelyard.analysis.measurement import build_measurement
 from steelyard.analysis.record import read_record
 from steelyard.analysis.stop_replay import StopReplay, replay_stops
 from steelyard.bundle.archive import BundleArchive, OnProgress, open_bundle
+from steelyard.bundle.build import own_version, shown_version
 from steelyard.bundle.compare import RELATIVE_TOLERANCE, Comparison, Difference, compare_messages
 from steelyard.bundle.errors import BundleError
 from steelyard.bundle.manifest import BundledJob, Manifest
@@ -69,8 +69,8 @@ class Verification:
 
     @property
     def other_version(self) -> str:
-        """The version that wrote the bundle where it is not this one, else ""."""
-        return "" if self.manifest.written_by == __version__ else self.manifest.written_by
+        """The version and build of the analysis that wrote the bundle where it is not this one, else ""."""
+        return "" if _is_ours(self.manifest) else _written_by(self.manifest)
 
 
 def verify_bundle(path: Path | str, *, on_progress: OnProgress | None = None) -> Verification:
@@ -102,10 +102,9 @@ def _verify_job(archive: BundleArchive, job: BundledJob) -> JobVerification:
     record, record_unknown = from_json(control_pb2.MeasurementRecord, archive.read(job.record_name), job.record_name)
     claimed, claim_unknown = _claimed(archive, job)
     recomputed, stops = _recompute(archive, job, record)
-    same_version = archive.manifest.written_by == __version__
     return JobVerification(
         job=job,
-        comparison=compare_messages(claimed, recomputed, same_version=same_version),
+        comparison=compare_messages(claimed, recomputed, same_version=_is_ours(archive.manifest)),
         stops=stops,
         has_unknown=record_unknown or claim_unknown,
     )
@@ -130,3 +129,11 @@ def _recompute(
 
 def _kinds(archive: BundleArchive) -> Mapping[str, str]:
     return {one.sha256: one.kind for one in archive.manifest.members if one.name.startswith("blobs/")}
+
+
+def _written_by(manifest: Manifest) -> str:
+    return shown_version(manifest.written_by, manifest.versions.get("analysis", ""))
+
+
+def _is_ours(manifest: Manifest) -> bool:
+    return _written_by(manifest) == own_version()

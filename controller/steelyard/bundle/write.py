@@ -18,6 +18,7 @@ from steelyard.analysis.measurement import build_measurement
 from steelyard.analysis.record import read_record, read_rounds, read_traces
 from steelyard.bundle.anonymous import Anonymiser, left_in, without_text
 from steelyard.bundle.archive import OnProgress
+from steelyard.bundle.build import analysis_build
 from steelyard.bundle.compare import compare_messages
 from steelyard.bundle.contents import blobs_of, models_of
 from steelyard.bundle.manifest import MANIFEST_NAME, BundledJob, Manifest, Member, blob_name, bundle_digest
@@ -152,7 +153,11 @@ class _Writer:
         manifest = Manifest(
             title=title or ", ".join(titles),
             written_by=__version__,
-            versions={"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+            versions={
+                "analysis": analysis_build(),
+                "python": platform.python_version(),
+                **{name: version(name) for name in _LIBRARIES},
+            },
             is_anonymous=anonymous,
             jobs=jobs,
             members=tuple(self._members),

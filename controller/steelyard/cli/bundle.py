@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from steelyard import __version__
 from steelyard.cli.progress import progress_bar
 from steelyard.cli.session import connected, console, emit_json, say
 from steelyard.cli.visible import visible
@@ -183,11 +182,13 @@ def show(file: Path, report_path: Path | None, as_json: bool) -> None:
 
 
 def _lines(found: Verification) -> list[str]:
+    from steelyard.bundle.build import own_version
+
     lines = [line for one in found.jobs for line in _job_lines(one)]
     if found.other_version:
         lines.append(
-            f"written by steelyard {found.other_version}, this is {__version__}: where the analysis changed between "
-            "them, a difference is no manipulation; that version decides it"
+            f"written by steelyard {found.other_version}, this is {own_version()}: where the analysis changed between "
+            "them, a difference is no manipulation; the one that wrote it decides"
         )
     if found.agrees:
         lines.append("verified: verdicts and decision follow from the samples, figures within 1e-9")

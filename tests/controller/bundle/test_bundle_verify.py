@@ -227,8 +227,21 @@ def test_a_bundle_of_another_version_is_verified_and_says_so(path: Path) -> None
     write_members(path, with_manifest(members_of(path), older))
     found = verify_bundle(path)
     assert found.agrees
-    assert found.other_version == "0.0.7"
+    assert found.other_version.startswith("0.0.7 (analysis ")
     assert found.jobs[0].comparison.not_claimed == 1
+
+
+def test_a_bundle_of_another_build_of_this_version_says_so(path: Path) -> None:
+    assert verify_bundle(path).other_version == ""
+
+    def rebuilt(document: dict[str, Any]) -> None:
+        document["versions"]["analysis"] = "0123456789ab"
+
+    write_members(path, with_manifest(members_of(path), rebuilt))
+    claim(path, lambda one: one["variants"][1]["p50_latency"].update(value=5e5))
+    found = verify_bundle(path)
+    assert found.other_version.endswith("(analysis 0123456789ab)")
+    assert not found.agrees, "another build excuses nothing"
 
 
 def test_fields_that_this_version_does_not_know_are_told(path: Path) -> None:
