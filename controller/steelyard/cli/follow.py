@@ -12,10 +12,14 @@ if TYPE_CHECKING:
     from steelyard_protocol.v1 import control_pb2
 
 
+_LONGEST_MESSAGE = 120
+
+
 def follow(handle: JobHandle, title: str) -> control_pb2.Job:
     """Wait for a job's end and return it; raises SteelyardError when it did not end well."""
-    if handle.estimated_ms and is_terminal():
-        say(f"{title}: about {human_duration(handle.estimated_ms / 1000)}")
+    if is_terminal():
+        estimate = f"about {human_duration(handle.estimated_ms / 1000)}" if handle.estimated_ms else "measuring"
+        say(f"{title}: {estimate}")
     try:
         return _with_bar(handle, title) if is_terminal() else handle.wait()
     except KeyboardInterrupt:
@@ -27,13 +31,14 @@ def follow(handle: JobHandle, title: str) -> control_pb2.Job:
 
 def _with_bar(handle: JobHandle, title: str) -> control_pb2.Job:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
+    # Without the title, which the line above has said: at 80 columns what a block waits for must fit.
     columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[message]}", markup=False),
+        BarColumn(bar_width=12),
+        TextColumn("{task.percentage:>3.0f} %", table_column=Column(no_wrap=True)),
+        TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
+        TextColumn("{task.fields[message]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
     with Progress(*columns, console=console(stderr=True), transient=True) as progress:
         task = progress.add_task(title, total=None, message="")
@@ -45,6 +50,8 @@ def _with_bar(handle: JobHandle, title: str) -> control_pb2.Job:
             if now - last < 0.05 and event.done < event.total:
                 return
             last = now
-            progress.update(task, completed=event.done, total=event.total or None, message=event.message[:40])
+            progress.update(
+                task, completed=event.done, total=event.total or None, message=event.message[:_LONGEST_MESSAGE]
+            )
 
         return handle.wait(show)

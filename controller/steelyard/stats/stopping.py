@@ -155,7 +155,10 @@ def next_grant(rule: StopRule, progress: Progress, look: Look) -> Grant | Stop:
     wanted = next(one for one in rule.looks if one > done) - done
     affordable = _affordable(rule, progress, wanted)
     if affordable == 0:
-        return Stop(reason=StopReason.BUDGET, because=f"the budget of device time ended after {done} rounds")
+        return Stop(
+            reason=StopReason.BUDGET,
+            because=f"the budget of device time ended after {done} round{'' if done == 1 else 's'}",
+        )
     return Grant(round_count=affordable)
 
 

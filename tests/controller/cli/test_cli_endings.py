@@ -168,6 +168,7 @@ class PlannedHandle:
     """A job that tells ten steps and ends; an interrupted one is interrupted while it is waited for."""
 
     estimated_ms = 95_000
+    step = "round {} [of ten]"
 
     def __init__(self, *, interrupted: bool = False) -> None:
         self.interrupted = interrupted
@@ -176,7 +177,7 @@ class PlannedHandle:
     def wait(self, on_event=None) -> control_pb2.Job:
         for done in range(1, 11):
             if on_event is not None:
-                on_event(control_pb2.JobEvent(message=f"round {done} [of ten]", done=done, total=10))
+                on_event(control_pb2.JobEvent(message=self.step.format(done), done=done, total=10))
         if self.interrupted:
             raise KeyboardInterrupt
         return control_pb2.Job(job_id="job-0001")
@@ -197,6 +198,19 @@ def test_a_terminal_sees_the_estimate_and_the_progress(
     assert "conv on local: about 1 min 35 s" in captured.err
     assert "round 10 [of ten]" in captured.err
     assert "100 %" in captured.err
+
+
+def test_at_80_columns_what_a_block_waits_for_is_not_cut(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(following, "is_terminal", lambda: True)
+    monkeypatch.setattr(PlannedHandle, "step", "waiting: others keep 2.01 cores busy, wants {}.10")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    following.follow(PlannedHandle(), "a model with quite a long name of its own on local")
+    shown = capsys.readouterr().err
+    assert "waiting: others keep 2.01 cores busy, wants 10.10" in shown
+    assert re.search(r"\d:\d\d:\d\d", shown)
 
 
 def test_a_pipe_sees_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
