@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,8 +12,9 @@ from steelyard.cli.energy_flags import ENERGY_FLAGS, energy_options
 from steelyard.cli.gate_flags import GATE_FLAGS, gate_options
 from steelyard.cli.mode_flags import MODE_FLAGS, mode_options, varied_axes
 from steelyard.cli.numeric_flags import NUMERIC_FLAGS
-from steelyard.cli.parameters import CORES, DURATION, INPUT_SHAPE
+from steelyard.cli.parameters import CORES, DURATION
 from steelyard.cli.profile_flags import PROFILE_FLAGS
+from steelyard.cli.run_flags import RUN_FLAGS, with_flags
 from steelyard.cli.session import console, emit_json, say
 from steelyard.cli.verdict_flags import VERDICT_FLAGS, verdict_options
 from steelyard.cli.writing import write_text
@@ -24,8 +25,6 @@ from steelyard_protocol.v1 import measurement_pb2
 if TYPE_CHECKING:
     from steelyard.control.client import Client
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
 _OPTIONS = (
     click.option("--device", metavar="NAME", help="Device to measure on; this machine when none is named."),
     click.option("--local", is_flag=True, help="Measure this machine, also when CI is set."),
@@ -33,16 +32,7 @@ _OPTIONS = (
     click.option("--budget", type=DURATION, default="10m", show_default=True, help="Device time at most."),
     click.option("--min-rounds", type=click.IntRange(3, 1000), default=6, show_default=True, help="Before a verdict."),
     click.option("--max-rounds", type=click.IntRange(3, 1000), default=40, show_default=True, help="At most."),
-    click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Of the runtime."),
-    click.option(
-        "--runtime",
-        default="",
-        metavar="NAME[@ENV]",
-        help="onnxruntime, litert, openvino or tflite-runtime, in a runtime environment of the device where one is "
-        "named; by the file when left out.",
-    ),
-    click.option("--provider", "providers", multiple=True, metavar="P", help="NAME or NAME:key=value,...; repeatable."),
-    click.option("--allow-fallback", is_flag=True, help="Measure also when part of the model runs elsewhere."),
+    *RUN_FLAGS,
     click.option(
         "--graph-optimization",
         type=click.Choice(["disabled", "basic", "extended", "all"]),
@@ -50,14 +40,6 @@ _OPTIONS = (
     ),
     click.option("--spinning/--no-spinning", default=None, help="Whether idle runtime threads spin."),
     click.option("--arena/--no-arena", default=None, help="ONNX Runtime's memory arena."),
-    click.option(
-        "--shape",
-        "shapes",
-        type=INPUT_SHAPE,
-        multiple=True,
-        metavar="NAME=1x3x224x224",
-        help="Sizes of a dynamic input; repeatable.",
-    ),
     click.option("--sample-window", type=DURATION, default="200ms", show_default=True, help="Timed per block."),
     click.option(
         "--block-timeout", type=DURATION, default="60s", show_default=True, help="Without progress in a block, at most."
@@ -66,7 +48,6 @@ _OPTIONS = (
         "--memory-limit", type=click.IntRange(1, 2**30), metavar="MIB", help="Resident set of the measured process."
     ),
     click.option("--cores", type=CORES, metavar="big|little|0-3,6", help="Cores the measured process is pinned to."),
-    click.option("--device-wait", type=DURATION, default="30s", show_default=True, help="For the device to connect."),
     click.option(
         "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of drawn inputs and recipes."
     ),
@@ -84,15 +65,9 @@ _OPTIONS = (
     *VERDICT_FLAGS,
     *NUMERIC_FLAGS,
     click.option("--title", default="", help="What the report calls this; the model's name when left out."),
-    click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout."),
 )
-
-
-def measurement_options(function: _Function) -> _Function:
-    """Add the flags of a measurement to a command."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
+# Adds the flags of a measurement to a command.
+measurement_options = with_flags(_OPTIONS)
 
 
 def options_from(flags: Mapping[str, Any], *, requirements: Sequence[str] = ()) -> MeasurementOptions:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 from steelyard.cli.follow import follow
 from steelyard.cli.gate_flags import GATE_FLAGS, gate_options
 from steelyard.cli.models import resolve_model
-from steelyard.cli.parameters import DURATION, INPUT_SHAPE
+from steelyard.cli.run_flags import RUN_FLAGS, with_flags
 from steelyard.cli.session import choose_device, connected, console, emit_json
 from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, UsageError
 
@@ -23,12 +22,6 @@ if TYPE_CHECKING:
 _ROUND_COUNT = 3
 
 
-def _gated(command: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(GATE_FLAGS):
-        command = option(command)
-    return command
-
-
 @click.command()
 @click.argument("model", metavar="MODEL")
 @click.option("--device", metavar="NAME", help="Device to profile on; this machine when none is named.")
@@ -36,21 +29,7 @@ def _gated(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--no-run", is_flag=True, help="Only count the layers of the file, without a device.")
 @click.option("--top", type=click.IntRange(1, 100_000), default=10, show_default=True, help="Longest operators shown.")
 @click.option("--all", "show_all", is_flag=True, help="Show every operator.")
-@click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Of the runtime.")
-@click.option("--runtime", default="", metavar="NAME[@ENV]", help="As for `measure`.")
-@click.option("--provider", "providers", multiple=True, metavar="P", help="NAME or NAME:key=value,...; repeatable.")
-@click.option("--allow-fallback", is_flag=True, help="Profile also when part of the model runs elsewhere.")
-@click.option(
-    "--shape",
-    "shapes",
-    type=INPUT_SHAPE,
-    multiple=True,
-    metavar="NAME=1x3x224x224",
-    help="Sizes of a dynamic input; repeatable.",
-)
-@_gated
-@click.option("--device-wait", type=DURATION, default="30s", show_default=True, help="For the device to connect.")
-@click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout.")
+@with_flags((*RUN_FLAGS, *GATE_FLAGS))
 @click.pass_context
 def operators(ctx: click.Context, /, model: str, **flags: Any) -> None:
     """Show what each operator of a model takes on a device, where it runs, and what it multiplies.
