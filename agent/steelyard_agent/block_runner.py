@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -54,18 +55,19 @@ async def run_block(
         asyncio.CancelledError: the caller was cancelled; the worker was killed first.
     """
     started_at_unix_ns, start_ns = time.time_ns(), time.perf_counter_ns()
-    try:
-        process = await _launch(python, work_dir, start_ns)
-    except OSError as error:
-        outcome = BlockOutcome(
-            status=BlockStatus.RUNTIME_MISSING,
-            reason="no_interpreter",
-            message=f"no worker can be started with {python or sys.executable} in {work_dir}: {error.strerror}"
-            + ("; put the interpreter back, or add its environment again" if python is not None else ""),
-        )
-    else:
-        limit_bytes = default_limit_bytes() if memory_limit_bytes is None else memory_limit_bytes
-        outcome = await _Supervision(process, limit_bytes, on_phase or _ignore).run(block, timeout_s)
+    with _temporary_folder(work_dir) as temporary:
+        try:
+            process = await _launch(python, work_dir, temporary, start_ns)
+        except OSError as error:
+            outcome = BlockOutcome(
+                status=BlockStatus.RUNTIME_MISSING,
+                reason="no_interpreter",
+                message=f"no worker can be started with {python or sys.executable} in {work_dir}: {error.strerror}"
+                + ("; put the interpreter back, or add its environment again" if python is not None else ""),
+            )
+        else:
+            limit_bytes = default_limit_bytes() if memory_limit_bytes is None else memory_limit_bytes
+            outcome = await _Supervision(process, limit_bytes, on_phase or _ignore).run(block, timeout_s)
     return replace(outcome, started_at_unix_ns=started_at_unix_ns, wall_ns=time.perf_counter_ns() - start_ns)
 
 
@@ -165,9 +167,10 @@ class _Supervision:
                 os.killpg(self._process.pid, number)
 
 
-async def _launch(python: Path | None, work_dir: Path, launch_ns: int) -> asyncio.subprocess.Process:
+async def _launch(python: Path | None, work_dir: Path, temporary: Path, launch_ns: int) -> asyncio.subprocess.Process:
     environment = {
         **kept_environment(os.environ, is_ours=python is None),
+        "TMPDIR": str(temporary),
         LAUNCH_VARIABLE: str(launch_ns),
         SUPERVISOR_VARIABLE: str(os.getpid()),
     }
@@ -186,6 +189,22 @@ async def _launch(python: Path | None, work_dir: Path, launch_ns: int) -> asynci
         # A group of its own: an interrupt at the terminal is the supervisor's to handle.
         start_new_session=True,
     )
+
+
+@contextmanager
+def _temporary_folder(work_dir: Path) -> Iterator[Path]:
+    """Yield where a worker's temporary files lie, and remove what one that was killed left behind.
+
+    The trace of a profiler is as long as its run, and nobody empties the system's folder on a small device.
+    """
+    folder = work_dir / "temporary"
+    # On a full disk the block ends by what it needs there itself; Python looks for another folder where this is missing.
+    with suppress(OSError):
+        folder.mkdir(exist_ok=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _package_link(work_dir: Path) -> Path:

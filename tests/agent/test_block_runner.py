@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from steelyard_agent.block_runner import BlockOutcome, run_block
-from steelyard_agent.worker.block import KIND_LATENCY, KIND_PROBE, Block, Timing
+from steelyard_agent.worker.block import KIND_LATENCY, KIND_OPERATORS, KIND_PROBE, Block, Timing
 from steelyard_agent.worker.failure import BlockStatus
 from tests.support import models
 
@@ -126,6 +127,21 @@ async def test_a_model_that_never_returns_times_out(tmp_path: Path) -> None:
     assert (outcome.status, outcome.reason) == (BlockStatus.TIMEOUT, "block_timeout")
     assert "1.5 s" in outcome.message
     assert "--block-timeout" in outcome.message
+
+
+async def test_a_worker_that_is_killed_while_its_operators_are_profiled_leaves_no_trace_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "system"
+    elsewhere.mkdir()
+    monkeypatch.setenv("TMPDIR", str(elsewhere))
+    work_dir = tmp_path / "work"
+    work_dir.mkdir()
+    block = replace(_measure(models.endless_model(tmp_path / "m.onnx")), kind=KIND_OPERATORS)
+    running = asyncio.create_task(_run(work_dir, block, timeout_s=1.5))
+    await _until(lambda: any(work_dir.rglob("profile*")))
+    assert (await running).status is BlockStatus.TIMEOUT
+    assert [*elsewhere.iterdir(), *work_dir.iterdir()] == []
 
 
 async def test_a_worker_that_ignores_term_is_killed(
