@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from steelyard.analysis.duration import round_ms
 from steelyard.analysis.emulation import enough_rounds
-from steelyard.analysis.validity import rounds_that_count, why_no_more_repeats
+from steelyard.analysis.validity import rounds_that_count, why_no_more_repeats, why_no_round
 from steelyard.analysis.variant_rounds import VariantRounds, collect, paired_times
 from steelyard.stats.comparison import (
     DEFAULT_CONFIDENCE,
@@ -101,11 +101,20 @@ class StopPolicy:
         """
         if rounds:
             return wanted
-        return wanted if wanted * round_ms(self.request.plan) <= _TRUSTED_SHARE * self.request.budget_ms else 1
+        plan = self.request.plan
+        # Beside a busy neighbour each round may wait once for as long as the gate does.
+        if wanted * plan.gate.longest_wait_ms > self.request.budget_ms:
+            return 1
+        return wanted if wanted * round_ms(plan) <= _TRUSTED_SHARE * self.request.budget_ms else 1
 
     def why_cut_short(self, rounds: Sequence[result_pb2.RoundResult]) -> str:
         """Return why measuring ended before it had enough: too many rounds were not valid; "" where it did not."""
-        return why_no_more_repeats([one for one in rounds if self._is_ours(one)], self.request.max_round_count)
+        ours = [one for one in rounds if self._is_ours(one)]
+        why = why_no_more_repeats(ours, self.request.max_round_count)
+        spent_ms = self._progress(rounds).device_time_ns // 1_000_000
+        if why or not ours or rounds_that_count(ours) or spent_ms < self.request.budget_ms:
+            return why
+        return why_no_round(ours)
 
     def look_confidence(self, rounds: Sequence[result_pb2.RoundResult]) -> LookConfidence:
         """Return at which confidence verdicts are read after these latency rounds.

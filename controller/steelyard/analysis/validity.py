@@ -69,6 +69,14 @@ def why_no_more_repeats(rounds: Sequence[result_pb2.RoundResult], round_count: i
     )
 
 
+def why_no_round(rounds: Sequence[result_pb2.RoundResult]) -> str:
+    """Return that the budget was used up by rounds none of which counts."""
+    block = first_not_valid(rounds)
+    happened = f": {what_happened(block)}" if block is not None else ""
+    tried = f"none of {len(rounds)} rounds was" if len(rounds) > 1 else "the only round was not"
+    return f"{tried} valid, and the budget of device time is used up{happened}"
+
+
 def mark_cut_short(measurement: measurement_pb2.Measurement, why: str, min_round_count: int) -> None:
     """Say of a measurement that it was cut short, ``why`` "" where it was not; with too few rounds it decides nothing.
 

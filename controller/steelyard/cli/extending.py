@@ -28,7 +28,11 @@ def refuse_what_is_settled(ctx: click.Context, job_id: str) -> None:
     """Raise UsageError for a model or a flag beside ``--extend`` that the extended measurement has settled."""
     settled = [one for one in ctx.command.params if one.name not in _FREE and _is_given(ctx, one.name or "")]
     if settled:
-        names = ", ".join("MODEL" if isinstance(one, click.Argument) else one.opts[0] for one in settled)
+        # A pair of flags is named whole: which half was typed is not kept.
+        names = ", ".join(
+            "MODEL" if isinstance(one, click.Argument) else "/".join([one.opts[0], *one.secondary_opts])
+            for one in settled
+        )
         raise UsageError(
             "settled_by_extended",
             f"{names} cannot be given beside --extend {job_id}: models, plan and requirements are those of that job; "

@@ -9,6 +9,7 @@ from steelyard.analysis.stop import StopPolicy
 from steelyard.analysis.variant_rounds import collect
 from steelyard_protocol.v1 import result_pb2
 from tests.controller.analysis.planted_rounds import ROUND_NS, latency_rounds, request_of
+from tests.controller.analysis.test_analysis_validity import spoil
 
 PAIR = {"original": 2e6, "fast": 1e6}
 CRASH = (result_pb2.BLOCK_STATUS_CRASHED, "the worker died")
@@ -145,6 +146,32 @@ def test_on_a_short_budget_the_first_round_comes_alone_and_tells_what_the_others
     decision = policy(budget_ms=15_000).decide(slow)
     assert decision.stop
     assert "budget" in decision.reason
+
+
+def test_where_waiting_could_eat_the_budget_the_first_round_comes_alone() -> None:
+    request = request_of(list(PAIR), budget_ms=600_000)
+    request.plan.gate.longest_wait_ms = 200_000
+    assert StopPolicy.of(request).decide([]).round_count == 1
+    request.plan.gate.longest_wait_ms = 1000
+    assert StopPolicy.of(request).decide([]).round_count == 6
+
+
+def test_a_budget_that_gave_no_valid_round_is_not_overdrawn_to_get_one() -> None:
+    rounds = latency_rounds(PAIR, 2)
+    spoil(rounds)
+    assert not policy(budget_ms=3 * ROUND_NS // 1_000_000).decide(rounds).stop
+    decision = policy(budget_ms=2 * ROUND_NS // 1_000_000).decide(rounds)
+    assert decision.stop
+    assert decision.reason.startswith("none of 2 rounds was valid, and the budget of device time is used up: fast: ")
+    assert policy(budget_ms=1).decide(rounds[:1]).reason.startswith("the only round was not valid, and the budget ")
+
+
+def test_an_extension_whose_budget_gave_no_valid_round_keeps_what_the_earlier_ones_say() -> None:
+    rounds = extended(latency_rounds(PAIR, 8), 6)
+    spoil(rounds[6:])
+    request = request_of(list(PAIR), max_round_count=40, budget_ms=2 * ROUND_NS // 1_000_000)
+    decision = StopPolicy.of(request, job_id="job-0001").decide(rounds)
+    assert decision.stop
 
 
 def test_the_first_rounds_come_whatever_the_budget() -> None:

@@ -14,6 +14,7 @@ from tests.controller.cli.running import run_command
         (("--threads", "2"), "--threads cannot be given"),
         (("--require", "p90<1ms", "--recipe", "float16"), "--recipe, --require cannot be given"),
         (("--min-effect", "5%"), "--min-effect cannot be given"),
+        (("--no-gate",), "--gate/--no-gate cannot be given"),
         (("--min-rounds", "9"), "--min-rounds cannot be given"),
     ],
 )
