@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bench_models import BenchModel, bench_models
-from benchmarks.figures import Standing, geometric_mean, standing
+from benchmarks.figures import agreement_text, geometric_mean, too_few_text
 from benchmarks.latency_block import BlockError
 from benchmarks.native_peer import PeerError
 from benchmarks.progress import counted
@@ -162,12 +162,9 @@ def table() -> Table | None:
 
 def verdict(name: str, rounds: list[dict[str, Any]]) -> str:
     """Return one sentence: whether both agree within the target."""
-    ratio = geometric_mean([one["worker"] / one["tool"] for one in rounds])
-    stands = standing(ratio, least=1 - TARGET, most=1 + TARGET)
     if len(rounds) < ROUND_COUNT:
-        return f"{name}: undecided, {len(rounds)} of {ROUND_COUNT} rounds. Target: within {TARGET:.0%}."
-    more = "; run more rounds" if stands is Standing.UNDECIDED else ""
-    return f"{name}: {stands.value}{more}. Target: within {TARGET:.0%}; measured {ratio.text(4)}."
+        return too_few_text(name, f"within {TARGET:.0%}", len(rounds), ROUND_COUNT)
+    return agreement_text(name, geometric_mean([one["worker"] / one["tool"] for one in rounds]), TARGET)
 
 
 def _row(name: str, rounds: list[dict[str, Any]]) -> list[str]:

@@ -76,3 +76,20 @@ def standing(figure: Figure, *, least: float, most: float) -> Standing:
     if figure.high < least or figure.low > most:
         return Standing.MISSED
     return Standing.UNDECIDED
+
+
+def verdict_text(name: str, target: str, stands: Standing, measured: str) -> str:
+    """Return one sentence: whether a target is met, the target, and what was measured."""
+    more = "; run more rounds" if stands is Standing.UNDECIDED else ""
+    return f"{name}: {stands.value}{more}. Target: {target}; measured {measured}."
+
+
+def too_few_text(name: str, target: str, round_count: int, least: int) -> str:
+    """Return what is said of a target below the rounds that it is held against."""
+    return f"{name}: undecided, {round_count} of at least {least} rounds. Target: {target}."
+
+
+def agreement_text(name: str, ratio: Figure, tolerance: float) -> str:
+    """Return one sentence: whether a ratio lies within ``tolerance`` of 1."""
+    stands = standing(ratio, least=1 - tolerance, most=1 + tolerance)
+    return verdict_text(name, f"within {tolerance:.0%}", stands, ratio.text(4))

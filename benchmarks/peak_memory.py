@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.bench_models import BenchModel, heavy_models
-from benchmarks.figures import Standing, geometric_mean, standing
+from benchmarks.figures import agreement_text, geometric_mean
 from benchmarks.latency_block import RUNTIME, BlockError, run_latency_block
 from benchmarks.progress import counted
 from benchmarks.results_file import ResultsFile, this_key
@@ -105,10 +105,7 @@ def table() -> Table | None:
 
 def verdict(name: str, rounds: list[dict[str, Any]]) -> str:
     """Return one sentence: whether both agree within the target."""
-    ratio = geometric_mean([one["worker"] / one["outside"] for one in rounds])
-    stands = standing(ratio, least=1 - TARGET, most=1 + TARGET)
-    more = "; run more rounds" if stands is Standing.UNDECIDED else ""
-    return f"{name}: {stands.value}{more}. Target: within {TARGET:.0%}; measured {ratio.text(4)}."
+    return agreement_text(name, geometric_mean([one["worker"] / one["outside"] for one in rounds]), TARGET)
 
 
 def _row(name: str, rounds: list[dict[str, Any]]) -> list[str]:

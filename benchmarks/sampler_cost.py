@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bench_models import BenchModel, bench_models
-from benchmarks.figures import Figure, Standing, geometric_mean, mean, standing
+from benchmarks.figures import Figure, geometric_mean, mean, standing, too_few_text, verdict_text
 from benchmarks.latency_block import RUNTIME, run_latency_block
 from benchmarks.progress import counted
 from benchmarks.results_file import ResultsFile, this_key
@@ -206,10 +206,8 @@ def table() -> Table | None:
 def verdict(name: str, ratio: Figure, round_count: int) -> str:
     """Return one sentence: whether less than 1 % is added."""
     if round_count < LEAST_ROUND_COUNT:
-        return f"{name}: undecided, {round_count} of at least {LEAST_ROUND_COUNT} rounds. Target: below 1 % added."
-    stands = standing(ratio, least=0.0, most=MOST_RATIO)
-    more = "; run more rounds" if stands is Standing.UNDECIDED else ""
-    return f"{name}: {stands.value}{more}. Target: below 1 % added; measured {ratio.text(4)}."
+        return too_few_text(name, "below 1 % added", round_count, LEAST_ROUND_COUNT)
+    return verdict_text(name, "below 1 % added", standing(ratio, least=0.0, most=MOST_RATIO), ratio.text(4))
 
 
 def _row(rounds: tuple[dict[str, Any], ...], name: str, models: list[str]) -> list[str]:

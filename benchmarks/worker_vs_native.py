@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bench_models import BenchModel, bench_models, doing_nothing
-from benchmarks.figures import Figure, Standing, geometric_mean, mean, standing
+from benchmarks.figures import Figure, geometric_mean, mean, standing, too_few_text, verdict_text
 from benchmarks.latency_block import RUNTIME, BlockError, run_latency_block
 from benchmarks.native_peer import NativePeer, build_peer
 from benchmarks.progress import counted
@@ -106,9 +106,8 @@ def verdict(name: str, rounds: list[dict[str, Any]]) -> str:
         stands = standing(figure, least=-OVERHEAD_TARGET_US, most=OVERHEAD_TARGET_US)
         reading = figure.text(2, "us")
     if len(rounds) < LEAST_ROUND_COUNT:
-        return f"{name}: undecided, {len(rounds)} of at least {LEAST_ROUND_COUNT} rounds. Target: {target}."
-    more = "; run more rounds" if stands is Standing.UNDECIDED else ""
-    return f"{name}: {stands.value}{more}. Target: {target}; measured {reading}."
+        return too_few_text(name, target, len(rounds), LEAST_ROUND_COUNT)
+    return verdict_text(name, target, stands, reading)
 
 
 def corrected_us(rounds: list[dict[str, Any]], nothing: list[dict[str, Any]]) -> Figure:

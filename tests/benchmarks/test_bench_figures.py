@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from benchmarks.figures import Figure, Standing, geometric_mean, mean, standing
+from benchmarks.figures import Figure, Standing, agreement_text, geometric_mean, mean, standing
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,3 +69,10 @@ def test_a_figure_refuses_half_an_interval_and_one_beside_its_value() -> None:
 
 def test_a_figure_reads_as_value_and_interval() -> None:
     assert Figure(value=1.234, low=1.1, high=1.36).text(2, "us") == "1.23 us (1.10 to 1.36)"
+
+
+def test_an_agreement_is_met_missed_or_wants_more_rounds() -> None:
+    met = agreement_text("net", Figure(value=1.0, low=0.99, high=1.01), 0.02)
+    assert met == "net: met. Target: within 2%; measured 1.0000 (0.9900 to 1.0100)."
+    assert agreement_text("net", Figure(value=1.1, low=1.05, high=1.15), 0.02).startswith("net: missed. ")
+    assert agreement_text("net", Figure(value=1.0), 0.02).startswith("net: undecided; run more rounds. ")

@@ -95,7 +95,7 @@ def test_data_that_does_not_fit_is_named(steelyard, bad: Path, inputs: Path, tas
         (["measure", "CONV", "--provider", "CPUExecutionProvider:x"], "KEY=VALUE"),
         (["measure", "CONV", "--provider", "CUDAExecutionProvider"], "CUDAExecutionProvider"),
         (["measure", "CONV", "--runtime", "onnxruntme"], "onnxruntme"),
-        (["measure"], "MODEL"),
+        (["measure"], "name a model"),
         (["mesure", "CONV"], "'measure'"),
         (["measure", "nothing-of-that-name"], "nor is"),
         (["artifact", "show", "cnov"], "cnov"),
