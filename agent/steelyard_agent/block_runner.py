@@ -198,7 +198,7 @@ def _temporary_folder(work_dir: Path) -> Iterator[Path]:
     The trace of a profiler is as long as its run, and nobody empties the system's folder on a small device.
     """
     folder = work_dir / "temporary"
-    # On a full disk the block ends by what it needs there itself; Python looks for another folder where this is missing.
+    # On a full disk the block says itself what it lacks; Python looks for another folder where this one is missing.
     with suppress(OSError):
         folder.mkdir(exist_ok=True)
     try:

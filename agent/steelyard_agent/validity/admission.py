@@ -106,7 +106,9 @@ class ConditionGate:
             seen = self._check(rules, before, now, heat, core_ids)
             waited_s = now.at_s - begun.at_s
             since_s = {one.reason: since_s.get(one.reason, now.at_s) for one in seen.findings}
-            over = [one for one in seen.findings if now.at_s - since_s[one.reason] >= one.patience_s]
+            # What comes and goes by turns would never be over by itself.
+            is_late = waited_s >= rules.longest_wait_s
+            over = [one for one in seen.findings if is_late or now.at_s - since_s[one.reason] >= one.patience_s]
             if over or not seen.findings:
                 break
             await tell(f"waiting: {'; '.join(one.sentence for one in seen.findings)}")

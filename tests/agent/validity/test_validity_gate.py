@@ -129,6 +129,21 @@ async def test_a_neighbour_that_comes_while_the_device_cools_has_a_minute_of_its
     assert any("others keep" in sentence and "cpu" in sentence for sentence in tree.told)
 
 
+async def test_what_comes_and_goes_by_turns_is_waited_for_no_longer_than_all_of_it_may_take(tree: Tree) -> None:
+    gate = await begun(tree)
+
+    def take_turns(_seconds: float) -> None:
+        is_odd = int(tree.slept_s) % 2 == 1
+        tree.memory(2048 if is_odd else 50)
+        tree.stall(30.0 if is_odd else 0.0)
+
+    tree.memory(50)
+    tree.after = take_turns
+    admission = await tree.admit(gate, least_available_bytes=64 * 2**20, longest_wait_s=90.0)
+    assert admission.waited_ms == 90_000
+    assert "not begun after 90 s of waiting" in admission.refusal
+
+
 async def test_where_others_cannot_be_told_from_us_every_load_is_counted_afresh(tree: Tree) -> None:
     gate = tree.make_gate(counts_on=False)
     await gate.begin()
