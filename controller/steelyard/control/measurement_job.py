@@ -16,6 +16,7 @@ from steelyard.analysis.stop import StopDecision
 from steelyard.analysis.validity import most_repeated, rounds_that_count
 from steelyard.control.job_end import JobEnd
 from steelyard.control.meter_watch import MeterWatch
+from steelyard.control.older_agents import refuse_when_ignored
 from steelyard.control.vain_rounds import refuse_when_nothing_is_valid, refuse_when_nothing_runs
 from steelyard.fleet.inbox import JobInbox, JobNews, LinkLost, LinkUp, RoundRecorded
 from steelyard.fleet.registry import Fleet
@@ -158,6 +159,7 @@ class MeasurementJob:
     async def _run_latency(self, inbox: JobInbox) -> None:
         while True:
             refuse_when_nothing_runs(self.results())
+            refuse_when_ignored(self.results(), self._plan)
             rounds = [result for result in self.results() if result.pass_kind == result_pb2.PASS_LATENCY]
             decision = self._context.decide(rounds)
             if decision.stop:
