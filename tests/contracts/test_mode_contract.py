@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steelyard.analysis.duration import longest_energy_silence_ms, timed_window_ms
-from steelyard.control.mode_plan import MODES, check_mode, check_spec, mode_word
+from steelyard.control.mode_plan import MODES, MOST_BATCH, check_mode, check_spec, mode_word
 from steelyard.errors import UsageError
 from steelyard_agent.jobs.idle_turn import longest_silence_ms
 from steelyard_agent.jobs.planned_modes import planned_mode, planned_silence_ms
@@ -108,3 +108,7 @@ def test_the_controller_waits_as_long_as_a_block_of_energy_is_silent(
     marker = plan_pb2.LoadMarker(pulse_count=pulses, pulse_ms=500 if pulses else 0)
     energy = plan_pb2.EnergySpec(window_ms=window_ms, longest_window_ms=longest_ms, idle_ms=idle_ms, marker=marker)
     assert longest_energy_silence_ms(energy) == longest_silence_ms(energy)
+
+
+def test_both_know_the_same_largest_batch() -> None:
+    assert modes.MOST_BATCH == MOST_BATCH

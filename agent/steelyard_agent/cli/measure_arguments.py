@@ -30,7 +30,7 @@ def add_measure_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"seconds without progress in one process, at most (default: {_DEFAULT_BLOCK_TIMEOUT_S:g})",
     )
     parser.add_argument(
-        "--memory-limit", type=_positive, metavar="MB", help="largest resident set (default: most of what is free)"
+        "--memory-limit", type=_positive, metavar="MIB", help="largest resident set (default: most of what is free)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON with a schema version")
     parser.add_argument(

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 
 from steelyard_agent.errors import UsageError
 from steelyard_agent.worker.block import Timing
-from steelyard_agent.worker.modes import MODES, SINGLE_STREAM, Mode
+from steelyard_agent.worker.modes import MODES, MOST_BATCH, SINGLE_STREAM, Mode
 
 DEFAULT_ROUNDS = 5
 
-_LARGEST_BATCH = 65_536
 _UNITS_MS = {"ms": 1.0, "s": 1e3, "m": 60e3, "h": 3600e3}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 # What a mode calls its fields, and what a person types.
@@ -97,8 +96,8 @@ def _by_input(states: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 def _batch(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= _LARGEST_BATCH):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number between 1 and {_LARGEST_BATCH}")
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= MOST_BATCH):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number between 1 and {MOST_BATCH}")
     return int(text)
 
 

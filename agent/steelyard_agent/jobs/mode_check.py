@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from steelyard_agent.jobs.planned_modes import planned_mode, planned_processing
 from steelyard_agent.worker.block import Timing
+from steelyard_agent.worker.modes import MOST_BATCH
 from steelyard_protocol.v1.plan_pb2 import CoreSelection, Plan, PlannedArtifact
 
-_MOST_BATCH = 65_536
 _MOST_CORES = 4096
 # A phone on a cable is told cores as the bits of one number.
 _MAX_CORE_ID = 65_535
@@ -34,8 +34,8 @@ def check_axes(artifact: PlannedArtifact) -> None:
     Raises:
         ValueError: one sentence that names the value.
     """
-    if artifact.batch_size > _MOST_BATCH:
-        raise ValueError(f"batch_size of {artifact.label!r} is {artifact.batch_size}, not between 0 and {_MOST_BATCH}")
+    if artifact.batch_size > MOST_BATCH:
+        raise ValueError(f"batch_size of {artifact.label!r} is {artifact.batch_size}, not between 0 and {MOST_BATCH}")
     check_cores(artifact.core_ids, artifact.core_selection, f" of {artifact.label!r}")
 
 

@@ -43,18 +43,18 @@ def judge(
     than the window lasts. ``heat_is_measured``: the block is long on purpose, and that the
     device slows down in it is a result. ``gate_not_looked_at`` and ``waited_ms`` are what the gate before it said.
     """
-    limit = MOST_CONTENTION if most_contention is None else most_contention
+    most_share = MOST_CONTENTION if most_contention is None else most_contention
     found: dict[ValidityVerdict, list[str]] = {verdict: [] for verdict in _ORDER}
     not_looked_at = list(gate_not_looked_at)
     if throttle is not None and throttle.verdict is ThrottleVerdict.YES and not heat_is_measured:
         found[ValidityVerdict.THROTTLED] += throttle.evidence or ("the device slowed itself down",)
     if contention is None:
         not_looked_at.append(_NOTHING_TOLD)
-    elif limit >= 1.0:
+    elif most_share >= 1.0:
         not_looked_at.append(_ANYTHING_ALLOWED)
     else:
-        found[ValidityVerdict.CONTENDED] += _contended(contention, limit)
-        found[ValidityVerdict.NOISY] += _noisy(contention, limit)
+        found[ValidityVerdict.CONTENDED] += _contended(contention, most_share)
+        found[ValidityVerdict.NOISY] += _noisy(contention, most_share)
         not_looked_at += _not_looked_at(contention)
     verdict = next((one for one in _ORDER if found[one]), ValidityVerdict.VALID)
     # It comes with what to do about it, and the rest may follow from it.
@@ -70,9 +70,9 @@ def judge(
     )
 
 
-def _contended(seen: Contention, limit: float) -> list[str]:
+def _contended(seen: Contention, most_share: float) -> list[str]:
     if seen.waiting_ns is not None and not _is_crowded(seen):
-        if seen.waiting_ns <= max(limit * seen.window_ns, ONE_SLICE_NS):
+        if seen.waiting_ns <= max(most_share * seen.window_ns, ONE_SLICE_NS):
             return []
         switches = f", {seen.involuntary_switch_count} times put aside" if seen.involuntary_switch_count else ""
         sentence = (
@@ -80,15 +80,15 @@ def _contended(seen: Contention, limit: float) -> list[str]:
             f"({_percent(seen.waiting_ns, seen)}){switches}: others had the processor"
         )
         return [sentence]
-    return _crowded_out(seen, limit)
+    return _crowded_out(seen, most_share)
 
 
-def _crowded_out(seen: Contention, limit: float) -> list[str]:
+def _crowded_out(seen: Contention, most_share: float) -> list[str]:
     """Judge by the CPU time of others where waiting cannot be told or is the threads' own doing."""
     others_ns = _others_ns(seen)
     if others_ns is None or seen.core_count is None or seen.step_ns is None:
         return []
-    left_over = max(0, seen.core_count - (seen.thread_count or 1)) + max(SYSTEM_LOAD, limit)
+    left_over = max(0, seen.core_count - (seen.thread_count or 1)) + max(SYSTEM_LOAD, most_share)
     # A count in steps proves only what goes beyond one step of each core.
     if others_ns - seen.step_ns * seen.core_count <= left_over * seen.window_ns:
         return []
@@ -99,9 +99,13 @@ def _crowded_out(seen: Contention, limit: float) -> list[str]:
     return [sentence]
 
 
-def _noisy(seen: Contention, limit: float) -> list[str]:
+def _noisy(seen: Contention, most_share: float) -> list[str]:
     noisy = []
-    if seen.steal_ns is not None and seen.step_ns is not None and seen.steal_ns > limit * seen.window_ns + seen.step_ns:
+    if (
+        seen.steal_ns is not None
+        and seen.step_ns is not None
+        and seen.steal_ns > most_share * seen.window_ns + seen.step_ns
+    ):
         noisy.append(
             f"a hypervisor gave {_ms(seen.steal_ns)} of {_ms(seen.window_ns)} timed to other guests "
             f"({_percent(seen.steal_ns, seen)})"

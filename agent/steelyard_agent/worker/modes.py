@@ -25,6 +25,7 @@ MODES = tuple(_FIELDS)
 
 # A block's samples travel as one line and stand in memory: see stopwatch.py.
 MOST_ARRIVALS = 1 << 20
+MOST_BATCH = 65_536
 LONGEST_WINDOW_MS = 3_600_000
 _LONGEST_CURVE_MS = 24 * 3_600_000
 # More points than a report draws or a round may hold.
