@@ -110,8 +110,7 @@ class MeasurementJob:
             await self._run_latency(inbox)
             if self._context.energy_round_count:
                 await self._run_energy(inbox)
-            for pass_kind in self._context.passes_after:
-                await self._run_until(inbox, pass_kind, 1)
+            await self._run_after(inbox)
         finally:
             self._release()
             self._fleet.unlisten(self._job_id)
@@ -167,6 +166,18 @@ class MeasurementJob:
                 self.stop_reason = decision.reason
                 return
             await self._run_until(inbox, result_pb2.PASS_LATENCY, len(rounds) + decision.round_count)
+
+    async def _run_after(self, inbox: JobInbox) -> None:
+        running = result_pb2.PASS_UNSPECIFIED
+        try:
+            for running in self._context.passes_after:
+                await self._run_until(inbox, running, 1)
+        except JobEnd as end:
+            if end.reason != "invalid_plan":
+                raise
+            # An agent from before this pass took the plan and refuses the grant; what was timed must not go with it.
+            word = PASS_WORDS.get(running, "?")
+            await self._note(control_pb2.JOB_STATE_RUNNING, f"no {word}: the agent there does not know it; update it")
 
     async def _run_energy(self, inbox: JobInbox) -> None:
         meters = self._context.meters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,9 @@ Rounds = list[result_pb2.RoundResult]
 LEASE = session_pb2.Lease(job_id="job-0001", attempt=1, epoch=7)
 
 
-async def running(reload: Callable[[], Awaitable[Rounds]]) -> tuple[asyncio.Task[None], Fleet, DeviceLink]:
+async def running(
+    reload: Callable[[], Awaitable[Rounds]], **fields: Any
+) -> tuple[asyncio.Task[None], Fleet, DeviceLink]:
     """Start a job of three rounds on a connected device that has granted its lease."""
     fleet = Fleet()
     link = DeviceLink("device-1", "pi5")
@@ -30,7 +33,7 @@ async def running(reload: Callable[[], Awaitable[Rounds]]) -> tuple[asyncio.Task
         """Nobody reads these events."""
 
     request = request_of(["original"], min_round_count=3, max_round_count=3)
-    context = JobContext(fleet=fleet, note=note, decide=StopPolicy.of(request).decide, reload=reload)
+    context = JobContext(fleet=fleet, note=note, decide=StopPolicy.of(request).decide, reload=reload, **fields)
     job = MeasurementJob(job_id="job-0001", device_id="device-1", plan=request.plan, context=context, recorded=[])
     task = asyncio.create_task(job.run())
     await asyncio.sleep(0)
@@ -91,3 +94,24 @@ async def test_one_killed_worker_is_no_reason_to_end_but_three_vain_rounds_are()
         else:
             with pytest.raises(JobEnd, match="killed from outside"):
                 await asyncio.wait_for(task, 10)
+
+
+@pytest.mark.parametrize(("reason", "ends_well"), [("invalid_plan", True), ("disk_full", False)])
+async def test_what_was_timed_stands_when_an_older_agent_does_not_know_a_pass_after_it(
+    reason: str, ends_well: bool
+) -> None:
+    rounds = latency_rounds({"original": 1e6}, 3)
+
+    async def reload() -> Rounds:
+        return rounds
+
+    task, fleet, _ = await running(reload, passes_after=(result_pb2.PASS_NUMERIC, result_pb2.PASS_OPERATORS))
+    fleet.tell_job("job-0001", finished())
+    await asyncio.sleep(0.01)
+    error = common_pb2.ErrorInfo(reason=reason, message="the grant names no known pass")
+    fleet.tell_job("job-0001", session_pb2.JobFailed(job_id="job-0001", attempt=1, error=error))
+    if ends_well:
+        await asyncio.wait_for(task, 10)
+    else:
+        with pytest.raises(JobEnd, match="names no known pass"):
+            await asyncio.wait_for(task, 10)
