@@ -18,7 +18,7 @@ Clock = Callable[[], int]
 CLOCK_COST_MARGIN = 100
 _WINDOWS_COMPARED = 3
 # Enough for 0.2 s of the shortest inference that is timed alone; bounds the memory of a long window.
-_MOST_SAMPLES = 1 << 20
+MOST_SAMPLES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def take_samples(call: Call, timing: Timing, *, estimate_ns: float, inner_count:
     return tuple(store[: fill_store(call, store, timing, inner_count=inner_count, clock=clock)])
 
 
-def sample_store(timing: Timing, *, estimate_ns: float, inner_count: int, most: int = _MOST_SAMPLES) -> array[int]:
+def sample_store(timing: Timing, *, estimate_ns: float, inner_count: int, most: int = MOST_SAMPLES) -> array[int]:
     """Return room for about twice the samples that a window is expected to hold, ``most`` at most."""
     window_ns = timing.sample_window_ms * 1_000_000
     expected = int(2 * window_ns / max(1.0, estimate_ns * inner_count)) + timing.min_sample_count

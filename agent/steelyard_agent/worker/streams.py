@@ -15,11 +15,17 @@ from steelyard_agent.worker.contract import LoadedModel
 from steelyard_agent.worker.lock_probe import keeps_lock
 from steelyard_agent.worker.opening import Bench, explained, make_feeds
 from steelyard_agent.worker.phases import TimedWindow, first_inference, read_memory, warm
-from steelyard_agent.worker.stopwatch import Call, Clock, fill_store, quiet_collector, run_window, sample_store
+from steelyard_agent.worker.stopwatch import (
+    MOST_SAMPLES,
+    Call,
+    Clock,
+    fill_store,
+    quiet_collector,
+    run_window,
+    sample_store,
+)
 
 _clock = time.perf_counter_ns
-# Samples of all streams together: see stopwatch.py.
-_MOST_SAMPLES = 1 << 20
 
 
 def run_multi_stream(bench: Bench, model: LoadedModel) -> WorkerResult:
@@ -47,7 +53,7 @@ def run_multi_stream(bench: Bench, model: LoadedModel) -> WorkerResult:
             read_memory(bench)
             stores = [
                 sample_store(
-                    timing, estimate_ns=warmth.estimate_ns, inner_count=inner_count, most=_MOST_SAMPLES // count
+                    timing, estimate_ns=warmth.estimate_ns, inner_count=inner_count, most=MOST_SAMPLES // count
                 )
                 for _ in calls
             ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from steelyard.control.job_end import FINAL_STATES
 from steelyard.errors import IncompleteError, NotFoundError, UsageError
+from steelyard.job_states import FINAL_STATES
 from steelyard_protocol.v1 import control_pb2
 
 if TYPE_CHECKING:

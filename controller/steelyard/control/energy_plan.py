@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steelyard.errors import UsageError
+from steelyard.meters.contract import LEAST_INFERENCES
 from steelyard.meters.registry import checked_url
 from steelyard_protocol.v1 import common_pb2, control_pb2, plan_pb2
 
 DEFAULT_ROUND_COUNT = 3
 DEFAULT_IDLE_MS = 30_000
 _WINDOW_MS = 10_000
-# A window of fewer inferences is of low confidence; a model for which that takes longer than this is measured shorter.
-_LEAST_INFERENCES = 100
+# A model whose LEAST_INFERENCES take longer than this is measured shorter, at low confidence.
 _LONGEST_WINDOW_MS = 120_000
 _MAX_ROUND_COUNT = 100
 _MAX_METER_COUNT = 8
@@ -91,7 +91,7 @@ def settle_window(request: control_pb2.SubmitMeasurementRequest, device: common_
     # A device has no more to say than that: one that asks for a year would never be measured.
     sensors_ms = min(device.least_energy_window_ms, _LONGEST_WINDOW_MS)
     energy.window_ms = max(_WINDOW_MS, sensors_ms, *meters_ms)
-    energy.least_inference_count = _LEAST_INFERENCES
+    energy.least_inference_count = LEAST_INFERENCES
     energy.longest_window_ms = max(energy.window_ms, _LONGEST_WINDOW_MS)
 
 

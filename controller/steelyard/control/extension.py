@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from steelyard.analysis.validity import rounds_that_count
 from steelyard.control.job_world import JobWorld
 from steelyard.errors import UsageError
-from steelyard.store.jobs import FINAL_STATES
+from steelyard.job_states import FINAL_STATES
 from steelyard.store.store import Store
 from steelyard_protocol.v1 import common_pb2, control_pb2, plan_pb2, result_pb2
 

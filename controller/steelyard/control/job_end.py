@@ -4,18 +4,6 @@ from __future__ import annotations
 
 from steelyard_protocol.v1 import control_pb2
 
-FINAL_STATES = frozenset(
-    {
-        control_pb2.JOB_STATE_RECORDED,
-        control_pb2.JOB_STATE_USER_ERROR,
-        control_pb2.JOB_STATE_AGENT_ERROR,
-        control_pb2.JOB_STATE_DEVICE_LOST,
-        control_pb2.JOB_STATE_TIMEOUT,
-        control_pb2.JOB_STATE_INVALID,
-        control_pb2.JOB_STATE_CANCELLED,
-    }
-)
-
 
 class JobEnd(Exception):  # noqa: N818  (an end, not always an error)
     """Ends a job in a final state, with a reason for machines and one sentence for people."""

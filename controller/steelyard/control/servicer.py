@@ -17,8 +17,8 @@ from google.protobuf.message import Message
 
 from steelyard import __version__
 from steelyard.control.errors_on_wire import abort
-from steelyard.control.job_end import FINAL_STATES
 from steelyard.errors import IncompleteError, SteelyardError
+from steelyard.job_states import FINAL_STATES
 from steelyard.store.store import Store
 from steelyard_protocol.v1 import control_pb2
 

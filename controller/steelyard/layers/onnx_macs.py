@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from steelyard.layers.onnx_shapes import Tensors, attributes
+from steelyard.layers.onnx_shapes import STANDARD_DOMAINS, Tensors, attributes
 
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-_STANDARD = frozenset({"", "ai.onnx"})
 # Operators of the standard that do multiply and add up, and that no rule below counts.
 _UNCOUNTED = {
     **dict.fromkeys(
@@ -44,7 +43,7 @@ def count_macs(node: NodeProto, tensors: Tensors) -> Macs:
     if rule is not None:
         count = rule(node, tensors)
         return Macs(count, "" if count is not None else _unknown_shape(node, tensors))
-    if node.domain in _STANDARD:
+    if node.domain in STANDARD_DOMAINS:
         reason = _UNCOUNTED.get(node.op_type, "")
         return Macs(None, reason) if reason else Macs(0)
     if node.op_type in _NO_MACS_ELSEWHERE:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 Shape = tuple[int, ...]
-_STANDARD = frozenset({"", "ai.onnx"})
+STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
 # A chain of foreign operators is found one link a turn at worst.
 _MOST_TURNS = 64
 
@@ -100,7 +100,7 @@ def _copy_with(model: ModelProto, input_shapes: Shapes, batch_size: int) -> Mode
 def _stored(model: ModelProto) -> dict[str, TensorProto]:
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
-        if node.op_type == "Constant" and node.domain in _STANDARD:
+        if node.op_type == "Constant" and node.domain in STANDARD_DOMAINS:
             for attribute in node.attribute:
                 if attribute.name == "value":
                     stored[node.output[0]] = attribute.t
@@ -121,7 +121,7 @@ def _foreign(model: ModelProto, tensors: Tensors) -> dict[str, ValueInfoProto]:
 
     found: dict[str, ValueInfoProto] = {}
     for node in model.graph.node:
-        if node.domain in _STANDARD or not node.output or node.output[0] in tensors.shapes:
+        if node.domain in STANDARD_DOMAINS or not node.output or node.output[0] in tensors.shapes:
             continue
         rule = _RULES.get(node.op_type)
         told = rule(node, tensors) if rule is not None else None

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from math import sqrt
 
 from steelyard.meters.alignment import Alignment, Marker, align
+from steelyard.meters.contract import LEAST_INFERENCES, LEAST_WINDOW_S
 from steelyard.meters.integration import WANTED_SAMPLES, WindowEnergy, count_energy, integrate_power
 from steelyard.meters.trace import Trace
 from steelyard.stats.energy import Uncertain, in_quadrature
 from steelyard_protocol.v1 import control_pb2, result_pb2
 
-LEAST_WINDOW_S = 10.0
-LEAST_INFERENCES = 100
 # Without a marker a window is placed by when the controller heard of the block: seconds too early or too late.
 LEAST_UNALIGNED_WINDOW_S = 300.0
 # How late a meter may tell what it measured.

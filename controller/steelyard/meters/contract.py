@@ -19,7 +19,9 @@ _MAX_URL_CHARACTERS = 500
 # A pulse of the load marker spans so many samples, or its edges cannot be placed.
 PULSE_PERIODS = 3
 _LEAST_PULSE_S = 0.2
-_LEAST_WINDOW_S = 10.0
+# An energy of a shorter window, or of fewer inferences, is of low confidence.
+LEAST_WINDOW_S = 10.0
+LEAST_INFERENCES = 100
 # An energy of fewer than 300 samples is of low confidence; a tenth more, because a poll may come late.
 _WANTED_SAMPLES = 330
 
@@ -152,7 +154,7 @@ class MeterKind:
     @property
     def energy_window_s(self) -> float:
         """Return the shortest energy window that gives this kind enough samples: 330 s for a plug."""
-        return max(_LEAST_WINDOW_S, _WANTED_SAMPLES * self.period_s)
+        return max(LEAST_WINDOW_S, _WANTED_SAMPLES * self.period_s)
 
     @property
     def pulse_s(self) -> float:

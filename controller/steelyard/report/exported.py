@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steelyard.report.energy import energy_tables
-from steelyard.report.figures import failed, failure_text, has_interval, is_known
+from steelyard.report.figures import NO_REASON, failed, failure_text, has_interval, is_known
 from steelyard_protocol.v1 import measurement_pb2
 
-_NO_REASON = "no reason was recorded"
 _DECIDED = (measurement_pb2.COMPARISON_VERDICT_FASTER, measurement_pb2.COMPARISON_VERDICT_SLOWER)
 
 
@@ -88,7 +87,7 @@ def _column(name: str, title: str, unit: str, entries: list[Entry]) -> Column:
 
 def _entry(estimate: measurement_pb2.Estimate, note: str = "") -> Entry:
     if not is_known(estimate):
-        return Entry(reason=estimate.reason or _NO_REASON)
+        return Entry(reason=estimate.reason or NO_REASON)
     if not has_interval(estimate):
         without = f"without an interval: {estimate.reason}" if estimate.reason else "without an interval"
         return Entry(value=estimate.value, note="; ".join(filter(None, (without, note))))
@@ -108,7 +107,7 @@ def _energies(measurement: measurement_pb2.Measurement) -> list[Entry]:
         for row in table.rows:
             if is_known(row.gross) and row.label not in found:
                 found[row.label] = _entry(row.gross, "; ".join(filter(None, (table.title, row.low_confidence))))
-    return [found.get(one.label, Entry(reason=one.energy.reason or _NO_REASON)) for one in measurement.variants]
+    return [found.get(one.label, Entry(reason=one.energy.reason or NO_REASON)) for one in measurement.variants]
 
 
 def _size(variant: measurement_pb2.VariantMeasurement) -> Entry:

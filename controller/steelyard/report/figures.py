@@ -11,7 +11,7 @@ from steelyard.stats.formatting import format_estimate, format_value
 from steelyard_protocol.v1 import measurement_pb2, result_pb2
 
 NOT_MEASURED = "not measured"
-_NO_REASON = "no reason was recorded"
+NO_REASON = "no reason was recorded"
 _NO_INTERVAL = "no interval was computed"
 
 
@@ -46,7 +46,7 @@ def has_interval(estimate: measurement_pb2.Estimate) -> bool:
 def figure(estimate: measurement_pb2.Estimate) -> Figure:
     """Return the estimate for people."""
     if not is_known(estimate):
-        return Figure(value=NOT_MEASURED, interval="", reason=estimate.reason or _NO_REASON, is_known=False)
+        return Figure(value=NOT_MEASURED, interval="", reason=estimate.reason or NO_REASON, is_known=False)
     if not has_interval(estimate):
         value = format_value(estimate.value, estimate.unit)
         return Figure(value=value, interval="", reason=estimate.reason or _NO_INTERVAL, is_known=True)
@@ -77,7 +77,7 @@ def failed(variant: measurement_pb2.VariantMeasurement) -> bool:
 def failure_text(variant: measurement_pb2.VariantMeasurement) -> str:
     """Return the status of a failed variant in words, and why: "unsupported: onnxruntime has no kernel for …"."""
     name = result_pb2.BlockStatus.Name(variant.failure_status).removeprefix("BLOCK_STATUS_")
-    return f"{name.lower().replace('_', ' ')}: {variant.failure.message or _NO_REASON}"
+    return f"{name.lower().replace('_', ' ')}: {variant.failure.message or NO_REASON}"
 
 
 def comparison_text(variant: measurement_pb2.VariantMeasurement) -> str:

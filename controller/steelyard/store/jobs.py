@@ -7,22 +7,11 @@ from collections.abc import Callable
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from steelyard.errors import NotFoundError, UsageError
+from steelyard.job_states import FINAL_STATES
 from steelyard.store import schema
 from steelyard.store.names import MIN_PREFIX_LENGTH, near_names, require_identifier
 from steelyard.store.paging import fetch_page
 from steelyard_protocol.v1 import common_pb2, control_pb2
-
-FINAL_STATES = frozenset(
-    {
-        control_pb2.JOB_STATE_RECORDED,
-        control_pb2.JOB_STATE_USER_ERROR,
-        control_pb2.JOB_STATE_AGENT_ERROR,
-        control_pb2.JOB_STATE_DEVICE_LOST,
-        control_pb2.JOB_STATE_TIMEOUT,
-        control_pb2.JOB_STATE_INVALID,
-        control_pb2.JOB_STATE_CANCELLED,
-    }
-)
 
 _JOBS = schema.jobs
 _EVENTS = schema.events

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from steelyard.report.charts.canvas import SMALL_FONT_PX, Canvas, text_width
 from steelyard.report.charts.scales import Scale, from_zero
-from steelyard.report.charts.series import Series
+from steelyard.report.charts.series import COLOUR_COUNT, Series
 from steelyard.report.labels import short_labels
 from steelyard.report.operators import short_provider
 from steelyard.stats.formatting import format_value
@@ -19,8 +19,6 @@ _BAR_PX, _STEP_PX, _HEAD_PX, _GAP_PX = 8.0, 26.0, 20.0, 10.0
 _LEFT, _RIGHT, _TOP = 4.0, 10.0, 6.0
 _LABEL_LENGTH = 30
 _LONGEST_KIND = 16
-# Of the page's variants; a report of more than seven providers repeats them.
-_COLOUR_COUNT = 7
 
 
 def providers_of(series: Sequence[Series]) -> list[str]:
@@ -34,8 +32,8 @@ def providers_of(series: Sequence[Series]) -> list[str]:
 
 
 def provider_style(place: int) -> str:
-    """Return the name of the style of the provider at this place."""
-    return f"p{1 + place % _COLOUR_COUNT}"
+    """Return the name of the style of the provider at this place; beyond seven, styles are repeated."""
+    return f"p{1 + place % COLOUR_COUNT}"
 
 
 def draw_operators(series: Sequence[Series], *, name: str, width: float) -> Markup | None:
@@ -43,7 +41,7 @@ def draw_operators(series: Sequence[Series], *, name: str, width: float) -> Mark
     shown = [one for one in series if one.variant.operators.operators]
     if not shown:
         return None
-    colours = {provider: f"var(--v{1 + place % _COLOUR_COUNT})" for place, provider in enumerate(providers_of(series))}
+    colours = {provider: f"var(--v{1 + place % COLOUR_COUNT})" for place, provider in enumerate(providers_of(series))}
     canvas = Canvas(
         name=name,
         width=width,

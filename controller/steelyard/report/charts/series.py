@@ -11,7 +11,7 @@ from steelyard.report.mode_words import primary_time, time_words
 from steelyard_protocol.v1 import measurement_pb2
 
 # Variables of the page's style sheet; the reference has a colour of its own.
-_COLOUR_COUNT = 7
+COLOUR_COUNT = 7
 # Two variants of one colour have different markers: 7 and 4 share no factor.
 _SHAPE_COUNT = 4
 _LABEL_LENGTH = 26
@@ -48,7 +48,7 @@ def make_series(measurement: measurement_pb2.Measurement) -> tuple[Series, ...]:
         Series(
             variant=variant,
             label=label,
-            colour="var(--v0)" if variant.is_reference else f"var(--v{1 + (index - 1) % _COLOUR_COUNT})",
+            colour="var(--v0)" if variant.is_reference else f"var(--v{1 + (index - 1) % COLOUR_COUNT})",
             shape=0 if variant.is_reference else 1 + (index - 1) % _SHAPE_COUNT,
             is_chosen=bool(variant.label) and variant.label == measurement.decision.label,
             time=primary_time(variant, measurement.plan),
