@@ -7,7 +7,7 @@ import pytest
 from steelyard.control.controller import Controller
 from steelyard.errors import NotFoundError, UsageError
 from steelyard.store.store import Store
-from steelyard_protocol.v1 import control_pb2, result_pb2
+from steelyard_protocol.v1 import control_pb2, result_pb2, session_pb2
 from tests.controller.control.planned import add_model, ended, request_for, round_for, submit
 from tests.controller.fleet.scripted_agent import ScriptedAgent, hello_of
 
@@ -26,6 +26,16 @@ def extension(job_id: str, **fields: object) -> control_pb2.SubmitMeasurementReq
     return control_pb2.SubmitMeasurementRequest(extended_job_id=job_id, device_wait_ms=20_000, **fields)
 
 
+async def grant_of(agent: ScriptedAgent, job_id: str) -> session_pb2.RoundGrant:
+    """The first grant of a job; how many another one had before is its stop rule's affair."""
+
+    def grants() -> list[session_pb2.RoundGrant]:
+        return [one for one in agent.all("round_grant") if one.job_id == job_id]
+
+    await agent.until(grants)
+    return grants()[0]
+
+
 async def test_new_rounds_follow_those_that_there_are_in_a_segment_of_their_own(
     controller: Controller, agent: ScriptedAgent
 ) -> None:
@@ -33,7 +43,7 @@ async def test_new_rounds_follow_those_that_there_are_in_a_segment_of_their_own(
     second = (await controller.jobs.submit_measurement(extension(first[:10], max_round_count=6))).job_id
     offer = await agent.accept_job(count=2)
     assert (offer.job_id, offer.segment) == (second, 1)
-    grant = await agent.wait_for("round_grant", 2)
+    grant = await grant_of(agent, second)
     assert (grant.first_round, grant.round_count) == (3, 3)
     await agent.run_rounds([round_for(second, offer.plan, index, segment=1) for index in range(3, 6)])
     job = await ended(controller, second)
@@ -53,7 +63,7 @@ async def test_rounds_of_the_whole_chain_are_named_for_whoever_wants_the_samples
     first = await measured(controller, agent)
     second = (await controller.jobs.submit_measurement(extension(first, max_round_count=4))).job_id
     offer = await agent.accept_job(count=2)
-    await agent.wait_for("round_grant", 2)
+    await grant_of(agent, offer.job_id)
     await agent.run_rounds([round_for(second, offer.plan, 3, segment=1)])
     await ended(controller, second)
     keys = [(one.key.job_id, one.key.round_index) for one in await controller.results.references(second)]
@@ -131,7 +141,7 @@ async def test_a_late_round_of_the_earlier_job_does_not_stand_beside_one_of_the_
     first = await measured(controller, agent)
     second = (await controller.jobs.submit_measurement(extension(first, max_round_count=4))).job_id
     offer = await agent.accept_job(count=2)
-    await agent.wait_for("round_grant", 2)
+    await grant_of(agent, offer.job_id)
     await agent.run_rounds([round_for(second, offer.plan, 3, segment=1)])
     await ended(controller, second)
     late = result_pb2.ResultKey(job_id=first, attempt=1, pass_kind=result_pb2.PASS_LATENCY, round_index=3)
