@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from steelyard.control.controller import Controller
+from steelyard.control.gate_plan import GateOptions
 from steelyard.control.plans import MeasurementOptions, build_plan
 from steelyard.store.store import Store
 from steelyard_protocol.v1 import control_pb2, result_pb2
@@ -55,10 +56,13 @@ def request_for(
     artifacts: list[control_pb2.Artifact], *, device: str = "pi5", task: control_pb2.Task | None = None, **fields
 ) -> control_pb2.SubmitMeasurementRequest:
     settings = {"min_round_count": 3, "max_round_count": 3, "device_wait_ms": 20_000, **fields}
+    # No gate: where a round may wait, the first one is granted alone.
     names = tuple(f"{artifact.name}-{index}" for index, artifact in enumerate(artifacts))
     return control_pb2.SubmitMeasurementRequest(
         device=device,
-        plan=build_plan(artifacts, MeasurementOptions(labels=names, numeric_check=False)),
+        plan=build_plan(
+            artifacts, MeasurementOptions(labels=names, numeric_check=False, gate=GateOptions(wanted=False))
+        ),
         task_id=task.task_id if task is not None else "",
         **settings,
     )
