@@ -98,8 +98,8 @@ def test_labels_stay_within_their_bounds(points: list[tuple[float, float]]) -> N
 
     places = place_labels(points, [70.0] * len(points), [10.0] * len(points), [], bounds)
 
-    assert all(-1e-6 < place.box.left and place.box.right < 640 + 1e-6 for place in places)
-    assert all(-1e-6 < place.box.top and place.box.bottom < 320 + 1e-6 for place in places)
+    assert all(place.box.left > -1e-6 and place.box.right < 640 + 1e-6 for place in places)
+    assert all(place.box.top > -1e-6 and place.box.bottom < 320 + 1e-6 for place in places)
 
 
 def test_labels_of_neighbours_do_not_overlap() -> None:
