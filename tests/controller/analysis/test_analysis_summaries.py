@@ -98,4 +98,4 @@ def test_what_was_left_out_is_counted_with_its_reason() -> None:
     measurement = build_measurement(given(list(PAIR), rounds))
     assert [one.block_count for one in measurement.variants[1].validity] == [2]
     assert (measurement.round_count, measurement.repeated_round_count) == (6, 2)
-    assert any("of 8 blocks 2 not valid" in text and "background cpuset" in text for text in measurement.warnings)
+    assert any("2 not valid of 8)" in text and "background cpuset" in text for text in measurement.warnings)
