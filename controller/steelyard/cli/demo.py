@@ -20,7 +20,9 @@ from steelyard.cli.session import connected, human_duration, is_terminal, say
     show_default=True,
     help="Where the HTML report goes.",
 )
-@click.option("--rounds", type=click.IntRange(3, 200), default=12, show_default=True, help="Of each measurement.")
+@click.option(
+    "--rounds", type=click.IntRange(3, 200), default=12, show_default=True, help="Of each measurement, at most."
+)
 @click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout.")
 @click.pass_context
 def demo(ctx: click.Context, output: Path, rounds: int, as_json: bool) -> None:
