@@ -30,7 +30,7 @@ def demo(ctx: click.Context, output: Path, rounds: int, as_json: bool) -> None:
 
     A controller and a separate agent process start on loopback; a ResNet and a MobileNet trained on Fashion-MNIST are
     made smaller in three ways each, measured in interleaved rounds, and evaluated on 2,000 labelled images. Takes
-    about two minutes on two cores.
+    about a minute on two quiet cores.
 
     \b
     Examples:
