@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from benchmarks.figures import Figure
 from benchmarks.sampler_cost import ALONE, WATCHERS, launch_order, verdict
 
 from steelyard_agent import block_runner
+from steelyard_agent.memory_watch import LeastAvailable
 
 
 def test_every_second_round_is_reversed() -> None:
@@ -35,6 +37,11 @@ async def test_the_agents_own_watch_is_off_unless_it_is_measured() -> None:
     usual = block_runner.wait_until_over
     async with sampler_cost._memory_watch(on=False):
         assert block_runner.wait_until_over is not usual
+        # As a block calls it.
+        watch = asyncio.ensure_future(block_runner.wait_until_over(1, 1, least=LeastAvailable()))
+        await asyncio.sleep(0)
+        assert not watch.done()
+        watch.cancel()
     async with sampler_cost._memory_watch(on=True):
         assert block_runner.wait_until_over is usual
     assert block_runner.wait_until_over is usual
