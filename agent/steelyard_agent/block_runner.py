@@ -154,6 +154,9 @@ class _Supervision:
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(readers, _PIPE_GRACE_S)
         stdin.close()
+        # A worker that died before it read leaves an error on its pipe; Python 3.11.2 logs it unless somebody asks.
+        with suppress(OSError, asyncio.TimeoutError):
+            await asyncio.wait_for(stdin.wait_closed(), _PIPE_GRACE_S)
         return return_code
 
     async def _watch(self) -> int:
