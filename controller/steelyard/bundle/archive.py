@@ -82,10 +82,6 @@ class BundleArchive:
         """Return the bytes of a blob; see ``read``."""
         return self.read(blob_name(digest))
 
-    def has_blob(self, digest: str) -> bool:
-        """Whether the manifest lists a blob."""
-        return blob_name(digest) in self._members
-
     def check_members(self, on_progress: OnProgress | None = None) -> None:
         """Read every member once and compare it with its SHA-256.
 

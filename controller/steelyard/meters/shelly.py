@@ -6,16 +6,14 @@ Sources: shelly-api-docs.shelly.cloud, Gen2, component Switch (apower in W, aene
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
 from steelyard.errors import UsageError
-from steelyard.meters.contract import MeterError, MeterFacts, MeterKind, MeterSample, MeterUrl, Scope
+from steelyard.meters.contract import MeterError, MeterKind, MeterSample, MeterUrl
 from steelyard.meters.http import base_address, fetch_json, number_of
+from steelyard.meters.plug import PERIOD_S, Plug
 
-_PERIOD_S = 1.0
 _J_PER_WH = 3600.0
 # apower is told in steps of 0.1 W, aenergy.total in steps of 1 mWh.
 _POWER_RESOLUTION_W = 0.1
@@ -24,37 +22,21 @@ _ENERGY_RESOLUTION_J = 3.6
 _COMPONENTS = {"switch": "Switch", "pm1": "PM1"}
 
 
-class Shelly:
-    """One switch of a plug or relay."""
+def make_plug(url: MeterUrl) -> Plug:
+    """Return one switch of a plug or relay.
 
-    def __init__(self, url: MeterUrl, *, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
-        self._address, query = base_address(url)
-        self._component, self._channel = _component(url, query)
-        self._clock_ns = clock_ns
-
-    def open(self) -> MeterFacts:
-        """Read it once."""
-        has_counter = self._ask().energy_j is not None
-        return MeterFacts(
-            description=f"Shelly {self._component.lower()} {self._channel} at {self._address}",
-            scope=Scope.WALL,
-            period_s=_PERIOD_S,
-            power_resolution_w=_POWER_RESOLUTION_W,
-            energy_resolution_j=_ENERGY_RESOLUTION_J if has_counter else None,
-        )
-
-    def read(self) -> Sequence[MeterSample]:
-        """Ask for the present power and the counter."""
-        return (self._ask(),)
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-    def _ask(self) -> MeterSample:
-        before = self._clock_ns()
-        path = f"/rpc/{self._component}.GetStatus?id={self._channel}"
-        status = fetch_json(self._address, path, digest_user="admin")
-        return sample_of(status, (before + self._clock_ns()) // 2)
+    Raises:
+        UsageError: ``bad_meter``.
+    """
+    address, query = base_address(url)
+    component, channel = _component(url, query)
+    return Plug(
+        description=f"Shelly {component.lower()} {channel} at {address}",
+        ask=lambda: fetch_json(address, f"/rpc/{component}.GetStatus?id={channel}", digest_user="admin"),
+        sample_of=sample_of,
+        power_resolution_w=_POWER_RESOLUTION_W,
+        energy_resolution_j=_ENERGY_RESOLUTION_J,
+    )
 
 
 def sample_of(status: Any, time_ns: int) -> MeterSample:
@@ -89,6 +71,6 @@ KIND = MeterKind(
     scheme="shelly",
     summary="Shelly plugs and relays, generation 2 and later",
     example="shelly:http://192.168.1.20",
-    period_s=_PERIOD_S,
-    make=Shelly,
+    period_s=PERIOD_S,
+    make=make_plug,
 )

@@ -6,54 +6,41 @@ default, EnergyRes, and Power in whole W, WattRes) and Energy-Monitoring.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
 from steelyard.errors import UsageError
-from steelyard.meters.contract import MeterError, MeterFacts, MeterKind, MeterSample, MeterUrl, Scope
+from steelyard.meters.contract import MeterError, MeterKind, MeterSample, MeterUrl
 from steelyard.meters.http import base_address, fetch_json, number_of, password
+from steelyard.meters.plug import PERIOD_S, Plug
 
-_PERIOD_S = 1.0
 _J_PER_KWH = 3.6e6
 _POWER_RESOLUTION_W = 1.0
 _ENERGY_RESOLUTION_J = 3600.0
 
 
-class Tasmota:
-    """One channel of a plug."""
+def make_plug(url: MeterUrl) -> Plug:
+    """Return one channel of a plug.
 
-    def __init__(self, url: MeterUrl, *, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
-        self._address, query = base_address(url)
-        self._channel = _channel(url, query)
-        self._clock_ns = clock_ns
+    Raises:
+        UsageError: ``bad_meter``.
+    """
+    address, query = base_address(url)
+    channel = _channel(url, query)
+    where = "" if channel is None else f", channel {channel}"
+    return Plug(
+        description=f"Tasmota plug at {address}{where}",
+        ask=lambda: _ask(address),
+        sample_of=lambda status, time_ns: sample_of(status, time_ns, channel=channel),
+        power_resolution_w=_POWER_RESOLUTION_W,
+        energy_resolution_j=_ENERGY_RESOLUTION_J,
+    )
 
-    def open(self) -> MeterFacts:
-        """Read it once."""
-        has_counter = self._ask().energy_j is not None
-        where = "" if self._channel is None else f", channel {self._channel}"
-        return MeterFacts(
-            description=f"Tasmota plug at {self._address}{where}",
-            scope=Scope.WALL,
-            period_s=_PERIOD_S,
-            power_resolution_w=_POWER_RESOLUTION_W,
-            energy_resolution_j=_ENERGY_RESOLUTION_J if has_counter else None,
-        )
 
-    def read(self) -> Sequence[MeterSample]:
-        """Ask for the present power and the counter."""
-        return (self._ask(),)
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-    def _ask(self) -> MeterSample:
-        secret = password()
-        login = f"user=admin&password={quote(secret, safe='')}&" if secret else ""
-        before = self._clock_ns()
-        status = fetch_json(self._address, f"/cm?{login}cmnd=Status%208")
-        return sample_of(status, (before + self._clock_ns()) // 2, channel=self._channel)
+def _ask(address: str) -> object:
+    secret = password()
+    login = f"user=admin&password={quote(secret, safe='')}&" if secret else ""
+    return fetch_json(address, f"/cm?{login}cmnd=Status%208")
 
 
 def sample_of(status: Any, time_ns: int, *, channel: int | None = None) -> MeterSample:
@@ -104,6 +91,6 @@ KIND = MeterKind(
     scheme="tasmota",
     summary="plugs with the Tasmota firmware",
     example="tasmota:http://192.168.1.21",
-    period_s=_PERIOD_S,
-    make=Tasmota,
+    period_s=PERIOD_S,
+    make=make_plug,
 )
