@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Self
 
 import grpc
@@ -116,12 +116,25 @@ class ScriptedAgent:
     def grant(self, job_id: str) -> blob_pb2.BlobGrant:
         return blob_pb2.BlobGrant(device_id=self.device_id, job_id=job_id, epoch=1)
 
-    async def upload(self, content: bytes, job_id: str = "job-0001", **header: Any) -> blob_pb2.UploadResponse:
+    async def upload(
+        self, content: bytes, job_id: str = "job-0001", refused_at: int | None = None, **header: Any
+    ) -> blob_pb2.UploadResponse:
+        """Send the content; or its messages up to the ``refused_at``-th, whose refusal is then waited for.
+
+        A message that is written while the refusal is on its way fails by itself, and its error hides the refusal.
+        """
         fields = {"digest": digest_of(content), "size_bytes": len(content), "offset": 0, **header}
         first = blob_pb2.UploadHeader(grant=self.grant(job_id), **fields)
         requests = [blob_pb2.UploadRequest(header=first)]
         requests += [blob_pb2.UploadRequest(chunk=content[at : at + 1000]) for at in range(0, len(content), 1000)]
-        return await self.blobs.Upload(iter(requests))
+
+        async def messages() -> AsyncIterator[blob_pb2.UploadRequest]:
+            for request in requests[:refused_at]:
+                yield request
+            if refused_at is not None:
+                await asyncio.Event().wait()
+
+        return await self.blobs.Upload(messages(), timeout=30)
 
     async def download(self, digest: str, job_id: str = "job-0001", offset: int = 0) -> bytes:
         request = blob_pb2.DownloadRequest(digest=digest, offset=offset, grant=self.grant(job_id))

@@ -137,7 +137,7 @@ async def test_an_upload_resumes_where_it_broke_off(depot: Depot, agent: Scripte
 
 async def test_an_upload_from_the_wrong_offset_is_told_the_right_one(depot: Depot, agent: ScriptedAgent) -> None:
     with pytest.raises(grpc.aio.AioRpcError, match="byte 0, not at 7") as caught:
-        await agent.upload(CONTENT, offset=7)
+        await agent.upload(CONTENT, offset=7, refused_at=1)
     assert refusal(caught) == (grpc.StatusCode.ABORTED, "bad_offset")
     assert not depot.blobs.has(digest_of(CONTENT))
 
@@ -154,14 +154,14 @@ async def test_bytes_of_another_digest_are_not_kept(depot: Depot, agent: Scripte
 
 async def test_more_bytes_than_were_announced_are_refused(depot: Depot, agent: ScriptedAgent) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await agent.upload(CONTENT, size_bytes=100)
+        await agent.upload(CONTENT, size_bytes=100, refused_at=2)
     assert refusal(caught)[1] == "too_many_bytes"
     assert not depot.blobs.has(digest_of(CONTENT))
 
 
 async def test_a_blob_past_the_limit_is_refused_before_any_byte(agent: ScriptedAgent) -> None:
     with pytest.raises(grpc.aio.AioRpcError, match=str(MAX_UPLOAD_BYTES)) as caught:
-        await agent.upload(CONTENT, size_bytes=MAX_UPLOAD_BYTES + 1)
+        await agent.upload(CONTENT, size_bytes=MAX_UPLOAD_BYTES + 1, refused_at=1)
     assert refusal(caught) == (grpc.StatusCode.PERMISSION_DENIED, "too_large")
     query = blob_pb2.QueryUploadRequest(digest="ab" * 32, size_bytes=-1, grant=agent.grant("job-0001"))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -179,14 +179,14 @@ async def test_an_upload_without_a_header_is_refused(agent: ScriptedAgent, reque
 async def test_an_upload_of_another_device_is_refused(depot: Depot) -> None:
     async with ScriptedAgent(depot.address, device_id="dev-0002") as stranger:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await stranger.upload(CONTENT)
+            await stranger.upload(CONTENT, refused_at=1)
         assert refusal(caught) == (grpc.StatusCode.PERMISSION_DENIED, "other_device")
 
 
 async def test_a_full_disk_of_the_controller_is_its_own_reason(depot: Depot, agent: ScriptedAgent) -> None:
     depot.free_bytes[0] = 0
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await agent.upload(CONTENT)
+        await agent.upload(CONTENT, refused_at=1)
     assert refusal(caught) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "disk_full")
     depot.free_bytes[0] = 1 << 40
     await agent.upload(CONTENT)
