@@ -29,7 +29,7 @@ from steelyard.layers.contract import LayerTable
 from steelyard.stats.estimate import Estimate
 from steelyard.stats.pareto import Point, pareto_front
 from steelyard.stats.shipping import Candidate, DecisionKind, choose
-from steelyard.tasks.metrics import correct_top1
+from steelyard.tasks.metrics.device_outputs import correct_top1
 from steelyard_protocol.v1 import common_pb2, control_pb2, measurement_pb2, plan_pb2, result_pb2
 
 
