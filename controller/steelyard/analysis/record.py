@@ -49,6 +49,7 @@ def read_record(record: control_pb2.MeasurementRecord, read: ReadBlob) -> Measur
         traces=read_traces(record, read) if record.request.meters else (),
         layers=layers if asks_operators else {},
         numeric=_numeric(record, rounds, layers, read),
+        history=record.history if record.HasField("history") else None,
     )
 
 

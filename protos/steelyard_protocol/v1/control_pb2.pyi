@@ -1348,6 +1348,7 @@ class MeasurementRecord(google.protobuf.message.Message):
     LAYERS_FIELD_NUMBER: builtins.int
     NUMERIC_FIELD_NUMBER: builtins.int
     EXTENDED_FIELD_NUMBER: builtins.int
+    HISTORY_FIELD_NUMBER: builtins.int
     controller_id: builtins.str
     @property
     def job(self) -> Global___Job: ...
@@ -1379,6 +1380,10 @@ class MeasurementRecord(google.protobuf.message.Message):
     def extended(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ExtendedMeasurement]:
         """The measurements that this one extends, the oldest first."""
 
+    @property
+    def history(self) -> Global___SessionHistory:
+        """What earlier sessions on the device left behind; unset in records from before it was kept."""
+
     def __init__(
         self,
         *,
@@ -1393,11 +1398,56 @@ class MeasurementRecord(google.protobuf.message.Message):
         layers: collections.abc.Iterable[Global___ArtifactLayers] | None = ...,
         numeric: collections.abc.Iterable[Global___NumericAnswers] | None = ...,
         extended: collections.abc.Iterable[Global___ExtendedMeasurement] | None = ...,
+        history: Global___SessionHistory | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["device", b"device", "job", b"job", "request", b"request", "task", b"task"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["artifacts", b"artifacts", "controller_id", b"controller_id", "device", b"device", "extended", b"extended", "job", b"job", "layers", b"layers", "numeric", b"numeric", "request", b"request", "rounds", b"rounds", "task", b"task", "traces", b"traces"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["device", b"device", "history", b"history", "job", b"job", "request", b"request", "task", b"task"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["artifacts", b"artifacts", "controller_id", b"controller_id", "device", b"device", "extended", b"extended", "history", b"history", "job", b"job", "layers", b"layers", "numeric", b"numeric", "request", b"request", "rounds", b"rounds", "task", b"task", "traces", b"traces"]) -> None: ...
 
 Global___MeasurementRecord: typing_extensions.TypeAlias = MeasurementRecord
+
+@typing.final
+class PastSession(google.protobuf.message.Message):
+    """A figure of one earlier session on a device."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: builtins.int
+    SERIES_FIELD_NUMBER: builtins.int
+    FIGURE_FIELD_NUMBER: builtins.int
+    VALUE_NS_FIELD_NUMBER: builtins.int
+    job_id: builtins.str
+    series: builtins.str
+    """What was measured and how: the SHA-256 of the file's digest, the runtime with its options, and the mode."""
+    figure: builtins.str
+    """"p50" """
+    value_ns: builtins.float
+    def __init__(
+        self,
+        *,
+        job_id: builtins.str = ...,
+        series: builtins.str = ...,
+        figure: builtins.str = ...,
+        value_ns: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["figure", b"figure", "job_id", b"job_id", "series", b"series", "value_ns", b"value_ns"]) -> None: ...
+
+Global___PastSession: typing_extensions.TypeAlias = PastSession
+
+@typing.final
+class SessionHistory(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SESSIONS_FIELD_NUMBER: builtins.int
+    @property
+    def sessions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___PastSession]: ...
+    def __init__(
+        self,
+        *,
+        sessions: collections.abc.Iterable[Global___PastSession] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["sessions", b"sessions"]) -> None: ...
+
+Global___SessionHistory: typing_extensions.TypeAlias = SessionHistory
 
 @typing.final
 class ExtendedMeasurement(google.protobuf.message.Message):
