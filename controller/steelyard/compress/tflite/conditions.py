@@ -1,0 +1,73 @@
+"""Refuse TFLite models that the rewriting of files cannot work on, in a sentence that says why."""
+
+from __future__ import annotations
+
+from steelyard.compress.contract import FLOAT32
+from steelyard.compress.errors import CompressionInputError
+from steelyard.compress.tflite.graph import Graph
+from steelyard.compress.tflite.model_form import graph_form
+
+_CONTROL_FLOW = frozenset({"IF", "WHILE", "CALL", "CALL_ONCE", "STABLEHLO_WHILE", "STABLEHLO_CASE"})
+_STATE = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
+_SELECT_TF = "CUSTOM:Flex"
+
+
+def refuse_unfit(graph: Graph, name: str, kind: str) -> None:
+    """Refuse a model that step ``kind`` cannot change safely; ``name`` is the model's in sentences.
+
+    Raises:
+        CompressionInputError: already_sparse, already_compressed, select_tf_ops, control_flow, several_signatures or
+            duplicate_names.
+    """
+    _refuse_other_forms(graph, name, kind)
+    kinds = {graph.kind(operator) for operator in graph.operators}
+    flex = sorted(one.removeprefix(_SELECT_TF) for one in kinds if one.startswith(_SELECT_TF))
+    if flex:
+        raise CompressionInputError(
+            "select_tf_ops",
+            f"{name} uses the TensorFlow operator{'s' if len(flex) > 1 else ''} {', '.join(flex)}, which LiteRT does "
+            "not have; convert it again with TFLITE_BUILTINS only",
+        )
+    flow = sorted(kinds & (_CONTROL_FLOW | _STATE))
+    if flow:
+        raise CompressionInputError(
+            "control_flow",
+            f"{name} has control flow or variables ({', '.join(flow)}), whose graphs {kind} cannot change together; "
+            "convert it without them, with the state as inputs and outputs",
+        )
+    signature_count = len(graph.model.signatureDefs or ())
+    if signature_count > 1:
+        raise CompressionInputError(
+            "several_signatures",
+            f"{name} has {signature_count} signatures, and {kind} works on one; convert each to a model of its own",
+        )
+    _refuse_duplicate_names(graph, name, kind)
+
+
+def _refuse_other_forms(graph: Graph, name: str, kind: str) -> None:
+    if any(tensor.sparsity is not None for tensor in graph.tensors):
+        raise CompressionInputError(
+            "already_sparse",
+            f"{name} stores its weights sparsely, which {kind} cannot read; put sparse-encoding last, or give the "
+            "model that it was made from",
+        )
+    form = graph_form(graph)
+    if form != FLOAT32:
+        raise CompressionInputError(
+            "already_compressed",
+            f"{name} is already {form}, and {kind} starts from {FLOAT32}; give the model that it was made from",
+        )
+
+
+def _refuse_duplicate_names(graph: Graph, name: str, kind: str) -> None:
+    # litert-quantizer finds tensors by their names.
+    seen: set[str] = set()
+    for index in range(len(graph.tensors)):
+        found = graph.name(index)
+        if found in seen:
+            raise CompressionInputError(
+                "duplicate_names",
+                f"{name} has two tensors named {found!r}, and {kind} finds them by name; convert it again with a newer "
+                "converter",
+            )
+        seen.add(found)

@@ -1,0 +1,168 @@
+"""Static and dynamic int8 of TFLite models: what the steps of these names do for this format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from steelyard.compress.contract import StepContext, StepReport
+from steelyard.compress.errors import CompressionInputError
+from steelyard.compress.recipe import step_settings
+from steelyard.compress.settings import AUTO
+from steelyard.compress.steps.dynamic_int8 import DynamicInt8
+from steelyard.compress.steps.static_int8 import StaticInt8
+from steelyard.compress.tflite.activation_ranges import METHODS, RangeRule, activation_ranges
+from steelyard.compress.tflite.conditions import refuse_unfit
+from steelyard.compress.tflite.flatbuffer_model import read_model, write_model
+from steelyard.compress.tflite.graph import Graph
+from steelyard.compress.tflite.quantizer import ALL_LAYERS, TOOLS, Rules, operators_note, quantize, refuse_nothing_done
+from steelyard.compress.tflite.settings import refuse_unhonoured
+from steelyard.compress.tools import tool_versions
+
+_SIGNED_WEIGHTS = 'while TFLite kernels take signed weights; write weight_type = "int8"'
+_NO_SATURATION = (
+    'while TFLite kernels add products of 8 bits in 32 bits, which never saturates; write reduce_range = "auto"'
+)
+_STATIC_HONOURED: dict[str, tuple[object, ...]] = {
+    "activation_type": (AUTO, "int8", "uint8", "int16"),
+    "weight_type": (AUTO, "int8"),
+    "per_channel": (AUTO, True, False),
+    "reduce_range": (AUTO, False),
+    "calibration_method": (AUTO, *METHODS),
+    "percentile": (),
+}
+_STATIC_INSTEAD = {
+    "activation_type": 'which TFLite kernels do not have; write "int8" or "int16"',
+    "weight_type": _SIGNED_WEIGHTS,
+    "reduce_range": _NO_SATURATION,
+    "calibration_method": f"which is not there for TFLite models; write one of {', '.join(METHODS)}",
+}
+_DYNAMIC_HONOURED: dict[str, tuple[object, ...]] = {
+    "weight_type": (AUTO, "int8", "int4"),
+    "per_channel": (AUTO, True, False),
+    "reduce_range": (AUTO, False),
+}
+_DYNAMIC_INSTEAD = {
+    "weight_type": _SIGNED_WEIGHTS,
+    "reduce_range": _NO_SATURATION,
+    "all_ops": (
+        "while depthwise convolutions with scales found at run time ran at a third of float32's speed; leave it out "
+        "(matrix products and convolutions are quantized)"
+    ),
+}
+# Operators with fast kernels for weights of so many bits, by litert-quantizer's names. Depthwise convolutions have
+# none: a MobileNetV2 with them ran at 0.34x.
+_DYNAMIC_OPERATORS = {
+    8: ("FULLY_CONNECTED", "CONV_2D", "BATCH_MATMUL", "EMBEDDING_LOOKUP"),
+    4: ("FULLY_CONNECTED", "CONV_2D", "EMBEDDING_LOOKUP"),
+}
+
+
+def static_int8(step: StaticInt8, model_path: Path, out_path: Path, context: StepContext) -> StepReport:
+    """Write the model with weights and activations in 8 bits (weights in 8, activations in 16: "int16").
+
+    Inputs and outputs stay float32, with a conversion behind and before them.
+
+    Raises:
+        CompressionInputError: the settings, the model or the calibration data do not suit this format.
+        CompressionError: litert-quantizer or LiteRT failed.
+    """
+    refuse_unhonoured(step, _STATIC_HONOURED, _STATIC_INSTEAD)
+    parent = Graph(read_model(model_path))
+    refuse_unfit(parent, model_path.name, step.kind)
+    if context.calibration is None:
+        raise CompressionInputError(
+            "no_calibration_data", f"{step.kind} needs calibration data; give a task with a calibration split"
+        )
+    bits = 16 if step.activation_type == "int16" else 8
+    method = "minmax" if step.calibration_method == AUTO else step.calibration_method
+    rule = RangeRule(method=method, percentile=step.percentile, bits=bits)
+    ranges = activation_ranges(model_path, parent, context.calibration, rule, context.progress)
+    context.progress("quantizing", 0, 1)
+    per_channel = step.per_channel is not False
+    made = quantize(parent, _static_rules(bits, per_channel), ranges=ranges)
+    refuse_nothing_done(made, model_path.name, step.kind, "try float16")
+    write_model(made.model, out_path)
+    context.progress("quantizing", 1, 1)
+    resolved = {
+        "activation_type": f"int{bits}",
+        "weight_type": "int8",
+        "per_channel": per_channel,
+        "reduce_range": False,
+        "calibration_method": method,
+    }
+    return StepReport(
+        settings={**step_settings(step), **resolved},
+        tool_versions=tool_versions(*TOOLS),
+        notes=tuple(_static_notes(step, made)),
+    )
+
+
+def _static_notes(step: StaticInt8, made: Graph) -> list[str]:
+    notes = [operators_note(made, "compute in 8 bits" if step.activation_type != "int16" else "compute in 16x8 bits")]
+    if step.activation_type == "uint8":
+        notes.append("TFLite's 8-bit activations are int8 with a zero point, which hold what uint8 ones do")
+    if step.activation_type == "int16":
+        notes.append("16-bit activations have no fast kernels in LiteRT: they ran 20 to 30 times slower than float32")
+    return notes
+
+
+def _static_rules(activation_bits: int, per_channel: bool) -> Rules:
+    def rules(quantizer: Any) -> None:
+        from litert_quantizer.quantizer import AlgorithmName
+
+        operations = _operations()
+        quantizer.add_static_config(
+            ALL_LAYERS, operations.ALL_SUPPORTED, activation_bits, 8, weight_granularity=_granularity(per_channel)
+        )
+        # Inputs and outputs keep their type, so that the task's data and metric fit; a composite is kept whole.
+        for kept in (operations.INPUT, operations.OUTPUT, operations.STABLEHLO_COMPOSITE):
+            quantizer.update_quantization_recipe(ALL_LAYERS, kept, algorithm_key=AlgorithmName.NO_QUANTIZE)
+
+    return rules
+
+
+def dynamic_int8(step: DynamicInt8, model_path: Path, out_path: Path, context: StepContext) -> StepReport:
+    """Write the model with weights of matrix products and convolutions in 8 or 4 bits, scales found at run time.
+
+    Raises:
+        CompressionInputError: the settings or the model do not suit this format.
+        CompressionError: litert-quantizer failed.
+    """
+    refuse_unhonoured(step, _DYNAMIC_HONOURED, _DYNAMIC_INSTEAD)
+    parent = Graph(read_model(model_path))
+    refuse_unfit(parent, model_path.name, step.kind)
+    bits = 4 if step.weight_type == "int4" else 8
+    per_channel = step.per_channel is not False
+    context.progress("quantizing weights", 0, 1)
+    made = quantize(parent, _dynamic_rules(bits, per_channel))
+    refuse_nothing_done(made, model_path.name, step.kind, "use static-int8")
+    write_model(made.model, out_path)
+    context.progress("quantizing weights", 1, 1)
+    resolved = {"weight_type": f"int{bits}", "per_channel": per_channel, "reduce_range": False}
+    return StepReport(
+        settings={**step_settings(step), **resolved},
+        tool_versions=tool_versions(*TOOLS),
+        notes=(operators_note(made, f"have weights of {bits} bits"),),
+    )
+
+
+def _dynamic_rules(bits: int, per_channel: bool) -> Rules:
+    def rules(quantizer: Any) -> None:
+        operations = _operations()
+        for name in _DYNAMIC_OPERATORS[bits]:
+            quantizer.add_dynamic_config(ALL_LAYERS, operations(name), bits, granularity=_granularity(per_channel))
+
+    return rules
+
+
+def _operations() -> Any:
+    from litert_quantizer.qtyping import TFLOperationName
+
+    return TFLOperationName
+
+
+def _granularity(per_channel: bool) -> Any:
+    from litert_quantizer.qtyping import QuantGranularity
+
+    return QuantGranularity.CHANNELWISE if per_channel else QuantGranularity.TENSORWISE

@@ -1,0 +1,104 @@
+"""litert-quantizer (the successor of ai-edge-quantizer) on a model in memory, with the parent's inputs and outputs."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from steelyard.compress.errors import CompressionInputError
+from steelyard.compress.tflite.activation_ranges import Range
+from steelyard.compress.tflite.flatbuffer_model import model_bytes, parse_model
+from steelyard.compress.tflite.graph import FLOAT32_TYPE, QUANTIZED_TYPES, Graph, inputs_of, is_quantized, outputs_of
+from steelyard.compress.tools import tool_errors
+
+TOOLS = ("litert-quantizer", "ai-edge-litert")
+ALL_LAYERS = ".*"
+_CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE"})
+_INNER_SUFFIX = "_quantized"
+
+# Adds rules to a litert-quantizer ``Quantizer``.
+Rules = Callable[[Any], None]
+
+
+def quantize(parent: Graph, rules: Rules, *, ranges: Mapping[str, Range] | None = None) -> Graph:
+    """Return the quantized model, whose inputs and outputs have the names and types of the parent's.
+
+    Args:
+        parent: the float model; left as it is.
+        rules: what to quantize.
+        ranges: of activations by name of tensor, for rules that quantize those.
+
+    Raises:
+        CompressionError: litert-quantizer failed.
+    """
+    from litert_quantizer.quantizer import Quantizer
+
+    model = parse_model(model_bytes(parent.model))
+    # It looks through the signatures without asking whether there are any.
+    model.signatureDefs = model.signatureDefs or []
+    measured = None
+    if ranges is not None:
+        measured = {name: {"min": np.array([low]), "max": np.array([high])} for name, (low, high) in ranges.items()}
+    with tool_errors("litert-quantizer"), warnings.catch_warnings():
+        # It warns of its own choices (tensors that are kept), never of the model.
+        warnings.simplefilter("ignore")
+        quantizer = Quantizer(model_bytes(model))
+        rules(quantizer)
+        result = quantizer.quantize(measured, enable_progress_bar=False, enable_progress_report=False)
+    made = parse_model(bytes(result.quantized_model))
+    made.signatureDefs = made.signatureDefs or None
+    return _with_names_of(parent, made)
+
+
+def _with_names_of(parent: Graph, made: Any) -> Graph:
+    """Give inputs and outputs their names back, which conversions beside them took over."""
+    graph = Graph(made)
+    places = {graph.name(index): index for index in range(len(graph.tensors))}
+    ends = [*zip(parent.inputs, graph.inputs, strict=True), *zip(parent.outputs, graph.outputs, strict=True)]
+    for old, new in ends:
+        wanted = parent.name(old)
+        if graph.name(new) == wanted:
+            continue
+        inner = places.get(wanted)
+        if inner is not None:
+            graph.tensors[inner].name = _free_name(wanted + _INNER_SUFFIX, places).encode()
+        graph.tensors[new].name = wanted.encode()
+    return Graph(made)
+
+
+def _free_name(name: str, taken: Mapping[str, int]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+def refuse_nothing_done(graph: Graph, name: str, kind: str, advice: str) -> None:
+    """Refuse a result without a quantized tensor.
+
+    Raises:
+        CompressionInputError: nothing_to_quantize.
+    """
+    if not any(tensor.type in QUANTIZED_TYPES and is_quantized(tensor) for tensor in graph.tensors):
+        raise CompressionInputError("nothing_to_quantize", f"{name} has no operator that {kind} quantizes; {advice}")
+
+
+def operators_note(graph: Graph, words: str) -> str:
+    """Return how many operators work on quantized numbers, and which were left in float."""
+    counted = [operator for operator in graph.operators if graph.kind(operator) not in _CONVERSIONS]
+    left = Counter(graph.kind(operator) for operator in counted if not _reads_quantized(graph, operator))
+    note = f"{len(counted) - left.total()} of {len(counted)} operators {words}"
+    if not left:
+        return note
+    named = ", ".join(f"{count} {kind}" for kind, count in sorted(left.items(), key=lambda item: (-item[1], item[0])))
+    return f"{note}; left in float: {named}"
+
+
+def _reads_quantized(graph: Graph, operator: Any) -> bool:
+    tensors = [graph.tensors[index] for index in (*inputs_of(operator), *outputs_of(operator))]
+    if not any(tensor.type == FLOAT32_TYPE or is_quantized(tensor) for tensor in tensors):
+        return True  # shapes and indices: nothing that could be quantized
+    return any(tensor.type in QUANTIZED_TYPES and is_quantized(tensor) for tensor in tensors)
