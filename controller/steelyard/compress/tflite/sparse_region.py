@@ -145,17 +145,18 @@ def _entry_trouble(graph: Graph, operator: Any) -> str | None:
     if graph.kind(operator) != "CONV_2D":
         return "it is none"
     options, (_outputs, height, width, channels) = operator.builtinOptions, graph.shape(inputs_of(operator)[1])
-    if (height, width) != (3, 3):
-        return f"its kernel is {height}x{width}"
-    if (options.strideH, options.strideW) != (2, 2) or (options.dilationHFactor, options.dilationWFactor) != (1, 1):
-        return f"its stride is {options.strideH}x{options.strideW}"
-    if channels != 3 or _channels(graph, operator) != 3:
-        return f"it reads {_channels(graph, operator)} channels"
-    if options.fusedActivationFunction not in _BOUNDS:
-        return "it ends with an activation that XNNPACK does not fuse"
-    if _padding(graph, operator) != (1, 1, 1, 1):
-        return "its padding is not 1 on each side (with stride 2 that takes a PAD before it)"
-    return None
+    steps = (options.strideH, options.strideW, options.dilationHFactor, options.dilationWFactor)
+    checks = (
+        ((height, width) == (3, 3), f"its kernel is {height}x{width}"),
+        (steps == (2, 2, 1, 1), f"its stride is {options.strideH}x{options.strideW}"),
+        (channels == 3 and _channels(graph, operator) == 3, f"it reads {_channels(graph, operator)} channels"),
+        (options.fusedActivationFunction in _BOUNDS, "it ends with an activation that XNNPACK does not fuse"),
+        (
+            _padding(graph, operator) == (1, 1, 1, 1),
+            "its padding is not 1 on each side (with stride 2 that takes a PAD before it)",
+        ),
+    )
+    return next((trouble for holds, trouble in checks if not holds), None)
 
 
 def _check_inner(graph: Graph, operator: Any, entry_trouble: str) -> None:

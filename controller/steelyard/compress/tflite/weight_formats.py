@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from steelyard.compress.contract import Step, StepContext, StepReport
+from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.recipe import step_settings
 from steelyard.compress.settings import AUTO
 from steelyard.compress.steps.float16 import Float16
@@ -82,6 +83,11 @@ def float16(step: Float16, model_path: Path, out_path: Path, context: StepContex
     context.progress("converting to float16", 0, 1)
     clipped_count = _clip_weights(parent)
     made = quantize(parent, _float16_rules)
+    if not _unpacked_count(made):
+        raise CompressionInputError(
+            "nothing_to_quantize",
+            f"{model_path.name} has no operator that {step.kind} converts; its file holds hardly any weights",
+        )
     write_model(made.model, out_path)
     context.progress("converting to float16", 1, 1)
     notes = [f"{_unpacked_count(made)} weight tensors are stored in float16; LiteRT unpacks them where it has to"]
