@@ -101,3 +101,12 @@ class Metric(Protocol):
             TaskError: outputs that do not fit the truth; a device's bytes are not trusted.
         """
         ...
+
+
+@runtime_checkable
+class KnowsWhenUndefined(Protocol):
+    """What a metric may have beside the contract: that truth can leave it without a value."""
+
+    def undefined_reason(self, truth: Mapping[str, NDArray[Any]]) -> str | None:
+        """Return why no answers to this truth have a value, in a sentence with the next step; None when they can."""
+        ...
