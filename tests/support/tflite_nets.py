@@ -262,3 +262,25 @@ def _convolved(sizes: Sequence[int], kernel: Sequence[int], stride: int, padding
     spans = [size if padding == SAME else size - taps + 1 for size, taps in zip(sizes, kernel, strict=True)]
     height, width = (-(-span // stride) for span in spans)
     return height, width
+
+
+def inverted_residuals(
+    path: Path, *, size: int = 96, width: int = 24, depth: int = 4, expansion: int = 6, zero_share: float = 0.0
+) -> Path:
+    """Write image [1, size, size, 3] -> a stem, ``depth`` inverted residuals, MEAN -> logits [1, 10].
+
+    Nearly all of the work is in 1x1 convolutions, of whose weights ``zero_share`` are zero.
+    """
+    rng, net = np.random.default_rng(0), Net()
+    image = net.tensor("image", (1, size, size, 3))
+    last = net.conv(net.pad(image), weights(rng, width, 3, 3, 3), stride=2, padding=VALID)
+    last = net.depthwise(net.pad(last), _depthwise(rng, width), stride=2, padding=VALID)
+    wide = expansion * width
+    for _block in range(depth):
+        inner = net.conv(last, weights(rng, wide, 1, 1, width, zero_share=zero_share))
+        inner = net.depthwise(inner, _depthwise(rng, wide))
+        projected = weights(rng, width, 1, 1, wide, zero_share=zero_share)
+        last = net.add(last, net.conv(inner, projected, activation=NO_ACTIVATION))
+    last = net.conv(last, weights(rng, 2 * wide, 1, 1, width, zero_share=zero_share))
+    last = net.fully_connected(net.mean(last), weights(rng, 10, 2 * wide), name="logits")
+    return net.write(path, [image], [last])
