@@ -269,7 +269,7 @@ def inverted_residuals(
 ) -> Path:
     """Write image [1, size, size, 3] -> a stem, ``depth`` inverted residuals, MEAN -> logits [1, 10].
 
-    Nearly all of the work is in 1x1 convolutions, of whose weights ``zero_share`` are zero.
+    Nearly all of the work is in 1x1 convolutions; ``zero_share`` is of their weights and of the classifier's.
     """
     rng, net = np.random.default_rng(0), Net()
     image = net.tensor("image", (1, size, size, 3))
@@ -282,5 +282,5 @@ def inverted_residuals(
         projected = weights(rng, width, 1, 1, wide, zero_share=zero_share)
         last = net.add(last, net.conv(inner, projected, activation=NO_ACTIVATION))
     last = net.conv(last, weights(rng, 2 * wide, 1, 1, width, zero_share=zero_share))
-    last = net.fully_connected(net.mean(last), weights(rng, 10, 2 * wide), name="logits")
-    return net.write(path, [image], [last])
+    classifier = weights(rng, 10, 2 * wide, zero_share=zero_share)
+    return net.write(path, [image], [net.fully_connected(net.mean(last), classifier, name="logits")])

@@ -67,16 +67,16 @@ def test_a_sparse_classifier_is_stored_sparsely_too(tmp_path: Path) -> None:
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
-    model = mobile_net(tmp_path / "m.tflite", zero_share=0.8)
+    model = mobile_net(tmp_path / "m.tflite", width=64, zero_share=0.8)
     first = final_bytes(applied(SparseEncoding(), model)[0])
     assert final_bytes(applied(SparseEncoding(), model)[0]) == first
 
 
 def test_the_part_holds_every_pointwise_convolution(tmp_path: Path) -> None:
-    graph = graph_of(mobile_net(tmp_path / "m.tflite", width=16, zero_share=0.75))
+    graph = graph_of(mobile_net(tmp_path / "m.tflite", width=64, zero_share=0.75))
     region = find_region(graph, "m")
     assert len(region.weights) == 2
-    assert (region.weight_count, region.zero_count) == (16 * 16 + 32 * 16, 0.75 * (16 * 16 + 32 * 16))
+    assert (region.weight_count, region.zero_count) == (64 * 64 + 128 * 64, 0.75 * (64 * 64 + 128 * 64))
 
 
 def test_a_layer_without_any_value_stays_dense(tmp_path: Path) -> None:
@@ -118,6 +118,14 @@ def _read_elsewhere(path: Path) -> Path:
     return net.write(path, [image], [net.mean(last), other])
 
 
+def _large_classifier(path: Path) -> Path:
+    rng, net = np.random.default_rng(0), Net()
+    image = net.tensor("image", (1, 32, 32, 3))
+    last = net.conv(net.pad(image), weights(rng, 8, 3, 3, 3), stride=2, padding=VALID)
+    last = net.conv(last, weights(rng, 16, 1, 1, 8, zero_share=0.75))
+    return net.write(path, [image], [net.fully_connected(net.mean(last), weights(rng, 32, 16))])
+
+
 def _dense_3x3(net: Net, rng: np.random.Generator, last: int) -> int:
     return net.conv(last, weights(rng, 8, 3, 3, 8), name="inner")
 
@@ -140,6 +148,7 @@ def _strided_padded(net: Net, rng: np.random.Generator, last: int) -> int:
         (lambda path: _net(path, _strided_same), "is not padded by 1 on each side"),
         (lambda path: _net(path, lambda _net, _rng, last: last, entry_stride=1), "its stride is 1x1"),
         (_first_on_one_channel, "it reads 1 channels"),
+        (_large_classifier, "15.0 % of the weights of its 1x1 convolutions and the FULLY_CONNECTED behind them"),
         (_read_elsewhere, "'entry' in its sparse part is read by TANH outside of it too"),
     ],
 )
@@ -167,7 +176,7 @@ def test_the_input_itself_is_no_sparse_part(tmp_path: Path) -> None:
 
 
 def test_a_sparse_model_is_not_made_sparse_or_quantized_again(tmp_path: Path) -> None:
-    made, _report = applied(SparseEncoding(), mobile_net(tmp_path / "m.tflite", zero_share=0.8))
+    made, _report = applied(SparseEncoding(), mobile_net(tmp_path / "m.tflite", width=64, zero_share=0.8))
     for step in (SparseEncoding(), StaticInt8()):
         with pytest.raises(CompressionInputError, match="put sparse-encoding last") as caught:
             applied(step, made, images())

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.tflite.graph import Graph, inputs_of, outputs_of
@@ -66,25 +67,57 @@ def _region_or_reason(graph: Graph, end: Any) -> SparseRegion | str:
     try:
         members = _members(graph, end)
         _check_readers(graph, members)
-        return _counted(graph, members)
+        return _counted(graph, members, _classifiers(graph, end))
     except _UnfitError as unfit:
         return str(unfit)
 
 
-def _counted(graph: Graph, members: list[Any]) -> SparseRegion:
-    weights = [inputs_of(operator)[1] for operator in members if _is_pointwise(graph, operator)]
-    stored = {tensor: values for tensor in weights if (values := graph.values(tensor)) is not None}
-    if not stored:
+def _counted(graph: Graph, members: list[Any], classifiers: list[Any]) -> SparseRegion:
+    pointwise = _stored_weights(graph, [one for one in members if _is_pointwise(graph, one)])
+    if not pointwise:
         raise _UnfitError("it has no 1x1 convolution in the part that could run sparsely")
-    weight_count = sum(values.size for values in stored.values())
-    zero_count = sum(int((values == 0).sum()) for values in stored.values())
+    weight_count, zero_count = _counts(pointwise)
+    _check_zeros(weight_count, zero_count, "its 1x1 convolutions")
+    # XNNPACK counts them too since 2024, before it did not: both must hold.
+    _check_zeros(
+        *_counts({**pointwise, **_stored_weights(graph, classifiers)}),
+        "its 1x1 convolutions and the FULLY_CONNECTED behind them, which XNNPACK counts together,",
+    )
+    with_values = tuple(tensor for tensor, values in pointwise.items() if np.any(values))
+    return SparseRegion(weights=with_values, weight_count=weight_count, zero_count=zero_count)
+
+
+def _stored_weights(graph: Graph, operators: list[Any]) -> dict[int, NDArray[Any]]:
+    weights = [inputs_of(operator)[1] for operator in operators]
+    return {tensor: values for tensor in weights if (values := graph.values(tensor)) is not None}
+
+
+def _counts(weights: dict[int, NDArray[Any]]) -> tuple[int, int]:
+    """Return how many weights there are, and how many are zero."""
+    return sum(one.size for one in weights.values()), sum(int((one == 0).sum()) for one in weights.values())
+
+
+def _check_zeros(weight_count: int, zero_count: int, whose: str) -> None:
     if zero_count * 3 <= weight_count * 2:
         raise _UnfitError(
-            f"{100 * zero_count / max(weight_count, 1):.1f} % of the weights of its 1x1 convolutions are zero, and "
-            "more than 66.7 % must be (put sparsify with a higher share before it)"
+            f"{100 * zero_count / weight_count:.1f} % of the weights of {whose} are zero, and more than 66.7 % must be "
+            "(put sparsify with a higher share before it)"
         )
-    with_values = tuple(tensor for tensor, values in stored.items() if np.any(values))
-    return SparseRegion(weights=with_values, weight_count=weight_count, zero_count=zero_count)
+
+
+def _classifiers(graph: Graph, end: Any) -> list[Any]:
+    """Return the FULLY_CONNECTED operators that read what the part ends with, one behind the other."""
+    found: list[Any] = []
+    waiting = [end]
+    while waiting:
+        made = outputs_of(waiting.pop())[0]
+        readers = graph.consumers(made)
+        dense = [one for one in readers if graph.kind(one) == "FULLY_CONNECTED"]
+        if dense and (len(dense) < len(readers) or made in graph.outputs):
+            raise _UnfitError(f"{graph.name(made)!r} behind its sparse part is read by FULLY_CONNECTED and others too")
+        found += dense
+        waiting += dense
+    return found
 
 
 def _members(graph: Graph, end: Any) -> list[Any]:
