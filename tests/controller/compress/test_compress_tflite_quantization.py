@@ -20,6 +20,7 @@ from steelyard.compress.steps.dynamic_int8 import DynamicInt8
 from steelyard.compress.steps.float16 import Float16
 from steelyard.compress.steps.static_int8 import StaticInt8
 from steelyard.compress.tflite.finishing import final_bytes
+from steelyard.compress.tflite.flatbuffer_model import read_model, write_model
 from steelyard.compress.tflite.model_form import numeric_form
 from steelyard.compress.tflite.registry import TFLITE_FUNCTIONS
 from steelyard.compress.tflite.sessions import open_session
@@ -150,6 +151,29 @@ def test_an_open_batch_dimension_is_quantized_and_stays_open(tmp_path: Path) -> 
     assert sqnr_db(open_session(model).run(data.feed(0, 6))[0], together) > 20
 
 
+def test_tensors_of_one_name_and_of_none_are_told_apart(tmp_path: Path) -> None:
+    plain = mobile_net(tmp_path / "plain.tflite")
+    changed = read_model(plain)
+    for tensor in changed.subgraphs[0].tensors:
+        if tensor.name not in {b"image", b"logits"}:
+            tensor.name = b"" if tensor.buffer else b"inner"
+    model = tmp_path / "m.tflite"
+    write_model(changed, model)
+    made, _report = applied(StaticInt8(), model, images())
+    expected, _report = applied(StaticInt8(), plain, images())
+    np.testing.assert_array_equal(outputs(made, images()), outputs(expected, images()))
+
+
+def test_a_file_of_before_2020_is_quantized_as_one_of_today(tmp_path: Path) -> None:
+    plain = mobile_net(tmp_path / "plain.tflite")
+    changed = read_model(plain)
+    for code in changed.operatorCodes:
+        code.builtinCode = 0
+    model = tmp_path / "m.tflite"
+    write_model(changed, model)
+    assert applied(StaticInt8(), model, images())[1].notes == applied(StaticInt8(), plain, images())[1].notes
+
+
 @pytest.mark.parametrize(
     ("step", "words"),
     [
@@ -197,12 +221,14 @@ def _with_while(path: Path) -> Path:
 
 
 def _with_one_name_twice(path: Path) -> Path:
-    def rename(model: Any) -> None:
-        model.subgraphs[0].tensors[1].name = model.subgraphs[0].tensors[0].name
-
     net = Net()
     source = net.tensor("image", (1, 32, 32, 3))
-    return net.write(path, [source], [net.unary("RELU", source)], change=rename)
+    first, second = net.unary("RELU", source), net.unary("ABS", source)
+
+    def rename(model: Any) -> None:
+        model.subgraphs[0].tensors[second].name = model.subgraphs[0].tensors[first].name
+
+    return net.write(path, [source], [first, second], change=rename)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +238,7 @@ def _with_one_name_twice(path: Path) -> Path:
         (lambda path: _with_custom(path, "FlexErf"), "select_tf_ops", "uses the TensorFlow operator Erf"),
         (_with_while, "control_flow", "has control flow or variables (WHILE)"),
         (lambda path: mobile_net(path, signatures=2), "several_signatures", "has 2 signatures"),
-        (_with_one_name_twice, "duplicate_names", "two tensors named 'image'"),
+        (_with_one_name_twice, "duplicate_names", "two outputs named 'relu0'"),
     ],
 )
 @pytest.mark.parametrize("step", [StaticInt8(), DynamicInt8(), Float16()])

@@ -36,15 +36,13 @@ class SparseEncoding:
             CompressionInputError: XNNPACK would not run this model sparsely; the sentence names the condition.
             CompressionError: the file cannot be read or written.
         """
-        from steelyard.compress.tflite.conditions import refuse_unfit
-        from steelyard.compress.tflite.flatbuffer_model import read_model, write_model
-        from steelyard.compress.tflite.graph import Graph
+        from steelyard.compress.tflite.conditions import float_graph
+        from steelyard.compress.tflite.flatbuffer_model import write_model
         from steelyard.compress.tflite.sparse_region import find_region
         from steelyard.compress.tflite.sparse_tensor import sparse_classifier_weights, store_sparsely
 
         context.progress("storing weights sparsely", 0, 1)
-        graph = Graph(read_model(model_path))
-        refuse_unfit(graph, model_path.name, self.kind)
+        graph = float_graph(model_path, self.kind)
         region = find_region(graph, model_path.name)
         others = [one for one in sparse_classifier_weights(graph, _LEAST_ZERO_SHARE) if one not in region.weights]
         store_sparsely(graph, [*region.weights, *others])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from steelyard.compress.contract import FLOAT32
 from steelyard.compress.errors import CompressionInputError
+from steelyard.compress.tflite.flatbuffer_model import read_model
 from steelyard.compress.tflite.graph import Graph
 from steelyard.compress.tflite.model_form import graph_form
 
@@ -12,12 +15,25 @@ _STATE = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
 _SELECT_TF = "CUSTOM:Flex"
 
 
+def float_graph(path: Path, kind: str) -> Graph:
+    """Return the graph of a float model that step ``kind`` can change, every tensor with a name of its own.
+
+    Raises:
+        CompressionInputError: see ``refuse_unfit``.
+        CompressionError: the file is damaged.
+    """
+    graph = Graph(read_model(path))
+    refuse_unfit(graph, path.name, kind)
+    _make_names_distinct(graph)
+    return graph
+
+
 def refuse_unfit(graph: Graph, name: str, kind: str) -> None:
     """Refuse a model that step ``kind`` cannot change safely; ``name`` is the model's in sentences.
 
     Raises:
         CompressionInputError: already_sparse, already_compressed, select_tf_ops, control_flow, several_signatures or
-            duplicate_names.
+            duplicate_names (of inputs or outputs).
     """
     _refuse_other_forms(graph, name, kind)
     kinds = {graph.kind(operator) for operator in graph.operators}
@@ -41,7 +57,7 @@ def refuse_unfit(graph: Graph, name: str, kind: str) -> None:
             "several_signatures",
             f"{name} has {signature_count} signatures, and {kind} works on one; convert each to a model of its own",
         )
-    _refuse_duplicate_names(graph, name, kind)
+    _refuse_one_name_twice(graph, name)
 
 
 def _refuse_other_forms(graph: Graph, name: str, kind: str) -> None:
@@ -59,15 +75,28 @@ def _refuse_other_forms(graph: Graph, name: str, kind: str) -> None:
         )
 
 
-def _refuse_duplicate_names(graph: Graph, name: str, kind: str) -> None:
-    # litert-quantizer finds tensors by their names.
-    seen: set[str] = set()
-    for index in range(len(graph.tensors)):
-        found = graph.name(index)
-        if found in seen:
+def _refuse_one_name_twice(graph: Graph, name: str) -> None:
+    for what, ends in (("inputs", graph.inputs), ("outputs", graph.outputs)):
+        names = [graph.name(index) for index in ends]
+        twice = next((one for one in names if names.count(one) > 1), None)
+        if twice is not None:
             raise CompressionInputError(
                 "duplicate_names",
-                f"{name} has two tensors named {found!r}, and {kind} finds them by name; convert it again with a newer "
-                "converter",
+                f"{name} has two {what} named {twice!r}, which data cannot tell apart; convert it again with names of "
+                "their own",
             )
-        seen.add(found)
+
+
+def _make_names_distinct(graph: Graph) -> None:
+    """Give tensors inside of the model names of their own, since litert-quantizer finds them by name."""
+    ends = {id(graph.tensors[index]) for index in (*graph.inputs, *graph.outputs)}
+    taken = {graph.name(index) for index in (*graph.inputs, *graph.outputs)}
+    for number, tensor in enumerate(one for inner in graph.model.subgraphs for one in inner.tensors):
+        if id(tensor) in ends:
+            continue
+        wish = (tensor.name or b"").decode("utf-8", "replace")
+        name = wish if wish and wish not in taken else f"{wish}_{number}"
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        tensor.name = name.encode()

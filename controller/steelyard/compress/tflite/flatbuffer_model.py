@@ -54,6 +54,9 @@ def parse_model(content: bytes, *, name: str = "the model") -> Any:
             if buffer.offset > 1:
                 buffer.data = np.frombuffer(content, np.uint8, count=buffer.size, offset=buffer.offset)
             buffer.offset = buffer.size = 0
+        for code in model.operatorCodes or ():
+            # Files of before 2020 have only the byte, and litert-quantizer reads only the other.
+            code.builtinCode = max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
     return model
 
 

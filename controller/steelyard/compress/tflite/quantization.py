@@ -12,8 +12,8 @@ from steelyard.compress.settings import AUTO
 from steelyard.compress.steps.dynamic_int8 import DynamicInt8
 from steelyard.compress.steps.static_int8 import StaticInt8
 from steelyard.compress.tflite.activation_ranges import METHODS, RangeRule, activation_ranges
-from steelyard.compress.tflite.conditions import refuse_unfit
-from steelyard.compress.tflite.flatbuffer_model import read_model, write_model
+from steelyard.compress.tflite.conditions import float_graph
+from steelyard.compress.tflite.flatbuffer_model import write_model
 from steelyard.compress.tflite.graph import Graph
 from steelyard.compress.tflite.quantizer import ALL_LAYERS, TOOLS, Rules, operators_note, quantize, refuse_nothing_done
 from steelyard.compress.tflite.settings import refuse_unhonoured
@@ -68,8 +68,7 @@ def static_int8(step: StaticInt8, model_path: Path, out_path: Path, context: Ste
         CompressionError: litert-quantizer or LiteRT failed.
     """
     refuse_unhonoured(step, _STATIC_HONOURED, _STATIC_INSTEAD)
-    parent = Graph(read_model(model_path))
-    refuse_unfit(parent, model_path.name, step.kind)
+    parent = float_graph(model_path, step.kind)
     if context.calibration is None:
         raise CompressionInputError(
             "no_calibration_data", f"{step.kind} needs calibration data; give a task with a calibration split"
@@ -130,8 +129,7 @@ def dynamic_int8(step: DynamicInt8, model_path: Path, out_path: Path, context: S
         CompressionError: litert-quantizer failed.
     """
     refuse_unhonoured(step, _DYNAMIC_HONOURED, _DYNAMIC_INSTEAD)
-    parent = Graph(read_model(model_path))
-    refuse_unfit(parent, model_path.name, step.kind)
+    parent = float_graph(model_path, step.kind)
     bits = 4 if step.weight_type == "int4" else 8
     per_channel = step.per_channel is not False
     context.progress("quantizing weights", 0, 1)

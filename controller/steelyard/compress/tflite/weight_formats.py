@@ -12,8 +12,8 @@ from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.recipe import step_settings
 from steelyard.compress.settings import AUTO
 from steelyard.compress.steps.float16 import Float16
-from steelyard.compress.tflite.conditions import refuse_unfit
-from steelyard.compress.tflite.flatbuffer_model import as_bytes, read_model, write_model
+from steelyard.compress.tflite.conditions import float_graph
+from steelyard.compress.tflite.flatbuffer_model import as_bytes, write_model
 from steelyard.compress.tflite.graph import Graph
 from steelyard.compress.tflite.quantizer import ALL_LAYERS, TOOLS, Rules, quantize, refuse_nothing_done
 from steelyard.compress.tflite.settings import refuse_unhonoured, setting
@@ -45,8 +45,7 @@ def weight_only(step: Step, model_path: Path, out_path: Path, context: StepConte
         CompressionError: litert-quantizer failed.
     """
     refuse_unhonoured(step, _WEIGHT_ONLY_HONOURED, _WEIGHT_ONLY_INSTEAD)
-    parent = Graph(read_model(model_path))
-    refuse_unfit(parent, model_path.name, step.kind)
+    parent = float_graph(model_path, step.kind)
     bits = 4 if setting(step, "bits", 8) == 4 else 8
     symmetric = setting(step, "symmetric", True) is not False
     context.progress("quantizing weights", 0, 1)
@@ -78,8 +77,7 @@ def float16(step: Float16, model_path: Path, out_path: Path, context: StepContex
         {"keep_io_types": (True,)},
         {"keep_io_types": "while TFLite models keep float32 inputs and outputs; write keep_io_types = true"},
     )
-    parent = Graph(read_model(model_path))
-    refuse_unfit(parent, model_path.name, step.kind)
+    parent = float_graph(model_path, step.kind)
     context.progress("converting to float16", 0, 1)
     clipped_count = _clip_weights(parent)
     made = quantize(parent, _float16_rules)
