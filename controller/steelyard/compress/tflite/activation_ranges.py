@@ -26,8 +26,8 @@ METHODS = (MINMAX, PERCENTILE, MSE)
 BIN_COUNT = 2048
 # Attention masks are made of the largest numbers there are; they say nothing of the range of scores.
 _MASK_MAGNITUDE = 3e38
-# How much of the range "mse" tries to keep: the error is flat beside its minimum, and half a range is never best.
-_KEPT_SHARES = np.linspace(0.3, 1.0, 71)
+# How much of the range "mse" tries to keep; a single outlier may stretch it to fifty times of what is worth keeping.
+_KEPT_SHARES = np.linspace(0.02, 1.0, 99)
 
 Range = tuple[float, float]
 

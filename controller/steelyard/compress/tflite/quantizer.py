@@ -35,8 +35,6 @@ def quantize(parent: Graph, rules: Rules, *, ranges: Mapping[str, Range] | None 
     Raises:
         CompressionError: litert-quantizer failed.
     """
-    from litert_quantizer.quantizer import Quantizer
-
     model = parse_model(model_bytes(parent.model))
     # It looks through the signatures without asking whether there are any.
     model.signatureDefs = model.signatureDefs or []
@@ -46,6 +44,8 @@ def quantize(parent: Graph, rules: Rules, *, ranges: Mapping[str, Range] | None 
     with tool_errors("litert-quantizer"), warnings.catch_warnings():
         # It warns of its own choices (tensors that are kept), never of the model.
         warnings.simplefilter("ignore")
+        from litert_quantizer.quantizer import Quantizer
+
         quantizer = Quantizer(model_bytes(model))
         rules(quantizer)
         result = quantizer.quantize(measured, enable_progress_bar=False, enable_progress_report=False)
