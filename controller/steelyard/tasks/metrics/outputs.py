@@ -70,8 +70,8 @@ def class_answers(outputs: Mapping[str, NDArray[Any]], shape: tuple[int, ...]) -
     return array
 
 
-def output_array(outputs: Mapping[str, NDArray[Any]], name: str, sample_count: int) -> tuple[str, NDArray[Any]]:
-    """Return the name and values [N, ...] of an output, "" for the first.
+def output_array(outputs: Mapping[str, NDArray[Any]], name: str, sample_count: int | None) -> tuple[str, NDArray[Any]]:
+    """Return the name and values [N, ...] of an output, "" for the first; a ``sample_count`` of None takes any N.
 
     Raises:
         TaskError: invalid_outputs for an output that is not there, lengths_differ for another number of samples.
@@ -82,8 +82,9 @@ def output_array(outputs: Mapping[str, NDArray[Any]], name: str, sample_count: i
             "invalid_outputs", f"the model gives no output {name!r}, only {listed}; correct the name in [metric]"
         )
     found = name or next(iter(outputs))
-    array = outputs[found]
-    require_sample_count(array, sample_count, found)
+    array = np.atleast_1d(outputs[found])
+    if sample_count is not None:
+        require_sample_count(array, sample_count, found)
     return found, array
 
 
