@@ -76,7 +76,7 @@ def _given(request: control_pb2.SubmitMeasurementRequest, rounds: Sequence[resul
         rounds=rounds,
         artifacts={digest: control_pb2.Artifact(digest=digest, name="model") for digest in _DIGESTS},
         task=None,
-        labels=None,
+        truth={},
         outputs={},
         device=common_pb2.DeviceDescription(name="replayed"),
         controller_id="",

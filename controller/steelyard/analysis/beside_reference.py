@@ -1,16 +1,12 @@
-"""A variant beside the reference: the comparison of their times, the speed-up, accuracy and what of it is lost."""
+"""A variant beside the reference: the comparison of their times, and the speed-up."""
 
 from __future__ import annotations
-
-import numpy as np
-from numpy.typing import NDArray
 
 from steelyard.analysis.emulation import not_a_latency
 from steelyard.analysis.stop import LookConfidence
 from steelyard.analysis.variant_rounds import VariantRounds, paired_times
-from steelyard.stats.accuracy import paired_drop, wilson
 from steelyard.stats.comparison import Comparison, ComparisonVerdict, compare_rounds
-from steelyard.stats.estimate import Estimate, exact, unknown
+from steelyard.stats.estimate import Estimate, unknown
 from steelyard.stats.thresholds import Thresholds
 
 
@@ -49,30 +45,3 @@ def speedup_of(
         return comparison.speedup
     why = reference.why_nothing() if not reference.timed else rounds.why_nothing()
     return unknown("ratio", why, confidence=confidence)
-
-
-def accuracy_of(
-    rounds: VariantRounds, correct: NDArray[np.bool_] | None, *, has_task: bool, confidence: float
-) -> Estimate:
-    """Return the share of evaluated samples that were right; ``correct`` is bool [N], None without outputs."""
-    if correct is not None:
-        return wilson(int(np.count_nonzero(correct)), int(correct.size), confidence)
-    if not has_task:
-        return unknown("fraction", "no task was named (--task FILE)", confidence=confidence)
-    reason = rounds.failed[0].error.message if rounds.failed else "the evaluation did not run"
-    return unknown("fraction", reason, confidence=confidence)
-
-
-def drop_of(
-    correct: NDArray[np.bool_] | None,
-    reference_correct: NDArray[np.bool_] | None,
-    *,
-    is_reference: bool,
-    confidence: float,
-) -> Estimate:
-    """Return the percentage points that are lost against the reference, paired by sample."""
-    if is_reference and correct is not None:
-        return exact(0.0, "pp", confidence=confidence)
-    if correct is None or reference_correct is None:
-        return unknown("pp", "accuracy was not evaluated for both", confidence=confidence)
-    return paired_drop(reference_correct, correct, confidence)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.analysis import emulation
@@ -18,32 +18,37 @@ from steelyard.analysis.numeric import NumericEvidence, add_numeric, not_shippab
 from steelyard.analysis.operators import add_operators, device_rates
 from steelyard.analysis.prepared import cache_warning
 from steelyard.analysis.primary import primary_of
+from steelyard.analysis.scoring import Scored, metric_of, score_each, score_of
 from steelyard.analysis.segment_warnings import changed_circumstances, segment_warnings
 from steelyard.analysis.session_history import spread_sentence
 from steelyard.analysis.stop import CONFIDENCE, LookConfidence, StopPolicy
 from steelyard.analysis.surroundings import merged_circumstances, merged_throttle, surroundings_warnings
 from steelyard.analysis.validity import mark_cut_short, repeated_round_count, rounds_that_count
-from steelyard.analysis.variant_message import VariantAnalysis, analyse_variant
+from steelyard.analysis.variant_message import Scores, VariantAnalysis, analyse_variant
 from steelyard.analysis.variant_rounds import VariantRounds, collect
-from steelyard.analysis.wire import estimate_message
+from steelyard.analysis.wire import estimate_message, metric_message
 from steelyard.layers.contract import LayerTable
-from steelyard.stats.estimate import Estimate
+from steelyard.stats.estimate import Estimate, negated
 from steelyard.stats.pareto import Point, pareto_front
 from steelyard.stats.shipping import Candidate, DecisionKind, choose
-from steelyard.tasks.metrics.device_outputs import correct_top1
+from steelyard.stats.task_metric import TaskMetric
+from steelyard.stats.tolerance import default_tolerance
 from steelyard_protocol.v1 import common_pb2, control_pb2, measurement_pb2, plan_pb2, result_pb2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasurementInput:
-    """Everything that was recorded of one job; ``outputs`` are the reduced outputs (.npz bytes) by label."""
+    """Everything that was recorded of one job; ``outputs`` are the reduced outputs (.npz bytes) by label.
+
+    ``truth`` are the arrays of the task's truth by name, none without a task or for one without labels.
+    """
 
     job: control_pb2.Job
     request: control_pb2.SubmitMeasurementRequest
     rounds: Sequence[result_pb2.RoundResult]
     artifacts: Mapping[str, control_pb2.Artifact]
     task: control_pb2.Task | None
-    labels: NDArray[np.int64] | None
+    truth: Mapping[str, NDArray[Any]]
     outputs: Mapping[str, bytes]
     device: common_pb2.DeviceDescription
     controller_id: str
@@ -64,7 +69,10 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
     labels = [one.label for one in planned]
     emulated_by = given.device.emulated_by
     latency = [one for one in given.rounds if one.pass_kind == result_pb2.PASS_LATENCY]
-    policy = StopPolicy.of(given.request, job_id=given.job.job_id, emulated_by=emulated_by, history=given.history)
+    metric = score_of(given.task)
+    policy = StopPolicy.of(
+        given.request, job_id=given.job.job_id, emulated_by=emulated_by, history=given.history, score=metric
+    )
     variants = collect(
         given.rounds,
         labels,
@@ -76,7 +84,7 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
     messages = [one.message for one in analyses]
     add_numeric(given.request.plan, messages, given.numeric, asks_layers=given.request.check_layers)
     analyses = [_barred_by_outputs(one) for one in analyses]
-    _mark_front(analyses)
+    _mark_front(analyses, metric)
     for one in analyses:
         add_mode_figures(one.message, variants[one.message.label], given.request.plan, CONFIDENCE)
     meters = read_meters(given.request.meters, rounds_that_count(given.rounds), given.traces)
@@ -93,7 +101,7 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
         device=given.device,
         plan=given.request.plan,
         variants=[one.message for one in analyses],
-        decision=_decision(analyses, given.device.name or given.request.device, emulated_by),
+        decision=_decision(analyses, given.device.name or given.request.device, emulated_by, metric),
         task_name=given.task.name if given.task is not None else "",
         task_id=given.request.task_id,
         round_count=len(rounds_that_count(latency)),
@@ -109,6 +117,8 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
         circumstances=merged_circumstances(given.rounds),
         throttle=merged_throttle(given.rounds),
     )
+    if metric is not None:
+        measurement.metric.CopyFrom(metric_message(metric))
     if not emulated_by:
         _add_idle(measurement, given.rounds, list(variants.values()))
     measurement.warnings.extend(external_warnings(meters))
@@ -125,7 +135,7 @@ def _analyse(
 ) -> list[VariantAnalysis]:
     planned = given.request.plan.artifacts
     reference = variants[planned[0].label]
-    reference_correct = _correct(given, planned[0].label)
+    scored = _scored(given)
     return [
         analyse_variant(
             planned=one,
@@ -134,9 +144,7 @@ def _analyse(
             reference=reference,
             is_reference=index == 0,
             is_same_model=index > 0 and _is_same_model(planned[0], one),
-            correct=_correct(given, one.label),
-            reference_correct=reference_correct,
-            has_task=given.task is not None,
+            scores=Scores(metric=score_of(given.task), mine=scored[one.label], reference=scored[planned[0].label]),
             requirements=policy.requirements,
             thresholds=policy.thresholds,
             confidence=CONFIDENCE,
@@ -160,11 +168,11 @@ def _is_same_model(first: plan_pb2.PlannedArtifact, other: plan_pb2.PlannedArtif
     return first.artifact_digest == other.artifact_digest and same_kernels and same_graph
 
 
-def _correct(given: MeasurementInput, label: str) -> NDArray[np.bool_] | None:
-    outputs = given.outputs.get(label)
-    if outputs is None or given.labels is None:
-        return None
-    return correct_top1(given.labels, outputs)
+def _scored(given: MeasurementInput) -> dict[str, Scored]:
+    labels = [one.label for one in given.request.plan.artifacts]
+    if given.task is None:
+        return {label: Scored() for label in labels}
+    return score_each(metric_of(given.task), given.truth, given.outputs, labels)
 
 
 def _add_idle(
@@ -197,19 +205,23 @@ def _stop_reason(given: MeasurementInput, policy: StopPolicy, latency: Sequence[
     return f"{reason}; {earlier} of them are those of job {extended[:12]}, which this one extends"
 
 
-def _mark_front(analyses: Sequence[VariantAnalysis]) -> None:
+def _mark_front(analyses: Sequence[VariantAnalysis], metric: TaskMetric | None) -> None:
     measured = [one for one in analyses if one.candidate.time.value is not None and not one.candidate.barred]
 
     def where_known(one: VariantAnalysis, metric: str) -> Estimate | None:
         """Return a figure that every measured variant has: one without it could neither win nor lose."""
         return one.figures[metric] if all(each.figures[metric].value is not None for each in measured) else None
 
+    def turned(score: Estimate | None) -> Estimate | None:
+        """Return a score of which more is better."""
+        return score if score is None or metric is None or metric.higher_is_better else negated(score)
+
     front = pareto_front(
         [
             Point(
                 label=one.message.label,
                 latency=one.candidate.time,
-                accuracy=where_known(one, "accuracy"),
+                accuracy=turned(where_known(one, "accuracy")),
                 size_bytes=one.message.size_bytes,
                 memory=where_known(one, "memory"),
                 energy=where_known(one, "energy"),
@@ -221,9 +233,12 @@ def _mark_front(analyses: Sequence[VariantAnalysis]) -> None:
         one.message.on_pareto_front = one.message.label in front
 
 
-def _decision(analyses: Sequence[VariantAnalysis], device: str, emulated_by: str) -> measurement_pb2.Decision:
+def _decision(
+    analyses: Sequence[VariantAnalysis], device: str, emulated_by: str, metric: TaskMetric | None
+) -> measurement_pb2.Decision:
     candidates: list[Candidate] = [one.candidate for one in analyses]
-    choice = choose(candidates, device=device)
+    tolerance = None if metric is None else default_tolerance(metric, analyses[0].figures["accuracy"])
+    choice = choose(candidates, device=device, tolerance=tolerance)
     # What is shipped is chosen by speed; that nothing is accurate or small enough can be said without it.
     if emulated_by and candidates[0].failed == "" and choice.kind is not DecisionKind.UNMET:
         return measurement_pb2.Decision(

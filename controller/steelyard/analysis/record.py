@@ -13,7 +13,7 @@ from steelyard.analysis.numeric import NumericEvidence, OtherOutputs, model_form
 from steelyard.errors import SteelyardError
 from steelyard.layers.contract import LayerTable
 from steelyard.numeric.outputs import CheckedOutputs, read_outputs
-from steelyard.tasks.metrics.device_outputs import read_labels
+from steelyard.tasks.truth import unpack_truth
 from steelyard_protocol.v1 import common_pb2, control_pb2, plan_pb2, result_pb2
 
 # Returns the bytes of a blob by its digest; raises SteelyardError for one that is gone or damaged.
@@ -37,7 +37,7 @@ def read_record(record: control_pb2.MeasurementRecord, read: ReadBlob) -> Measur
         rounds=rounds,
         artifacts={one.digest: one for one in record.artifacts},
         task=record.task if record.HasField("task") else None,
-        labels=read_labels(read(record.task.labels_digest)) if record.task.labels_digest else None,
+        truth=unpack_truth(read(record.task.labels_digest)) if record.task.labels_digest else {},
         outputs={
             block.label: read(block.outputs_digest)
             for result in rounds

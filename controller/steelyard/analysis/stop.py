@@ -27,13 +27,14 @@ from steelyard.stats.stopping import (
     is_look,
     next_grant,
 )
+from steelyard.stats.task_metric import TaskMetric
 from steelyard.stats.thresholds import DEFAULT_TARGET_HALF_WIDTH, Thresholds
 from steelyard_protocol.v1 import control_pb2, plan_pb2, result_pb2
 
 # Of the budget: rounds that are expected to take no more may be granted before one was seen.
 _TRUSTED_SHARE = 0.25
 # Their figures do not change with more timed rounds: they come from passes of their own.
-_SETTLED_BY_EVALUATION = frozenset({"accuracy", "drop", "size", "energy", "net_energy", "build"})
+_SETTLED_ELSEWHERE = frozenset({"size", "energy", "net_energy", "build"})
 # Of every interval that is shown, and of requirements.
 CONFIDENCE = 0.95
 
@@ -78,14 +79,16 @@ class StopPolicy:
         job_id: str = "",
         emulated_by: str = "",
         history: control_pb2.SessionHistory | None = None,
+        score: TaskMetric | None = None,
     ) -> StopPolicy:
         """Return the policy of a checked request.
 
-        ``emulated_by`` is the device's word, "" for a real one; ``history`` what its earlier sessions left behind.
+        ``emulated_by`` is the device's word, "" for a real one; ``history`` what its earlier sessions left behind;
+        ``score`` what the task measures, None where there is none.
         """
         return cls(
             request=request,
-            requirements=tuple(parse_requirement(text) for text in request.requirements),
+            requirements=tuple(parse_requirement(text, score) for text in request.requirements),
             thresholds=Thresholds.completed(request.minimum_effect, request.equivalence_margin),
             job_id=job_id,
             emulated_by=emulated_by,
@@ -199,7 +202,7 @@ class StopPolicy:
             self._settled(variants, one, requirement, look)
             for one in alive
             for requirement in self.requirements
-            if requirement.metric not in _SETTLED_BY_EVALUATION
+            if not (requirement.is_on_score or requirement.metric in _SETTLED_ELSEWHERE)
         )
 
     def _settled(

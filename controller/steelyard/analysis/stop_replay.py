@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steelyard.analysis.emulation import as_measured
+from steelyard.analysis.scoring import score_of
 from steelyard.analysis.stop import StopPolicy
+from steelyard.stats.task_metric import TaskMetric
 from steelyard_protocol.v1 import common_pb2, control_pb2, result_pb2
 
 
@@ -30,9 +32,14 @@ def replay_stop(
     request: control_pb2.SubmitMeasurementRequest,
     device: common_pb2.DeviceDescription,
     rounds: Sequence[result_pb2.RoundResult],
+    score: TaskMetric | None = None,
 ) -> StopReplay:
-    """Ask the rule again after each grant; ``rounds`` are those of the job, earlier ones that it extends first."""
-    policy = StopPolicy.of(request, job_id=job.job_id, emulated_by=as_measured(device, rounds).emulated_by)
+    """Ask the rule again after each grant; ``rounds`` are those of the job, earlier ones that it extends first.
+
+    ``score`` is what its task measures.
+    """
+    emulated_by = as_measured(device, rounds).emulated_by
+    policy = StopPolicy.of(request, job_id=job.job_id, emulated_by=emulated_by, score=score)
     timed = [one for one in rounds if one.pass_kind == result_pb2.PASS_LATENCY]
     # In the order in which a controller holds them, whatever order somebody lists them in.
     timed.sort(key=lambda one: one.round_index)
@@ -60,9 +67,10 @@ def replay_stops(
     """Return the replay of a measurement and, before it, of those that it extends."""
     replays = []
     known: set[str] = set()
+    score = score_of(record.task) if record.HasField("task") else None
     for one in record.extended:
         known.add(one.job.job_id)
         # A round of an earlier job that this one measured again is gone from the record: its rule cannot be asked.
         earlier = [result for result in rounds if result.job_id in known]
-        replays.append(replay_stop(one.job, one.request, record.device, earlier))
-    return (*replays, replay_stop(record.job, record.request, record.device, rounds))
+        replays.append(replay_stop(one.job, one.request, record.device, earlier, score))
+    return (*replays, replay_stop(record.job, record.request, record.device, rounds, score))

@@ -6,26 +6,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from steelyard.analysis.beside_reference import accuracy_of, comparison_of, drop_of, speedup_of
+from steelyard.analysis.beside_reference import comparison_of, speedup_of
 from steelyard.analysis.comparison_notes import comparison_notes
 from steelyard.analysis.device_energy import loading_note
 from steelyard.analysis.memory import median_memory
 from steelyard.analysis.mode_figures import MODE_FIGURES
 from steelyard.analysis.prepared import build_time, loads_are_cached
+from steelyard.analysis.scoring import Scored, accuracy_of, drop_of
 from steelyard.analysis.stop import LookConfidence
 from steelyard.analysis.surroundings import throttled_block_count
 from steelyard.analysis.validity import validity_counts
 from steelyard.analysis.variant_rounds import METRICS_OF_ROUNDS, VariantRounds
 from steelyard.analysis.wire import estimate_message
 from steelyard.stats.comparison import Comparison
-from steelyard.stats.estimate import Estimate, exact
+from steelyard.stats.estimate import Estimate, exact, unknown
 from steelyard.stats.mcnemar import mcnemar
 from steelyard.stats.percentiles import pooled_quantiles
 from steelyard.stats.requirements import Outcome, Requirement, decide
 from steelyard.stats.session_spread import SessionSpread, no_narrower_each
 from steelyard.stats.shipping import Candidate
+from steelyard.stats.task_metric import TaskMetric
 from steelyard.stats.thresholds import Thresholds
 from steelyard_protocol.v1 import control_pb2, measurement_pb2, plan_pb2, result_pb2
 
@@ -50,6 +51,41 @@ class VariantAnalysis:
     figures: Mapping[str, Estimate]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """The answers of a variant and of the reference by the task's metric, which is None where no task was named."""
+
+    metric: TaskMetric | None
+    mine: Scored
+    reference: Scored
+
+    @property
+    def name(self) -> str:
+        """What the task measures."""
+        return "accuracy" if self.metric is None else self.metric.name
+
+    def accuracy(self, rounds: VariantRounds, confidence: float) -> Estimate:
+        """Return the variant's score, or why there is none."""
+        if self.metric is None:
+            return unknown("fraction", "no task was named (--task FILE)", confidence=confidence)
+        if self.mine.answers is None and not self.mine.reason:
+            reason = rounds.failed[0].error.message if rounds.failed else "the evaluation did not run"
+            return unknown(self.metric.unit, reason, confidence=confidence)
+        return accuracy_of(self.mine, self.metric, confidence=confidence)
+
+    def drop(self, *, is_reference: bool, confidence: float) -> Estimate:
+        """Return how much worse than the reference it scores."""
+        score = self.metric or TaskMetric()
+        return drop_of(self.mine, self.reference, score, is_reference=is_reference, confidence=confidence)
+
+    def shown_drop(self, drop: Estimate) -> Estimate:
+        """Return the drop, or why it says nothing: 200 dB less 34 dB are no figure that anybody asks for."""
+        if self.metric is None or not self.reference.is_truth or self.metric.unit == "fraction":
+            return drop
+        reason = f"{self.name} is held against the first model's outputs already: read it by itself"
+        return unknown(drop.unit, reason, confidence=drop.confidence)
+
+
 def analyse_variant(
     *,
     planned: plan_pb2.PlannedArtifact,
@@ -58,9 +94,7 @@ def analyse_variant(
     reference: VariantRounds,
     is_reference: bool,
     is_same_model: bool,
-    correct: NDArray[np.bool_] | None,
-    reference_correct: NDArray[np.bool_] | None,
-    has_task: bool,
+    scores: Scores,
     requirements: Sequence[Requirement],
     thresholds: Thresholds,
     confidence: float,
@@ -76,9 +110,7 @@ def analyse_variant(
         reference: The blocks of the first artifact, which speed-up and drop are against.
         is_reference: Whether it is that artifact.
         is_same_model: Whether it is that artifact's file, run by the same kernels under other settings.
-        correct: Whether each evaluated sample was right, bool [N]; None when there are no outputs.
-        reference_correct: The same of the reference.
-        has_task: Whether accuracy was asked for.
+        scores: Its answers and those of the reference.
         requirements: What to hold the figures against.
         thresholds: Which changes of the median matter.
         confidence: Of the intervals.
@@ -87,15 +119,17 @@ def analyse_variant(
     """
     comparison = None if is_reference else comparison_of(reference, rounds, look, thresholds)
     figures = no_narrower_each(_estimates(rounds, _OWN, artifact, confidence), spreads)
-    figures["accuracy"] = accuracy_of(rounds, correct, has_task=has_task, confidence=confidence)
-    figures["drop"] = drop_of(correct, reference_correct, is_reference=is_reference, confidence=confidence)
+    figures["accuracy"] = scores.accuracy(rounds, confidence)
+    lost = scores.drop(is_reference=is_reference, confidence=confidence)
+    figures["drop"] = scores.shown_drop(lost)
+    if scores.metric is not None:
+        figures[scores.metric.kind] = figures["accuracy"]
     figures["speedup"] = exact(1.0, "ratio") if is_reference else speedup_of(comparison, rounds, reference, confidence)
     outcomes = _outcomes(rounds, requirements, artifact, figures, look.requirement, spreads)
     message = _message(planned, artifact, rounds, figures, outcomes, is_reference=is_reference)
     if comparison is not None:
         _add_comparison(message, comparison, rounds.primary.words)
-    if correct is not None:
-        _add_correct(message, correct, None if is_reference else reference_correct)
+    _add_answers(message, scores, is_reference=is_reference)
     time = rounds.primary_time(confidence)
     candidate = Candidate(
         label=planned.label,
@@ -106,7 +140,9 @@ def analyse_variant(
         size_bytes=artifact.size_bytes,
         speedup=comparison,
         is_same_model=is_same_model,
-        accuracy_drop=figures["drop"] if has_task and not is_reference else None,
+        accuracy_drop=lost if scores.metric is not None and not is_reference else None,
+        score_name=scores.name,
+        is_truth=scores.mine.is_truth,
         outcomes=tuple(outcomes),
         failed="" if rounds.timed else rounds.why_nothing(),
     )
@@ -142,15 +178,18 @@ def _add_comparison(message: measurement_pb2.VariantMeasurement, comparison: Com
         message.wilcoxon_p = comparison.ranks.p_value
 
 
-def _add_correct(
-    message: measurement_pb2.VariantMeasurement, correct: NDArray[np.bool_], reference: NDArray[np.bool_] | None
-) -> None:
+def _add_answers(message: measurement_pb2.VariantMeasurement, scores: Scores, *, is_reference: bool) -> None:
+    if scores.mine.answers is None:
+        return
+    message.evaluated_count = scores.mine.answers.sample_count
+    correct, reference = scores.mine.correct, scores.reference.correct
+    if correct is None:
+        return
     message.correct_count = int(np.count_nonzero(correct))
-    message.evaluated_count = int(correct.size)
-    if reference is not None:
+    if reference is not None and not is_reference:
         paired = mcnemar(reference, correct)
         message.mcnemar_p = paired.p_value
-        message.notes.append(f"accuracy against the first: {paired.sentence}")
+        message.notes.append(f"{scores.name} against the first: {paired.sentence}")
 
 
 def _message(

@@ -6,8 +6,10 @@ A version alone does not tell two states of an unreleased program apart, whose f
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from steelyard import __version__
 
@@ -21,13 +23,20 @@ def analysis_build() -> str:
     """Return the first digits of the SHA-256 over the sources of the analysis; the same sources give the same."""
     digest = hashlib.sha256()
     for package in _PACKAGES:
-        folder = files("steelyard").joinpath(package)
-        for source in sorted(folder.iterdir(), key=lambda one: one.name):
-            if source.name.endswith(".py"):
-                content = source.read_bytes().replace(b"\r\n", b"\n")
-                digest.update(f"{package}/{source.name}\0{len(content)}\0".encode())
-                digest.update(content)
+        for name, source in _sources(files("steelyard").joinpath(package), package):
+            content = source.read_bytes().replace(b"\r\n", b"\n")
+            digest.update(f"{name}\0{len(content)}\0".encode())
+            digest.update(content)
     return digest.hexdigest()[:_SHOWN_DIGITS]
+
+
+def _sources(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
+    """Yield every source below a folder with its path, in an order that no file system decides."""
+    for one in sorted(folder.iterdir(), key=lambda one: one.name):
+        if one.is_dir():
+            yield from _sources(one, f"{name}/{one.name}")
+        elif one.name.endswith(".py"):
+            yield f"{name}/{one.name}", one
 
 
 def shown_version(version: str, build: str) -> str:

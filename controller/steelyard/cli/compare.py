@@ -12,7 +12,7 @@ from steelyard.cli.measuring import measurement_options, options_from, show_meas
 from steelyard.cli.models import resolve_model
 from steelyard.cli.session import choose_device, connected
 from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, EXIT_UNMET, UsageError
-from steelyard.stats.shipping import DEFAULT_TOLERANCE_PP
+from steelyard.report.score_words import lost_limit
 from steelyard_protocol.v1 import measurement_pb2
 
 _EXIT_OF_VERDICT = {
@@ -30,8 +30,8 @@ _EXIT_OF_VERDICT = {
 def compare(ctx: click.Context, /, reference: str, candidate: str, **flags: Any) -> None:
     """Compare model B with model A on a device: paired by round, with a 99 % verdict, and by sample with --task.
 
-    Exit code 0 when B is faster or no different, 1 when it is slower or surely loses 1 pp of accuracy or more, 3 when
-    the rounds do not decide.
+    Exit code 0 when B is faster or no different, 1 when it is slower or surely loses 1 pp of accuracy or more (1 % of
+    A's score, where that is no fraction), 3 when the rounds do not decide.
 
     \b
     Examples:
@@ -51,10 +51,12 @@ def compare(ctx: click.Context, /, reference: str, candidate: str, **flags: Any)
         follow(handle, f"{artifacts[0].name} and {artifacts[1].name} on {device}")
         measurement = handle.measurement()
         show_measurement(client, [measurement], as_json=flags["as_json"], as_comparison=True)
-    ctx.exit(_exit_code(measurement.variants[1]))
+    ctx.exit(_exit_code(measurement))
 
 
-def _exit_code(candidate: measurement_pb2.VariantMeasurement) -> int:
-    if candidate.accuracy_drop.HasField("low") and candidate.accuracy_drop.low >= DEFAULT_TOLERANCE_PP:
+def _exit_code(measurement: measurement_pb2.Measurement) -> int:
+    reference, candidate = measurement.variants
+    limit = lost_limit(measurement, reference)
+    if limit is not None and candidate.accuracy_drop.HasField("low") and candidate.accuracy_drop.low >= limit:
         return EXIT_UNMET
     return _EXIT_OF_VERDICT.get(candidate.comparison, EXIT_INCOMPLETE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from steelyard.analysis.duration import estimated_duration_ms
+from steelyard.analysis.scoring import metric_of
 from steelyard.compress.recipe_text import parse_recipe
 from steelyard.control.default_runtime import fill_in_runtime
 from steelyard.control.energy_plan import complete_energy, energy_round_count, reads_energy
@@ -11,6 +12,7 @@ from steelyard.control.gate_plan import complete_gate
 from steelyard.control.job_world import JobWorld
 from steelyard.control.mode_plan import check_fit, check_mode
 from steelyard.control.numeric_plan import complete_numeric, numeric_digests
+from steelyard.control.output_size import check_output_size
 from steelyard.control.profile_plan import complete_roofline, roofline_digests
 from steelyard.control.required_metrics import check_requirements
 from steelyard.control.verdict_options import complete_verdicts
@@ -18,13 +20,20 @@ from steelyard.errors import UsageError
 from steelyard.stats.student import MIN_ROUND_COUNT
 from steelyard.store.names import require_name
 from steelyard.store.store import Store
+from steelyard.tasks.metrics.contract import Reduction
+from steelyard.tasks.metrics.device_outputs import QUOTA_BYTES
 from steelyard_protocol.v1 import control_pb2, plan_pb2
 
 DEFAULT_BUDGET_MS = 10 * 60 * 1000
 DEFAULT_MIN_ROUND_COUNT = 6
 DEFAULT_MAX_ROUND_COUNT = 40
 MAX_ARTIFACT_COUNT = 64
-_OUTPUT_QUOTA_BYTES = 256 * 1024 * 1024
+_REDUCERS = {
+    "argmax": plan_pb2.REDUCER_ARGMAX,
+    "top_k": plan_pb2.REDUCER_TOP_K,
+    "score_threshold": plan_pb2.REDUCER_SCORE_THRESHOLD,
+    "full": plan_pb2.REDUCER_FULL,
+}
 
 
 async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasurementRequest) -> int:
@@ -56,9 +65,11 @@ async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasu
         planned.size_bytes = artifact.size_bytes
         planned.format = artifact.format
     task = await world.store.call(Store.get_task, request.task_id) if request.task_id else None
-    check_requirements(request)
+    check_requirements(request, task)
     if task is not None:
-        _add_task_data(plan, task)
+        found = metric_of(task)
+        check_output_size(plan, artifacts, task, found)
+        _add_task_data(plan, task, found.reduction)
     complete_verdicts(request)
     _fill_defaults(request)
     await world.devices.check_known(request.device)
@@ -77,13 +88,15 @@ async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasu
     )
 
 
-def _add_task_data(plan: plan_pb2.Plan, task: control_pb2.Task) -> None:
+def _add_task_data(plan: plan_pb2.Plan, task: control_pb2.Task, reduction: Reduction) -> None:
     """Evaluate the task, one sample at a time as deployed, and time on its first samples."""
     plan.evaluation.data_digest = task.evaluation_digest
     plan.evaluation.data_size_bytes = task.evaluation_size_bytes
-    plan.evaluation.reducer = plan_pb2.REDUCER_ARGMAX
+    plan.evaluation.reducer = _REDUCERS[reduction.reducer]
+    plan.evaluation.top_count = reduction.top_count
+    plan.evaluation.score_threshold = reduction.score_threshold
     plan.evaluation.batch_size = 1
-    plan.evaluation.output_quota_bytes = _OUTPUT_QUOTA_BYTES
+    plan.evaluation.output_quota_bytes = QUOTA_BYTES
     plan.inputs.data_digest = task.evaluation_digest
     plan.inputs.data_size_bytes = task.evaluation_size_bytes
     # Of tasks that an older version stored the stored samples are not known.

@@ -7,6 +7,7 @@ import logging
 import uuid
 from functools import partial
 
+from steelyard.analysis.scoring import score_of
 from steelyard.analysis.session_history import session_figures
 from steelyard.analysis.stop import StopPolicy
 from steelyard.control.compression_job import compress_job
@@ -200,6 +201,7 @@ class Jobs:
         # Of a device that described itself after the job was submitted.
         settle_window(request, described)
         self._leased[job_id] = (device_id, plan_digests(request.plan))
+        task = await world.store.call(Store.get_task, request.task_id) if request.task_id else None
         job = MeasurementJob(
             job_id=job_id,
             device_id=device_id,
@@ -213,6 +215,7 @@ class Jobs:
                     job_id=job_id,
                     emulated_by=await world.devices.emulated_by(device_id),
                     history=await world.results.history(await world.store.call(Store.get_job, job_id), device_id),
+                    score=score_of(task),
                 ).decide,
                 passes_before=passes_before(
                     request.plan, prepares=await world.devices.prepares(device_id, request.plan)

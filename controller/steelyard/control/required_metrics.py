@@ -2,34 +2,59 @@
 
 from __future__ import annotations
 
+from steelyard.analysis.scoring import described, metric_of
 from steelyard.errors import UsageError
-from steelyard.stats.requirements import parse_requirement
+from steelyard.stats.requirements import METRICS, parse_requirement, required_name
+from steelyard.tasks.metrics.registry import metric_kinds
 from steelyard_protocol.v1 import control_pb2, plan_pb2
 
-_ACCURACY = frozenset({"accuracy", "drop"})
+_SCORES = frozenset({"accuracy", "drop"})
 _PAIRED = frozenset({"drop", "speedup"})
 _RESPONSES = frozenset({"response_p50", "response_p90", "response_p99"})
 _STEPS = frozenset({"first_step", "per_step"})
 
 
-def check_requirements(request: control_pb2.SubmitMeasurementRequest) -> None:
+def check_requirements(request: control_pb2.SubmitMeasurementRequest, task: control_pb2.Task | None) -> None:
     """Refuse requirements on what the task, the models or the mode of a request do not measure.
 
     Raises:
         UsageError: one is no requirement, or cannot be decided; the sentence says what to change.
+        TaskError: the task's metric is not known here.
     """
     for text in request.requirements:
-        metric = parse_requirement(text).metric
-        if metric in _ACCURACY and not request.task_id:
-            raise UsageError(
-                "requirement_needs_task", f"{text!r} needs labelled data: name it with --task FILE (.toml or .npz)"
-            )
+        _check_score(text, task)
+        metric = parse_requirement(text, None if task is None else described(metric_of(task))).metric
         if metric in _PAIRED and len(request.plan.artifacts) == 1:
             raise UsageError(
                 "requirement_needs_reference",
                 f"{text!r} compares with the first model, and there is only one: name the original first",
             )
         _check_mode(text, metric, request.plan.mode.mode)
+
+
+def _check_score(text: str, task: control_pb2.Task | None) -> None:
+    """Refuse a requirement on a score that the task does not give."""
+    name = required_name(text)
+    if name not in {*_SCORES, *metric_kinds()} - (METRICS.keys() - _SCORES):
+        return
+    if task is None:
+        raise UsageError(
+            "requirement_needs_task", f"{text!r} needs labelled data: name it with --task FILE (.toml or .npz)"
+        )
+    found = metric_of(task)
+    score = described(found)
+    measured = {score.kind, "drop", *(["accuracy"] if score.is_accuracy else [])}
+    if name not in measured:
+        raise UsageError(
+            "requirement_needs_metric",
+            f"{text!r}: task {task.name!r} measures {score.kind} ({score.label}), not {name}: require "
+            f"'{score.example}', or change [metric] in the task",
+        )
+    if name == "drop" and found.needs_parent_outputs and score.unit != "fraction":
+        raise UsageError(
+            "requirement_needs_metric",
+            f"{text!r}: {score.kind} is held against the first model's outputs already: require '{score.example}'",
+        )
 
 
 def _check_mode(text: str, metric: str, mode: plan_pb2.Mode.ValueType) -> None:

@@ -10,13 +10,14 @@ from steelyard.report.facts import device_facts, utc
 from steelyard.report.figures import failed, failure_text, one_line, runtime_text
 from steelyard.report.gaps import find_gaps, gap_texts
 from steelyard.report.numeric import numeric_text
+from steelyard.report.score_words import score_name, score_on_task
 from steelyard.report.shapes import shape_text
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import control_pb2, measurement_pb2
 
 _FIGURES = (
-    ("accuracy", "accuracy"),
-    ("accuracy drop against the reference", "accuracy_drop"),
+    ("SCORE", "accuracy"),
+    ("SCORE drop against the reference", "accuracy_drop"),
     ("p50 latency", "p50_latency"),
     ("p90 latency", "p90_latency"),
     ("speed-up against the reference", "speedup"),
@@ -104,14 +105,19 @@ def _figures(measurement: measurement_pb2.Measurement, variant: measurement_pb2.
         yield f"It could not be measured there: {_plain(failure_text(variant))}"
         return
     providers = f" ({', '.join(variant.providers)})" if variant.providers else ""
-    accuracy = f"; accuracy on {measurement.task_name}" if measurement.task_name else ""
+    scored = score_on_task(measurement)
+    accuracy = f"; {scored}" if scored else ""
+    name = score_name(measurement)
     yield _plain(
         f"With {runtime_text(variant)}{providers}, {measurement.round_count} interleaved rounds of fresh processes, "
         f"intervals at {100 * measurement.confidence:g} %{accuracy}; {utc(measurement.finished_at)}, "
         f"job {measurement.job_id}."
     )
     shown = [row for row in _FIGURES if not (variant.is_reference and row[1] in {"accuracy_drop", "speedup"})]
-    rows = [f"| {what} | {_plain(one_line(getattr(variant, field)))} |" for what, field in shown]
+    rows = [
+        f"| {_plain(what.replace('SCORE', name))} | {_plain(one_line(getattr(variant, field)))} |"
+        for what, field in shown
+    ]
     rows += [
         f"| outputs beside the controller's own run | {_plain(text)} |"
         for text in [numeric_text(variant.numeric)]

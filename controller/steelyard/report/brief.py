@@ -14,6 +14,7 @@ from steelyard.report.gaps import find_gaps, gap_text
 from steelyard.report.memory import memory_sentences
 from steelyard.report.mode_tables import ModeTable
 from steelyard.report.numeric import numeric_sentences
+from steelyard.report.score_words import score_name
 from steelyard.report.surroundings import surroundings_lines
 from steelyard_protocol.v1 import measurement_pb2
 
@@ -21,6 +22,8 @@ _ID_LENGTH = 8
 # What these notes begin with: of nearly every measurement, and nothing to act on.
 _ROUTINE_HEADS = (
     "accuracy against the first: ",
+    "top-5 accuracy against the first: ",
+    "top-k accuracy against the first: ",
     "latency drifted within the launch in ",
     "nine in ten arrivals that found the model idle began ",
 )
@@ -52,15 +55,19 @@ def notes_that_matter(variant: measurement_pb2.VariantMeasurement, figure: str) 
     return [one for one in variant.notes if one != verdict and not one.startswith(_ROUTINE_HEADS)]
 
 
-def unmeasured_columns(ran: Sequence[measurement_pb2.VariantMeasurement]) -> tuple[str, ...]:
-    """Return "accuracy" and "energy" where no variant has it: a sentence says why, a column says it in each row."""
-    columns = {"accuracy": [one.accuracy for one in ran], "energy": [one.energy for one in ran]}
+def unmeasured_columns(ran: Sequence[measurement_pb2.VariantMeasurement], score: str) -> tuple[str, ...]:
+    """Return ``score`` (the metric's name) and "energy" where no variant has it.
+
+    A sentence says why, where a column would say it in each row.
+    """
+    columns = {score: [one.accuracy for one in ran], "energy": [one.energy for one in ran]}
     return tuple(name for name, column in columns.items() if not any(map(is_known, column)))
 
 
 def unmeasured_sentences(measurement: measurement_pb2.Measurement) -> list[str]:
     """Return "energy not measured: no sensor; looked at …" for each column that is left out and has no warning."""
-    empty = unmeasured_columns([one for one in measurement.variants if not failed(one)])
+    ran = [one for one in measurement.variants if not failed(one)]
+    empty = unmeasured_columns(ran, score_name(measurement))
     warned = [name for name in empty if any(text.startswith(f"{name} was not") for text in measurement.warnings)]
     gaps = [gap for gap in find_gaps(measurement) if gap.what in empty and gap.what not in warned]
     return [gap_text(replace(gap, what=f"{gap.what} not measured")) for gap in gaps]

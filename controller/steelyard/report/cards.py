@@ -159,10 +159,11 @@ def _tradeoff(series: Sequence[Series], name: str) -> Card | None:
         # One file under several settings: there is nothing that speed is traded for.
         return None
     if has_accuracy(series):
-        title = f"Accuracy against {_axis_words(series)}"
+        score = series[0].score.name
+        title = f"{score[:1].upper()}{score[1:]} against {_axis_words(series)}"
         caption = (
             "Whiskers are the intervals of both. Filled marks are on the Pareto front: no other variant is better "
-            "beyond the noise without being worse in latency, accuracy, size, memory or energy, as far as these were "
+            f"beyond the noise without being worse in latency, {score}, size, memory or energy, as far as these were "
             "measured. The ring is the variant that the decision names."
         )
     else:

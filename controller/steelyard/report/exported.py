@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from steelyard.report.energy import energy_tables
 from steelyard.report.figures import NO_REASON, failed, failure_text, has_interval, is_known
+from steelyard.report.score_words import score_of
+from steelyard.stats.task_metric import TaskMetric
 from steelyard_protocol.v1 import measurement_pb2
 
 _DECIDED = (measurement_pb2.COMPARISON_VERDICT_FASTER, measurement_pb2.COMPARISON_VERDICT_SLOWER)
@@ -50,15 +52,15 @@ class ExportedTable:
 
 
 def exported_table(measurement: measurement_pb2.Measurement) -> ExportedTable:
-    """Return the accuracy, p50, p90, speed-up, energy, memory and size of every variant."""
-    variants = measurement.variants
+    """Return the score, p50, p90, speed-up, energy, memory and size of every variant."""
+    variants, score = measurement.variants, score_of(measurement)
     return ExportedTable(
         measurement=measurement,
         labels=tuple(one.label for one in variants),
         verdicts=tuple(verdict_word(one) for one in variants),
         failures={one.label: failure_text(one) for one in variants if failed(one)},
         columns=(
-            _column("accuracy", "accuracy", "fraction", [_entry(one.accuracy) for one in variants]),
+            _column(_score_column(score), score.name, score.unit, [_entry(one.accuracy) for one in variants]),
             _column("p50", "p50", "ns", [_entry(one.p50_latency) for one in variants]),
             _column("p90", "p90", "ns", [_entry(one.p90_latency) for one in variants]),
             _column("speedup", "speed-up", "ratio", [_speedup(one) for one in variants]),
@@ -79,6 +81,10 @@ def verdict_word(variant: measurement_pb2.VariantMeasurement) -> str:
         return "not compared"
     name = measurement_pb2.ComparisonVerdict.Name(variant.comparison)
     return name.removeprefix("COMPARISON_VERDICT_").lower().replace("_", " ")
+
+
+def _score_column(score: TaskMetric) -> str:
+    return "accuracy" if score.kind == "top1" else score.kind.replace("-", "_")
 
 
 def _column(name: str, title: str, unit: str, entries: list[Entry]) -> Column:

@@ -12,6 +12,7 @@ from steelyard.report.energy import energy_tables, external_tables
 from steelyard.report.figures import is_known, one_line, runtime_text
 from steelyard.report.mode_words import mode_text
 from steelyard.report.operators import rate_text
+from steelyard.report.score_words import score_name, score_of, score_text
 from steelyard.report.surroundings import circumstances_text, throttling_text, validity_text
 from steelyard.report.varied import varied_text
 from steelyard.stats.formatting import format_value
@@ -50,7 +51,7 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
         ("Rounds", _rounds(measurement)),
         ("Order", "each round runs every variant once in a fresh process, in reversed order every second round (ABBA)"),
         ("Stopped because", measurement.stop_reason),
-        ("Confidence", f"{100 * measurement.confidence:g} %, over rounds (over samples for accuracy)"),
+        ("Confidence", f"{100 * measurement.confidence:g} %, over rounds (over samples for {score_name(measurement)})"),
         ("Between sessions", measurement.session_spread),
         ("Runtime", "; ".join(_unique(runtime_text(one) for one in measurement.variants if one.runtime_version))),
         ("Providers", "; ".join(_unique(", ".join(one.providers) for one in measurement.variants if one.providers))),
@@ -62,7 +63,8 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
         ("Timing", _timing(measurement)),
         ("Timed inputs", _inputs(measurement.plan.inputs)),
         ("Pinned to cores", _cores(measurement.plan)),
-        ("Accuracy on", _task(measurement)),
+        (f"{score_name(measurement).capitalize()} on", _task(measurement)),
+        ("Scored by", "" if score_of(measurement).is_accuracy else score_text(measurement)),
         ("Energy from", "; ".join(_unique(text for one in measurement.variants if (text := _energy_source(one))))),
         ("Energy also read", "; ".join(_unique(text for one in measurement.variants for text in _also_read(one)))),
         ("Windows of energy", _energy_pass(measurement)),

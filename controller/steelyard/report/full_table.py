@@ -16,12 +16,12 @@ from steelyard.report.figures import (
     is_known,
     mcnemar_text,
 )
+from steelyard.report.score_words import score_name, score_of
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import measurement_pb2
 
 _DETAIL_CHARACTERS = 24
-HEAD = (
-    "accuracy",
+_HEAD = (
     "drop",
     "p50",
     "p90",
@@ -46,13 +46,18 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A variant: its cells in the order of ``HEAD``, or why it failed."""
+    """A variant: its cells in the order of ``make_head``, or why it failed."""
 
     label: str
     digest: str
     is_chosen: bool
     failure: str
     cells: tuple[Cell, ...]
+
+
+def make_head(measurement: measurement_pb2.Measurement) -> tuple[str, ...]:
+    """Return the names of the columns."""
+    return (score_name(measurement), *_HEAD)
 
 
 def make_rows(measurement: measurement_pb2.Measurement) -> tuple[Row, ...]:
@@ -63,19 +68,22 @@ def make_rows(measurement: measurement_pb2.Measurement) -> tuple[Row, ...]:
             digest=variant.artifact_digest[:12],
             is_chosen=bool(variant.label) and variant.label == measurement.decision.label,
             failure=failure_text(variant) if failed(variant) else "",
-            cells=() if failed(variant) else _cells(variant),
+            cells=() if failed(variant) else _cells(variant, is_counted=score_of(measurement).is_accuracy),
         )
         for variant in measurement.variants
     )
 
 
-def _cells(variant: measurement_pb2.VariantMeasurement) -> tuple[Cell, ...]:
+def _cells(variant: measurement_pb2.VariantMeasurement, *, is_counted: bool) -> tuple[Cell, ...]:
     if variant.is_reference:
         speedup, drop = Cell(value="reference"), Cell(value="")
     else:
         speedup = estimate_cell(variant.speedup, comparison_text(variant), detectable_text(variant))
         drop = estimate_cell(variant.accuracy_drop, mcnemar_text(variant))
-    answers = f"{variant.correct_count} of {variant.evaluated_count}" if variant.evaluated_count else ""
+    answers = ""
+    if variant.evaluated_count:
+        count = variant.evaluated_count
+        answers = f"{variant.correct_count} of {count}" if is_counted else f"{count} samples"
     costs = (variant.first_inference, variant.peak_memory)
     built = f"cached; built in {figure(variant.build_time).value}" if variant.prepared else ""
     return (

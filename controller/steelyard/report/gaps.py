@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from steelyard.report.energy import external_tables
 from steelyard.report.figures import failed, figure, is_known
+from steelyard.report.score_words import score_name
 from steelyard_protocol.v1 import measurement_pb2
 
 _FIGURES = (
@@ -54,7 +55,8 @@ def find_gaps(measurement: measurement_pb2.Measurement) -> tuple[Gap, ...]:
     """Return the gaps of all variants that ran, equal reasons together, in the order of the tables."""
     ran = [variant for variant in measurement.variants if not failed(variant)]
     gathered: dict[tuple[str, str, bool], list[str]] = {}
-    for field, what in (*_FIGURES, *_MODE_FIGURES):
+    for field, named in (*_FIGURES, *_MODE_FIGURES):
+        what = score_name(measurement) if field == "accuracy" else named
         for variant in ran:
             if not _is_asked(variant, field):
                 continue

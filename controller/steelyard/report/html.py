@@ -15,7 +15,7 @@ from steelyard.report.cards import Card, make_cards
 from steelyard.report.energy import energy_tables
 from steelyard.report.facts import Facts, device_facts, file_facts, method_facts, utc
 from steelyard.report.figures import requirement_text
-from steelyard.report.full_table import HEAD, Cell, Row, estimate_cell, make_rows
+from steelyard.report.full_table import Cell, Row, estimate_cell, make_head, make_rows
 from steelyard.report.gaps import find_gaps, gap_texts
 from steelyard.report.memory import memory_facts
 from steelyard.report.mode_tables import ModeTable, mode_tables
@@ -68,6 +68,7 @@ class _Section:
     tiles: tuple[Tile, ...]
     requirements: tuple[_Requirement, ...]
     cards: tuple[Card, ...]
+    head: tuple[str, ...]
     rows: tuple[Row, ...]
     mode_tables: tuple[_ModeTable, ...]
     warnings: tuple[str, ...]
@@ -94,7 +95,6 @@ def render_html(
     text = template.render(
         sections=[_section(measurement, index) for index, measurement in enumerate(measurements, start=1)],
         style=Markup(resources.files("steelyard.report").joinpath("templates/report.css").read_text("utf-8")),  # noqa: S704
-        head=HEAD,
         generated_at=f"{generated_at.astimezone(dt.timezone.utc):%Y-%m-%d %H:%M} UTC",
         controller=controller,
     )
@@ -124,6 +124,7 @@ def _section(measurement: measurement_pb2.Measurement, number: int) -> _Section:
         tiles=make_tiles(measurement),
         requirements=_requirements(measurement),
         cards=make_cards(measurement, name=f"m{number}"),
+        head=make_head(measurement),
         rows=make_rows(measurement),
         mode_tables=tuple(map(_mode_table, mode_tables(measurement))),
         warnings=tuple(measurement.warnings),

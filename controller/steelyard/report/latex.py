@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from steelyard.report.exported import Column, Entry, ExportedTable, exported_table
+from steelyard.report.score_words import score_name, score_on_task
 from steelyard.stats.formatting import ColumnScale
 from steelyard_protocol.v1 import measurement_pb2
 
@@ -96,11 +97,11 @@ def _table(table: ExportedTable) -> str:
 
 def _caption(measurement: measurement_pb2.Measurement) -> str:
     confidence = f"{100 * measurement.confidence:g} %"
-    task = f" on {measurement.task_name}" if measurement.task_name else ""
+    score = score_on_task(measurement) or score_name(measurement)
     compared = measurement.primary_figure or "p50"
     words = (
         f"{measurement.title or 'Measurement'} on {measurement.device_name}: {measurement.round_count} rounds, "
-        f"intervals at {confidence} over rounds, of accuracy{task} over samples; speed-up by {compared}; "
+        f"intervals at {confidence} over rounds, of {score} over samples; speed-up by {compared}; "
         "energy of one inference; memory at its peak over the runtime alone."
     )
     return escape(words)
@@ -136,6 +137,8 @@ class _Column:
 
     @property
     def unit(self) -> str:
+        if not self.scale.unit:
+            return ""
         return r"($\times$)" if self.scale.unit == "x" else f"({escape(self.scale.unit)})"
 
     def value(self, index: int, notes: _Notes) -> str:

@@ -43,6 +43,7 @@ from steelyard.report.mode_tables import ModeTable, decisive_columns, mode_table
 from steelyard.report.mode_words import mode_text, primary_estimate
 from steelyard.report.numeric import numeric_parts, numeric_sentences
 from steelyard.report.operators import operator_parts, operator_sentences, rate_sentences
+from steelyard.report.score_words import score_name, score_of, score_on_task
 from steelyard.report.surroundings import rounds_text, surroundings_lines
 from steelyard.report.varied import varied_text
 from steelyard.stats.formatting import format_value
@@ -85,7 +86,7 @@ def render_comparison(measurement: measurement_pb2.Measurement, *, details: bool
     if rows:
         parts += [Text(), Grid("against the first, paired by round", (figure, "speed-up", "verdict"), rows)]
     if rows and measurement.task_id:
-        parts += [Text(), _losses(ran)]
+        parts += [Text(), _losses(measurement, ran)]
     footnotes = Footnotes()
     parts += [*energy_parts(measurement, ran, footnotes), *footnotes.lines()]
     # Not the decision on what to ship: here the second is judged, and the first need not be an original.
@@ -93,20 +94,23 @@ def render_comparison(measurement: measurement_pb2.Measurement, *, details: bool
     return Group(*parts, *_failures(measurement), *said, *_verdicts(measurement, last=True))
 
 
-def _losses(ran: Sequence[measurement_pb2.VariantMeasurement]) -> Grid:
+def _losses(measurement: measurement_pb2.Measurement, ran: Sequence[measurement_pb2.VariantMeasurement]) -> Grid:
+    name = score_name(measurement)
+    # Other metrics than shares of right answers are not tested by McNemar.
+    is_counted = score_of(measurement).is_accuracy
     rows = tuple(
         (
             one.label,
             (
                 estimate_cell(one.accuracy),
                 Cell("") if one.is_reference else estimate_cell(one.accuracy_drop),
-                _mcnemar(one),
+                *([_mcnemar(one)] if is_counted else []),
             ),
         )
         for one in ran
     )
-    head = ("accuracy", "drop", "McNemar")
-    return Grid("accuracy, paired by sample", head, rows, explains_labels=False)
+    head = (name, "drop", *(["McNemar"] if is_counted else []))
+    return Grid(f"{name}, paired by sample", head, rows, explains_labels=False)
 
 
 def _mcnemar(variant: measurement_pb2.VariantMeasurement) -> Cell:
@@ -120,7 +124,7 @@ def _measurement_parts(measurement: measurement_pb2.Measurement, *, details: boo
     if ran:
         footnotes = Footnotes()
         yield Text()
-        empty = () if details else unmeasured_columns(ran)
+        empty = () if details else unmeasured_columns(ran, score_name(measurement))
         yield _to_decide(measurement, ran, footnotes, empty)
         for table in (one for one in tables if details or not one.is_detail):
             yield Text()
@@ -151,7 +155,7 @@ def _to_decide(
     empty: Collection[str],
 ) -> Grid:
     columns = decisive_columns(measurement)
-    figures = {"accuracy": [one.accuracy for one in ran], **columns}
+    figures = {score_name(measurement): [one.accuracy for one in ran], **columns}
     figures = {name: column for name, column in figures.items() if name not in empty}
     rows = tuple(
         (
@@ -236,7 +240,7 @@ def _heading(measurement: measurement_pb2.Measurement) -> Text:
     if measurement.confidence:
         facts.append(f"intervals at {100 * measurement.confidence:g} %")
     if measurement.task_name:
-        facts.append(f"accuracy on {measurement.task_name}")
+        facts.append(score_on_task(measurement))
     facts += filter(None, [mode_text(measurement.plan)])
     if varied := varied_text(measurement.plan):
         facts.append(f"varied: {varied}")

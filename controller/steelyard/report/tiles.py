@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from steelyard.report.figures import comparison_text, failed, figure, is_known, one_line
 from steelyard.report.labels import short_labels
 from steelyard.report.mode_words import primary_estimate
+from steelyard.report.score_words import score_name
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import measurement_pb2
 
@@ -27,7 +28,12 @@ def make_tiles(measurement: measurement_pb2.Measurement) -> tuple[Tile, ...]:
     if chosen is None:
         return ()
     reference = next((one for one in ran if one.is_reference and one is not chosen), None)
-    tiles = [_speedup(chosen), _primary(chosen, reference, measurement), _accuracy(chosen), _size(chosen, reference)]
+    tiles = [
+        _speedup(chosen),
+        _primary(chosen, reference, measurement),
+        _accuracy(chosen, score_name(measurement)),
+        _size(chosen, reference),
+    ]
     if is_known(chosen.peak_memory):
         tiles.append(_tile("peak memory", chosen.peak_memory, "over the runtime"))
     if is_known(chosen.energy):
@@ -56,11 +62,11 @@ def _primary(
     return _tile("p50 latency" if name == "p50" else name, mine, beside)
 
 
-def _accuracy(chosen: measurement_pb2.VariantMeasurement) -> Tile:
+def _accuracy(chosen: measurement_pb2.VariantMeasurement, name: str) -> Tile:
     beside = f"drop {one_line(chosen.accuracy_drop)}" if is_known(chosen.accuracy_drop) else ""
     if not is_known(chosen.accuracy):
         beside = figure(chosen.accuracy).reason
-    return _tile("accuracy", chosen.accuracy, beside)
+    return _tile(name, chosen.accuracy, beside)
 
 
 def _size(chosen: measurement_pb2.VariantMeasurement, reference: measurement_pb2.VariantMeasurement | None) -> Tile:

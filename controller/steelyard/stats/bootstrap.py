@@ -2,8 +2,8 @@
 
 Ends are those of the BCa bootstrap (Efron 1987, J. Am. Stat. Assoc. 82, 171-185): it corrects the percentile interval
 for bias and for skewness, and so is accurate to the second order, where the percentile interval is to the first
-(DiCiccio and Efron 1996, Stat. Sci. 11, 189-228). Areas under curves, ratios of sums and mean precisions are skewed near
-their bounds, which is where good models are.
+(DiCiccio and Efron 1996, Stat. Sci. 11, 189-228). Areas under curves, ratios of sums and mean precisions are skewed
+near their bounds, which is where good models are.
 
 The acceleration is that of the jackknife; with many samples groups of them are left out together, which leaves its
 expectation as it is and its error below 0.004 (a third moment over 200 groups).

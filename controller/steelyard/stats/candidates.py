@@ -11,6 +11,7 @@ from steelyard.stats.comparison import Comparison, ComparisonVerdict
 from steelyard.stats.estimate import Estimate, exact
 from steelyard.stats.formatting import format_estimate, format_value
 from steelyard.stats.requirements import Outcome, RequirementVerdict
+from steelyard.stats.tolerance import Tolerance
 
 
 class DecisionKind(Enum):
@@ -38,8 +39,10 @@ class Candidate:
 
     ``time`` (ns) is what candidates are compared by, the shorter the better; ``figure_name`` names it, and ``shown`` is
     the figure that people read instead, None for the time itself. ``failed`` says why it could not be measured, "" when
-    it could. ``speedup`` and ``accuracy_drop`` (in "pp") are None for the reference; ``accuracy_drop`` is None too when
-    there was no task. ``is_same_model``: only settings differ from the original, which leave its outputs as they are.
+    it could. ``speedup`` and ``accuracy_drop`` are None for the reference; ``accuracy_drop`` is None too when there was
+    no task. It is what a variant scores worse, whatever the score's direction is: in "pp" of a fraction, else in the
+    score's unit; ``score_name`` is what the task measures, ``is_truth`` says that this one's outputs are what it
+    measures against. ``is_same_model``: only settings differ from the original, which leave its outputs as they are.
     """
 
     label: str
@@ -50,6 +53,8 @@ class Candidate:
     size_bytes: int | None = None
     speedup: Comparison | None = None
     accuracy_drop: Estimate | None = None
+    score_name: str = "accuracy"
+    is_truth: bool = False
     is_same_model: bool = False
     outcomes: tuple[Outcome, ...] = ()
     failed: str = ""
@@ -59,7 +64,7 @@ class Candidate:
         """Refuse figures in units that the choice does not read."""
         if not self.label:
             raise ValueError("a candidate has a label")
-        if self.accuracy_drop is not None and self.accuracy_drop.unit != "pp":
+        if self.accuracy_drop is not None and self.accuracy_drop.unit == "fraction":
             raise ValueError(f"{self.label}: an accuracy drop is in 'pp', not {self.accuracy_drop.unit!r}")
 
     @property
@@ -82,16 +87,16 @@ class Candidate:
         """Whether it cannot be shipped: it did not run, or a requirement is surely not met."""
         return self.excluded or any(one.verdict is RequirementVerdict.FAILS for one in self.outcomes)
 
-    def standing(self, tolerance_pp: float) -> Standing:
+    def standing(self, tolerance: Tolerance) -> Standing:
         """Return whether the accuracy drop is shown to be below the tolerance, shown not to be, or neither."""
         drop = self.accuracy_drop
         if drop is None and self.is_same_model:
             return Standing.WITHIN
-        if drop is None or drop.low is None or drop.high is None:
+        if drop is None or drop.low is None or drop.high is None or tolerance.limit is None:
             return Standing.UNKNOWN
-        if drop.high < tolerance_pp:
+        if drop.high < tolerance.limit:
             return Standing.WITHIN
-        return Standing.BEYOND if drop.low >= tolerance_pp else Standing.UNSURE
+        return Standing.BEYOND if drop.low >= tolerance.limit else Standing.UNSURE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,8 +11,8 @@ class Estimate:
     """A figure, its two-sided interval at ``confidence``, and how many observations the interval is over.
 
     ``unit`` is what ``value`` is counted in: "ns", "B", "ratio", "fraction" (accuracy, 0 to 1), "pp" (an accuracy drop
-    in percentage points), "J". ``value`` is None when nothing is known; ``low`` and ``high`` are None when there is no
-    interval. In both cases ``reason`` says why.
+    in percentage points), "J", "dB", "number" for what has no unit. ``value`` is None when nothing is known; ``low``
+    and ``high`` are None when there is no interval. In both cases ``reason`` says why.
     """
 
     value: float | None
@@ -68,6 +68,15 @@ def unknown(unit: str, reason: str, *, confidence: float = 0.95, observation_cou
         observation_count=observation_count,
         reason=reason,
     )
+
+
+def negated(estimate: Estimate) -> Estimate:
+    """Return the estimate turned round, for a figure of which less is better where more is expected."""
+    if estimate.value is None:
+        return estimate
+    has_ends = estimate.low is not None and estimate.high is not None
+    low, high = (-estimate.high, -estimate.low) if has_ends else (None, None)  # type: ignore[operator]
+    return replace(estimate, value=-estimate.value, low=low, high=high)
 
 
 def exact(value: float, unit: str, *, confidence: float = 0.95) -> Estimate:

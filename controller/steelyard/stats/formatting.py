@@ -20,6 +20,7 @@ _SCALES: dict[str, tuple[tuple[float, str], ...]] = {
     "B/s": ((1.0, " B/s"), (1e6, " MB/s"), (1e9, " GB/s"), (1e12, " TB/s")),
     "fraction": ((0.01, " %"),),
     "pp": ((1.0, " pp"),),
+    "number": ((1.0, ""),),
 }
 # An interval that would show twice the same figure gets up to two more digits.
 _MORE_DECIMALS = 2

@@ -53,7 +53,9 @@ def choose_by_requirements(candidates: Sequence[Candidate], *, device: str) -> C
 
 def _is_trivial(candidate: Candidate) -> bool:
     """Whether this is the original under a requirement that compares with the original: it would always pass."""
-    return candidate.is_reference and any(one.requirement.metric in _RELATIVE for one in candidate.outcomes)
+    asked = [one.requirement for one in candidate.outcomes]
+    is_own_score = candidate.is_truth and any(one.is_on_score for one in asked)
+    return candidate.is_reference and (is_own_score or any(one.metric in _RELATIVE for one in asked))
 
 
 def _shown(measured: Sequence[Candidate]) -> bool:
@@ -81,10 +83,10 @@ def _take(best: Candidate, device: str, *, rival_count: int, others: int, shown:
 
 def _loss_words(best: Candidate) -> str:
     """Name the accuracy drop where no requirement did: nobody ships a loss unawares."""
-    if any(one.requirement.metric in {"drop", "accuracy"} for one in best.outcomes):
+    if any(one.requirement.is_on_score for one in best.outcomes):
         return ""
     words = drop_words(best)
-    return f", accuracy {words}" if words else ", accuracy not measured"
+    return f", {best.score_name} {words}" if words else f", {best.score_name} not measured"
 
 
 def _postpone(open_ones: Sequence[Candidate], device: str) -> Choice:

@@ -13,6 +13,7 @@ from enum import Enum
 from steelyard.errors import UsageError
 from steelyard.stats.estimate import Estimate
 from steelyard.stats.formatting import format_estimate, format_value
+from steelyard.stats.task_metric import TaskMetric
 
 __all__ = [
     "METRICS",
@@ -24,11 +25,12 @@ __all__ = [
     "format_value",
     "nearest",
     "parse_requirement",
+    "required_name",
 ]
 
 _EXAMPLE = "for example 'p90<20ms' or 'drop<1pp'"
 _GRAMMAR = re.compile(
-    r"\s*(?P<metric>[A-Za-z_][A-Za-z0-9_]*)\s*(?P<operator><=|>=|<|>)\s*"
+    r"\s*(?P<metric>[A-Za-z_][A-Za-z0-9_-]*)\s*(?P<operator><=|>=|<|>)\s*"
     r"(?P<number>-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)\s*(?P<unit>[A-Za-z%/]*)\s*"
 )
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
@@ -50,6 +52,7 @@ class Metric:
     unit: str
     multipliers: Mapping[str, float]
     bare: float | None = None
+    may_be_negative: bool = False
 
 
 _TIME = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
@@ -74,7 +77,7 @@ METRICS: Mapping[str, Metric] = {
         *(Metric(name=name, unit="ns", multipliers=_TIME) for name in _TIMES),
         *(Metric(name=name, unit="B", multipliers=_SIZE) for name in ("memory", "size")),
         Metric(name="accuracy", unit="fraction", multipliers={"%": 0.01}, bare=1.0),
-        Metric(name="drop", unit="pp", multipliers={"pp": 1.0}),
+        Metric(name="drop", unit="pp", multipliers={"pp": 1.0}, may_be_negative=True),
         Metric(name="speedup", unit="ratio", multipliers={"x": 1.0}, bare=1.0),
         Metric(name="throughput", unit="1/s", multipliers={"/s": 1.0}, bare=1.0),
         *(Metric(name=name, unit="J", multipliers=_ENERGY) for name in ("energy", "net_energy")),
@@ -82,24 +85,39 @@ METRICS: Mapping[str, Metric] = {
 }
 
 
+# What a task measures, and what of it a variant loses.
+_SCORES = frozenset({"accuracy", "drop"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """A bound on a metric; ``threshold`` is in the metric's own unit, see ``METRICS``."""
+    """A bound on a metric; ``threshold`` is in the metric's own unit, see ``METRICS``.
+
+    ``score_unit`` is the unit of a bound on what the task measures, or on a drop of it, where ``METRICS`` has another
+    one or none.
+    """
 
     text: str
     metric: str
     operator: str
     threshold: float
+    score_unit: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what no figure can be held against."""
-        if self.metric not in METRICS or self.operator not in _OPERATORS or not math.isfinite(self.threshold):
+        is_known = self.metric in METRICS or self.score_unit
+        if not is_known or self.operator not in _OPERATORS or not math.isfinite(self.threshold):
             raise ValueError(f"{self.metric!r} {self.operator!r} {self.threshold!r} is no requirement")
 
     @property
     def unit(self) -> str:
         """The unit of the threshold."""
-        return METRICS[self.metric].unit
+        return self.score_unit or METRICS[self.metric].unit
+
+    @property
+    def is_on_score(self) -> bool:
+        """Whether it is on what the task measures, or on a drop of it: more rounds do not change those."""
+        return self.metric in _SCORES or self.metric not in METRICS
 
     def holds(self, value: float) -> bool:
         """Whether one value satisfies the bound."""
@@ -137,8 +155,13 @@ class Outcome:
         return math.isfinite(self.violation)
 
 
-def parse_requirement(text: str) -> Requirement:
+def parse_requirement(text: str, score: TaskMetric | None = None) -> Requirement:
     """Read ``METRIC OP VALUE[UNIT]``, METRIC one of ``METRICS``: "p90<20ms", "throughput>100/s", "drop<1pp".
+
+    Args:
+        text: As it is typed.
+        score: What the task measures, top-1 accuracy where it is not said: its kind is a METRIC too ("sqnr>30dB",
+            "rmse<0.2"), "drop" is in its unit, and "accuracy" is known where it is a share of right answers.
 
     Raises:
         UsageError: the text is no requirement; the sentence names what is wrong and the nearest right spelling.
@@ -146,15 +169,29 @@ def parse_requirement(text: str) -> Requirement:
     match = _GRAMMAR.fullmatch(text)
     if match is None:
         raise _error(text, f"it must read METRIC OP VALUE[UNIT] with < <= > or >=, {_EXAMPLE}")
-    metric = METRICS.get(match["metric"])
+    known = METRICS if score is None else _with_score(score)
+    metric = known.get(match["metric"])
     if metric is None:
-        raise _error(text, f"unknown metric {match['metric']!r}{_nearest_spelling(match['metric'], METRICS)}")
+        raise _error(text, f"unknown metric {match['metric']!r}{_nearest_spelling(match['metric'], known)}")
     threshold = float(match["number"]) * _multiplier(text, metric, match["unit"])
-    if not math.isfinite(threshold) or (threshold < 0.0 and metric.name != "drop"):
+    if not math.isfinite(threshold) or (threshold < 0.0 and not metric.may_be_negative):
         raise _error(text, f"{match['number']} is no {metric.name} that could be required, {_EXAMPLE}")
     if metric.unit == "fraction" and threshold > 1.0:
-        raise _error(text, f"an accuracy is at most 1 or 100 %; did you mean '{metric.name}{match['operator']}90%'?")
-    return Requirement(text=text.strip(), metric=metric.name, operator=match["operator"], threshold=threshold)
+        what = "an accuracy" if metric.name == "accuracy" else metric.name
+        raise _error(text, f"{what} is at most 1 or 100 %; did you mean '{metric.name}{match['operator']}90%'?")
+    return Requirement(
+        text=text.strip(),
+        metric=metric.name,
+        operator=match["operator"],
+        threshold=threshold,
+        score_unit="" if METRICS.get(metric.name) == metric else metric.unit,
+    )
+
+
+def required_name(text: str) -> str:
+    """Return the METRIC of a requirement as it is typed, "" where the text is none."""
+    match = _GRAMMAR.fullmatch(text)
+    return "" if match is None else match["metric"]
 
 
 def decide(requirement: Requirement, estimate: Estimate) -> Outcome:
@@ -205,8 +242,29 @@ def _verdict(requirement: Requirement, estimate: Estimate) -> RequirementVerdict
     return RequirementVerdict.UNDECIDED if any(ends) else RequirementVerdict.FAILS
 
 
+def _with_score(score: TaskMetric) -> Mapping[str, Metric]:
+    """Return what can be required where a task measures ``score``."""
+    shown = {score.shown_unit: 1.0} if score.shown_unit else {}
+    is_fraction = score.unit == "fraction"
+    own = Metric(
+        name=score.kind,
+        unit=score.unit,
+        multipliers={"%": 0.01} if is_fraction else shown,
+        bare=1.0,
+        may_be_negative=not is_fraction,
+    )
+    drop = Metric(
+        name="drop", unit=score.drop_unit, multipliers=shown, bare=None if shown else 1.0, may_be_negative=True
+    )
+    others = {name: one for name, one in METRICS.items() if name not in _SCORES}
+    accuracy = {"accuracy": METRICS["accuracy"]} if score.is_accuracy else {}
+    return {**accuracy, "drop": METRICS["drop"] if is_fraction else drop, score.kind: own, **others}
+
+
 def _multiplier(text: str, metric: Metric, unit: str) -> float:
     known = ", ".join(metric.multipliers)
+    if unit and not known:
+        raise _error(text, f"{metric.name} has no unit here; leave {unit!r} out")
     if not unit:
         if metric.bare is None:
             raise _error(text, f"{metric.name} needs a unit: {known}")

@@ -21,26 +21,25 @@ from steelyard.stats.candidates import (
 from steelyard.stats.comparison import ComparisonVerdict
 from steelyard.stats.formatting import format_estimate
 from steelyard.stats.required_shipping import choose_by_requirements
+from steelyard.stats.tolerance import DEFAULT_TOLERANCE_PP, Tolerance, percentage_points
 
 __all__ = ["DEFAULT_TOLERANCE_PP", "Candidate", "Choice", "DecisionKind", "choose"]
 
-DEFAULT_TOLERANCE_PP = 1.0
-
 
 def choose(
-    candidates: Sequence[Candidate], *, device: str = "this device", tolerance_pp: float = DEFAULT_TOLERANCE_PP
+    candidates: Sequence[Candidate], *, device: str = "this device", tolerance: Tolerance | None = None
 ) -> Choice:
     """Choose what to ship.
 
     Without requirements: the fastest variant that is faster than the original beyond the interval of its speed-up, and
-    whose accuracy drop is shown to be below ``tolerance_pp`` percentage points (the upper end of its interval). With
-    requirements: the fastest candidate, the original included, that meets every one of them. Where the intervals of the
-    medians overlap the smaller file is taken.
+    whose accuracy drop is shown to be below ``tolerance`` (the upper end of its interval). With requirements: the
+    fastest candidate, the original included, that meets every one of them. Where the intervals of the medians overlap
+    the smaller file is taken.
 
     Args:
         candidates: The original, marked ``is_reference``, and its variants.
         device: What the sentence calls the device.
-        tolerance_pp: The accuracy drop that is still accepted when no requirement says otherwise.
+        tolerance: The accuracy drop that is still accepted when no requirement says otherwise; None: 1 pp.
 
     Raises:
         ValueError: there is not exactly one original, or a label stands twice.
@@ -50,10 +49,10 @@ def choose(
         raise ValueError(f"a choice is among one original and variants with labels of their own, not {candidates!r}")
     if any(one.outcomes for one in candidates):
         return choose_by_requirements(candidates, device=device)
-    return _choose_freely(references[0], candidates, device, tolerance_pp)
+    return _choose_freely(references[0], candidates, device, tolerance or percentage_points())
 
 
-def _choose_freely(reference: Candidate, candidates: Sequence[Candidate], device: str, tolerance_pp: float) -> Choice:
+def _choose_freely(reference: Candidate, candidates: Sequence[Candidate], device: str, tolerance: Tolerance) -> Choice:
     if reference.excluded:
         sentence = f"No decision on {device}: the original {exclusion_words(reference)}."
         return Choice(kind=DecisionKind.INCOMPLETE, label="", sentence=sentence)
@@ -65,13 +64,13 @@ def _choose_freely(reference: Candidate, candidates: Sequence[Candidate], device
     if not measured:
         sentence = f"No decision on {device}{failure_words(variants).replace(';', ':', 1)}."
         return Choice(kind=DecisionKind.INCOMPLETE, label="", sentence=sentence)
-    eligible = [one for one in measured if _is_faster(one) and one.standing(tolerance_pp) is Standing.WITHIN]
-    open_ones = [one for one in measured if _is_open(one, tolerance_pp)]
+    eligible = [one for one in measured if _is_faster(one) and one.standing(tolerance) is Standing.WITHIN]
+    open_ones = [one for one in measured if _is_open(one, tolerance)]
     if eligible:
-        return _ship(fastest(eligible), open_ones, device, tolerance_pp)
+        return _ship(fastest(eligible), open_ones, device, tolerance)
     if open_ones:
-        return _postpone(open_ones, device, tolerance_pp)
-    why = _why_none(measured, tolerance_pp) + failure_words(variants)
+        return _postpone(open_ones, device, tolerance)
+    why = _why_none(measured, tolerance) + failure_words(variants)
     return Choice(
         kind=DecisionKind.KEEP_ORIGINAL, label=reference.label, sentence=f"Keep the original on {device}: {why}."
     )
@@ -81,16 +80,16 @@ def _is_faster(candidate: Candidate) -> bool:
     return candidate.speed is ComparisonVerdict.FASTER
 
 
-def _is_open(candidate: Candidate, tolerance_pp: float) -> bool:
+def _is_open(candidate: Candidate, tolerance: Tolerance) -> bool:
     """Whether more measuring could still make the candidate the one to ship."""
-    standing = candidate.standing(tolerance_pp)
+    standing = candidate.standing(tolerance)
     if _is_faster(candidate):
         return standing in {Standing.UNSURE, Standing.UNKNOWN}
     return candidate.speed is ComparisonVerdict.UNDECIDED and standing is not Standing.BEYOND
 
 
-def _ship(best: Candidate, open_ones: Sequence[Candidate], device: str, tolerance_pp: float) -> Choice:
-    loss = f"with no accuracy loss beyond {tolerance_pp:g} pp ({drop_words(best)})"
+def _ship(best: Candidate, open_ones: Sequence[Candidate], device: str, tolerance: Tolerance) -> Choice:
+    loss = f"with no {best.score_name} loss beyond {tolerance.words} ({drop_words(best)})"
     if best.accuracy_drop is None:
         loss = "by the same model under other settings"
     sentence = f"Ship {best.label} on {device}: {speed_words(best)} {loss}"
@@ -100,37 +99,39 @@ def _ship(best: Candidate, open_ones: Sequence[Candidate], device: str, toleranc
     return Choice(kind=DecisionKind.SHIP, label=best.label, sentence=sentence + ".")
 
 
-def _postpone(open_ones: Sequence[Candidate], device: str, tolerance_pp: float) -> Choice:
-    unchecked = [one for one in open_ones if _is_faster(one) and one.standing(tolerance_pp) is Standing.UNKNOWN]
+def _postpone(open_ones: Sequence[Candidate], device: str, tolerance: Tolerance) -> Choice:
+    unchecked = [one for one in open_ones if _is_faster(one) and one.standing(tolerance) is Standing.UNKNOWN]
     if len(unchecked) == len(open_ones):
         best = fastest(unchecked)
-        sentence = (
-            f"{best.label} is the fastest on {device}, {speed_words(best)}, but its accuracy was not measured: "
-            f"{_why_unchecked(best)}."
-        )
+        sentence = f"{best.label} is the fastest on {device}, {speed_words(best)}, but {_unchecked(best, tolerance)}."
         return Choice(kind=DecisionKind.INCOMPLETE, label=best.label, sentence=sentence)
-    todo = listed([_what_is_missing(one, tolerance_pp) for one in open_ones])
+    todo = listed([_what_is_missing(one, tolerance) for one in open_ones])
     return Choice(
         kind=DecisionKind.UNDECIDED, label=fastest(open_ones).label, sentence=f"Undecided on {device}: {todo}."
     )
 
 
-def _why_unchecked(candidate: Candidate) -> str:
+def _unchecked(candidate: Candidate, tolerance: Tolerance) -> str:
     drop = candidate.accuracy_drop
-    return "give a task with labels to decide whether to ship it" if drop is None else drop.reason.rstrip(".")
+    if drop is not None and drop.has_interval:
+        return tolerance.reason
+    why = "give a task with labels to decide whether to ship it" if drop is None else drop.reason.rstrip(".")
+    return f"its {candidate.score_name} was not measured: {why}"
 
 
-def _what_is_missing(candidate: Candidate, tolerance_pp: float) -> str:
-    standing = candidate.standing(tolerance_pp)
+def _what_is_missing(candidate: Candidate, tolerance: Tolerance) -> str:
+    standing, name = candidate.standing(tolerance), candidate.score_name
     parts = []
     if not _is_faster(candidate):
         parts.append(f"{candidate.label} may be faster or not ({_speed_doubt(candidate)})")
     if standing is Standing.UNSURE:
-        who = "its drop" if parts else f"{candidate.label} is {speed_words(candidate)} but its accuracy drop"
-        parts.append(f"{who} may pass {tolerance_pp:g} pp ({_drop_doubt(candidate, tolerance_pp)})")
+        who = "its drop" if parts else f"{candidate.label} is {speed_words(candidate)} but its {name} drop"
+        parts.append(f"{who} may pass {tolerance.words} ({_drop_doubt(candidate, tolerance)})")
     if standing is Standing.UNKNOWN:
-        who = "its accuracy" if parts else f"{candidate.label} is {speed_words(candidate)} but its accuracy"
-        parts.append(f"{who} was not measured")
+        drop = candidate.accuracy_drop
+        is_measured = drop is not None and drop.has_interval
+        doubt = tolerance.reason if is_measured else f"its {name} was not measured"
+        parts.append(doubt if parts else f"{candidate.label} is {speed_words(candidate)} but {doubt}")
     return " and ".join(parts)
 
 
@@ -145,13 +146,14 @@ def _speed_doubt(candidate: Candidate) -> str:
     return f"{figure}, measure about {more} more round{'s' if more > 1 else ''}"
 
 
-def _drop_doubt(candidate: Candidate, tolerance_pp: float) -> str:
+def _drop_doubt(candidate: Candidate, tolerance: Tolerance) -> str:
     drop = candidate.accuracy_drop
     assert drop is not None
     assert drop.value is not None
     assert drop.high is not None
+    assert tolerance.limit is not None
     words = drop_words(candidate)
-    distance = abs(tolerance_pp - drop.value)
+    distance = abs(tolerance.limit - drop.value)
     if distance == 0.0:
         return f"{words}, evaluate more samples"
     # The half-width shrinks with the root of the number of samples; never less than a tenth more is suggested.
@@ -159,19 +161,19 @@ def _drop_doubt(candidate: Candidate, tolerance_pp: float) -> str:
     return f"{words}, evaluate {float(f'{math.ceil(needed):.2g}'):,.0f} samples or more"
 
 
-def _why_none(measured: Sequence[Candidate], tolerance_pp: float) -> str:
+def _why_none(measured: Sequence[Candidate], tolerance: Tolerance) -> str:
     too_lossy = [one for one in measured if _is_faster(one)]
     if too_lossy:
         best = fastest(too_lossy)
         return (
-            f"no variant is both faster and within {tolerance_pp:g} pp of its accuracy "
+            f"no variant is both faster and within {tolerance.words} of its {measured[0].score_name} "
             f"({best.label} is {speed_words(best)}, but {drop_words(best)})"
         )
     best = fastest(measured)
     unproven = [one for one in measured if one.speed is ComparisonVerdict.UNDECIDED]
     if unproven:
         return (
-            f"no variant is both shown to be faster and within {tolerance_pp:g} pp of its accuracy "
+            f"no variant is both shown to be faster and within {tolerance.words} of its {measured[0].score_name} "
             f"({unproven[0].label}: {drop_words(unproven[0])})"
         )
     return f"no variant is faster (the quickest, {best.label}, has {speed_words(best)})"

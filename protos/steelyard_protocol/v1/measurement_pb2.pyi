@@ -140,7 +140,7 @@ class Estimate(google.protobuf.message.Message):
     confidence: builtins.float
     """0.95"""
     unit: builtins.str
-    """"ns", "B", "ratio", "fraction" (0 to 1), "pp" (percentage points), "J" """
+    """"ns", "B", "ratio", "fraction" (0 to 1), "pp" (percentage points), "J", "dB", "number" (of no unit)"""
     observation_count: builtins.int
     """Rounds (or samples, for accuracy) that the interval is over."""
     reason: builtins.str
@@ -441,6 +441,35 @@ class NumericCheck(google.protobuf.message.Message):
 Global___NumericCheck: typing_extensions.TypeAlias = NumericCheck
 
 @typing.final
+class MetricDescription(google.protobuf.message.Message):
+    """What the task scores answers by."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: builtins.int
+    LABEL_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    HIGHER_IS_BETTER_FIELD_NUMBER: builtins.int
+    kind: builtins.str
+    """"top1", "rmse" """
+    label: builtins.str
+    """In sentences: "top-1 accuracy"."""
+    unit: builtins.str
+    """"fraction" (0 to 1), "dB", "number" for none."""
+    higher_is_better: builtins.bool
+    def __init__(
+        self,
+        *,
+        kind: builtins.str = ...,
+        label: builtins.str = ...,
+        unit: builtins.str = ...,
+        higher_is_better: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["higher_is_better", b"higher_is_better", "kind", b"kind", "label", b"label", "unit", b"unit"]) -> None: ...
+
+Global___MetricDescription: typing_extensions.TypeAlias = MetricDescription
+
+@typing.final
 class VariantMeasurement(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -518,6 +547,7 @@ class VariantMeasurement(google.protobuf.message.Message):
     failed_block_count: builtins.int
     on_pareto_front: builtins.bool
     correct_count: builtins.int
+    """0 where answers are not just right or wrong."""
     evaluated_count: builtins.int
     prepared: builtins.bool
     throttled_block_count: builtins.int
@@ -539,10 +569,14 @@ class VariantMeasurement(google.protobuf.message.Message):
         """Reference over this variant, paired by round: above 1 is faster."""
 
     @property
-    def accuracy(self) -> Global___Estimate: ...
+    def accuracy(self) -> Global___Estimate:
+        """What the task's metric gives, in its unit."""
+
     @property
     def accuracy_drop(self) -> Global___Estimate:
-        """Reference minus this variant, paired by sample: above 0 is worse."""
+        """How much worse than the reference, paired by sample: above 0 is worse, whatever the metric's direction is. In "pp"
+        where the metric is a fraction.
+        """
 
     @property
     def model_load(self) -> Global___Estimate: ...
@@ -772,6 +806,7 @@ class Measurement(google.protobuf.message.Message):
     ROOFLINE_FIELD_NUMBER: builtins.int
     REPEATED_ROUND_COUNT_FIELD_NUMBER: builtins.int
     PRIMARY_FIGURE_FIELD_NUMBER: builtins.int
+    METRIC_FIELD_NUMBER: builtins.int
     SESSION_SPREAD_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     title: builtins.str
@@ -822,6 +857,10 @@ class Measurement(google.protobuf.message.Message):
 
     @property
     def roofline(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[steelyard_protocol.v1.result_pb2.RooflineRate]: ...
+    @property
+    def metric(self) -> Global___MetricDescription:
+        """What accuracy stands for; unset without a task, and in measurements from before there were others than top-1."""
+
     def __init__(
         self,
         *,
@@ -848,9 +887,10 @@ class Measurement(google.protobuf.message.Message):
         roofline: collections.abc.Iterable[steelyard_protocol.v1.result_pb2.RooflineRate] | None = ...,
         repeated_round_count: builtins.int = ...,
         primary_figure: builtins.str = ...,
+        metric: Global___MetricDescription | None = ...,
         session_spread: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["decision", b"decision", "device", b"device", "finished_at", b"finished_at", "idle_power", b"idle_power", "plan", b"plan", "started_at", b"started_at", "throttle", b"throttle"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "confidence", b"confidence", "controller_id", b"controller_id", "decision", b"decision", "device", b"device", "device_name", b"device_name", "finished_at", b"finished_at", "idle_power", b"idle_power", "job_id", b"job_id", "plan", b"plan", "primary_figure", b"primary_figure", "repeated_round_count", b"repeated_round_count", "roofline", b"roofline", "round_count", b"round_count", "segment_count", b"segment_count", "session_spread", b"session_spread", "started_at", b"started_at", "stop_reason", b"stop_reason", "task_id", b"task_id", "task_name", b"task_name", "throttle", b"throttle", "title", b"title", "variants", b"variants", "warnings", b"warnings"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["decision", b"decision", "device", b"device", "finished_at", b"finished_at", "idle_power", b"idle_power", "metric", b"metric", "plan", b"plan", "started_at", b"started_at", "throttle", b"throttle"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "confidence", b"confidence", "controller_id", b"controller_id", "decision", b"decision", "device", b"device", "device_name", b"device_name", "finished_at", b"finished_at", "idle_power", b"idle_power", "job_id", b"job_id", "metric", b"metric", "plan", b"plan", "primary_figure", b"primary_figure", "repeated_round_count", b"repeated_round_count", "roofline", b"roofline", "round_count", b"round_count", "segment_count", b"segment_count", "session_spread", b"session_spread", "started_at", b"started_at", "stop_reason", b"stop_reason", "task_id", b"task_id", "task_name", b"task_name", "throttle", b"throttle", "title", b"title", "variants", b"variants", "warnings", b"warnings"]) -> None: ...
 
 Global___Measurement: typing_extensions.TypeAlias = Measurement

@@ -171,7 +171,7 @@ def given(
             for label in labels
         },
         task=control_pb2.Task(task_id="t1", name="digits") if correct is not None else None,
-        labels=truth if correct is not None else None,
+        truth={"labels": truth} if correct is not None else {},
         outputs={label: outputs_with(truth, count) for label, count in (correct or {}).items()},
         device=described,
         controller_id="laptop",

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from steelyard.report.figures import failed
 from steelyard.report.labels import short_labels
 from steelyard.report.mode_words import primary_time, time_words
+from steelyard.report.score_words import score_of
+from steelyard.stats.task_metric import TaskMetric
 from steelyard_protocol.v1 import measurement_pb2
 
 # Variables of the page's style sheet; the reference has a colour of its own.
@@ -21,7 +23,8 @@ _LABEL_LENGTH = 26
 class Series:
     """A variant on the plots. ``label`` is cut to fit; ``is_chosen`` marks the one that the decision names.
 
-    ``time`` (ns) is the figure that the variants are compared by, and ``time_words`` what an axis calls it.
+    ``time`` (ns) is the figure that the variants are compared by, and ``time_words`` what an axis calls it;
+    ``score`` is what the task measures.
     """
 
     variant: measurement_pb2.VariantMeasurement
@@ -31,6 +34,7 @@ class Series:
     is_chosen: bool
     time: measurement_pb2.Estimate
     time_words: str
+    score: TaskMetric
 
     @property
     def label_kind(self) -> str:
@@ -53,6 +57,7 @@ def make_series(measurement: measurement_pb2.Measurement) -> tuple[Series, ...]:
             is_chosen=bool(variant.label) and variant.label == measurement.decision.label,
             time=primary_time(variant, measurement.plan),
             time_words=time_words(measurement),
+            score=score_of(measurement),
         )
         for index, variant, label in zip(numbers, ran, labels, strict=True)
     )

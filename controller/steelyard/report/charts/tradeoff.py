@@ -34,7 +34,7 @@ class _Point:
 
 
 def has_accuracy(series: Sequence[Series]) -> bool:
-    """Whether any variant has both an accuracy and a latency."""
+    """Whether any variant has both a score, accuracy or another, and a latency."""
     return any(is_known(one.variant.accuracy) and is_known(one.time) for one in series)
 
 
@@ -46,7 +46,8 @@ def draw_tradeoff(series: Sequence[Series], *, name: str, width: float) -> Marku
     if not shown:
         return None
     height = max(280.0, min(430.0, width * 0.72))
-    what = "Accuracy" if shows_accuracy else "File size"
+    score = shown[0].score
+    what = f"{score.name[:1].upper()}{score.name[1:]}" if shows_accuracy else "File size"
     canvas = Canvas(
         name=name,
         width=width,
@@ -57,13 +58,13 @@ def draw_tradeoff(series: Sequence[Series], *, name: str, width: float) -> Marku
     x_scale = fitted(_values([one.time for one in shown]), start=_LEFT, end=width - _RIGHT)
     y_scale = _y_scale(shown, shows_accuracy, height)
     x_axis(canvas, x_scale, "ns", top=_TOP, bottom=height - _BOTTOM)
-    y_axis(canvas, y_scale, "fraction" if shows_accuracy else "B", left=_LEFT, right=width - _RIGHT)
-    better = "better is up" if shows_accuracy else "better is down"
+    y_axis(canvas, y_scale, score.unit if shows_accuracy else "B", left=_LEFT, right=width - _RIGHT)
+    better = "better is up" if shows_accuracy and score.higher_is_better else "better is down"
     canvas.text((4, 14), f"{what.lower()} ({better} and to the left)", "axis")
     canvas.text((width - _RIGHT, height - 6), shown[0].time_words, "axis", anchor="end")
     points = [_point(one, x_scale, y_scale, shows_accuracy) for one in shown]
     if shows_accuracy:
-        _draw_front(canvas, points)
+        _draw_front(canvas, points, is_up=score.higher_is_better)
     _draw_points(canvas, points, shows_accuracy)
     _draw_labels(canvas, points)
     return canvas.markup()
@@ -76,7 +77,11 @@ def _y_scale(shown: Sequence[Series], shows_accuracy: bool, height: float) -> Sc
     values = _values([one.variant.accuracy for one in shown])
     low, high = min(values), max(values)
     # At least two percentage points, so that a difference of one answer in a thousand does not look like a cliff.
-    room = max(0.0, 0.02 - (high - low)) / 2 + 0.08 * max(high - low, 0.02)
+    is_fraction = shown[0].score.unit == "fraction"
+    least = 0.02 if is_fraction else 0.02 * max(abs(low), abs(high)) or 1.0
+    room = max(0.0, least - (high - low)) / 2 + 0.08 * max(high - low, least)
+    if not is_fraction or low < 0.0 or high > 1.0:
+        return Scale(low=low - room, high=high + room, start=start, end=end)
     return Scale(low=max(-0.02, low - room), high=min(1.02, high + room), start=start, end=end)
 
 
@@ -99,12 +104,17 @@ def _ends(estimate: measurement_pb2.Estimate, scale: Scale) -> tuple[float, floa
     return (scale(estimate.low), scale(estimate.high)) if has_interval(estimate) else None
 
 
-def _draw_front(canvas: Canvas, points: Sequence[_Point]) -> None:
-    """Join the members of the front that no other member beats outright; the rest are on it within the noise."""
-    members = sorted((one for one in points if one.series.variant.on_pareto_front), key=lambda one: (one.x, one.y))
+def _draw_front(canvas: Canvas, points: Sequence[_Point], *, is_up: bool) -> None:
+    """Join the members of the front that no other member beats outright; the rest are on it within the noise.
+
+    ``is_up``: better is up, towards smaller y.
+    """
+    sign = 1.0 if is_up else -1.0
+    on_front = (one for one in points if one.series.variant.on_pareto_front)
+    members = sorted(on_front, key=lambda one: (one.x, sign * one.y))
     steps: list[tuple[float, float]] = []
     for member in members:
-        if not steps or member.y < steps[-1][1]:
+        if not steps or sign * member.y < sign * steps[-1][1]:
             if steps:
                 steps.append((member.x, steps[-1][1]))
             steps.append((member.x, member.y))
