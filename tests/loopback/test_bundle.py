@@ -14,8 +14,8 @@ from steelyard.bundle import read_measurements, verify_bundle, write_bundle
 from steelyard.bundle.archive import open_bundle
 from steelyard.control.client import Client
 from steelyard.control.plans import MeasurementOptions
-from steelyard.tasks.metrics.device_outputs import read_labels
 from steelyard.tasks.npz import read_npz, write_npz
+from steelyard.tasks.truth import unpack_truth
 from steelyard_protocol.v1 import control_pb2, result_pb2
 from tests.controller.bundle.planted import blob_of_kind, manifest_of, members_of, replace_blob
 from tests.support.anywhere import ANYWHERE
@@ -97,7 +97,7 @@ def test_one_other_answer_of_the_device_is_found(
     path = write_bundle(shared_client, [measured.job_id], tmp_path / "b.zip").path
     digest = blob_of_kind(path, "outputs")
     answers = read_npz(members_of(path)[f"blobs/{digest}"], what="outputs")["argmax"].copy()
-    truth = read_labels(members_of(path)[f"blobs/{blob_of_kind(path, 'labels')}"])
+    truth = unpack_truth(members_of(path)[f"blobs/{blob_of_kind(path, 'labels')}"])["labels"]
     wrong = int(np.argmax(answers != truth))
     answers[wrong] = truth[wrong]
     replace_blob(path, digest, write_npz({"argmax": answers}))

@@ -162,7 +162,7 @@ def interval_of(resampled: Resampled, *, unit: str, confidence: float = 0.95) ->
             value=value, low=None, high=None, confidence=confidence, unit=unit, observation_count=count, reason=reason
         )
     if _all_like(replicates, value):
-        if unit == "fraction" and value in (0.0, 1.0):
+        if unit == "fraction" and min(abs(value), abs(1.0 - value)) <= _ROUNDING:
             return wilson(round(value) * count, count, confidence)
         low, high = value, value
     else:

@@ -116,6 +116,8 @@ def _unchecked(candidate: Candidate, tolerance: Tolerance) -> str:
     if drop is not None and drop.has_interval:
         return tolerance.reason
     why = "give a task with labels to decide whether to ship it" if drop is None else drop.reason.rstrip(".")
+    if drop is not None and drop.value is not None:
+        return f"its {candidate.score_name} drop has no interval: {why}"
     return f"its {candidate.score_name} was not measured: {why}"
 
 

@@ -12,8 +12,8 @@ from steelyard.tasks.checks import check_fits
 from steelyard.tasks.errors import TaskError
 from steelyard.tasks.load import load_task
 from steelyard.tasks.materialise import materialise
-from steelyard.tasks.metrics.device_outputs import read_labels
 from steelyard.tasks.packing import unpack
+from steelyard.tasks.truth import unpack_truth
 from steelyard_protocol.v1 import common_pb2
 
 _TASK = """
@@ -102,7 +102,7 @@ def test_materialised_blobs_hold_the_inputs_bit_for_bit_and_the_labels(tmp_path:
     np.testing.assert_array_equal(unpack(made.evaluation_bytes)["image"], task.model_inputs(task.evaluation_inputs))
     assert made.calibration_bytes is not None
     np.testing.assert_array_equal(unpack(made.calibration_bytes)["image"], task.model_inputs(_arrays()["x_calib"]))
-    np.testing.assert_array_equal(read_labels(made.labels_bytes), task.labels)
+    np.testing.assert_array_equal(unpack_truth(made.labels_bytes)["labels"], task.labels)
     assert (made.evaluation_sample_count, made.calibration_sample_count) == (8, 3)
     assert b"labels" not in made.evaluation_bytes
 
