@@ -159,7 +159,7 @@ def test_a_task_from_before_there_were_metrics_is_top_1() -> None:
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"k": 0}'])
 def test_settings_that_make_no_sense_are_refused(text: str) -> None:
-    with pytest.raises(TaskError, match="settings|k is 0"):
+    with pytest.raises(TaskError, match=r"settings|k is 0"):
         scoring.metric_of(control_pb2.Task(name="x", metric="topk", metric_settings_json=text))
 
 
