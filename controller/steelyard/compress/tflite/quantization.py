@@ -15,8 +15,17 @@ from steelyard.compress.tflite.activation_ranges import METHODS, RangeRule, acti
 from steelyard.compress.tflite.conditions import float_graph
 from steelyard.compress.tflite.flatbuffer_model import write_model
 from steelyard.compress.tflite.graph import Graph
-from steelyard.compress.tflite.quantizer import ALL_LAYERS, TOOLS, Rules, operators_note, quantize, refuse_nothing_done
-from steelyard.compress.tflite.settings import refuse_unhonoured
+from steelyard.compress.tflite.quantizer import (
+    ALL_LAYERS,
+    TOOLS,
+    Rules,
+    keep_in_float,
+    kept_scopes,
+    operators_note,
+    quantize,
+    refuse_nothing_done,
+)
+from steelyard.compress.tflite.settings import globs_of, refuse_unhonoured
 from steelyard.compress.tools import tool_versions
 
 _SIGNED_WEIGHTS = 'while TFLite kernels take signed weights; write weight_type = "int8"'
@@ -29,7 +38,6 @@ _STATIC_HONOURED: dict[str, tuple[object, ...]] = {
     "per_channel": (AUTO, True, False),
     "reduce_range": (AUTO, False),
     "calibration_method": (AUTO, *METHODS),
-    "percentile": (),
 }
 _STATIC_INSTEAD = {
     "activation_type": 'which TFLite kernels do not have; write "int8" or "int16"',
@@ -79,7 +87,8 @@ def static_int8(step: StaticInt8, model_path: Path, out_path: Path, context: Ste
     ranges = activation_ranges(model_path, parent, context.calibration, rule, context.progress)
     context.progress("quantizing", 0, 1)
     per_channel = step.per_channel is not False
-    made = quantize(parent, _static_rules(bits, per_channel), ranges=ranges)
+    kept = kept_scopes(parent, globs_of(step, "keep_float"))
+    made = quantize(parent, _static_rules(bits, per_channel, kept), ranges=ranges)
     refuse_nothing_done(made, model_path.name, step.kind, "try float16")
     write_model(made.model, out_path)
     context.progress("quantizing", 1, 1)
@@ -106,7 +115,7 @@ def _static_notes(step: StaticInt8, made: Graph) -> list[str]:
     return notes
 
 
-def _static_rules(activation_bits: int, per_channel: bool) -> Rules:
+def _static_rules(activation_bits: int, per_channel: bool, kept_operators: list[str]) -> Rules:
     def rules(quantizer: Any) -> None:
         from litert_quantizer.quantizer import AlgorithmName
 
@@ -117,6 +126,7 @@ def _static_rules(activation_bits: int, per_channel: bool) -> Rules:
         # Inputs and outputs keep their type, so that the task's data and metric fit; a composite is kept whole.
         for kept in (operations.INPUT, operations.OUTPUT, operations.STABLEHLO_COMPOSITE):
             quantizer.update_quantization_recipe(ALL_LAYERS, kept, algorithm_key=AlgorithmName.NO_QUANTIZE)
+        keep_in_float(quantizer, kept_operators)
 
     return rules
 
@@ -133,7 +143,8 @@ def dynamic_int8(step: DynamicInt8, model_path: Path, out_path: Path, context: S
     bits = 4 if step.weight_type == "int4" else 8
     per_channel = step.per_channel is not False
     context.progress("quantizing weights", 0, 1)
-    made = quantize(parent, _dynamic_rules(bits, per_channel))
+    kept = kept_scopes(parent, globs_of(step, "keep_float"))
+    made = quantize(parent, _dynamic_rules(bits, per_channel, kept))
     refuse_nothing_done(made, model_path.name, step.kind, "use static-int8")
     write_model(made.model, out_path)
     context.progress("quantizing weights", 1, 1)
@@ -145,11 +156,12 @@ def dynamic_int8(step: DynamicInt8, model_path: Path, out_path: Path, context: S
     )
 
 
-def _dynamic_rules(bits: int, per_channel: bool) -> Rules:
+def _dynamic_rules(bits: int, per_channel: bool, kept_operators: list[str]) -> Rules:
     def rules(quantizer: Any) -> None:
         operations = _operations()
         for name in _DYNAMIC_OPERATORS[bits]:
             quantizer.add_dynamic_config(ALL_LAYERS, operations(name), bits, granularity=_granularity(per_channel))
+        keep_in_float(quantizer, kept_operators)
 
     return rules
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -74,6 +76,41 @@ def _free_name(name: str, taken: Mapping[str, int]) -> str:
     while name in taken:
         name += "_"
     return name
+
+
+def kept_scopes(graph: Graph, globs: Sequence[str]) -> list[str]:
+    """Return patterns of litert-quantizer for the operators whose kind or output fits one of the globs.
+
+    Raises:
+        CompressionInputError: unknown_operator: a glob that fits nothing.
+    """
+    scopes: list[str] = []
+    for glob in globs:
+        found = [one for one in graph.operators if _fits(graph, one, glob)]
+        if not found:
+            raise CompressionInputError(
+                "unknown_operator",
+                f"keep_float has {glob!r}, and no operator of the model is of that kind or makes a tensor of that "
+                "name; write the name of its output, or a kind as CONV_2D",
+            )
+        scopes += [re.escape("".join(f"{graph.name(output)};" for output in outputs_of(one))) for one in found]
+    return [f"^{scope}" for scope in dict.fromkeys(scopes)]
+
+
+def keep_in_float(quantizer: Any, scopes: Sequence[str]) -> None:
+    """Add rules to a litert-quantizer ``Quantizer`` that leave operators as they are; see ``kept_scopes``."""
+    from litert_quantizer.qtyping import TFLOperationName
+    from litert_quantizer.quantizer import AlgorithmName
+
+    for scope in scopes:
+        quantizer.update_quantization_recipe(
+            scope, TFLOperationName.ALL_SUPPORTED, algorithm_key=AlgorithmName.NO_QUANTIZE
+        )
+
+
+def _fits(graph: Graph, operator: Any, glob: str) -> bool:
+    names = (graph.kind(operator), *(graph.name(output) for output in outputs_of(operator)))
+    return any(fnmatchcase(name, glob) for name in names)
 
 
 def refuse_nothing_done(graph: Graph, name: str, kind: str, advice: str) -> None:

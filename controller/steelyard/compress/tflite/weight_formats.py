@@ -15,8 +15,16 @@ from steelyard.compress.steps.float16 import Float16
 from steelyard.compress.tflite.conditions import float_graph
 from steelyard.compress.tflite.flatbuffer_model import as_bytes, write_model
 from steelyard.compress.tflite.graph import Graph
-from steelyard.compress.tflite.quantizer import ALL_LAYERS, TOOLS, Rules, quantize, refuse_nothing_done
-from steelyard.compress.tflite.settings import refuse_unhonoured, setting
+from steelyard.compress.tflite.quantizer import (
+    ALL_LAYERS,
+    TOOLS,
+    Rules,
+    keep_in_float,
+    kept_scopes,
+    quantize,
+    refuse_nothing_done,
+)
+from steelyard.compress.tflite.settings import globs_of, refuse_unhonoured, setting
 from steelyard.compress.tools import tool_versions
 
 _LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
@@ -26,6 +34,8 @@ _WEIGHT_ONLY_HONOURED: dict[str, tuple[object, ...]] = {
     "method": (AUTO, _ROUND_TO_NEAREST),
     "symmetric": (AUTO, True, False),
     "per_channel": (AUTO, True),
+    "block_size": (0,),
+    "form": (AUTO,),
 }
 _WEIGHT_ONLY_INSTEAD = {
     "bits": "and LiteRT unpacks weights of 8 or 4 bits; write one of the two",
@@ -49,11 +59,12 @@ def weight_only(step: Step, model_path: Path, out_path: Path, context: StepConte
     bits = 4 if setting(step, "bits", 8) == 4 else 8
     symmetric = setting(step, "symmetric", True) is not False
     context.progress("quantizing weights", 0, 1)
-    made = quantize(parent, _weight_only_rules(bits, symmetric))
+    kept = kept_scopes(parent, globs_of(step, "keep_float"))
+    made = quantize(parent, _weight_only_rules(bits, symmetric, kept))
     refuse_nothing_done(made, model_path.name, step.kind, "its weights are stored as they are")
     write_model(made.model, out_path)
     context.progress("quantizing weights", 1, 1)
-    resolved = {"bits": bits, "method": _ROUND_TO_NEAREST, "symmetric": symmetric, "block_size": None}
+    resolved = {"bits": bits, "method": _ROUND_TO_NEAREST, "symmetric": symmetric, "block_size": 0}
     known = step_settings(step)
     return StepReport(
         settings={**known, **{key: value for key, value in resolved.items() if key in known}},
@@ -80,7 +91,8 @@ def float16(step: Float16, model_path: Path, out_path: Path, context: StepContex
     parent = float_graph(model_path, step.kind)
     context.progress("converting to float16", 0, 1)
     clipped_count = _clip_weights(parent)
-    made = quantize(parent, _float16_rules)
+    kept = kept_scopes(parent, globs_of(step, "keep_float"))
+    made = quantize(parent, _float16_rules(kept))
     if not _unpacked_count(made):
         raise CompressionInputError(
             "nothing_to_quantize",
@@ -110,7 +122,7 @@ def _unpacked_count(graph: Graph) -> int:
     return sum(graph.kind(operator) == "DEQUANTIZE" for operator in graph.operators)
 
 
-def _weight_only_rules(bits: int, symmetric: bool) -> Rules:
+def _weight_only_rules(bits: int, symmetric: bool, kept_operators: list[str]) -> Rules:
     def rules(quantizer: Any) -> None:
         from litert_quantizer import qtyping
 
@@ -124,14 +136,19 @@ def _weight_only_rules(bits: int, symmetric: bool) -> Rules:
             explicit_dequantize=True,
         )
         quantizer.update_quantization_recipe(ALL_LAYERS, qtyping.TFLOperationName.ALL_SUPPORTED, config)
+        keep_in_float(quantizer, kept_operators)
 
     return rules
 
 
-def _float16_rules(quantizer: Any) -> None:
-    from litert_quantizer.qtyping import TFLOperationName
-    from litert_quantizer.quantizer import AlgorithmName
+def _float16_rules(kept_operators: list[str]) -> Rules:
+    def rules(quantizer: Any) -> None:
+        from litert_quantizer.qtyping import TFLOperationName
+        from litert_quantizer.quantizer import AlgorithmName
 
-    quantizer.add_weight_only_config(
-        ALL_LAYERS, TFLOperationName.ALL_SUPPORTED, 16, algorithm_key=AlgorithmName.FLOAT_CASTING
-    )
+        quantizer.add_weight_only_config(
+            ALL_LAYERS, TFLOperationName.ALL_SUPPORTED, 16, algorithm_key=AlgorithmName.FLOAT_CASTING
+        )
+        keep_in_float(quantizer, kept_operators)
+
+    return rules
