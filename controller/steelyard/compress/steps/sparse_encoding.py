@@ -37,6 +37,7 @@ class SparseEncoding:
             CompressionError: the file cannot be read or written.
         """
         from steelyard.compress.tflite.conditions import float_graph
+        from steelyard.compress.tflite.finishing import drop_unused_buffers
         from steelyard.compress.tflite.flatbuffer_model import write_model
         from steelyard.compress.tflite.sparse_region import find_region
         from steelyard.compress.tflite.sparse_tensor import sparse_classifier_weights, store_sparsely
@@ -46,6 +47,7 @@ class SparseEncoding:
         region = find_region(graph, model_path.name)
         others = [one for one in sparse_classifier_weights(graph, _LEAST_ZERO_SHARE) if one not in region.weights]
         store_sparsely(graph, [*region.weights, *others])
+        drop_unused_buffers(graph.model)
         write_model(graph.model, out_path)
         context.progress("storing weights sparsely", 1, 1)
         share = 100 * region.zero_count / region.weight_count

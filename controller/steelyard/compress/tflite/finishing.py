@@ -18,7 +18,7 @@ def final_bytes(path: Path) -> bytes:
     model = read_model(path)
     _drop_traces(model)
     _drop_unused_codes(model)
-    _drop_unused_buffers(model)
+    drop_unused_buffers(model)
     return model_bytes(model)
 
 
@@ -38,7 +38,7 @@ def _drop_unused_codes(model: Any) -> None:
             operator.opcodeIndex = places[int(operator.opcodeIndex)]
 
 
-def _drop_unused_buffers(model: Any) -> None:
+def drop_unused_buffers(model: Any) -> None:
     """Keep the buffers with data that something names, behind the empty one that must be the first."""
     tensors = [tensor for graph in model.subgraphs for tensor in graph.tensors]
     named = [int(tensor.buffer) for tensor in tensors] + [int(entry.buffer) for entry in model.metadata or ()]
