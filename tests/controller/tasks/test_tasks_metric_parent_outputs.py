@@ -66,7 +66,8 @@ def test_all_floating_point_outputs_count_alike_unless_one_is_named() -> None:
 
 def test_a_single_output_may_have_another_name() -> None:
     parent = _drawn((3, 4))
-    assert metric("cosine").answers({"logits": parent}, {"StatefulPartitionedCall:0": parent}).value() == 1.0
+    answers = metric("cosine").answers({"logits": parent}, {"StatefulPartitionedCall:0": parent})
+    assert answers.value() == pytest.approx(1.0, abs=1e-12)
 
 
 @pytest.mark.parametrize(

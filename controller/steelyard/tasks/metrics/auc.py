@@ -63,7 +63,7 @@ class Auc:
         """
         labels = class_labels(truth)
         name, array = finite_output(outputs, self.output, labels.size)
-        if array.ndim == 0 or array.size == 0 or array.size != array.shape[0] * array.shape[-1]:
+        if array.size == 0 or array.size != labels.size * (array.shape[-1] if array.ndim > 1 else 1):
             raise TaskError(
                 "invalid_outputs",
                 f"output {name!r} has the shape {list(array.shape)} and should be [N, CLASSES] or [N]; name the output "

@@ -101,8 +101,9 @@ def finite_output(outputs: Mapping[str, NDArray[Any]], name: str, sample_count: 
             f"output {found!r} is {array.dtype} and this metric needs floating-point values; name another output, or "
             "give the model a float output",
         )
-    # False for NaN, too.
-    odd_count = array.size - int(np.count_nonzero(np.abs(array) <= _LARGEST))
+    # Half and single precision end far below; a comparison is False for NaN, too.
+    is_usable = np.isfinite(array) if array.dtype.itemsize < 8 else np.abs(array) <= _LARGEST
+    odd_count = array.size - int(np.count_nonzero(is_usable))
     if odd_count:
         raise TaskError(
             "invalid_outputs",

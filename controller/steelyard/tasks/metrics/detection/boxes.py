@@ -37,4 +37,5 @@ def overlaps(boxes: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray
     heights = np.minimum(boxes[:, None, 3], others[None, :, 3]) - np.maximum(boxes[:, None, 1], others[None, :, 1])
     shared = np.maximum(widths, 0.0) * np.maximum(heights, 0.0)
     unions = areas(boxes)[:, None] + areas(others)[None, :] - shared
-    return np.divide(shared, unions, out=np.zeros_like(shared), where=shared > 0.0)
+    share: NDArray[np.float64] = np.divide(shared, unions, out=np.zeros_like(shared), where=shared > 0.0)
+    return share

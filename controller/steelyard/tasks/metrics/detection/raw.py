@@ -125,7 +125,7 @@ def _joined(
     outputs: Mapping[str, NDArray[Any]], names: tuple[str, ...], sample_count: int, *, least_width: int
 ) -> NDArray[Any]:
     """Return outputs [N, A, K] one after another along A; [N, A] is taken for [N, A, 1] where that is wide enough."""
-    arrays = []
+    arrays: list[NDArray[Any]] = []
     for name in names:
         found, array = finite_output(outputs, name, sample_count)
         rows = array[..., None] if array.ndim == 2 and least_width == 1 else array
