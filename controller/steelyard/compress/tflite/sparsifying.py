@@ -64,13 +64,13 @@ def sparsify(step: Step, model_path: Path, out_path: Path, context: StepContext)
 
 
 def _zeroed(step: Step, weights: list[Weights]) -> list[Weights]:
-    share, pattern = float(_number(setting(step, "sparsity", 0.5))), str(setting(step, "pattern", "unstructured"))
+    share, pattern = _number(setting(step, "sparsity", 0.5)), str(setting(step, "pattern", "unstructured"))
     n_and_m = _N_OF_M.fullmatch(pattern)
     if n_and_m:
         return [n_of_m(one, int(n_and_m[1]), int(n_and_m[2])) for one in weights]
     groups = [weights] if setting(step, "scope", "global") == "global" else [[one] for one in weights]
     if pattern == "block":
-        rows, columns = (int(one) for one in _listed(setting(step, "block", (4, 1))))
+        rows, columns = (round(_number(one)) for one in _listed(setting(step, "block", (4, 1))))
         return [one for group in groups for one in without_smallest_blocks(group, share, (rows, columns))]
     return [one for group in groups for one in without_smallest(group, share)]
 
