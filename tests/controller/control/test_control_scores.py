@@ -37,7 +37,7 @@ async def planned(controller: Controller, task: control_pb2.Task, *requirements:
 
 
 @pytest.mark.parametrize(
-    ("kind", "settings", "reducer", "top_count"),
+    ("kind", "asked", "reducer", "top_count"),
     [
         ("top1", {}, plan_pb2.REDUCER_ARGMAX, 0),
         ("top5", {}, plan_pb2.REDUCER_TOP_K, 5),
@@ -47,9 +47,9 @@ async def planned(controller: Controller, task: control_pb2.Task, *requirements:
     ],
 )
 async def test_the_device_is_asked_for_what_the_metric_reads(
-    controller: Controller, agent: ScriptedAgent, kind: str, settings: dict, reducer: int, top_count: int
+    controller: Controller, agent: ScriptedAgent, kind: str, asked: dict, reducer: int, top_count: int
 ) -> None:
-    plan = await planned(controller, await add_task(controller, kind, **settings))
+    plan = await planned(controller, await add_task(controller, kind, **asked))
     assert plan.evaluation.reducer == reducer
     assert plan.evaluation.top_count == top_count
     assert plan.evaluation.output_quota_bytes > 0
