@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -43,8 +45,8 @@ def quantize(parent: Graph, rules: Rules, *, ranges: Mapping[str, Range] | None 
     measured = None
     if ranges is not None:
         measured = {name: {"min": np.array([low]), "max": np.array([high])} for name, (low, high) in ranges.items()}
-    with tool_errors("litert-quantizer"), warnings.catch_warnings():
-        # It warns of its own choices (tensors that are kept), never of the model.
+    with tool_errors("litert-quantizer"), warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+        # It warns of its own choices (tensors that are kept), never of the model, and draws bars.
         warnings.simplefilter("ignore")
         from litert_quantizer.quantizer import Quantizer
 
