@@ -163,7 +163,9 @@ def main() -> None:
     parser.add_argument("--calibration", type=int, default=300, help="canvases to calibrate on")
     parser.add_argument("--seed", type=int, default=0, help="of the network's first weights")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # The exporter's own lines are many and not of interest.
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    _log.setLevel(logging.INFO)
     training, test = load_split(arguments.data, "train"), load_split(arguments.data, "t10k")
     labels = training.labels.astype(np.int64)
     evaluation = _canvases(test.images, test.labels.astype(np.int64), arguments.evaluation, _EVALUATION_SEED)
