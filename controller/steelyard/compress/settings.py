@@ -38,3 +38,23 @@ def require_boolean_or_auto(kind: str, key: str, value: object) -> None:
     """
     if not isinstance(value, bool) and value != AUTO:
         raise RecipeError("invalid_setting", f'{kind}: {key} is {value!r}; write true, false or "auto"')
+
+
+def require_count(kind: str, key: str, value: object, *, least: int = 1) -> None:
+    """Refuse anything but a whole number of at least ``least``.
+
+    Raises:
+        RecipeError: invalid_setting.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise RecipeError("invalid_setting", f"{kind}: {key} is {value!r}; write a whole number of {least} or more")
+
+
+def require_number(kind: str, key: str, value: object, *, least: float, most: float) -> None:
+    """Refuse anything but a number from ``least`` to ``most``.
+
+    Raises:
+        RecipeError: invalid_setting.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise RecipeError("invalid_setting", f"{kind}: {key} is {value!r}; write a number from {least} to {most}")
