@@ -13,6 +13,7 @@ _STEPS = {
     "float16": "steelyard.compress.steps.float16:Float16",
     "dynamic-int8": "steelyard.compress.steps.dynamic_int8:DynamicInt8",
     "static-int8": "steelyard.compress.steps.static_int8:StaticInt8",
+    "sparse-encoding": "steelyard.compress.steps.sparse_encoding:SparseEncoding",
 }
 
 

@@ -20,8 +20,13 @@ from steelyard.compress.steps.static_int8 import StaticInt8
 
 
 def test_the_built_in_recipes_are_named_by_what_they_do() -> None:
-    assert [recipe.name for recipe in builtin_recipes()] == ["float16", "dynamic-int8", "static-int8"]
-    assert [recipe.needs_calibration for recipe in builtin_recipes()] == [False, False, True]
+    assert [recipe.name for recipe in builtin_recipes()] == [
+        "float16",
+        "dynamic-int8",
+        "static-int8",
+        "sparse-encoding",
+    ]
+    assert [recipe.needs_calibration for recipe in builtin_recipes()] == [False, False, True, False]
 
 
 def test_every_built_in_recipe_survives_its_own_text() -> None:

@@ -24,7 +24,7 @@ _PRODUCTS = ("MatMulInteger", "ConvInteger", "DynamicQuantizeLSTM", "QAttention"
 class DynamicInt8:
     """Quantize MatMul and Gemm (``all_ops``: everything that onnxruntime can) with scales found at run time.
 
-    ``reduce_range`` "auto" gives weights 7 bits where sums of u8 and s8 saturate.
+    ``reduce_range`` "auto" gives weights 7 bits where sums of u8 and s8 saturate. ``weight_type`` "int4" is for TFLite.
     """
 
     kind: ClassVar[str] = "dynamic-int8"
@@ -41,7 +41,7 @@ class DynamicInt8:
 
     def __post_init__(self) -> None:
         """Refuse settings of another type and combinations that no kernel runs."""
-        require_choice(self.kind, "weight_type", self.weight_type, ("int8", "uint8"))
+        require_choice(self.kind, "weight_type", self.weight_type, ("int8", "uint8", "int4"))
         require_boolean(self.kind, "per_channel", self.per_channel)
         require_boolean_or_auto(self.kind, "reduce_range", self.reduce_range)
         require_boolean(self.kind, "all_ops", self.all_ops)
@@ -62,6 +62,12 @@ class DynamicInt8:
         import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
+        if self.weight_type == "int4":
+            raise CompressionInputError(
+                "unsupported_setting",
+                f"{self.kind}: weight_type is 'int4', which onnxruntime does not multiply with activations in 8 bits; "
+                "write weight-only with bits = 4, or give the TFLite export of the model",
+            )
         reduce_range = resolve_reduce_range(self.reduce_range, context.processor_features, weight_type=self.weight_type)
         folded_path = context.work_dir / "dynamic-folded.onnx"
         context.progress("quantizing weights", 0, 1)

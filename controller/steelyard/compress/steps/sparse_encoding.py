@@ -12,6 +12,10 @@ from steelyard.compress.tools import tool_versions
 
 # Below it, values with their places take more bytes than they save in time.
 _LEAST_ZERO_SHARE = 2 / 3
+_DENSE_CLASSIFIER_NOTE = (
+    "with the FULLY_CONNECTED layers behind them less than two thirds of the weights are zero: LiteRT 2.3 runs the "
+    "model sparsely all the same, later versions of XNNPACK count those layers and may not (sparsify them, too)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,4 +59,8 @@ class SparseEncoding:
             f"{len(region.weights)} 1x1 convolutions ({share:.1f} % zeros) and {len(others)} other layers are stored "
             "sparsely; XNNPACK runs the former so on Arm, and unpacks them when it loads the model on x86 with AVX"
         )
-        return StepReport(settings=step_settings(self), tool_versions=tool_versions("ai-edge-litert"), notes=(note,))
+        return StepReport(
+            settings=step_settings(self),
+            tool_versions=tool_versions("ai-edge-litert"),
+            notes=(note,) if region.is_sparse_with_classifier else (note, _DENSE_CLASSIFIER_NOTE),
+        )

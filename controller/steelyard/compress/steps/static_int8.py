@@ -50,7 +50,7 @@ class StaticInt8:
 
     def __post_init__(self) -> None:
         """Refuse settings of another type and combinations that no kernel runs."""
-        require_choice(self.kind, "activation_type", self.activation_type, _TYPES)
+        require_choice(self.kind, "activation_type", self.activation_type, (*_TYPES, "int16"))
         require_choice(self.kind, "weight_type", self.weight_type, _TYPES)
         require_boolean(self.kind, "per_channel", self.per_channel)
         require_boolean_or_auto(self.kind, "reduce_range", self.reduce_range)
@@ -90,6 +90,11 @@ class StaticInt8:
             CompressionInputError: no or unfit calibration data, or a model with nothing to quantize.
             CompressionError: the quantizer failed.
         """
+        if self.activation_type == "int16":
+            raise CompressionInputError(
+                "unsupported_setting",
+                f'{self.kind}: activation_type is \'int16\', which is for TFLite models; write "uint8" or "int8"',
+            )
         reduce_range = resolve_reduce_range(self.reduce_range, context.processor_features, weight_type=self.weight_type)
         folded_path = context.work_dir / "static-folded.onnx"
         context.progress("folding constants", 0, 1)
