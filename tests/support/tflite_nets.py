@@ -239,11 +239,20 @@ def mobile_net(
 
 
 def perceptron(
-    path: Path, *, features: int = 32, hidden: int = 64, scale: float = 1.0, open_batch: bool = False
+    path: Path,
+    *,
+    features: int = 32,
+    hidden: int = 64,
+    scale: float = 1.0,
+    shift: float = 0.0,
+    open_batch: bool = False,
 ) -> Path:
-    """Write x [1, features] -> two FULLY_CONNECTED -> logits [1, 4]; ``scale`` is of the first layer's first weight."""
+    """Write x [1, features] -> two FULLY_CONNECTED -> logits [1, 4].
+
+    ``scale`` is of the first layer's first weight, ``shift`` is added to all weights of that layer.
+    """
     rng, net = np.random.default_rng(1), Net()
-    first = weights(rng, hidden, features)
+    first = weights(rng, hidden, features) + np.float32(shift)
     first[0, 0] *= scale
     source = net.tensor("x", (1, features), open_batch=open_batch)
     inner = net.fully_connected(source, first, activation=RELU)
