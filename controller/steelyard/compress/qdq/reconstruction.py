@@ -1,0 +1,128 @@
+"""Gather what adaptive rounding of a layer needs: its inputs in the quantized model, its outputs in the float model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.compress.calibration import CalibrationData
+from steelyard.compress.qdq.graph import QdqGraph, Unit, to_array
+from steelyard.compress.qdq.layer_rows import LayerRows
+from steelyard.compress.qdq.pruning import exposed
+from steelyard.compress.qdq.rounding import Reconstruction
+from steelyard.compress.qdq.running import Runner, feeds
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+# Rows of one layer: what holds it to this, or this many.
+_MOST_BYTES = 64 * 1024 * 1024
+_MOST_ROWS = 4096
+_ACTIVATIONS = frozenset({"Relu", "Clip"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerProblem:
+    """A layer, its rows and columns, and what to reproduce."""
+
+    unit: Unit
+    rows: LayerRows
+    stored: NDArray[Any]
+    reconstruction: Reconstruction
+
+
+def layer_problem(
+    graph: QdqGraph, model: ModelProto, unit: Unit, data: CalibrationData, *, sample_count: int, seed: int
+) -> LayerProblem | str:
+    """Return the problem of one layer of ``model``, the graph's model as repaired so far, or why there is none."""
+    assert unit.weight is not None
+    weight = graph.float_weight(unit)
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    stored = to_array(tensors[unit.weight.name])
+    if not LayerRows.takes(unit, weight.ndim):
+        return "its arithmetic is not among those that are learnt"
+    if stored.dtype not in (np.int8, np.uint8):
+        return "its weights are no 8-bit integers"
+    scale, zero_point = graph.scales(unit.weight)
+    steps = weight / scale + zero_point
+    if np.abs(np.clip(np.rint(steps), int(stored.min()), int(stored.max())) - stored.astype(np.int64)).max() > 1:
+        return "its weights are not those of the float model"
+    rows = LayerRows(unit, weight.shape)
+    inputs, targets = _gathered(graph, model, unit, rows, data, sample_count, seed)
+    shape = weight.shape
+    low, high = _activation(graph, unit)
+    return LayerProblem(
+        unit=unit,
+        rows=rows,
+        stored=stored,
+        reconstruction=Reconstruction(
+            rows=inputs,
+            target=targets,
+            steps=rows.to_columns(steps.astype(np.float32)),
+            scale=rows.to_columns(np.broadcast_to(scale, shape))[:, :1].astype(np.float32),
+            zero_point=rows.to_columns(np.broadcast_to(zero_point, shape))[:, :1].astype(np.float32),
+            bias=_bias(graph, model, unit, rows.groups, targets.shape[-1]),
+            least=int(stored.min()),
+            most=int(stored.max()),
+            low=low,
+            high=high,
+        ),
+    )
+
+
+def _gathered(
+    graph: QdqGraph,
+    model: ModelProto,
+    unit: Unit,
+    rows: LayerRows,
+    data: CalibrationData,
+    sample_count: int,
+    seed: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    quantized = Runner(exposed(model, [unit.node.input[0]]))
+    exact = Runner(exposed(graph.float_model, [unit.float_node.output[0]]))
+    size = exact.batch_size
+    batch_count = max(1, min(sample_count, data.sample_count) // size)
+    most_rows = min(_MOST_ROWS, max(256, _MOST_BYTES // (4 * rows.groups * rows.products)))
+    rng = np.random.default_rng(seed)
+    found = [
+        rows.drawn(quantized.run(feed)[0], exact.run(feed)[0], -(-most_rows // batch_count), rng)
+        for feed in feeds(data, size, sample_count)
+    ]
+    inputs, targets = (np.concatenate(parts, axis=1, dtype=np.float32) for parts in zip(*found, strict=True))
+    order = rng.permutation(inputs.shape[1])
+    return inputs[:, order], targets[:, order]
+
+
+def _bias(graph: QdqGraph, model: ModelProto, unit: Unit, groups: int, outputs: int) -> NDArray[np.float32]:
+    """Return the bias [g, 1, M] that the quantized layer adds; repairs before this one may have moved it."""
+    name = unit.node.input[2] if len(unit.node.input) > 2 else ""
+    if not name:
+        return np.zeros((groups, 1, outputs), dtype=np.float32)
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    if unit.bias is None:
+        values = to_array(tensors[name])
+    else:
+        scale, zero_point = graph.scales(unit.bias)
+        values = (to_array(tensors[unit.bias.name]).astype(np.float64) - zero_point) * scale
+    return np.broadcast_to(values.reshape(-1), (groups * outputs,)).reshape(groups, 1, outputs).astype(np.float32)
+
+
+def _activation(graph: QdqGraph, unit: Unit) -> tuple[float, float]:
+    """Return the bounds of the Relu or Clip that alone reads the float layer; infinite without one."""
+    output = unit.float_node.output[0]
+    readers = [node for node in graph.float_model.graph.node if output in node.input]
+    is_given_out = any(value.name == output for value in graph.float_model.graph.output)
+    if len(readers) != 1 or is_given_out or readers[0].op_type not in _ACTIVATIONS:
+        return -np.inf, np.inf
+    if readers[0].op_type == "Relu":
+        return 0.0, np.inf
+    return _bound(graph, readers[0], 1, -np.inf), _bound(graph, readers[0], 2, np.inf)
+
+
+def _bound(graph: QdqGraph, node: NodeProto, index: int, default: float) -> float:
+    name = node.input[index] if len(node.input) > index else ""
+    return float(to_array(graph.float_tensors[name])) if name in graph.float_tensors else default

@@ -1,0 +1,89 @@
+"""Run two models over the calibration samples, a few at a time: nothing is kept but what the caller sums."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.compress.calibration import CalibrationData
+from steelyard.compress.contract import StepContext
+from steelyard.compress.errors import CompressionInputError
+from steelyard.compress.sessions import ONLY_ERRORS, batch_size, run_bounded
+from steelyard.compress.tools import tool_errors
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+# Above 0 where two models agree exactly: an SQNR of at most 200 dB.
+_LEAST_SHARE = 1e-20
+
+
+def required_calibration(kind: str, context: StepContext) -> CalibrationData:
+    """Return the calibration data.
+
+    Raises:
+        CompressionInputError: no_calibration_data.
+    """
+    if context.calibration is None:
+        raise CompressionInputError(
+            "no_calibration_data", f"{kind} needs calibration data; give a task with a calibration split"
+        )
+    return context.calibration
+
+
+class Runner:
+    """One model in memory, run without optimizations, so that every tensor is what the graph says."""
+
+    def __init__(self, model: ModelProto) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = ONLY_ERRORS
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        with tool_errors("running a part of the model"):
+            content = model.SerializeToString()
+            self._session: Any = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self._inputs = [spec.name for spec in self._session.get_inputs()]
+
+    @property
+    def batch_size(self) -> int:
+        """The samples that it takes at once; 1 where it takes any number."""
+        return batch_size(self._session)
+
+    def run(self, feed: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Return the outputs for a feed; inputs that this model lacks are left out."""
+        return run_bounded(self._session, {name: feed[name] for name in self._inputs})
+
+
+def feeds(data: CalibrationData, size: int, sample_count: int) -> Iterator[dict[str, NDArray[Any]]]:
+    """Yield batches of ``size`` of the first samples, ``sample_count`` at most; a last partial batch is left out.
+
+    Raises:
+        CompressionInputError: fewer samples than one batch.
+    """
+    if data.sample_count < size:
+        raise CompressionInputError(
+            "invalid_calibration",
+            f"the model takes batches of {size} and the calibration data has {data.sample_count} samples; add samples",
+        )
+    last = max(size, min(sample_count, data.sample_count))
+    for start in range(0, last - size + 1, size):
+        yield data.feed(start, start + size)
+
+
+def sqnr_db(reference: Runner, model: Runner, data: CalibrationData, sample_count: int) -> float:
+    """Return the signal-to-quantization-noise ratio of all float outputs over the samples, in dB, 200 at most."""
+    signal, noise = 0.0, 0.0
+    for feed in feeds(data, reference.batch_size, sample_count):
+        for expected, given in zip(reference.run(feed), model.run(feed), strict=True):
+            if expected.dtype.kind == "f":
+                exact = expected.astype(np.float64)
+                signal += float(np.square(exact).sum())
+                noise += float(np.square(exact - given).sum())
+    if signal == 0.0 and noise == 0.0:
+        return -10.0 * float(np.log10(_LEAST_SHARE))
+    return 10.0 * float(np.log10(max(signal, _LEAST_SHARE) / max(noise, signal * _LEAST_SHARE, _LEAST_SHARE)))

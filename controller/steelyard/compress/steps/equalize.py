@@ -1,0 +1,161 @@
+"""Cross-layer equalization: channels of neighbouring layers get weights of the same range, and the model stays the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from steelyard.compress.contract import FLOAT32, ONNX, SAME_FORM, StepContext, StepReport
+from steelyard.compress.equalization.absorption import absorb, absorbable, highest_values
+from steelyard.compress.equalization.groups import ChannelGroups
+from steelyard.compress.equalization.scaling import equalize
+from steelyard.compress.errors import CompressionError
+from steelyard.compress.folding import fold
+from steelyard.compress.qdq.graph import to_array
+from steelyard.compress.qdq.running import required_calibration
+from steelyard.compress.recipe import step_settings
+from steelyard.compress.sessions import first_feed, open_session, run_bounded
+from steelyard.compress.settings import require_boolean, require_choice, require_count
+from steelyard.compress.tools import tool_versions
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+_CAPS = ("exact", "replace-unreached")
+# Largest difference of an output from the parent's, as a share of that output's largest value.
+_MOST_DIFFERENCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equalize:
+    """Equalize weight ranges across layers (Nagel et al. 2019), exactly, after BatchNorm was folded.
+
+    Without calibration data. With it, ``capped`` "replace-unreached" makes a Relu of each Clip at 0 whose cap no sample
+    reaches ("exact" does not scale across it), and ``absorb_high_bias`` moves constant parts of channels behind a Relu
+    into the next layer's bias. ``passes`` bounds the iteration.
+    """
+
+    kind: ClassVar[str] = "equalize"
+    needs_calibration: ClassVar[bool] = False
+    accepts: ClassVar[frozenset[str]] = frozenset({FLOAT32})
+    produces: ClassVar[str] = SAME_FORM
+    formats: ClassVar[frozenset[str]] = frozenset({ONNX})
+    needs_float_ancestor: ClassVar[bool] = False
+
+    capped: str = "exact"
+    absorb_high_bias: bool = False
+    passes: int = 50
+
+    def __post_init__(self) -> None:
+        """Refuse settings of another type or without a meaning."""
+        require_choice(self.kind, "capped", self.capped, _CAPS)
+        require_boolean(self.kind, "absorb_high_bias", self.absorb_high_bias)
+        require_count(self.kind, "passes", self.passes)
+
+    def apply(self, model_path: Path, out_path: Path, context: StepContext) -> StepReport:
+        """Write the folded model with equalized weights.
+
+        Raises:
+            CompressionInputError: calibration data is missing and a setting reads it.
+            CompressionError: the model cannot be folded, or the result computes something else.
+        """
+        import onnx
+
+        folded_path = context.work_dir / "equalize-folded.onnx"
+        context.progress("folding constants", 0, 2)
+        fold(model_path, folded_path)
+        model = onnx.load_model(folded_path)
+        replaced = _unreached(model, context) if self.capped == "replace-unreached" else ()
+        channels = ChannelGroups(model, replaced)
+        context.progress("equalizing", 1, 2)
+        passes = equalize(channels.groups, most_passes=self.passes)
+        _write_back(model, channels)
+        replaced_count = _make_relu(model, channels, replaced)
+        notes = [_groups_note(channels, passes)]
+        if replaced_count:
+            notes.append(f"{replaced_count} capped activations became Relu: no calibration sample reaches the cap")
+        if self.absorb_high_bias:
+            data = required_calibration(f"{self.kind} with absorb_high_bias", context)
+            moved = absorb(model, absorbable(channels.groups), data)
+            _write_back(model, channels)
+            notes.append(f"the constant part of {moved} channels moved into the next layer's bias")
+        onnx.save_model(model, out_path)
+        _check_same(model_path, out_path, context)
+        context.progress("equalizing", 2, 2)
+        tools = tool_versions("onnxruntime", "onnx", "numpy")
+        return StepReport(settings=step_settings(self), tool_versions=tools, notes=tuple(notes))
+
+
+def _unreached(model: ModelProto, context: StepContext) -> tuple[str, ...]:
+    """Return the outputs of Clip nodes from 0 to a cap that no calibration sample reaches."""
+    data = required_calibration('equalize with capped = "replace-unreached"', context)
+    tensors = {tensor.name: float(to_array(tensor)) for tensor in model.graph.initializer if not tensor.dims}
+    clips: list[NodeProto] = [
+        node
+        for node in model.graph.node
+        if node.op_type == "Clip" and len(node.input) == 3 and tensors.get(node.input[1]) == 0.0
+        if node.input[2] in tensors
+    ]
+    if not clips:
+        return ()
+    highest = highest_values(model, [node.input[0] for node in clips], data)
+    return tuple(node.output[0] for node, value in zip(clips, highest, strict=True) if value <= tensors[node.input[2]])
+
+
+def _make_relu(model: ModelProto, channels: ChannelGroups, replaced: tuple[str, ...]) -> int:
+    """Make a Relu of the unreached Clip nodes that lie in a group; return how many."""
+    inside = {node.output[0] for group in channels.groups for node in group.passing} & set(replaced)
+    for node in model.graph.node:
+        if node.op_type == "Clip" and node.output[0] in inside:
+            node.op_type = "Relu"
+            del node.input[1:]
+    return len(inside)
+
+
+def _write_back(model: ModelProto, channels: ChannelGroups) -> None:
+    """Store the numbers of all layers of groups in the model."""
+    from onnx import numpy_helper
+
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    layers = {id(one): one for group in channels.groups for one in (*group.producers, *group.consumers)}
+    for layer in layers.values():
+        weight = tensors[layer.node.input[1]]
+        weight.CopyFrom(numpy_helper.from_array(layer.weight(), weight.name))
+        if layer.bias is not None:
+            bias = tensors[layer.node.input[2]]
+            bias.CopyFrom(numpy_helper.from_array(layer.bias.astype(layer.weight().dtype), bias.name))
+
+
+def _groups_note(channels: ChannelGroups, passes: int) -> str:
+    if not channels.groups:
+        return "nothing was equalized: no two layers meet through operators that a scale passes"
+    layers = {id(one) for group in channels.groups for one in (*group.producers, *group.consumers)}
+    return (
+        f"{len(layers)} of {len(channels.layers)} layers were equalized, in {len(channels.groups)} groups of channels, "
+        f"{passes} passes"
+    )
+
+
+def _check_same(before_path: Path, after_path: Path, context: StepContext) -> None:
+    """Refuse a result that does not compute what the model did, on one batch.
+
+    Raises:
+        CompressionError: not_equal.
+    """
+    before, after = open_session(before_path), open_session(after_path)
+    feed = first_feed(before, calibration=context.calibration, seed=context.seed)
+    if isinstance(feed, str):
+        return
+    for expected, given in zip(run_bounded(before, feed), run_bounded(after, feed), strict=True):
+        if expected.dtype.kind != "f" or not expected.size:
+            continue
+        difference = float(np.abs(expected - given).max()) / max(float(np.abs(expected).max()), 1e-12)
+        if difference > _MOST_DIFFERENCE:
+            raise CompressionError(
+                "not_equal",
+                f"equalizing changed an output by {difference:.2%} of its largest value; leave the step out and report "
+                "this model",
+            )
