@@ -135,3 +135,10 @@ def test_a_damaged_file_is_a_sentence(tmp_path: Path) -> None:
     path.write_bytes(perceptron(tmp_path / "whole.tflite").read_bytes()[:200])
     with pytest.raises(CompressionError, match=r"reading m\.tflite failed"):
         read_model(path)
+
+
+def test_a_file_beyond_the_offsets_of_its_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("steelyard.compress.tflite.flatbuffer_model._MAX_BYTES", 1000)
+    with pytest.raises(CompressionInputError, match="models of more than 2 GiB cannot be rewritten") as caught:
+        read_model(perceptron(tmp_path / "m.tflite"))
+    assert caught.value.reason == "model_too_large"

@@ -277,3 +277,14 @@ def test_calibration_data_that_does_not_fit_is_refused(
         applied(StaticInt8(), mobile_net(tmp_path / "m.tflite"), calibration)
     assert caught.value.reason == reason
     assert words in str(caught.value)
+
+
+def test_open_height_and_width_are_calibrated_at_the_datas_size_and_stay_open(tmp_path: Path) -> None:
+    changed = read_model(mobile_net(tmp_path / "plain.tflite"))
+    changed.subgraphs[0].tensors[0].shapeSignature = np.array([1, -1, -1, 3], np.int32)
+    model = tmp_path / "m.tflite"
+    write_model(changed, model)
+    larger = images(shape=(48, 40, 3))
+    made, _report = applied(StaticInt8(), model, larger)
+    assert open_session(made).inputs[0].shape == (1, -1, -1, 3)
+    assert sqnr_db(outputs(model, larger), outputs(made, larger)) > 20
