@@ -10,9 +10,13 @@ from steelyard.compress.errors import RecipeError
 from steelyard.spelling import meant
 
 _STEPS = {
+    "equalize": "steelyard.compress.steps.equalize:Equalize",
     "float16": "steelyard.compress.steps.float16:Float16",
     "dynamic-int8": "steelyard.compress.steps.dynamic_int8:DynamicInt8",
     "static-int8": "steelyard.compress.steps.static_int8:StaticInt8",
+    "bias-correction": "steelyard.compress.steps.bias_correction:BiasCorrection",
+    "adaround": "steelyard.compress.steps.adaround:AdaRound",
+    "fallback": "steelyard.compress.steps.fallback:Fallback",
     "sparse-encoding": "steelyard.compress.steps.sparse_encoding:SparseEncoding",
 }
 
