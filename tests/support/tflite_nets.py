@@ -22,7 +22,7 @@ class Net:
         self._schema: Any = schema
         self._tensors: list[Any] = []
         self._buffers: list[Any] = [schema.BufferT()]
-        self._operators: list[Any] = []
+        self.operators: list[Any] = []
         self._codes: dict[str, int] = {}
         self._made_codes: list[Any] = []
 
@@ -64,7 +64,7 @@ class Net:
         if options:
             made.builtinOptionsType = getattr(self._schema.BuiltinOptions, options)
             made.builtinOptions = getattr(self._schema, f"{options}T")(**fields)
-        self._operators.append(made)
+        self.operators.append(made)
         return outputs[0]
 
     def conv(
@@ -79,7 +79,7 @@ class Net:
     ) -> int:
         """Add a CONV_2D with weights [outputs, height, width, inputs] and a small bias."""
         size = _convolved(self.shape(source)[1:3], weight.shape[1:3], stride, padding)
-        made = self.tensor(name or f"conv{len(self._operators)}", (self.shape(source)[0], *size, weight.shape[0]))
+        made = self.tensor(name or f"conv{len(self.operators)}", (self.shape(source)[0], *size, weight.shape[0]))
         return self.operator(
             "CONV_2D",
             [source, self.constant(weight), self.constant(_bias(weight.shape[0]))],
@@ -96,7 +96,7 @@ class Net:
     ) -> int:
         """Add a DEPTHWISE_CONV_2D with weights [1, height, width, channels]."""
         size = _convolved(self.shape(source)[1:3], weight.shape[1:3], stride, padding)
-        made = self.tensor(f"depthwise{len(self._operators)}", (self.shape(source)[0], *size, weight.shape[3]))
+        made = self.tensor(f"depthwise{len(self.operators)}", (self.shape(source)[0], *size, weight.shape[3]))
         return self.operator(
             "DEPTHWISE_CONV_2D",
             [source, self.constant(weight), self.constant(_bias(weight.shape[3]))],
@@ -113,23 +113,23 @@ class Net:
         """Add a PAD of zeros around a picture."""
         batch, height, width, channels = self.shape(source)
         amounts = np.array([[0, 0], [margin, margin], [margin, margin], [0, 0]], np.int32)
-        made = self.tensor(f"pad{len(self._operators)}", (batch, height + 2 * margin, width + 2 * margin, channels))
+        made = self.tensor(f"pad{len(self.operators)}", (batch, height + 2 * margin, width + 2 * margin, channels))
         return self.operator("PAD", [source, self.constant(amounts)], [made], "PadOptions")
 
     def mean(self, source: int) -> int:
         """Add a MEAN over height and width."""
         batch, _height, _width, channels = self.shape(source)
-        made = self.tensor(f"mean{len(self._operators)}", (batch, channels))
+        made = self.tensor(f"mean{len(self.operators)}", (batch, channels))
         axes = self.constant(np.array([1, 2], np.int32))
         return self.operator("MEAN", [source, axes], [made], "ReducerOptions", keepDims=False)
 
     def add(self, first: int, second: int) -> int:
-        made = self.tensor(f"add{len(self._operators)}", self.shape(first))
+        made = self.tensor(f"add{len(self.operators)}", self.shape(first))
         return self.operator("ADD", [first, second], [made], "AddOptions")
 
     def unary(self, kind: str, source: int) -> int:
         """Add an operator with one input, one output of the same shape and no options."""
-        return self.operator(kind, [source], [self.tensor(f"{kind.lower()}{len(self._operators)}", self.shape(source))])
+        return self.operator(kind, [source], [self.tensor(f"{kind.lower()}{len(self.operators)}", self.shape(source))])
 
     def softmax(self, source: int, name: str = "probabilities") -> int:
         return self.operator("SOFTMAX", [source], [self.tensor(name, self.shape(source))], "SoftmaxOptions", beta=1.0)
@@ -138,7 +138,7 @@ class Net:
         self, source: int, weight: np.ndarray, *, activation: int = NO_ACTIVATION, name: str = ""
     ) -> int:
         """Add a FULLY_CONNECTED with weights [outputs, inputs]."""
-        made = self.tensor(name or f"dense{len(self._operators)}", (self.shape(source)[0], weight.shape[0]))
+        made = self.tensor(name or f"dense{len(self.operators)}", (self.shape(source)[0], weight.shape[0]))
         return self.operator(
             "FULLY_CONNECTED",
             [source, self.constant(weight), self.constant(_bias(weight.shape[0]))],
@@ -161,7 +161,7 @@ class Net:
 
         schema = self._schema
         graph = schema.SubGraphT()
-        graph.tensors, graph.operators, graph.name = self._tensors, self._operators, b"main"
+        graph.tensors, graph.operators, graph.name = self._tensors, self.operators, b"main"
         graph.inputs, graph.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
         model = schema.ModelT()
         model.version, model.operatorCodes, model.subgraphs = 3, self._made_codes, [graph]
@@ -293,3 +293,35 @@ def inverted_residuals(
     last = net.conv(last, weights(rng, 2 * wide, 1, 1, width, zero_share=zero_share))
     classifier = weights(rng, 10, 2 * wide, zero_share=zero_share)
     return net.write(path, [image], [net.fully_connected(net.mean(last), classifier, name="logits")])
+
+
+def attention(path: Path, *, length: int = 16, width: int = 32) -> Path:
+    """Write x [1, length, width] -> one head of attention with a sum around it, and a normalization -> y, as x."""
+    rng, net = np.random.default_rng(2), Net()
+    shape = (1, length, width)
+    source = net.tensor("x", shape)
+
+    def project(of: int) -> int:
+        made = net.tensor(f"projected{len(net.operators)}", shape)
+        inputs = [of, net.constant(weights(rng, width, width)), net.constant(_bias(width))]
+        return net.operator("FULLY_CONNECTED", inputs, [made], "FullyConnectedOptions", keepNumDims=True)
+
+    def product(first: int, second: int, size: tuple[int, ...], *, turned: bool = False) -> int:
+        made = net.tensor(f"product{len(net.operators)}", size)
+        return net.operator("BATCH_MATMUL", [first, second], [made], "BatchMatMulOptions", adjX=False, adjY=turned)
+
+    scores = product(project(source), project(source), (1, length, length), turned=True)
+    share = net.tensor("scaled", (1, length, length))
+    net.operator("MUL", [scores, net.constant(np.array([width**-0.5], np.float32))], [share], "MulOptions")
+    seen = product(net.softmax(share), project(source), shape)
+    summed = net.add(source, project(seen))
+    mean = net.tensor("average", (1, length, 1))
+    net.operator("MEAN", [summed, net.constant(np.array([2], np.int32))], [mean], "ReducerOptions", keepDims=True)
+    spread, variance = net.tensor("spread", shape), net.tensor("variance", (1, length, 1))
+    net.operator("SQUARED_DIFFERENCE", [summed, mean], [spread], "SquaredDifferenceOptions")
+    net.operator("MEAN", [spread, net.constant(np.array([2], np.int32))], [variance], "ReducerOptions", keepDims=True)
+    scale = net.unary("RSQRT", variance)
+    centred, made = net.tensor("centred", shape), net.tensor("y", shape)
+    net.operator("SUB", [summed, mean], [centred], "SubOptions")
+    net.operator("MUL", [centred, scale], [made], "MulOptions")
+    return net.write(path, [source], [made])

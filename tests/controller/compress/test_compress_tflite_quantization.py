@@ -25,7 +25,7 @@ from steelyard.compress.tflite.model_form import numeric_form
 from steelyard.compress.tflite.registry import TFLITE_FUNCTIONS
 from steelyard.compress.tflite.sessions import open_session
 from tests.controller.compress.tflite_running import applied, graph_of, images, kinds, outputs, sqnr_db
-from tests.support.tflite_nets import Net, mobile_net, perceptron, weights
+from tests.support.tflite_nets import Net, attention, mobile_net, perceptron, weights
 
 
 @pytest.mark.parametrize(
@@ -288,3 +288,19 @@ def test_open_height_and_width_are_calibrated_at_the_datas_size_and_stay_open(tm
     made, _report = applied(StaticInt8(), model, larger)
     assert open_session(made).inputs[0].shape == (1, -1, -1, 3)
     assert sqnr_db(outputs(model, larger), outputs(made, larger)) > 20
+
+
+@pytest.mark.parametrize
+    ("step", "least_sqnr_db", "words"),
+    [
+        (StaticInt8(), 20, "15 of 15 operators compute in 8 bits"),
+        (DynamicInt8(), 30, "4 of 15 operators have weights of 8 bits; left in float: 2 BATCH_MATMUL"),
+        (Float16(), 50, "4 weight tensors are stored in float16"),
+    ],
+)
+def test_attention_is_quantized(tmp_path: Path, step: Any, least_sqnr_db: float, words: str) -> None:
+    model = attention(tmp_path / "m.tflite")
+    made, report = applied(step, model, images(24, shape=(16, 32), name="x"))
+    shown = images(seed=9, shape=(16, 32), name="x")
+    assert sqnr_db(outputs(model, shown), outputs(made, shown)) > least_sqnr_db
+    assert report.notes[0].startswith(words)
