@@ -290,7 +290,7 @@ def test_open_height_and_width_are_calibrated_at_the_datas_size_and_stay_open(tm
     assert sqnr_db(outputs(model, larger), outputs(made, larger)) > 20
 
 
-@pytest.mark.parametrize
+@pytest.mark.parametrize(
     ("step", "least_sqnr_db", "words"),
     [
         (StaticInt8(), 20, "15 of 15 operators compute in 8 bits"),
