@@ -55,7 +55,7 @@ def metric_of(task: control_pb2.Task) -> Metric:
     text = task.metric_settings_json or "{}"
     try:
         settings = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         reason = f"the metric's settings are no JSON ({error}); make the task again"
         raise TaskError("invalid_setting", reason) from error
     if not isinstance(settings, dict):
