@@ -1,18 +1,17 @@
 """Which channels must scale together: layers whose tensors meet through operators that a positive scale passes.
 
-A Relu gives s * y for s * x when s is positive; so do LeakyRelu, PRelu, pooling and the sum of a residual branch when all
-its terms scale alike. The tensors between layers fall into groups; a group that any other operator reads or writes, or
-that the model takes or gives out, is left alone.
+A Relu gives s * y for s * x when s is positive; so do LeakyRelu, PRelu, pooling and the sum of a residual branch when
+all its terms scale alike. The tensors between layers fall into groups; a group that any other operator reads or writes,
+or that the model takes or gives out, is left alone.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from steelyard.compress.equalization.layer_weights import LAYER_OPS, LayerWeights
 from steelyard.compress.qdq.graph import to_array
@@ -108,18 +107,19 @@ class ChannelGroups:
     def _passes(self, node: NodeProto) -> bool:
         if node.domain not in {"", "ai.onnx"}:
             return False
+        passes = False
         if node.op_type in _PASSING:
-            return all(not name or name in self._tensors for name in node.input[1:]) and len(node.output) == 1
-        if node.op_type == "Clip":
-            return node.output[0] in self._unreached or self._is_relu(node)
-        if node.op_type == "Flatten":
-            return all(one.i == 1 for one in node.attribute if one.name == "axis")
-        if node.op_type == "Reshape":
-            return self._flattens(node)
-        if node.op_type in {"Add", "Sum"}:
+            passes = all(not name or name in self._tensors for name in node.input[1:]) and len(node.output) == 1
+        elif node.op_type == "Clip":
+            passes = node.output[0] in self._unreached or self._is_relu(node)
+        elif node.op_type == "Flatten":
+            passes = all(one.i == 1 for one in node.attribute if one.name == "axis")
+        elif node.op_type == "Reshape":
+            passes = self._flattens(node)
+        elif node.op_type in {"Add", "Sum"}:
             shapes = {self._shapes.get(name) for name in node.input if name not in self._tensors}
-            return len(shapes) == 1 and None not in shapes and not any(name in self._tensors for name in node.input)
-        return False
+            passes = len(shapes) == 1 and None not in shapes and not any(name in self._tensors for name in node.input)
+        return passes
 
     def _is_relu(self, node: NodeProto) -> bool:
         names = [*node.input[1:], "", ""]
@@ -132,7 +132,8 @@ class ChannelGroups:
         if shape is None or before is None or list(shape.dims) != [2]:
             return False
         first, second = (int(size) for size in to_array(shape))
-        width = int(np.prod(before[1:])) if all(isinstance(size, int) for size in before[1:]) else None
+        sizes = [size for size in before[1:] if isinstance(size, int)]
+        width = math.prod(sizes) if len(sizes) == len(before) - 1 else None
         return (first in {0, before[0]} or second == width) and second in {-1, width}
 
     def _root(self, name: str) -> str:

@@ -1,1 +1,1 @@
-"""Quantized ONNX graphs (QDQ) beside the float graph that they came from: layers, surgery, repair of weights and biases."""
+"""Quantized ONNX graphs (QDQ) beside the float graph that they came from: layers, surgery, repair."""

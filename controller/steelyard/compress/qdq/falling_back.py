@@ -23,7 +23,7 @@ class FallbackSearch:
         self.front: list[Candidate] = []
 
     def search(self, ranking: Sequence[str], *, most_count: int) -> Candidate:
-        """Return the fewest operators of a ranking that keep the bound, or, when none do, the lowest loss that was seen.
+        """Return the fewest operators of a ranking that keep the bound; when none do, the lowest loss that was seen.
 
         Counts 0, 1, 2, 4, … are tried until one holds, then the gap is bisected; at the end operators are quantized
         again, the last of the ranking first, while the bound holds. A loss need not fall with each operator: what holds

@@ -1,8 +1,8 @@
 """The index of a QDQ model: every quantized operator beside the float operator that it came from.
 
 onnxruntime's quantizer names tensors after the float ones: weights ``W_quantized``, outputs of the graph
-``Y_QuantizeLinear_Input`` before their Q/DQ. With unsigned activations it drops a Relu or Clip behind a layer, since the
-clipping of QuantizeLinear does the same, and gives the layer's output the name of the activation's.
+``Y_QuantizeLinear_Input`` before their Q/DQ. With unsigned activations it drops a Relu or Clip behind a layer, since
+the clipping of QuantizeLinear does the same, and gives the layer's output the name of the activation's.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class QdqGraph:
     def dequantized(self, tensor: QuantizedTensor) -> NDArray[Any]:
         """Return the numbers float32 that stored integers stand for."""
         scale, zero = self.scales(tensor)
-        return ((self.values(tensor.name).astype(np.int64) - zero) * scale).astype(np.float32)
+        return np.asarray((self.values(tensor.name).astype(np.int64) - zero) * scale, dtype=np.float32)
 
     def before_quantization(self, name: str) -> str:
         """Return the tensor that Q/DQ pairs before ``name`` began with; ``name`` itself when there are none."""
@@ -129,7 +129,7 @@ class QdqGraph:
         return tuple(found)
 
     def _float_pair(self, node: NodeProto) -> tuple[NodeProto, tuple[NodeProto, ...]] | None:
-        """Return the float node of a quantized one, and the activations dropped behind it, in the order of the graph."""
+        """Return the float node of a quantized one, and the activations dropped behind it in order."""
         dropped: list[NodeProto] = []
         output = node.output[0]
         if output not in self.float_producers:

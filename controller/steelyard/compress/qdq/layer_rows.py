@@ -85,7 +85,7 @@ class LayerRows:
     @property
     def products(self) -> int:
         """K."""
-        return self.to_columns(np.empty(self._shape, dtype=np.int8)).shape[1]
+        return int(self.to_columns(np.empty(self._shape, dtype=np.int8)).shape[1])
 
     def to_columns(self, weight: NDArray[Any]) -> NDArray[Any]:
         """Return a weight in its stored shape as [g, K, M]."""

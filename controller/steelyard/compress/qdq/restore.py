@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 _MOVING = frozenset({
     "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "MaxPool", "Identity", "Slice", "Gather", "Split",
 })  # fmt: skip
+_FLOAT_SUFFIX = "_restored"
 
 
 def restore(graph: QdqGraph, names: Collection[str]) -> ModelProto:
     """Return a copy of the QDQ model with the named units in float.
 
-    They get the float weights and biases, and read their inputs from before the Q/DQ; a pair that nothing quantized reads
-    any more is removed. Where a unit gives an output of the graph, the pair behind it is removed too. With every unit
-    restored the model computes what the float model does.
+    They get the float weights and biases, and read their inputs from before the Q/DQ; a pair that nothing quantized
+    reads any more is removed. Where a unit gives an output of the graph, the pair behind it is removed too. With every
+    unit restored the model computes what the float model does.
     """
     import onnx
 
@@ -83,7 +84,7 @@ class _Surgery:
             for activation in unit.dropped:
                 copy = Node()
                 copy.CopyFrom(activation)
-                self._store(copy.input[1:])
+                copy.input[1:] = [self._stored_name(name) for name in copy.input[1:]]
                 copies.append(copy)
             copies[-1].output[0] = last
             self._at[node.output[0]] = node
@@ -96,8 +97,7 @@ class _Surgery:
         inputs = []
         for index, name in enumerate(unit.float_node.input):
             if name in self._source.float_tensors:
-                self._store([name])
-                inputs.append(name)
+                inputs.append(self._stored_name(name))
             else:
                 inputs.append(self._source.before_quantization(unit.node.input[index]))
         del node.input[:]
@@ -135,12 +135,20 @@ class _Surgery:
         made.clear()
         made.update({name: node for node in self._graph.node for name in node.output})
 
-    def _store(self, names: Iterable[str]) -> None:
-        """Add float tensors to the model where it lacks them."""
-        for name in names:
-            if name in self._source.float_tensors and name not in self._stored:
-                self._graph.initializer.append(self._source.float_tensors[name])
-                self._stored.add(name)
+    def _stored_name(self, name: str) -> str:
+        """Return what a float tensor is called in the model, added where it lacks it; other names stay.
+
+        A quantized bias is dequantized into the name of the float one, which then is taken.
+        """
+        tensor = self._source.float_tensors.get(name)
+        if tensor is None:
+            return name
+        stored = f"{name}{_FLOAT_SUFFIX}" if name in self._source.producers else name
+        if stored not in self._stored:
+            self._graph.initializer.append(tensor)
+            self._graph.initializer[-1].name = stored
+            self._stored.add(stored)
+        return stored
 
     def _insert_behind(self, added: dict[str, list[NodeProto]]) -> None:
         from onnx import NodeProto as Node

@@ -81,18 +81,19 @@ def learn_rounding(problem: Reconstruction, *, iterations: int, train_rows: int,
             exponent = _exponent((done - _WARM_SHARE) / (1 - _WARM_SHARE))
             gradient += np.float32(_REGULARIZER) * _regularizer_gradient(share, exponent)
         inside = (soft > 0.0) & (soft < 1.0)
-        state.step(gradient * inside * sigmoid * (1.0 - sigmoid) * np.float32(_HIGH - _LOW))
+        by_value = gradient * inside * sigmoid * (1.0 - sigmoid) * np.float32(_HIGH - _LOW)
+        state.step(np.asarray(by_value, dtype=np.float32))
     is_up = state.values >= 0.0
-    return np.clip(floor + is_up, problem.least, problem.most)
+    return np.asarray(np.clip(floor + is_up, problem.least, problem.most), dtype=np.float32)
 
 
 def _error_gradient(problem: Reconstruction, integers: NDArray[Any], at: NDArray[Any]) -> NDArray[np.float32]:
     """Return the gradient of the mean square error on some rows, by the integers [g, K, M]."""
     rows = problem.rows[:, at]
     given = np.matmul(rows, (integers - problem.zero_point) * problem.scale) + problem.bias
-    difference = problem.activated(given) - problem.activated(problem.target[:, at])
+    difference: NDArray[Any] = problem.activated(given) - problem.activated(problem.target[:, at])
     if problem.low != -np.inf or problem.high != np.inf:
-        difference = difference * ((given > problem.low) & (given < problem.high))
+        difference *= (given > problem.low) & (given < problem.high)
     by_weight = np.matmul(rows.transpose(0, 2, 1), difference * np.float32(2.0 / difference.size))
     gradient: NDArray[np.float32] = by_weight * problem.scale
     return gradient

@@ -1,4 +1,4 @@
-"""Cross-layer equalization: channels of neighbouring layers get weights of the same range, and the model stays the same."""
+"""Cross-layer equalization: channels of neighbouring layers get weights of one range, and the model stays the same."""
 
 from __future__ import annotations
 

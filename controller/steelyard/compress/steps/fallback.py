@@ -26,8 +26,8 @@ class Fallback:
     """Restore operators to float until the metric is at most ``max_drop`` (its unit; 0.01: a point) below the float's.
 
     Without a task the outputs' signal-to-noise ratio against the float model must reach ``min_sqnr_db``. ``order``
-    "sensitivity" ranks by what quantizing each operator alone costs over ``sample_count`` samples, "graph" takes them as
-    they come. At most ``max_layers`` operators are restored (0: any number).
+    "sensitivity" ranks by what quantizing each operator alone costs over ``sample_count`` samples, "graph" takes them
+    as they come. At most ``max_layers`` operators are restored (0: any number).
     """
 
     kind: ClassVar[str] = "fallback"
