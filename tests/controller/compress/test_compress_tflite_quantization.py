@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import subprocess
 import sys
@@ -195,10 +196,12 @@ def test_a_setting_that_the_format_cannot_honour_is_refused_with_what_to_write(
     assert words in str(caught.value)
 
 
-def test_the_defaults_of_every_step_for_this_format_find_a_function(tmp_path: Path) -> None:
-    for kind in step_kinds():
-        formats = step_class(kind).formats
-        assert (kind in TFLITE_FUNCTIONS) == ({"onnx", "tflite"} <= formats), kind
+def test_every_step_for_both_formats_has_a_function_for_this_one() -> None:
+    both = [kind for kind in step_kinds() if {"onnx", "tflite"} <= step_class(kind).formats]
+    assert {"float16", "dynamic-int8", "static-int8"} <= set(both)
+    for kind in both:
+        module, _, name = TFLITE_FUNCTIONS[kind].partition(":")
+        assert callable(getattr(importlib.import_module(module), name)), kind
 
 
 def _already_quantized(path: Path) -> Path:

@@ -8,5 +8,6 @@ TFLITE_FUNCTIONS = {
     "dynamic-int8": "steelyard.compress.tflite.quantization:dynamic_int8",
     "weight-only": "steelyard.compress.tflite.weight_formats:weight_only",
     "float16": "steelyard.compress.tflite.weight_formats:float16",
+    "share-weights": "steelyard.compress.tflite.sharing:share_weights",
     "sparsify": "steelyard.compress.tflite.sparsifying:sparsify",
 }
