@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 
 # The numeric forms of a model that steps accept and produce. WEIGHT_ONLY: weights in few bits, activations in float.
+# SPARSE: float32 of which only what is not zero is stored, which no step reads.
 FLOAT32 = "float32"
 FLOAT16 = "float16"
 INT8 = "int8"
 WEIGHT_ONLY = "weight-only"
+SPARSE = "sparse"
 
 # The file formats that a step may work on.
 ONNX = "onnx"

@@ -20,13 +20,9 @@ from steelyard.compress.steps.static_int8 import StaticInt8
 
 
 def test_the_built_in_recipes_are_named_by_what_they_do() -> None:
-    assert [recipe.name for recipe in builtin_recipes()] == [
-        "float16",
-        "dynamic-int8",
-        "static-int8",
-        "sparse-encoding",
-    ]
-    assert [recipe.needs_calibration for recipe in builtin_recipes()] == [False, False, True, False]
+    found = {recipe.name: recipe.needs_calibration for recipe in builtin_recipes()}
+    expected = {"float16": False, "dynamic-int8": False, "static-int8": True, "sparse-encoding": False}
+    assert found.items() >= expected.items()
 
 
 def test_every_built_in_recipe_survives_its_own_text() -> None:

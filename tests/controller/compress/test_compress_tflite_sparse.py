@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steelyard.compress.errors import CompressionInputError
+from steelyard.compress.contract import SPARSE
+from steelyard.compress.errors import CompressionInputError, RecipeError
+from steelyard.compress.recipe import Recipe
 from steelyard.compress.steps.sparse_encoding import SparseEncoding
 from steelyard.compress.steps.static_int8 import StaticInt8
 from steelyard.compress.tflite.finishing import final_bytes
+from steelyard.compress.tflite.model_form import numeric_form
 from steelyard.compress.tflite.sparse_region import find_region
 from steelyard.compress.tflite.sparse_tensor import dense_values, sparsity_of
 from tests.controller.compress.tflite_running import applied, graph_of, images, kinds, outputs
@@ -183,7 +186,13 @@ def test_the_input_itself_is_no_sparse_part(tmp_path: Path) -> None:
 
 def test_a_sparse_model_is_not_made_sparse_or_quantized_again(tmp_path: Path) -> None:
     made, _report = applied(SparseEncoding(), mobile_net(tmp_path / "m.tflite", width=64, zero_share=0.8))
+    assert numeric_form(made) == SPARSE == SparseEncoding.produces
     for step in (SparseEncoding(), StaticInt8()):
         with pytest.raises(CompressionInputError, match="put sparse-encoding last") as caught:
             applied(step, made, images())
         assert caught.value.reason == "already_sparse"
+
+
+def test_a_recipe_that_goes_on_behind_the_encoding_is_refused_before_it_runs() -> None:
+    with pytest.raises(RecipeError, match="static-int8"):
+        Recipe(name="sparse-int8", steps=(SparseEncoding(), StaticInt8()))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from steelyard.compress.contract import FLOAT32, SAME_FORM, TFLITE, StepContext, StepReport
+from steelyard.compress.contract import FLOAT32, SPARSE, TFLITE, StepContext, StepReport
 from steelyard.compress.recipe import step_settings
 from steelyard.compress.tools import tool_versions
 
@@ -29,7 +29,7 @@ class SparseEncoding:
     kind: ClassVar[str] = "sparse-encoding"
     needs_calibration: ClassVar[bool] = False
     accepts: ClassVar[frozenset[str]] = frozenset({FLOAT32})
-    produces: ClassVar[str] = SAME_FORM
+    produces: ClassVar[str] = SPARSE
     formats: ClassVar[frozenset[str]] = frozenset({TFLITE})
     needs_float_ancestor: ClassVar[bool] = False
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from steelyard.compress.contract import FLOAT16, FLOAT32, INT8, WEIGHT_ONLY
+from steelyard.compress.contract import FLOAT16, FLOAT32, INT8, SPARSE, WEIGHT_ONLY
 from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.tflite.flatbuffer_model import read_model
 from steelyard.compress.tflite.graph import FLOAT16_TYPE, FLOAT32_TYPE, QUANTIZED_TYPES, Graph, is_quantized
@@ -17,7 +17,8 @@ _DEQUANTIZE = "DEQUANTIZE"
 def numeric_form(path: Path) -> str:
     """Return "int8" for a model that computes with quantized numbers, "weight-only" for one that only stores them.
 
-    int4 weights and 16-bit activations are "int8" too; "float16" is a model with any float16 tensor; else "float32".
+    int4 weights and 16-bit activations are "int8" too; "sparse" is a float model with any sparse tensor, "float16" one
+    with any float16 tensor, and all else is "float32".
     """
     return graph_form(Graph(read_model(path)))
 
@@ -37,6 +38,8 @@ def graph_form(graph: Graph) -> str:
         return INT8
     if stored_only:
         return WEIGHT_ONLY
+    if any(tensor.sparsity is not None for tensor in graph.tensors):
+        return SPARSE
     return FLOAT16 if any(tensor.type == FLOAT16_TYPE for tensor in graph.tensors) else FLOAT32
 
 
