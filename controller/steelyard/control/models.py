@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
+from steelyard.analysis.scoring import metric_of
 from steelyard.artifacts import read_artifact
 from steelyard.errors import UsageError
 from steelyard.store.blobs import BlobStore
@@ -47,13 +48,14 @@ class Models:
         """Register a task; its id is the digest of what it is made of.
 
         Raises:
-            UsageError: when one of its blobs was not uploaded, or it has no samples.
+            UsageError: when one of its blobs was not uploaded, it has no samples, or its metric is not known here.
         """
         for digest in (task.evaluation_digest, task.labels_digest, task.calibration_digest):
             if digest and not self._blobs.has(digest):
                 raise UsageError("blob_missing", f"blob {digest[:12]} of task {task.name!r} was not uploaded")
         if not task.evaluation_digest or task.evaluation_sample_count == 0:
             raise UsageError("empty_task", f"task {task.name!r} has no evaluation samples: give it at least one")
+        metric_of(task)
         task.evaluation_size_bytes = self._blobs.size(task.evaluation_digest)
         task.task_id = ""
         task.task_id = hashlib.sha256(task.SerializeToString(deterministic=True)).hexdigest()[:32]

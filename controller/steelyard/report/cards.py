@@ -160,7 +160,7 @@ def _tradeoff(series: Sequence[Series], name: str) -> Card | None:
         return None
     if has_accuracy(series):
         score = series[0].score.name
-        title = f"{score[:1].upper()}{score[1:]} against {_axis_words(series)}"
+        title = f"{series[0].score.title} against {_axis_words(series)}"
         caption = (
             "Whiskers are the intervals of both. Filled marks are on the Pareto front: no other variant is better "
             f"beyond the noise without being worse in latency, {score}, size, memory or energy, as far as these were "

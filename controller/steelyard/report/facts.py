@@ -63,7 +63,7 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
         ("Timing", _timing(measurement)),
         ("Timed inputs", _inputs(measurement.plan.inputs)),
         ("Pinned to cores", _cores(measurement.plan)),
-        (f"{score_name(measurement).capitalize()} on", _task(measurement)),
+        ("Accuracy on" if score_of(measurement).is_accuracy else "Scored on", _task(measurement)),
         ("Scored by", "" if score_of(measurement).is_accuracy else score_text(measurement)),
         ("Energy from", "; ".join(_unique(text for one in measurement.variants if (text := _energy_source(one))))),
         ("Energy also read", "; ".join(_unique(text for one in measurement.variants for text in _also_read(one)))),

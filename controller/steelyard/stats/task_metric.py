@@ -36,6 +36,12 @@ class TaskMetric:
         return self.label if self.is_accuracy else self.kind
 
     @property
+    def title(self) -> str:
+        """What a heading calls it: "Accuracy", "Root mean square error"."""
+        words = self.name if self.kind == "top1" else self.label
+        return words[:1].upper() + words[1:]
+
+    @property
     def is_accuracy(self) -> bool:
         """Whether it is a share of right answers, which a requirement may call accuracy."""
         return self.kind in _ACCURACIES

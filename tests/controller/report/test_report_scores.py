@@ -82,7 +82,7 @@ def test_the_page_has_a_column_of_the_score_in_each_section() -> None:
     )
     assert '<th scope="col">rmse</th>' in page
     assert '<th scope="col">accuracy</th>' in page
-    assert "Rmse against latency" in page
+    assert "Root mean square error against latency" in page
     assert "worse in latency, rmse, size" in page
     rows = make_rows(regression())
     score = rows[3].cells[make_head(regression()).index("rmse")]
@@ -121,7 +121,7 @@ def test_tables_for_papers_have_the_score_without_an_empty_unit() -> None:
 def test_facts_tiles_and_gaps_name_the_score() -> None:
     measurement = regression()
     facts = dict(method_facts(measurement))
-    assert facts["Rmse on"] == "taxi, 500 samples"
+    assert facts["Scored on"] == "taxi, 500 samples"
     assert facts["Scored by"] == "root mean square error (rmse), less is better"
     assert "rmse" in [tile.name for tile in make_tiles(measurement)]
     for variant in measurement.variants:

@@ -47,7 +47,7 @@ def draw_tradeoff(series: Sequence[Series], *, name: str, width: float) -> Marku
         return None
     height = max(280.0, min(430.0, width * 0.72))
     score = shown[0].score
-    what = f"{score.name[:1].upper()}{score.name[1:]}" if shows_accuracy else "File size"
+    what, axis = (score.title, score.name) if shows_accuracy else ("File size", "file size")
     canvas = Canvas(
         name=name,
         width=width,
@@ -60,7 +60,7 @@ def draw_tradeoff(series: Sequence[Series], *, name: str, width: float) -> Marku
     x_axis(canvas, x_scale, "ns", top=_TOP, bottom=height - _BOTTOM)
     y_axis(canvas, y_scale, score.unit if shows_accuracy else "B", left=_LEFT, right=width - _RIGHT)
     better = "better is up" if shows_accuracy and score.higher_is_better else "better is down"
-    canvas.text((4, 14), f"{what.lower()} ({better} and to the left)", "axis")
+    canvas.text((4, 14), f"{axis} ({better} and to the left)", "axis")
     canvas.text((width - _RIGHT, height - 6), shown[0].time_words, "axis", anchor="end")
     points = [_point(one, x_scale, y_scale, shows_accuracy) for one in shown]
     if shows_accuracy:
