@@ -98,3 +98,13 @@ async def test_a_requirement_on_the_task_s_metric_is_taken(
 ) -> None:
     plan = await planned(controller, await add_task(controller, kind), requirement)
     assert plan.HasField("evaluation")
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "named"), [("rsme", {}, "'rmse'"), ("topk", {"k": 0}, "k is 0"), ("rmse", {"key": 1}, "'key'")]
+)
+async def test_a_task_whose_metric_is_not_known_is_not_registered(
+    controller: Controller, kind: str, asked: dict, named: str
+) -> None:
+    with pytest.raises(UsageError, match=named):
+        await add_task(controller, kind, **asked)
