@@ -1,4 +1,4 @@
-"""The TOML form of recipes, and where recipes are found: built in, by name, or in a file."""
+"""The TOML form of recipes, and where recipes are found: built in, in one word, or in a file."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ from typing import Any
 
 import tomllib
 
+from steelyard.compress.built_in_recipes import builtin_recipes
 from steelyard.compress.contract import Step
 from steelyard.compress.errors import RecipeError
+from steelyard.compress.inline_text import parse_inline
 from steelyard.compress.recipe import Recipe
 from steelyard.compress.registry import step_class, step_kinds
 from steelyard.spelling import first_unknown, meant
 
 
-def builtin_recipes() -> tuple[Recipe, ...]:
-    """Return the recipes that need no file: one a step, with its defaults, named like its kind."""
-    return tuple(Recipe(name=kind, steps=(step_class(kind)(),)) for kind in step_kinds())
-
-
 def load_recipe(name_or_path: str) -> Recipe:
-    """Return a built-in recipe by name, or the one in a TOML file.
+    """Return a built-in recipe by name, one written in one word, or the one in a TOML file.
 
     Raises:
         RecipeError: nothing of that name (the nearest is named), or a file that is no recipe.
@@ -30,10 +27,13 @@ def load_recipe(name_or_path: str) -> Recipe:
     if name_or_path in known:
         return known[name_or_path]
     path = Path(name_or_path)
+    if path.suffix != ".toml" and _is_inline(name_or_path):
+        return Recipe(parse_inline(name_or_path))
     if path.suffix != ".toml":
         raise RecipeError(
             "recipe_not_found",
-            f"there is no recipe {name_or_path!r}; {meant(name_or_path, known)}; a file's name ends in .toml",
+            f"there is no recipe {name_or_path!r}; {meant(name_or_path, known)}; a file's name ends in .toml, steps "
+            "are joined by '+'",
         )
     try:
         text = path.read_text(encoding="utf-8")
@@ -58,7 +58,12 @@ def parse_recipe(text: str, *, source: str = "the recipe") -> Recipe:
         raise RecipeError("invalid_recipe", f"{source}: 'name' is {name!r}; write a text in quotes")
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise RecipeError("invalid_recipe", f"{source} has no steps; add a [[steps]] table with a kind")
-    return Recipe(name=name, steps=tuple(_step(table, source) for table in tables))
+    return Recipe(tuple(_step(table, source) for table in tables), name=name)
+
+
+def _is_inline(text: str) -> bool:
+    """Say whether a text means steps: several, or a known one with settings."""
+    return "+" in text or text.partition(",")[0] in step_kinds()
 
 
 def _step(table: dict[str, Any], source: str) -> Step:

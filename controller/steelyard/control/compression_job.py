@@ -29,7 +29,7 @@ async def compress_job(world: JobWorld, job_id: str, request: control_pb2.Submit
         note.add_done_callback(notes.discard)
 
     features = await world.devices.processor_features(request.device)
-    on_progress(f"{recipe.name} of {parent.name}", 0, len(recipe.steps))
+    on_progress(f"{recipe.name} of {parent.name}", 0, len(recipe.step_list))
     with tempfile.TemporaryDirectory(dir=world.work_directory, prefix="compress-") as work:
         calibration = Path(work) / "calibration.npz"
         if request.task_id:
@@ -54,6 +54,6 @@ async def compress_job(world: JobWorld, job_id: str, request: control_pb2.Submit
         control_pb2.JOB_STATE_RECORDED,
         message=f"made {variant.name} ({digest[:12]}, {variant.size_bytes:,} bytes)",
         variant_digest=digest,
-        done=len(recipe.steps),
-        total=len(recipe.steps),
+        done=len(recipe.step_list),
+        total=len(recipe.step_list),
     )
