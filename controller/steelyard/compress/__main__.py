@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.child import bound_memory, end_with_parent, own_stdout
-from steelyard.compress.messages import failure_event, parse_request, progress_event, result_event
+from steelyard.compress.messages import failure_event, parse_request, progress_event, result_event, step_event
 from steelyard.errors import EXIT_BUG, EXIT_FINE, EXIT_INTERRUPTED, SteelyardError
 
 
@@ -39,7 +39,8 @@ def main() -> int:
 
 def _serve(line: str, emit: Any) -> dict[str, Any]:
     from steelyard.compress.recipe_text import parse_recipe
-    from steelyard.compress.run import compress
+    from steelyard.compress.run import Scoring, compress
+    from steelyard.compress.scoring_files import read_scoring
 
     request = parse_request(line)
     result = compress(
@@ -51,6 +52,9 @@ def _serve(line: str, emit: Any) -> dict[str, Any]:
         out_dir=Path(request.out_dir),
         progress=lambda message, done, total: emit(progress_event(message, done, total)),
         work_dir=Path(request.work_dir) if request.work_dir else None,
+        scoring=Scoring(reported=read_scoring(request.reported), chosen_by=read_scoring(request.chosen_by)),
+        finished=request.finished_steps(),
+        on_step=lambda done: emit(step_event(done)),
     )
     return result_event(result)
 

@@ -1,4 +1,4 @@
-"""Recipes in one word: steps joined by "+", settings that are no defaults: ``equalize+static-int8,per_channel=false``."""
+"""Recipes in one word: steps joined by "+", settings that are no defaults: ``equalize+static-int8,passes=3``."""
 
 from __future__ import annotations
 

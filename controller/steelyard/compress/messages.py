@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
 
+from steelyard.compress.finished_step import FinishedStep
 from steelyard.compress.result import CompressionResult
 from steelyard.errors import SteelyardError
 from steelyard_protocol.v1 import control_pb2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringFiles:
+    """Samples that models are scored by: files of packed inputs and of truth, "" for none, and the metric."""
+
+    split: str
+    inputs_path: str
+    metric: str
+    truth_path: str = ""
+    metric_settings_json: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +32,8 @@ class CompressionRequest:
     """The request, a JSON object with these keys; ``calibration_path`` is a file of packed samples, "" for none.
 
     ``work_dir`` is a folder for intermediate files that the caller removes, "" to let the process make its own.
+    ``reported`` and ``chosen_by`` are what models are scored by, after each step and where a step chooses. ``finished``
+    are the first steps of the recipe, done before: the model's path, and the step as JSON.
     """
 
     model_path: str
@@ -29,11 +43,20 @@ class CompressionRequest:
     seed: int = 0
     processor_features: tuple[str, ...] = ()
     work_dir: str = ""
+    reported: ScoringFiles | None = None
+    chosen_by: ScoringFiles | None = None
+    finished: tuple[tuple[str, str], ...] = ()
 
     def to_line(self) -> str:
         """Return the request as one line of JSON."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return json.dumps(fields) + "\n"
+        return json.dumps(asdict(self)) + "\n"
+
+    def finished_steps(self) -> tuple[FinishedStep, ...]:
+        """Return the steps that were done before."""
+        return tuple(
+            FinishedStep(path=Path(path), message=json_format.Parse(text, control_pb2.LineageStep()))
+            for path, text in self.finished
+        )
 
 
 def parse_request(line: str) -> CompressionRequest:
@@ -45,11 +68,30 @@ def parse_request(line: str) -> CompressionRequest:
     try:
         fields: dict[str, Any] = json.loads(line)
         features = tuple(str(feature) for feature in fields.pop("processor_features", ()))
-        return CompressionRequest(processor_features=features, **fields)
+        finished = tuple((str(path), str(text)) for path, text in fields.pop("finished", ()))
+        scoring = {name: _scoring(fields.pop(name, None)) for name in ("reported", "chosen_by")}
+        return CompressionRequest(processor_features=features, finished=finished, **scoring, **fields)
     except (ValueError, TypeError, AttributeError) as error:
         raise SteelyardError(
             "invalid_request", f"the request {line[:200]!r} is none ({error}); write one line of JSON"
         ) from error
+
+
+def _scoring(fields: dict[str, Any] | None) -> ScoringFiles | None:
+    return None if fields is None else ScoringFiles(**fields)
+
+
+def step_event(done: FinishedStep) -> dict[str, Any]:
+    """Return the event of a step that is done; the file lasts until the process ends."""
+    message = json_format.MessageToDict(done.message, preserving_proto_field_name=True)
+    return {"event": "step", "path": str(done.path), "step": message}
+
+
+def parse_step(event: Mapping[str, Any]) -> FinishedStep:
+    """Return the step that a step event tells of."""
+    return FinishedStep(
+        path=Path(event["path"]), message=json_format.ParseDict(event["step"], control_pb2.LineageStep())
+    )
 
 
 def progress_event(message: str, done: int, total: int) -> dict[str, Any]:

@@ -11,20 +11,25 @@ import signal
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from google.protobuf import json_format
+
 from steelyard.compress.contract import Progress
 from steelyard.compress.errors import CompressionError, CompressionInputError
-from steelyard.compress.messages import CompressionRequest, parse_result
+from steelyard.compress.finished_step import FinishedStep
+from steelyard.compress.messages import CompressionRequest, ScoringFiles, parse_result, parse_step
 from steelyard.compress.recipe import Recipe
 from steelyard.compress.result import CompressionResult
 from steelyard.compress.run import WORK_PREFIX
 from steelyard.compress.tools import disk_errors
 from steelyard.errors import EXIT_USAGE
 
+OnStep = Callable[[FinishedStep], Awaitable[None]]
 _LOGGER = logging.getLogger(__name__)
 # A result line holds the lineage, whose recipe a person wrote: far below this.
 _MAX_LINE_BYTES = 4 * 1024 * 1024
@@ -40,12 +45,16 @@ async def compress_in_process(
     processor_features: Collection[str],
     out_dir: Path,
     progress: Progress | None = None,
+    reported: ScoringFiles | None = None,
+    chosen_by: ScoringFiles | None = None,
+    finished: Sequence[FinishedStep] = (),
+    on_step: OnStep | None = None,
     interpreter: str = sys.executable,
 ) -> CompressionResult:
     """Do what ``steelyard.compress.run.compress`` does, in a child process that is killed when this is cancelled.
 
-    ``progress`` is called on the event loop. Nothing but the finished variant is left in ``out_dir``, however the
-    child ends.
+    ``progress`` is called on the event loop; ``on_step`` is awaited there while the next step begins, and its file is
+    gone with the child. Nothing but the finished variant is left in ``out_dir``, however the child ends.
 
     Raises:
         CompressionInputError: an input that this recipe cannot work with (``reason`` as the child gave it).
@@ -60,9 +69,13 @@ async def compress_in_process(
         seed=seed,
         processor_features=tuple(sorted(processor_features)),
         work_dir=str(work_dir),
+        reported=reported,
+        chosen_by=chosen_by,
+        finished=tuple((str(one.path), json_format.MessageToJson(one.message)) for one in finished),
     )
+    told = _Told(progress=progress or (lambda message, done, total: None), on_step=on_step or _ignored)
     try:
-        return await _run_child(request, interpreter, progress or (lambda message, done, total: None))
+        return await _run_child(request, interpreter, told)
     finally:
         shutil.rmtree(work_dir, ignore_errors=True)
 
@@ -73,7 +86,19 @@ def _make_work_dir(out_dir: Path) -> Path:
         return Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=out_dir))
 
 
-async def _run_child(request: CompressionRequest, interpreter: str, progress: Progress) -> CompressionResult:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """Who hears what the child says on its way."""
+
+    progress: Progress
+    on_step: OnStep
+
+
+async def _ignored(_: FinishedStep) -> None:
+    return
+
+
+async def _run_child(request: CompressionRequest, interpreter: str, told: _Told) -> CompressionResult:
     # Quantizers put whole models under TMPDIR: on the disk that the user chose, and removed with the work folder.
     process = await asyncio.create_subprocess_exec(
         interpreter,
@@ -87,7 +112,7 @@ async def _run_child(request: CompressionRequest, interpreter: str, progress: Pr
         env={**os.environ, "TMPDIR": request.work_dir},
     )
     try:
-        errors, event = await asyncio.gather(_drain(process), _converse(process, request, progress))
+        errors, event = await asyncio.gather(_drain(process), _converse(process, request, told))
         await process.wait()
     finally:
         if process.returncode is None:
@@ -97,10 +122,12 @@ async def _run_child(request: CompressionRequest, interpreter: str, progress: Pr
     return _outcome(request, process.returncode or 0, event, errors)
 
 
-async def _converse(
-    process: asyncio.subprocess.Process, request: CompressionRequest, progress: Progress
-) -> dict[str, Any]:
-    """Send the request, pass progress on, and return the last event ({} when there was none)."""
+async def _converse(process: asyncio.subprocess.Process, request: CompressionRequest, told: _Told) -> dict[str, Any]:
+    """Send the request, pass on what the child says, and return the last event ({} when there was none).
+
+    Raises:
+        CompressionError: internal: the child wrote what is no event.
+    """
     assert process.stdin is not None
     assert process.stdout is not None
     with suppress(BrokenPipeError, ConnectionResetError):  # the child died before it read: its exit code tells
@@ -109,12 +136,26 @@ async def _converse(
     process.stdin.close()
     last: dict[str, Any] = {}
     async for line in process.stdout:
-        event = json.loads(line)
+        event = _event(line)
         if event["event"] == "progress":
-            progress(event["message"], event["done"], event["total"])
+            told.progress(event["message"], event["done"], event["total"])
+        elif event["event"] == "step":
+            await told.on_step(parse_step(event))
         else:
             last = event
     return last
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    try:
+        event: dict[str, Any] = json.loads(line)
+        event["event"]
+    except (ValueError, KeyError, TypeError) as error:
+        text = line[:200].decode("utf-8", "replace").rstrip()
+        raise CompressionError(
+            "internal", f"the compression process wrote {text!r}, which is no event; please report it"
+        ) from error
+    return event
 
 
 async def _drain(process: asyncio.subprocess.Process) -> tuple[str, ...]:

@@ -1,32 +1,43 @@
-"""Run a recipe on a model: step by step in a work folder, the result checked, then renamed into place.
+"""Run a recipe on a model: step by step, each model checked, scored and told before the next step begins.
 
 Libraries called here may print to standard output and use all memory: programs call ``compress_in_process``.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import tempfile
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from steelyard.artifacts import read_artifact
+from steelyard.compress.applying import apply_step
 from steelyard.compress.calibration import CalibrationData, read_calibration
-from steelyard.compress.contract import Progress, StepContext, StepReport
+from steelyard.compress.contract import Ancestor, Progress, Step, StepContext, StepReport
 from steelyard.compress.errors import CompressionInputError
-from steelyard.compress.finishing import final_bytes
+from steelyard.compress.evaluation import EvaluationSet, HostEvaluator, step_evaluation
+from steelyard.compress.finished_step import FinishedStep, deflated_bytes
+from steelyard.compress.model_kind import ModelKind
 from steelyard.compress.recipe import Recipe
 from steelyard.compress.result import CompressionResult
 from steelyard.compress.tools import disk_errors
-from steelyard_protocol.v1 import common_pb2, control_pb2
+from steelyard_protocol.v1 import control_pb2
 
 WORK_PREFIX = ".compress-"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Scoring:
+    """What models are scored by: ``reported`` after each step, ``chosen_by`` where a step chooses; None: not at all."""
+
+    reported: EvaluationSet | None = None
+    chosen_by: EvaluationSet | None = None
 
 
 def compress(
@@ -39,11 +50,14 @@ def compress(
     out_dir: Path,
     progress: Progress | None = None,
     work_dir: Path | None = None,
+    scoring: Scoring | None = None,
+    finished: Sequence[FinishedStep] = (),
+    on_step: Callable[[FinishedStep], None] | None = None,
 ) -> CompressionResult:
     """Make the variant ``out_dir/DIGEST.onnx`` of a model; the model is never touched, nothing half-written is left.
 
     Args:
-        model_path: an ONNX model.
+        model_path: an ONNX or a TFLite model.
         recipe: what to do.
         calibration: packed samples (``steelyard.tasks.packing``), for recipes that need them.
         seed: for the inputs drawn to check a variant made without calibration data; recorded.
@@ -51,6 +65,9 @@ def compress(
         out_dir: where the variant goes; made when missing.
         progress: told what is being done, work done and work in all.
         work_dir: for intermediate files, on the disk of ``out_dir``; the caller removes it. None: one of our own.
+        scoring: what models are scored by on this machine.
+        finished: the first steps of the recipe where they were done before; they are not run again.
+        on_step: told of each step that is done; the file in ``path`` lasts as long as ``work_dir``.
 
     Raises:
         InvalidModelError, TaskError, CompressionInputError: an input that this recipe cannot work with.
@@ -67,7 +84,8 @@ def compress(
                 processor_features=frozenset(processor_features),
                 calibration=_read_calibration(recipe, calibration),
             )
-            return _Job(model_path, recipe, context).run(out_dir)
+            job = _Job(model_path, recipe, context, scoring or Scoring(), on_step or (lambda one: None))
+            return job.run(out_dir, finished)
 
 
 def _read_calibration(recipe: Recipe, content: bytes | None) -> CalibrationData | None:
@@ -82,91 +100,143 @@ def _read_calibration(recipe: Recipe, content: bytes | None) -> CalibrationData 
 class _Job:
     """One run of a recipe."""
 
-    def __init__(self, model_path: Path, recipe: Recipe, context: StepContext) -> None:
+    def __init__(
+        self,
+        model_path: Path,
+        recipe: Recipe,
+        context: StepContext,
+        scoring: Scoring,
+        on_step: Callable[[FinishedStep], None],
+    ) -> None:
         self._created_at = Timestamp()
         self._created_at.GetCurrentTime()
         self._start_s = time.monotonic()
         self._recipe = recipe
-        self._context = context
+        self._on_step = on_step
         self._parent = read_artifact(model_path, work_dir=context.work_dir)
+        self._kind = ModelKind.of(self._parent)
+        self._context = dataclasses.replace(context, model_format=self._kind.name)
+        self._evaluator = self._evaluator_of(scoring.reported)
+        chooser = self._evaluator_of(scoring.chosen_by)
+        self._context = dataclasses.replace(self._context, evaluate=None if chooser is None else chooser.evaluate)
+        self._notes: list[str] = list(self._parent.notes)
 
-    def run(self, out_dir: Path) -> CompressionResult:
-        session = self._checked_parent()
-        reports: list[StepReport] = []
-        current = self._parent.bytes_path
-        for number, step in enumerate(self._recipe.steps, start=1):
-            following = self._context.work_dir / f"step-{number}.onnx"
-            reports.append(step.apply(current, following, self._context))
-            current = following
-        return self._keep(current, reports, session, out_dir)
+    def run(self, out_dir: Path, finished: Sequence[FinishedStep]) -> CompressionResult:
+        ancestors = [Ancestor(path=self._parent.bytes_path, form=self._checked_form())]
+        forms = self._recipe.forms(ancestors[0].form)
+        parent_evaluation = self._evaluation(self._parent.bytes_path, "the model")
+        steps: list[control_pb2.LineageStep] = []
+        for number, (step, form) in enumerate(zip(self._recipe.step_list, forms, strict=True), start=1):
+            if number <= len(finished):
+                done, report = finished[number - 1], None
+            else:
+                done, report = self._do(number, step, tuple(ancestors))
+                self._on_step(done)
+            steps.append(done.message)
+            ancestors.append(Ancestor(path=done.path, form=form, step=step, report=report))
+        return self._keep(ancestors[-1].path, steps, parent_evaluation, out_dir)
 
-    def _checked_parent(self) -> Any:
-        """Refuse a model that the first step cannot start from, and return a session of it."""
-        from steelyard.artifact_formats.onnx_file import parse_onnx
-        from steelyard.compress.model_form import numeric_form, refuse_nan_weights
-        from steelyard.compress.sessions import check_calibration, first_feed, open_session, run_bounded
+    def _evaluator_of(self, chosen: EvaluationSet | None) -> HostEvaluator | None:
+        if chosen is None:
+            return None
+        return HostEvaluator(
+            chosen,
+            parent_path=self._parent.bytes_path,
+            model_format=self._kind.name,
+            progress=self._context.progress,
+        )
 
-        path = self._parent.bytes_path
-        if self._parent.format != common_pb2.ARTIFACT_FORMAT_ONNX:
+    def _checked_form(self) -> str:
+        """Refuse a model that the first step cannot start from, and return its numeric form."""
+        path, step = self._parent.bytes_path, self._recipe.step_list[0]
+        if self._kind.name not in step.formats:
             raise CompressionInputError(
-                "unsupported_format", f"{path} is a TFLite model, and recipes work on ONNX; give the ONNX export of it"
+                "unsupported_format",
+                f"{path} is {self._kind.suffix.removeprefix('.')} and {step.kind} works on "
+                f"{' and '.join(sorted(step.formats))}; give another export of it",
             )
-        model = parse_onnx(path, path.read_bytes())
-        form, step = numeric_form(model), self._recipe.steps[0]
+        form = self._kind.form_of(path)
         if form not in step.accepts:
             raise CompressionInputError(
                 "already_compressed",
                 f"{path} is already {form}, and {step.kind} starts from {' or '.join(sorted(step.accepts))}; give the "
                 "model that it was made from",
             )
-        refuse_nan_weights(path, model)
-        session = open_session(path)
-        if self._context.calibration is not None:
-            check_calibration(session, self._context.calibration)
-        # Quantizers run the model for calibration with no limit of their own: one that never returns stops here.
-        feed = first_feed(session, calibration=self._context.calibration, seed=self._context.seed)
-        if not isinstance(feed, str):
-            self._context.progress("checking the model", 0, 1)
-            run_bounded(session, feed)
-        return session
+        self._kind.check_runs(path, self._context)
+        return form
 
-    def _keep(self, made: Path, reports: list[StepReport], parent_session: Any, out_dir: Path) -> CompressionResult:
-        from steelyard.compress.verification import verify_variant
-
-        content = final_bytes(made)
+    def _do(self, number: int, step: Step, ancestors: tuple[Ancestor, ...]) -> tuple[FinishedStep, StepReport]:
+        start_s = time.monotonic()
+        stem = f"step-{number}"
+        where = f"step {number} of {len(self._recipe.step_list)}, {step.kind}"
+        raw_path = self._context.work_dir / f"{stem}-raw{self._kind.suffix}"
+        context = dataclasses.replace(
+            self._context,
+            ancestors=ancestors,
+            progress=lambda message, done, total: self._context.progress(f"{where}: {message}", done, total),
+        )
+        report = apply_step(step, ancestors[-1].path, raw_path, context)
+        content = self._kind.final_bytes(raw_path)
+        raw_path.unlink()
         digest = hashlib.sha256(content).hexdigest()
-        finished = self._context.work_dir / f"{digest}.onnx"
-        finished.write_bytes(content)
-        self._context.progress("checking the variant", 0, 1)
-        notes = verify_variant(finished, parent_session, calibration=self._context.calibration, seed=self._context.seed)
+        path = self._context.work_dir / f"{stem}-{digest}{self._kind.suffix}"
+        path.write_bytes(content)
+        context.progress("checking the variant", 0, 1)
+        unchecked = self._kind.verify(path, self._parent.bytes_path, calibration=context.calibration, seed=context.seed)
+        message = control_pb2.LineageStep(
+            kind=step.kind,
+            settings_json=json.dumps(dict(report.settings), sort_keys=True),
+            tool_versions=report.tool_versions,
+            output_digest=digest,
+            output_size_bytes=len(content),
+            output_deflated_bytes=deflated_bytes(content),
+            notes=(*report.notes, *unchecked),
+            duration_s=time.monotonic() - start_s,
+        )
+        if self._evaluator is not None:
+            message.evaluation.CopyFrom(step_evaluation(self._evaluator, path))
+        return FinishedStep(path=path, message=message), report
+
+    def _evaluation(self, path: Path, what: str) -> control_pb2.StepEvaluation | None:
+        if self._evaluator is None:
+            return None
+        self._context.progress(f"scoring {what}", 0, 1)
+        return step_evaluation(self._evaluator, path)
+
+    def _keep(
+        self,
+        made: Path,
+        steps: list[control_pb2.LineageStep],
+        parent_evaluation: control_pb2.StepEvaluation | None,
+        out_dir: Path,
+    ) -> CompressionResult:
+        digest = steps[-1].output_digest
+        finished = self._context.work_dir / f"{digest}{self._kind.suffix}"
+        finished.write_bytes(made.read_bytes())
         target = out_dir / finished.name
         finished.replace(target)
         self._context.progress("checking the variant", 1, 1)
         return CompressionResult(
             path=target,
             digest=digest,
-            size_bytes=len(content),
-            lineage=self._lineage(reports),
-            notes=self._parent.notes + tuple(note for report in reports for note in report.notes) + notes,
+            size_bytes=target.stat().st_size,
+            lineage=self._lineage(steps, parent_evaluation),
+            notes=(*self._notes, *(note for step in steps for note in step.notes)),
         )
 
-    def _lineage(self, reports: list[StepReport]) -> control_pb2.Lineage:
+    def _lineage(
+        self, steps: list[control_pb2.LineageStep], parent_evaluation: control_pb2.StepEvaluation | None
+    ) -> control_pb2.Lineage:
         data = self._context.calibration if self._recipe.needs_calibration else None
         return control_pb2.Lineage(
             parent_digest=self._parent.digest,
             recipe_name=self._recipe.name,
             recipe_toml=self._recipe.to_toml(),
-            steps=[
-                control_pb2.LineageStep(
-                    kind=step.kind,
-                    settings_json=json.dumps(dict(report.settings), sort_keys=True),
-                    tool_versions=report.tool_versions,
-                )
-                for step, report in zip(self._recipe.steps, reports, strict=True)
-            ],
+            steps=steps,
             calibration_digest=data.digest if data else "",
             calibration_sample_count=data.sample_count if data else 0,
             seed=self._context.seed,
             created_at=self._created_at,
             duration_s=time.monotonic() - self._start_s,
+            parent_evaluation=parent_evaluation,
         )
