@@ -1,4 +1,4 @@
-"""One compression: in a process of its own, its result registered as a variant with its lineage."""
+"""One compression: in a process of its own, each step's model registered as an artifact with its lineage at once."""
 
 from __future__ import annotations
 
@@ -6,54 +6,206 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+from steelyard.compress.finished_step import FinishedStep
+from steelyard.compress.messages import ScoringFiles
 from steelyard.compress.process import compress_in_process
+from steelyard.compress.recipe import Recipe
 from steelyard.compress.recipe_text import parse_recipe
+from steelyard.compress.step_key import StepInputs, StepKey, step_key, why_other_bytes
 from steelyard.control.job_world import JobWorld
+from steelyard.store.finished_steps import StepRecord
+from steelyard.store.names import MAX_NAME_LENGTH
 from steelyard.store.store import Store
 from steelyard_protocol.v1 import control_pb2
+
+_SHOWN_DIGITS = 12
 
 
 async def compress_job(world: JobWorld, job_id: str, request: control_pb2.SubmitCompressionRequest) -> None:
     """Compress an artifact and end the job with the variant's digest; raises SteelyardError when it cannot be made."""
     parent = await world.store.call(Store.find_artifact, request.artifact_digest)
-    recipe = parse_recipe(request.recipe_toml)
     world.work_directory.mkdir(parents=True, exist_ok=True)
-
-    running = control_pb2.JOB_STATE_RUNNING
-    notes: set[asyncio.Task[object]] = set()
-
-    def on_progress(message: str, done: int, total: int) -> None:
-        work = world.store.call(Store.transition, job_id, running, message=message, done=done, total=total)
-        note = asyncio.ensure_future(work)
-        notes.add(note)
-        note.add_done_callback(notes.discard)
-
-    features = await world.devices.processor_features(request.device)
-    on_progress(f"{recipe.name} of {parent.name}", 0, len(recipe.step_list))
     with tempfile.TemporaryDirectory(dir=world.work_directory, prefix="compress-") as work:
-        calibration = Path(work) / "calibration.npz"
-        if request.task_id:
-            task = await world.store.call(Store.get_task, request.task_id)
-            if task.calibration_digest:
-                calibration.write_bytes(world.blobs.read_bytes(task.calibration_digest))
-        result = await compress_in_process(
-            world.blobs.path(parent.digest),
-            recipe,
-            calibration_path=calibration if calibration.exists() else None,
-            seed=request.seed,
-            processor_features=features,
-            out_dir=Path(work),
-            progress=on_progress,
-        )
-        digest = world.blobs.put_file(result.path)
-    result.lineage.parent_digest = parent.digest
-    variant = await world.models.create_artifact(digest, f"{parent.name}-{recipe.name}", result.lineage)
+        job = _CompressionJob(world=world, job_id=job_id, request=request, parent=parent, work=Path(work))
+        variant = await job.run()
+    count = len(job.recipe.step_list)
     await world.store.call(
         Store.transition,
         job_id,
         control_pb2.JOB_STATE_RECORDED,
-        message=f"made {variant.name} ({digest[:12]}, {variant.size_bytes:,} bytes)",
-        variant_digest=digest,
-        done=len(recipe.step_list),
-        total=len(recipe.step_list),
+        message=f"made {variant.name} ({variant.digest[:_SHOWN_DIGITS]}, {variant.size_bytes:,} bytes)",
+        variant_digest=variant.digest,
+        done=count,
+        total=count,
+    )
+
+
+class _CompressionJob:
+    """The steps of one recipe on one model."""
+
+    def __init__(
+        self,
+        *,
+        world: JobWorld,
+        job_id: str,
+        request: control_pb2.SubmitCompressionRequest,
+        parent: control_pb2.Artifact,
+        work: Path,
+    ) -> None:
+        self.recipe: Recipe = parse_recipe(request.recipe_toml)
+        self._world = world
+        self._job_id = job_id
+        self._request = request
+        self._parent = parent
+        self._work = work
+        self._inputs = StepInputs(seed=request.seed)
+        self._steps: list[control_pb2.LineageStep] = []
+        self._notes: set[asyncio.Task[object]] = set()
+
+    async def run(self) -> control_pb2.Artifact:
+        """Run what was not run before and return the variant."""
+        features = await self._world.devices.processor_features(self._request.device)
+        self._progress(f"{self.recipe.name} of {self._parent.name}", 0, len(self.recipe.step_list))
+        task = await self._task()
+        self._inputs = StepInputs(
+            seed=self._request.seed,
+            processor_features=features,
+            calibration_digest=task.calibration_digest,
+            choice_digest=_choice(task),
+        )
+        finished = await self._known_steps()
+        calibration = self._file(task.calibration_digest, "calibration.npz")
+        result = await compress_in_process(
+            self._world.blobs.path(self._parent.digest),
+            self.recipe,
+            calibration_path=calibration,
+            seed=self._request.seed,
+            processor_features=features,
+            out_dir=self._work,
+            progress=self._progress,
+            reported=self._scoring(task) if self._request.evaluate_steps else None,
+            chosen_by=self._choosing(task),
+            finished=finished,
+            on_step=self._keep,
+        )
+        await asyncio.to_thread(self._world.blobs.put_file, result.path)
+        lineage = result.lineage
+        lineage.parent_digest, lineage.task_id = self._parent.digest, self._request.task_id
+        del lineage.steps[:]
+        lineage.steps.extend(self._steps)
+        return await self._register(result.digest, len(self._steps), lineage)
+
+    # -- steps --------------------------------------------------------------------------------------------------
+
+    async def _known_steps(self) -> list[FinishedStep]:
+        """Return the first steps whose outputs are known and still there."""
+        finished: list[FinishedStep] = []
+        while not self._request.without_cache and len(finished) < len(self.recipe.step_list):
+            record = await self._world.store.call(Store.find_step, self._key(len(finished)).key)
+            if record is None or not self._world.blobs.has(record.message.output_digest):
+                break
+            record.message.reused = True
+            self._steps.append(record.message)
+            finished.append(
+                FinishedStep(path=self._world.blobs.path(record.message.output_digest), message=record.message)
+            )
+            self._progress(f"step {len(finished)} was run before", len(finished), len(self.recipe.step_list))
+        return finished
+
+    async def _keep(self, done: FinishedStep) -> None:
+        """Keep the model of a step that was run: the recipe can go on from it whatever happens next."""
+        number = len(self._steps)
+        key = self._key(number)
+        await asyncio.to_thread(self._world.blobs.put_file, done.path)
+        note = await self._why_other(key, done.message.output_digest)
+        if note:
+            done.message.notes.append(note)
+        self._steps.append(done.message)
+        recipe = Recipe(self.recipe.step_list[: number + 1], name=self.recipe.prefix_name(number + 1))
+        lineage = control_pb2.Lineage(
+            parent_digest=self._parent.digest,
+            recipe_name=recipe.name,
+            recipe_toml=recipe.to_toml(),
+            steps=self._steps,
+            calibration_digest=self._inputs.calibration_digest if recipe.needs_calibration else "",
+            seed=self._request.seed,
+            duration_s=sum(step.duration_s for step in self._steps),
+            task_id=self._request.task_id,
+        )
+        lineage.created_at.GetCurrentTime()
+        if number + 1 < len(self.recipe.step_list):
+            await self._register(done.message.output_digest, number + 1, lineage)
+        record = StepRecord(key=key.key, loose_key=key.loose_key, tools=key.tools, message=done.message)
+        await self._world.store.call(Store.record_step, record)
+
+    def _key(self, number: int) -> StepKey:
+        digests = [self._parent.digest, *(step.output_digest for step in self._steps)]
+        return step_key(self.recipe.step_list[number], digests, self._inputs)
+
+    async def _why_other(self, key: StepKey, digest: str) -> str:
+        for before in await self._world.store.call(Store.steps_alike, key.loose_key):
+            if before.message.output_digest != digest:
+                other = before.message.output_digest[:_SHOWN_DIGITS]
+                return f"other bytes than before ({other}): {why_other_bytes(before.tools, key.tools)}"
+        return ""
+
+    async def _register(self, digest: str, step_count: int, lineage: control_pb2.Lineage) -> control_pb2.Artifact:
+        name = f"{self._parent.name}-{self.recipe.prefix_name(step_count)}"[:MAX_NAME_LENGTH]
+        return await self._world.models.create_artifact(digest, name, lineage)
+
+    # -- data ---------------------------------------------------------------------------------------------------
+
+    async def _task(self) -> control_pb2.Task:
+        if not self._request.task_id:
+            return control_pb2.Task()
+        return await self._world.store.call(Store.get_task, self._request.task_id)
+
+    def _file(self, digest: str, name: str) -> Path | None:
+        if not digest:
+            return None
+        path = self._work / name
+        path.write_bytes(self._world.blobs.read_bytes(digest))
+        return path
+
+    def _scoring(self, task: control_pb2.Task) -> ScoringFiles | None:
+        """Return what each step's model is scored by; None without samples."""
+        inputs, truth = (
+            self._file(task.evaluation_digest, "evaluation.npz"),
+            self._file(task.labels_digest, "truth.npz"),
+        )
+        if inputs is not None:
+            return _files("evaluation", inputs, truth, task)
+        return None
+
+    def _choosing(self, task: control_pb2.Task) -> ScoringFiles | None:
+        """Return what steps choose by: the validation samples, or the evaluation samples where there are none."""
+        inputs = self._file(task.validation_digest, "validation.npz")
+        if inputs is not None:
+            return _files("validation", inputs, self._file(task.validation_labels_digest, "validation-truth.npz"), task)
+        return self._scoring(task)
+
+    # -- progress -----------------------------------------------------------------------------------------------
+
+    def _progress(self, message: str, done: int, total: int) -> None:
+        running = control_pb2.JOB_STATE_RUNNING
+        work = self._world.store.call(Store.transition, self._job_id, running, message=message, done=done, total=total)
+        note = asyncio.ensure_future(work)
+        self._notes.add(note)
+        note.add_done_callback(self._notes.discard)
+
+
+def _choice(task: control_pb2.Task) -> str:
+    """Return what steps choose by, in one word for keys."""
+    samples = task.validation_digest or task.evaluation_digest
+    truth = task.validation_labels_digest if task.validation_digest else task.labels_digest
+    return f"{samples}/{truth}/{task.metric}/{task.metric_settings_json}" if samples else ""
+
+
+def _files(split: str, inputs: Path, truth: Path | None, task: control_pb2.Task) -> ScoringFiles:
+    return ScoringFiles(
+        split=split,
+        inputs_path=str(inputs),
+        truth_path="" if truth is None else str(truth),
+        metric=task.metric or "cosine",
+        metric_settings_json=task.metric_settings_json,
     )

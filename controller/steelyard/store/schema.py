@@ -161,3 +161,18 @@ session_figures = Table(
     UniqueConstraint("job_id", "series", "figure"),
     sqlite_autoincrement=True,
 )
+
+# Steps of recipes that were run: what came out of the same input, settings, data, seed and tools. ``loose_key`` leaves
+# the tools out, so that a step which gives other bytes today can say why.
+finished_steps = Table(
+    "finished_steps",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    Column("key", String(64), nullable=False, unique=True),
+    Column("loose_key", String(64), nullable=False, index=True),
+    Column("output_digest", String(64), nullable=False),
+    Column("tools", String, nullable=False),
+    Column("message", LargeBinary, nullable=False),
+    Column("recorded_at_ns", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)

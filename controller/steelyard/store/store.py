@@ -10,7 +10,18 @@ from pathlib import Path
 from sqlalchemy import insert, select
 
 from steelyard.errors import UsageError
-from steelyard.store import artifacts, devices, jobs, numeric_outputs, rounds, schema, sessions, tasks, traces
+from steelyard.store import (
+    artifacts,
+    devices,
+    finished_steps,
+    jobs,
+    numeric_outputs,
+    rounds,
+    schema,
+    sessions,
+    tasks,
+    traces,
+)
 from steelyard.store.database import Database
 from steelyard.store.migrate import is_current, migrate
 from steelyard.store.names import require_identifier
@@ -306,6 +317,21 @@ class Store:
         """List figures of the last sessions of a device that ended before a time, the oldest first."""
         with self._database.read() as connection:
             return sessions.find(connection, device_id, before_ns, excluded_job_ids)
+
+    def record_step(self, one: finished_steps.StepRecord) -> None:
+        """Record what a step of a recipe gave; the record of the same key is replaced."""
+        with self._database.write() as connection:
+            finished_steps.record(connection, one, self._clock_ns())
+
+    def find_step(self, key: str) -> finished_steps.StepRecord | None:
+        """Return what the step of this key gave, None where it was never run."""
+        with self._database.read() as connection:
+            return finished_steps.find(connection, key)
+
+    def steps_alike(self, loose_key: str) -> list[finished_steps.StepRecord]:
+        """List what the same step of the same input gave under whatever tools, the newest first."""
+        with self._database.read() as connection:
+            return finished_steps.alike(connection, loose_key)
 
     def _event(self, message: str, done: int, total: int) -> control_pb2.JobEvent:
         event = control_pb2.JobEvent(message=message, done=done, total=total)

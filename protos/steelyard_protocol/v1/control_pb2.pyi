@@ -701,6 +701,7 @@ class SubmitCompressionRequest(google.protobuf.message.Message):
     DEVICE_FIELD_NUMBER: builtins.int
     EVALUATE_STEPS_FIELD_NUMBER: builtins.int
     PLUGIN_PATHS_FIELD_NUMBER: builtins.int
+    WITHOUT_CACHE_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     artifact_digest: builtins.str
     recipe_toml: builtins.str
@@ -712,6 +713,8 @@ class SubmitCompressionRequest(google.protobuf.message.Message):
     """The device that the variant is for: its processor's features decide what "auto" means. "" when it is for none."""
     evaluate_steps: builtins.bool
     """Evaluate the task after each step, on the controller."""
+    without_cache: builtins.bool
+    """Run every step, also those whose output is known."""
     @property
     def plugin_paths(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Files on the controller's machine that bring steps, metrics and the like of their own."""
@@ -727,8 +730,9 @@ class SubmitCompressionRequest(google.protobuf.message.Message):
         device: builtins.str = ...,
         evaluate_steps: builtins.bool = ...,
         plugin_paths: collections.abc.Iterable[builtins.str] | None = ...,
+        without_cache: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["artifact_digest", b"artifact_digest", "device", b"device", "evaluate_steps", b"evaluate_steps", "plugin_paths", b"plugin_paths", "recipe_toml", b"recipe_toml", "request_id", b"request_id", "seed", b"seed", "task_id", b"task_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["artifact_digest", b"artifact_digest", "device", b"device", "evaluate_steps", b"evaluate_steps", "plugin_paths", b"plugin_paths", "recipe_toml", b"recipe_toml", "request_id", b"request_id", "seed", b"seed", "task_id", b"task_id", "without_cache", b"without_cache"]) -> None: ...
 
 Global___SubmitCompressionRequest: typing_extensions.TypeAlias = SubmitCompressionRequest
 
