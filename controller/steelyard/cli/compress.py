@@ -18,13 +18,15 @@ from steelyard.cli.session import connected, console, emit_json
     multiple=True,
     required=True,
     metavar="RECIPE",
-    help="float16, dynamic-int8, static-int8, or a TOML file; repeatable.",
+    help="A built-in name, steps in one word (equalize+static-int8), or a TOML file; repeatable.",
 )
 @click.option("--task", type=click.Path(path_type=Path), metavar="FILE", help="Where calibration data comes from.")
 @click.option("--device", default="", metavar="NAME", help="Choose settings left at auto for this device's processor.")
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of whatever a step draws."
 )
+@click.option("--evaluate/--no-evaluate", default=True, help="Score the task after each step, here.  [default: yes]")
+@click.option("--cache/--no-cache", "use_cache", default=True, help="Begin behind the steps that were run before.")
 @click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout.")
 @click.pass_context
 def compress(
@@ -34,28 +36,38 @@ def compress(
     task: Path | None,
     device: str,
     seed: int,
+    evaluate: bool,
+    use_cache: bool,
     as_json: bool,
 ) -> None:
     """Make compressed variants of a model; the parent is never touched.
+
+    A recipe runs step by step; what each step made is kept, and a recipe that was interrupted goes on behind it.
+    `steelyard compress --list` names the built-in recipes.
 
     \b
     Examples:
       steelyard compress model.onnx --recipe float16
       steelyard compress model.onnx --recipe static-int8 --recipe dynamic-int8 --task task.toml
+      steelyard compress model.onnx --recipe equalize+static-int8+bias-correction --task task.toml
       steelyard compress model.onnx --recipe my-recipe.toml --task data.npz --json
     """
     with connected(ctx) as client:
         parent = resolve_model(client, model)
         registered = client.add_task(task, parent) if task is not None else None
-        variants = make_variants(client, parent, recipes, task=registered, seed=seed, device=device)
+        variants = make_variants(
+            client, parent, recipes, task=registered, seed=seed, device=device, evaluate=evaluate, use_cache=use_cache
+        )
         if as_json:
             from steelyard.report.plain import to_plain
 
             payload = {"parent": to_plain(parent), "variants": [to_plain(variant) for variant in variants]}
             emit_json("compression", payload)
             return
-        from steelyard.report.terminal import render_artifacts
+        from steelyard.report.lineage import render_steps
 
         out = console()
-        out.print(render_artifacts([parent, *variants]))
+        for variant in variants:
+            out.print(render_steps(parent, variant))
+            out.print()
         out.print(f"measure them: steelyard measure {parent.name} {' '.join(v.name for v in variants)}", markup=False)

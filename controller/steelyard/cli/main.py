@@ -19,7 +19,11 @@ from steelyard.spelling import meant
 
 # Name -> (module, object, help): the help stands here so that `steelyard --help` imports no command.
 COMMANDS = {
-    "artifact": ("steelyard.cli.artifact", "artifact", "List models and variants, and how each was made."),
+    "artifact": (
+        "steelyard.cli.artifact",
+        "artifact",
+        "List models and variants, how each was made, and get files back.",
+    ),
     "bundle": ("steelyard.cli.bundle", "bundle", "Write measurements as one archive, and verify one."),
     "compare": ("steelyard.cli.compare", "compare", "Compare two models on a device, paired by round."),
     "completion": ("steelyard.cli.completion", "completion", "Print the shell completion script."),
@@ -28,6 +32,7 @@ COMMANDS = {
     "device": ("steelyard.cli.device", "device", "List and show devices."),
     "export": ("steelyard.cli.export", "export", "Write a variant with its model card and a script that runs it."),
     "job": ("steelyard.cli.job", "job", "List, show and cancel jobs, and get their raw samples."),
+    "lineage": ("steelyard.cli.lineage", "lineage", "Show how a variant was made, as a tree."),
     "measure": ("steelyard.cli.measure", "measure", "Measure models on a device and say which one to ship."),
     "meter": ("steelyard.cli.meter", "meter", "Try and list the power meters that the controller can read."),
     "operators": (
@@ -37,7 +42,9 @@ COMMANDS = {
     ),
     "profile": ("steelyard.cli.profile", "profile", "List, show, check and draft board profiles."),
     "report": ("steelyard.cli.report", "report", "Write the report of finished measurements, or their tables."),
+    "result": ("steelyard.cli.result", "result", "List measurements with their main figures."),
     "serve": ("steelyard.cli.serve", "serve", "Run a controller that devices connect to."),
+    "variant": ("steelyard.cli.artifact", "variant", "List variants, with what each scored."),
 }
 
 

@@ -35,11 +35,15 @@ def make_variants(
     task: control_pb2.Task | None,
     seed: int,
     device: str,
+    evaluate: bool = False,
+    use_cache: bool = True,
 ) -> list[control_pb2.Artifact]:
-    """Compress ``artifact`` by each recipe and return the variants, in order."""
+    """Compress ``artifact`` by each recipe and return the variants, in order; ``evaluate``: score each step here."""
     variants = []
     for recipe in recipes:
-        handle = client.compress(artifact, recipe, task=task, seed=seed, device=device)
+        handle = client.compress(
+            artifact, recipe, task=task, seed=seed, device=device, evaluate=evaluate, use_cache=use_cache
+        )
         follow(handle, f"{artifact.name} {recipe}")
         variants.append(handle.variant())
     return variants

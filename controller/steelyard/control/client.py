@@ -123,22 +123,28 @@ class Client:
     def compress(
         self,
         artifact: control_pb2.Artifact,
-        recipe: str,
+        recipe: str | Recipe,
         *,
         task: control_pb2.Task | None = None,
         seed: int = 0,
         device: str = "",
+        evaluate: bool = True,
+        use_cache: bool = True,
     ) -> JobHandle:
-        """Make a variant of ``artifact`` by ``recipe``: a built-in name or a TOML file's path.
+        """Make a variant of ``artifact`` by ``recipe``: a built-in name, steps in one word, a TOML file's path, a Recipe.
 
         ``device`` names the device that the variant is for: settings left at "auto" are chosen for its processor.
+        ``evaluate``: score each step's model by the task, on the controller. Without ``use_cache`` every step is run,
+        also those whose output is known.
         """
         from steelyard.compress.recipe_text import load_recipe
 
         request = control_pb2.SubmitCompressionRequest(
             request_id=uuid.uuid4().hex,
             artifact_digest=artifact.digest,
-            recipe_toml=load_recipe(recipe).to_toml(),
+            recipe_toml=(load_recipe(recipe) if isinstance(recipe, str) else recipe).to_toml(),
+            evaluate_steps=evaluate and task is not None,
+            without_cache=not use_cache,
             device=device,
             task_id=task.task_id if task is not None else "",
             seed=seed,

@@ -1,0 +1,111 @@
+"""How variants were made, on a terminal: the steps of a recipe as a table, and the family of a model as a tree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+from rich.tree import Tree
+
+from steelyard.report.listings import hanging, plain_table
+from steelyard.stats.estimate import Estimate
+from steelyard.stats.formatting import format_estimate, format_value
+from steelyard_protocol.v1 import control_pb2
+
+_SHORT_DIGEST = 12
+_CONFIDENCE = 0.95
+
+
+def render_steps(parent: control_pb2.Artifact, variant: control_pb2.Artifact) -> RenderableType:
+    """Return what each step of a variant made of the model: size, size under DEFLATE, score, seconds, and the notes."""
+    lineage = variant.lineage
+    table = plain_table(title=f"{variant.name}")
+    for name in ("step", "size", "deflated", _score_name(lineage), "seconds"):
+        table.add_column(name, overflow="fold", justify="left" if name == "step" else "right")
+    table.add_row(Text("the model"), Text(format_value(parent.size_bytes, "B")), "", score_text(lineage), "")
+    notes: list[RenderableType] = []
+    for step in lineage.steps:
+        table.add_row(
+            Text(step.kind),
+            Text(format_value(step.output_size_bytes, "B") if step.output_size_bytes else ""),
+            Text(format_value(step.output_deflated_bytes, "B") if step.output_deflated_bytes else ""),
+            Text(evaluation_text(step.evaluation) if step.HasField("evaluation") else ""),
+            Text("run before" if step.reused else f"{step.duration_s:.1f}"),
+        )
+        notes += [hanging("- ", f"{step.kind}: {note}") for note in step.notes]
+        if step.evaluation.reason:
+            notes.append(hanging("- ", f"{step.kind} was not scored: {step.evaluation.reason}"))
+    return Group(table, *notes)
+
+
+def evaluation_text(evaluation: control_pb2.StepEvaluation) -> str:
+    """Return a score with its interval, "not scored" where there is none."""
+    if not evaluation.HasField("value"):
+        return "not scored"
+    has_interval = evaluation.HasField("low") and evaluation.HasField("high")
+    estimate = Estimate(
+        value=evaluation.value,
+        low=evaluation.low if has_interval else None,
+        high=evaluation.high if has_interval else None,
+        confidence=_CONFIDENCE,
+        unit=evaluation.unit or "number",
+        observation_count=evaluation.sample_count,
+        reason="" if has_interval else "it has no interval",
+    )
+    return format_estimate(estimate)
+
+
+def score_text(lineage: control_pb2.Lineage) -> str:
+    """Return what the parent scored, "" where nothing was evaluated."""
+    return evaluation_text(lineage.parent_evaluation) if lineage.HasField("parent_evaluation") else ""
+
+
+def render_tree(
+    root: str, artifacts: Mapping[str, control_pb2.Artifact], children: Mapping[str, Sequence[str]], marked: str
+) -> RenderableType:
+    """Return the family below the artifact ``root`` (a digest); the one that was asked for is marked."""
+    tree = Tree(_node(root, artifacts, marked))
+    _grow(tree, root, artifacts, children, marked)
+    return tree
+
+
+def last_step(artifact: control_pb2.Artifact) -> str:
+    """Return the step that made an artifact, with its settings that matter: "static-int8 (onnxruntime 1.32.0)"."""
+    if not artifact.lineage.steps:
+        return ""
+    step = artifact.lineage.steps[-1]
+    settings = json.loads(step.settings_json or "{}")
+    told = ", ".join(f"{key}={value}" for key, value in settings.items() if isinstance(value, bool | int | float | str))
+    return f"{step.kind} ({told})" if told else step.kind
+
+
+def _grow(
+    tree: Tree,
+    digest: str,
+    artifacts: Mapping[str, control_pb2.Artifact],
+    children: Mapping[str, Sequence[str]],
+    marked: str,
+) -> None:
+    for child in children.get(digest, ()):
+        _grow(tree.add(_node(child, artifacts, marked)), child, artifacts, children, marked)
+
+
+def _node(digest: str, artifacts: Mapping[str, control_pb2.Artifact], marked: str) -> RenderableType:
+    artifact = artifacts.get(digest)
+    if artifact is None:
+        return Text(f"{digest[:_SHORT_DIGEST]} (not kept here)", style="dim")
+    head = Text(artifact.name, style="bold" if digest == marked else "")
+    head.append(f"  {digest[:_SHORT_DIGEST]}  {format_value(artifact.size_bytes, 'B')}", style="dim")
+    steps = artifact.lineage.steps
+    if steps and steps[-1].HasField("evaluation"):
+        head.append(f"  {steps[-1].evaluation.metric} {evaluation_text(steps[-1].evaluation)}")
+    made = last_step(artifact)
+    return Group(head, Text(made, style="dim", overflow="fold")) if made else head
+
+
+def _score_name(lineage: control_pb2.Lineage) -> str:
+    scores = [step.evaluation for step in lineage.steps if step.HasField("evaluation")]
+    named = next((one for one in scores if one.metric), None)
+    return f"{named.metric} ({named.split})" if named is not None else "score"
