@@ -13,9 +13,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["Client", "SteelyardError", "__version__", "connect"]
+__all__ = ["Client", "Recipe", "SteelyardError", "__version__", "connect"]
 
 if TYPE_CHECKING:
+    from steelyard.compress.recipe import Recipe
     from steelyard.control.client import Client
     from steelyard.control.connect import connect
     from steelyard.errors import SteelyardError
@@ -31,6 +32,10 @@ def __getattr__(name: str) -> object:
         from steelyard.control.connect import connect
 
         return connect
+    if name == "Recipe":
+        from steelyard.compress.recipe import Recipe
+
+        return Recipe
     if name == "SteelyardError":
         from steelyard.errors import SteelyardError
 

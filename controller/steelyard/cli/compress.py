@@ -10,6 +10,19 @@ from steelyard.cli.models import make_variants, resolve_model
 from steelyard.cli.session import connected, console, emit_json
 
 
+def _list_recipes(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    """Print the built-in recipes and end."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    from steelyard.compress.built_in_recipes import builtin_recipes
+    from steelyard.compress.inline_text import inline_text
+
+    for recipe in builtin_recipes():
+        needs = "  (needs calibration data)" if recipe.needs_calibration else ""
+        click.echo(f"{recipe.name:<18} {inline_text(recipe.step_list)}{needs}")
+    ctx.exit()
+
+
 @click.command()
 @click.argument("model", metavar="MODEL")
 @click.option(
@@ -24,6 +37,9 @@ from steelyard.cli.session import connected, console, emit_json
 @click.option("--device", default="", metavar="NAME", help="Choose settings left at auto for this device's processor.")
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of whatever a step draws."
+)
+@click.option(
+    "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_recipes, help="Name the built-in recipes."
 )
 @click.option("--evaluate/--no-evaluate", default=True, help="Score the task after each step, here.  [default: yes]")
 @click.option("--cache/--no-cache", "use_cache", default=True, help="Begin behind the steps that were run before.")

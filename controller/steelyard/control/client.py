@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import grpc
 
@@ -19,6 +19,9 @@ from steelyard.control.job_handle import JobHandle
 from steelyard.control.plans import MeasurementOptions, build_plan
 from steelyard.fleet.transport import CHUNK_BYTES
 from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc, control_pb2, control_pb2_grpc, result_pb2
+
+if TYPE_CHECKING:
+    from steelyard.compress.recipe import Recipe
 
 _Response = TypeVar("_Response")
 _CALL_TIMEOUT_S = 60.0
@@ -131,7 +134,7 @@ class Client:
         evaluate: bool = True,
         use_cache: bool = True,
     ) -> JobHandle:
-        """Make a variant of ``artifact`` by ``recipe``: a built-in name, steps in one word, a TOML file's path, a Recipe.
+        """Make a variant of ``artifact`` by ``recipe``: a built-in name, steps in one word, a TOML file, or a Recipe.
 
         ``device`` names the device that the variant is for: settings left at "auto" are chosen for its processor.
         ``evaluate``: score each step's model by the task, on the controller. Without ``use_cache`` every step is run,
