@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @click.group()
 def artifact() -> None:
-    """List models and variants, show how each was made, and get any of them back as a file."""
+    """List models and variants, how each was made, and get files back."""
 
 
 @click.group()
 def variant() -> None:
-    """List variants: what compression made, with what each scored on the controller."""
+    """List variants, with what each scored."""
 
 
 @artifact.command("list")

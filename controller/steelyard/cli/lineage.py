@@ -13,9 +13,9 @@ from steelyard.family import children_of, parent_of, root_of
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
 def lineage(ctx: click.Context, name: str, as_json: bool) -> None:
-    """Show how a variant was made: its family from the first model on, and each step with its score.
+    """Show how a variant was made, as a tree.
 
-    Every model in the tree is kept: `steelyard artifact export NAME FILE` gives any of them back.
+    The tree begins with the first model; below it stand the steps of the recipe with their scores. Every model in the tree is kept: `steelyard artifact export NAME FILE` gives any of them back.
 
     \b
     Examples:

@@ -136,7 +136,7 @@ def test_the_pipe_carries_events_only_and_the_exit_code_tells(tmp_path: Path) ->
     done = _run(request.to_line())
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert (done.returncode, events[-1]["event"]) == (0, "result")
-    assert {event["event"] for event in events[:-1]} == {"progress"}
+    assert {event["event"] for event in events[:-1]} == {"progress", "step"}
     assert done.stderr
 
 

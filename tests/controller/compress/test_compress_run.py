@@ -295,8 +295,9 @@ def test_operators_of_an_unknown_domain_are_refused(tmp_path: Path) -> None:
     assert "custom domains" in str(error)
 
 
-def test_tflite_models_and_damaged_files_are_refused(tmp_path: Path) -> None:
-    assert _refused(tflite_linear_model(tmp_path / "m.tflite"), "float16").reason == "unsupported_format"
+def test_a_format_that_a_step_does_not_know_and_damaged_files_are_refused(tmp_path: Path) -> None:
+    model = tflite_linear_model(tmp_path / "m.tflite")
+    assert _refused(model, "equalize").reason == "unsupported_format"
     (tmp_path / "noise.onnx").write_bytes(b"noise")
     assert _refused(tmp_path / "noise.onnx", "float16").reason == "malformed_model"
 
@@ -324,6 +325,8 @@ class _Failing:
     needs_calibration = False
     accepts = frozenset({"float32"})
     produces = "float32"
+    formats = frozenset({"onnx"})
+    needs_float_ancestor = False
     __dataclass_fields__: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, write: Any) -> None:
