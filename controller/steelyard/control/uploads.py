@@ -13,7 +13,9 @@ from pathlib import Path
 from steelyard.artifacts import InspectedArtifact, read_artifact
 from steelyard.tasks.checks import check_fits
 from steelyard.tasks.load import load_task
-from steelyard.tasks.materialise import materialise
+from steelyard.tasks.materialise import MaterialisedSplit, materialise
+from steelyard.tasks.metrics.registry import metric_settings_json
+from steelyard.tasks.task import LoadedTask
 from steelyard_protocol.v1 import control_pb2
 
 
@@ -25,34 +27,54 @@ def prepared_model(path: Path) -> Iterator[InspectedArtifact]:
 
 
 def prepared_task(path: Path, artifact: control_pb2.Artifact) -> tuple[control_pb2.Task, list[bytes]]:
-    """Return a task materialised for an artifact's input, and the blobs that it names.
+    """Return a task materialised for an artifact's inputs, and the blobs that it names.
 
     Raises:
         TaskError: The task cannot be read or does not fit the model; the message names what differs.
     """
     loaded = load_task(path)
-    made = materialise(loaded, check_fits(loaded, artifact.signature))
-    blobs = [made.evaluation_bytes, made.labels_bytes]
+    places = check_fits(loaded, artifact.signature)
+    made = materialise(loaded, places)
+    task = _described(loaded)
+    # Where data of one input is meant, that input is named; data of several says so itself.
+    task.input_name = next(iter(places.values())) if len(places) == 1 else ""
+    task.evaluation_sample_count = made.evaluation.sample_count
+    task.evaluation_size_bytes = len(made.evaluation.inputs)
+    blobs: list[bytes] = []
+    task.evaluation_digest, task.labels_digest = _named(made.evaluation, blobs)
+    if made.calibration is not None:
+        task.calibration_digest, _ = _named(made.calibration, blobs)
+        task.calibration_sample_count = made.calibration.sample_count
+    if made.validation is not None:
+        task.validation_digest, task.validation_labels_digest = _named(made.validation, blobs)
+        task.validation_sample_count = made.validation.sample_count
+    return task, blobs
+
+
+def _described(loaded: LoadedTask) -> control_pb2.Task:
     task = control_pb2.Task(
         name=loaded.name,
         licence=loaded.licence,
-        metric=loaded.metric,
-        evaluation_digest=_digest(made.evaluation_bytes),
-        evaluation_sample_count=made.evaluation_sample_count,
-        evaluation_size_bytes=len(made.evaluation_bytes),
-        labels_digest=_digest(made.labels_bytes),
-        input_name=made.input_name,
+        metric=loaded.metric.kind,
+        metric_settings_json=metric_settings_json(loaded.metric),
         class_names=loaded.class_names,
-        preprocessing_json=json.dumps(asdict(loaded.preprocess)) if loaded.preprocess is not None else "",
+        source_json=json.dumps(dict(loaded.drawn), sort_keys=True) if loaded.drawn else "",
     )
     if loaded.preprocess is not None:
-        task.stored_dtype = loaded.evaluation_inputs.dtype.name
-        task.stored_shape.sizes.extend(loaded.evaluation_inputs.shape[1:])
-    if made.calibration_bytes is not None:
-        blobs.append(made.calibration_bytes)
-        task.calibration_digest = _digest(made.calibration_bytes)
-        task.calibration_sample_count = made.calibration_sample_count
-    return task, blobs
+        (stored,) = loaded.evaluation.inputs.values()
+        task.preprocessing_json = json.dumps(asdict(loaded.preprocess))
+        task.stored_dtype = stored.dtype.name
+        task.stored_shape.sizes.extend(stored.shape[1:])
+    return task
+
+
+def _named(split: MaterialisedSplit, blobs: list[bytes]) -> tuple[str, str]:
+    """Add the blobs of a split and return their digests, "" for truth that there is none of."""
+    blobs.append(split.inputs)
+    if split.truth is None:
+        return _digest(split.inputs), ""
+    blobs.append(split.truth)
+    return _digest(split.inputs), _digest(split.truth)
 
 
 def _digest(data: bytes) -> str:

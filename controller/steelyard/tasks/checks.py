@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.tasks.errors import TaskError
-from steelyard.tasks.task import LoadedTask
+from steelyard.tasks.metrics.contract import BOXES, LABELS, MASKS, TARGETS, TEXTS, Metric
+from steelyard.tasks.metrics.registry import undefined_reason
+from steelyard.tasks.task import ONLY_INPUT, LoadedTask, Split
 from steelyard_protocol.v1 import common_pb2
 
 _HASH_BYTES = 16
+# Truth that has one entry a sample; boxes say themselves which sample they are in.
+_PER_SAMPLE = (LABELS, TARGETS, MASKS, TEXTS)
+
+
+def checked_split(what: str, split: Split, source: Path, metric: Metric | None) -> Split:
+    """Return a split with truth in the dtypes of its contract; ``metric`` None: without truth.
+
+    Raises:
+        TaskError: empty_data, invalid_dtype, not_finite, invalid_labels, truth_missing or lengths_differ.
+    """
+    for name, array in split.inputs.items():
+        check_data(f"the {what} inputs" + (f" {name!r}" if name else ""), array, source)
+        if array.shape[0] != split.sample_count:
+            raise TaskError(
+                "lengths_differ",
+                f"{source}: the {what} input {name!r} has {array.shape[0]} samples and another {split.sample_count}; "
+                "store as many of each",
+            )
+    if metric is None:
+        return Split(inputs=split.inputs)
+    missing = [name for name in metric.truth_arrays if name not in split.truth]
+    if missing:
+        raise TaskError(
+            "truth_missing",
+            f"{source}: the metric {metric.kind} reads {missing[0]!r} and the {what} samples have "
+            f"{', '.join(sorted(split.truth)) or 'no truth'}; name it in [{what}], or choose another metric",
+        )
+    truth = {name: _checked_truth(name, split.truth[name], split.sample_count, source) for name in metric.truth_arrays}
+    return Split(inputs=split.inputs, truth=truth)
 
 
 def check_data(what: str, array: NDArray[Any], source: Path) -> None:
@@ -36,12 +68,24 @@ def check_data(what: str, array: NDArray[Any], source: Path) -> None:
             )
 
 
-def checked_labels(labels: NDArray[Any], sample_count: int, source: Path) -> NDArray[np.int64]:
-    """Return the labels as int64 [N].
+def _checked_truth(name: str, array: NDArray[Any], sample_count: int, source: Path) -> NDArray[Any]:
+    if name in _PER_SAMPLE and (array.ndim == 0 or array.shape[0] != sample_count):
+        count = array.shape[0] if array.ndim else 0
+        raise TaskError("lengths_differ", f"{source}: {sample_count} samples and {count} {name}; store as many")
+    if name == LABELS:
+        return _checked_labels(array, source)
+    if name == TEXTS:
+        return array.astype(np.str_)
+    if name in (TARGETS, BOXES):
+        if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
+            raise TaskError("invalid_truth", f"{source}: {name} are {array.dtype} or not finite; store finite numbers")
+        return array.astype(np.float64 if name == TARGETS else np.float32)
+    if array.dtype.kind not in "iu":
+        raise TaskError("invalid_truth", f"{source}: {name} are {array.dtype}; store whole numbers")
+    return array.astype(np.int64)
 
-    Raises:
-        TaskError: invalid_labels or lengths_differ.
-    """
+
+def _checked_labels(labels: NDArray[Any], source: Path) -> NDArray[np.int64]:
     if labels.dtype.kind not in "iu":
         raise TaskError("invalid_labels", f"{source}: the labels are {labels.dtype}; store class numbers as integers")
     if labels.ndim != 1:
@@ -49,65 +93,110 @@ def checked_labels(labels: NDArray[Any], sample_count: int, source: Path) -> NDA
             "invalid_labels",
             f"{source}: the labels have the shape {list(labels.shape)}; store one class number a sample",
         )
-    if labels.shape[0] != sample_count:
-        raise TaskError(
-            "lengths_differ", f"{source}: {sample_count} evaluation samples and {labels.shape[0]} labels; store as many"
-        )
     if int(labels.min()) < 0:
         raise TaskError("invalid_labels", f"{source}: the label {int(labels.min())} is negative; classes count from 0")
     return labels.astype(np.int64)
 
 
-def refuse_shared_samples(evaluation: NDArray[Any], calibration: NDArray[Any], source: Path) -> None:
-    """Refuse splits that share samples, compared value by value.
+def refuse_undefined(metric: Metric, evaluation: Split, source: Path) -> None:
+    """Refuse truth that the metric has no value for, whatever a model answers (an AUC of one class).
 
     Raises:
-        TaskError: shared_samples, with how many calibration samples are also in the evaluation data.
+        TaskError: score_undefined.
     """
-    dtype = np.result_type(evaluation.dtype, calibration.dtype)
-    known = set(_row_hashes(evaluation, dtype))
-    shared_count = sum(digest in known for digest in _row_hashes(calibration, dtype))
+    reason = undefined_reason(metric, evaluation.truth) if evaluation.truth else None
+    if reason:
+        raise TaskError("score_undefined", f"{source}: {reason}")
+
+
+def refuse_other_shapes(evaluation: Split, other: Split, what: str, source: Path) -> None:
+    """Refuse a split whose inputs are others, or of another shape, than those of the evaluation.
+
+    Raises:
+        TaskError: shapes_differ or input_unknown.
+    """
+    if set(other.inputs) != set(evaluation.inputs):
+        raise TaskError(
+            "input_unknown",
+            f"{source}: the {what} samples are for {', '.join(sorted(other.inputs))} and the evaluation samples for "
+            f"{', '.join(sorted(evaluation.inputs))}; store the same inputs",
+        )
+    for name, array in other.inputs.items():
+        wanted = evaluation.inputs[name].shape[1:]
+        if array.shape[1:] != wanted:
+            raise TaskError(
+                "shapes_differ",
+                f"{source}: a {what} sample has the shape {list(array.shape[1:])} and an evaluation sample "
+                f"{list(wanted)}; store both alike",
+            )
+
+
+def refuse_shared_samples(evaluation: Split, other: Split, what: str, source: Path) -> None:
+    """Refuse splits that share samples, compared value by value over all inputs.
+
+    Raises:
+        TaskError: shared_samples, with how many samples of ``other`` are also in the evaluation data.
+    """
+    dtypes = {name: np.result_type(array.dtype, other.inputs[name].dtype) for name, array in evaluation.inputs.items()}
+    known = set(_row_hashes(evaluation.inputs, dtypes))
+    shared_count = sum(digest in known for digest in _row_hashes(other.inputs, dtypes))
     if shared_count:
         raise TaskError(
             "shared_samples",
-            f"{source}: {shared_count} of {calibration.shape[0]} calibration samples are also evaluation samples; "
-            "calibrate on other data, or the accuracy is too good to be true",
+            f"{source}: {shared_count} of {other.sample_count} {what} samples are also evaluation samples; use other "
+            "data for it, or the accuracy is too good to be true",
         )
 
 
-def check_fits(task: LoadedTask, signature: common_pb2.Signature, *, input_name: str = "") -> str:
-    """Check that the task's data and labels fit a model, and return the name of the input that the data is for.
+def check_fits(task: LoadedTask, signature: common_pb2.Signature, *, input_name: str = "") -> dict[str, str]:
+    """Check that the task's data and labels fit a model, and return the model's input by the stored input.
 
     Raises:
         TaskError: input_unknown, dtype_mismatch, shape_mismatch or label_out_of_range.
     """
-    spec = _input_spec(signature, input_name)
-    if spec.dtype != task.model_dtype().name:
-        raise TaskError(
-            "dtype_mismatch",
-            f"the model's input {spec.name!r} takes {spec.dtype} and {task.source} gives {task.model_dtype().name}; "
-            "convert the data, or describe it in a task file with [preprocess]",
-        )
-    shape = (task.evaluation_inputs.shape[0], *task.model_shape())
-    if not _shape_fits(spec, shape):
-        raise TaskError(
-            "shape_mismatch",
-            f"the model's input {spec.name!r} has the shape {_shape_text(spec)} and a sample of {task.source} is "
-            f"{list(task.model_shape())}; correct preprocess.layout (NCHW or NHWC) or the data",
-        )
-    _check_labels(task, signature.outputs[0])
-    return spec.name
+    places = {}
+    for stored in task.evaluation.inputs:
+        spec = _input_spec(signature, stored or input_name)
+        dtype, shape = task.model_spec(stored)
+        if spec.dtype != dtype.name:
+            raise TaskError(
+                "dtype_mismatch",
+                f"the model's input {spec.name!r} takes {spec.dtype} and {task.source} gives {dtype.name}; convert the "
+                "data, or describe it in a task file with [preprocess]",
+            )
+        if not _shape_fits(spec, (task.evaluation.sample_count, *shape)):
+            raise TaskError(
+                "shape_mismatch",
+                f"the model's input {spec.name!r} has the shape {_shape_text(spec)} and a sample of {task.source} is "
+                f"{list(shape)}; correct preprocess.layout (NCHW or NHWC) or the data",
+            )
+        places[stored] = spec.name
+    if ONLY_INPUT not in places:
+        _refuse_missing_inputs(signature, places, task)
+    if LABELS in task.evaluation.truth and task.metric.kind in {"top1", "top5", "topk"}:
+        _check_labels(task, task.evaluation.truth[LABELS], signature.outputs[0])
+    return places
 
 
-def _check_labels(task: LoadedTask, output: common_pb2.TensorSpec) -> None:
-    sizes = [dimension.size for dimension in output.dimensions if dimension.HasField("size")]
+def _refuse_missing_inputs(signature: common_pb2.Signature, places: Mapping[str, str], task: LoadedTask) -> None:
+    missing = [spec.name for spec in signature.inputs if spec.name not in places.values()]
+    if missing:
+        raise TaskError(
+            "input_unknown",
+            f"the model's input {missing[0]!r} has no data in {task.source}, which is for {', '.join(places)}; name an "
+            "array for each input",
+        )
+
+
+def _check_labels(task: LoadedTask, labels: NDArray[Any], output: common_pb2.TensorSpec) -> None:
     known = bool(output.dimensions) and output.dimensions[-1].HasField("size")
-    highest = int(task.labels.max())
-    if known and highest >= sizes[-1]:
+    class_count = output.dimensions[-1].size if known else 0
+    highest = int(labels.max())
+    if known and highest >= class_count:
         raise TaskError(
             "label_out_of_range",
-            f"{task.source} has the label {highest} and the model's output {output.name!r} has {sizes[-1]} classes, "
-            f"0 to {sizes[-1] - 1}; correct the labels or the model",
+            f"{task.source} has the label {highest} and the model's output {output.name!r} has {class_count} classes, "
+            f"0 to {class_count - 1}; correct the labels or the model",
         )
 
 
@@ -138,8 +227,10 @@ def _shape_text(spec: common_pb2.TensorSpec) -> str:
     return f"[{', '.join(sizes)}]"
 
 
-def _row_hashes(array: NDArray[Any], dtype: np.dtype[Any]) -> list[bytes]:
-    return [
-        hashlib.blake2b(np.ascontiguousarray(row, dtype=dtype).tobytes(), digest_size=_HASH_BYTES).digest()
-        for row in array
-    ]
+def _row_hashes(inputs: Mapping[str, NDArray[Any]], dtypes: Mapping[str, np.dtype[Any]]) -> list[bytes]:
+    count = len(next(iter(inputs.values())))
+    hashes = [hashlib.blake2b(digest_size=_HASH_BYTES) for _ in range(count)]
+    for name in sorted(inputs):
+        for digest, row in zip(hashes, inputs[name], strict=True):
+            digest.update(np.ascontiguousarray(row, dtype=dtypes[name]).tobytes())
+    return [digest.digest() for digest in hashes]

@@ -1,41 +1,53 @@
-"""Make the blobs of a task: inputs for the device, labels for the controller, calibration data for the compressor."""
+"""Make the blobs of a task: inputs for the device, truth for the controller, calibration data for the compressor."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from steelyard.tasks.npz import write_npz
-from steelyard.tasks.packing import pack
-from steelyard.tasks.task import LoadedTask
+from numpy.typing import NDArray
+
+from steelyard.tasks.packing import pack_all
+from steelyard.tasks.task import LoadedTask, Split
+from steelyard.tasks.truth import pack_truth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaterialisedSplit:
+    """.npz bytes: ``NAME.values`` (and ``NAME.table``) of each model input, and the truth; None where there is none."""
+
+    inputs: bytes
+    truth: bytes | None
+    sample_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaterialisedTask:
-    """.npz bytes: ``NAME.values`` (and ``NAME.table``) of the inputs, ``labels`` int64 of the labels.
+    """The splits of a task for one model. The same task gives the same bytes."""
 
-    ``calibration_bytes`` is None when the task has no calibration split. The same task gives the same bytes.
-    """
-
-    input_name: str
-    evaluation_bytes: bytes
-    labels_bytes: bytes
-    calibration_bytes: bytes | None
-    evaluation_sample_count: int
-    calibration_sample_count: int
+    evaluation: MaterialisedSplit
+    calibration: MaterialisedSplit | None
+    validation: MaterialisedSplit | None
 
 
-def materialise(task: LoadedTask, input_name: str) -> MaterialisedTask:
-    """Preprocess and pack a task's data for the model input ``input_name``.
+def materialise(task: LoadedTask, places: Mapping[str, str]) -> MaterialisedTask:
+    """Preprocess and pack a task's data; ``places`` has the model's input by the stored input (``check_fits``).
 
     Raises:
         TaskError: preprocessing that does not fit the data.
     """
-    calibration = task.calibration_inputs
-    return MaterialisedTask(
-        input_name=input_name,
-        evaluation_bytes=pack(input_name, task.model_inputs(task.evaluation_inputs)),
-        labels_bytes=write_npz({"labels": task.labels}),
-        calibration_bytes=None if calibration is None else pack(input_name, task.model_inputs(calibration)),
-        evaluation_sample_count=task.evaluation_inputs.shape[0],
-        calibration_sample_count=0 if calibration is None else calibration.shape[0],
-    )
+
+    def made(split: Split | None) -> MaterialisedSplit | None:
+        if split is None:
+            return None
+        inputs: dict[str, NDArray[Any]] = {places[stored]: array for stored, array in task.model_inputs(split).items()}
+        return MaterialisedSplit(
+            inputs=pack_all(inputs),
+            truth=pack_truth(split.truth) if split.truth else None,
+            sample_count=split.sample_count,
+        )
+
+    evaluation = made(task.evaluation)
+    assert evaluation is not None
+    return MaterialisedTask(evaluation=evaluation, calibration=made(task.calibration), validation=made(task.validation))

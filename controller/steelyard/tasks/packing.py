@@ -6,6 +6,7 @@ into a table, a quarter of the size; anything else is stored as it is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,12 +31,25 @@ def pack(name: str, array: NDArray[Any]) -> bytes:
     Raises:
         TaskError: an array of objects or strings.
     """
-    table = _table(array) if array.dtype == np.float32 else None
-    if table is None:
-        return write_npz({name + VALUES_SUFFIX: array})
-    index_dtype = np.uint8 if table.size <= _MAX_BYTE_TABLE else np.uint16
-    indexes = np.searchsorted(table, _bits(array)).astype(index_dtype).reshape(array.shape)
-    return write_npz({name + VALUES_SUFFIX: indexes, name + TABLE_SUFFIX: table.view(np.float32)})
+    return pack_all({name: array})
+
+
+def pack_all(inputs: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return .npz bytes of several inputs, each as ``pack`` has it.
+
+    Raises:
+        TaskError: an array of objects or strings.
+    """
+    stored: dict[str, NDArray[Any]] = {}
+    for name, array in inputs.items():
+        table = _table(array) if array.dtype == np.float32 else None
+        if table is None:
+            stored[name + VALUES_SUFFIX] = array
+            continue
+        index_dtype = np.uint8 if table.size <= _MAX_BYTE_TABLE else np.uint16
+        stored[name + VALUES_SUFFIX] = np.searchsorted(table, _bits(array)).astype(index_dtype).reshape(array.shape)
+        stored[name + TABLE_SUFFIX] = table.view(np.float32)
+    return write_npz(stored)
 
 
 def unpack(content: bytes, *, max_bytes: int = DEFAULT_MAX_BYTES) -> dict[str, NDArray[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,36 +11,42 @@ import tomllib
 
 from steelyard.spelling import first_unknown, meant
 from steelyard.tasks.errors import TaskError
+from steelyard.tasks.metrics.contract import LABELS, Metric
+from steelyard.tasks.metrics.registry import metric
 from steelyard.tasks.preprocess import Preprocess
-from steelyard.tasks.task import METRICS
+from steelyard.tasks.task import ONLY_INPUT
 
-_TOP_KEYS = ("name", "data", "licence", "description", "evaluation", "calibration", "preprocess", "metric")
-_TABLE_KEYS = {
-    "evaluation": ("inputs", "labels"),
-    "calibration": ("inputs",),
-    "preprocess": ("divide", "mean", "std", "layout"),
-    "metric": ("kind", "class_names"),
-}
+SPLITS = ("evaluation", "calibration", "validation")
+_TOP_KEYS = ("name", "data", "source", "licence", "description", *SPLITS, "preprocess", "metric")
+_PREPROCESS_KEYS = ("divide", "mean", "std", "layout")
+_SPLIT_KEYS = ("inputs", "labels", "truth")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitNames:
+    """Array names of one split in the .npz: of the inputs by model input, of the truth by what it is."""
+
+    inputs: Mapping[str, str]
+    truth: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFile:
-    """What a task TOML says; array names refer to the .npz file ``data``, "" where there is none."""
+    """What a task TOML says: a ``data`` file (.npz) with the array names of each split, or the table ``source``."""
 
     name: str
-    data: Path
-    evaluation_inputs: str
-    labels: str
-    calibration_inputs: str
+    data: Path | None
+    source: Mapping[str, Any] | None
+    splits: Mapping[str, SplitNames]
     preprocess: Preprocess | None
-    metric: str
+    metric: Metric
     class_names: str
     licence: str
     description: str
 
 
 def parse_task_file(text: str, *, source: Path) -> TaskFile:
-    """Parse a task TOML; ``data`` is found beside ``source``.
+    """Parse a task TOML; files that it names are found beside ``source``.
 
     Raises:
         TaskError: no TOML, an unknown key (the nearest known one is named), a missing key or a value of another type.
@@ -49,26 +55,94 @@ def parse_task_file(text: str, *, source: Path) -> TaskFile:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise TaskError("invalid_task", f"{source} is not valid TOML: {error}") from error
-    _refuse_unknown(content, _TOP_KEYS, f"{source}")
-    tables = {name: _table(content, name, source) for name in _TABLE_KEYS}
-    metric = _string(tables["metric"], "kind", source, default="top1")
-    if metric not in METRICS:
-        raise TaskError("invalid_task", f"{source}: metric.kind is {metric!r}; {meant(metric, METRICS)}")
+    refuse_unknown(content, _TOP_KEYS, f"{source}")
+    metric_table = dict(_table(content, "metric", source))
+    class_names = _string(metric_table, "class_names", source, default="")
+    metric_table.pop("class_names", None)
+    kind = _string(metric_table, "kind", source, default="top1")
+    metric_table.pop("kind", None)
+    data, origin = _where(content, source)
     return TaskFile(
         name=_string(content, "name", source),
-        data=source.parent / _string(content, "data", source),
-        evaluation_inputs=_string(tables["evaluation"], "inputs", source),
-        labels=_string(tables["evaluation"], "labels", source),
-        calibration_inputs=_string(tables["calibration"], "inputs", source, default=""),
-        preprocess=_preprocess(tables["preprocess"], source) if "preprocess" in content else None,
-        metric=metric,
-        class_names=_string(tables["metric"], "class_names", source, default=""),
+        data=data,
+        source=origin,
+        splits={} if data is None else _splits(content, source),
+        preprocess=_preprocess(_table(content, "preprocess", source), source) if "preprocess" in content else None,
+        metric=_metric(kind, metric_table, source),
+        class_names=class_names,
         licence=_string(content, "licence", source, default=""),
         description=_string(content, "description", source, default=""),
     )
 
 
+def refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    """Refuse a key that is none of ``known``; the nearest one is named.
+
+    Raises:
+        TaskError: unknown_key.
+    """
+    unknown = first_unknown(list(table), known)
+    if unknown is not None:
+        raise TaskError("unknown_key", f"{where} has the unknown key {unknown!r}; {meant(unknown, known)}")
+
+
+def _where(content: Mapping[str, Any], source: Path) -> tuple[Path | None, Mapping[str, Any] | None]:
+    if ("data" in content) == ("source" in content):
+        raise TaskError(
+            "missing_key" if "data" not in content else "invalid_task",
+            f"{source} needs the key 'data' (an .npz file) or the table [source], one of the two",
+        )
+    if "data" in content:
+        return source.parent / _string(content, "data", source), None
+    origin = content["source"]
+    if not isinstance(origin, dict):
+        raise TaskError("invalid_task", f"{source}: 'source' is {origin!r}; write it as a table [source]")
+    named = [split for split in SPLITS if split in content]
+    if named:
+        raise TaskError(
+            "invalid_task", f"{source}: [{named[0]}] is for 'data'; a [source] has its splits in its own table"
+        )
+    return None, origin
+
+
+def _splits(content: Mapping[str, Any], source: Path) -> dict[str, SplitNames]:
+    splits = {}
+    for name in SPLITS:
+        if name not in content and name != "evaluation":
+            continue
+        table = _table(content, name, source)
+        refuse_unknown(table, _SPLIT_KEYS, f"{source} [{name}]")
+        if name == "calibration" and not table.get("inputs"):
+            continue
+        splits[name] = SplitNames(inputs=_inputs(table, source), truth=_truth(table, source))
+    return splits
+
+
+def _inputs(table: Mapping[str, Any], source: Path) -> dict[str, str]:
+    value = table.get("inputs")
+    if not isinstance(value, dict):
+        return {ONLY_INPUT: _string(table, "inputs", source)}
+    return {name: _string(value, name, source) for name in value}
+
+
+def _truth(table: Mapping[str, Any], source: Path) -> dict[str, str]:
+    truth = table.get("truth", {})
+    if not isinstance(truth, dict):
+        raise TaskError("invalid_task", f"{source}: 'truth' is {truth!r}; write a table like {{ boxes = \"b\" }}")
+    named = {name: _string(truth, name, source) for name in truth}
+    labels = _string(table, "labels", source, default="")
+    return {**named, **({LABELS: labels} if labels else {})}
+
+
+def _metric(kind: str, settings: Mapping[str, Any], source: Path) -> Metric:
+    try:
+        return metric(kind, settings)
+    except TaskError as error:
+        raise TaskError(error.reason, f"{source} [metric]: {error}") from error
+
+
 def _preprocess(table: Mapping[str, Any], source: Path) -> Preprocess:
+    refuse_unknown(table, _PREPROCESS_KEYS, f"{source} [preprocess]")
     return Preprocess(
         divide=_numbers(table, "divide", source, default=(1.0,))[0],
         mean=_numbers(table, "mean", source, default=(0.0,)),
@@ -81,14 +155,7 @@ def _table(content: Mapping[str, Any], name: str, source: Path) -> Mapping[str, 
     table = content.get(name, {})
     if not isinstance(table, dict):
         raise TaskError("invalid_task", f"{source}: {name!r} is {table!r}; write it as a table [{name}]")
-    _refuse_unknown(table, _TABLE_KEYS[name], f"{source} [{name}]")
     return table
-
-
-def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
-    unknown = first_unknown(list(table), known)
-    if unknown is not None:
-        raise TaskError("unknown_key", f"{where} has the unknown key {unknown!r}; {meant(unknown, known)}")
 
 
 def _string(table: Mapping[str, Any], key: str, source: Path, *, default: str | None = None) -> str:

@@ -1,0 +1,1 @@
+"""Where the samples of a task come from: each kind of file is one small module."""

@@ -1,0 +1,55 @@
+"""Draw the samples of each split out of one collection: seeded, disjoint, and recorded. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.tasks.errors import TaskError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """How many samples each split gets; ``evaluation`` 0: all that are left."""
+
+    seed: int = 0
+    evaluation: int = 0
+    calibration: int = 0
+    validation: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse counts below nothing."""
+        for name in ("evaluation", "calibration", "validation"):
+            count = getattr(self, name)
+            if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+                raise TaskError("invalid_setting", f"{name}_count is {count!r}; write a whole number, 0 for none")
+
+    def indexes(self, count: int, source: object) -> dict[str, NDArray[np.int64]]:
+        """Return for each split that is not empty which of ``count`` samples it gets, in their stored order.
+
+        Raises:
+            TaskError: too_few_samples.
+        """
+        wanted = self.evaluation + self.calibration + self.validation
+        if wanted > count or (self.evaluation == 0 and wanted == count):
+            raise TaskError(
+                "too_few_samples",
+                f"{source} has {count} samples and {wanted} are asked for in all, with one more at least for the "
+                "evaluation where that is left open; ask for fewer",
+            )
+        order = np.random.default_rng(self.seed).permutation(count)
+        calibration, validation, rest = np.split(order, [self.calibration, self.calibration + self.validation])
+        evaluation = rest[: self.evaluation] if self.evaluation else rest
+        drawn = {"evaluation": evaluation, "calibration": calibration, "validation": validation}
+        return {name: np.sort(indexes).astype(np.int64) for name, indexes in drawn.items() if indexes.size}
+
+    def told(self) -> dict[str, object]:
+        """Return what was drawn as lineage keeps it."""
+        return {
+            "seed": self.seed,
+            "evaluation_count": self.evaluation,
+            "calibration_count": self.calibration,
+            "validation_count": self.validation,
+        }
