@@ -1,0 +1,92 @@
+"""Numeric columns of a CSV or JSONL file: features, and a class or targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.tasks.errors import TaskError
+from steelyard.tasks.metrics.contract import LABELS, TARGETS
+from steelyard.tasks.sources.contract import SourceData
+from steelyard.tasks.sources.drawing import Draw
+from steelyard.tasks.sources.rows import read_rows
+from steelyard.tasks.sources.splitting import class_numbers, drawn_data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableFile:
+    """``features`` are columns, which become float32 [N, features]; the truth is ``label`` (a class) or ``targets``."""
+
+    kind: ClassVar[str] = "table"
+
+    file: str
+    features: tuple[str, ...]
+    label: str = ""
+    targets: tuple[str, ...] = ()
+    seed: int = 0
+    evaluation_count: int = 0
+    calibration_count: int = 0
+    validation_count: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse no features, and two kinds of truth."""
+        if not isinstance(self.features, tuple) or not self.features:
+            raise TaskError("invalid_setting", f"table: features is {self.features!r}; write a list of columns")
+        if self.label and self.targets:
+            raise TaskError("invalid_setting", "table: label and targets exclude each other; keep one")
+
+    def read(self, folder: Path) -> SourceData:
+        """Return the samples; see ``Source.read``."""
+        path = folder / self.file
+        rows = read_rows(path, (*self.features, *self.targets, *((self.label,) if self.label else ())))
+        truth: dict[str, NDArray[Any]] = {}
+        class_names: tuple[str, ...] = ()
+        if self.label:
+            truth[LABELS], class_names = label_numbers([row[self.label] for row in rows])
+        if self.targets:
+            truth[TARGETS] = _numbers(rows, self.targets, path).astype(np.float64)
+        return drawn_data(
+            _numbers(rows, self.features, path).astype(np.float32),
+            truth,
+            Draw(
+                seed=self.seed,
+                evaluation=self.evaluation_count,
+                calibration=self.calibration_count,
+                validation=self.validation_count,
+            ),
+            source=path,
+            told={"kind": self.kind, "file": self.file, "features": list(self.features)},
+            class_names=class_names,
+        )
+
+
+def label_numbers(values: list[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Return class numbers: whole numbers as they are, anything else by the order of the names."""
+    texts = [str(value) for value in values]
+    if all(text.isdigit() for text in texts):
+        return np.array([int(text) for text in texts], dtype=np.int64), ()
+    return class_numbers(texts)
+
+
+def _numbers(rows: list[dict[str, Any]], columns: tuple[str, ...], path: Path) -> NDArray[np.float64]:
+    numbers = np.empty((len(rows), len(columns)))
+    for index, row in enumerate(rows):
+        for place, column in enumerate(columns):
+            numbers[index, place] = to_number(row[column], f"{path}, sample {index + 1}: {column}")
+    return numbers
+
+
+def to_number(value: object, what: str) -> float:
+    """Return a value of a row as a number; ``what`` names it.
+
+    Raises:
+        TaskError: invalid_row.
+    """
+    try:
+        return float(str(value))
+    except ValueError as error:
+        raise TaskError("invalid_row", f"{what} is {value!r}; write a number") from error
