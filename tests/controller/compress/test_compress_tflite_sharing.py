@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from steelyard.compress.contract import TFLITE, StepContext, StepReport
 from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.tflite.finishing import final_bytes
-from steelyard.compress.tflite.sharing import clustered, share_weights
+from steelyard.compress.tflite.sharing import share_weights
+from steelyard.compress.weights.clustering import clustered
 from tests.controller.compress.tflite_running import graph_of, images, outputs, sqnr_db
 from tests.support.tflite_nets import Net, perceptron
 

@@ -15,7 +15,7 @@ from steelyard.compress.contract import TFLITE, StepContext, StepReport
 from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.steps.sparse_encoding import SparseEncoding
 from steelyard.compress.tflite.sparsifying import sparsify
-from steelyard.compress.tflite.zeroing import n_of_m, without_smallest, without_smallest_blocks
+from steelyard.compress.weights.zeroing import n_of_m, without_smallest, without_smallest_blocks
 from tests.controller.compress.tflite_running import applied, graph_of, images, outputs
 from tests.support.tflite_nets import Net, mobile_net, perceptron
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from steelyard.compress.contract import Step, StepContext, StepReport
 from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.recipe import step_settings
@@ -14,10 +11,9 @@ from steelyard.compress.tflite.conditions import float_graph
 from steelyard.compress.tflite.flatbuffer_model import as_bytes, write_model
 from steelyard.compress.tflite.settings import refuse_unhonoured, setting
 from steelyard.compress.tools import tool_versions
+from steelyard.compress.weights.clustering import clustered
 
 _DEFAULT_CLUSTERS = 32
-# It settles within a few dozen rounds; the bound is for values that alternate by rounding.
-_MOST_ROUNDS = 100
 _HONOURED: dict[str, tuple[object, ...]] = {"clusters": tuple(range(2, 257)), "store": ("values",)}
 _INSTEAD = {
     "clusters": "and 2 to 256 can be told apart by one byte; write a number between",
@@ -56,37 +52,3 @@ def share_weights(step: Step, model_path: Path, out_path: Path, context: StepCon
     return StepReport(
         settings=step_settings(step), tool_versions=tool_versions("ai-edge-litert", "numpy"), notes=(note,)
     )
-
-
-def clustered(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Return an array of at most ``count`` different values, each the mean of what it stands for; zero stays zero.
-
-    The work grows with the values' sorting, not with their number times ``count``: clusters of one dimension are
-    intervals.
-    """
-    flat = values.reshape(-1)
-    ordered = np.sort(flat.astype(np.float64))
-    if len(np.unique(ordered)) <= count:
-        return values
-    # A zero that became something else would undo what sparsify did.
-    has_zeros = bool((ordered == 0).any())
-    ordered = ordered[ordered != 0] if has_zeros else ordered
-    means = _means(ordered, count - has_zeros)
-    nearest = np.searchsorted((means[1:] + means[:-1]) / 2, flat)
-    shared = np.where((flat == 0) & has_zeros, 0.0, means[nearest])
-    return shared.astype(np.float32).reshape(values.shape)
-
-
-def _means(ordered: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    sums = np.concatenate([[0.0], np.cumsum(ordered)])
-    means = np.linspace(ordered[0], ordered[-1], count)
-    for _round in range(_MOST_ROUNDS):
-        places = np.searchsorted(ordered, (means[1:] + means[:-1]) / 2)
-        starts, ends = np.concatenate([[0], places]), np.concatenate([places, [len(ordered)]])
-        sizes = ends - starts
-        # A cluster without values keeps its place.
-        following = np.where(sizes > 0, (sums[ends] - sums[starts]) / np.maximum(sizes, 1), means)
-        if np.array_equal(following, means):
-            break
-        means = following
-    return means

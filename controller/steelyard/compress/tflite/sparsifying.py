@@ -17,8 +17,8 @@ from steelyard.compress.tflite.conditions import float_graph
 from steelyard.compress.tflite.flatbuffer_model import as_bytes, write_model
 from steelyard.compress.tflite.graph import Graph, outputs_of
 from steelyard.compress.tflite.settings import setting
-from steelyard.compress.tflite.zeroing import Weights, n_of_m, without_smallest, without_smallest_blocks
 from steelyard.compress.tools import tool_versions
+from steelyard.compress.weights.zeroing import Weights, n_of_m, without_smallest, without_smallest_blocks
 
 # A depthwise convolution has a few weights, and a whole channel hangs on them.
 _SPARSIFIED = frozenset({"CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL"})

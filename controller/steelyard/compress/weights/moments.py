@@ -119,5 +119,3 @@ def _batches(
 
 def _has_fixed_batch(session: Any) -> bool:
     return any(spec.shape and isinstance(spec.shape[0], int) for spec in session.get_inputs())
-
-
