@@ -13,6 +13,7 @@ from steelyard.tasks.errors import TaskError
 from steelyard.tasks.load import load_task
 from steelyard.tasks.materialise import materialise
 from steelyard.tasks.packing import unpack
+from steelyard.tasks.task import LoadedTask
 from steelyard.tasks.truth import unpack_truth
 from steelyard_protocol.v1 import common_pb2
 
@@ -81,30 +82,32 @@ def _spec(name: str, shape: tuple[int | str, ...], dtype: str) -> common_pb2.Ten
 
 def test_a_task_file_is_loaded_with_everything_it_says(tmp_path: Path) -> None:
     task = load_task(_write(tmp_path))
-    assert (task.name, task.licence, task.metric) == ("shapes", "MIT", "top1")
+    assert (task.name, task.licence, task.metric.kind) == ("shapes", "MIT", "top1")
     assert task.class_names == ("a", "b", "c")
-    assert task.labels.dtype == np.int64
-    assert task.model_shape() == (1, 5, 4)
-    assert task.model_dtype() == np.float32
+    assert task.evaluation.truth["labels"].dtype == np.int64
+    assert task.model_spec("") == (np.dtype(np.float32), (1, 5, 4))
 
 
 def test_preprocessing_is_float32_arithmetic_in_the_written_order(tmp_path: Path) -> None:
     task = load_task(_write(tmp_path))
-    stored = task.evaluation_inputs
+    stored = task.evaluation.inputs[""]
     expected = (stored.astype(np.float32) / np.float32(255) - np.float32(0.25)) / np.float32(0.5)
-    np.testing.assert_array_equal(task.model_inputs(stored), expected[:, None])
+    np.testing.assert_array_equal(task.model_inputs(task.evaluation)[""], expected[:, None])
 
 
 def test_materialised_blobs_hold_the_inputs_bit_for_bit_and_the_labels(tmp_path: Path) -> None:
     task = load_task(_write(tmp_path))
-    made = materialise(task, "image")
-    assert made == materialise(load_task(_write(tmp_path)), "image")
-    np.testing.assert_array_equal(unpack(made.evaluation_bytes)["image"], task.model_inputs(task.evaluation_inputs))
-    assert made.calibration_bytes is not None
-    np.testing.assert_array_equal(unpack(made.calibration_bytes)["image"], task.model_inputs(_arrays()["x_calib"]))
-    np.testing.assert_array_equal(unpack_truth(made.labels_bytes)["labels"], task.labels)
-    assert (made.evaluation_sample_count, made.calibration_sample_count) == (8, 3)
-    assert b"labels" not in made.evaluation_bytes
+    made = materialise(task, {"": "image"})
+    assert made == materialise(load_task(_write(tmp_path)), {"": "image"})
+    np.testing.assert_array_equal(unpack(made.evaluation.inputs)["image"], task.model_inputs(task.evaluation)[""])
+    assert made.calibration is not None
+    assert task.calibration is not None
+    np.testing.assert_array_equal(unpack(made.calibration.inputs)["image"], task.model_inputs(task.calibration)[""])
+    assert made.evaluation.truth is not None
+    np.testing.assert_array_equal(unpack_truth(made.evaluation.truth)["labels"], task.evaluation.truth["labels"])
+    assert (made.evaluation.sample_count, made.calibration.sample_count) == (8, 3)
+    assert made.calibration.truth is made.validation is None
+    assert b"labels" not in made.evaluation.inputs
 
 
 def test_colour_images_are_normalised_by_channel_and_moved(tmp_path: Path) -> None:
@@ -112,11 +115,15 @@ def test_colour_images_are_normalised_by_channel_and_moved(tmp_path: Path) -> No
     text = _TASK.replace("[0.25]", "[0.1, 0.2, 0.3]").replace("[0.5]", "[1.0, 2.0, 4.0]")
     images = rng.integers(0, 256, (8, 5, 4, 3), dtype=np.uint8)
     path = _write(tmp_path, text, x_eval=images, x_calib=images[:2] ^ 255)
-    chw = load_task(path).model_inputs(images)
-    hwc = load_task(path, layout="NHWC").model_inputs(images)
+    chw = _model_inputs(load_task(path))
+    hwc = _model_inputs(load_task(path, layout="NHWC"))
     assert (chw.shape, hwc.shape) == ((8, 3, 5, 4), (8, 5, 4, 3))
     np.testing.assert_array_equal(chw.transpose(0, 2, 3, 1), hwc)
     np.testing.assert_allclose(chw[:, 2], (images[..., 2] / 255 - 0.3) / 4, rtol=1e-5, atol=1e-6)
+
+
+def _model_inputs(task: LoadedTask) -> np.ndarray:
+    return task.model_inputs(task.evaluation)[""]
 
 
 def test_a_bare_npz_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -124,9 +131,9 @@ def test_a_bare_npz_is_taken_as_it_is(tmp_path: Path) -> None:
     inputs = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
     np.savez_compressed(path, x=inputs, y=np.zeros(6, np.int32))
     task = load_task(path)
-    assert (task.name, task.calibration_inputs, task.preprocess) == ("digits", None, None)
-    assert task.model_inputs(inputs) is inputs
-    assert materialise(task, "x").calibration_bytes is None
+    assert (task.name, task.calibration, task.validation, task.preprocess) == ("digits", None, None, None)
+    np.testing.assert_array_equal(_model_inputs(task), inputs)
+    assert materialise(task, {"": "x"}).calibration is None
 
 
 @pytest.mark.parametrize(
@@ -148,7 +155,7 @@ def test_a_misspelt_key_is_refused_with_the_nearest(tmp_path: Path, old: str, ne
         ('name = "shapes"', "", "missing_key"),
         ('name = "shapes"', "name = 3", "invalid_task"),
         ('inputs = "x_eval"', "", "missing_key"),
-        ('kind = "top1"', 'kind = "top2"', "invalid_task"),
+        ('kind = "top1"', 'kind = "top2"', "unknown_metric"),
         ("divide = 255.0", "divide = 0.0", "invalid_task"),
         ("divide = 255.0", 'divide = "255"', "invalid_task"),
         ("mean = [0.25]", "mean = []", "invalid_task"),
@@ -167,7 +174,7 @@ def test_mistakes_in_a_task_file_are_told_apart(tmp_path: Path, old: str, new: s
     if reason:
         assert _reason(path) == reason
     else:
-        assert load_task(path).calibration_inputs is None
+        assert load_task(path).calibration is None
 
 
 @pytest.mark.parametrize(
@@ -226,13 +233,13 @@ def test_a_layout_for_data_that_is_no_image_is_refused(tmp_path: Path) -> None:
 def test_channels_that_do_not_fit_the_mean_are_refused(tmp_path: Path) -> None:
     task = load_task(_write(tmp_path, _TASK.replace("[0.25]", "[0.1, 0.2, 0.3]")))
     with pytest.raises(TaskError, match="3 values and the data has 1 channels"):
-        materialise(task, "image")
+        materialise(task, {"": "image"})
 
 
 def test_data_that_fits_a_model_gives_the_name_of_its_input(tmp_path: Path) -> None:
     task = load_task(_write(tmp_path))
-    assert check_fits(task, _signature(("batch", 1, 5, 4))) == "image"
-    assert check_fits(task, _signature((1, 1, "height", 4), classes="classes")) == "image"
+    assert check_fits(task, _signature(("batch", 1, 5, 4))) == {"": "image"}
+    assert check_fits(task, _signature((1, 1, "height", 4), classes="classes")) == {"": "image"}
 
 
 @pytest.mark.parametrize(
@@ -256,7 +263,105 @@ def test_a_model_with_two_inputs_needs_a_name(tmp_path: Path) -> None:
     task = load_task(_write(tmp_path))
     signature = _signature(("batch", 1, 5, 4))
     signature.inputs.append(_spec("mask", ("batch",), "float32"))
-    assert check_fits(task, signature, input_name="image") == "image"
+    assert check_fits(task, signature, input_name="image") == {"": "image"}
     for name in ("", "picture"):
         with pytest.raises(TaskError, match="image, mask"):
             check_fits(task, signature, input_name=name)
+
+
+_TWO_INPUTS = """
+name = "pairs"
+data = "pairs.npz"
+
+[evaluation]
+inputs = { ids = "ids", mask = "mask" }
+labels = "y"
+
+[validation]
+inputs = { ids = "ids_v", mask = "mask_v" }
+labels = "y_v"
+
+[calibration]
+inputs = { ids = "ids_c", mask = "mask_c" }
+
+[metric]
+kind = "f1"
+average = "micro"
+"""
+
+
+def _two_inputs(folder: Path, **changes: np.ndarray) -> Path:
+    rng = np.random.default_rng(1)
+    arrays = {"y": np.arange(6) % 2, "y_v": np.arange(4) % 2}
+    for suffix, count in (("", 6), ("_v", 4), ("_c", 5)):
+        arrays[f"ids{suffix}"] = rng.integers(0, 1000, (count, 7))
+        arrays[f"mask{suffix}"] = np.ones((count, 7), np.int64)
+    np.savez(folder / "pairs.npz", **(arrays | changes))
+    (folder / "pairs.toml").write_text(_TWO_INPUTS, encoding="utf-8")
+    return folder / "pairs.toml"
+
+
+def test_several_inputs_and_a_validation_split_are_materialised_by_name(tmp_path: Path) -> None:
+    task = load_task(_two_inputs(tmp_path))
+    signature = _signature(("batch", 7), "int64")
+    signature.inputs[0].name = "ids"
+    signature.inputs.append(_spec("mask", ("batch", 7), "int64"))
+    places = check_fits(task, signature)
+    assert places == {"ids": "ids", "mask": "mask"}
+    made = materialise(task, places)
+    assert set(unpack(made.evaluation.inputs)) == {"ids", "mask"}
+    assert made.validation is not None
+    assert made.validation.truth is not None
+    np.testing.assert_array_equal(unpack_truth(made.validation.truth)["labels"], [0, 1, 0, 1])
+    assert task.metric.kind == "f1"
+    signature.inputs.append(_spec("types", ("batch", 7), "int64"))
+    with pytest.raises(TaskError, match="'types' has no data"):
+        check_fits(task, signature)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"mask": np.ones((5, 7), np.int64)}, "lengths_differ"),
+        ({"mask_c": np.ones((5, 8), np.int64)}, "shapes_differ"),
+        ({"y_v": np.zeros(3, np.int64)}, "lengths_differ"),
+    ],
+)
+def test_several_inputs_that_do_not_fit_together_are_refused(
+    tmp_path: Path, changes: dict[str, np.ndarray], reason: str
+) -> None:
+    assert _reason(_two_inputs(tmp_path, **changes)) == reason
+
+
+def test_samples_are_shared_only_when_all_of_their_inputs_are(tmp_path: Path) -> None:
+    ids = np.arange(42).reshape(6, 7)
+    mask = np.ones((6, 7), np.int64)
+    other = mask.copy()
+    other[:, 0] = 0
+    path = _two_inputs(tmp_path, ids=ids, ids_v=ids[:4], mask_v=other[:4])
+    assert load_task(path).validation is not None
+    with pytest.raises(TaskError, match="4 of 4 validation samples"):
+        load_task(_two_inputs(tmp_path, ids=ids, ids_v=ids[:4], mask_v=mask[:4]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason", "match"),
+    [
+        ('kind = "top1"', 'kind = "mae"', "truth_missing", "reads 'targets'"),
+        ('kind = "top1"', 'kind = "top1"\nk = 3', "unknown_key", "no settings"),
+        ('kind = "top1"', 'kind = "topk"\nk = 0', "invalid_setting", "k is 0"),
+        ('data = "shapes.npz"', "", "missing_key", r"\[source\]"),
+        ('labels = "y_eval"', 'truth = "y_eval"', "invalid_task", "write a table"),
+    ],
+)
+def test_metrics_and_truth_that_do_not_fit_are_refused(
+    tmp_path: Path, old: str, new: str, reason: str, match: str
+) -> None:
+    with pytest.raises(TaskError, match=match) as caught:
+        load_task(_write(tmp_path, _TASK.replace(old, new)))
+    assert caught.value.reason == reason
+
+
+def test_an_auc_of_one_class_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    text = _TASK.replace('kind = "top1"', 'kind = "auc"')
+    assert _reason(_write(tmp_path, text, y_eval=np.zeros(8, np.int64))) == "score_undefined"

@@ -62,7 +62,7 @@ def of_length(wave: NDArray[np.float32], sample_count: int) -> NDArray[np.float3
 
 
 def mel_weights(sample_rate: int, window: int, mel_count: int, low_hz: float, high_hz: float) -> NDArray[np.float64]:
-    """Return triangular filters [mel_count, window // 2 + 1] on the mel scale, 2595 log10(1 + f/700) (O'Shaughnessy)."""
+    """Return triangular filters [mel_count, window // 2 + 1] on the mel scale of O'Shaughnessy."""
     frequencies = np.linspace(0.0, sample_rate / 2, window // 2 + 1)
     low, high = (2595.0 * np.log10(1.0 + edge / 700.0) for edge in (low_hz, high_hz))
     edges = 700.0 * (10.0 ** (np.linspace(low, high, mel_count + 2) / 2595.0) - 1.0)
