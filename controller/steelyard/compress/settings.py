@@ -58,3 +58,13 @@ def require_number(kind: str, key: str, value: object, *, least: float, most: fl
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
         raise RecipeError("invalid_setting", f"{kind}: {key} is {value!r}; write a number from {least} to {most}")
+
+
+def require_globs(kind: str, key: str, value: object) -> None:
+    """Refuse anything but a list of texts, which are patterns of names.
+
+    Raises:
+        RecipeError: invalid_setting.
+    """
+    if not isinstance(value, tuple | list) or not all(isinstance(one, str) and one for one in value):
+        raise RecipeError("invalid_setting", f'{kind}: {key} is {value!r}; write a list of patterns: ["head*"]')

@@ -1,1 +1,1 @@
-"""Changes of stored weights that need no training: fewer bits, shared values, low rank, zeros. Pure apart from files."""
+"""Changes of stored weights without training: fewer bits, shared values, low rank, zeros."""

@@ -1,4 +1,4 @@
-"""Change ONNX graphs: nodes in place of others, tensors that are gone, names that are free, the file that is written."""
+"""Change ONNX graphs: nodes in place of others, tensors that are gone, names that are free, and the file."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ def write_model(model: ModelProto, out_path: Path) -> int:
     if size_bytes > MOST_BYTES:
         raise CompressionInputError(
             "too_large",
-            f"the compressed model has {size_bytes} bytes, and an ONNX file holds less than 2 GiB; split the model into "
-            "parts or give its weights fewer bits",
+            f"the compressed model has {size_bytes} bytes, and an ONNX file holds less than 2 GiB; split the model "
+            "into parts or give its weights fewer bits",
         )
     out_path.write_bytes(model.SerializeToString(deterministic=True))
     return size_bytes

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,78 +15,110 @@ from steelyard.compress.contract import StepContext
 from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.sessions import batch_size, check_calibration, open_session, run_bounded
 from steelyard.compress.tools import tool_errors
+from steelyard.compress.weights.finding import Weight, WeightUse, attribute, input_axis
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 Square = NDArray[np.float64]
-# Moments of one pass over the data; more layers than fit here take more passes. 4,096 inputs are 128 MiB.
+# Moments of one pass over the data; layers beyond take more passes. 4,096 inputs are 128 MiB.
 MOMENT_BYTES = 512 * 1024 * 1024
 _SAMPLES_AT_ONCE = 8
 
 
-def required_calibration(context: StepContext, what: str) -> CalibrationData:
-    """Return the calibration data.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Observed:
+    """A value that layers multiply with a weight: its inputs lie on ``axis``, everything else are samples."""
 
-    Raises:
-        CompressionInputError: no_calibration_data, naming ``what`` needs it.
-    """
-    if context.calibration is None:
-        raise CompressionInputError(
-            "no_calibration_data", f"{what} needs calibration data; give a task with a calibration split"
-        )
-    return context.calibration
+    name: str
+    width: int
+    axis: int
+
+    @property
+    def byte_count(self) -> int:
+        return self.width * self.width * 8
 
 
 def stream_moments(
-    model: ModelProto, widths: Mapping[str, int], channel_axes: Mapping[str, int], context: StepContext, *, what: str
-) -> Iterator[tuple[str, Square]]:
-    """Yield the name and X^T X [inputs, inputs] of values of the main graph, over all calibration samples.
+    model: ModelProto, weights: Sequence[Weight], context: StepContext, *, what: str
+) -> Iterator[tuple[Weight, Square | None]]:
+    """Yield each weight with X^T X [inputs, inputs] of what it is multiplied with, over all calibration samples.
 
-    Args:
-        model: where the values are computed; it is not changed.
-        widths: number of inputs by name of the value.
-        channel_axes: the axis of the inputs in each value; all others are counted as samples.
-        context: its calibration data is read once for each group of values that fits ``MOMENT_BYTES``.
-        what: who needs it, for errors.
+    Matrix products, and convolutions with kernels of one element and one group, in the main graph; None for others. A
+    weight that several layers read gets the sum. Moments are held for as many weights as ``MOMENT_BYTES`` allows; the
+    data is read again for the next ones. ``what`` names who needs it, in errors; ``model`` is not changed.
 
     Raises:
         CompressionInputError: no calibration data, or data that does not fit the model.
         CompressionError: onnxruntime cannot run the model.
     """
-    data = required_calibration(context, what)
-    groups = list(_groups(widths))
-    for number, names in enumerate(groups, start=1):
-        path = context.work_dir / "observed.onnx"
-        _write_observed(model, names, path)
-        part = f", part {number} of {len(groups)}" if len(groups) > 1 else ""
-        session = open_session(path)
-        check_calibration(session, data)
-        totals = {name: np.zeros((widths[name], widths[name])) for name in names}
-        for values, done in _batches(session, names, data):
-            for name, value in values.items():
-                rows = np.moveaxis(value, channel_axes[name], -1).reshape(-1, widths[name]).astype(np.float32)
-                totals[name] += rows.T @ rows
-            context.progress(f"observing the inputs of layers{part}", done, data.sample_count)
-        path.unlink()
-        yield from totals.items()
+    if context.calibration is None:
+        raise CompressionInputError(
+            "no_calibration_data", f"{what} needs calibration data; give a task with a calibration split"
+        )
+    known: list[tuple[Weight, list[_Observed]]] = []
+    for weight in weights:
+        found = [_observed(use, weight, model) for use in weight.uses]
+        if weight.has_other_uses or None in found:
+            yield weight, None
+        else:
+            known.append((weight, [one for one in found if one is not None]))
+    passes = list(_passes(known))
+    for number, some in enumerate(passes, start=1):
+        part = f", part {number} of {len(passes)}" if len(passes) > 1 else ""
+        totals = _totals(model, {one for _, found in some for one in found}, context, context.calibration, part)
+        for weight, found in some:
+            yield weight, sum((totals[one] for one in found), np.zeros((found[0].width, found[0].width)))
 
 
-def _groups(widths: Mapping[str, int]) -> Iterator[list[str]]:
-    group: list[str] = []
-    size = 0
-    for name, width in widths.items():
-        needed = width * width * 8
-        if group and size + needed > MOMENT_BYTES:
-            yield group
-            group, size = [], 0
-        group.append(name)
-        size += needed
-    if group:
-        yield group
+def _observed(use: WeightUse, weight: Weight, model: ModelProto) -> _Observed | None:
+    node, dims = use.node, list(weight.tensor.dims)
+    if use.graph is not model.graph or not use.is_weight:
+        return None
+    if node.op_type == "Conv":
+        is_plain = all(size == 1 for size in dims[2:]) and attribute(node, "group", 1) == 1
+        return _Observed(name=node.input[0], width=int(dims[1]), axis=1) if is_plain else None
+    if len(dims) != 2 or use.input_index != 1 or node.op_type not in {"Gemm", "MatMul"}:
+        return None
+    axis = 0 if attribute(node, "transA", 0) else -1
+    return _Observed(name=node.input[0], width=int(dims[input_axis(use, 2)]), axis=axis)
+
+
+def _passes(
+    known: Sequence[tuple[Weight, list[_Observed]]],
+) -> Iterator[list[tuple[Weight, list[_Observed]]]]:
+    some: list[tuple[Weight, list[_Observed]]] = []
+    held: set[_Observed] = set()
+    for weight, found in known:
+        needed = held | set(found)
+        if some and sum(one.byte_count for one in needed) > MOMENT_BYTES:
+            yield some
+            some, needed = [], set(found)
+        some.append((weight, found))
+        held = needed
+    if some:
+        yield some
+
+
+def _totals(
+    model: ModelProto, observed: set[_Observed], context: StepContext, data: CalibrationData, part: str
+) -> dict[_Observed, Square]:
+    path = context.work_dir / "observed.onnx"
+    _write_observed(model, sorted({one.name for one in observed}), path)
+    session = open_session(path)
+    check_calibration(session, data)
+    totals = {one: np.zeros((one.width, one.width)) for one in observed}
+    for values, done in _batches(session, data):
+        for one, total in totals.items():
+            rows = np.moveaxis(values[one.name], one.axis, -1).reshape(-1, one.width).astype(np.float32)
+            total += rows.T @ rows
+        context.progress(f"observing the inputs of layers{part}", done, data.sample_count)
+    path.unlink()
+    return totals
 
 
 def _write_observed(model: ModelProto, names: Sequence[str], path: Path) -> None:
+    """Write the model with more outputs; the model itself stays as it is."""
     import onnx
 
     known = {value.name for value in (*model.graph.output, *model.graph.input)}
@@ -98,24 +131,21 @@ def _write_observed(model: ModelProto, names: Sequence[str], path: Path) -> None
         del model.graph.output[kept_count:]
 
 
-def _batches(
-    session: Any, names: Sequence[str], data: CalibrationData
-) -> Iterator[tuple[dict[str, NDArray[Any]], int]]:
-    """Yield the named values of each batch, and the samples done; a last partial batch is filled from before it."""
-    fixed = batch_size(session)
-    at_once = fixed if fixed > 1 or _has_fixed_batch(session) else min(_SAMPLES_AT_ONCE, data.sample_count)
+def _batches(session: Any, data: CalibrationData) -> Iterator[tuple[dict[str, NDArray[Any]], int]]:
+    """Yield inputs and outputs of each batch by name, and the samples done.
+
+    A last batch of a fixed size is filled from the samples before it, which then count twice.
+    """
+    is_fixed = any(spec.shape and isinstance(spec.shape[0], int) for spec in session.get_inputs())
+    at_once = batch_size(session) if is_fixed else min(_SAMPLES_AT_ONCE, data.sample_count)
     if data.sample_count < at_once:
         raise CompressionInputError(
             "invalid_calibration",
-            f"the model takes batches of {at_once} and the calibration data has {data.sample_count} samples; add samples",
+            f"the model takes batches of {at_once} and the calibration data has {data.sample_count} samples; add "
+            "samples",
         )
     given = [spec.name for spec in session.get_outputs()]
     for start in range(0, data.sample_count, at_once):
         stop = min(start + at_once, data.sample_count)
-        feed = data.feed(max(0, stop - at_once), stop)
-        outputs = dict(zip(given, run_bounded(session, feed), strict=True))
-        yield {name: outputs[name] if name in outputs else feed[name] for name in names}, stop
-
-
-def _has_fixed_batch(session: Any) -> bool:
-    return any(spec.shape and isinstance(spec.shape[0], int) for spec in session.get_inputs())
+        feed = data.feed(stop - at_once if is_fixed else start, stop)
+        yield {**feed, **dict(zip(given, run_bounded(session, feed), strict=True))}, stop
