@@ -113,7 +113,6 @@ class Step(Protocol):
     """One way to make a model smaller or faster, with its settings."""
 
     kind: ClassVar[str]
-    needs_calibration: ClassVar[bool]
     # Numeric forms that it can start from, and the one that it leaves (SAME_FORM: the one it started from).
     accepts: ClassVar[frozenset[str]]
     produces: ClassVar[str]
@@ -123,6 +122,11 @@ class Step(Protocol):
     needs_float_ancestor: ClassVar[bool]
     # The settings: dataclass fields.
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether it reads calibration data: a class variable, or a property where that hangs on the settings."""
+        ...
 
     def apply(self, model_path: Path, out_path: Path, context: StepContext) -> StepReport:
         """Write the compressed model to ``out_path``; the same inputs give the same bytes.

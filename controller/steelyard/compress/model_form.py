@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from steelyard.artifact_formats.onnx_tensors import iter_nodes, iter_tensors
-from steelyard.compress.contract import FLOAT16, FLOAT32, INT8
+from steelyard.compress.contract import FLOAT16, FLOAT32, INT8, WEIGHT_ONLY
 from steelyard.compress.errors import CompressionInputError
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ QUANTIZED_OPS = frozenset({
     "ConvInteger", "QLinearConv", "QLinearMatMul", "QLinearAdd", "QGemm", "QAttention", "MatMulNBits",
     "MatMulIntegerToFloat", "DynamicQuantizeLSTM",
 })  # fmt: skip
+# These unpack weights; a model that has no other quantized operator computes in float.
+_WEIGHT_ONLY_OPS = frozenset({"DequantizeLinear", "MatMulNBits"})
 
 
 def op_counts(model: ModelProto) -> Counter[str]:
@@ -29,9 +31,13 @@ def op_counts(model: ModelProto) -> Counter[str]:
 
 
 def numeric_form(model: ModelProto) -> str:
-    """Return "int8" for a model with any quantized operator, "float16" for any float16 tensor, else "float32"."""
-    if not QUANTIZED_OPS.isdisjoint(op_counts(model)):
-        return INT8
+    """Return "float32", or what a model holds beside it: quantized operators ("int8"), float16 tensors ("float16").
+
+    "weight-only" when its quantized operators do nothing but unpack weights.
+    """
+    quantized = QUANTIZED_OPS & set(op_counts(model))
+    if quantized:
+        return WEIGHT_ONLY if quantized <= _WEIGHT_ONLY_OPS else INT8
     halves = (tensor.data_type == tensor.FLOAT16 for tensor in iter_tensors(model))
     return FLOAT16 if any(halves) else FLOAT32
 

@@ -17,6 +17,10 @@ _STEPS = {
     "bias-correction": "steelyard.compress.steps.bias_correction:BiasCorrection",
     "adaround": "steelyard.compress.steps.adaround:AdaRound",
     "fallback": "steelyard.compress.steps.fallback:Fallback",
+    "weight-only": "steelyard.compress.steps.weight_only:WeightOnly",
+    "share-weights": "steelyard.compress.steps.share_weights:ShareWeights",
+    "low-rank": "steelyard.compress.steps.low_rank:LowRank",
+    "sparsify": "steelyard.compress.steps.sparsify:Sparsify",
     "sparse-encoding": "steelyard.compress.steps.sparse_encoding:SparseEncoding",
 }
 

@@ -96,20 +96,18 @@ class LowRank:
         model = onnx.load_model(model_path)
         macs_before = _model_macs(model)
         weights, left = self._considered(find_weights(model, _FACTORED))
-        chosen, unsaved = self._chosen(model, weights, context)
-        if not chosen:
+        edit = GraphEdit(model)
+        told, unsaved = self._cut(model, weights, edit, context)
+        if not told:
             raise CompressionInputError(
                 "nothing_to_factor",
-                f"{model_path.name} has no layer that needs fewer multiply-accumulates at this rank; lower energy, ratio "
-                "or rank",
+                f"{model_path.name} has no layer that needs fewer multiply-accumulates at this rank; lower energy, "
+                "ratio or rank",
             )
-        edit = GraphEdit(model)
-        for cut, rank in chosen:
-            cut.replace(edit, rank)
         edit.apply()
         write_model(model, out_path)
-        macs = _macs_note(macs_before, _model_macs(model))
-        notes = (_layers_note(chosen, len(weights)), *macs, storage_note(model_path, out_path))
+        layers = f"{len(told)} of {len(weights)} layers were cut in two: {'; '.join(told)}"
+        notes = (layers, *_macs_note(macs_before, _model_macs(model)), storage_note(model_path, out_path))
         return StepReport(
             settings=step_settings(self),
             tool_versions=tool_versions(*(["onnxruntime"] if self.data_aware else []), "onnx", "numpy"),
@@ -124,20 +122,23 @@ class LowRank:
         left = {name: reason for name, reason in reasons.items() if reason}
         return [weight for weight in weights if weight.name not in left], left
 
-    def _chosen(
-        self, model: ModelProto, weights: Sequence[Weight], context: StepContext
-    ) -> tuple[list[tuple[Cut, int]], dict[str, str]]:
-        chosen: list[tuple[Cut, int]] = []
+    def _cut(
+        self, model: ModelProto, weights: Sequence[Weight], edit: GraphEdit, context: StepContext
+    ) -> tuple[list[str], dict[str, str]]:
+        """Cut each layer that it saves; return what was done, and why the others were left."""
+        told: list[str] = []
         unsaved: dict[str, str] = {}
         for done, (weight, moment) in enumerate(self._with_moments(model, weights, context)):
             context.progress("decomposing weights", done, len(weights))
             best = self._best(cuts(weight, _WAYS[self.conv], moment))
             if best is None:
                 unsaved[weight.name] = "two factors would need as many multiply-accumulates"
-            else:
-                chosen.append(best)
+                continue
+            cut, rank = best
+            cut.replace(edit, rank)
+            told.append(_told(cut, rank))
         context.progress("decomposing weights", len(weights), len(weights))
-        return chosen, unsaved
+        return told, unsaved
 
     def _with_moments(
         self, model: ModelProto, weights: Sequence[Weight], context: StepContext
@@ -181,11 +182,10 @@ def _macs_note(before: int | None, after: int | None) -> tuple[str, ...]:
     return (f"the model needs {after:,} multiply-accumulates, {before:,} before (batch of 1); speed must be measured",)
 
 
-def _layers_note(chosen: Sequence[tuple[Cut, int]], considered_count: int) -> str:
-    told = [
-        f"{cut.weight.name!r} {cut.way} rank {rank} of {len(cut.decomposition.kept)} "
-        f"({rank * cut.decomposition.macs_by_rank:,} of {cut.decomposition.macs_before:,} multiply-accumulates a "
-        f"position, {100 * float(cut.decomposition.kept[rank - 1]):.1f} % of the energy)"
-        for cut, rank in chosen
-    ]
-    return f"{len(chosen)} of {considered_count} layers were cut in two: {'; '.join(told)}"
+def _told(cut: Cut, rank: int) -> str:
+    found = cut.decomposition
+    return (
+        f"{cut.weight.name!r} {cut.way} rank {rank} of {len(found.kept)} ({rank * found.macs_by_rank:,} of "
+        f"{found.macs_before:,} multiply-accumulates a position, {100 * float(found.kept[rank - 1]):.1f} % of the "
+        "energy)"
+    )

@@ -95,7 +95,7 @@ class ShareWeights:
         return StepReport(
             settings=step_settings(self),
             tool_versions=tool_versions("onnx", "numpy"),
-            notes=(*self._notes(len(chosen), wrong), storage_note(model_path, out_path), *left_note(left)),
+            notes=(self._note(len(chosen), wrong), storage_note(model_path, out_path), *left_note(left)),
         )
 
     def _chosen(self, weights: Sequence[Weight]) -> tuple[list[Weight], dict[str, str]]:
@@ -118,7 +118,7 @@ class ShareWeights:
         channels = [clustered(channel, self.clusters) for channel in np.moveaxis(exact, axis, 0)]
         return np.ascontiguousarray(np.moveaxis(np.stack(channels), 0, axis))
 
-    def _notes(self, tensor_count: int, wrong: Sequence[float]) -> tuple[str, ...]:
+    def _note(self, tensor_count: int, wrong: Sequence[float]) -> str:
         each = "" if self.codebooks == "tensor" else " a channel"
         stored = {
             "values": "the file compresses well, and the model runs at the same speed",
@@ -127,8 +127,8 @@ class ShareWeights:
         tensors = "1 weight tensor has" if tensor_count == 1 else f"{tensor_count} weight tensors have"
         error = 100 * float(np.median(wrong))
         return (
-            f"{tensors} {self.clusters} different values at most{each} (median error {error:.2g} % of the weights' root "
-            f"mean square); {stored[self.store]}",
+            f"{tensors} {self.clusters} different values at most{each} (median error {error:.2g} % of the weights' "
+            f"root mean square); {stored[self.store]}"
         )
 
 

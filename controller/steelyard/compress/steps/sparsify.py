@@ -79,7 +79,7 @@ class Sparsify:
         if not 0 < n < m:
             raise RecipeError(
                 "invalid_setting",
-                f'{self.kind}: pattern is {self.pattern!r}, which keeps {n} of {m}; write the smaller one first ("2:4")',
+                f'{self.kind}: pattern is {self.pattern!r}, which keeps {n} of {m}; write the smaller first ("2:4")',
             )
         if self.sparsity not in {_DEFAULT_SPARSITY, 1 - n / m}:
             raise RecipeError(

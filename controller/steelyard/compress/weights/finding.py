@@ -28,7 +28,7 @@ _WEIGHT_INPUTS: Mapping[str, tuple[int, ...]] = {
 WEIGHT_OPS = tuple(_WEIGHT_INPUTS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WeightUse:
     """One node that reads a weight: the ``input_index`` of node ``node_index`` of ``graph``."""
 
@@ -48,7 +48,7 @@ class WeightUse:
         return node.domain in _DEFAULT_DOMAINS and self.input_index in _WEIGHT_INPUTS.get(node.op_type, ())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Weight:
     """A stored float tensor of two or more dimensions, and all that reads it.
 

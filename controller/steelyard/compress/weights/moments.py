@@ -109,9 +109,9 @@ def _totals(
     check_calibration(session, data)
     totals = {one: np.zeros((one.width, one.width)) for one in observed}
     for values, done in _batches(session, data):
-        for one, total in totals.items():
+        for one in totals:
             rows = np.moveaxis(values[one.name], one.axis, -1).reshape(-1, one.width).astype(np.float32)
-            total += rows.T @ rows
+            totals[one] += rows.T @ rows
         context.progress(f"observing the inputs of layers{part}", done, data.sample_count)
     path.unlink()
     return totals
