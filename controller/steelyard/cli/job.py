@@ -85,7 +85,7 @@ def client_has_rounds(client: object, job_id: str) -> bool:
 @click.argument("job_id", metavar="JOB")
 @click.pass_context
 def cancel_job(ctx: click.Context, job_id: str) -> None:
-    """Cancel a job; the rounds that it finished are kept.
+    """Cancel a job; the rounds or steps that it finished are kept.
 
     \b
     Example:

@@ -52,7 +52,11 @@ def _serve(line: str, emit: Any) -> dict[str, Any]:
         out_dir=Path(request.out_dir),
         progress=lambda message, done, total: emit(progress_event(message, done, total)),
         work_dir=Path(request.work_dir) if request.work_dir else None,
-        scoring=Scoring(reported=read_scoring(request.reported), chosen_by=read_scoring(request.chosen_by)),
+        scoring=Scoring(
+            reported=read_scoring(request.reported),
+            chosen_by=read_scoring(request.chosen_by),
+            known=request.scores(),
+        ),
         finished=request.finished_steps(),
         on_step=lambda done: emit(step_event(done)),
     )

@@ -14,6 +14,7 @@ _PIPELINES = {
     "int8-percentile": "static-int8,calibration_method=percentile",
     "int8-per-tensor": "static-int8,per_channel=false",
     "int8-signed": "static-int8,activation_type=int8",
+    "int16x8": "static-int8,activation_type=int16",
     "int8-careful": "equalize+static-int8+bias-correction",
     "int8-adaround": "static-int8+adaround",
     "int8-repaired": "equalize+static-int8+bias-correction+adaround",

@@ -23,7 +23,8 @@ from steelyard.tasks.metrics.contract import Answers, BinaryAnswers, Metric
 from steelyard.tasks.metrics.host_reduction import HostReduction
 from steelyard_protocol.v1 import control_pb2
 
-# Likeness to the parent, without labels, needs no more: a share of ten thousandths shows.
+# Likeness to the parent, without labels, needs no more: a share of ten thousandths shows, and whole outputs are
+# kept for it.
 _MOST_UNLABELLED = 256
 _Feed = dict[str, NDArray[Any]]
 
@@ -40,7 +41,8 @@ class EvaluationSet:
     @property
     def sample_count(self) -> int:
         """How many samples are run."""
-        return min(self.data.sample_count, _MOST_UNLABELLED) if self.split == "calibration" else self.data.sample_count
+        count = self.data.sample_count
+        return min(count, _MOST_UNLABELLED) if self.metric.needs_parent_outputs else count
 
 
 class HostEvaluator:
@@ -52,6 +54,7 @@ class HostEvaluator:
         self._format = model_format
         self._progress = progress
         self._known: dict[str, Evaluation] = {}
+        self._call_count = 0
         self._parent_outputs: dict[str, NDArray[Any]] | None = None
 
     @property
@@ -59,12 +62,18 @@ class HostEvaluator:
         """The split that it runs over."""
         return self._chosen.split
 
+    @property
+    def call_count(self) -> int:
+        """How often it was asked."""
+        return self._call_count
+
     def evaluate(self, path: Path) -> Evaluation:
         """Return what the model in ``path`` scores.
 
         Raises:
             SteelyardError: the model cannot be run on these samples, or its outputs not be scored.
         """
+        self._call_count += 1
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if digest not in self._known:
             self._known[digest] = self._scored(path)
@@ -106,7 +115,7 @@ class HostEvaluator:
 
     def _batches(self, size: int) -> Iterator[tuple[int, _Feed]]:
         count = self._chosen.sample_count
-        if self._chosen.split == "calibration":
+        if self._chosen.metric.needs_parent_outputs:
             count -= count % size
         if count % size or not count:
             raise CompressionInputError(

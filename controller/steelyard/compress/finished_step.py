@@ -13,10 +13,11 @@ _PIECE_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedStep:
-    """The model after a step, in ``path``, and the step as lineage keeps it."""
+    """The model after a step, in ``path``, and the step as lineage keeps it; what the recipe's first model scored."""
 
     path: Path
     message: control_pb2.LineageStep
+    parent_evaluation: control_pb2.StepEvaluation | None = None
 
 
 def deflated_bytes(content: bytes) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
+from google.protobuf.message import Message
 
 from steelyard.compress.finished_step import FinishedStep
 from steelyard.compress.result import CompressionResult
@@ -33,7 +34,8 @@ class CompressionRequest:
 
     ``work_dir`` is a folder for intermediate files that the caller removes, "" to let the process make its own.
     ``reported`` and ``chosen_by`` are what models are scored by, after each step and where a step chooses. ``finished``
-    are the first steps of the recipe, done before: the model's path, and the step as JSON.
+    are the first steps of the recipe, done before: the model's path, and the step as JSON. ``known_scores`` has what
+    models scored in ``reported`` before: the digest, and the score as JSON.
     """
 
     model_path: str
@@ -46,6 +48,7 @@ class CompressionRequest:
     reported: ScoringFiles | None = None
     chosen_by: ScoringFiles | None = None
     finished: tuple[tuple[str, str], ...] = ()
+    known_scores: tuple[tuple[str, str], ...] = ()
 
     def to_line(self) -> str:
         """Return the request as one line of JSON."""
@@ -58,6 +61,10 @@ class CompressionRequest:
             for path, text in self.finished
         )
 
+    def scores(self) -> dict[str, control_pb2.StepEvaluation]:
+        """Return what models scored before, by digest."""
+        return {digest: json_format.Parse(text, control_pb2.StepEvaluation()) for digest, text in self.known_scores}
+
 
 def parse_request(line: str) -> CompressionRequest:
     """Return the request in a line.
@@ -68,9 +75,12 @@ def parse_request(line: str) -> CompressionRequest:
     try:
         fields: dict[str, Any] = json.loads(line)
         features = tuple(str(feature) for feature in fields.pop("processor_features", ()))
-        finished = tuple((str(path), str(text)) for path, text in fields.pop("finished", ()))
+        pairs = {
+            name: tuple((str(first), str(second)) for first, second in fields.pop(name, ()))
+            for name in ("finished", "known_scores")
+        }
         scoring = {name: _scoring(fields.pop(name, None)) for name in ("reported", "chosen_by")}
-        return CompressionRequest(processor_features=features, finished=finished, **scoring, **fields)
+        return CompressionRequest(processor_features=features, **pairs, **scoring, **fields)
     except (ValueError, TypeError, AttributeError) as error:
         raise SteelyardError(
             "invalid_request", f"the request {line[:200]!r} is none ({error}); write one line of JSON"
@@ -83,15 +93,23 @@ def _scoring(fields: dict[str, Any] | None) -> ScoringFiles | None:
 
 def step_event(done: FinishedStep) -> dict[str, Any]:
     """Return the event of a step that is done; the file lasts until the process ends."""
-    message = json_format.MessageToDict(done.message, preserving_proto_field_name=True)
-    return {"event": "step", "path": str(done.path), "step": message}
+    event = {"event": "step", "path": str(done.path), "step": _plain(done.message)}
+    return event if done.parent_evaluation is None else {**event, "parent": _plain(done.parent_evaluation)}
 
 
 def parse_step(event: Mapping[str, Any]) -> FinishedStep:
     """Return the step that a step event tells of."""
     return FinishedStep(
-        path=Path(event["path"]), message=json_format.ParseDict(event["step"], control_pb2.LineageStep())
+        path=Path(event["path"]),
+        message=json_format.ParseDict(event["step"], control_pb2.LineageStep()),
+        parent_evaluation=json_format.ParseDict(event["parent"], control_pb2.StepEvaluation())
+        if "parent" in event
+        else None,
     )
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    return json_format.MessageToDict(message, preserving_proto_field_name=True)
 
 
 def progress_event(message: str, done: int, total: int) -> dict[str, Any]:
@@ -111,7 +129,7 @@ def result_event(result: CompressionResult) -> dict[str, Any]:
         "path": str(result.path),
         "digest": result.digest,
         "size_bytes": result.size_bytes,
-        "lineage": json_format.MessageToDict(result.lineage, preserving_proto_field_name=True),
+        "lineage": _plain(result.lineage),
         "notes": list(result.notes),
     }
 

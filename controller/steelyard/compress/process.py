@@ -11,7 +11,7 @@ import signal
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from steelyard.compress.result import CompressionResult
 from steelyard.compress.run import WORK_PREFIX
 from steelyard.compress.tools import disk_errors
 from steelyard.errors import EXIT_USAGE
+from steelyard_protocol.v1 import control_pb2
 
 OnStep = Callable[[FinishedStep], Awaitable[None]]
 _LOGGER = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ async def compress_in_process(
     reported: ScoringFiles | None = None,
     chosen_by: ScoringFiles | None = None,
     finished: Sequence[FinishedStep] = (),
+    known_scores: Mapping[str, control_pb2.StepEvaluation] | None = None,
     on_step: OnStep | None = None,
     interpreter: str = sys.executable,
 ) -> CompressionResult:
@@ -72,6 +74,7 @@ async def compress_in_process(
         reported=reported,
         chosen_by=chosen_by,
         finished=tuple((str(one.path), json_format.MessageToJson(one.message)) for one in finished),
+        known_scores=tuple((digest, json_format.MessageToJson(one)) for digest, one in (known_scores or {}).items()),
     )
     told = _Told(progress=progress or (lambda message, done, total: None), on_step=on_step or _ignored)
     try:

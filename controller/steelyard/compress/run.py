@@ -10,7 +10,7 @@ import hashlib
 import json
 import tempfile
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from steelyard.compress.evaluation import EvaluationSet, HostEvaluator, step_eva
 from steelyard.compress.finished_step import FinishedStep, deflated_bytes
 from steelyard.compress.model_kind import ModelKind
 from steelyard.compress.recipe import Recipe
+from steelyard.compress.recipe_start import refuse_other_form, refuse_other_format
 from steelyard.compress.result import CompressionResult
 from steelyard.compress.tools import disk_errors
 from steelyard_protocol.v1 import control_pb2
@@ -34,10 +35,14 @@ WORK_PREFIX = ".compress-"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Scoring:
-    """What models are scored by: ``reported`` after each step, ``chosen_by`` where a step chooses; None: not at all."""
+    """What models are scored by: ``reported`` after each step, ``chosen_by`` where a step chooses; None: not at all.
+
+    ``known`` has what models scored before in ``reported``, by their digest.
+    """
 
     reported: EvaluationSet | None = None
     chosen_by: EvaluationSet | None = None
+    known: Mapping[str, control_pb2.StepEvaluation] = dataclasses.field(default_factory=dict)
 
 
 def compress(
@@ -113,28 +118,38 @@ class _Job:
         self._start_s = time.monotonic()
         self._recipe = recipe
         self._on_step = on_step
+        self._progress = context.progress
+        # Begins whatever is told: "step 2 of 4, static-int8: ".
+        self._where = ""
         self._parent = read_artifact(model_path, work_dir=context.work_dir)
         self._kind = ModelKind.of(self._parent)
-        self._context = dataclasses.replace(context, model_format=self._kind.name)
+        self._context = dataclasses.replace(context, model_format=self._kind.name, progress=self._tell)
+        self._known_scores = scoring.known
         self._evaluator = self._evaluator_of(scoring.reported)
-        chooser = self._evaluator_of(scoring.chosen_by)
-        self._context = dataclasses.replace(self._context, evaluate=None if chooser is None else chooser.evaluate)
-        self._notes: list[str] = list(self._parent.notes)
+        self._chooser = self._evaluator_of(scoring.chosen_by)
+        if self._chooser is not None:
+            self._context = dataclasses.replace(self._context, evaluate=self._chooser.evaluate)
 
     def run(self, out_dir: Path, finished: Sequence[FinishedStep]) -> CompressionResult:
         ancestors = [Ancestor(path=self._parent.bytes_path, form=self._checked_form())]
         forms = self._recipe.forms(ancestors[0].form)
-        parent_evaluation = self._evaluation(self._parent.bytes_path, "the model")
+        parent_evaluation = self._score(self._parent.bytes_path, self._parent.digest, "the model")
         steps: list[control_pb2.LineageStep] = []
         for number, (step, form) in enumerate(zip(self._recipe.step_list, forms, strict=True), start=1):
+            self._where = f"step {number} of {len(forms)}, {step.kind}: "
             if number <= len(finished):
-                done, report = finished[number - 1], None
+                message = self._rescored(finished[number - 1])
+                done = FinishedStep(path=finished[number - 1].path, message=message)
             else:
-                done, report = self._do(number, step, tuple(ancestors))
+                done = self._do(number, step, tuple(ancestors), parent_evaluation)
                 self._on_step(done)
             steps.append(done.message)
-            ancestors.append(Ancestor(path=done.path, form=form, step=step, report=report))
+            ancestors.append(Ancestor(path=done.path, form=form, step=step, report=_report(done.message)))
+        self._where = ""
         return self._keep(ancestors[-1].path, steps, parent_evaluation, out_dir)
+
+    def _tell(self, message: str, done: int, total: int) -> None:
+        self._progress(f"{self._where}{message}", done, total)
 
     def _evaluator_of(self, chosen: EvaluationSet | None) -> HostEvaluator | None:
         if chosen is None:
@@ -147,34 +162,26 @@ class _Job:
         )
 
     def _checked_form(self) -> str:
-        """Refuse a model that the first step cannot start from, and return its numeric form."""
-        path, step = self._parent.bytes_path, self._recipe.step_list[0]
-        if self._kind.name not in step.formats:
-            raise CompressionInputError(
-                "unsupported_format",
-                f"{path} is {self._kind.suffix.removeprefix('.')} and {step.kind} works on "
-                f"{' and '.join(sorted(step.formats))}; give another export of it",
-            )
+        """Refuse a model that the steps cannot start from, before anything runs, and return its numeric form."""
+        path = self._parent.bytes_path
+        refuse_other_format(self._recipe, self._kind.name, path)
         form = self._kind.form_of(path)
-        if form not in step.accepts:
-            raise CompressionInputError(
-                "already_compressed",
-                f"{path} is already {form}, and {step.kind} starts from {' or '.join(sorted(step.accepts))}; give the "
-                "model that it was made from",
-            )
+        refuse_other_form(self._recipe, form, path)
         self._kind.check_runs(path, self._context)
         return form
 
-    def _do(self, number: int, step: Step, ancestors: tuple[Ancestor, ...]) -> tuple[FinishedStep, StepReport]:
+    def _do(
+        self,
+        number: int,
+        step: Step,
+        ancestors: tuple[Ancestor, ...],
+        parent_evaluation: control_pb2.StepEvaluation | None,
+    ) -> FinishedStep:
         start_s = time.monotonic()
         stem = f"step-{number}"
-        where = f"step {number} of {len(self._recipe.step_list)}, {step.kind}"
         raw_path = self._context.work_dir / f"{stem}-raw{self._kind.suffix}"
-        context = dataclasses.replace(
-            self._context,
-            ancestors=ancestors,
-            progress=lambda message, done, total: self._context.progress(f"{where}: {message}", done, total),
-        )
+        context = dataclasses.replace(self._context, ancestors=ancestors)
+        choice_count = 0 if self._chooser is None else self._chooser.call_count
         report = apply_step(step, ancestors[-1].path, raw_path, context)
         content = self._kind.final_bytes(raw_path)
         raw_path.unlink()
@@ -190,17 +197,33 @@ class _Job:
             output_digest=digest,
             output_size_bytes=len(content),
             output_deflated_bytes=deflated_bytes(content),
-            notes=(*report.notes, *unchecked),
+            notes=(*report.notes, *self._flattered(choice_count), *unchecked),
             duration_s=time.monotonic() - start_s,
+            evaluation=self._score(path, digest, "the variant"),
         )
-        if self._evaluator is not None:
-            message.evaluation.CopyFrom(step_evaluation(self._evaluator, path))
-        return FinishedStep(path=path, message=message), report
+        return FinishedStep(path=path, message=message, parent_evaluation=parent_evaluation)
 
-    def _evaluation(self, path: Path, what: str) -> control_pb2.StepEvaluation | None:
+    def _flattered(self, choice_count: int) -> tuple[str, ...]:
+        """Return the note on a step that chose by the samples that it is scored by."""
+        chooser = self._chooser
+        if chooser is None or chooser.call_count == choice_count or chooser.split != "evaluation":
+            return ()
+        return ("it chose by the evaluation samples, so that their score flatters; give the task a validation split",)
+
+    def _rescored(self, done: FinishedStep) -> control_pb2.LineageStep:
+        message = control_pb2.LineageStep()
+        message.CopyFrom(done.message)
+        evaluation = self._score(done.path, message.output_digest, "the variant")
+        if evaluation is not None:
+            message.evaluation.CopyFrom(evaluation)
+        return message
+
+    def _score(self, path: Path, digest: str, what: str) -> control_pb2.StepEvaluation | None:
         if self._evaluator is None:
             return None
-        self._context.progress(f"scoring {what}", 0, 1)
+        if digest in self._known_scores:
+            return self._known_scores[digest]
+        self._tell(f"scoring {what}", 0, 1)
         return step_evaluation(self._evaluator, path)
 
     def _keep(
@@ -221,7 +244,7 @@ class _Job:
             digest=digest,
             size_bytes=target.stat().st_size,
             lineage=self._lineage(steps, parent_evaluation),
-            notes=(*self._notes, *(note for step in steps for note in step.notes)),
+            notes=(*self._parent.notes, *(note for step in steps for note in step.notes)),
         )
 
     def _lineage(
@@ -240,3 +263,12 @@ class _Job:
             duration_s=time.monotonic() - self._start_s,
             parent_evaluation=parent_evaluation,
         )
+
+
+def _report(message: control_pb2.LineageStep) -> StepReport:
+    """Return what a step reported, as later steps are told of it."""
+    return StepReport(
+        settings=json.loads(message.settings_json or "{}"),
+        tool_versions=tuple(message.tool_versions),
+        notes=tuple(message.notes),
+    )

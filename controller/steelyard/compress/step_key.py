@@ -60,12 +60,25 @@ def step_key(step: Step, ancestors: Sequence[str], inputs: StepInputs, *, plugin
         "settings": step_settings(step),
         "models": read,
         "calibration": inputs.calibration_digest if step.needs_calibration else "",
-        "choice": inputs.choice_digest if step.needs_float_ancestor else "",
+        # Steps of others may choose whatever they are; of ours, those choose that compare.
+        "choice": inputs.choice_digest if step.needs_float_ancestor or plugin else "",
         "seed": inputs.seed,
         "features": sorted(inputs.processor_features),
     }
     tools = "; ".join(one for one in (*tools_here(), plugin) if one)
     return StepKey(key=_digest({**told, "tools": tools}), loose_key=_digest(told), tools=tools)
+
+
+def score_key(digest: str, parent_digest: str, choice_digest: str) -> str:
+    """Return the key of what a model scored here; ``parent_digest`` is what it may be held against."""
+    return _digest(
+        {
+            "model": digest,
+            "parent": parent_digest,
+            "samples": choice_digest,
+            "tools": tools_here(),
+        }
+    )
 
 
 @lru_cache(maxsize=1)
@@ -88,7 +101,7 @@ def why_other_bytes(before: str, now: str) -> str:
 
 def _own_sources() -> str:
     digest = hashlib.sha256()
-    pending = [files("steelyard").joinpath("compress")]
+    pending = [files("steelyard").joinpath(name) for name in ("compress", "tasks")]
     while pending:
         folder = pending.pop()
         for one in sorted(folder.iterdir(), key=lambda one: one.name):

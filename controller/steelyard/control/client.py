@@ -227,7 +227,7 @@ class Client:
         return list(self._pages(page))
 
     def cancel(self, job_id: str) -> control_pb2.Job:
-        """Cancel a job; the rounds that it finished are kept."""
+        """Cancel a job; the rounds or steps that it finished are kept."""
         request = control_pb2.CancelJobRequest(job_id=job_id)
         return self._call(lambda: self._control.CancelJob(request, timeout=_CALL_TIMEOUT_S)).job
 

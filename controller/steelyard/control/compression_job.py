@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from pathlib import Path
 
 from steelyard.compress.finished_step import FinishedStep
@@ -11,7 +12,7 @@ from steelyard.compress.messages import ScoringFiles
 from steelyard.compress.process import compress_in_process
 from steelyard.compress.recipe import Recipe
 from steelyard.compress.recipe_text import parse_recipe
-from steelyard.compress.step_key import StepInputs, StepKey, step_key, why_other_bytes
+from steelyard.compress.step_key import StepInputs, StepKey, score_key, step_key, why_other_bytes
 from steelyard.control.job_world import JobWorld
 from steelyard.store.finished_steps import StepRecord
 from steelyard.store.names import MAX_NAME_LENGTH
@@ -19,6 +20,8 @@ from steelyard.store.store import Store
 from steelyard_protocol.v1 import control_pb2
 
 _SHOWN_DIGITS = 12
+# Each line of a job's log is a transaction of the store; calibration and scoring tell every sample.
+_TELL_EVERY_S = 0.25
 
 
 async def compress_job(world: JobWorld, job_id: str, request: control_pb2.SubmitCompressionRequest) -> None:
@@ -59,14 +62,18 @@ class _CompressionJob:
         self._parent = parent
         self._work = work
         self._inputs = StepInputs(seed=request.seed)
+        self._task = control_pb2.Task()
         self._steps: list[control_pb2.LineageStep] = []
         self._notes: set[asyncio.Task[object]] = set()
+        self._told = ("", 0.0)
 
     async def run(self) -> control_pb2.Artifact:
         """Run what was not run before and return the variant."""
         features = await self._world.devices.processor_features(self._request.device)
         self._progress(f"{self.recipe.name} of {self._parent.name}", 0, len(self.recipe.step_list))
-        task = await self._task()
+        if self._request.task_id:
+            self._task = await self._world.store.call(Store.get_task, self._request.task_id)
+        task = self._task
         self._inputs = StepInputs(
             seed=self._request.seed,
             processor_features=features,
@@ -86,10 +93,17 @@ class _CompressionJob:
             reported=self._scoring(task) if self._request.evaluate_steps else None,
             chosen_by=self._choosing(task),
             finished=finished,
+            known_scores=await self._known_scores(),
             on_step=self._keep,
         )
         await asyncio.to_thread(self._world.blobs.put_file, result.path)
         lineage = result.lineage
+        await self._keep_score(self._parent.digest, lineage.parent_evaluation)
+        for step, returned in zip(self._steps, lineage.steps, strict=True):
+            # Steps that were done before are scored by the child.
+            if returned.HasField("evaluation"):
+                step.evaluation.CopyFrom(returned.evaluation)
+                await self._keep_score(step.output_digest, step.evaluation)
         lineage.parent_digest, lineage.task_id = self._parent.digest, self._request.task_id
         del lineage.steps[:]
         lineage.steps.extend(self._steps)
@@ -128,6 +142,8 @@ class _CompressionJob:
             recipe_toml=recipe.to_toml(),
             steps=self._steps,
             calibration_digest=self._inputs.calibration_digest if recipe.needs_calibration else "",
+            calibration_sample_count=self._task.calibration_sample_count if recipe.needs_calibration else 0,
+            parent_evaluation=done.parent_evaluation,
             seed=self._request.seed,
             duration_s=sum(step.duration_s for step in self._steps),
             task_id=self._request.task_id,
@@ -135,7 +151,13 @@ class _CompressionJob:
         lineage.created_at.GetCurrentTime()
         if number + 1 < len(self.recipe.step_list):
             await self._register(done.message.output_digest, number + 1, lineage)
-        record = StepRecord(key=key.key, loose_key=key.loose_key, tools=key.tools, message=done.message)
+        await self._keep_score(self._parent.digest, lineage.parent_evaluation)
+        await self._keep_score(done.message.output_digest, done.message.evaluation)
+        # What it scored is kept apart: another task scores the same model otherwise.
+        bare = control_pb2.LineageStep()
+        bare.CopyFrom(done.message)
+        bare.ClearField("evaluation")
+        record = StepRecord(key=key.key, loose_key=key.loose_key, tools=key.tools, message=bare)
         await self._world.store.call(Store.record_step, record)
 
     def _key(self, number: int) -> StepKey:
@@ -153,12 +175,26 @@ class _CompressionJob:
         name = f"{self._parent.name}-{self.recipe.prefix_name(step_count)}"[:MAX_NAME_LENGTH]
         return await self._world.models.create_artifact(digest, name, lineage)
 
-    # -- data ---------------------------------------------------------------------------------------------------
+    # -- scores -------------------------------------------------------------------------------------------------
 
-    async def _task(self) -> control_pb2.Task:
-        if not self._request.task_id:
-            return control_pb2.Task()
-        return await self._world.store.call(Store.get_task, self._request.task_id)
+    async def _known_scores(self) -> dict[str, control_pb2.StepEvaluation]:
+        """Return what the first model and those of finished steps scored before."""
+        known = {}
+        for digest in (self._parent.digest, *(step.output_digest for step in self._steps)):
+            score = await self._world.store.call(Store.find_score, self._score_key(digest))
+            if score is not None and self._request.evaluate_steps:
+                known[digest] = score
+        return known
+
+    async def _keep_score(self, digest: str, score: control_pb2.StepEvaluation) -> None:
+        if score.HasField("value"):
+            await self._world.store.call(Store.record_score, self._score_key(digest), score)
+
+    def _score_key(self, digest: str) -> str:
+        reported = f"{self._task.evaluation_digest}/{self._task.labels_digest}/{_metric(self._task)}"
+        return score_key(digest, self._parent.digest, reported)
+
+    # -- data ---------------------------------------------------------------------------------------------------
 
     def _file(self, digest: str, name: str) -> Path | None:
         if not digest:
@@ -169,13 +205,10 @@ class _CompressionJob:
 
     def _scoring(self, task: control_pb2.Task) -> ScoringFiles | None:
         """Return what each step's model is scored by; None without samples."""
-        inputs, truth = (
-            self._file(task.evaluation_digest, "evaluation.npz"),
-            self._file(task.labels_digest, "truth.npz"),
-        )
-        if inputs is not None:
-            return _files("evaluation", inputs, truth, task)
-        return None
+        inputs = self._file(task.evaluation_digest, "evaluation.npz")
+        if inputs is None:
+            return None
+        return _files("evaluation", inputs, self._file(task.labels_digest, "truth.npz"), task)
 
     def _choosing(self, task: control_pb2.Task) -> ScoringFiles | None:
         """Return what steps choose by: the validation samples, or the evaluation samples where there are none."""
@@ -187,6 +220,11 @@ class _CompressionJob:
     # -- progress -----------------------------------------------------------------------------------------------
 
     def _progress(self, message: str, done: int, total: int) -> None:
+        """Note progress in the job's log; of work that is told sample by sample, a few times a second are enough."""
+        now_s = time.monotonic()
+        if message == self._told[0] and done < total and now_s - self._told[1] < _TELL_EVERY_S:
+            return
+        self._told = (message, now_s)
         running = control_pb2.JOB_STATE_RUNNING
         work = self._world.store.call(Store.transition, self._job_id, running, message=message, done=done, total=total)
         note = asyncio.ensure_future(work)
@@ -198,7 +236,11 @@ def _choice(task: control_pb2.Task) -> str:
     """Return what steps choose by, in one word for keys."""
     samples = task.validation_digest or task.evaluation_digest
     truth = task.validation_labels_digest if task.validation_digest else task.labels_digest
-    return f"{samples}/{truth}/{task.metric}/{task.metric_settings_json}" if samples else ""
+    return f"{samples}/{truth}/{_metric(task)}" if samples else ""
+
+
+def _metric(task: control_pb2.Task) -> str:
+    return f"{task.metric}/{task.metric_settings_json}"
 
 
 def _files(split: str, inputs: Path, truth: Path | None, task: control_pb2.Task) -> ScoringFiles:

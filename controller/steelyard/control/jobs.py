@@ -105,8 +105,12 @@ class Jobs:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        parts = "steps" if job.kind == control_pb2.JOB_KIND_COMPRESSION else "rounds"
         await self._fail(
-            job.job_id, control_pb2.JOB_STATE_CANCELLED, "cancelled", "cancelled; the rounds that it finished are kept"
+            job.job_id,
+            control_pb2.JOB_STATE_CANCELLED,
+            "cancelled",
+            f"cancelled; the {parts} that it finished are kept",
         )
         return self.as_known(await self._world.store.call(Store.get_job, job.job_id))
 

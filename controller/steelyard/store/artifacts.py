@@ -27,8 +27,10 @@ def put(connection: Connection, artifact: control_pb2.Artifact, clock_ns: Callab
         values = {"digest": stored.digest, "name": stored.name, "message": stored.SerializeToString()}
         connection.execute(insert(_TABLE).values(**values))
         return stored
-    if artifact.HasField("lineage") and not known.HasField("lineage"):
-        known.lineage.CopyFrom(artifact.lineage)
+    if artifact.HasField("lineage") and (
+        not known.HasField("lineage") or _is_same_recipe(known.lineage, artifact.lineage)
+    ):
+        known.lineage.CopyFrom(_newer_account(known.lineage, artifact.lineage))
         change = update(_TABLE).where(_TABLE.c.digest == known.digest)
         connection.execute(change.values(message=known.SerializeToString()))
     return known
@@ -52,6 +54,23 @@ def page(connection: Connection, page_size: int, page_token: str) -> tuple[list[
         connection, query, _TABLE.c.number, page_size=page_size, page_token=page_token, newest_first=True
     )
     return [control_pb2.Artifact.FromString(row["message"]) for row in rows], token
+
+
+def _is_same_recipe(one: control_pb2.Lineage, other: control_pb2.Lineage) -> bool:
+    same = one.parent_digest == other.parent_digest and one.recipe_toml == other.recipe_toml
+    return same and len(one.steps) == len(other.steps)
+
+
+def _newer_account(old: control_pb2.Lineage, new: control_pb2.Lineage) -> control_pb2.Lineage:
+    """Return the lineage of the same recipe run again, with the scores of the old one where the new run made none."""
+    kept = control_pb2.Lineage()
+    kept.CopyFrom(new)
+    if old.HasField("parent_evaluation") and not new.HasField("parent_evaluation"):
+        kept.parent_evaluation.CopyFrom(old.parent_evaluation)
+        for step, before in zip(kept.steps, old.steps, strict=True):
+            if before.HasField("evaluation"):
+                step.evaluation.CopyFrom(before.evaluation)
+    return kept
 
 
 def _check(artifact: control_pb2.Artifact) -> None:

@@ -176,3 +176,14 @@ finished_steps = Table(
     Column("recorded_at_ns", BigInteger, nullable=False),
     sqlite_autoincrement=True,
 )
+
+# What models scored on the controller; the key holds the model, what it is held against, the samples and the tools.
+host_scores = Table(
+    "host_scores",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    Column("key", String(64), nullable=False, unique=True),
+    Column("message", LargeBinary, nullable=False),
+    Column("recorded_at_ns", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)

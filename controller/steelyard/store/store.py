@@ -14,6 +14,7 @@ from steelyard.store import (
     artifacts,
     devices,
     finished_steps,
+    host_scores,
     jobs,
     numeric_outputs,
     rounds,
@@ -332,6 +333,16 @@ class Store:
         """List what the same step of the same input gave under whatever tools, the newest first."""
         with self._database.read() as connection:
             return finished_steps.alike(connection, loose_key)
+
+    def record_score(self, key: str, score: control_pb2.StepEvaluation) -> None:
+        """Record what a model scored on the controller; the record of the same key is replaced."""
+        with self._database.write() as connection:
+            host_scores.record(connection, key, score, self._clock_ns())
+
+    def find_score(self, key: str) -> control_pb2.StepEvaluation | None:
+        """Return the score of this key, None where there is none."""
+        with self._database.read() as connection:
+            return host_scores.find(connection, key)
 
     def _event(self, message: str, done: int, total: int) -> control_pb2.JobEvent:
         event = control_pb2.JobEvent(message=message, done=done, total=total)

@@ -1,4 +1,4 @@
-"""Steps of recipes that were run."""
+"""Steps of recipes that were run, and what models scored on the controller."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Make the table of steps."""
+    """Make both tables."""
     op.create_table(
         "finished_steps",
         sa.Column("number", _NUMBER, nullable=False),
@@ -29,3 +29,13 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_finished_steps_loose_key", "finished_steps", ["loose_key"])
+    op.create_table(
+        "host_scores",
+        sa.Column("number", _NUMBER, nullable=False),
+        sa.Column("key", sa.String(64), nullable=False),
+        sa.Column("message", sa.LargeBinary(), nullable=False),
+        sa.Column("recorded_at_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_host_scores"),
+        sa.UniqueConstraint("key", name="uq_host_scores_key"),
+        sqlite_autoincrement=True,
+    )
