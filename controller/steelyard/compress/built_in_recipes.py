@@ -19,6 +19,10 @@ _PIPELINES = {
     "int8-adaround": "static-int8+adaround",
     "int8-repaired": "equalize+static-int8+bias-correction+adaround",
     "int8-bounded": "static-int8+bias-correction+fallback",
+    "weights-int8-gptq": "weight-only,method=gptq",
+    "weights-int4": "weight-only,bits=4",
+    "weights-int4-gptq": "weight-only,bits=4,method=gptq",
+    "sparse-arm": "sparsify,sparsity=0.8+sparse-encoding",
 }
 
 
