@@ -46,7 +46,7 @@ def _serve(line: str, emit: Any) -> dict[str, Any]:
     result = compress(
         Path(request.model_path),
         parse_recipe(request.recipe_toml),
-        calibration=Path(request.calibration_path).read_bytes() if request.calibration_path else None,
+        calibration=Path(request.calibration_path) if request.calibration_path else None,
         seed=request.seed,
         processor_features=request.processor_features,
         out_dir=Path(request.out_dir),

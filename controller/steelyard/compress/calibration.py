@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -12,19 +13,19 @@ from numpy.typing import NDArray
 from steelyard.compress.errors import CompressionInputError
 from steelyard.tasks.npz import read_npz
 from steelyard.tasks.packing import TABLE_SUFFIX, VALUES_SUFFIX, expand
+from steelyard.tasks.stored_rows import StoredRows, open_stored
 
 if TYPE_CHECKING:
     from steelyard.compress.contract import Progress
 
-# Samples between two reductions of what a calibrator collected; histogram calibrators keep every activation till then.
-SAMPLES_AT_ONCE = 16
+_WHAT = "the calibration data"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedInput:
-    """Samples [N, ...] of one input: the values themselves, or indexes into a table."""
+    """Samples [N, ...] of one input: the values themselves, or indexes into a table; in memory or in a file."""
 
-    values: NDArray[Any]
+    values: NDArray[Any] | StoredRows
     table: NDArray[Any] | None
 
     def samples(self, start: int, stop: int) -> NDArray[Any]:
@@ -57,54 +58,51 @@ def read_calibration(content: bytes) -> CalibrationData:
         TaskError: bytes that are no packed data.
         CompressionInputError: no samples, or inputs with different numbers of them.
     """
-    arrays = read_npz(content, what="the calibration data")
-    inputs = {
-        key.removesuffix(VALUES_SUFFIX): PackedInput(
-            values=values, table=arrays.get(key.removesuffix(VALUES_SUFFIX) + TABLE_SUFFIX)
-        )
-        for key, values in arrays.items()
-        if key.endswith(VALUES_SUFFIX)
-    }
-    counts = {packed.values.shape[0] if packed.values.ndim else 0 for packed in inputs.values()}
+    return _calibration(read_npz(content, what=_WHAT), hashlib.sha256(content).hexdigest())
+
+
+def open_calibration(path: Path) -> CalibrationData:
+    """Return packed calibration data whose samples stay in the file until they are asked for.
+
+    Raises:
+        TaskError: a file that is no packed data.
+        CompressionInputError: no samples, or inputs with different numbers of them.
+    """
+    stored = open_stored(path, whole=TABLE_SUFFIX, what=_WHAT)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return _calibration(stored, digest)
+
+
+def _calibration(arrays: Mapping[str, NDArray[Any] | StoredRows], digest: str) -> CalibrationData:
+    inputs = {}
+    for key, values in arrays.items():
+        if key.endswith(VALUES_SUFFIX):
+            name = key.removesuffix(VALUES_SUFFIX)
+            table = arrays.get(name + TABLE_SUFFIX)
+            inputs[name] = PackedInput(values=values, table=table[:] if isinstance(table, StoredRows) else table)
+    counts = {packed.values.shape[0] if packed.values.shape else 0 for packed in inputs.values()}
     if len(counts) != 1 or counts == {0}:
         raise CompressionInputError(
             "invalid_calibration",
             f"the calibration data has {sorted(counts)} samples a model input; give as many for each, one at least",
         )
-    return CalibrationData(digest=hashlib.sha256(content).hexdigest(), sample_count=counts.pop(), inputs=inputs)
+    return CalibrationData(digest=digest, sample_count=counts.pop(), inputs=inputs)
 
 
-class CalibrationReader:
-    """Feeds onnxruntime's calibrators, whose interface this is (``get_next``, ``__len__``, ``set_range``).
+def batches(data: CalibrationData, *, size: int, progress: Progress, what: str) -> Iterator[dict[str, NDArray[Any]]]:
+    """Yield every sample in batches of ``size``; a last partial batch is filled from before it.
 
-    The length is rounded up to whole ranges, since onnxruntime refuses to calibrate in ranges otherwise.
+    Raises:
+        CompressionInputError: fewer samples than one batch.
     """
-
-    def __init__(self, data: CalibrationData, *, batch_size: int, progress: Progress) -> None:
-        if data.sample_count < batch_size:
-            raise CompressionInputError(
-                "invalid_calibration",
-                f"the model takes batches of {batch_size} and the calibration data has {data.sample_count} samples; "
-                "add samples",
-            )
-        self._data = data
-        self._batch_size = batch_size
-        self._progress = progress
-        self._batch_count = -(-data.sample_count // batch_size)
-        self._next, self._end = 0, self._batch_count
-
-    def __len__(self) -> int:
-        return -(-self._batch_count // SAMPLES_AT_ONCE) * SAMPLES_AT_ONCE
-
-    def set_range(self, start_index: int, end_index: int) -> None:
-        """Go on with the batches from ``start_index`` up to ``end_index``."""
-        self._next, self._end = start_index, min(end_index, self._batch_count)
-
-    def get_next(self) -> dict[str, NDArray[Any]] | None:
-        """Return the next batch, or None at the end of the range; a last partial batch is filled from before it."""
-        if self._next >= self._end:
-            return None
-        stop = min((self._next + 1) * self._batch_size, self._data.sample_count)
-        self._next += 1
-        self._progress("calibrating", self._next, self._batch_count)
-        return self._data.feed(stop - self._batch_size, stop)
+    if data.sample_count < size:
+        raise CompressionInputError(
+            "invalid_calibration",
+            f"the model takes batches of {size} and the calibration data has {data.sample_count} samples; add samples",
+        )
+    batch_count = -(-data.sample_count // size)
+    for number in range(1, batch_count + 1):
+        stop = min(number * size, data.sample_count)
+        progress(what, number, batch_count)
+        yield data.feed(stop - size, stop)

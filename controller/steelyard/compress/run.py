@@ -18,7 +18,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from steelyard.artifacts import read_artifact
 from steelyard.compress.applying import apply_step
-from steelyard.compress.calibration import CalibrationData, read_calibration
+from steelyard.compress.calibration import CalibrationData, open_calibration, read_calibration
 from steelyard.compress.contract import Ancestor, Progress, Step, StepContext, StepReport
 from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.evaluation import EvaluationSet, HostEvaluator, step_evaluation
@@ -49,7 +49,7 @@ def compress(
     model_path: Path,
     recipe: Recipe,
     *,
-    calibration: bytes | None,
+    calibration: bytes | Path | None,
     seed: int,
     processor_features: Collection[str],
     out_dir: Path,
@@ -64,7 +64,8 @@ def compress(
     Args:
         model_path: an ONNX or a TFLite model.
         recipe: what to do.
-        calibration: packed samples (``steelyard.tasks.packing``), for recipes that need them.
+        calibration: packed samples (``steelyard.tasks.packing``), for recipes that need them; of a file no more is in
+            memory than is needed.
         seed: for the inputs drawn to check a variant made without calibration data; recorded.
         processor_features: of the device that the variant is for; empty when unknown.
         out_dir: where the variant goes; made when missing.
@@ -93,12 +94,14 @@ def compress(
             return job.run(out_dir, finished)
 
 
-def _read_calibration(recipe: Recipe, content: bytes | None) -> CalibrationData | None:
+def _read_calibration(recipe: Recipe, content: bytes | Path | None) -> CalibrationData | None:
     if content is None and recipe.needs_calibration:
         raise CompressionInputError(
             "no_calibration_data",
             f"recipe {recipe.name!r} needs calibration data; give a task with a calibration split",
         )
+    if isinstance(content, Path):
+        return open_calibration(content)
     return None if content is None else read_calibration(content)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from steelyard.compress.calibration import read_calibration
+from steelyard.compress.calibration import open_calibration
 from steelyard.compress.evaluation import EvaluationSet, metric_of
 from steelyard.compress.messages import ScoringFiles
 from steelyard.tasks.truth import unpack_truth
@@ -21,6 +21,6 @@ def read_scoring(files: ScoringFiles | None) -> EvaluationSet | None:
     return EvaluationSet(
         split=files.split,
         metric=metric_of(files.metric, files.metric_settings_json),
-        data=read_calibration(Path(files.inputs_path).read_bytes()),
+        data=open_calibration(Path(files.inputs_path)),
         truth=unpack_truth(Path(files.truth_path).read_bytes()) if files.truth_path else {},
     )

@@ -93,7 +93,7 @@ def _first_rows(archive: zipfile.ZipFile, member: zipfile.ZipInfo, row_count: in
     with archive.open(member) as file:
         head = file.read(len(_MAGIC) + 2)
         head += file.read(min(_MAX_HEADER_BYTES, int.from_bytes(head[len(_MAGIC) :], "little")))
-        dtype, shape, is_fortran, _ = _parse_header(head, what, member.filename)
+        dtype, shape, is_fortran, _ = parse_header(head, what, member.filename)
         if row_count is not None and shape and not is_fortran:
             shape = (min(row_count, shape[0]), *shape[1:])
         size_bytes = dtype.itemsize * math.prod(shape)
@@ -126,14 +126,18 @@ def _npy_bytes(array: NDArray[Any]) -> bytes:
 
 
 def _parse_npy(content: bytes, what: str, member: str) -> NDArray[Any]:
-    dtype, shape, is_fortran, start = _parse_header(content, what, member)
+    dtype, shape, is_fortran, start = parse_header(content, what, member)
     values = np.frombuffer(content, dtype=dtype, offset=start)
     # ValueError when the header promises other than what there is; Fortran order is the transpose of the reverse.
     return values.reshape(shape[::-1]).T if is_fortran else values.reshape(shape)
 
 
-def _parse_header(content: bytes, what: str, member: str) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:
-    """Return dtype, shape, whether in Fortran order, and where the values begin; ``content`` may end there."""
+def parse_header(content: bytes, what: str, member: str) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:
+    """Return dtype, shape, whether in Fortran order, and where the values begin; ``content`` may end there.
+
+    Raises:
+        TaskError: not the header of a plain array of numbers; ``what`` and ``member`` name it.
+    """
     start = len(_MAGIC) + 2
     length = int.from_bytes(content[len(_MAGIC) : start], "little")
     header = content[start : start + length].decode("latin-1") if length <= _MAX_HEADER_BYTES else ""
