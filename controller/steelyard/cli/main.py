@@ -19,6 +19,7 @@ from steelyard.spelling import meant
 
 # Name -> (module, object, help): the help stands here so that `steelyard --help` imports no command.
 COMMANDS = {
+    "advise": ("steelyard.cli.advise", "advise", "Say what to try for a model on a device, why, and what to expect."),
     "artifact": (
         "steelyard.cli.artifact",
         "artifact",

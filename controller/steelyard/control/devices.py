@@ -125,7 +125,17 @@ class Devices:
         return [self._with_presence(device) for device in devices], token
 
     async def find(self, text: str) -> control_pb2.Device:
-        """Return one device by name, id, or the first characters of its id."""
+        """Return one device by name, id, or the first characters of its id; `local` is started if it never ran.
+
+        Raises:
+            NotFoundError: no such device ever connected.
+            DeviceError: the local agent does not come up.
+        """
+        if text == LOCAL_NAME and await self.description_or_none(LOCAL_NAME) is None:
+            try:
+                await self._wait_local()
+            except JobEnd as end:
+                raise DeviceError(end.reason, str(end)) from end
         return self._with_presence(await self._store.call(Store.find_device, text))
 
     def _with_presence(self, device: control_pb2.Device) -> control_pb2.Device:

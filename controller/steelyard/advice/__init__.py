@@ -1,0 +1,1 @@
+"""What to try for a model on a device, why, and what to expect: facts in, advice out; no device, no store."""

@@ -1,0 +1,141 @@
+"""What recipes did to the speed of other models: priors with their sources, never figures of the model at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from steelyard.advice.contract import Expectation
+from steelyard.advice.facts import CONVOLUTIONS, PERCEPTRON, TRANSFORMER, Situation
+from steelyard.advice.families import CONVOLUTION, PRODUCT
+
+_ANY = "any"
+_VNNI = "on an x86 core with VNNI"
+_QUANTIZED = frozenset({CONVOLUTION, PRODUCT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prior:
+    """A range of speed-ups of a step's kind on models of a character, in one runtime.
+
+    ``int8_dot``: for processors with (True) or without (False) dot products of bytes, None for all.
+    """
+
+    runtime: str
+    kind: str
+    character: str
+    low: float
+    high: float
+    evidence: str
+    int8_dot: bool | None = None
+
+
+# The figures are single-thread ratios against float32 of the same model and runtime, one pinned core, interleaved, on
+# x86-64 with AVX-512 VNNI, onnxruntime 1.32 and LiteRT 2.3: a MobileNetV2 of 0.40 M parameters, MLPerf Tiny's ResNet8,
+# two transformer blocks (width 128, 64 tokens). Ranges are somewhat wider than what was seen.
+PRIORS = (
+    Prior(
+        runtime="onnxruntime", kind="static-int8", character=CONVOLUTIONS, low=1.2, high=2.6, int8_dot=True,
+        evidence=f"a MobileNetV2 ran 1.84x and a ResNet8 1.76x {_VNNI}",
+    ),
+    Prior(
+        runtime="onnxruntime", kind="static-int8", character=TRANSFORMER, low=1.0, high=2.2, int8_dot=True,
+        evidence=f"two transformer blocks ran 1.42x {_VNNI}; others report 2.2x of BERT-size models",
+    ),
+    Prior(
+        runtime="onnxruntime", kind="dynamic-int8", character=TRANSFORMER, low=1.2, high=3.1, int8_dot=True,
+        evidence=f"two transformer blocks ran 1.81x {_VNNI}; others report 3.1x of BERT-size models",
+    ),
+    # Without the dot product nothing was timed on a real processor: emulated Arm shows a direction, never a time.
+    Prior(
+        runtime="onnxruntime", kind="static-int8", character=CONVOLUTIONS, low=0.7, high=2.0, int8_dot=False,
+        evidence="no such processor was timed by us; 8 bits save memory traffic there, arithmetic hardly",
+    ),
+    Prior(
+        runtime="onnxruntime", kind="static-int8", character=TRANSFORMER, low=0.7, high=2.0, int8_dot=False,
+        evidence="no such processor was timed by us; 8 bits save memory traffic there, arithmetic hardly",
+    ),
+    Prior(
+        runtime="onnxruntime", kind="dynamic-int8", character=TRANSFORMER, low=0.7, high=2.0, int8_dot=False,
+        evidence="no such processor was timed by us; 8 bits save memory traffic there, arithmetic hardly",
+    ),
+    Prior(
+        runtime="onnxruntime", kind="weight-only", character=_ANY, low=0.8, high=1.1,
+        evidence="4 and 8 bits of two transformer blocks ran 0.91x and 0.95x: weights are unpacked as it runs",
+    ),
+    Prior(
+        runtime="litert", kind="static-int8", character=CONVOLUTIONS, low=1.4, high=3.3, int8_dot=True,
+        evidence=f"a MobileNetV2 ran 1.77x, a keyword spotter 2.15x, a ResNet8 3.11x {_VNNI}",
+    ),
+    Prior(
+        runtime="litert", kind="dynamic-int8", character=CONVOLUTIONS, low=1.0, high=2.4, int8_dot=True,
+        evidence=f"a keyword spotter ran 1.40x, a ResNet8 2.30x {_VNNI}; depthwise convolutions stay in float",
+    ),
+    Prior(
+        runtime="litert", kind="dynamic-int8", character=TRANSFORMER, low=1.4, high=2.6, int8_dot=True,
+        evidence=f"two transformer blocks ran 2.35x {_VNNI}",
+    ),
+    Prior(
+        runtime="litert", kind="static-int8", character=TRANSFORMER, low=0.4, high=1.0, int8_dot=True,
+        evidence=f"two transformer blocks ran 0.58x {_VNNI}",
+    ),
+    Prior(
+        runtime="litert", kind="weight-only", character=_ANY, low=0.9, high=1.1,
+        evidence="three models ran 0.99x to 1.00x: weights are unpacked when the model is loaded",
+    ),
+    Prior(
+        runtime="litert", kind="float16", character=_ANY, low=0.9, high=1.1,
+        evidence="three models ran 1.0x: weights are unpacked when the model is loaded",
+    ),
+)  # fmt: skip
+
+
+def expectation(situation: Situation, kind: str) -> Expectation | None:
+    """Return what a step's kind may do to the speed of this model here, None where nothing comparable is known.
+
+    Where the model's time was measured on the device, the share of it that the step cannot touch bounds the range
+    (Amdahl 1967).
+    """
+    prior = _prior(situation, kind)
+    if prior is None:
+        return None
+    if situation.times is None or kind not in {"static-int8", "dynamic-int8"}:
+        return Expectation(low=prior.low, high=prior.high, evidence=prior.evidence)
+    share = situation.times.share_of(quantized_families(situation, kind))
+    return Expectation(
+        low=min(prior.low, _whole(share, prior.low)),
+        high=_whole(share, prior.high),
+        evidence=(
+            f"{prior.evidence}; {100 * share:.0f} % of this model's time here is in operators that it quantizes "
+            f"(measurement {situation.times.job_id[:12]})"
+        ),
+    )
+
+
+def quantized_families(situation: Situation, kind: str) -> frozenset[str]:
+    """Return the families of operators that a step of 8 bits takes on: ``kind`` "static-int8" or "dynamic-int8"."""
+    if kind == "static-int8":
+        return _QUANTIZED
+    return _QUANTIZED if situation.by_litert else frozenset({PRODUCT})
+
+
+def _prior(situation: Situation, kind: str) -> Prior | None:
+    if not situation.on_cpu or situation.device.emulated_by:
+        return None
+    character = situation.model.character
+    # A perceptron is matrix products with nothing between them, as most of a transformer is.
+    characters = {character, _ANY} | ({TRANSFORMER} if character == PERCEPTRON and kind != "static-int8" else set())
+    return next(
+        (
+            one
+            for one in PRIORS
+            if (one.runtime, one.kind) == (situation.runtime, kind)
+            and one.character in characters
+            and (one.int8_dot is None or one.int8_dot == situation.device.int8_dot)
+        ),
+        None,
+    )
+
+
+def _whole(share: float, ratio: float) -> float:
+    """Return the speed-up of the whole where a share of the time becomes ``ratio`` times faster."""
+    return 1.0 / ((1.0 - share) + share / ratio)
