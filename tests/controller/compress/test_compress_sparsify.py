@@ -126,7 +126,7 @@ def test_recurrent_weights_branches_and_shared_weights_are_sparsified_once(tmp_p
 def test_float16_weights_stay_float16(tmp_path: Path) -> None:
     nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
     weight = tensor("w", drawn(8, 4).astype(np.float16))
-    model = saved(tmp_path / "m.onnx", nodes, {"x": [1, 8]}, {"y": [1, 4]}, [tensor("other", drawn(2, 2))])
+    model = saved(tmp_path / "m.onnx", nodes, {"x": [1, 8]}, {"y": [1, 4]}, [tensor("w", drawn(8, 4))])
     loaded = onnx.load_model(model)
     for value in (*loaded.graph.input, *loaded.graph.output):
         value.type.tensor_type.elem_type = TensorProto.FLOAT16
@@ -146,7 +146,7 @@ def test_what_keep_names_depthwise_layers_and_few_inputs_stay_dense(tmp_path: Pa
     assert _zeros(after["kernel1"]) == _zeros(after["weight"]) == 0
     assert "left as they were: 'kernel1', 'weight' (by the setting keep)" in report.notes
     depthwise = conv_weights_model(tmp_path / "d.onnx", drawn(6, 1, 3, 3), group=6)
-    with pytest.raises(CompressionInputError, match="nothing|no convolution"):
+    with pytest.raises(CompressionInputError, match="has no convolution"):
         applied(Sparsify(), depthwise)
     _made, report = applied(Sparsify(pattern="2:4"), model)
     assert any("'kernel0' (fewer than 4 inputs)" in note for note in report.notes)
