@@ -1,11 +1,13 @@
-"""Prepare a float model for quantization: shapes inferred, constants and BatchNorm folded."""
+"""Prepare a float model for quantization: shapes inferred, constants and BatchNorm folded, every node with a name."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steelyard.artifact_formats.onnx_tensors import iter_nodes
+from steelyard.compress.preparation.batchnorm import fold_batchnorms
+from steelyard.compress.preparation.gemm import plain_gemms
+from steelyard.compress.preparation.node_names import name_nodes
 from steelyard.compress.sessions import ONLY_ERRORS
 from steelyard.compress.tools import tool_errors
 
@@ -14,16 +16,19 @@ if TYPE_CHECKING:
 
 # What onnxruntime's quantizers look for; without it they advise to run their own preprocessing.
 _PREPROCESSED_KEY = "onnx.quant.pre_process"
-_BIAS_INPUT = 2
+# From IR version 4 on, stored tensors need not be inputs of the graph.
+_CONSTANTS_IR_VERSION = 4
+_DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
 
 
 def fold(model_path: Path, out_path: Path, *, min_opset: int = 0) -> None:
     """Write the model with onnxruntime's basic optimizations (standard operators only) and ONNX shape inference.
 
-    The symbolic shape inference of onnxruntime needs sympy and is not used. Optimization happens here, before
-    quantization, never during it: the quantizer must see the graph that it changes.
+    BatchNorm that these leave is folded where that is exact, factors of Gemm go into its weights, and every node gets a
+    name of its own. The symbolic shape inference of onnxruntime needs sympy and is not used. Optimization happens here,
+    before quantization, never during it: the quantizer must see the graph that it changes.
 
-    A model of an opset below ``min_opset`` is converted to it first.
+    A model of an opset below ``min_opset`` is converted to it first. The same model gives the same bytes.
 
     Raises:
         CompressionError: the model cannot be converted or optimized.
@@ -31,47 +36,52 @@ def fold(model_path: Path, out_path: Path, *, min_opset: int = 0) -> None:
     import onnx
     import onnxruntime
 
-    source_path = _converted(model_path, out_path.with_suffix(".converted.onnx"), min_opset)
+    source_path = out_path.with_suffix(".converted.onnx")
     optimized_path = out_path.with_suffix(".optimized.onnx")
+    onnx.save_model(_converted(onnx.load_model(model_path), min_opset), source_path)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(optimized_path)
+    options.intra_op_num_threads = 1
     options.log_severity_level = ONLY_ERRORS
     with tool_errors("folding constants and BatchNorm"):
         onnxruntime.InferenceSession(str(source_path), options, providers=["CPUExecutionProvider"])
+        model = onnx.load_model(optimized_path)
+        fold_batchnorms(model)
+        plain_gemms(model)
+        name_nodes(model)
+        onnx.save_model(model, optimized_path)
         onnx.shape_inference.infer_shapes_path(str(optimized_path), str(out_path))
         model = onnx.load_model(out_path)
-        _flatten_gemm_biases(model)
         entry = model.metadata_props.add()
         entry.key, entry.value = _PREPROCESSED_KEY, "onnxruntime.quant"
         onnx.save_model(model, out_path)
+    source_path.unlink()
     optimized_path.unlink()
 
 
-def _converted(model_path: Path, converted_path: Path, min_opset: int) -> Path:
-    """Return ``model_path``, or ``converted_path`` with the same model in ``min_opset`` when its own is lower."""
-    import onnx
+def opset_of(model: ModelProto) -> int:
+    """Return the version of the standard operators that a model is written in, 0 for one that has none."""
+    return max((entry.version for entry in model.opset_import if entry.domain in _DEFAULT_DOMAINS), default=0)
 
-    model = onnx.load_model(model_path)
-    opset = max((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), default=min_opset)
-    if opset >= min_opset:
-        return model_path
+
+def _converted(model: ModelProto, min_opset: int) -> ModelProto:
+    """Return the model in ``min_opset`` when its own is lower, with stored tensors that are constants."""
+    from onnx import version_converter
+
+    _fix_constants(model)
+    opset = opset_of(model)
+    if not 0 < opset < min_opset:
+        return model
     with tool_errors(f"converting the model from opset {opset} to {min_opset}"):
-        onnx.save_model(onnx.version_converter.convert_version(model, min_opset), converted_path)
-    return converted_path
+        return version_converter.convert_version(model, min_opset)
 
 
-def _flatten_gemm_biases(model: ModelProto) -> None:
-    """Store biases [1, N] that only Gemm reads as [N]: the same sum, and the form that quantizers understand.
-
-    onnxruntime makes such biases itself out of MatMul and Add, and its quantizer (1.32) then fails on them per channel.
-    """
-    uses: dict[str, set[tuple[str, int]]] = {}
-    for node in iter_nodes(model):
-        for index, name in enumerate(node.input):
-            uses.setdefault(name, set()).add((node.op_type, index))
-    for tensor in model.graph.initializer:
-        if len(tensor.dims) == 2 and tensor.dims[0] == 1 and uses.get(tensor.name) == {("Gemm", _BIAS_INPUT)}:
-            size = tensor.dims[1]
-            del tensor.dims[:]
-            tensor.dims.append(size)
+def _fix_constants(model: ModelProto) -> None:
+    """Take stored tensors off the inputs: as inputs they are defaults that a caller may override, and never fold."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    kept = [value for value in model.graph.input if value.name not in stored]
+    if len(kept) < len(model.graph.input):
+        del model.graph.input[:]
+        model.graph.input.extend(kept)
+        model.ir_version = max(model.ir_version, _CONSTANTS_IR_VERSION)

@@ -1,7 +1,7 @@
 """Runs of a model over the calibration samples in which inner tensors are seen, one batch in memory.
 
-The first pass reduces every tensor to its extremes inside of the graph. The second gives the tensors out, in groups of a
-bounded number of bytes, and counts them.
+The first pass reduces every tensor to its extremes inside of the graph. The second gives the tensors out, in groups of
+a bounded number of bytes, and counts them.
 """
 
 from __future__ import annotations
