@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from steelyard import Recipe
 from steelyard.compress.steps.equalize import Equalize
 from steelyard.compress.steps.static_int8 import StaticInt8
 from steelyard.control.client import Client
+from steelyard.control.connect import connect
+from steelyard.control.job_handle import JobHandle
 from steelyard.errors import SteelyardError
 from steelyard.family import children_of, parent_of, root_of
+from steelyard.settings import Settings
+from steelyard_protocol.v1 import control_pb2
 from tests.support.models import conv_model
+from tests.support.processes import children_running, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +80,107 @@ def test_without_the_cache_the_same_bytes_come_out(shared_client: Client, tmp_pa
     assert digests[0] == digests[1]
 
 
-def test_a_recipe_that_fails_in_the_middle_keeps_what_was_done(
-    shared_client: Client, tmp_path: Path, data: Path
-) -> None:
-    model = add(shared_client, tmp_path, "halfway", 3)
-    # Without calibration data the recipe is refused before its first step; nothing is kept then.
+def test_a_recipe_that_is_refused_keeps_nothing(shared_client: Client, tmp_path: Path) -> None:
+    model = add(shared_client, tmp_path, "refused", 3)
     with pytest.raises(SteelyardError, match="calibration"):
         shared_client.compress(model, "equalize+static-int8").wait()
-    assert not [one for one in shared_client.artifacts() if one.name.startswith("halfway-")]
-    assert shared_client.artifact("halfway").digest == model.digest
+    assert not [one for one in shared_client.artifacts() if one.name.startswith("refused-")]
+    assert shared_client.download(model.digest)
+
+
+def test_steps_that_are_used_again_are_scored_by_the_task_at_hand(
+    shared_client: Client, tmp_path: Path, data: Path
+) -> None:
+    model = add(shared_client, tmp_path, "unscored", 4)
+    shared_client.compress(model, "float16").wait()
+    assert not shared_client.artifact("unscored-float16").lineage.steps[0].HasField("evaluation")
+    handle = shared_client.compress(model, "float16", task=shared_client.add_task(data, model))
+    handle.wait()
+    (step,) = handle.variant().lineage.steps
+    assert step.reused
+    assert (step.evaluation.metric, step.evaluation.sample_count) == ("top1", 40)
+
+
+def without_matrix_products(path: Path) -> Path:
+    """A model of two convolutions, in which dynamic quantization finds nothing to do."""
+    model = onnx.load_model(conv_model(path, depth=2))
+    head = model.graph.node.pop()
+    del model.graph.output[:]
+    pooled = onnx.helper.make_tensor_value_info(head.input[0], onnx.TensorProto.FLOAT, None)
+    model.graph.output.append(pooled)
+    kept = [one for one in model.graph.initializer if one.name not in head.input]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    onnx.save_model(model, path)
+    return path
+
+
+def test_a_recipe_that_fails_in_the_middle_keeps_what_was_done_and_goes_on_from_there(
+    shared_client: Client, tmp_path: Path
+) -> None:
+    model = shared_client.add_model(without_matrix_products(tmp_path / "halfway.onnx"))
+    before = shared_client.download(model.digest)
+    with pytest.raises(SteelyardError) as caught:
+        shared_client.compress(model, "sparsify+dynamic-int8").wait()
+    assert caught.value.reason == "nothing_to_quantize"
+    kept = shared_client.artifact("halfway-sparsify")
+    assert parent_of(kept) == model.digest
+    handle = shared_client.compress(model, "sparsify+float16")
+    handle.wait()
+    assert [step.reused for step in handle.variant().lineage.steps] == [True, False]
+    assert shared_client.download(model.digest) == before
+
+
+SLOW = "equalize+static-int8+adaround,iterations=100000000"
+
+
+def wait_for_the_last_step(handle: JobHandle) -> None:
+    next(event for event in handle.events() if event.message.startswith("step 3 of 3"))
+
+
+def test_a_recipe_that_is_cancelled_goes_on_behind_its_last_finished_step(
+    shared_client: Client, tmp_path: Path, data: Path
+) -> None:
+    model = add(shared_client, tmp_path, "cancelled", 5)
+    task = shared_client.add_task(data, model)
+    handle = shared_client.compress(model, SLOW, task=task)
+    wait_for_the_last_step(handle)
+    ended = handle.cancel()
+    assert ended.state == control_pb2.JOB_STATE_CANCELLED
+    assert "steps that it finished are kept" in ended.error.message
+    work = Path(shared_client.controller().state_directory) / "work"
+    assert list(work.iterdir()) == []
+    again = shared_client.compress(model, "equalize+static-int8+bias-correction", task=task)
+    again.wait()
+    assert [step.reused for step in again.variant().lineage.steps] == [True, True, False]
+
+
+def test_a_recipe_whose_controller_is_killed_goes_on_behind_its_last_finished_step(tmp_path: Path, data: Path) -> None:
+    script = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from steelyard.control.connect import connect\n"
+        "from steelyard.settings import Settings\n"
+        "from tests.loopback.test_pipelines import SLOW, wait_for_the_last_step\n"
+        "client = connect(settings=Settings(state_directory=Path(sys.argv[1]), agent_listen='127.0.0.1:0'))\n"
+        "model = client.add_model(sys.argv[2])\n"
+        "wait_for_the_last_step(client.compress(model, SLOW, task=client.add_task(sys.argv[3], model)))\n"
+        "print('kept', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    path = conv_model(tmp_path / "killed.onnx", depth=2, seed=6)
+    command = [sys.executable, "-c", script, str(tmp_path / "state"), str(path), str(data)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "kept\n"
+        children = children_running("steelyard.compress", process.pid)
+        assert children
+        process.kill()
+    wait_until(lambda: not any(child.is_running() for child in children))
+    settings = Settings(state_directory=tmp_path / "state", agent_listen="127.0.0.1:0")
+    with connect(settings=settings) as client:
+        model = client.artifact("killed")
+        handle = client.compress(model, "equalize+static-int8", task=client.add_task(data, model))
+        handle.wait()
+        assert [step.reused for step in handle.variant().lineage.steps] == [True, True]
+        assert client.download(model.digest) == path.read_bytes()

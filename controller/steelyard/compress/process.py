@@ -11,8 +11,8 @@ import signal
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,27 +138,46 @@ async def _converse(process: asyncio.subprocess.Process, request: CompressionReq
         await process.stdin.drain()
     process.stdin.close()
     last: dict[str, Any] = {}
-    async for line in process.stdout:
-        event = _event(line)
-        if event["event"] == "progress":
-            told.progress(event["message"], event["done"], event["total"])
-        elif event["event"] == "step":
-            await told.on_step(parse_step(event))
+    async for line in _lines(process.stdout):
+        with _events_only(line):
+            event: dict[str, Any] = json.loads(line)
+            kind = event["event"]
+            counts = (event["message"], int(event["done"]), int(event["total"])) if kind == "progress" else None
+            step = parse_step(event) if kind == "step" else None
+        if counts is not None:
+            told.progress(*counts)
+        elif step is not None:
+            await told.on_step(step)
         else:
             last = event
     return last
 
 
-def _event(line: bytes) -> dict[str, Any]:
+async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Yield what the child writes, line by line; one that never ends is garbage, too."""
+    while True:
+        try:
+            line = await stream.readline()
+        except ValueError as error:
+            raise CompressionError(
+                "internal",
+                f"the compression process wrote a line of more than {_MAX_LINE_BYTES} bytes; please report it",
+            ) from error
+        if not line:
+            return
+        yield line
+
+
+@contextmanager
+def _events_only(line: bytes) -> Iterator[None]:
+    """Turn what fails inside into a sentence that shows the line."""
     try:
-        event: dict[str, Any] = json.loads(line)
-        event["event"]
-    except (ValueError, KeyError, TypeError) as error:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, json_format.Error) as error:
         text = line[:200].decode("utf-8", "replace").rstrip()
         raise CompressionError(
             "internal", f"the compression process wrote {text!r}, which is no event; please report it"
         ) from error
-    return event
 
 
 async def _drain(process: asyncio.subprocess.Process) -> tuple[str, ...]:
@@ -176,7 +195,8 @@ def _outcome(
     request: CompressionRequest, exit_code: int, event: dict[str, Any], errors: tuple[str, ...]
 ) -> CompressionResult:
     if event.get("event") == "result" and exit_code == 0:
-        return parse_result(event)
+        with _events_only(json.dumps(event).encode()):
+            return parse_result(event)
     if event.get("event") == "failure":
         kind = CompressionInputError if event["exit_code"] == EXIT_USAGE else CompressionError
         raise kind(event["reason"], event["message"])

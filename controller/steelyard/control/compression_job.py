@@ -130,7 +130,7 @@ class _CompressionJob:
         """Keep the model of a step that was run: the recipe can go on from it whatever happens next."""
         number = len(self._steps)
         key = self._key(number)
-        await asyncio.to_thread(self._world.blobs.put_file, done.path)
+        done.message.output_digest = await asyncio.to_thread(self._world.blobs.put_file, done.path)
         note = await self._why_other(key, done.message.output_digest)
         if note:
             done.message.notes.append(note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from steelyard.compress.calibration import read_calibration
 from steelyard.compress.contract import Evaluation
+from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.evaluation import EvaluationSet, HostEvaluator, metric_of, step_evaluation
 from steelyard.compress.finished_step import FinishedStep, deflated_bytes
 from steelyard.compress.recipe import Recipe
@@ -20,6 +22,7 @@ from steelyard.compress.step_key import StepInputs, step_key, why_other_bytes
 from steelyard.compress.steps.bias_correction import BiasCorrection
 from steelyard.compress.steps.static_int8 import StaticInt8
 from steelyard.tasks.packing import pack
+from steelyard_protocol.v1 import control_pb2
 from tests.controller.compress.inputs import packed_samples
 from tests.support.models import conv_model
 
@@ -79,6 +82,7 @@ def test_each_step_is_told_with_its_model_its_sizes_and_its_score(tmp_path: Path
         assert one.message.evaluation.sample_count == 60
         assert one.message.evaluation.low <= one.message.evaluation.value <= one.message.evaluation.high
     assert result.lineage.parent_evaluation.value == 1.0
+    assert all(one.parent_evaluation == result.lineage.parent_evaluation for one in told)
     assert told[0].message.evaluation.value == 1.0  # equalization is exact
     assert result.digest == told[-1].message.output_digest
     assert list(result.lineage.steps) == [one.message for one in told]
@@ -96,6 +100,72 @@ def test_steps_that_were_done_before_are_not_run_again_and_the_end_is_the_same(t
     nothing: list[FinishedStep] = []
     assert run_pipeline(model, tmp_path / "out3", nothing, finished=first).digest == whole.digest
     assert nothing == []
+
+
+def test_steps_that_were_done_before_are_scored_by_the_task_at_hand_once(tmp_path: Path) -> None:
+    model = conv_model(tmp_path / "m.onnx", depth=2)
+    first: list[FinishedStep] = []
+    run_pipeline(model, tmp_path / "out", first)
+    assert not any(one.message.HasField("evaluation") for one in first)
+    scored = run_pipeline(
+        model, tmp_path / "out2", [], finished=first[:2], scoring=Scoring(reported=labelled(model))
+    ).lineage
+    assert all(step.evaluation.sample_count == 60 for step in scored.steps)
+    known = {hashlib.sha256(model.read_bytes()).hexdigest(): control_pb2.StepEvaluation(metric="top1", value=0.25)}
+    known |= {scored.steps[0].output_digest: control_pb2.StepEvaluation(metric="top1", value=0.125)}
+    told = run_pipeline(
+        model, tmp_path / "out3", [], finished=first[:2], scoring=Scoring(reported=labelled(model), known=known)
+    ).lineage
+    assert told.parent_evaluation.value == 0.25
+    assert [step.evaluation.value for step in told.steps[:2]] == [0.125, scored.steps[1].evaluation.value]
+
+
+def test_a_step_that_chooses_by_what_it_is_scored_by_says_that_this_flatters(tmp_path: Path) -> None:
+    model = conv_model(tmp_path / "m.onnx", depth=2)
+    samples = labelled(model)
+    validation = dataclasses.replace(samples, split="validation")
+    notes = {}
+    for split, chosen_by in (("evaluation", samples), ("validation", validation)):
+        made = compress(
+            model,
+            load_recipe("static-int8+fallback"),
+            calibration=packed_samples(),
+            seed=0,
+            processor_features=(),
+            out_dir=tmp_path / split,
+            scoring=Scoring(reported=samples, chosen_by=chosen_by),
+        )
+        quantized, fallen_back = made.lineage.steps
+        assert not any("flatters" in note for note in quantized.notes)
+        notes[split] = [note for note in fallen_back.notes if "flatters" in note]
+    assert len(notes["evaluation"]) == 1
+    assert "validation split" in notes["evaluation"][0]
+    assert notes["validation"] == []
+
+
+def test_what_a_model_cannot_be_is_refused_before_the_first_step_runs(tmp_path: Path) -> None:
+    model = conv_model(tmp_path / "m.onnx")
+    half = compress(
+        model, load_recipe("float16"), calibration=None, seed=0, processor_features=(), out_dir=tmp_path / "out"
+    ).path
+    for recipe, source, reason, match in (
+        ("sparsify+sparse-encoding", model, "unsupported_format", "sparse-encoding works on tflite"),
+        ("sparsify+low-rank", half, "already_compressed", "low-rank starts from float32"),
+    ):
+        told: list[FinishedStep] = []
+        with pytest.raises(CompressionInputError, match=match) as caught:
+            compress(
+                source,
+                load_recipe(recipe),
+                calibration=None,
+                seed=0,
+                processor_features=(),
+                out_dir=tmp_path / "refused",
+                on_step=told.append,
+            )
+        assert caught.value.reason == reason
+        assert told == []
+        assert not list((tmp_path / "refused").iterdir())
 
 
 def test_a_model_that_cannot_be_scored_gives_the_reason_and_not_the_end(tmp_path: Path) -> None:

@@ -11,14 +11,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from google.protobuf import json_format
 
 from steelyard.compress.errors import CompressionError, CompressionInputError
-from steelyard.compress.messages import CompressionRequest, parse_request
+from steelyard.compress.messages import CompressionRequest, ScoringFiles, parse_request
 from steelyard.compress.process import compress_in_process
 from steelyard.compress.recipe_text import load_recipe
 from steelyard.compress.result import CompressionResult
 from steelyard.compress.run import compress
 from steelyard.errors import SteelyardError
+from steelyard_protocol.v1 import control_pb2
 from tests.controller.compress.inputs import packed_samples
 from tests.support.models import conv_model, endless_model, linear_model
 
@@ -67,7 +69,7 @@ async def test_a_process_makes_the_same_variant_as_a_call(tmp_path: Path) -> Non
     assert (result.digest, result.size_bytes, result.notes) == (direct.digest, direct.size_bytes, direct.notes)
     assert result.lineage.steps == direct.lineage.steps
     assert result.lineage.created_at.seconds > 0
-    assert ("calibrating", 24, 24) in seen
+    assert ("step 1 of 1, static-int8: calibrating", 24, 24) in seen
     assert list((tmp_path / "out").iterdir()) == [result.path]
 
 
@@ -96,6 +98,26 @@ async def test_a_process_that_says_nothing_is_a_bug_with_its_last_words(tmp_path
     with pytest.raises(CompressionError, match=r"code 3 .*last words") as caught:
         await _compress(linear_model(tmp_path / "m.onnx"), interpreter=_interpreter(tmp_path, script))
     assert caught.value.reason == "internal"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Segmentation fault",
+        "[1, 2]",
+        '{"done": 3}',
+        "{",
+        '{"event": "progress", "done": "x"}',
+        '{"event": "step", "step": 3}',
+    ],
+)
+async def test_a_process_that_writes_garbage_is_a_bug_that_shows_it(tmp_path: Path, words: str) -> None:
+    script = f"echo '{words}'; exec sleep 600"
+    with pytest.raises(CompressionError) as caught:
+        await _compress(linear_model(tmp_path / "m.onnx"), interpreter=_interpreter(tmp_path, script))
+    assert caught.value.reason == "internal"
+    assert words in str(caught.value)
+    assert not list((tmp_path / "out").iterdir())
 
 
 async def test_cancelling_kills_the_process_and_removes_its_work(tmp_path: Path) -> None:
@@ -161,9 +183,20 @@ def test_a_bug_is_reported_as_one(tmp_path: Path) -> None:
 
 def test_requests_survive_their_line_and_unknown_keys_do_not() -> None:
     request = CompressionRequest(
-        model_path="m", recipe_toml="a\nb", out_dir="o", seed=3, processor_features=("avx2", "avx512f")
+        model_path="m",
+        recipe_toml="a\nb",
+        out_dir="o",
+        seed=3,
+        processor_features=("avx2", "avx512f"),
+        reported=ScoringFiles(split="evaluation", inputs_path="i", metric="top1"),
+        finished=(("step.onnx", json_format.MessageToJson(control_pb2.LineageStep(kind="equalize"))),),
+        known_scores=(("a" * 64, json_format.MessageToJson(control_pb2.StepEvaluation(metric="top1", value=0.5))),),
     )
-    assert parse_request(request.to_line()) == request
+    parsed = parse_request(request.to_line())
+    assert parsed == request
+    assert parsed.scores() == {"a" * 64: control_pb2.StepEvaluation(metric="top1", value=0.5)}
+    (done,) = parsed.finished_steps()
+    assert (done.path, done.message.kind) == (Path("step.onnx"), "equalize")
     for line in ("[]", '{"model": 1}', ""):
         with pytest.raises(SteelyardError, match="one line of JSON"):
             parse_request(line)

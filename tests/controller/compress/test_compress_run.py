@@ -161,7 +161,8 @@ def test_calibration_uses_every_sample_once_and_tells_its_progress(tmp_path: Pat
         calibration=packed_samples(37),
         progress=lambda message, done, total: seen.append((message, done, total)),
     )
-    assert [done for message, done, _ in seen if message == "calibrating"] == list(range(1, 38))
+    told = [done for message, done, _ in seen if message == "step 1 of 1, static-int8: calibrating"]
+    assert told == list(range(1, 38))
 
 
 def test_the_range_of_the_first_sample_is_not_lost_among_many(tmp_path: Path) -> None:
