@@ -74,13 +74,12 @@ def parse_request(line: str) -> CompressionRequest:
     """
     try:
         fields: dict[str, Any] = json.loads(line)
-        features = tuple(str(feature) for feature in fields.pop("processor_features", ()))
-        pairs = {
-            name: tuple((str(first), str(second)) for first, second in fields.pop(name, ()))
-            for name in ("finished", "known_scores")
-        }
-        scoring = {name: _scoring(fields.pop(name, None)) for name in ("reported", "chosen_by")}
-        return CompressionRequest(processor_features=features, **pairs, **scoring, **fields)
+        fields["processor_features"] = tuple(str(feature) for feature in fields.get("processor_features", ()))
+        for name in ("finished", "known_scores"):
+            fields[name] = tuple((str(first), str(second)) for first, second in fields.get(name, ()))
+        for name in ("reported", "chosen_by"):
+            fields[name] = _scoring(fields.get(name))
+        return CompressionRequest(**fields)
     except (ValueError, TypeError, AttributeError) as error:
         raise SteelyardError(
             "invalid_request", f"the request {line[:200]!r} is none ({error}); write one line of JSON"
