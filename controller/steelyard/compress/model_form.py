@@ -24,10 +24,19 @@ QUANTIZED_OPS = frozenset({
 # These unpack weights; a model that has no other quantized operator computes in float.
 _WEIGHT_ONLY_OPS = frozenset({"DequantizeLinear", "MatMulNBits"})
 
+CONTROL_FLOW_OPS = ("If", "Loop", "Scan")
+
 
 def op_counts(model: ModelProto) -> Counter[str]:
     """Return how many nodes there are of each operator, subgraphs and functions included."""
     return Counter(node.op_type for node in iter_nodes(model))
+
+
+def float_bodies_note(model: ModelProto) -> tuple[str, ...]:
+    """Return a note on control flow, whose bodies quantizers leave in float; () for a model without any."""
+    counts = op_counts(model)
+    found = [f"{counts[op]} {op}" for op in CONTROL_FLOW_OPS if counts[op]]
+    return (f"what is inside of {' and '.join(found)} stays in float",) if found else ()
 
 
 def numeric_form(model: ModelProto) -> str:

@@ -10,6 +10,7 @@ from steelyard.compress.errors import RecipeError
 from steelyard.spelling import meant
 
 _STEPS = {
+    "fold": "steelyard.compress.steps.fold:Fold",
     "equalize": "steelyard.compress.steps.equalize:Equalize",
     "float16": "steelyard.compress.steps.float16:Float16",
     "dynamic-int8": "steelyard.compress.steps.dynamic_int8:DynamicInt8",

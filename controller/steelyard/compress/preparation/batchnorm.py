@@ -1,9 +1,9 @@
 """Fold BatchNormalization into the layer before it, or into the one behind it where that is exact.
 
 In inference a BatchNormalization is an affine map a channel: y = x * factor + shift, with
-factor = scale / sqrt(var + epsilon) and shift = bias - mean * factor (Ioffe and Szegedy, 2015). Behind a linear layer it
-goes into weights and bias. In front of a convolution it does so only where nothing is padded: the padding would have to
-be mapped too.
+factor = scale / sqrt(var + epsilon) and shift = bias - mean * factor (Ioffe and Szegedy, 2015). Behind a linear layer
+it goes into weights and bias. In front of a convolution it does so only where nothing is padded: the padding would have
+to be mapped too.
 """
 
 from __future__ import annotations

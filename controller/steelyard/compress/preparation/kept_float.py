@@ -1,8 +1,8 @@
 """Nodes that stay in float by rule: softmax with its mask, normalization, and the pieces of GELU and LayerNorm.
 
-Softmax and normalization are sensitive, and onnxruntime has no 8-bit kernels for them on CPUs. Where a model spells GELU
-or LayerNorm out, the multiplications and additions between their float operators would only gain casts, and the runtime
-could no longer fuse them (it does for whole float patterns).
+Softmax and normalization are sensitive, and onnxruntime has no 8-bit kernels for them on CPUs. Where a model spells
+GELU or LayerNorm out, the multiplications and additions between their float operators would only gain casts, and the
+runtime could no longer fuse them (it does for whole float patterns).
 """
 
 from __future__ import annotations

@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from steelyard.compress.calibration import SAMPLES_AT_ONCE, CalibrationData, CalibrationReader
+from steelyard.compress.calibration import CalibrationData
+from steelyard.compress.calibrators.observed import observed_tensors
+from steelyard.compress.calibrators.range_settings import METHODS, MINMAX, PERCENTILE, RangeSettings
+from steelyard.compress.calibrators.ranges import calibrated_ranges
 from steelyard.compress.contract import FLOAT32, INT8, ONNX, TFLITE, StepContext, StepReport
 from steelyard.compress.errors import CompressionInputError, RecipeError
 from steelyard.compress.folding import fold
-from steelyard.compress.model_form import op_counts
+from steelyard.compress.model_form import float_bodies_note, op_counts
+from steelyard.compress.preparation.kept_float import kept_by_rule
+from steelyard.compress.preparation.node_names import matching_nodes
 from steelyard.compress.processor import resolve_reduce_range
 from steelyard.compress.recipe import step_settings
-from steelyard.compress.sessions import batch_size, check_calibration, open_session
-from steelyard.compress.settings import AUTO, require_boolean, require_boolean_or_auto, require_choice
-from steelyard.compress.tools import tool_errors, tool_versions
+from steelyard.compress.sessions import check_calibration, open_session
+from steelyard.compress.settings import (
+    AUTO,
+    require_boolean,
+    require_boolean_or_auto,
+    require_choice,
+    require_globs,
+    require_number,
+)
+from steelyard.compress.static_quantizer import Grid, known_ops, quantizable_ops, quantize
+from steelyard.compress.tools import tool_versions
+from steelyard.spelling import first_unknown, meant
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
 
 _TYPES = ("int8", "uint8")
-_METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
+_WIDE_TYPES = ("int16", "uint16")
 DEFAULT_PERCENTILE = 99.999
 # A zero point and a scale a channel came to DequantizeLinear with opset 13.
 _PER_CHANNEL_OPSET = 13
-# onnxruntime has no 8-bit kernels for normalization on CPUs, so Q/DQ around it only costs time; softmax is sensitive.
-_KEPT_IN_FLOAT = frozenset({"InstanceNormalization", "LayerNormalization", "Softmax"})
+_NARROW_LEVELS, _WIDE_LEVELS = 256, 65_536
+_SHOWN_NODES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticInt8:
     """Quantize everything that onnxruntime has 8-bit kernels for; by default u8 activations, s8 weights per channel.
 
-    ``calibration_method`` is "minmax", "entropy" or "percentile"; ``percentile`` (0 to 100) is for the last.
+    ``calibration_method`` is "minmax", "moving-average" (of the extremes of batches), "entropy", "percentile" or "mse";
+    ``percentile`` (0 to 100) is for the last but one. ``symmetric`` puts the ranges of signed activations around zero;
+    "auto" does so for 16 bits. ``keep_float`` are patterns of node names or operators that stay in float, ``op_types``
+    the operators that are quantized (none named: all), and ``wide`` patterns of nodes whose activations get 16 bits.
     ``reduce_range`` "auto" gives weights 7 bits where sums of u8 and s8 saturate.
     """
 
@@ -45,16 +66,25 @@ class StaticInt8:
     weight_type: str = "int8"
     per_channel: bool = True
     reduce_range: bool | str = AUTO
-    calibration_method: str = "minmax"
+    calibration_method: str = MINMAX
     percentile: float = DEFAULT_PERCENTILE
+    symmetric: bool | str = AUTO
+    keep_float: tuple[str, ...] = ()
+    op_types: tuple[str, ...] = ()
+    wide: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse settings of another type and combinations that no kernel runs."""
-        require_choice(self.kind, "activation_type", self.activation_type, (*_TYPES, "int16"))
+        require_choice(self.kind, "activation_type", self.activation_type, (*_TYPES, *_WIDE_TYPES))
         require_choice(self.kind, "weight_type", self.weight_type, _TYPES)
         require_boolean(self.kind, "per_channel", self.per_channel)
         require_boolean_or_auto(self.kind, "reduce_range", self.reduce_range)
-        require_choice(self.kind, "calibration_method", self.calibration_method, tuple(_METHODS))
+        require_choice(self.kind, "calibration_method", self.calibration_method, METHODS)
+        require_number(self.kind, "percentile", self.percentile, least=50.001, most=100.0)
+        require_boolean_or_auto(self.kind, "symmetric", self.symmetric)
+        for key in ("keep_float", "op_types", "wide"):
+            require_globs(self.kind, key, getattr(self, key))
+            object.__setattr__(self, key, tuple(getattr(self, key)))
         self._refuse_impossible()
 
     def _refuse_impossible(self) -> None:
@@ -70,90 +100,141 @@ class StaticInt8:
                 f"{self.kind}: uint8 weights per channel need a zero point a channel, which convolution kernels do not "
                 'take; set per_channel = false or weight_type = "int8"',
             )
-        if isinstance(self.percentile, bool) or not isinstance(self.percentile, int | float):
-            raise RecipeError("invalid_setting", f"{self.kind}: percentile is {self.percentile!r}; write a number")
-        if not 50 < self.percentile <= 100:
-            raise RecipeError(
-                "invalid_setting", f"{self.kind}: percentile is {self.percentile}; write more than 50 and at most 100"
-            )
-        if self.calibration_method != "percentile" and self.percentile != DEFAULT_PERCENTILE:
+        if self.calibration_method != PERCENTILE and self.percentile != DEFAULT_PERCENTILE:
             raise RecipeError(
                 "impossible_setting",
                 f"{self.kind}: percentile is {self.percentile} and calibration_method {self.calibration_method!r} does "
                 'not read it; write calibration_method = "percentile"',
             )
+        if self.symmetric is True and self.activation_type.startswith("uint"):
+            raise RecipeError(
+                "impossible_setting",
+                f"{self.kind}: symmetric activations are signed, and activation_type is {self.activation_type!r}; "
+                'write activation_type = "int8" or leave symmetric out',
+            )
+        if self.wide and self.activation_type in _WIDE_TYPES:
+            raise RecipeError(
+                "impossible_setting",
+                f"{self.kind}: activation_type is {self.activation_type!r}, so that all activations are wide; leave "
+                "wide out",
+            )
 
     def apply(self, model_path: Path, out_path: Path, context: StepContext) -> StepReport:
-        """Write the quantized model; calibration keeps the activations of a few samples at a time.
+        """Write the quantized model; calibration holds one batch of activations at a time.
 
         Raises:
-            CompressionInputError: no or unfit calibration data, or a model with nothing to quantize.
+            CompressionInputError: no or unfit calibration data, a pattern that matches nothing, or a model with nothing
+                to quantize.
             CompressionError: the quantizer failed.
         """
-        if self.activation_type == "int16":
-            raise CompressionInputError(
-                "unsupported_setting",
-                f'{self.kind}: activation_type is \'int16\', which is for TFLite models; write "uint8" or "int8"',
-            )
-        reduce_range = resolve_reduce_range(self.reduce_range, context.processor_features, weight_type=self.weight_type)
-        folded_path = context.work_dir / "static-folded.onnx"
-        context.progress("folding constants", 0, 1)
-        fold(model_path, folded_path, min_opset=_PER_CHANNEL_OPSET)
-        self._quantize(folded_path, out_path, self._reader(folded_path, context), reduce_range)
-        return StepReport(
-            settings={**step_settings(self), "reduce_range": reduce_range},
-            tool_versions=tool_versions("onnxruntime", "onnx"),
-            notes=(self._quantized_note(model_path, out_path),),
-        )
+        import onnx
 
-    def _reader(self, folded_path: Path, context: StepContext) -> CalibrationReader:
-        data: CalibrationData | None = context.calibration
-        if data is None:
+        if context.calibration is None:
             raise CompressionInputError(
                 "no_calibration_data", f"{self.kind} needs calibration data; give a task with a calibration split"
             )
-        session = open_session(folded_path)
-        check_calibration(session, data)
-        return CalibrationReader(data, batch_size=batch_size(session), progress=context.progress)
+        folded_path = context.work_dir / "static-folded.onnx"
+        context.progress("folding constants", 0, 1)
+        fold(model_path, folded_path, min_opset=_PER_CHANNEL_OPSET)
+        check_calibration(open_session(folded_path), context.calibration)
+        model = onnx.load_model(folded_path)
+        grid = self._grid(context)
+        notes = self._quantize(model, folded_path, out_path, grid, context.calibration, context)
+        quantized = onnx.load_model(out_path)
+        return StepReport(
+            settings={**step_settings(self), "reduce_range": grid.reduce_range, "symmetric": grid.symmetric},
+            tool_versions=tool_versions("onnxruntime", "onnx", "numpy"),
+            notes=(self._quantized_note(model_path, quantized), *notes, *float_bodies_note(quantized)),
+        )
 
-    def _quantize(self, folded_path: Path, out_path: Path, reader: CalibrationReader, reduce_range: bool) -> None:
-        from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
-        from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
+    def _grid(self, context: StepContext) -> Grid:
+        return Grid(
+            activation_type=self.activation_type,
+            weight_type=self.weight_type,
+            per_channel=self.per_channel,
+            reduce_range=resolve_reduce_range(
+                self.reduce_range, context.processor_features, weight_type=self.weight_type
+            ),
+            symmetric=self.activation_type == "int16" if self.symmetric == AUTO else bool(self.symmetric),
+        )
 
-        types = {"int8": QuantType.QInt8, "uint8": QuantType.QUInt8}
-        with tool_errors("static quantization"):
-            quantize_static(
-                folded_path,
-                out_path,
-                reader,
-                quant_format=QuantFormat.QDQ,
-                op_types_to_quantize=sorted({*QLinearOpsRegistry, *QDQRegistry} - _KEPT_IN_FLOAT),
-                per_channel=self.per_channel,
-                reduce_range=reduce_range,
-                activation_type=types[self.activation_type],
-                weight_type=types[self.weight_type],
-                calibrate_method=CalibrationMethod[_METHODS[self.calibration_method]],
-                extra_options=self._extra_options(),
+    def _range_settings(self, grid: Grid) -> RangeSettings:
+        return RangeSettings(
+            method=self.calibration_method,
+            percentile=float(self.percentile),
+            levels=_WIDE_LEVELS if self.activation_type in _WIDE_TYPES else _NARROW_LEVELS,
+            symmetric=grid.symmetric,
+        )
+
+    def _quantize(
+        self,
+        model: ModelProto,
+        folded_path: Path,
+        out_path: Path,
+        grid: Grid,
+        data: CalibrationData,
+        context: StepContext,
+    ) -> tuple[str, ...]:
+        """Write the QDQ model and return notes on what had to stay in float."""
+        op_types = self._op_types()
+        nodes = model.graph.node
+        excluded = kept_by_rule(model) | matching_nodes(nodes, self.keep_float, kind=self.kind, key="keep_float")
+        wide_nodes = matching_nodes(nodes, self.wide, kind=self.kind, key="wide")
+        names = observed_tensors(model, op_types=op_types, excluded=excluded)
+        wide = _touched((node for node in nodes if node.name in wide_nodes), names)
+        ranges = calibrated_ranges(
+            folded_path,
+            data,
+            self._range_settings(grid),
+            op_types=op_types,
+            excluded=excluded,
+            whole=wide,
+            progress=context.progress,
+        )
+        unbounded = frozenset(names) - ranges.keys()
+        floating = {node.name for node in nodes if node.op_type in op_types and unbounded & {*node.input, *node.output}}
+        quantize(
+            folded_path,
+            out_path,
+            ranges,
+            grid=grid,
+            op_types=op_types,
+            excluded=excluded | floating,
+            wide=wide & ranges.keys(),
+        )
+        return _unbounded_notes(sorted(floating - excluded))
+
+    def _op_types(self) -> frozenset[str]:
+        if not self.op_types:
+            return quantizable_ops()
+        known = known_ops()
+        unknown = first_unknown(self.op_types, tuple(known))
+        if unknown is not None:
+            raise CompressionInputError(
+                "unsupported_setting",
+                f"{self.kind}: op_types has {unknown!r}, which onnxruntime does not quantize; {meant(unknown, known)}",
             )
+        return frozenset(self.op_types)
 
-    def _extra_options(self) -> dict[str, Any]:
-        # Strided: the calibrators reduce what they collected after each range of samples and let it go. (The option
-        # CalibMaxIntermediateOutputs of onnxruntime 1.32 lets it go without reducing it, and loses those samples.)
-        options: dict[str, Any] = {"CalibStridedMinMax": SAMPLES_AT_ONCE}
-        if self.activation_type == "int8":
-            options["ActivationSymmetric"] = True
-        if self.calibration_method == "percentile":
-            # By default onnxruntime makes percentile ranges symmetric, which wastes half of u8 behind a ReLU.
-            options |= {"CalibPercentile": float(self.percentile), "CalibTensorRangeSymmetric": False}
-        return options
-
-    def _quantized_note(self, model_path: Path, out_path: Path) -> str:
-        import onnx
-
-        counts = op_counts(onnx.load_model(out_path))
+    def _quantized_note(self, model_path: Path, quantized: ModelProto) -> str:
+        counts = op_counts(quantized)
         if not counts["DequantizeLinear"]:
             raise CompressionInputError(
                 "nothing_to_quantize",
                 f"{model_path.name} has no operator that static int8 quantizes; try float16",
             )
         return f"{counts['QuantizeLinear']} activations and their weights were quantized"
+
+
+def _touched(nodes: Iterable[NodeProto], names: Iterable[str]) -> frozenset[str]:
+    """Return those of ``names`` that the nodes read or write."""
+    touched = {name for node in nodes for name in (*node.input, *node.output)}
+    return frozenset(names) & touched
+
+
+def _unbounded_notes(names: list[str]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    shown = ", ".join(names[:_SHOWN_NODES]) + (" and more" if len(names) > _SHOWN_NODES else "")
+    why = "their values were infinite, NaN or beyond 1e30 in calibration"
+    return (f"{len(names)} operators stay in float, since {why}: {shown}",)
