@@ -1,4 +1,7 @@
-"""Run one step on a model of either format: a step's own ``apply`` is for ONNX, TFLite has functions by kind."""
+"""Run one step on a model of either format: a step's own ``apply`` is for ONNX, TFLite has functions by kind.
+
+A plugin's ``apply`` is for every format that the step names.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 
 from steelyard.compress.contract import ONNX, TFLITE, Step, StepContext, StepReport
 from steelyard.compress.errors import CompressionInputError
+from steelyard.compress.registry import step_kinds
 
 TfliteFunction = Callable[[Any, Path, Path, StepContext], StepReport]
 
@@ -26,7 +30,8 @@ def apply_step(step: Step, model_path: Path, out_path: Path, context: StepContex
             "unsupported_format",
             f"{step.kind} works on {known} models, and this one is {context.model_format}; give another export of it",
         )
-    if context.model_format == TFLITE and ONNX in step.formats:
+    # A plugin's step does both by itself.
+    if context.model_format == TFLITE and ONNX in step.formats and step.kind in step_kinds():
         return _tflite_function(step.kind)(step, model_path, out_path, context)
     return step.apply(model_path, out_path, context)
 

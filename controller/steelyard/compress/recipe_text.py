@@ -13,7 +13,7 @@ from steelyard.compress.contract import Step
 from steelyard.compress.errors import RecipeError
 from steelyard.compress.inline_text import parse_inline
 from steelyard.compress.recipe import Recipe
-from steelyard.compress.registry import step_class, step_kinds
+from steelyard.compress.registry import all_step_kinds, step_class, step_kinds
 from steelyard.spelling import first_unknown, meant
 
 
@@ -63,13 +63,14 @@ def parse_recipe(text: str, *, source: str = "the recipe") -> Recipe:
 
 def _is_inline(text: str) -> bool:
     """Say whether a text means steps: several, or a known one with settings."""
-    return "+" in text or text.partition(",")[0] in step_kinds()
+    kind = text.partition(",")[0]
+    return "+" in text or kind in step_kinds() or kind in all_step_kinds()
 
 
 def _step(table: dict[str, Any], source: str) -> Step:
     kind = table.get("kind")
     if not isinstance(kind, str):
-        raise RecipeError("invalid_recipe", f"{source}: a step has the kind {kind!r}; {meant('', step_kinds())}")
+        raise RecipeError("invalid_recipe", f"{source}: a step has the kind {kind!r}; {meant('', all_step_kinds())}")
     found = step_class(kind)
     settings = {key: value for key, value in table.items() if key != "kind"}
     _refuse_unknown(settings, tuple(field.name for field in dataclasses.fields(found)), f"{source}: step {kind}")

@@ -1,4 +1,4 @@
-"""Find the class of a step by its kind; a step's module is imported when it is asked for."""
+"""Find the class of a step by its kind; a step's module is imported when it is asked for. Plugins bring more of them."""
 
 from __future__ import annotations
 
@@ -27,8 +27,16 @@ _STEPS = {
 
 
 def step_kinds() -> tuple[str, ...]:
-    """Return the kinds of all known steps."""
+    """Return the kinds of all steps that come with Steelyard."""
     return tuple(_STEPS)
+
+
+def all_step_kinds() -> tuple[str, ...]:
+    """Return the kinds of all known steps, those of plugins last."""
+    from steelyard.plugins.lookup import kinds
+    from steelyard.plugins.roles import STEPS
+
+    return (*_STEPS, *(kind for kind in kinds(STEPS) if kind not in _STEPS))
 
 
 def step_class(kind: str) -> type[Step]:
@@ -36,9 +44,30 @@ def step_class(kind: str) -> type[Step]:
 
     Raises:
         RecipeError: unknown_step, with the nearest known kind.
+        PluginError: it is a plugin's, which cannot be used.
     """
-    if kind not in _STEPS:
-        raise RecipeError("unknown_step", f"there is no step of kind {kind!r}; {meant(kind, _STEPS)}")
-    module, _, name = _STEPS[kind].partition(":")
-    found: Any = getattr(importlib.import_module(module), name)
-    return found  # type: ignore[no-any-return]
+    if kind in _STEPS:
+        module, _, name = _STEPS[kind].partition(":")
+        found: Any = getattr(importlib.import_module(module), name)
+        return found  # type: ignore[no-any-return]
+    from steelyard.plugins.lookup import find
+    from steelyard.plugins.roles import STEPS
+
+    plugin = find(STEPS, kind)
+    if plugin is None:
+        raise RecipeError(
+            "unknown_step",
+            f"there is no step of kind {kind!r}; {meant(kind, all_step_kinds())}; a plugin's file is named with "
+            "--plugin",
+        )
+    return plugin.made  # type: ignore[no-any-return]
+
+
+def step_plugin(kind: str) -> str:
+    """Return "NAME VERSION SHA256" of the plugin that a kind of step comes from; "" for one of ours."""
+    if kind in _STEPS:
+        return ""
+    from steelyard.plugins.lookup import origin_text
+    from steelyard.plugins.roles import STEPS
+
+    return origin_text(STEPS, kind)

@@ -26,6 +26,7 @@ from steelyard.compress.finished_step import FinishedStep, deflated_bytes
 from steelyard.compress.model_kind import ModelKind
 from steelyard.compress.recipe import Recipe
 from steelyard.compress.recipe_start import refuse_other_form, refuse_other_format
+from steelyard.compress.registry import step_plugin
 from steelyard.compress.result import CompressionResult
 from steelyard.compress.tools import disk_errors
 from steelyard_protocol.v1 import control_pb2
@@ -195,6 +196,7 @@ class _Job:
         unchecked = self._kind.verify(path, self._parent.bytes_path, calibration=context.calibration, seed=context.seed)
         message = control_pb2.LineageStep(
             kind=step.kind,
+            plugin=step_plugin(step.kind),
             settings_json=json.dumps(dict(report.settings), sort_keys=True),
             tool_versions=report.tool_versions,
             output_digest=digest,

@@ -35,6 +35,14 @@ def _problems(role: str, kind: object, found: Any) -> Iterator[str]:
         yield f"has the kind {own_kind!r}; use lower-case letters, digits and '-', 40 at most"
     if own_kind != kind:
         yield f"is registered as {kind!r} and has the kind {own_kind!r}"
+    yield from _lacking(role, found)
+    if role == STEPS:
+        yield from _odd_step(found)
+    if role == FORMATS:
+        yield from _odd_format(found)
+
+
+def _lacking(role: str, found: Any) -> Iterator[str]:
     for name, wanted in ROLES[role].variables.items():
         value = getattr(found, name, None)
         if not hasattr(found, name):
@@ -47,10 +55,6 @@ def _problems(role: str, kind: object, found: Any) -> Iterator[str]:
     for field in dataclasses.fields(found):
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             yield f"has the setting {field.name!r} without a default"
-    if role == STEPS:
-        yield from _odd_step(found)
-    if role == FORMATS:
-        yield from _odd_format(found)
 
 
 def _odd_step(found: Any) -> Iterator[str]:

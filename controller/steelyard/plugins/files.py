@@ -164,10 +164,10 @@ def _refuse_taken(found: PluginFile, others: Iterable[PluginFile]) -> None:
     from steelyard.plugins.lookup import installed_kinds, own_kinds
 
     for role, classes in found.classes.items():
-        takers = {kind: "Steelyard" for kind in own_kinds(role)}
+        takers = dict.fromkeys(own_kinds(role), "Steelyard")
         takers |= {kind: f"the plugin {names[0]}" for kind, names in installed_kinds(role).items()}
         for other in others:
-            takers |= {kind: f"the plugin {other.path}" for kind in other.classes.get(role, {})}
+            takers |= dict.fromkeys(other.classes.get(role, {}), f"the plugin {other.path}")
         for kind in classes:
             if kind in takers:
                 raise PluginError(

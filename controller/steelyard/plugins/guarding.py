@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from steelyard.compress.contract import StepReport
 from steelyard.errors import SteelyardError, first_line
 from steelyard.plugins.origin import Origin
 from steelyard.plugins.roles import METRICS, ROLES, STEPS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,4 @@
-"""Find a metric by its kind; a metric's module is imported when it is asked for."""
+"""Find a metric by its kind; a metric's module is imported when it is asked for. Plugins bring more of them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from steelyard.spelling import first_unknown, meant
 from steelyard.tasks.errors import TaskError
 from steelyard.tasks.metrics.contract import KnowsWhenUndefined, Metric
+from steelyard.tasks.metrics.reduced import Reduced, reduced
 
 _HERE = "steelyard.tasks.metrics"
+_REDUCER = "reducer"
 _METRICS = {
     "top1": f"{_HERE}.accuracy:Top1",
     "top5": f"{_HERE}.accuracy:Top5",
@@ -33,8 +35,16 @@ _METRICS = {
 
 
 def metric_kinds() -> tuple[str, ...]:
-    """Return the kinds of all known metrics."""
+    """Return the kinds of all metrics that come with Steelyard."""
     return tuple(_METRICS)
+
+
+def all_metric_kinds() -> tuple[str, ...]:
+    """Return the kinds of all known metrics, those of plugins last."""
+    from steelyard.plugins.lookup import kinds
+    from steelyard.plugins.roles import METRICS
+
+    return (*_METRICS, *(kind for kind in kinds(METRICS) if kind not in _METRICS))
 
 
 def metric_class(kind: str) -> type[Metric]:
@@ -42,22 +52,51 @@ def metric_class(kind: str) -> type[Metric]:
 
     Raises:
         TaskError: unknown_metric, with the nearest known kind.
+        PluginError: it is a plugin's, which cannot be used.
     """
-    if kind not in _METRICS:
-        raise TaskError("unknown_metric", f"there is no metric of kind {kind!r}; {meant(kind, _METRICS)}")
-    module, _, name = _METRICS[kind].partition(":")
-    found: Any = getattr(importlib.import_module(module), name)
-    return found  # type: ignore[no-any-return]
+    if kind in _METRICS:
+        module, _, name = _METRICS[kind].partition(":")
+        found: Any = getattr(importlib.import_module(module), name)
+        return found  # type: ignore[no-any-return]
+    from steelyard.plugins.lookup import find
+    from steelyard.plugins.roles import METRICS
+
+    plugin = find(METRICS, kind)
+    if plugin is None:
+        raise TaskError(
+            "unknown_metric",
+            f"there is no metric of kind {kind!r}; {meant(kind, all_metric_kinds())}; a plugin's file is named with "
+            "--plugin, also where the controller is started",
+        )
+    return plugin.made  # type: ignore[no-any-return]
+
+
+def metric_plugins(found: Metric) -> tuple[str, ...]:
+    """Return "NAME VERSION SHA256" of the plugins that a metric and its reducer come from."""
+    if found.kind in _METRICS and not isinstance(found, Reduced):
+        return ()
+    from steelyard.plugins.lookup import origin_text
+    from steelyard.plugins.roles import METRICS, REDUCERS
+
+    told = [origin_text(METRICS, found.kind)]
+    if isinstance(found, Reduced):
+        told.append(origin_text(REDUCERS, found.reducer.kind))
+    return tuple(one for one in told if one)
 
 
 def metric(kind: str, settings: Mapping[str, object] | None = None) -> Metric:
     """Return a metric with these settings, as a task file or ``metric_settings_json`` has them; lists become tuples.
+
+    The key "reducer" is no setting of the metric: a table with the kind and the settings of a plugin's reducer.
 
     Raises:
         TaskError: unknown_metric, unknown_key (the nearest is named), or a setting that makes no sense.
     """
     found = metric_class(kind)
     given = dict(settings or {})
+    if _REDUCER in given:
+        table = given.pop(_REDUCER)
+        return reduced(metric(kind, given), table)
     types = {field.name: str(field.type) for field in dataclasses.fields(found)}
     unknown = first_unknown(list(given), tuple(types))
     if unknown is not None:
@@ -68,8 +107,13 @@ def metric(kind: str, settings: Mapping[str, object] | None = None) -> Metric:
 
 def metric_settings_json(found: Metric) -> str:
     """Return the settings of a metric, defaults included, as JSON that ``metric`` takes back; equal ones alike."""
-    settings = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
-    return json.dumps(settings, sort_keys=True)
+    return json.dumps(_settings(found), sort_keys=True)
+
+
+def _settings(found: Metric) -> dict[str, object]:
+    if isinstance(found, Reduced):
+        return {**_settings(found.metric), _REDUCER: found.reducer_table()}
+    return {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
 
 
 def undefined_reason(found: Metric, truth: Mapping[str, NDArray[Any]]) -> str | None:
