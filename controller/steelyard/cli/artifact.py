@@ -30,7 +30,7 @@ def variant() -> None:
 @list_flags
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
-def list_artifacts(ctx: click.Context, as_json: bool, **flags: object) -> None:
+def list_artifacts(ctx: click.Context, /, as_json: bool, **flags: object) -> None:
     """List models and variants, newest first.
 
     \b
@@ -59,7 +59,7 @@ def list_artifacts(ctx: click.Context, as_json: bool, **flags: object) -> None:
 @list_flags
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
-def list_variants(ctx: click.Context, as_json: bool, **flags: object) -> None:
+def list_variants(ctx: click.Context, /, as_json: bool, **flags: object) -> None:
     """List variants, newest first, with the recipe and the score of each.
 
     \b

@@ -13,6 +13,7 @@ from steelyard.tasks.checks import checked_split, refuse_other_shapes, refuse_sh
 from steelyard.tasks.errors import TaskError
 from steelyard.tasks.metrics.contract import LABELS, Metric
 from steelyard.tasks.npz_source import read_arrays, refuse_special_file
+from steelyard.tasks.operations import operate
 from steelyard.tasks.preprocess import Preprocess
 from steelyard.tasks.sources.contract import SourceData
 from steelyard.tasks.task import ONLY_INPUT, LoadedTask, Split
@@ -46,7 +47,7 @@ def _described_task(path: Path) -> LoadedTask:
     spec = parse_task_file(_text(path), source=path)
     data = _read_source(path, spec) if spec.data is None else _read_npz(spec, spec.data)
     return _checked_task(
-        data,
+        operate(data, spec.operations, where=f"{path} [[operations]]"),
         spec.metric,
         name=spec.name,
         source=path,

@@ -13,11 +13,12 @@ from steelyard.spelling import first_unknown, meant
 from steelyard.tasks.errors import TaskError
 from steelyard.tasks.metrics.contract import LABELS, Metric
 from steelyard.tasks.metrics.registry import metric
+from steelyard.tasks.operations import PlacedOperation, parse_operations
 from steelyard.tasks.preprocess import Preprocess
 from steelyard.tasks.task import ONLY_INPUT
 
 SPLITS = ("evaluation", "calibration", "validation")
-_TOP_KEYS = ("name", "data", "source", "licence", "description", *SPLITS, "preprocess", "metric")
+_TOP_KEYS = ("name", "data", "source", "licence", "description", *SPLITS, "operations", "preprocess", "metric")
 _PREPROCESS_KEYS = ("divide", "mean", "std", "layout")
 _SPLIT_KEYS = ("inputs", "labels", "truth")
 
@@ -38,6 +39,7 @@ class TaskFile:
     data: Path | None
     source: Mapping[str, Any] | None
     splits: Mapping[str, SplitNames]
+    operations: tuple[PlacedOperation, ...]
     preprocess: Preprocess | None
     metric: Metric
     class_names: str
@@ -67,6 +69,7 @@ def parse_task_file(text: str, *, source: Path) -> TaskFile:
         data=data,
         source=origin,
         splits={} if data is None else _splits(content, source),
+        operations=parse_operations(content.get("operations", []), where=f"{source} [[operations]]"),
         preprocess=_preprocess(_table(content, "preprocess", source), source) if "preprocess" in content else None,
         metric=_metric(kind, metric_table, source),
         class_names=class_names,

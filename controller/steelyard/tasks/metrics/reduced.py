@@ -1,4 +1,4 @@
-"""A metric whose outputs a plugin's reducer makes, on the controller: the device sends whole outputs and runs no plugin."""
+"""A metric whose outputs a plugin's reducer makes, on the controller: a device sends whole outputs, and runs no plugin."""
 
 from __future__ import annotations
 
@@ -76,8 +76,7 @@ def reduced(metric: Metric, table: object) -> Metric:
     """Return the metric behind the reducer that ``table`` describes: its kind, and its settings.
 
     Raises:
-        TaskError: no such reducer, a setting that it refuses, or a metric against the parent's outputs, which no reducer
-            stands between.
+        TaskError: no such reducer, a setting that it refuses, or a metric against the parent's outputs.
         PluginError: the plugin cannot be used.
     """
     from steelyard.plugins.making import make

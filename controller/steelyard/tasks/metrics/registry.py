@@ -1,4 +1,4 @@
-"""Find a metric by its kind; a metric's module is imported when it is asked for. Plugins bring more of them."""
+"""Find a metric by its kind, ours or a plugin's; its module is imported when it is asked for."""
 
 from __future__ import annotations
 

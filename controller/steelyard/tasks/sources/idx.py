@@ -69,9 +69,11 @@ class IdxFiles:
         data = drawn_data(images, {LABELS: labels.astype(np.int64)}, own, source=folder / self.images, told=told)
         if not self.train_images:
             return data
+        training = self._from_training(folder)
         return SourceData(
             evaluation=data.evaluation,
-            **self._from_training(folder),
+            calibration=training.get("calibration"),
+            validation=training.get("validation"),
             drawn={
                 **data.drawn,
                 "calibration_count": self.calibration_count,
@@ -84,7 +86,7 @@ class IdxFiles:
         labels = read_idx(folder / self.train_labels).astype(np.int64) if self.train_labels else None
         draw = Draw(seed=self.seed, calibration=self.calibration_count, validation=self.validation_count)
         taken = draw.indexes(len(images), folder / self.train_images)
-        splits = {}
+        splits: dict[str, Split] = {}
         for name in ("calibration", "validation"):
             if name in taken:
                 truth = {} if labels is None or name == "calibration" else {LABELS: labels[taken[name]]}

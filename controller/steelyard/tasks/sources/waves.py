@@ -85,7 +85,7 @@ def _scaled(stored: NDArray[np.generic], path: Path) -> NDArray[np.float64]:
         return (stored.astype(np.float64) - 128.0) / 128.0
     if stored.dtype.kind == "i":
         # scipy keeps 24 bits in the upper ones of 32.
-        return stored.astype(np.float64) / -float(np.iinfo(stored.dtype).min)
+        return np.asarray(stored.astype(np.float64) / 2.0 ** (8 * stored.dtype.itemsize - 1))
     if stored.dtype.kind == "f" and np.isfinite(stored).all():
         return stored.astype(np.float64)
     raise TaskError("invalid_wav", f"{path} holds {stored.dtype} samples that are no finite numbers; convert it")
