@@ -1,7 +1,8 @@
-"""Float models for the tests of quantizers: a CNN with a shortcut, an MLP, a transformer block, and what measures them."""
+"""Float models for the tests of quantizers (a CNN with a shortcut, an MLP, a transformer), and what measures them."""
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,7 +91,7 @@ def mlp(path: Path, widths: Sequence[int] = (24, 48, 32, 10), opset: int = 17) -
     """Write matrix products with biases and Relus between them: Gemm, MatMul and Add in turn."""
     net = Graph()
     last = "x"
-    for number, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for number, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
         weight, bias = net.drawn(f"w{number}", inputs, outputs), net.drawn(f"b{number}", outputs)
         if number % 2:
             last = net.node("Add", [net.node("MatMul", [last, weight], f"product{number}"), bias], f"layer{number}")
