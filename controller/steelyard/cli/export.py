@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from steelyard.cli.plugin_flag import PLUGIN_FLAG
 from steelyard.cli.session import connected
 from steelyard.cli.writing import writing
 from steelyard_protocol.v1 import control_pb2, measurement_pb2
@@ -20,13 +21,16 @@ _NEWEST_JOBS = 50
 @click.command()
 @click.argument("variant", metavar="VARIANT")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A folder that is not there yet.")
+@click.option("--exporter", "exporters", multiple=True, metavar="KIND", help="Add a plugin's files; repeatable.")
+@PLUGIN_FLAG
 @click.pass_context
-def export(ctx: click.Context, variant: str, output: Path) -> None:
+def export(ctx: click.Context, variant: str, output: Path, exporters: tuple[str, ...]) -> None:
     """Write a variant with its model card, input and output specification, and a script that runs it.
 
     \b
-    Example:
+    Examples:
       steelyard export fashion_resnet-static-int8 -o shipped/
+      steelyard export fashion_resnet-static-int8 -o shipped/ --exporter c-header --plugin mine.py
     """
     from steelyard.export.folder import write_export
 
@@ -42,6 +46,7 @@ def export(ctx: click.Context, variant: str, output: Path) -> None:
                 lineage_chain=_ancestors(client, artifact),
                 measurements=measurements,
                 task=client.task(task_id) if task_id else None,
+                exporters=exporters,
             )
     click.echo(str(output))
 

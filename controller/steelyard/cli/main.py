@@ -41,6 +41,7 @@ COMMANDS = {
         "operators",
         "Show what each operator of a model takes, and where it runs.",
     ),
+    "plugin": ("steelyard.cli.plugin", "plugin", "List what plugins bring, and what keeps one from being used."),
     "profile": ("steelyard.cli.profile", "profile", "List, show, check and draft board profiles."),
     "report": ("steelyard.cli.report", "report", "Write the report of finished measurements, or their tables."),
     "result": ("steelyard.cli.result", "result", "List measurements with their main figures."),

@@ -7,10 +7,12 @@ import signal
 
 import click
 
+from steelyard.cli.plugin_flag import PLUGIN_FLAG
 from steelyard.cli.session import say, settings_of
 
 
 @click.command()
+@PLUGIN_FLAG
 @click.pass_context
 def serve(ctx: click.Context) -> None:
     """Run a controller until it is interrupted: agents dial in on loopback, commands use its socket.
@@ -21,6 +23,7 @@ def serve(ctx: click.Context) -> None:
     Examples:
       steelyard serve
       steelyard --listen 127.0.0.1:7500 serve
+      steelyard serve --plugin mine.py
     """
     from steelyard.control.controller import Controller
 

@@ -41,8 +41,11 @@ def _serve(line: str, emit: Any) -> dict[str, Any]:
     from steelyard.compress.recipe_text import parse_recipe
     from steelyard.compress.run import Scoring, compress
     from steelyard.compress.scoring_files import read_scoring
+    from steelyard.plugins.files import use_file
 
     request = parse_request(line)
+    for path in request.plugin_paths:
+        use_file(path)
     result = compress(
         Path(request.model_path),
         parse_recipe(request.recipe_toml),

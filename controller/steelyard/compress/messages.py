@@ -35,7 +35,7 @@ class CompressionRequest:
     ``work_dir`` is a folder for intermediate files that the caller removes, "" to let the process make its own.
     ``reported`` and ``chosen_by`` are what models are scored by, after each step and where a step chooses. ``finished``
     are the first steps of the recipe, done before: the model's path, and the step as JSON. ``known_scores`` has what
-    models scored in ``reported`` before: the digest, and the score as JSON.
+    models scored in ``reported`` before: the digest, and the score as JSON. ``plugin_paths`` are files of plugins.
     """
 
     model_path: str
@@ -49,6 +49,7 @@ class CompressionRequest:
     chosen_by: ScoringFiles | None = None
     finished: tuple[tuple[str, str], ...] = ()
     known_scores: tuple[tuple[str, str], ...] = ()
+    plugin_paths: tuple[str, ...] = ()
 
     def to_line(self) -> str:
         """Return the request as one line of JSON."""
@@ -74,7 +75,8 @@ def parse_request(line: str) -> CompressionRequest:
     """
     try:
         fields: dict[str, Any] = json.loads(line)
-        fields["processor_features"] = tuple(str(feature) for feature in fields.get("processor_features", ()))
+        for name in ("processor_features", "plugin_paths"):
+            fields[name] = tuple(str(one) for one in fields.get(name, ()))
         for name in ("finished", "known_scores"):
             fields[name] = tuple((str(first), str(second)) for first, second in fields.get(name, ()))
         for name in ("reported", "chosen_by"):

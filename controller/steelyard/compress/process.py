@@ -28,6 +28,7 @@ from steelyard.compress.result import CompressionResult
 from steelyard.compress.run import WORK_PREFIX
 from steelyard.compress.tools import disk_errors
 from steelyard.errors import EXIT_USAGE
+from steelyard.plugins.files import paths_in_use
 from steelyard_protocol.v1 import control_pb2
 
 OnStep = Callable[[FinishedStep], Awaitable[None]]
@@ -55,6 +56,8 @@ async def compress_in_process(
 ) -> CompressionResult:
     """Do what ``steelyard.compress.run.compress`` does, in a child process that is killed when this is cancelled.
 
+    The child uses the plugin files that are in use here.
+
     ``progress`` is called on the event loop; ``on_step`` is awaited there while the next step begins, and its file is
     gone with the child. Nothing but the finished variant is left in ``out_dir``, however the child ends.
 
@@ -75,6 +78,7 @@ async def compress_in_process(
         chosen_by=chosen_by,
         finished=tuple((str(one.path), json_format.MessageToJson(one.message)) for one in finished),
         known_scores=tuple((digest, json_format.MessageToJson(one)) for digest, one in (known_scores or {}).items()),
+        plugin_paths=paths_in_use(),
     )
     told = _Told(progress=progress or (lambda message, done, total: None), on_step=on_step or _ignored)
     try:

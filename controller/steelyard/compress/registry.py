@@ -1,4 +1,4 @@
-"""Find the class of a step by its kind; a step's module is imported when it is asked for. Plugins bring more of them."""
+"""Find the class of a step by its kind, ours or a plugin's; its module is imported when it is asked for."""
 
 from __future__ import annotations
 

@@ -138,9 +138,11 @@ class Client:
 
         ``device`` names the device that the variant is for: settings left at "auto" are chosen for its processor.
         ``evaluate``: score each step's model by the task, on the controller. Without ``use_cache`` every step is run,
-        also those whose output is known.
+        also those whose output is known. Plugin files in use here (``steelyard.plugins.files.use_file``) are read by
+        the controller, too, on its machine.
         """
         from steelyard.compress.recipe_text import load_recipe
+        from steelyard.plugins.files import paths_in_use
 
         request = control_pb2.SubmitCompressionRequest(
             request_id=uuid.uuid4().hex,
@@ -151,6 +153,7 @@ class Client:
             device=device,
             task_id=task.task_id if task is not None else "",
             seed=seed,
+            plugin_paths=paths_in_use(),
         )
         response = self._call(lambda: self._control.SubmitCompression(request, timeout=_CALL_TIMEOUT_S))
         return JobHandle(self, response.job_id)

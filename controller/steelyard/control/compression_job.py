@@ -7,16 +7,20 @@ import tempfile
 import time
 from pathlib import Path
 
+from steelyard.compress.evaluation import metric_of
 from steelyard.compress.finished_step import FinishedStep
 from steelyard.compress.messages import ScoringFiles
 from steelyard.compress.process import compress_in_process
 from steelyard.compress.recipe import Recipe
 from steelyard.compress.recipe_text import parse_recipe
+from steelyard.compress.registry import step_plugin
 from steelyard.compress.step_key import StepInputs, StepKey, score_key, step_key, why_other_bytes
 from steelyard.control.job_world import JobWorld
+from steelyard.plugins.files import plugin_files
 from steelyard.store.finished_steps import StepRecord
 from steelyard.store.names import MAX_NAME_LENGTH
 from steelyard.store.store import Store
+from steelyard.tasks.metrics.registry import metric_plugins
 from steelyard_protocol.v1 import control_pb2
 
 _SHOWN_DIGITS = 12
@@ -27,6 +31,13 @@ _TELL_EVERY_S = 0.25
 async def compress_job(world: JobWorld, job_id: str, request: control_pb2.SubmitCompressionRequest) -> None:
     """Compress an artifact and end the job with the variant's digest; raises SteelyardError when it cannot be made."""
     parent = await world.store.call(Store.find_artifact, request.artifact_digest)
+    with plugin_files(request.plugin_paths):
+        await _compress(world, job_id, request, parent)
+
+
+async def _compress(
+    world: JobWorld, job_id: str, request: control_pb2.SubmitCompressionRequest, parent: control_pb2.Artifact
+) -> None:
     world.work_directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=world.work_directory, prefix="compress-") as work:
         job = _CompressionJob(world=world, job_id=job_id, request=request, parent=parent, work=Path(work))
@@ -162,7 +173,8 @@ class _CompressionJob:
 
     def _key(self, number: int) -> StepKey:
         digests = [self._parent.digest, *(step.output_digest for step in self._steps)]
-        return step_key(self.recipe.step_list[number], digests, self._inputs)
+        step = self.recipe.step_list[number]
+        return step_key(step, digests, self._inputs, plugin=step_plugin(step.kind))
 
     async def _why_other(self, key: StepKey, digest: str) -> str:
         for before in await self._world.store.call(Store.steps_alike, key.loose_key):
@@ -240,7 +252,9 @@ def _choice(task: control_pb2.Task) -> str:
 
 
 def _metric(task: control_pb2.Task) -> str:
-    return f"{task.metric}/{task.metric_settings_json}"
+    settings = task.metric_settings_json
+    plugins = metric_plugins(metric_of(task.metric, settings)) if task.metric else ()
+    return "/".join((task.metric, settings, *plugins))
 
 
 def _files(split: str, inputs: Path, truth: Path | None, task: control_pb2.Task) -> ScoringFiles:

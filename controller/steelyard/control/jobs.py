@@ -21,6 +21,7 @@ from steelyard.control.numeric_run import keep_numeric
 from steelyard.control.passes import passes_after, passes_before
 from steelyard.errors import NotFoundError, SteelyardError, UsageError
 from steelyard.fleet.blob_servicer import BlobRefusedError
+from steelyard.plugins.files import plugin_files
 from steelyard.store.errors import StoreError
 from steelyard.store.store import Store
 from steelyard_protocol.v1 import common_pb2, control_pb2
@@ -73,7 +74,8 @@ class Jobs:
         task = await self._world.store.call(Store.get_task, request.task_id) if request.task_id else None
         if request.device:
             await self._world.devices.check_known(request.device)
-        recipe_name = requires_calibration(request.recipe_toml, task)
+        with plugin_files(request.plugin_paths):
+            recipe_name = requires_calibration(request.recipe_toml, task)
         job = control_pb2.Job(
             job_id=uuid.uuid4().hex,
             kind=control_pb2.JOB_KIND_COMPRESSION,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from steelyard.analysis.scoring import described, metric_of
 from steelyard.errors import UsageError
 from steelyard.stats.requirements import METRICS, parse_requirement, required_name
-from steelyard.tasks.metrics.registry import metric_kinds
+from steelyard.tasks.metrics.registry import all_metric_kinds
 from steelyard_protocol.v1 import control_pb2, plan_pb2
 
 _SCORES = frozenset({"accuracy", "drop"})
@@ -35,7 +35,7 @@ def check_requirements(request: control_pb2.SubmitMeasurementRequest, task: cont
 def _check_score(text: str, task: control_pb2.Task | None) -> None:
     """Refuse a requirement on a score that the task does not give."""
     name = required_name(text)
-    if name not in {*_SCORES, *metric_kinds()} - (METRICS.keys() - _SCORES):
+    if name not in {*_SCORES, *all_metric_kinds()} - (METRICS.keys() - _SCORES):
         return
     if task is None:
         raise UsageError(

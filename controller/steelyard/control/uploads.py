@@ -11,19 +11,23 @@ from dataclasses import asdict
 from pathlib import Path
 
 from steelyard.artifacts import InspectedArtifact, read_artifact
+from steelyard.plugins.conversion import converted
 from steelyard.tasks.checks import check_fits
 from steelyard.tasks.load import load_task
 from steelyard.tasks.materialise import MaterialisedSplit, materialise
-from steelyard.tasks.metrics.registry import metric_settings_json
+from steelyard.tasks.metrics.registry import metric_plugins, metric_settings_json
 from steelyard.tasks.task import LoadedTask
 from steelyard_protocol.v1 import control_pb2
 
 
 @contextmanager
 def prepared_model(path: Path) -> Iterator[InspectedArtifact]:
-    """Check a model and yield it; external data is inlined into a work folder that lives as long as the context."""
+    """Check a model and yield it; external data is inlined into a work folder that lives as long as the context.
+
+    A file of a plugin's format is converted first.
+    """
     with tempfile.TemporaryDirectory(prefix="steelyard-") as work:
-        yield read_artifact(path, work_dir=Path(work))
+        yield read_artifact(converted(path, Path(work)), work_dir=Path(work))
 
 
 def prepared_task(path: Path, artifact: control_pb2.Artifact) -> tuple[control_pb2.Task, list[bytes]]:
@@ -52,13 +56,15 @@ def prepared_task(path: Path, artifact: control_pb2.Artifact) -> tuple[control_p
 
 
 def _described(loaded: LoadedTask) -> control_pb2.Task:
+    plugins = metric_plugins(loaded.metric)
+    told = {**loaded.drawn, **({"metric_plugins": plugins} if plugins else {})}
     task = control_pb2.Task(
         name=loaded.name,
         licence=loaded.licence,
         metric=loaded.metric.kind,
         metric_settings_json=metric_settings_json(loaded.metric),
         class_names=loaded.class_names,
-        source_json=json.dumps(dict(loaded.drawn), sort_keys=True) if loaded.drawn else "",
+        source_json=json.dumps(told, sort_keys=True, default=str) if told else "",
     )
     if loaded.preprocess is not None:
         (stored,) = loaded.evaluation.inputs.values()

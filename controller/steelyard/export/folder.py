@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from steelyard.errors import UsageError
 from steelyard.export.inference_script import inference_script
@@ -28,6 +29,7 @@ def write_export(
     lineage_chain: Sequence[control_pb2.Artifact] = (),
     measurements: Sequence[measurement_pb2.Measurement] = (),
     task: control_pb2.Task | None = None,
+    exporters: Sequence[str] = (),
 ) -> tuple[Path, ...]:
     """Write the export of ``artifact`` and return the files, in the order of their names.
 
@@ -39,26 +41,42 @@ def write_export(
         lineage_chain: its ancestors, nearest first, as far as they are known.
         measurements: those that figures are shown from; those without this artifact are left out.
         task: what the accuracy in them is of.
+        exporters: kinds of plugins' exporters, which add files of their own.
 
     Raises:
-        UsageError: the bytes are not the artifact's (``digest_mismatch``), or the directory holds something else
-            (``directory_not_empty``, ``not_a_directory``).
+        UsageError: the bytes are not the artifact's (``digest_mismatch``), the directory holds something else
+            (``directory_not_empty``, ``not_a_directory``), or an exporter cannot be used.
     """
     _check_digest(artifact, model_bytes)
     _check_target(directory, artifact)
     measured = [one for one in measurements if _variant_of(one, artifact) is not None]
     shapes = _input_shapes(measured, artifact)
+    signature = signature_document(artifact, task=task, shapes=shapes)
     texts = {
         "MODEL_CARD.md": model_card(artifact, lineage_chain=lineage_chain, measurements=measured, task=task),
-        _SIGNATURE: json.dumps(signature_document(artifact, task=task, shapes=shapes), indent=2) + "\n",
+        _SIGNATURE: json.dumps(signature, indent=2) + "\n",
         "infer.py": inference_script(artifact, shapes=shapes),
     }
     if artifact.HasField("lineage") and artifact.lineage.recipe_toml:
         texts["recipe.toml"] = artifact.lineage.recipe_toml
     files = {name: text.encode("utf-8") for name, text in texts.items()} | {model_file_name(artifact): model_bytes}
+    files |= _exported(exporters, model_bytes, signature, taken=[*files, CHECKSUMS])
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items()))
     _write_folder(directory, files | {CHECKSUMS: sums.encode("ascii")})
     return tuple(directory / name for name in sorted([*files, CHECKSUMS]))
+
+
+def _exported(
+    exporters: Sequence[str], model_bytes: bytes, signature: dict[str, Any], *, taken: Sequence[str]
+) -> dict[str, bytes]:
+    if not exporters:
+        return {}
+    from steelyard.plugins.exporting import exported_files
+
+    with tempfile.TemporaryDirectory(prefix="steelyard-") as work:
+        model_path = Path(work) / str(signature["file"])
+        model_path.write_bytes(model_bytes)
+        return exported_files(exporters, model_path, signature, taken=taken)
 
 
 def _check_digest(artifact: control_pb2.Artifact, model_bytes: bytes) -> None:

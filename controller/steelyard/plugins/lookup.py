@@ -1,4 +1,4 @@
-"""Find what plugins bring by role and kind; one is imported when it is asked for, so that a broken one harms no other."""
+"""Find what plugins bring by role and kind; one is imported when it is asked for: a broken one harms no other."""
 
 from __future__ import annotations
 
