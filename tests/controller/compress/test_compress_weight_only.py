@@ -58,15 +58,15 @@ def test_a_product_agrees_with_its_parent(
     assert made.stat().st_size < model.stat().st_size * (bits / 32 + 0.14)
 
 
-@pytest.mark.parametrize(("form", "least"), [("matmulnbits", 1e-5), ("dequantize", 1e-5)])
-def test_weights_on_the_grid_come_back_exactly(tmp_path: Path, form: str, least: float) -> None:
+@pytest.mark.parametrize("form", ["matmulnbits", "dequantize"])
+def test_weights_on_the_grid_come_back_exactly(tmp_path: Path, form: str) -> None:
     rng = np.random.default_rng(0)
     codes = rng.integers(-8, 8, (64, 40)).astype(np.float32)
     codes[0] = -8
     model = matmul_model(tmp_path / "m.onnx", codes * np.float32(0.5))
     made, _report = applied(WeightOnly(bits=4, block_size=0, form=form), model)
-    x = drawn(3, 64)
-    np.testing.assert_allclose(run(made, x=x), run(model, x=x), rtol=least, atol=1e-4)
+    x = np.eye(64, dtype=np.float32)
+    np.testing.assert_allclose(run(made, x=x), codes * 0.5, atol=1e-6)
 
 
 def test_four_bits_have_a_scale_for_32_inputs_when_nothing_is_said(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_what_no_kernel_takes_is_left_with_its_reason(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("MatMul", ["a", "x"], ["h"]),
         helper.make_node("MatMul", ["h", "w"], ["g"]),
-        helper.make_node("Gemm", ["g", "v"], ["y"], alpha=0.5),
+        helper.make_node("Gemm", ["g", "v"], ["y"], transA=1),
     ]
     weights = [tensor(name, drawn(32, 32, seed=at)) for at, name in enumerate("awv")]
     model = saved(tmp_path / "m.onnx", nodes, {"x": [32, 32]}, {"y": [32, 32]}, weights)

@@ -29,15 +29,30 @@ def clustered(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
 
 
 def _means(ordered: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    sums = np.concatenate([[0.0], np.cumsum(ordered)])
+    """Return ascending means of intervals of sorted values, begun with means spread evenly over the range."""
+    sums, squares = (np.concatenate([[0.0], np.cumsum(one)]) for one in (ordered, ordered**2))
     means = np.linspace(ordered[0], ordered[-1], count)
     for _round in range(_MOST_ROUNDS):
         places = np.searchsorted(ordered, (means[1:] + means[:-1]) / 2)
         starts, ends = np.concatenate([[0], places]), np.concatenate([places, [len(ordered)]])
         sizes = ends - starts
-        # A cluster without values keeps its place.
         following = np.where(sizes > 0, (sums[ends] - sums[starts]) / np.maximum(sizes, 1), means)
         if np.array_equal(following, means):
-            break
+            spread = squares[ends] - squares[starts] - sizes * following**2
+            if sizes.all() or spread.max() <= 0:
+                break
+            following = _split_widest(following, sizes, spread)
         means = following
     return means
+
+
+def _split_widest(
+    means: NDArray[np.float64], sizes: NDArray[np.intp], spread: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the means with one that stands for nothing taken to where the squared error is largest."""
+    widest = int(spread.argmax())
+    deviation = np.sqrt(spread[widest] / sizes[widest])
+    moved = means.copy()
+    moved[int((sizes == 0).argmax())] = means[widest] + deviation
+    moved[widest] = means[widest] - deviation
+    return np.sort(moved)

@@ -80,9 +80,10 @@ def _inverse_factor(moment: Square, damping: float, *, act_order: bool) -> tuple
         damped = ordered + np.eye(len(order)) * (damping * growth * float(diagonal.mean()))
         try:
             inverse = np.linalg.inv(damped)
-            return order, np.linalg.cholesky((inverse + inverse.T) / 2).T
+            upper: Square = np.linalg.cholesky((inverse + inverse.T) / 2).T.astype(np.float64)
         except np.linalg.LinAlgError:
             continue
+        return order, upper
     return None
 
 

@@ -58,17 +58,17 @@ def stream_moments(
         )
     known: list[tuple[Weight, list[_Observed]]] = []
     for weight in weights:
-        found = [_observed(use, weight, model) for use in weight.uses]
-        if weight.has_other_uses or None in found:
+        found = [one for use in weight.uses if (one := _observed(use, weight, model)) is not None]
+        if weight.has_other_uses or len(found) < len(weight.uses):
             yield weight, None
         else:
-            known.append((weight, [one for one in found if one is not None]))
+            known.append((weight, found))
     passes = list(_passes(known))
     for number, some in enumerate(passes, start=1):
         part = f", part {number} of {len(passes)}" if len(passes) > 1 else ""
         totals = _totals(model, {one for _, found in some for one in found}, context, context.calibration, part)
-        for weight, found in some:
-            yield weight, sum((totals[one] for one in found), np.zeros((found[0].width, found[0].width)))
+        for weight, observed in some:
+            yield weight, sum((totals[one] for one in observed), np.zeros((observed[0].width, observed[0].width)))
 
 
 def _observed(use: WeightUse, weight: Weight, model: ModelProto) -> _Observed | None:

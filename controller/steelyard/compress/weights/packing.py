@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from steelyard.compress.weights.grid import QuantizedMatrix
 
 Bytes = NDArray[np.uint8]
-# The kernels of MatMulNBits take powers of two from 16 to 256; fewer than 32 are not worth a scale.
-_LEAST_BLOCK, _CHANNEL_BLOCK = 32, 128
+# Blocks that the kernels of MatMulNBits take (16, too, which is not worth a scale); of equal sizes the longest.
+_BLOCKS = (256, 128, 64, 32)
+_SCALE_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +34,10 @@ def pack_nbits(matrix: QuantizedMatrix) -> NBits:
     shape = matrix.shape
     output_count, input_count = matrix.codes.shape
     scales, zero_points = matrix.scales, matrix.zero_points
-    block_size = shape.block_size or _channel_block(input_count)
+    block_size = shape.block_size or _channel_block(input_count, shape.bits)
     block_count = -(-input_count // block_size)
     if not shape.block_size:
-        scales, zero_points = (np.repeat(one, block_count, axis=1) for one in (scales, zero_points))
+        scales, zero_points = np.repeat(scales, block_count, axis=1), np.repeat(zero_points, block_count, axis=1)
     # What stands behind the last input stands for zero.
     padding = block_count * block_size - input_count
     tail = np.repeat(zero_points[:, -1:], padding, axis=1)
@@ -57,11 +58,13 @@ def pack_nibbles(codes: NDArray[np.integer]) -> bytes:
     return bytes((flat[0::2] | (flat[1::2] << 4)).astype(np.uint8))
 
 
-def _channel_block(input_count: int) -> int:
-    size = _LEAST_BLOCK
-    while size < min(input_count, _CHANNEL_BLOCK):
-        size *= 2
-    return size
+def _channel_block(input_count: int, bits: int) -> int:
+    """Return the block with which an output takes the fewest bytes, when all blocks have the same scale."""
+
+    def byte_count(block: int) -> int:
+        return -(-input_count // block) * (block * bits // 8 + _SCALE_BYTES)
+
+    return min(_BLOCKS, key=byte_count)
 
 
 def _packed_rows(codes: Bytes, bits: int) -> Bytes:
