@@ -1,4 +1,4 @@
-"""A metric whose outputs a plugin's reducer makes, on the controller: a device sends whole outputs, and runs no plugin."""
+"""A metric whose outputs a plugin's reducer makes, here: a device sends whole outputs, and runs no plugin."""
 
 from __future__ import annotations
 
