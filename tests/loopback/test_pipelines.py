@@ -106,7 +106,7 @@ def without_matrix_products(path: Path) -> Path:
     model = onnx.load_model(conv_model(path, depth=2))
     head = model.graph.node.pop()
     del model.graph.output[:]
-    pooled = onnx.helper.make_tensor_value_info(head.input[0], onnx.TensorProto.FLOAT, None)
+    pooled = onnx.helper.make_tensor_value_info(head.input[0], onnx.TensorProto.FLOAT, ["batch", 8])
     model.graph.output.append(pooled)
     kept = [one for one in model.graph.initializer if one.name not in head.input]
     del model.graph.initializer[:]

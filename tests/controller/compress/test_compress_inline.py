@@ -62,7 +62,7 @@ def test_settings_that_no_file_name_can_hold_are_hashed_and_told_apart() -> None
         ("static-int8,per_channel", "invalid_setting", "per_channel=VALUE"),
         ("static-int8,per_channel=no", "invalid_setting", "true or false"),
         ("equalize+", "unknown_step", "no step of kind ''"),
-        ("bias-correction+static-int8", "impossible_recipe", "starts from float32"),
+        ("bias-correction+static-int8", "impossible_recipe", "put static-int8 before it"),
         ("static-int8+float16", "impossible_recipe", "step 2"),
         ("bias-correction+adaround", "impossible_recipe", "put static-int8 before it"),
     ],

@@ -67,6 +67,9 @@ async def test_a_process_makes_the_same_variant_as_a_call(tmp_path: Path) -> Non
         out_dir=tmp_path / "direct",
     )
     assert (result.digest, result.size_bytes, result.notes) == (direct.digest, direct.size_bytes, direct.notes)
+    for lineage in (result.lineage, direct.lineage):
+        assert lineage.steps[0].duration_s > 0
+        lineage.steps[0].ClearField("duration_s")
     assert result.lineage.steps == direct.lineage.steps
     assert result.lineage.created_at.seconds > 0
     assert ("step 1 of 1, static-int8: calibrating", 24, 24) in seen
@@ -148,18 +151,20 @@ def _run(line: str, **options: object) -> subprocess.CompletedProcess[str]:
 def test_the_pipe_carries_events_only_and_the_exit_code_tells(tmp_path: Path) -> None:
     calibration = tmp_path / "calibration.npz"
     calibration.write_bytes(packed_samples())
-    toml = load_recipe("static-int8").to_toml().replace('"minmax"', '"entropy"')  # a method that prints
+    talker = tmp_path / "talker.py"
+    talker.write_text("print('loudly')\nSTEELYARD_PLUGIN = {'steps': []}\n", encoding="utf-8")
     request = CompressionRequest(
         model_path=str(conv_model(tmp_path / "m.onnx")),
-        recipe_toml=toml,
+        recipe_toml=load_recipe("static-int8").to_toml(),
         out_dir=str(tmp_path / "out"),
         calibration_path=str(calibration),
+        plugin_paths=(str(talker),),
     )
     done = _run(request.to_line())
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert (done.returncode, events[-1]["event"]) == (0, "result")
     assert {event["event"] for event in events[:-1]} == {"progress", "step"}
-    assert done.stderr
+    assert "loudly" in done.stderr
 
 
 def test_a_request_that_is_none_fails_with_a_reason() -> None:
@@ -171,9 +176,9 @@ def test_a_request_that_is_none_fails_with_a_reason() -> None:
 def test_a_bug_is_reported_as_one(tmp_path: Path) -> None:
     request = CompressionRequest(
         model_path=str(linear_model(tmp_path / "m.onnx")),
-        recipe_toml=load_recipe("static-int8").to_toml(),
+        recipe_toml=load_recipe("float16").to_toml(),
         out_dir=str(tmp_path / "out"),
-        calibration_path=str(tmp_path / "nothing.npz"),
+        reported=ScoringFiles(split="evaluation", inputs_path=str(tmp_path / "nothing.npz"), metric="top1"),
     )
     done = _run(request.to_line())
     event = json.loads(done.stdout)
