@@ -32,7 +32,7 @@ _INT8_ACCURACY = 4
 
 
 def form_of(weight: Weight, *, bits: int, wish: str, op_types: Collection[str]) -> tuple[str, str]:
-    """Return the form for a weight and "", or "" and the reason why it is left as it is; ``wish`` "auto" or a form."""
+    """Return the form for a weight and "", or "" and the reason why it is left; ``wish`` is that of matrix products."""
     reason = _reason_to_leave(weight, op_types)
     if reason:
         return "", reason
