@@ -28,7 +28,8 @@ def check_exporter(exporter: Exporter, model_path: Path | str, signature: Mappin
     assert path.read_bytes() == before, f"{exporter.kind} changed the model {path}"
     assert made, f"{exporter.kind} made no file"
     for name, content in made.items():
-        assert name == Path(name).name and not name.startswith("."), f"{exporter.kind} makes {name!r}; plain names only"
+        is_plain = name == Path(name).name and not name.startswith(".")
+        assert is_plain, f"{exporter.kind} makes {name!r}; give plain file names"
         assert isinstance(content, bytes), f"{exporter.kind} makes {name!r} as {type(content).__name__}; give bytes"
     assert dict(exporter.files(path, signature)) == dict(made), f"{exporter.kind} made other files the second time"
     return made

@@ -52,7 +52,8 @@ def _checked_value(metric: Metric, answers: Answers) -> float:
     count = answers.sample_count
     assert count > 0, f"{metric.kind} counts {count} samples"
     value = answers.value()
-    assert value is not None and math.isfinite(value), f"{metric.kind} is {value}; give a test in which it is defined"
+    assert value is not None, f"{metric.kind} is not defined; give a test in which it is"
+    assert math.isfinite(value), f"{metric.kind} is {value}; return None where it is not defined"
     if metric.unit == "fraction":
         assert 0.0 <= value <= 1.0, f"{metric.kind} is {value} and its unit is a fraction"
     for times in (1, 2):

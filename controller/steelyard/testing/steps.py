@@ -6,6 +6,7 @@ import dataclasses
 import json
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ def check_step(
     model_path: Path | str,
     *,
     calibration: Mapping[str, NDArray[Any]] | None = None,
+    float_model_path: Path | str | None = None,
     seed: int = 0,
     processor_features: frozenset[str] = frozenset(),
 ) -> StepReport:
@@ -34,6 +36,7 @@ def check_step(
         step: with the settings to test.
         model_path: an ONNX or a TFLite model that the step accepts.
         calibration: samples [N, ...] by input name, for a step that needs them.
+        float_model_path: the float32 model that ``model_path`` was made from, for a step that compares with it.
         seed: as a recipe gives it.
         processor_features: of the device, as a recipe gives them ("avx2").
 
@@ -41,67 +44,78 @@ def check_step(
         AssertionError: the step does not keep the contract; a sentence says how.
         SteelyardError: the step refused the model, or the model is none.
     """
-    from steelyard.compress.recipe import Recipe
-    from steelyard.compress.recipe_text import parse_recipe
-
     check_declared("steps", step)
     path = Path(model_path)
     before = path.read_bytes()
-    recipe = Recipe((step,))
-    assert not _is_known(step) or parse_recipe(recipe.to_toml()) == recipe, "the recipe does not come back from TOML"
+    _check_recipe(step)
+    earlier = () if float_model_path is None else (Path(float_model_path),)
     with tempfile.TemporaryDirectory(prefix="steelyard-") as work:
-        first, report = _applied(step, path, Path(work) / "1", calibration, seed, processor_features)
-        second, _ = _applied(step, path, Path(work) / "2", calibration, seed, processor_features)
+        runs = [
+            _Run(folder=Path(work) / name, samples=calibration, seed=seed, features=processor_features, earlier=earlier)
+            for name in ("1", "2")
+        ]
+        (first, report), (second, _) = (run.apply(step, path) for run in runs)
     assert path.read_bytes() == before, f"{step.kind} changed its input {path}"
     assert first == second, f"{step.kind} gave other bytes the second time, from the same inputs"
     return report
 
 
-def _is_known(step: Step) -> bool:
-    from steelyard.compress.registry import all_step_kinds
+def _check_recipe(step: Step) -> None:
+    """Check that the settings stand in a recipe, and come back from it."""
+    import tomllib
 
-    return step.kind in all_step_kinds()
+    from steelyard.compress.recipe import Recipe, step_settings
+
+    if step.needs_float_ancestor:
+        return
+    (table,) = tomllib.loads(Recipe((step,)).to_toml())["steps"]
+    told = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items() if key != "kind"}
+    assert told == dict(step_settings(step)), f"{step.kind}: its settings come back from TOML as {told}"
 
 
-def _applied(
-    step: Step,
-    model_path: Path,
-    folder: Path,
-    samples: Mapping[str, NDArray[Any]] | None,
-    seed: int,
-    features: frozenset[str],
-) -> tuple[bytes, StepReport]:
-    from steelyard.artifacts import read_artifact
-    from steelyard.compress.applying import apply_step
-    from steelyard.compress.calibration import read_calibration
-    from steelyard.compress.contract import Ancestor, StepContext
-    from steelyard.compress.model_kind import ModelKind
-    from steelyard.tasks.packing import pack_all
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """One run of a step in a folder of its own; ``earlier`` are the models before its input."""
 
-    folder.mkdir()
-    told: list[tuple[str, int, int]] = []
-    kind = ModelKind.of(read_artifact(model_path))
-    form = kind.form_of(model_path)
-    assert form in step.accepts, f"{model_path} is {form}, and {step.kind} accepts {', '.join(sorted(step.accepts))}"
-    context = StepContext(
-        work_dir=folder,
-        progress=lambda message, done, total: told.append((message, done, total)),
-        seed=seed,
-        processor_features=features,
-        calibration=None if samples is None else read_calibration(pack_all(dict(samples))),
-        model_format=kind.name,
-        ancestors=(Ancestor(path=model_path, form=form),),
-    )
-    raw = folder / f"raw{kind.suffix}"
-    report = apply_step(step, model_path, raw, context)
-    assert raw.is_file(), f"{step.kind} wrote no model to {raw}"
-    _check_report(step, report, told)
-    made = folder / f"made{kind.suffix}"
-    made.write_bytes(kind.final_bytes(raw))
-    made_form, said = kind.form_of(made), form if step.produces == "same" else step.produces
-    assert made_form == said, f"{step.kind} says that it leaves {said}, and the model is {made_form}"
-    kind.verify(made, model_path, calibration=context.calibration, seed=seed)
-    return made.read_bytes(), report
+    folder: Path
+    samples: Mapping[str, NDArray[Any]] | None
+    seed: int
+    features: frozenset[str]
+    earlier: tuple[Path, ...]
+
+    def apply(self, step: Step, model_path: Path) -> tuple[bytes, StepReport]:
+        """Return the bytes of what the step made, which was looked at, and its report."""
+        from steelyard.artifacts import read_artifact
+        from steelyard.compress.applying import apply_step
+        from steelyard.compress.calibration import read_calibration
+        from steelyard.compress.contract import SAME_FORM, Ancestor, StepContext
+        from steelyard.compress.model_kind import ModelKind
+        from steelyard.tasks.packing import pack_all
+
+        self.folder.mkdir()
+        told: list[tuple[str, int, int]] = []
+        kind = ModelKind.of(read_artifact(model_path))
+        form = kind.form_of(model_path)
+        known = ", ".join(sorted(step.accepts))
+        assert form in step.accepts, f"{model_path} is {form}, and {step.kind} accepts {known}"
+        context = StepContext(
+            work_dir=self.folder,
+            progress=lambda message, done, total: told.append((message, done, total)),
+            seed=self.seed,
+            processor_features=self.features,
+            calibration=None if self.samples is None else read_calibration(pack_all(dict(self.samples))),
+            model_format=kind.name,
+            ancestors=tuple(Ancestor(path=one, form=kind.form_of(one)) for one in (*self.earlier, model_path)),
+        )
+        raw, made = self.folder / f"raw{kind.suffix}", self.folder / f"made{kind.suffix}"
+        report = apply_step(step, model_path, raw, context)
+        assert raw.is_file(), f"{step.kind} wrote no model to {raw}"
+        _check_report(step, report, told)
+        made.write_bytes(kind.final_bytes(raw))
+        made_form, said = kind.form_of(made), form if step.produces == SAME_FORM else step.produces
+        assert made_form == said, f"{step.kind} says that it leaves {said}, and the model is {made_form}"
+        kind.verify(made, model_path, calibration=context.calibration, seed=self.seed)
+        return made.read_bytes(), report
 
 
 def _check_report(step: Step, report: Any, told: list[tuple[str, int, int]]) -> None:
@@ -112,6 +126,8 @@ def _check_report(step: Step, report: Any, told: list[tuple[str, int, int]]) -> 
     assert not missing, f"{step.kind} does not report the settings {', '.join(sorted(missing))}"
     json.dumps(dict(report.settings), allow_nan=False)
     for text in (*report.tool_versions, *report.notes):
-        assert isinstance(text, str) and text, f"{step.kind} reports {text!r}; write sentences"
+        is_text = isinstance(text, str) and text != ""
+        assert is_text, f"{step.kind} reports {text!r}; write sentences"
     for message, done, total in told:
-        assert message and 0 <= done <= total, f"{step.kind} told {message!r}, {done} of {total}"
+        is_progress = message != "" and 0 <= done <= total
+        assert is_progress, f"{step.kind} told {message!r}, {done} of {total}"
