@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from steelyard.advice.families import CASTING, CONVOLUTION, MULTIPLYING, PRODUCT, QUANTIZING, family_of, is_integer
 
 _MATTERS = 0.05
-# A profile is one run: kernels that took a tenth longer may have been disturbed.
-_CLEARLY_LONGER = 1.1
+# A profile is one run: kernels that took a fifth longer may have been disturbed.
+_CLEARLY_LONGER = 1.25
 _CPU = frozenset({"CPUExecutionProvider", "CPU", "XNNPACK"})
 
 

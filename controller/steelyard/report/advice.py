@@ -70,8 +70,12 @@ def expectation_text(expectation: Expectation | None) -> str:
     """Return "expect 1.2x to 2.6x", or that nothing is known."""
     if expectation is None:
         return "its speed is not known before it is measured"
-    low, high = (format_value(end, "ratio") for end in (expectation.low, expectation.high))
-    return f"expect {low} to {high}, no guarantee"
+    return f"expect {range_text(expectation)}, no guarantee"
+
+
+def range_text(expectation: Expectation) -> str:
+    """Return "1.2x to 2.6x": two digits, since a prior has no more."""
+    return f"{expectation.low:.2g}x to {expectation.high:.2g}x"
 
 
 def _heads(situation: Situation) -> list[RenderableType]:

@@ -11,7 +11,7 @@ from rich.text import Text
 from steelyard.advice.checking import CheckedClaim, CheckedRecipe
 from steelyard.advice.contract import ClaimVerdict, Interval
 from steelyard.advice.following import FollowUp
-from steelyard.report.advice import plain_claim
+from steelyard.report.advice import plain_claim, range_text
 from steelyard.report.listings import hanging
 from steelyard.stats.formatting import format_value
 
@@ -81,8 +81,7 @@ def _recipe_line(one: CheckedRecipe) -> str:
     size = "" if outcome.size_ratio is None else f" with {100 * outcome.size_ratio:.0f} % of the file"
     if expected is None:
         return f"{ran}{size}; nothing was known of it before"
-    low, high = (format_value(end, "ratio") for end in (expected.low, expected.high))
-    return f"{ran}{size}; expected were {low} to {high}: {_WORDS[one.verdict]}"
+    return f"{ran}{size}; expected were {range_text(expected)}: {_WORDS[one.verdict]}"
 
 
 def _claim_line(one: CheckedClaim) -> str:

@@ -91,7 +91,8 @@ def test_what_came_of_it_is_said_in_words() -> None:
     words = _joined(text)
     assert "Ship static-int8 on pi5-bench" in words
     assert (
-        "static-int8 ran at 2.10x (2.00x to 2.20x) with 27 % of the file; expected were 1.20x to 2.60x: as exp" in words
+        "static-int8 ran at 2.10x (2.00x to 2.20x) with 27 % of the file; expected were 1.2x to 2.6x: as expected"
+        in words
     )
     assert "the warning float16-no-halves on float16: not as expected (speedup 1.30x (1.20x to 1.40x))" in words
     assert "static-int8 loses too much: drop is 2.1 pp (1.7 to 2.5)" in words
