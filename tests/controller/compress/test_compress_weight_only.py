@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
@@ -106,18 +107,21 @@ def test_activations_in_8_bits_are_a_setting_of_the_product(tmp_path: Path) -> N
     assert 30 < sqnr_db(run(model, x=x), run(rounded, x=x)) < 100
     for bits in (4, 8):
         exact, report = applied(WeightOnly(bits=bits, compute="float32"), model)
-        assert op_types(exact) == ["MatMulNBits"]
-        assert report.settings["form"] == "matmulnbits"
+        assert report.settings["form"] == {4: "matmulnbits", 8: "unpack"}[bits]
+        assert op_types(exact) == {4: ["MatMulNBits"], 8: ["Cast", "Mul", "MatMul"]}[bits]
         if bits == 4:
             np.testing.assert_allclose(run(exact, x=x), run(model, x=x), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
-def test_a_convolution_has_a_scale_a_channel(tmp_path: Path, symmetric: bool) -> None:
+@pytest.mark.parametrize(
+    ("form", "expected"), [("auto", ["Cast", "Mul", "Conv"]), ("dequantize", ["DequantizeLinear", "Conv"])]
+)
+def test_a_convolution_has_a_scale_a_channel(tmp_path: Path, symmetric: bool, form: str, expected: list[str]) -> None:
     weight = drawn(16, 8, 3, 3) * np.geomspace(0.01, 10, 16).astype(np.float32)[:, None, None, None]
     model = conv_weights_model(tmp_path / "m.onnx", weight, pads=[1, 1, 1, 1])
-    made, _report = applied(WeightOnly(symmetric=symmetric), model)
-    assert op_types(made) == ["DequantizeLinear", "Conv"]
+    made, _report = applied(WeightOnly(symmetric=symmetric, form=form), model)
+    assert [one for one in op_types(made) if one != "Sub"] == expected
     x = drawn(2, 8, 9, 9, seed=3)
     wanted, got = run(model, x=x), run(made, x=x)
     assert all(sqnr_db(wanted[:, at], got[:, at]) > 38 for at in range(16))
@@ -151,15 +155,25 @@ def test_a_whole_network_and_one_of_tokens_agree_with_their_parents(tmp_path: Pa
     assert sqnr_db(run(tokens, **feed), run(made, **feed)) > 35
 
 
-def test_recurrent_layers_are_stored_in_8_bits_when_asked_for(tmp_path: Path) -> None:
+def test_what_is_unpacked_is_folded_as_onnxruntime_loads_it(tmp_path: Path) -> None:
+    made, _report = applied(WeightOnly(), conv_weights_model(tmp_path / "m.onnx", drawn(16, 8, 3, 3)))
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "folded.onnx")
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    onnxruntime.InferenceSession(str(made), options, providers=["CPUExecutionProvider"])
+    assert op_types(tmp_path / "folded.onnx") == ["Conv"]
+
+
+def test_recurrent_layers_are_stored_in_8_bits(tmp_path: Path) -> None:
     model = recurrent_model(tmp_path / "m.onnx")
     with pytest.raises(CompressionInputError) as caught:
-        applied(WeightOnly(), model)
+        applied(WeightOnly(bits=4), model)
     assert caught.value.reason == "nothing_to_quantize"
-    made, _report = applied(WeightOnly(op_types=("LSTM",)), model)
     x = drawn(5, 1, 12)
-    assert sqnr_db(run(model, x=x), run(made, x=x)) > 30
-    assert op_types(made).count("DequantizeLinear") == 2
+    for form in ("auto", "dequantize"):
+        made, _report = applied(WeightOnly(form=form), model)
+        assert sqnr_db(run(model, x=x), run(made, x=x)) > 30
+        assert made.stat().st_size < 0.5 * model.stat().st_size
 
 
 def test_branches_are_quantized_and_a_shared_weight_is_stored_once(tmp_path: Path) -> None:
@@ -185,7 +199,7 @@ def test_what_no_kernel_takes_is_left_with_its_reason(tmp_path: Path) -> None:
     assert op_types(made) == ["MatMul", "MatMulNBits", "Gemm"]
     assert "left as they were: 'a', 'v' (no kernel for 4 bits)" in report.notes
     made, _report = applied(WeightOnly(bits=8), model)
-    assert op_types(made).count("DequantizeLinear") == 2
+    assert op_types(made).count("Cast") == 2
     x = drawn(32, 32, seed=5)
     assert sqnr_db(run(model, x=x), run(made, x=x)) > 30
     _made, report = applied(WeightOnly(bits=8, keep_float=("w",)), model)
@@ -278,6 +292,7 @@ def test_the_same_model_gives_the_same_bytes(tmp_path: Path, step: WeightOnly) -
         ({"bits": 4, "op_types": ("Conv",)}, "write bits = 8"),
         ({"op_types": ("Relu",)}, "Conv"),
         ({"compute": "float32", "form": "dequantize"}, "leave one"),
+        ({"bits": 4, "form": "unpack"}, "bits = 8"),
         ({"damping": 0}, "1e-06 to 1"),
         ({"keep_float": "head"}, "list of patterns"),
     ],

@@ -22,12 +22,13 @@ from steelyard.compress.settings import (
 )
 from steelyard.compress.tools import tool_versions
 from steelyard.compress.weights.editing import GraphEdit, left_note, require_domain, storage_note, write_model
-from steelyard.compress.weights.finding import Weight, find_weights
+from steelyard.compress.weights.finding import WEIGHT_OPS, Weight, find_weights
 from steelyard.compress.weights.forms import (
     CONTRIB_DOMAIN,
     DEQUANTIZE,
     MATMULNBITS,
     ROWS,
+    UNPACK,
     as_matrix,
     form_of,
     store_quantized,
@@ -41,15 +42,13 @@ if TYPE_CHECKING:
 
 _BLOCK_SIZES = (0, 16, 32, 64, 128, 256)
 _AUTO_BLOCK = {8: 0, 4: 32}
-# Recurrent layers pack their weights when a model is loaded, which they cannot when the weights are unpacked as it
-# runs; transposed convolutions are rare. Both on request.
-_OP_TYPES = {8: ("Conv", "Gemm", "MatMul", "Gather"), 4: ("Gemm", "MatMul", "Gather")}
-_KNOWN_OP_TYPES = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Gather", "LSTM", "GRU", "RNN")
+_OP_TYPES = {8: WEIGHT_OPS, 4: ("Gemm", "MatMul", "Gather")}
 # DequantizeLinear has scales a channel from opset 13, and scales a block and 4-bit types from 21.
 _CHANNEL_OPSET, _BLOCK_OPSET = 13, 21
 _FORM_NOTES = {
     MATMULNBITS: "multiplied with as they are packed (MatMulNBits)",
-    DEQUANTIZE: "unpacked by DequantizeLinear",
+    UNPACK: "unpacked once, as the model is loaded",
+    DEQUANTIZE: "unpacked by DequantizeLinear, which onnxruntime runs every time or fuses with MatMul",
     ROWS: "looked up in rows of 8 bits",
 }
 
@@ -62,9 +61,10 @@ class WeightOnly:
 
     ``method`` "rtn" rounds to nearest; "gptq" lets later weights make up for the errors of earlier ones, by
     calibration data (``act_order``: inputs of large activations first; ``damping``: share of the mean diagonal added).
-    ``form`` "auto" and "matmulnbits" multiply with packed weights where they can (MatMulNBits), and unpack the others;
-    "dequantize" has standard operators only. ``compute`` "int8" lets MatMulNBits round activations to 8 bits a block.
-    ``op_types`` empty: matrix products, embeddings (their rows always in 8 bits), with 8 bits convolutions, too.
+    ``form`` "matmulnbits" (what "auto" is) multiplies with packed weights where it can, "unpack" unpacks all of them
+    once, as the model is loaded (both unpack what MatMulNBits does not take), "dequantize" has DequantizeLinear.
+    ``compute`` "int8" lets MatMulNBits round activations to 8 bits a block; with "float32", "auto" unpacks 8 bits.
+    ``op_types`` empty: all weights with 8 bits, matrix products and embeddings (their rows always in 8 bits) with 4.
     ``keep_float`` has patterns of names of nodes and tensors that stay float32.
     """
 
@@ -94,12 +94,12 @@ class WeightOnly:
         require_boolean(self.kind, "symmetric", self.symmetric)
         require_boolean(self.kind, "act_order", self.act_order)
         require_number(self.kind, "damping", self.damping, least=1e-6, most=1)
-        require_choice(self.kind, "form", self.form, (AUTO, MATMULNBITS, DEQUANTIZE))
+        require_choice(self.kind, "form", self.form, (AUTO, MATMULNBITS, UNPACK, DEQUANTIZE))
         require_choice(self.kind, "compute", self.compute, ("float32", "int8"))
         require_globs(self.kind, "op_types", self.op_types)
         require_globs(self.kind, "keep_float", self.keep_float)
         for op_type in self.op_types:
-            require_choice(self.kind, "op_types", op_type, _KNOWN_OP_TYPES)
+            require_choice(self.kind, "op_types", op_type, WEIGHT_OPS)
         self._refuse_impossible()
 
     def _refuse_impossible(self) -> None:
@@ -109,6 +109,11 @@ class WeightOnly:
                 "impossible_setting",
                 f"{self.kind}: onnxruntime has no 4-bit kernel for {', '.join(others)}; write bits = 8, or leave them "
                 "out of op_types",
+            )
+        if self.bits == 4 and self.form == UNPACK:
+            raise RecipeError(
+                "impossible_setting",
+                f'{self.kind}: form = "unpack" is for 8 bits; write bits = 8, or form = "matmulnbits"',
             )
         if self.compute == "float32" and self.form == DEQUANTIZE:
             raise RecipeError(
@@ -165,9 +170,12 @@ class WeightOnly:
         return _BLOCK_OPSET if is_new and self._form() == DEQUANTIZE else _CHANNEL_OPSET
 
     def _form(self) -> str:
-        # In 8 bits onnxruntime 1.32 makes MatMulNBits of DequantizeLinear and MatMul itself (2.2x at one row), of
-        # DequantizeLinear and Gemm it does not: an autoencoder of ten ran at 0.09x.
-        return MATMULNBITS if self.form == AUTO else self.form
+        if self.form != AUTO:
+            return self.form
+        # MatMulNBits of 8 bits in float32 ran at 0.06x (one row) to 0.7x (64 rows) of float32 weights, in int8 at 2.2x
+        # and 1.2x. Of DequantizeLinear and MatMul onnxruntime 1.32 makes the latter itself; before Gemm and Conv it
+        # runs DequantizeLinear every time: an autoencoder of ten Gemm ran at 0.1x, EfficientNet-Lite0 at 0.35x.
+        return UNPACK if self.bits == 8 and self.compute == "float32" else MATMULNBITS
 
     def _block_size(self) -> int:
         if isinstance(self.block_size, int):

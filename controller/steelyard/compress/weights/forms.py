@@ -1,7 +1,8 @@
 """How quantized weights stand in an ONNX model: which form suits which reader, and its nodes.
 
-MatMulNBits (com.microsoft) multiplies with packed weights. DequantizeLinear (standard) unpacks them, whenever the model
-runs. Rows of an embedding are looked up packed, and only those are unpacked (standard operators).
+MatMulNBits (com.microsoft) multiplies with packed weights. The others are standard operators: Cast and Mul of
+constants, which runtimes fold when they load the model; DequantizeLinear, which onnxruntime leaves to be run every
+time, or fuses with MatMul; and rows of an embedding are looked up packed, and only those are unpacked.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 MATMULNBITS = "matmulnbits"
 DEQUANTIZE = "dequantize"
+UNPACK = "unpack"
 ROWS = "rows"
 CONTRIB_DOMAIN = "com.microsoft"
 # A scale a channel, a node and names take about 200 bytes: what a tensor of this many weights saves at 8 bits is more.
@@ -43,11 +45,11 @@ def form_of(weight: Weight, *, bits: int, wish: str, op_types: Collection[str]) 
             (ROWS, "") if is_rows and len(weight.op_types) == 1 else ("", "not a table of rows that is only looked up")
         )
     is_matrix = rank == 2 and weight.op_types <= {"Gemm", "MatMul"} and all(use.input_index == 1 for use in weight.uses)
-    if is_matrix and wish != DEQUANTIZE and all(_is_plain(use) for use in weight.uses):
+    if is_matrix and wish == MATMULNBITS and all(_is_plain(use) for use in weight.uses):
         return MATMULNBITS, ""
     if bits == 4 and not (is_matrix and wish == DEQUANTIZE):
         return "", "no kernel for 4 bits"
-    return DEQUANTIZE, ""
+    return DEQUANTIZE if wish == DEQUANTIZE else UNPACK, ""
 
 
 def as_matrix(weight: Weight) -> NDArray[np.float32]:
@@ -64,6 +66,8 @@ def store_quantized(
         _store_nbits(edit, weight, matrix, int8_activations)
     elif form == ROWS:
         _store_rows(edit, weight, matrix)
+    elif form == UNPACK:
+        _store_to_unpack(edit, weight, matrix)
     else:
         _store_dequantized(edit, weight, matrix)
 
@@ -169,6 +173,28 @@ def _row_nodes(edit: GraphEdit, use: WeightUse, table: str, scales: str, zeros: 
         helper.make_node("Gather", [scales, indexes], [scale], name=edit.free_name(f"{node.name}_scales"), axis=0),
         helper.make_node("Mul", [codes, scale], [given], name=node.name),
     ]
+
+
+def _store_to_unpack(edit: GraphEdit, weight: Weight, matrix: QuantizedMatrix) -> None:
+    """Let Cast and Mul of constants give the weight its name, with one scale a channel."""
+    from onnx import TensorProto, helper
+
+    use, dims = weight.uses[0], tuple(weight.tensor.dims)
+    codes, zero_points = _signed(matrix)
+    graph, name = weight.graph, weight.name
+    by_channel = [1] * len(dims)
+    by_channel[output_axis(use, len(dims))] = -1
+    values = edit.free_name(f"{name}_float")
+    stored = edit.store(graph, f"{name}_codes", _as_stored(codes, use, dims))
+    nodes = [helper.make_node("Cast", [stored], [values], name=edit.free_name(f"{name}_cast"), to=TensorProto.FLOAT)]
+    if zero_points is not None:
+        zeros = edit.store(graph, f"{name}_zero_points", zero_points.astype(np.float32).reshape(by_channel))
+        centred = edit.free_name(f"{name}_centred")
+        nodes.append(helper.make_node("Sub", [values, zeros], [centred], name=edit.free_name(f"{name}_centre")))
+        values = centred
+    scales = edit.store(graph, f"{name}_scales", matrix.scales.reshape(by_channel))
+    nodes.append(helper.make_node("Mul", [values, scales], [name], name=edit.free_name(f"{name}_scale")))
+    edit.compute(weight, nodes)
 
 
 def _store_dequantized(edit: GraphEdit, weight: Weight, matrix: QuantizedMatrix) -> None:
