@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from steelyard.compress.errors import CompressionError
+from steelyard.compress.model_form import op_counts
 from steelyard.compress.preparation.batchnorm import fold_batchnorms
 from steelyard.compress.preparation.gemm import plain_gemms
 from steelyard.compress.preparation.node_names import name_nodes
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 _PREPROCESSED_KEY = "onnx.quant.pre_process"
 # From IR version 4 on, stored tensors need not be inputs of the graph.
 _CONSTANTS_IR_VERSION = 4
+# Gelu came to the standard operators with opset 20.
+_ONE_OPERATOR_OPSET = 20
 _DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
 
 
@@ -58,6 +63,25 @@ def fold(model_path: Path, out_path: Path, *, min_opset: int = 0) -> None:
         onnx.save_model(model, out_path)
     source_path.unlink()
     optimized_path.unlink()
+
+
+def fold_for_kernels(model_path: Path, out_path: Path, *, least_opset: int) -> None:
+    """Fold into ``least_opset``, or into opset 20 for a model that spells GELU or LayerNorm out.
+
+    Those are one standard operator from opset 20 and 17 on, which folding makes of them. In a quantized model the
+    runtime no longer finds them, since every reader gets a DequantizeLinear of its own (onnxruntime 1.32).
+
+    Raises:
+        CompressionError: the model cannot be converted or optimized.
+    """
+    import onnx
+
+    counts = op_counts(onnx.load_model(model_path))
+    if counts["Erf"] or (counts["ReduceMean"] and counts["Sqrt"]):
+        with suppress(CompressionError):
+            fold(model_path, out_path, min_opset=max(least_opset, _ONE_OPERATOR_OPSET))
+            return
+    fold(model_path, out_path, min_opset=least_opset)
 
 
 def opset_of(model: ModelProto) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steelyard.compress.folding import opset_of
+from steelyard.compress.preparation.float_guard import guard_float_layers
 from steelyard.compress.preparation.kept_float import FLOAT_OPS
 from steelyard.compress.tools import tool_errors
 
@@ -97,6 +98,7 @@ def quantize(
             _options(model, grid, wide, types),
         )
         quantizer.quantize_model()
+        guard_float_layers(quantizer.model.model)
         quantizer.model.save_model_to_file(str(out_path), False)
 
 

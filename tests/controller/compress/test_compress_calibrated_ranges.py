@@ -88,8 +88,8 @@ def test_histograms_hold_every_value_whatever_the_groups(tmp_path: Path, monkeyp
         np.testing.assert_array_equal(whole[name].counts, parts[name].counts)
 
 
-@pytest.mark.parametrize("method", ["entropy", "percentile", "mse", "moving-average"])
-def test_every_method_but_minmax_cuts_a_single_outlier(tmp_path: Path, method: str) -> None:
+@pytest.mark.parametrize("method", ["entropy", "percentile", "moving-average"])
+def test_methods_that_go_by_counts_cut_a_single_outlier(tmp_path: Path, method: str) -> None:
     values = np.random.default_rng(0).standard_normal((200, 24)).astype(np.float32)
     values[100, 3] = 60.0
     data = read_calibration(write_npz({"x.values": values}))
@@ -153,7 +153,7 @@ def test_data_in_a_file_is_that_in_memory(tmp_path: Path) -> None:
 
 
 _MEASURED = """
-import resource, sys
+import sys
 from pathlib import Path
 from steelyard.compress.contract import StepContext
 from steelyard.compress.calibration import open_calibration
@@ -162,10 +162,12 @@ from steelyard.compress.steps.static_int8 import StaticInt8
 model, data, out = (Path(one) for one in sys.argv[1:4])
 context = StepContext(work_dir=out.parent, progress=lambda *_: None, calibration=open_calibration(data))
 StaticInt8(calibration_method=sys.argv[4]).apply(model, out, context)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# The peak of this program alone: ru_maxrss begins with that of the program that started it.
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peaks of memory are read from /proc")
 @pytest.mark.parametrize("method", ["minmax", "entropy"])
 def test_a_thousand_samples_take_the_memory_of_a_hundred(tmp_path: Path, method: str) -> None:
     net = Graph()

@@ -83,7 +83,7 @@ def test_zeros_count_for_percentiles() -> None:
     assert high == pytest.approx(0.5, abs=5e-3)
 
 
-@pytest.mark.parametrize("levels", [128, 256])
+@pytest.mark.parametrize("levels", [64, 128])
 def test_entropy_cuts_a_lone_outlier_and_keeps_what_is_dense(levels: int) -> None:
     low, high = entropy_range(_histogram(_with_outlier(_normal(), 40.0)), levels=levels)
     assert 2.5 < high < 8.0
@@ -93,11 +93,12 @@ def test_entropy_cuts_a_lone_outlier_and_keeps_what_is_dense(levels: int) -> Non
 
 
 def test_squared_error_finds_the_clipping_that_really_loses_least() -> None:
-    for values in (_with_outlier(_normal(20_000), 30.0), np.abs(_with_outlier(_normal(20_000), 30.0))):
+    # One value in two millions: cutting it off costs less than the steps that it would make coarse.
+    for values in (_with_outlier(_normal(2_000_000), 30.0), np.abs(_with_outlier(_normal(2_000_000), 30.0))):
         low, high = squared_error_range(_histogram(values), levels=256, symmetric=False)
         found = _error(values, low, high)
         assert found < 0.6 * _error(values, min(float(values.min()), 0.0), float(values.max()))
-        shares = np.arange(1, 65) / 64
+        shares = np.arange(1, 17) / 16
         best = min(_error(values, min(float(values.min()), 0.0), 30.0 * share) for share in shares)
         assert found <= 1.1 * best
 

@@ -41,3 +41,16 @@ def clipped_later(model: ModelProto) -> Mapping[str, str]:
         if node.op_type in _CLIPPING:
             clipped[node.input[0]] = node.output[0]
     return {name: after for name, after in clipped.items() if len(readers[name]) == 1 and name not in outputs}
+
+
+def with_clipped(model: ModelProto, names: Collection[str]) -> frozenset[str]:
+    """Return the names and those of what a Relu or Clip alone makes of them, with which a quantizer merges them."""
+    after, found = clipped_later(model), set(names)
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        for related in (after.get(name), *(before for before, behind in after.items() if behind == name)):
+            if related is not None and related not in found:
+                found.add(related)
+                pending.append(related)
+    return frozenset(found)

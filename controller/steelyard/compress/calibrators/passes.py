@@ -65,7 +65,8 @@ def observe_extremes(
         )
         # fmin keeps the number of the two: NaN must be seen, so no fmin here.
         low, high = np.minimum(low, smallest), np.maximum(high, largest)
-        averages += AVERAGING_SHARE * (np.array([smallest, largest], dtype=np.float64) - averages)
+        with np.errstate(invalid="ignore"):  # infinities are seen by their extremes
+            averages += AVERAGING_SHARE * (np.array([smallest, largest], dtype=np.float64) - averages)
         weight += AVERAGING_SHARE * (1.0 - weight)
         sizes = np.maximum(sizes, counts)
     return {

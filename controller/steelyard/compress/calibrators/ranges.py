@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from steelyard.compress.calibration import CalibrationData
-from steelyard.compress.calibrators.observed import clipped_later, observed_tensors
+from steelyard.compress.calibrators.observed import clipped_later, observed_tensors, with_clipped
 from steelyard.compress.calibrators.passes import Extremes, observe_extremes, observe_histograms
 from steelyard.compress.calibrators.range_settings import (
     MOVING_AVERAGE,
@@ -53,6 +53,7 @@ def calibrated_ranges(
     model = onnx.load_model(folded_path)
     names = observed_tensors(model, op_types=op_types, excluded=excluded)
     after = {name: behind for name, behind in clipped_later(model).items() if name in names and behind in names}
+    whole = with_clipped(model, whole)
     extremes = observe_extremes(model, [name for name in names if name not in after], calibration, progress)
     seen = {name: one for name, one in extremes.items() if is_usable(one.smallest, one.largest)}
     chosen = {name: _seen_range(one, settings) for name, one in seen.items()}

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from steelyard.compress.calibration import CalibrationData
-from steelyard.compress.calibrators.observed import observed_tensors
+from steelyard.compress.calibrators.observed import observed_tensors, with_clipped
 from steelyard.compress.calibrators.range_settings import METHODS, MINMAX, PERCENTILE, RangeSettings
 from steelyard.compress.calibrators.ranges import calibrated_ranges
 from steelyard.compress.contract import FLOAT32, INT8, ONNX, TFLITE, StepContext, StepReport
 from steelyard.compress.errors import CompressionInputError, RecipeError
-from steelyard.compress.folding import fold
+from steelyard.compress.folding import fold_for_kernels
 from steelyard.compress.model_form import float_bodies_note, op_counts
 from steelyard.compress.preparation.kept_float import kept_by_rule
 from steelyard.compress.preparation.node_names import matching_nodes
@@ -26,7 +26,6 @@ from steelyard.compress.settings import (
     require_boolean_or_auto,
     require_choice,
     require_globs,
-    require_number,
 )
 from steelyard.compress.static_quantizer import Grid, known_ops, quantizable_ops, quantize
 from steelyard.compress.tools import tool_versions
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 _TYPES = ("int8", "uint8")
 _WIDE_TYPES = ("int16", "uint16")
 DEFAULT_PERCENTILE = 99.999
+_LEAST_PERCENTILE, _MOST_PERCENTILE = 50.0, 100.0
 # A zero point and a scale a channel came to DequantizeLinear with opset 13.
 _PER_CHANNEL_OPSET = 13
 _NARROW_LEVELS, _WIDE_LEVELS = 256, 65_536
@@ -80,12 +80,12 @@ class StaticInt8:
         require_boolean(self.kind, "per_channel", self.per_channel)
         require_boolean_or_auto(self.kind, "reduce_range", self.reduce_range)
         require_choice(self.kind, "calibration_method", self.calibration_method, METHODS)
-        require_number(self.kind, "percentile", self.percentile, least=50.001, most=100.0)
         require_boolean_or_auto(self.kind, "symmetric", self.symmetric)
         for key in ("keep_float", "op_types", "wide"):
             require_globs(self.kind, key, getattr(self, key))
             object.__setattr__(self, key, tuple(getattr(self, key)))
         self._refuse_impossible()
+        self._refuse_unread()
 
     def _refuse_impossible(self) -> None:
         if self.activation_type == "int8" and self.weight_type == "uint8":
@@ -100,17 +100,25 @@ class StaticInt8:
                 f"{self.kind}: uint8 weights per channel need a zero point a channel, which convolution kernels do not "
                 'take; set per_channel = false or weight_type = "int8"',
             )
-        if self.calibration_method != PERCENTILE and self.percentile != DEFAULT_PERCENTILE:
-            raise RecipeError(
-                "impossible_setting",
-                f"{self.kind}: percentile is {self.percentile} and calibration_method {self.calibration_method!r} does "
-                'not read it; write calibration_method = "percentile"',
-            )
         if self.symmetric is True and self.activation_type.startswith("uint"):
             raise RecipeError(
                 "impossible_setting",
                 f"{self.kind}: symmetric activations are signed, and activation_type is {self.activation_type!r}; "
                 'write activation_type = "int8" or leave symmetric out',
+            )
+
+    def _refuse_unread(self) -> None:
+        if isinstance(self.percentile, bool) or not isinstance(self.percentile, int | float):
+            raise RecipeError("invalid_setting", f"{self.kind}: percentile is {self.percentile!r}; write a number")
+        if not _LEAST_PERCENTILE < self.percentile <= _MOST_PERCENTILE:
+            raise RecipeError(
+                "invalid_setting", f"{self.kind}: percentile is {self.percentile}; write more than 50 and at most 100"
+            )
+        if self.calibration_method != PERCENTILE and self.percentile != DEFAULT_PERCENTILE:
+            raise RecipeError(
+                "impossible_setting",
+                f"{self.kind}: percentile is {self.percentile} and calibration_method {self.calibration_method!r} does "
+                'not read it; write calibration_method = "percentile"',
             )
         if self.wide and self.activation_type in _WIDE_TYPES:
             raise RecipeError(
@@ -135,7 +143,7 @@ class StaticInt8:
             )
         folded_path = context.work_dir / "static-folded.onnx"
         context.progress("folding constants", 0, 1)
-        fold(model_path, folded_path, min_opset=_PER_CHANNEL_OPSET)
+        fold_for_kernels(model_path, folded_path, least_opset=_PER_CHANNEL_OPSET)
         check_calibration(open_session(folded_path), context.calibration)
         model = onnx.load_model(folded_path)
         grid = self._grid(context)
@@ -181,7 +189,7 @@ class StaticInt8:
         excluded = kept_by_rule(model) | matching_nodes(nodes, self.keep_float, kind=self.kind, key="keep_float")
         wide_nodes = matching_nodes(nodes, self.wide, kind=self.kind, key="wide")
         names = observed_tensors(model, op_types=op_types, excluded=excluded)
-        wide = _touched((node for node in nodes if node.name in wide_nodes), names)
+        wide = with_clipped(model, _touched((node for node in nodes if node.name in wide_nodes), names))
         ranges = calibrated_ranges(
             folded_path,
             data,
