@@ -90,7 +90,8 @@ def _scaled_outputs(layer: NodeProto, weight: NDArray[Any], factor: NDArray[Any]
     if weight.shape[1] * groups != factor.size:
         return None
     spread = factor.reshape(groups, 1, -1, *[1] * (weight.ndim - 2))
-    return (weight.reshape(groups, -1, *weight.shape[1:]) * spread).reshape(weight.shape)
+    scaled: NDArray[Any] = weight.reshape(groups, -1, *weight.shape[1:]) * spread
+    return scaled.reshape(weight.shape)
 
 
 def _into_reader(graph: LinearGraph, node: NodeProto, affine: _Affine) -> bool:
