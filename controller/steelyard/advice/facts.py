@@ -53,6 +53,10 @@ class ModelFacts:
         """Return the share of the counted multiply-accumulates in layers of a family."""
         return self._share([layer for layer in self.table.layers if family_of(layer.kind) == family])
 
+    def has_kind(self, kind: str) -> bool:
+        """Return whether any layer is of a kind, as the file calls it."""
+        return any(layer.kind == kind for layer in self.table.layers)
+
     @property
     def depthwise_share(self) -> float:
         """Share of the multiply-accumulates in depthwise convolutions."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steelyard.advice.contract import Expectation
-from steelyard.advice.facts import CONVOLUTIONS, PERCEPTRON, TRANSFORMER, Situation
-from steelyard.advice.families import CONVOLUTION, PRODUCT
+from steelyard.advice.facts import CONVOLUTIONS, PERCEPTRON, RECURRENCE, TRANSFORMER, Situation
+from steelyard.advice.families import CONVOLUTION, PRODUCT, RECURRENT
 
 _ANY = "any"
 _VNNI = "on an x86 core with VNNI"
@@ -55,6 +55,10 @@ PRIORS = (
     Prior(
         runtime="onnxruntime", kind="dynamic-int8", character=TRANSFORMER, low=1.2, high=3.1, int8_dot=True,
         evidence=f"two transformer blocks ran 1.81x {_VNNI}; others report 3.1x of BERT-size models",
+    ),
+    Prior(
+        runtime="onnxruntime", kind="dynamic-int8", character=RECURRENCE, low=1.5, high=3.8, int8_dot=True,
+        evidence=f"a speaker encoder of three LSTM layers ran 3.3x {_VNNI}",
     ),
     # Without the dot product nothing was timed on a real processor: emulated Arm shows a direction, never a time.
     Prior(
@@ -129,7 +133,7 @@ def quantized_families(situation: Situation, kind: str) -> frozenset[str]:
     """Return the families of operators that a step of 8 bits takes on: ``kind`` "static-int8" or "dynamic-int8"."""
     if kind == "static-int8":
         return _QUANTIZED
-    return _QUANTIZED if situation.by_litert else frozenset({PRODUCT})
+    return _QUANTIZED if situation.by_litert else frozenset({PRODUCT, RECURRENT})
 
 
 def _prior(situation: Situation, kind: str) -> Prior | None:

@@ -85,6 +85,16 @@ RECIPE_RULES = (
         prior_kind="static-int8",
     ),
     RecipeRule(
+        id="recurrent-weights",
+        recipe="dynamic-int8",
+        applies=lambda one: (
+            # onnxruntime has such a kernel for LSTM, and none for GRU and RNN.
+            one.by_onnxruntime and one.model.character == RECURRENCE and one.model.has_kind("LSTM")
+        ),
+        reason=lambda _one: "LSTM layers run with weights in 8 bits and scales found at run time, without any data",
+        prior_kind="dynamic-int8",
+    ),
+    RecipeRule(
         id="dynamic-int8",
         recipe="dynamic-int8",
         applies=_dynamic_pays,
@@ -165,11 +175,5 @@ RECIPE_RULES = (
         reason=lambda _one: "it halves the file with hardly any loss",
         prior_kind="float16",
         saves_only_space=True,
-    ),
-    RecipeRule(
-        id="recurrent-weights",
-        recipe="dynamic-int8",
-        applies=lambda one: one.by_onnxruntime and one.model.character == RECURRENCE and not _dynamic_pays(one),
-        reason=lambda _one: "recurrent layers keep their accuracy with weights in 8 bits and scales found at run time",
     ),
 )  # fmt: skip

@@ -94,6 +94,16 @@ def test_depthwise_convolutions_get_the_careful_recipe_beside_the_plain_one() ->
     assert "equalize+static-int8+bias-correction" not in _recipes(advise(situation(situations.RESNET)))
 
 
+def test_recurrent_layers_are_quantized_dynamically_and_static_is_warned_of() -> None:
+    advice = advise(situation(situations.LSTM, has_calibration=False))
+    assert advice.recipes[0].recipe == "dynamic-int8"
+    assert "LSTM" in advice.recipes[0].reason
+    assert "static-int8" not in _recipes(advice)
+    assert "recurrent-stays-float" in _warned(advice)
+    gru = situations.table(situations.layer("GRU", 30_000_000, parameters=900_000))
+    assert _recipes(advise(situation(gru))) == ["weight-only"]
+
+
 def test_on_arm_both_signs_are_tried_and_float16_where_there_are_halves() -> None:
     newer = advise(situation(situations.RESNET, device(situations.CORTEX_A76, "aarch64")))
     assert {"static-int8", "static-int8,activation_type=int8", "float16"} <= set(_recipes(newer))
