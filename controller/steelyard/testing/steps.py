@@ -68,7 +68,11 @@ def _check_recipe(step: Step) -> None:
 
     if step.needs_float_ancestor:
         return
-    (table,) = tomllib.loads(Recipe((step,)).to_toml())["steps"]
+    text = Recipe((step,)).to_toml()
+    try:
+        (table,) = tomllib.loads(text)["steps"]
+    except tomllib.TOMLDecodeError as error:
+        raise AssertionError(f"the settings of {step.kind} cannot stand in TOML ({error}): {text}") from error
     told = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items() if key != "kind"}
     assert told == dict(step_settings(step)), f"{step.kind}: its settings come back from TOML as {told}"
 
