@@ -19,6 +19,7 @@ from steelyard.control.client import Client
 from steelyard.control.job_handle import JobHandle
 from steelyard.settings import load_settings
 from steelyard.stats.requirements import METRICS, parse_requirement
+from steelyard.tasks.metrics.registry import metric
 from steelyard.tasks.task_file import parse_task_file
 from steelyard_agent.cli.arguments import build_parser
 from steelyard_agent.profiles import parse_profile
@@ -134,8 +135,11 @@ def test_every_toml_example_is_read_by_the_program(block: Block, tmp_path: Path)
     content = tomllib.loads(block.content)
     if "steps" in content:
         parse_recipe(block.content)
-    elif "evaluation" in content:
+    elif "evaluation" in content or "source" in content:
         parse_task_file(block.content, source=tmp_path / "task.toml")
+    elif set(content) == {"metric"}:
+        settings = {key: value for key, value in content["metric"].items() if key != "kind"}
+        assert metric(content["metric"]["kind"], settings).kind == content["metric"]["kind"]
     elif "match" in content:
         parse_profile(block.content, block.page)
     else:

@@ -61,7 +61,7 @@ def compress(
     """Make compressed variants of a model; the parent is never touched.
 
     A recipe runs step by step; what each step made is kept, and a recipe that was interrupted goes on behind it.
-    `steelyard compress --list` names the built-in recipes.
+    The flag --list names the built-in recipes.
 
     \b
     Examples:
