@@ -60,6 +60,18 @@ PRIORS = (
         runtime="onnxruntime", kind="dynamic-int8", character=RECURRENCE, low=1.5, high=3.8, int8_dot=True,
         evidence=f"a speaker encoder of three LSTM layers ran 3.3x {_VNNI}",
     ),
+    Prior(
+        runtime="onnxruntime", kind="dynamic-int8", character=PERCEPTRON, low=1.1, high=2.4, int8_dot=True,
+        evidence=f"an autoencoder of fully connected layers ran 1.6x {_VNNI}",
+    ),
+    Prior(
+        runtime="onnxruntime", kind="static-int8", character=PERCEPTRON, low=0.9, high=1.7, int8_dot=True,
+        evidence=f"an autoencoder of fully connected layers ran 1.2x {_VNNI}",
+    ),
+    Prior(
+        runtime="onnxruntime", kind="weight-only", character=PERCEPTRON, low=0.9, high=1.9, int8_dot=True,
+        evidence=f"an autoencoder of fully connected layers ran 1.5x {_VNNI}: each weight is read once",
+    ),
     # Without the dot product nothing was timed on a real processor: emulated Arm shows a direction, never a time.
     Prior(
         runtime="onnxruntime", kind="static-int8", character=CONVOLUTIONS, low=0.7, high=2.0, int8_dot=False,
@@ -141,7 +153,7 @@ def _prior(situation: Situation, kind: str) -> Prior | None:
         return None
     character = situation.model.character
     # A perceptron is matrix products with nothing between them, as most of a transformer is.
-    characters = {character, _ANY} | ({TRANSFORMER} if character == PERCEPTRON and kind != "static-int8" else set())
+    characters = {character, _ANY} | ({TRANSFORMER} if character == PERCEPTRON and kind == "dynamic-int8" else set())
     return next(
         (
             one

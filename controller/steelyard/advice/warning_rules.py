@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from steelyard.advice.contract import REDUCE_RANGE, SPEEDUP, Claim
 from steelyard.advice.facts import CONVOLUTIONS, RECURRENCE, TRANSFORMER, Situation
 from steelyard.advice.priors import quantized_families
+from steelyard.advice.recipe_rules import REUSED
 from steelyard.stats.formatting import format_value
 
 _LITTLE = 0.1
 _LARGE_WEIGHT_BYTES = 1 << 20
-# With fewer uses a weight's bytes take longer than its products, and fewer bytes may well be faster.
-_REUSED = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +103,7 @@ WARNING_RULES = (
         applies=lambda one: (
             (one.by_onnxruntime or one.by_litert)
             and one.model.weight_bytes >= _LARGE_WEIGHT_BYTES
-            and one.model.macs_per_parameter >= _REUSED
+            and one.model.macs_per_parameter >= REUSED
         ),
         text=lambda one: (
             f"{format_value(one.model.weight_bytes, 'B')} of weights, each used "

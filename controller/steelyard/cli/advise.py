@@ -77,6 +77,7 @@ def advise(ctx: click.Context, /, model: str, **flags: Any) -> None:
             return
         if not flags["as_json"]:
             _show(advice, situation, model=model, as_json=False, flags=flags, shows_next=False)
+            click.echo()
         ctx.exit(_run(client, artifact, task, device, situation, advice, max_drop, flags))
 
 
@@ -110,7 +111,8 @@ def _run(
 
     wanted = [one.recipe for one in advice.to_try(flags["top"])]
     if not wanted:
-        raise IncompleteError("nothing_to_try", "no recipe that could be run is advised for this model; see the advice")
+        lacks = f"every advised recipe needs {advice.recipes[0].needs}" if advice.recipes else "no recipe is advised"
+        raise IncompleteError("nothing_to_try", f"nothing was run: {lacks}; `steelyard advise` without --run says why")
     made, failures = _made(client, artifact, task, device, wanted, flags["seed"])
     if not made:
         raise IncompleteError("nothing_made", f"none of the advised recipes could be made: {'; '.join(failures)}")

@@ -28,8 +28,9 @@ def render_advice(advice: Advice, situation: Situation, *, next_command: str) ->
     parts: list[RenderableType] = [*_heads(situation), Text()]
     if advice.recipes:
         parts.append(Text("try, in this order", style="bold"))
+        shown: set[str] = set()
         for number, one in enumerate(advice.recipes, start=1):
-            parts += _recipe(number, one)
+            parts += _recipe(number, one, shown)
     else:
         parts.append(Text("nothing to try", style="bold"))
     if advice.warnings:
@@ -102,12 +103,14 @@ def _heads(situation: Situation) -> list[RenderableType]:
     return [Text(line) for line in lines]
 
 
-def _recipe(number: int, one: AdvisedRecipe) -> list[RenderableType]:
+def _recipe(number: int, one: AdvisedRecipe, shown: set[str]) -> list[RenderableType]:
+    """Return the lines of a recipe; evidence that was ``shown`` above it is not told twice."""
     mark = f"{number:>2}. "
     head = Text(one.recipe, style="bold")
     lines = [f"{'saves space; ' if one.saves_only_space else ''}{expectation_text(one.expectation)}", one.reason]
-    if one.expectation is not None:
+    if one.expectation is not None and one.expectation.evidence not in shown:
         lines.append(f"rests on: {one.expectation.evidence}")
+        shown.add(one.expectation.evidence)
     if one.needs:
         lines.append(f"needs {one.needs}")
     return [Text(mark).append_text(head), *(hanging(" " * len(mark), line) for line in lines)]

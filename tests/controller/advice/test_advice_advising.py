@@ -130,8 +130,9 @@ def test_what_only_saves_space_comes_last_and_only_where_there_is_some_to_save()
     assert "weight-only-saves-file" in _warned(large)
     assert "weight-only" not in _recipes(advise(situation(situations.RESNET)))
     # Each weight of a perceptron is used once: fewer bytes may well be faster there.
-    wide = situations.table(situations.layer("Gemm", 4_000_000, parameters=4_000_000))
-    assert "weight-only-saves-file" not in _warned(advise(situation(wide)))
+    wide = advise(situation(situations.table(situations.layer("Gemm", 4_000_000, parameters=4_000_000))))
+    assert "weight-only-saves-file" not in _warned(wide)
+    assert not next(one for one in wide.recipes if one.recipe == "weight-only").saves_only_space
 
 
 def test_a_model_that_is_quantized_already_gets_no_recipe_but_the_reason() -> None:

@@ -73,7 +73,7 @@ def test_eight_bits_where_seven_were_promised_prove_the_warning_wrong() -> None:
 
 
 def test_a_recipe_of_which_nothing_was_known_is_neither_right_nor_wrong() -> None:
-    advice = advise(situation(situations.PERCEPTRON))
+    advice = advise(situation(situations.PERCEPTRON, device(frozenset())))
     assert next(one for one in advice.recipes if one.recipe == "static-int8").expectation is None
     (checked,) = check_recipes(advice, [Outcome(recipe="static-int8", speedup=interval(1.0, 1.2))])
     assert checked.verdict is ClaimVerdict.UNDECIDED

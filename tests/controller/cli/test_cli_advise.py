@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.controller.advice.convolutions import convolutions_only
 from tests.controller.cli.running import Ran
 from tests.support.anywhere import ANYWHERE_FLAGS
 
@@ -65,6 +66,11 @@ def test_people_read_the_report_and_the_verdict_in_words(steelyard, inputs: Path
     assert "what came of the advice" in words
     assert "static-int8 ran at " in words
     assert max(map(len, ran.out.splitlines())) <= 80
+
+
+def test_advice_that_lacks_data_is_not_run_and_says_what_is_missing(steelyard, tmp_path: Path) -> None:
+    ran: Ran = steelyard("advise", convolutions_only(tmp_path / "conv.onnx"), "--local", "--run", "--json")
+    assert "every advised recipe needs a task with data to calibrate on" in ran.is_refused(3)
 
 
 def test_a_bound_on_nothing_measured_is_refused(steelyard, inputs: Path) -> None:
