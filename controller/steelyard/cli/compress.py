@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from steelyard.cli.models import make_variants, resolve_model
-from steelyard.cli.plugin_flag import PLUGIN_FLAG
+from steelyard.cli.plugin_flag import plugin_flag
 from steelyard.cli.session import connected, console, emit_json
 
 
@@ -44,7 +44,7 @@ def _list_recipes(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
 )
 @click.option("--evaluate/--no-evaluate", default=True, help="Score the task after each step, here.  [default: yes]")
 @click.option("--cache/--no-cache", "use_cache", default=True, help="Begin behind the steps that were run before.")
-@PLUGIN_FLAG
+@plugin_flag
 @click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout.")
 @click.pass_context
 def compress(
@@ -69,7 +69,7 @@ def compress(
       steelyard compress model.onnx --recipe static-int8 --recipe dynamic-int8 --task task.toml
       steelyard compress model.onnx --recipe equalize+static-int8+bias-correction --task task.toml
       steelyard compress model.onnx --recipe my-recipe.toml --task data.npz --json
-      steelyard compress model.onnx --recipe clip-weights+static-int8 --task task.toml --plugin clip.py
+      steelyard compress model.onnx --recipe my-recipe.toml --task task.toml --plugin mine.py
     """
     with connected(ctx) as client:
         parent = resolve_model(client, model)

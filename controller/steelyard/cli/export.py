@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from steelyard.cli.plugin_flag import PLUGIN_FLAG
+from steelyard.cli.plugin_flag import plugin_flag
 from steelyard.cli.session import connected
 from steelyard.cli.writing import writing
 from steelyard_protocol.v1 import control_pb2, measurement_pb2
@@ -22,7 +22,7 @@ _NEWEST_JOBS = 50
 @click.argument("variant", metavar="VARIANT")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A folder that is not there yet.")
 @click.option("--exporter", "exporters", multiple=True, metavar="KIND", help="Add a plugin's files; repeatable.")
-@PLUGIN_FLAG
+@plugin_flag
 @click.pass_context
 def export(ctx: click.Context, variant: str, output: Path, exporters: tuple[str, ...]) -> None:
     """Write a variant with its model card, input and output specification, and a script that runs it.

@@ -11,7 +11,7 @@ from steelyard.cli.extending import EXTEND_FLAG, extend, refuse_what_is_settled
 from steelyard.cli.follow import follow
 from steelyard.cli.measuring import exit_code, measurement_options, options_from, show_measurement
 from steelyard.cli.models import make_variants, resolve_model
-from steelyard.cli.plugin_flag import PLUGIN_FLAG
+from steelyard.cli.plugin_flag import plugin_flag
 from steelyard.cli.session import choose_device, connected
 from steelyard.errors import UsageError
 
@@ -24,7 +24,7 @@ from steelyard.errors import UsageError
 @click.option("--require", "requirements", multiple=True, metavar="REQ", help="Such as 'p90<20ms' or 'drop<1pp'.")
 @click.option("--report", "report_path", type=click.Path(path_type=Path), help="Write the HTML report here too.")
 @EXTEND_FLAG
-@PLUGIN_FLAG
+@plugin_flag
 @measurement_options
 @click.pass_context
 def measure(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from steelyard.cli.plugin_flag import PLUGIN_FLAG
+from steelyard.cli.plugin_flag import plugin_flag
 from steelyard.cli.session import console, emit_json, say
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def plugin() -> None:
 
 
 @plugin.command("list")
-@PLUGIN_FLAG
+@plugin_flag
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 def list_plugins(as_json: bool) -> None:
     """List what installed plugins and the files of --plugin bring, and what keeps any of it from being used.
@@ -31,7 +31,7 @@ def list_plugins(as_json: bool) -> None:
     \b
     Examples:
       steelyard plugin list
-      steelyard plugin list --plugin clip.py --json
+      steelyard plugin list --plugin mine.py --json
     """
     from steelyard.plugins.listing import listed_plugins
 

@@ -7,12 +7,12 @@ import signal
 
 import click
 
-from steelyard.cli.plugin_flag import PLUGIN_FLAG
+from steelyard.cli.plugin_flag import plugin_flag
 from steelyard.cli.session import say, settings_of
 
 
 @click.command()
-@PLUGIN_FLAG
+@plugin_flag
 @click.pass_context
 def serve(ctx: click.Context) -> None:
     """Run a controller until it is interrupted: agents dial in on loopback, commands use its socket.
