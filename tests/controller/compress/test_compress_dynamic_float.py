@@ -35,10 +35,10 @@ def _lstm(path: Path, *, features: int = 16, hidden: int = 48) -> Path:
 
 
 def test_small_layers_stay_in_float_beside_large_ones(tmp_path: Path) -> None:
-    model = mlp(tmp_path / "m.onnx", widths=(64, 128, 16, 10))
+    model = mlp(tmp_path / "m.onnx", widths=(64, 160, 16, 10))
     made, report = applied(DynamicInt8(), model)
     assert ops(made)["MatMulInteger"] == 1
-    assert any("2 layers of fewer than 4096 weights stay in float" in note for note in report.notes)
+    assert any("2 layers of fewer than 8192 weights stay in float" in note for note in report.notes)
     feed = {"x": drawn(16, 64)}
     assert sqnr_db(outputs(model, feed), outputs(made, feed)) > 25
 
@@ -50,13 +50,13 @@ def test_layers_that_are_all_small_are_quantized_with_a_warning(tmp_path: Path) 
 
 
 def test_the_size_below_which_layers_stay_is_a_setting(tmp_path: Path) -> None:
-    model = mlp(tmp_path / "m.onnx", widths=(64, 128, 16, 10))
+    model = mlp(tmp_path / "m.onnx", widths=(64, 160, 16, 10))
     assert ops(applied(DynamicInt8(min_weights=0), model)[0])["MatMulInteger"] == 3
     assert ops(applied(DynamicInt8(min_weights=2000), model)[0])["MatMulInteger"] == 2
 
 
 def test_layers_named_by_a_pattern_stay_in_float(tmp_path: Path) -> None:
-    model = transformer(tmp_path / "m.onnx", width=64)
+    model = transformer(tmp_path / "m.onnx")
     whole = ops(applied(DynamicInt8(), model)[0])["MatMulInteger"]
     assert whole == 6
     made, _ = applied(DynamicInt8(keep_float=("up_product*", "q_*")), model)

@@ -2,7 +2,9 @@
 
 S. Migacz, 8-bit Inference with TensorRT, GTC 2017: candidates clip the histogram of magnitudes; what is clipped goes to
 the last bin of the reference, the candidate is the histogram merged into the levels of the grid and spread out again.
-Exact zeros are left out, as TensorRT does: they are represented exactly and would drown everything else.
+Exact zeros are left out, as TensorRT does: they are represented exactly and would drown everything else. Unlike there, a
+candidate may cut off a bounded share only: where one value is most of the data (a background behind a convolution), the
+divergence alone prefers ranges that hold nothing but it.
 """
 
 from __future__ import annotations
@@ -17,13 +19,17 @@ from steelyard.compress.calibrators.histogram import Histogram
 # Candidates end at every eighth bin: 0.4 % of the range, far below what changes an accuracy.
 _STEP_BINS = 8
 _LEAST_SHARE = 1e-12
+_MOST_CUT_SHARE = 0.001
 
 
 def entropy_range(histogram: Histogram, *, levels: int) -> tuple[float, float]:
     """Return the clipped range; ``levels`` are those of the grid for magnitudes (128 of s8, 256 of u8 behind ReLU)."""
     counts = histogram.magnitudes().astype(np.float64)
     total = counts.size
-    ends = [*range(min(levels, total), total, _STEP_BINS), total]
+    kept = np.cumsum(counts) / max(counts.sum(), 1.0)
+    ends = [end for end in range(min(levels, total), total, _STEP_BINS) if kept[end - 1] >= 1.0 - _MOST_CUT_SHARE] + [
+        total
+    ]
     divergences = [_divergence(counts, end, min(levels, end)) for end in ends]
     clip = histogram.high * ends[int(np.argmin(divergences))] / total
     return max(histogram.smallest, -clip), min(histogram.largest, clip)

@@ -33,7 +33,9 @@ _WEIGHT_INPUTS = {"MatMul": (1,), "Gemm": (1,), "LSTM": (1, 2)}
 _PRODUCTS = ("MatMulInteger", "ConvInteger", "DynamicQuantizeLSTM", "QAttention")
 # What onnxruntime calls the MatMul that it makes of a Gemm.
 _MATMUL_SUFFIX = "_MatMul"
-DEFAULT_MIN_WEIGHTS = 4096
+# Eight layers against float32, one thread, x86 with VNNI: 64 x 64 ran at 0.58x for one row and 0.94x for 32 rows,
+# 96 x 96 at 0.66x and 1.32x, 128 x 128 at 0.79x and 2.06x, 256 x 256 at 1.89x and 2.60x. Below this it never paid.
+DEFAULT_MIN_WEIGHTS = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
