@@ -13,7 +13,7 @@ from steelyard.cli.gate_flags import GATE_FLAGS, gate_options
 from steelyard.cli.measuring import exit_code, show_measurement
 from steelyard.cli.models import resolve_model
 from steelyard.cli.parameters import DURATION
-from steelyard.cli.plugin_flag import PLUGIN_FLAG
+from steelyard.cli.plugin_flag import plugin_flag
 from steelyard.cli.run_flags import RUN_FLAGS, with_flags
 from steelyard.cli.session import choose_device, connected, console, emit_json, say
 from steelyard.errors import EXIT_INCOMPLETE, IncompleteError, SteelyardError, UsageError
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.option("--max-rounds", type=click.IntRange(3, 1000), default=40, show_default=True, help="At most.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of inputs and recipes.")
 @with_flags((*RUN_FLAGS, *GATE_FLAGS))
-@PLUGIN_FLAG
+@plugin_flag
 @click.pass_context
 def advise(ctx: click.Context, /, model: str, **flags: Any) -> None:
     """Say what to try for a model on a device and why, what to expect, and what not to spend time on.
