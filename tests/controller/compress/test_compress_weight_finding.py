@@ -10,10 +10,15 @@ import pytest
 from onnx import helper, numpy_helper
 
 from steelyard.compress.errors import CompressionInputError
+from steelyard.compress.steps.low_rank import LowRank
+from steelyard.compress.steps.share_weights import ShareWeights
+from steelyard.compress.steps.sparsify import Sparsify
+from steelyard.compress.steps.weight_only import WeightOnly
 from steelyard.compress.weights import editing
 from steelyard.compress.weights.editing import GraphEdit, left_note, storage_note, write_model
-from steelyard.compress.weights.finding import WEIGHT_OPS, find_weights
+from steelyard.compress.weights.finding import WEIGHT_OPS, find_weights, refuse_idle_globs
 from tests.controller.compress.weight_models import (
+    applied,
     branch_model,
     drawn,
     matmul_model,
@@ -70,6 +75,19 @@ def test_names_of_nodes_and_tensors_match_patterns(tmp_path: Path) -> None:
     assert weight.matches(["prod*"])
     assert weight.matches(["no", "w"])
     assert not weight.matches(["prod", "W"])
+
+
+def test_a_pattern_that_fits_nothing_is_refused_with_names_that_are_there(tmp_path: Path) -> None:
+    weights = find_weights(onnx.load_model(matmul_model(tmp_path / "m.onnx", drawn(4, 3))), ["MatMul"])
+    refuse_idle_globs(weights, ["prod*", "w"], "sparsify: keep")
+    with pytest.raises(CompressionInputError, match=r"sparsify: keep has 'head', .* there are 'w'") as caught:
+        refuse_idle_globs(weights, ["w", "head"], "sparsify: keep")
+    assert caught.value.reason == "unknown_operator"
+    for step in (Sparsify(keep=("head",)), LowRank(keep=("head",)), ShareWeights(keep=("head",))):
+        with pytest.raises(CompressionInputError, match="'head'"):
+            applied(step, matmul_model(tmp_path / "m.onnx", drawn(40, 30)))
+    with pytest.raises(CompressionInputError, match="weight-only: keep_float has 'head'"):
+        applied(WeightOnly(keep_float=("head",)), matmul_model(tmp_path / "m.onnx", drawn(40, 30)))
 
 
 def test_recurrent_layers_have_two_weights(tmp_path: Path) -> None:

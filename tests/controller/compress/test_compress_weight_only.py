@@ -195,7 +195,7 @@ def test_what_no_kernel_takes_is_left_with_its_reason(tmp_path: Path) -> None:
     ]
     weights = [tensor(name, drawn(32, 32, seed=at)) for at, name in enumerate("awv")]
     model = saved(tmp_path / "m.onnx", nodes, {"x": [32, 32]}, {"y": [32, 32]}, weights)
-    made, report = applied(WeightOnly(bits=4, keep_float=("nothing",)), model)
+    made, report = applied(WeightOnly(bits=4), model)
     assert op_types(made) == ["MatMul", "MatMulNBits", "Gemm"]
     assert "left as they were: 'a', 'v' (no kernel for 4 bits)" in report.notes
     made, _report = applied(WeightOnly(bits=8), model)

@@ -20,7 +20,7 @@ from steelyard.compress.settings import (
 from steelyard.compress.tools import tool_versions
 from steelyard.compress.weights.editing import GraphEdit, left_note, storage_note, write_model
 from steelyard.compress.weights.factor_nodes import CHANNEL, SPATIAL, Cut, Square, cuts, reason_not_to_cut
-from steelyard.compress.weights.finding import Weight, find_weights
+from steelyard.compress.weights.finding import Weight, find_weights, refuse_idle_globs
 from steelyard.compress.weights.moments import stream_moments
 
 if TYPE_CHECKING:
@@ -87,15 +87,17 @@ class LowRank:
         """Write the model with the factors.
 
         Raises:
-            CompressionInputError: nothing_to_factor: no layer would need fewer multiply-accumulates; too_large; or no
-                or unfit calibration data.
+            CompressionInputError: nothing_to_factor: no layer would need fewer multiply-accumulates; unknown_operator;
+                too_large; or no or unfit calibration data.
             CompressionError: onnxruntime could not run the model on calibration data.
         """
         import onnx
 
         model = onnx.load_model(model_path)
         macs_before = _model_macs(model)
-        weights, left = self._considered(find_weights(model, _FACTORED))
+        found = find_weights(model, _FACTORED)
+        refuse_idle_globs(found, self.keep, f"{self.kind}: keep")
+        weights, left = self._considered(found)
         edit = GraphEdit(model)
         told, unsaved = self._cut(model, weights, edit, context)
         if not told:

@@ -17,7 +17,7 @@ from steelyard.compress.settings import require_choice, require_count, require_g
 from steelyard.compress.tools import tool_versions
 from steelyard.compress.weights.clustering import clustered
 from steelyard.compress.weights.editing import GraphEdit, left_note, storage_note, write_model
-from steelyard.compress.weights.finding import WEIGHT_OPS, Weight, find_weights, output_axis
+from steelyard.compress.weights.finding import WEIGHT_OPS, Weight, find_weights, output_axis, refuse_idle_globs
 
 _MOST_CLUSTERS = 256
 
@@ -66,12 +66,14 @@ class ShareWeights:
         """Write the model with shared values.
 
         Raises:
-            CompressionInputError: nothing_to_share, or too_large.
+            CompressionInputError: nothing_to_share, unknown_operator or too_large.
         """
         import onnx
 
         model = onnx.load_model(model_path)
-        chosen, left = self._chosen(find_weights(model, WEIGHT_OPS))
+        weights = find_weights(model, WEIGHT_OPS)
+        refuse_idle_globs(weights, self.keep, f"{self.kind}: keep")
+        chosen, left = self._chosen(weights)
         if not chosen:
             raise CompressionInputError(
                 "nothing_to_share",

@@ -17,7 +17,7 @@ from steelyard.compress.recipe import step_settings
 from steelyard.compress.settings import require_choice, require_count, require_globs, require_number
 from steelyard.compress.tools import tool_versions
 from steelyard.compress.weights.editing import left_note, storage_note, write_model
-from steelyard.compress.weights.finding import Weight, find_weights
+from steelyard.compress.weights.finding import Weight, find_weights, refuse_idle_globs
 from steelyard.compress.weights.layout import as_stored, has_one_layout, is_depthwise, outputs_first
 from steelyard.compress.weights.zeroing import n_of_m, without_smallest, without_smallest_blocks
 
@@ -106,13 +106,15 @@ class Sparsify:
         """Write the model with zeros, in dense storage.
 
         Raises:
-            CompressionInputError: nothing_to_sparsify, or too_large.
+            CompressionInputError: nothing_to_sparsify, unknown_operator or too_large.
         """
         import onnx
 
         context.progress("choosing weights", 0, 1)
         model = onnx.load_model(model_path)
-        chosen, left = self._chosen(find_weights(model, _SPARSIFIED))
+        weights = find_weights(model, _SPARSIFIED)
+        refuse_idle_globs(weights, self.keep, f"{self.kind}: keep")
+        chosen, left = self._chosen(weights)
         if not chosen:
             raise CompressionInputError(
                 "nothing_to_sparsify",

@@ -22,7 +22,7 @@ from steelyard.compress.settings import (
 )
 from steelyard.compress.tools import tool_versions
 from steelyard.compress.weights.editing import GraphEdit, left_note, require_domain, storage_note, write_model
-from steelyard.compress.weights.finding import WEIGHT_OPS, Weight, find_weights
+from steelyard.compress.weights.finding import WEIGHT_OPS, Weight, find_weights, refuse_idle_globs
 from steelyard.compress.weights.forms import (
     CONTRIB_DOMAIN,
     DEQUANTIZE,
@@ -131,7 +131,7 @@ class WeightOnly:
         """Write the model with weights in few bits.
 
         Raises:
-            CompressionInputError: nothing_to_quantize, too_large, or no or unfit calibration data.
+            CompressionInputError: nothing_to_quantize, unknown_operator, too_large, or no or unfit calibration data.
             CompressionError: the model cannot be folded, or onnxruntime could not run it on calibration data.
         """
         import onnx
@@ -188,7 +188,9 @@ class WeightOnly:
     def _forms(self, model: ModelProto) -> tuple[dict[Weight, str], dict[str, str]]:
         forms: dict[Weight, str] = {}
         left: dict[str, str] = {}
-        for weight in find_weights(model, self._op_types()):
+        weights = find_weights(model, self._op_types())
+        refuse_idle_globs(weights, self.keep_float, f"{self.kind}: keep_float")
+        for weight in weights:
             form, reason = form_of(weight, bits=self.bits, wish=self._form(), op_types=self._op_types())
             if weight.matches(self.keep_float):
                 left[weight.name] = "by the setting keep_float"
@@ -254,7 +256,11 @@ def _require_one_of(kind: str, key: str, value: object, choices: tuple[int, ...]
 def _form_notes(forms: Iterable[str], bits: int) -> tuple[str, ...]:
     listed = list(forms)
     return tuple(
-        f"{listed.count(form)} weight tensors are stored in {8 if form == ROWS else bits} bits and {told}"
+        f"{_counted(listed.count(form))} stored in {8 if form == ROWS else bits} bits and {told}"
         for form, told in _FORM_NOTES.items()
         if form in listed
     )
+
+
+def _counted(tensor_count: int) -> str:
+    return "1 weight tensor is" if tensor_count == 1 else f"{tensor_count} weight tensors are"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.compress.errors import CompressionInputError
+
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
@@ -101,6 +103,22 @@ def find_weights(model: ModelProto, op_types: Collection[str]) -> tuple[Weight, 
     search.walk(model.graph, {})
     found = (one.frozen() for one in sorted(search.found, key=lambda one: one.first_use) if one.uses)
     return tuple(weight for weight in found if not weight.op_types.isdisjoint(op_types))
+
+
+def refuse_idle_globs(weights: Sequence[Weight], globs: Sequence[str], setting: str) -> None:
+    """Refuse a pattern of ``setting`` ("sparsify: keep") that fits no weight: it is a misspelt name.
+
+    Raises:
+        CompressionInputError: unknown_operator, with the names of a few weights.
+    """
+    for glob in globs:
+        if weights and not any(weight.matches((glob,)) for weight in weights):
+            some = ", ".join(repr(weight.name) for weight in weights[:3])
+            more = f" and {len(weights) - 3} more" if len(weights) > 3 else ""
+            raise CompressionInputError(
+                "unknown_operator",
+                f"{setting} has {glob!r}, which fits no weight and no node that reads one; there are {some}{more}",
+            )
 
 
 def input_axis(use: WeightUse, rank: int) -> int:
