@@ -15,10 +15,11 @@ from steelyard.compress.step_key import StepInputs, step_key
 from steelyard.control.uploads import prepared_model
 from steelyard.plugins.errors import PluginError
 from steelyard.plugins.exporting import exported_files
-from steelyard.plugins.files import use_file
+from steelyard.plugins.files import plugin_files, use_file
 from steelyard.tasks.errors import TaskError
 from steelyard.tasks.load import load_task
 from steelyard.tasks.metrics.registry import metric, metric_plugins, metric_settings_json
+from steelyard.testing import check_step
 from tests.controller.plugins.files import (
     COPY_STEP,
     EXPORTER_AND_FORMAT,
@@ -173,3 +174,13 @@ def test_a_file_of_a_plugins_format_is_converted_before_it_is_read(tmp_path: Pat
     with prepared_model(model) as plain, prepared_model(backwards) as converted:
         assert converted.digest == plain.digest
         assert converted.bytes_path != backwards
+
+
+def test_the_step_of_the_page_on_plugins_works_as_it_stands_there(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "plugins.md").read_text(encoding="utf-8")
+    path = tmp_path / "round.py"
+    path.write_text(page.partition("```python\n")[2].partition("```")[0], encoding="utf-8")
+    with plugin_files([path]):
+        step = load_recipe("round-weights,digits=4").step_list[0]
+        report = check_step(step, conv_model(tmp_path / "model.onnx"))
+    assert report.settings == {"digits": 4}
