@@ -21,6 +21,7 @@ NOTHING_COUNTED = "nothing counted"
 CPU_PROVIDERS = frozenset({"", "CPUExecutionProvider", "XNNPACK", "CPU"})
 _FLOAT_BYTES = 4
 _MOSTLY = 0.6
+_REUSED = 4.0
 _NORMALIZING = frozenset({"LayerNormalization", "Softmax", "SOFTMAX", "Attention", "SkipLayerNormalization"})
 
 
@@ -45,9 +46,14 @@ class ModelFacts:
         return _FLOAT_BYTES * self.table.parameter_count
 
     @property
-    def macs_per_parameter(self) -> float:
-        """How often a stored weight is used in one inference."""
-        return self.mac_count / self.table.parameter_count if self.table.parameter_count else 0.0
+    def reads_weights_once(self) -> bool:
+        """Whether most parameters are in matrix products that use each of them about once an inference.
+
+        Their bytes take longer than their products, so that fewer bytes may well be faster.
+        """
+        stored = [layer for layer in self._products if layer.weight_dtype]
+        held = sum(layer.parameter_count for layer in stored)
+        return self.stored_product_parameter_share >= 0.5 and sum(one.mac_count or 0 for one in stored) < _REUSED * held
 
     def mac_share(self, family: str) -> float:
         """Return the share of the counted multiply-accumulates in layers of a family."""

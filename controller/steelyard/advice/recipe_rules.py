@@ -12,8 +12,6 @@ _STATIC_CHARACTERS = frozenset({CONVOLUTIONS, TRANSFORMER, PERCEPTRON, MIXED})
 # Fewer bits of a smaller file save nothing that anybody would notice.
 _LARGE_WEIGHT_BYTES = 1 << 20
 _WORTH_IT = 0.2
-# With fewer uses an inference a weight's bytes take longer than its products, and fewer bytes may well be faster.
-REUSED = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,12 +161,11 @@ RECIPE_RULES = (
         id="weights-read-once",
         recipe="weight-only",
         applies=lambda one: (
-            one.by_onnxruntime
-            and one.model.character == PERCEPTRON
-            and one.model.macs_per_parameter < REUSED
-            and one.model.weight_bytes >= _LARGE_WEIGHT_BYTES
+            one.by_onnxruntime and one.model.reads_weights_once and one.model.weight_bytes >= _LARGE_WEIGHT_BYTES
         ),
-        reason=lambda _one: "each weight is used about once an inference, so that reading fewer bytes saves time, too",
+        reason=lambda _one: (
+            "most weights are used once an inference, so that reading fewer bytes may save time beside space"
+        ),
         prior_kind="weight-only",
     ),
     RecipeRule(

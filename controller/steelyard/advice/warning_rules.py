@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from steelyard.advice.contract import REDUCE_RANGE, SPEEDUP, Claim
 from steelyard.advice.facts import CONVOLUTIONS, RECURRENCE, TRANSFORMER, Situation
 from steelyard.advice.priors import quantized_families
-from steelyard.advice.recipe_rules import REUSED
 from steelyard.stats.formatting import format_value
 
 _LITTLE = 0.1
@@ -103,11 +102,11 @@ WARNING_RULES = (
         applies=lambda one: (
             (one.by_onnxruntime or one.by_litert)
             and one.model.weight_bytes >= _LARGE_WEIGHT_BYTES
-            and one.model.macs_per_parameter >= REUSED
+            and not one.model.reads_weights_once
         ),
         text=lambda one: (
-            f"{format_value(one.model.weight_bytes, 'B')} of weights, each used "
-            f"{one.model.macs_per_parameter:.0f} times an inference: weight-only saves file, not time"
+            f"{format_value(one.model.weight_bytes, 'B')} of weights, most of them used several times an inference: "
+            "weight-only saves file, not time"
         ),
         claims=_always(_faster("weight-only", high=1.2)),
     ),

@@ -40,8 +40,15 @@ def test_depthwise_convolutions_are_counted_apart() -> None:
     model = situation(situations.MOBILENET).model
     assert model.depthwise_count == 1
     assert model.depthwise_share == pytest.approx(12 / 92.128)
-    assert model.macs_per_parameter == pytest.approx(92_128_000 / 448_000)
     assert model.weight_bytes == 4 * 448_000
+
+
+def test_weights_that_are_read_once_are_told_from_those_that_are_used_again() -> None:
+    assert situation(situations.PERCEPTRON).model.reads_weights_once
+    assert not situation(situations.TRANSFORMER).model.reads_weights_once
+    assert not situation(situations.MOBILENET).model.reads_weights_once
+    wide_head = table(layer("Conv", 12_000_000, parameters=70_000), layer("Gemm", 300_000, parameters=300_000))
+    assert situation(wide_head).model.reads_weights_once
 
 
 def test_kinds_come_by_what_they_multiply() -> None:
