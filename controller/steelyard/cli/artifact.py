@@ -60,7 +60,7 @@ def list_artifacts(ctx: click.Context, /, as_json: bool, **flags: object) -> Non
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
 def list_variants(ctx: click.Context, /, as_json: bool, **flags: object) -> None:
-    """List variants, newest first, with the recipe and the score of each.
+    """List variants, newest first, with the sizes and the score of each.
 
     \b
     Examples:

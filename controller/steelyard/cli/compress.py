@@ -83,10 +83,13 @@ def compress(
             payload = {"parent": to_plain(parent), "variants": [to_plain(variant) for variant in variants]}
             emit_json("compression", payload)
             return
+        from steelyard.compress.recipe_text import load_recipe
         from steelyard.report.lineage import render_steps
 
         out = console()
-        for variant in variants:
+        for recipe, variant in zip(recipes, variants, strict=True):
             out.print(render_steps(parent, variant))
+            if load_recipe(recipe).name != variant.lineage.recipe_name:
+                out.print(f"- {recipe} made the same file as {variant.lineage.recipe_name}", markup=False)
             out.print()
         out.print(f"measure them: steelyard measure {parent.name} {' '.join(v.name for v in variants)}", markup=False)

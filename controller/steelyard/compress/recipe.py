@@ -54,11 +54,8 @@ class Recipe:
         return any(step.needs_calibration for step in self.step_list)
 
     def prefix_name(self, step_count: int) -> str:
-        """Return what the recipe of the first steps is called: the whole name for all of them."""
-        if step_count == len(self.step_list):
-            return self.name
-        text = inline_text(self.step_list[:step_count])
-        return text if self.name == inline_text(self.step_list) else f"{self.name}.{step_count}"
+        """Return what the recipe of the first steps is called: the name for all of them, else the steps in one word."""
+        return self.name if step_count == len(self.step_list) else inline_text(self.step_list[:step_count])
 
     def forms(self, start: str) -> tuple[str, ...]:
         """Return the numeric form of the model after each step, begun with ``start``."""

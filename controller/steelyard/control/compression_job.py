@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from steelyard.compress.errors import CompressionError, CompressionInputError
 from steelyard.compress.evaluation import metric_of
 from steelyard.compress.finished_step import FinishedStep
 from steelyard.compress.messages import ScoringFiles
@@ -93,20 +96,22 @@ class _CompressionJob:
         )
         finished = await self._known_steps()
         calibration = self._file(task.calibration_digest, "calibration.npz")
-        result = await compress_in_process(
-            self._world.blobs.path(self._parent.digest),
-            self.recipe,
-            calibration_path=calibration,
-            seed=self._request.seed,
-            processor_features=features,
-            out_dir=self._work,
-            progress=self._progress,
-            reported=self._scoring(task) if self._request.evaluate_steps else None,
-            chosen_by=self._choosing(task),
-            finished=finished,
-            known_scores=await self._known_scores(),
-            on_step=self._keep,
-        )
+        path = self._world.blobs.path(self._parent.digest)
+        with _named(path, self._parent.name):
+            result = await compress_in_process(
+                path,
+                self.recipe,
+                calibration_path=calibration,
+                seed=self._request.seed,
+                processor_features=features,
+                out_dir=self._work,
+                progress=self._progress,
+                reported=self._scoring(task) if self._request.evaluate_steps else None,
+                chosen_by=self._choosing(task),
+                finished=finished,
+                known_scores=await self._known_scores(),
+                on_step=self._keep,
+            )
         await asyncio.to_thread(self._world.blobs.put_file, result.path)
         lineage = result.lineage
         await self._keep_score(self._parent.digest, lineage.parent_evaluation)
@@ -242,6 +247,16 @@ class _CompressionJob:
         note = asyncio.ensure_future(work)
         self._notes.add(note)
         note.add_done_callback(self._notes.discard)
+
+
+@contextmanager
+def _named(path: Path, name: str) -> Iterator[None]:
+    """Let errors of the compression call the model by its name: a blob's path says nothing to anybody."""
+    try:
+        yield
+    except (CompressionError, CompressionInputError) as error:
+        told = str(error).replace(str(path), name).replace(path.name, name)
+        raise type(error)(error.reason, told) from error
 
 
 def _choice(task: control_pb2.Task) -> str:

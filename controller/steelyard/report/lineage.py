@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
@@ -19,21 +18,24 @@ _CONFIDENCE = 0.95
 
 
 def render_steps(parent: control_pb2.Artifact, variant: control_pb2.Artifact) -> RenderableType:
-    """Return what each step of a variant made of the model: size, size under DEFLATE, score, seconds, and the notes."""
+    """Return what each step made: size, size under DEFLATE, score and its change, seconds, and the notes."""
     lineage = variant.lineage
     table = plain_table(title=f"{variant.name}")
-    for name in ("step", "size", "deflated", _score_name(lineage), "seconds"):
+    for name in ("step", "size", "deflated", _score_name(lineage), "change", "seconds"):
         table.add_column(name, overflow="fold", justify="left" if name == "step" else "right")
-    table.add_row(Text("the model"), Text(format_value(parent.size_bytes, "B")), "", score_text(lineage), "")
+    table.add_row(Text("the model"), Text(format_value(parent.size_bytes, "B")), "", score_text(lineage), "", "")
     notes: list[RenderableType] = []
+    before = lineage.parent_evaluation
     for step in lineage.steps:
         table.add_row(
             Text(step.kind),
             Text(format_value(step.output_size_bytes, "B") if step.output_size_bytes else ""),
             Text(format_value(step.output_deflated_bytes, "B") if step.output_deflated_bytes else ""),
             Text(evaluation_text(step.evaluation) if step.HasField("evaluation") else ""),
+            Text(change_text(before, step.evaluation)),
             Text("run before" if step.reused else f"{step.duration_s:.1f}"),
         )
+        before = step.evaluation
         notes += [hanging("- ", f"{step.kind}: {note}") for note in step.notes]
         if step.evaluation.reason:
             notes.append(hanging("- ", f"{step.kind} was not scored: {step.evaluation.reason}"))
@@ -57,6 +59,14 @@ def evaluation_text(evaluation: control_pb2.StepEvaluation) -> str:
     return format_estimate(estimate)
 
 
+def change_text(before: control_pb2.StepEvaluation, after: control_pb2.StepEvaluation) -> str:
+    """Return by how much a step changed the score, "" where there are not two of one kind."""
+    if not before.HasField("value") or not after.HasField("value") or before.metric != after.metric:
+        return ""
+    change = after.value - before.value
+    return f"{100 * change:+.1f} pp" if after.unit == "fraction" else f"{change:+.3g} {after.unit}".rstrip()
+
+
 def score_text(lineage: control_pb2.Lineage) -> str:
     """Return what the parent scored, "" where nothing was evaluated."""
     return evaluation_text(lineage.parent_evaluation) if lineage.HasField("parent_evaluation") else ""
@@ -72,13 +82,13 @@ def render_tree(
 
 
 def last_step(artifact: control_pb2.Artifact) -> str:
-    """Return the step that made an artifact, with its settings that matter: "static-int8 (onnxruntime 1.32.0)"."""
+    """Return the step that made an artifact, what it took and what came out: "static-int8, 3.5 s, top1 99.7 %"."""
     if not artifact.lineage.steps:
         return ""
     step = artifact.lineage.steps[-1]
-    settings = json.loads(step.settings_json or "{}")
-    told = ", ".join(f"{key}={value}" for key, value in settings.items() if isinstance(value, bool | int | float | str))
-    return f"{step.kind} ({told})" if told else step.kind
+    told = f"{step.kind}, {step.duration_s:.1f} s"
+    score = step.evaluation
+    return f"{told}, {score.metric} {evaluation_text(score)}" if score.HasField("value") else told
 
 
 def _grow(
@@ -98,9 +108,6 @@ def _node(digest: str, artifacts: Mapping[str, control_pb2.Artifact], marked: st
         return Text(f"{digest[:_SHORT_DIGEST]} (not kept here)", style="dim")
     head = Text(artifact.name, style="bold" if digest == marked else "")
     head.append(f"  {digest[:_SHORT_DIGEST]}  {format_value(artifact.size_bytes, 'B')}", style="dim")
-    steps = artifact.lineage.steps
-    if steps and steps[-1].HasField("evaluation"):
-        head.append(f"  {steps[-1].evaluation.metric} {evaluation_text(steps[-1].evaluation)}")
     made = last_step(artifact)
     return Group(head, Text(made, style="dim", overflow="fold")) if made else head
 

@@ -120,10 +120,10 @@ def render_artifacts(artifacts: Sequence[control_pb2.Artifact]) -> RenderableTyp
 
 
 def render_variants(variants: Sequence[control_pb2.Artifact]) -> RenderableType:
-    """Return variants as a table: the recipe, the size, and what each scored on the controller."""
+    """Return variants as a table: the sizes, and what each scored on the controller."""
     from steelyard.report.lineage import evaluation_text
 
-    table = _table("name", "digest", "size", "deflated", "score", "recipe")
+    table = _table("name", "digest", "size", "deflated", "score")
     for one in variants:
         last = one.lineage.steps[-1] if one.lineage.steps else control_pb2.LineageStep()
         table.add_row(
@@ -132,7 +132,6 @@ def render_variants(variants: Sequence[control_pb2.Artifact]) -> RenderableType:
             Text(format_value(one.size_bytes, "B")),
             Text(format_value(last.output_deflated_bytes, "B") if last.output_deflated_bytes else ""),
             Text(f"{last.evaluation.metric} {evaluation_text(last.evaluation)}" if last.HasField("evaluation") else ""),
-            Text(one.lineage.recipe_name),
         )
     return table
 

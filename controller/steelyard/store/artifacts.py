@@ -27,9 +27,7 @@ def put(connection: Connection, artifact: control_pb2.Artifact, clock_ns: Callab
         values = {"digest": stored.digest, "name": stored.name, "message": stored.SerializeToString()}
         connection.execute(insert(_TABLE).values(**values))
         return stored
-    if artifact.HasField("lineage") and (
-        not known.HasField("lineage") or _is_same_recipe(known.lineage, artifact.lineage)
-    ):
+    if artifact.HasField("lineage") and (not known.HasField("lineage") or _goes_on(known.lineage, artifact.lineage)):
         known.lineage.CopyFrom(_newer_account(known.lineage, artifact.lineage))
         change = update(_TABLE).where(_TABLE.c.digest == known.digest)
         connection.execute(change.values(message=known.SerializeToString()))
@@ -56,18 +54,23 @@ def page(connection: Connection, page_size: int, page_token: str) -> tuple[list[
     return [control_pb2.Artifact.FromString(row["message"]) for row in rows], token
 
 
-def _is_same_recipe(one: control_pb2.Lineage, other: control_pb2.Lineage) -> bool:
-    same = one.parent_digest == other.parent_digest and one.recipe_toml == other.recipe_toml
-    return same and len(one.steps) == len(other.steps)
+def _goes_on(old: control_pb2.Lineage, new: control_pb2.Lineage) -> bool:
+    """Say whether this is the same recipe run again, or one with more steps behind it, which changed nothing."""
+    if old.parent_digest != new.parent_digest or not old.steps:
+        return False
+    if len(old.steps) == len(new.steps):
+        return old.recipe_toml == new.recipe_toml
+    begins_alike = [(step.kind, step.output_digest) for step in new.steps[: len(old.steps)]]
+    return begins_alike == [(step.kind, step.output_digest) for step in old.steps]
 
 
 def _newer_account(old: control_pb2.Lineage, new: control_pb2.Lineage) -> control_pb2.Lineage:
-    """Return the lineage of the same recipe run again, with the scores of the old one where the new run made none."""
+    """Return the lineage of a recipe run again, with the scores of the old one where the new run made none."""
     kept = control_pb2.Lineage()
     kept.CopyFrom(new)
     if old.HasField("parent_evaluation") and not new.HasField("parent_evaluation"):
         kept.parent_evaluation.CopyFrom(old.parent_evaluation)
-        for step, before in zip(kept.steps, old.steps, strict=True):
+        for step, before in zip(kept.steps, old.steps, strict=False):
             if before.HasField("evaluation"):
                 step.evaluation.CopyFrom(before.evaluation)
     return kept

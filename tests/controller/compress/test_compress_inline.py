@@ -38,7 +38,7 @@ def test_a_recipe_is_made_of_a_list_of_steps_in_python() -> None:
     assert recipe.step_list == (Equalize(), StaticInt8())
     assert recipe.prefix_name(1) == "equalize"
     assert recipe.prefix_name(2) == "equalize+static-int8"
-    assert Recipe([Equalize(), StaticInt8()], name="mine").prefix_name(1) == "mine.1"
+    assert Recipe([Equalize(), StaticInt8()], name="mine").prefix_name(1) == "equalize"
     assert recipe.forms("float32") == ("float32", "int8")
 
 

@@ -36,7 +36,7 @@ async def test_a_disk_that_is_full_after_the_first_step_keeps_it_and_nothing_hal
     job = await compress(controller, model)
     assert job.state == control_pb2.JOB_STATE_AGENT_ERROR
     assert job.error.reason == "disk_full"
-    kept = await controller.store.call(Store.find_artifact, "linear-both.1")
+    kept = await controller.store.call(Store.find_artifact, "linear-sparsify")
     assert controller.blobs.read_bytes(kept.digest)
     with pytest.raises(NotFoundError):
         await controller.store.call(Store.find_artifact, "linear-both")

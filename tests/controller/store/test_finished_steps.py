@@ -81,3 +81,13 @@ def test_the_same_recipe_tells_a_lineage_anew_and_scores_are_not_lost(store: Sto
     # Another recipe that gives the same bytes changes nothing of what is known.
     assert store.put_artifact(variant("b", 0.1)).lineage.recipe_toml == "a"
     assert store.find_artifact("int8").lineage.steps[0].evaluation.value == 0.7
+
+
+def test_steps_behind_that_changed_nothing_are_told_under_the_name_that_there_is(store: Store) -> None:
+    store.put_artifact(variant("a", 0.8))
+    longer = variant("b", 0.8)
+    longer.name = "longer"
+    longer.lineage.steps.add(kind="fallback", output_digest=longer.digest, notes=["nothing had to go back"])
+    kept = store.put_artifact(longer)
+    assert kept.name == "int8"
+    assert [step.kind for step in kept.lineage.steps] == ["static-int8", "fallback"]
