@@ -20,6 +20,7 @@ class Repair:
 # In order of cost. Equalization, bias correction: Nagel et al. 2019. AdaRound: Nagel et al. 2020.
 _ONNX = (
     ("static-int8,calibration_method=percentile", "rare activations no longer stretch the ranges", "a calibration"),
+    ("static-int8,calibration_method=mse", "ranges of activations with the least squared error", "a calibration"),
     (
         "equalize+static-int8+bias-correction",
         "channels get weights of one range, and what rounding adds to the mean of each is taken off",
@@ -43,6 +44,7 @@ _ONNX = (
 )
 _TFLITE = (
     ("static-int8,calibration_method=percentile", "rare activations no longer stretch the ranges", "a calibration"),
+    ("static-int8,calibration_method=mse", "ranges of activations with the least squared error", "a calibration"),
     ("dynamic-int8", "activations get their scales as the model runs", "some of the speed on the device"),
     ("weight-only", "activations stay in float", "all of the speed, and the file stays small"),
 )
