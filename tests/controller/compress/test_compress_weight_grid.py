@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from steelyard.compress.weights.gptq import quantize_by_gptq
 from steelyard.compress.weights.grid import (
     GridShape,
-    QuantizedMatrix,
     reconstruction_error,
     round_to_nearest,
 )
 from steelyard.compress.weights.packing import pack_nbits, pack_nibbles
+from steelyard.compress.weights.second_moment import SecondMoment
 from tests.controller.compress.weight_models import drawn
 
 _SHAPES = [
@@ -84,13 +84,12 @@ def test_blocks_of_a_channel_are_those_that_take_the_fewest_bytes(input_count: i
     assert pack_nbits(matrix).block_size == block_size
 
 
-def _correlated(input_count: int, sample_count: int, seed: int = 0) -> np.ndarray:
-    """Return X^T X of inputs that hang on an eighth as many hidden values."""
+def _correlated(input_count: int, row_count: int, seed: int = 0) -> np.ndarray:
+    """Return rows of inputs that hang on an eighth as many hidden values, in the same way for every seed."""
     rng = np.random.default_rng(seed)
-    hidden = rng.standard_normal((sample_count, input_count // 8))
-    inputs = hidden @ rng.standard_normal((input_count // 8, input_count))
-    inputs += 0.1 * rng.standard_normal(inputs.shape)
-    return inputs.T @ inputs
+    mixing = drawn(input_count // 8, input_count, seed=77)
+    rows = rng.standard_normal((row_count, input_count // 8)) @ mixing
+    return rows + 0.1 * rng.standard_normal(rows.shape)
 
 
 @pytest.mark.parametrize("act_order", [True, False])
@@ -104,46 +103,65 @@ def _correlated(input_count: int, sample_count: int, seed: int = 0) -> np.ndarra
 )
 def test_gptq_beats_rounding_by_far_where_inputs_go_together(act_order: bool, shape: GridShape) -> None:
     matrix = drawn(24, 160, seed=1)
-    moment = _correlated(160, 500)
+    moment = SecondMoment.of(_correlated(160, 500))
     result = quantize_by_gptq(matrix, moment, shape, act_order=act_order)
     assert result.error < 0.4 * result.rounding_error
-    assert result.error == pytest.approx(reconstruction_error(matrix, result.quantized.dequantized(), moment))
+    made = result.quantized.dequantized()
+    assert result.error == pytest.approx(reconstruction_error(matrix, made, moment.products))
+    others = SecondMoment.of(_correlated(160, 500, seed=1)).products
+    rounded = round_to_nearest(matrix, shape).dequantized()
+    assert reconstruction_error(matrix, made, others) < 0.4 * reconstruction_error(matrix, rounded, others)
+
+
+def test_few_rows_do_not_mislead_gptq_into_being_much_worse_than_rounding() -> None:
+    shape = GridShape(bits=4, block_size=32, symmetric=True)
+    matrix = drawn(32, 64, seed=1)
+    rounded = round_to_nearest(matrix, shape).dequantized()
+    for row_count in (8, 32, 64):
+        rows = drawn(row_count, 64, seed=row_count)
+        made = quantize_by_gptq(matrix, SecondMoment.of(rows), shape).quantized.dequantized()
+        # The rows are independent: nothing can be gained on others. Without the shrinkage this was 1.8 to 2.7 times.
+        assert reconstruction_error(matrix, made, np.eye(64)) < 1.5 * reconstruction_error(matrix, rounded, np.eye(64))
 
 
 def test_gptq_rounds_where_inputs_are_independent() -> None:
     matrix = drawn(8, 48, seed=2)
     shape = GridShape(bits=4, block_size=16, symmetric=True)
-    result = quantize_by_gptq(matrix, np.eye(48) * 3.0, shape, act_order=False)
+    result = quantize_by_gptq(matrix, SecondMoment(np.eye(48) * 3.0, 1000), shape, act_order=False)
     np.testing.assert_array_equal(result.quantized.codes, round_to_nearest(matrix, shape).codes)
 
 
 def test_gptq_is_the_greedy_solution_for_two_inputs_that_are_one() -> None:
     # Both inputs are always equal: the error of the first is made up by the second.
     matrix = np.array([[0.44, 0.44, 7.0]], np.float32)
-    moment = np.array([[1.0, 1.0, 0], [1.0, 1.0, 0], [0, 0, 1.0]])
+    moment = SecondMoment(np.array([[1.0, 1.0, 0], [1.0, 1.0, 0], [0, 0, 1.0]]), 10**6)
     shape = GridShape(bits=4, block_size=0, symmetric=False)
     result = quantize_by_gptq(matrix, moment, shape, damping=1e-6, act_order=False)
     made = result.quantized.dequantized()
-    step = 7.0 / 15
-    assert abs(made[0, 0] + made[0, 1] - 0.88) <= step / 2 + 1e-6
+    assert abs(made[0, 0] + made[0, 1] - 0.88) <= 7.0 / 15 / 2 + 1e-6
     assert result.error <= result.rounding_error
 
 
-def test_inputs_that_are_never_anything_but_zero_do_not_disturb_gptq() -> None:
-    moment = _correlated(64, 300)
-    moment[10], moment[:, 10] = 0, 0
+def test_inputs_that_say_nothing_are_rounded_for() -> None:
     shape = GridShape(bits=4, block_size=32, symmetric=True)
-    result = quantize_by_gptq(drawn(4, 64), moment, shape)
+    rows = _correlated(64, 300)
+    rows[:, 10] = 0
+    result = quantize_by_gptq(drawn(4, 64), SecondMoment.of(rows), shape)
     assert np.isfinite(result.quantized.dequantized()).all()
     assert result.error < result.rounding_error
-    nothing = quantize_by_gptq(drawn(4, 64), np.zeros((64, 64)), shape)
-    assert isinstance(nothing.quantized, QuantizedMatrix)
-    assert nothing.error == nothing.rounding_error == 0
+    for products in (np.zeros((64, 64)), np.full((64, 64), np.inf), np.full((64, 64), np.nan)):
+        nothing = quantize_by_gptq(drawn(4, 64), SecondMoment(products, 5), shape)
+        np.testing.assert_array_equal(nothing.quantized.codes, round_to_nearest(drawn(4, 64), shape).codes)
 
 
-def test_gptq_with_fewer_samples_than_inputs_is_damped_until_it_can_be_inverted() -> None:
-    rng = np.random.default_rng(0)
-    inputs = rng.standard_normal((5, 64))
-    shape = GridShape(bits=4, block_size=32, symmetric=True)
-    result = quantize_by_gptq(drawn(4, 64), inputs.T @ inputs, shape, damping=1e-6)
-    assert result.error < 0.5 * result.rounding_error
+def test_moments_add_up_over_batches_and_over_layers() -> None:
+    rows = drawn(30, 8).astype(np.float64)
+    whole = SecondMoment.of(rows)
+    parts = SecondMoment.empty(8)
+    for start in range(0, 30, 7):
+        parts.add(rows[start : start + 7])
+    np.testing.assert_allclose(parts.products, whole.products)
+    assert (parts.row_count, (parts + whole).row_count) == (30, 60)
+    np.testing.assert_allclose((parts + whole).products, 2 * whole.products)
+    added = np.diag(whole.damped(0.01) - whole.products)
+    np.testing.assert_allclose(added, (0.01 + 0.3 * 8 / 30) * np.diag(whole.products).mean())

@@ -19,9 +19,10 @@ from steelyard.compress.settings import (
 )
 from steelyard.compress.tools import tool_versions
 from steelyard.compress.weights.editing import GraphEdit, left_note, storage_note, write_model
-from steelyard.compress.weights.factor_nodes import CHANNEL, SPATIAL, Cut, Square, cuts, reason_not_to_cut
+from steelyard.compress.weights.factor_nodes import CHANNEL, SPATIAL, Cut, cuts, reason_not_to_cut
 from steelyard.compress.weights.finding import Weight, find_weights, refuse_idle_globs
 from steelyard.compress.weights.moments import stream_moments
+from steelyard.compress.weights.second_moment import SecondMoment
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -144,7 +145,7 @@ class LowRank:
 
     def _with_moments(
         self, model: ModelProto, weights: Sequence[Weight], context: StepContext
-    ) -> Iterator[tuple[Weight, Square | None]]:
+    ) -> Iterator[tuple[Weight, SecondMoment | None]]:
         if self.data_aware:
             yield from stream_moments(model, weights, context, what=f"{self.kind} with data_aware")
         else:

@@ -35,7 +35,8 @@ from steelyard.compress.weights.forms import (
 )
 from steelyard.compress.weights.gptq import quantize_by_gptq
 from steelyard.compress.weights.grid import GridShape, QuantizedMatrix, round_to_nearest
-from steelyard.compress.weights.moments import Square, stream_moments
+from steelyard.compress.weights.moments import stream_moments
+from steelyard.compress.weights.second_moment import SecondMoment
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -215,13 +216,13 @@ class WeightOnly:
 
     def _with_moments(
         self, model: ModelProto, weights: Sequence[Weight], context: StepContext
-    ) -> Iterator[tuple[Weight, Square | None]]:
+    ) -> Iterator[tuple[Weight, SecondMoment | None]]:
         if self.method == "gptq":
             yield from stream_moments(model, weights, context, what=f'{self.kind} with method = "gptq"')
         else:
             yield from ((weight, None) for weight in weights)
 
-    def _quantized(self, weight: Weight, form: str, moment: Square | None) -> tuple[QuantizedMatrix, list[float]]:
+    def _quantized(self, weight: Weight, form: str, moment: SecondMoment | None) -> tuple[QuantizedMatrix, list[float]]:
         has_blocks = form == MATMULNBITS or (form == DEQUANTIZE and len(weight.tensor.dims) == 2)
         shape = GridShape(
             bits=8 if form == ROWS else self.bits,

@@ -13,6 +13,7 @@ from steelyard.compress.weights.editing import GraphEdit
 from steelyard.compress.weights.factors import Decomposition, decompose
 from steelyard.compress.weights.finding import Weight, WeightUse, attribute
 from steelyard.compress.weights.layout import outputs_first
+from steelyard.compress.weights.second_moment import SecondMoment
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -50,7 +51,7 @@ class Cut:
         edit.remove(self.weight)
 
 
-def cuts(weight: Weight, ways: tuple[str, ...], moment: Square | None) -> list[Cut]:
+def cuts(weight: Weight, ways: tuple[str, ...], moment: SecondMoment | None) -> list[Cut]:
     """Return the ways among ``ways`` in which a weight can be cut; ``moment`` is that of its inputs, None: unknown."""
     shape = tuple(weight.tensor.dims)
     use = weight.uses[0]

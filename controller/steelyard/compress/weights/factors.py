@@ -7,7 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.compress.weights.second_moment import SecondMoment
+
 Matrix = NDArray[np.float64]
+# Directions of less than this share of the mean energy count as that much: they must stay divisible.
+_LEAST_DAMPING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,32 +46,37 @@ class Decomposition:
 
 
 def decompose(
-    matrix: Matrix, *, macs_by_rank: int, macs_before: int, moment: NDArray[np.float64] | None = None
+    matrix: Matrix, *, macs_by_rank: int, macs_before: int, moment: SecondMoment | None = None
 ) -> Decomposition:
     """Return the singular value decomposition of a matrix [inputs, outputs].
 
-    With ``moment`` (X^T X [inputs, inputs] of what it is multiplied with) the factors are best for the outputs X W and
-    not for W: the decomposition is that of L^T W with the Cholesky factor L L^T of the moment (as in Chen et al.,
-    "DRONE: Data-aware Low-rank Compression for Large NLP Models", 2021), and ``kept`` is the share of output energy.
+    With ``moment`` (of what it is multiplied with) the factors are best for the outputs X W and not for W: the
+    decomposition is that of S W with the root S of the moment, S^2 = X^T X (as in Chen et al., "DRONE: Data-aware
+    Low-rank Compression for Large NLP Models", 2021), and ``kept`` is the share of output energy.
     """
-    if moment is None:
-        whitener = None
+    if moment is None or not moment.says_something:
+        inverse = None
         target = matrix
     else:
-        damped = moment + np.eye(len(moment)) * (1e-6 * float(np.trace(moment)) / len(moment) + np.finfo(float).tiny)
-        whitener = np.linalg.cholesky(damped).T
-        target = whitener @ matrix
+        energies, directions = np.linalg.eigh(moment.damped(_LEAST_DAMPING))
+        sizes = np.sqrt(np.maximum(energies, _LEAST_DAMPING * float(energies.mean())))
+        inverse = directions / sizes @ directions.T
+        target = directions * sizes @ directions.T @ matrix
     rows, values, columns = np.linalg.svd(target, full_matrices=False)
     # The sign of a pair of singular vectors is free, and libraries differ: the largest of each row vector is positive.
     signs = np.sign(np.take_along_axis(columns, np.abs(columns).argmax(axis=1)[:, None], axis=1))
     signs[signs == 0] = 1
     left, right = rows * signs.T, columns * signs
-    if whitener is not None:
-        left = np.linalg.solve(whitener, left)
+    if inverse is not None:
+        left = inverse @ left
     energies = values**2
     total = float(energies.sum())
     kept = np.cumsum(energies) / total if total else np.ones_like(energies)
-    root = np.sqrt(values)
+    balance = np.sqrt(values)
     return Decomposition(
-        left=left * root, right=right * root[:, None], kept=kept, macs_by_rank=macs_by_rank, macs_before=macs_before
+        left=left * balance,
+        right=right * balance[:, None],
+        kept=kept,
+        macs_by_rank=macs_by_rank,
+        macs_before=macs_before,
     )

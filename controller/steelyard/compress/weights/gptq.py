@@ -21,12 +21,10 @@ from steelyard.compress.weights.grid import (
     round_to_nearest,
     to_codes,
 )
+from steelyard.compress.weights.second_moment import SecondMoment, Square
 
-Square = NDArray[np.float64]
 # Inputs that are rounded before their errors reach those behind them: fewer passes over the matrix (section 3.3).
 _LAZY_BATCH = 128
-# Factors by which damping grows until the second moment can be inverted; the first is the setting itself.
-_DAMPING_GROWTH = (1.0, 10.0, 100.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,52 +37,46 @@ class GptqResult:
 
 
 def quantize_by_gptq(
-    matrix: Matrix, moment: Square, shape: GridShape, *, damping: float = 0.01, act_order: bool = True
+    matrix: Matrix, moment: SecondMoment, shape: GridShape, *, damping: float = 0.01, act_order: bool = True
 ) -> GptqResult:
     """Quantize a matrix [outputs, inputs] so that its outputs change little.
 
     Args:
         matrix: float32 weights.
-        moment: X^T X [inputs, inputs] of the layer's inputs, of any positive factor.
+        moment: that of the layer's inputs.
         shape: the grid.
-        damping: what is added to the diagonal, as a share of its mean.
+        damping: what is added to the moment's diagonal, as a share of its mean; more is where there are few rows.
         act_order: round inputs of large activations first; their groups' scales are then those of the given weights.
     """
     rounded = round_to_nearest(matrix, shape)
-    rounding_error = reconstruction_error(matrix, rounded.dequantized(), moment)
+    if not moment.says_something:
+        return GptqResult(quantized=rounded, error=0.0, rounding_error=0.0)
+    rounding_error = reconstruction_error(matrix, rounded.dequantized(), moment.products)
     factor = _inverse_factor(moment, damping, act_order=act_order)
     if factor is None:
         return GptqResult(quantized=rounded, error=rounding_error, rounding_error=rounding_error)
     order, upper = factor
     made = _Rounding(matrix, shape, rounded if act_order else None, order, upper).run()
-    error = reconstruction_error(matrix, made.dequantized(), moment)
+    error = reconstruction_error(matrix, made.dequantized(), moment.products)
     if error >= rounding_error:
         return GptqResult(quantized=rounded, error=rounding_error, rounding_error=rounding_error)
     return GptqResult(quantized=made, error=error, rounding_error=rounding_error)
 
 
-def _inverse_factor(moment: Square, damping: float, *, act_order: bool) -> tuple[NDArray[np.intp], Square] | None:
+def _inverse_factor(moment: SecondMoment, damping: float, *, act_order: bool) -> tuple[NDArray[np.intp], Square] | None:
     """Return the order of the inputs and the upper Cholesky factor of the inverse second moment in that order.
 
-    None when there is none: inputs that are all zero.
+    None when there is none: inputs that hang on each other so that damping does not part them.
     """
-    diagonal = np.diag(moment)
-    if not np.isfinite(moment).all() or not diagonal.any():
-        return None
+    diagonal = np.diag(moment.products)
     order = np.argsort(-diagonal, kind="stable") if act_order else np.arange(len(diagonal))
-    ordered = moment[np.ix_(order, order)]
-    # An input that was never anything but zero: no error of it can be seen, none is passed on.
-    dead = np.diag(ordered) == 0
-    ordered[dead, dead] = 1.0
-    for growth in _DAMPING_GROWTH:
-        damped = ordered + np.eye(len(order)) * (damping * growth * float(diagonal.mean()))
-        try:
-            inverse = np.linalg.inv(damped)
-            upper: Square = np.linalg.cholesky((inverse + inverse.T) / 2).T.astype(np.float64)
-        except np.linalg.LinAlgError:
-            continue
-        return order, upper
-    return None
+    damped = moment.damped(damping)[np.ix_(order, order)]
+    try:
+        inverse = np.linalg.inv(damped)
+        upper: Square = np.linalg.cholesky((inverse + inverse.T) / 2).T.astype(np.float64)
+    except np.linalg.LinAlgError:
+        return None
+    return order, upper
 
 
 class _Rounding:

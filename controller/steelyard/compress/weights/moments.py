@@ -16,11 +16,11 @@ from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.sessions import batch_size, check_calibration, open_session, run_bounded
 from steelyard.compress.tools import tool_errors
 from steelyard.compress.weights.finding import Weight, WeightUse, attribute, input_axis
+from steelyard.compress.weights.second_moment import SecondMoment
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-Square = NDArray[np.float64]
 # Moments of one pass over the data; layers beyond take more passes. 4,096 inputs are 128 MiB.
 MOMENT_BYTES = 512 * 1024 * 1024
 _SAMPLES_AT_ONCE = 8
@@ -41,8 +41,8 @@ class _Observed:
 
 def stream_moments(
     model: ModelProto, weights: Sequence[Weight], context: StepContext, *, what: str
-) -> Iterator[tuple[Weight, Square | None]]:
-    """Yield each weight with X^T X [inputs, inputs] of what it is multiplied with, over all calibration samples.
+) -> Iterator[tuple[Weight, SecondMoment | None]]:
+    """Yield each weight with the second moment of what it is multiplied with, over all calibration samples.
 
     Matrix products, and convolutions with kernels of one element and one group, in the main graph; None for others. A
     weight that several layers read gets the sum. Moments are held for as many weights as ``MOMENT_BYTES`` allows; the
@@ -68,7 +68,7 @@ def stream_moments(
         part = f", part {number} of {len(passes)}" if len(passes) > 1 else ""
         totals = _totals(model, {one for _, found in some for one in found}, context, context.calibration, part)
         for weight, observed in some:
-            yield weight, sum((totals[one] for one in observed), np.zeros((observed[0].width, observed[0].width)))
+            yield weight, sum((totals[one] for one in observed[1:]), totals[observed[0]])
 
 
 def _observed(use: WeightUse, weight: Weight, model: ModelProto) -> _Observed | None:
@@ -102,16 +102,16 @@ def _passes(
 
 def _totals(
     model: ModelProto, observed: set[_Observed], context: StepContext, data: CalibrationData, part: str
-) -> dict[_Observed, Square]:
+) -> dict[_Observed, SecondMoment]:
     path = context.work_dir / "observed.onnx"
     _write_observed(model, sorted({one.name for one in observed}), path)
     session = open_session(path)
     check_calibration(session, data)
-    totals = {one: np.zeros((one.width, one.width)) for one in observed}
+    totals = {one: SecondMoment.empty(one.width) for one in observed}
     for values, done in _batches(session, data):
-        for one in totals:
-            rows = np.moveaxis(values[one.name], one.axis, -1).reshape(-1, one.width).astype(np.float32)
-            totals[one] += rows.T @ rows
+        for one, total in totals.items():
+            rows = np.moveaxis(values[one.name], one.axis, -1).reshape(-1, one.width)
+            total.add(rows.astype(np.float32))
         context.progress(f"observing the inputs of layers{part}", done, data.sample_count)
     path.unlink()
     return totals
