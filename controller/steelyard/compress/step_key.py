@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-from steelyard import __version__
 from steelyard.compress.contract import Step
 from steelyard.compress.recipe import step_settings
 
@@ -85,7 +84,7 @@ def score_key(digest: str, parent_digest: str, choice_digest: str) -> str:
 def tools_here() -> tuple[str, ...]:
     """Return "name version" of the tools that are installed, this program with the digest of its sources first."""
     installed = {one.metadata["Name"].lower(): one.version for one in importlib.metadata.distributions()}
-    own = f"steelyard {__version__} ({_own_sources()})"
+    own = f"steelyard {installed.get('steelyard', '')} ({_own_sources()})"
     return (own, *(f"{name} {installed[name]}" for name in _TOOLS if name in installed))
 
 
