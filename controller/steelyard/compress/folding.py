@@ -10,6 +10,7 @@ from steelyard.compress.errors import CompressionError
 from steelyard.compress.model_form import op_counts
 from steelyard.compress.preparation.batchnorm import fold_batchnorms
 from steelyard.compress.preparation.gemm import plain_gemms
+from steelyard.compress.preparation.hard_swish import whole_hard_swishes
 from steelyard.compress.preparation.node_names import name_nodes
 from steelyard.compress.sessions import ONLY_ERRORS
 from steelyard.compress.tools import tool_errors
@@ -29,9 +30,10 @@ _DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
 def fold(model_path: Path, out_path: Path, *, min_opset: int = 0) -> None:
     """Write the model with onnxruntime's basic optimizations (standard operators only) and ONNX shape inference.
 
-    BatchNorm that these leave is folded where that is exact, factors of Gemm go into its weights, and every node gets a
-    name of its own. The symbolic shape inference of onnxruntime needs sympy and is not used. Optimization happens here,
-    before quantization, never during it: the quantizer must see the graph that it changes.
+    BatchNorm that these leave is folded where that is exact, factors of Gemm go into its weights, HardSwish spelled out
+    becomes two operators, and every node gets a name of its own. The symbolic shape inference of onnxruntime needs
+    sympy and is not used. Optimization happens here, before quantization, never during it: the quantizer must see the
+    graph that it changes.
 
     A model of an opset below ``min_opset`` is converted to it first. The same model gives the same bytes.
 
@@ -54,6 +56,7 @@ def fold(model_path: Path, out_path: Path, *, min_opset: int = 0) -> None:
         model = onnx.load_model(optimized_path)
         fold_batchnorms(model)
         plain_gemms(model)
+        whole_hard_swishes(model)
         name_nodes(model)
         onnx.save_model(model, optimized_path)
         onnx.shape_inference.infer_shapes_path(str(optimized_path), str(out_path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -162,6 +163,33 @@ def test_a_model_of_opset_seven_with_its_weights_as_inputs_is_converted(tmp_path
     assert [one.name for one in made.graph.input] == ["x"]
     feed = {"x": drawn(1, 2, 8, 8)}
     np.testing.assert_allclose(outputs(tmp_path / "folded.onnx", feed), outputs(path, feed), rtol=1e-4, atol=1e-5)
+
+
+def _hard_swish(path: Path, *, by_product: bool = False, upper: float = 6.0, is_read_twice: bool = False) -> Path:
+    net = Graph()
+    added = net.node("Add", ["x", net.store("three", 3.0)], "added")
+    clipped = net.node("Clip", [added, net.store("zero", 0.0), net.store("six", upper)], "clipped")
+    product = net.node("Mul", [clipped, "x"], "product")
+    net.node(
+        *(("Mul", [product, net.store("sixth", 1 / 6)]) if by_product else ("Div", [product, net.store("width", 6.0)])),
+        "swished",
+    )
+    net.node("Add", ["swished", clipped if is_read_twice else "x"], "y")
+    return net.write(path, [("x", ["batch", 8])], ("y", ["batch", 8]))
+
+
+@pytest.mark.parametrize("by_product", [False, True])
+def test_a_hard_swish_in_pieces_becomes_whole(tmp_path: Path, by_product: bool) -> None:
+    model = _hard_swish(tmp_path / "m.onnx", by_product=by_product)
+    assert ops(_folded(model)) == {"HardSigmoid": 1, "Mul": 1, "Add": 1}
+    feed = {"x": drawn(4, 8) * 4}
+    np.testing.assert_allclose(outputs(_folded(model), feed), outputs(model, feed), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"upper": 5.0}, {"is_read_twice": True}])
+def test_what_is_no_hard_swish_or_is_read_elsewhere_stays_in_pieces(tmp_path: Path, options: dict[str, Any]) -> None:
+    found = ops(_folded(_hard_swish(tmp_path / "m.onnx", **options)))
+    assert (found["HardSigmoid"], found["Clip"], found["Div"]) == (0, 1, 1)
 
 
 def test_nodes_keep_their_names_and_others_get_one_of_their_own() -> None:

@@ -47,7 +47,14 @@ class LinearGraph:
 
     def only_source(self, node: NodeProto) -> NodeProto | None:
         """Return the node that gives the first input, when nothing else reads what it gives."""
-        name = node.input[0]
+        return self.only_source_of(node.input[0])
+
+    def source(self, name: str) -> NodeProto | None:
+        """Return the node that gives a tensor."""
+        return self._sources.get(name)
+
+    def only_source_of(self, name: str) -> NodeProto | None:
+        """Return the node that gives a tensor which one node reads."""
         source = self._sources.get(name)
         return source if self._readers.get(name, 0) == 1 and name not in self._outputs else None
 
