@@ -155,6 +155,41 @@ def test_a_recipe_that_is_cancelled_goes_on_behind_its_last_finished_step(
     assert [step.reused for step in again.variant().lineage.steps] == [True, True, False]
 
 
+def test_a_recipe_whose_process_is_killed_says_so_and_keeps_its_finished_steps(
+    shared_client: Client, tmp_path: Path, data: Path
+) -> None:
+    model = add(shared_client, tmp_path, "struck", 7)
+    task = shared_client.add_task(data, model)
+    handle = shared_client.compress(model, SLOW, task=task)
+    wait_for_the_last_step(handle)
+    (child,) = children_running("steelyard.compress")
+    child.kill()
+    with pytest.raises(SteelyardError, match="the compression of struck was ended by SIGKILL") as caught:
+        handle.wait()
+    assert caught.value.reason == "killed"
+    again = shared_client.compress(model, "equalize+static-int8", task=task)
+    again.wait()
+    assert [step.reused for step in again.variant().lineage.steps] == [True, True]
+
+
+def test_without_labels_each_step_is_held_against_the_parent(shared_client: Client, tmp_path: Path, data: Path) -> None:
+    model = add(shared_client, tmp_path, "unlabelled", 8)
+    path = tmp_path / "task.toml"
+    path.write_text(
+        f'name = "like"\ndata = "{data}"\n[evaluation]\ninputs = "x_eval"\n[calibration]\ninputs = "x_calib"\n'
+        '[metric]\nkind = "cosine"\n',
+        encoding="utf-8",
+    )
+    handle = shared_client.compress(model, "equalize+static-int8", task=shared_client.add_task(path, model))
+    handle.wait()
+    lineage = handle.variant().lineage
+    assert lineage.parent_evaluation.value == pytest.approx(1.0)
+    equalized, quantized = lineage.steps
+    assert equalized.evaluation.value == pytest.approx(1.0, abs=1e-5)
+    assert 0.9 < quantized.evaluation.value < equalized.evaluation.value
+    assert quantized.evaluation.metric == "cosine"
+
+
 def test_a_recipe_whose_controller_is_killed_goes_on_behind_its_last_finished_step(tmp_path: Path, data: Path) -> None:
     script = (
         "import sys, time\n"
