@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.compress.errors import CompressionInputError
@@ -94,7 +95,7 @@ def batches(data: CalibrationData, *, size: int, progress: Progress, what: str) 
     """Yield every sample in batches of ``size``; a last partial batch is filled from before it.
 
     Raises:
-        CompressionInputError: fewer samples than one batch.
+        CompressionInputError: fewer samples than one batch, or NaN in a sample.
     """
     if data.sample_count < size:
         raise CompressionInputError(
@@ -105,4 +106,16 @@ def batches(data: CalibrationData, *, size: int, progress: Progress, what: str) 
     for number in range(1, batch_count + 1):
         stop = min(number * size, data.sample_count)
         progress(what, number, batch_count)
-        yield data.feed(stop - size, stop)
+        feed = data.feed(stop - size, stop)
+        _refuse_nan(feed, stop - size)
+        yield feed
+
+
+def _refuse_nan(feed: Mapping[str, NDArray[Any]], start: int) -> None:
+    for name, values in feed.items():
+        if values.dtype.kind == "f" and np.isnan(values).any():
+            row = int(np.isnan(values.reshape(len(values), -1)).any(axis=1).argmax())
+            raise CompressionInputError(
+                "invalid_calibration",
+                f"sample {start + row} of the calibration data holds NaN in the input {name!r}; repair the data",
+            )

@@ -143,6 +143,14 @@ def test_fewer_samples_than_a_fixed_batch_are_refused_and_a_last_batch_is_filled
         list(batches(data, size=16, progress=lambda *_: None, what="calibrating"))
 
 
+def test_a_sample_with_nan_is_named() -> None:
+    values = np.zeros((10, 4), np.float32)
+    values[6, 2] = np.nan
+    data = read_calibration(write_npz({"x.values": values}))
+    with pytest.raises(CompressionInputError, match="sample 6 of the calibration data holds NaN in the input 'x'"):
+        list(batches(data, size=4, progress=lambda *_: None, what="calibrating"))
+
+
 def test_data_in_a_file_is_that_in_memory(tmp_path: Path) -> None:
     for content in (packed_samples(7, (3, 2), "x"), pack("x", np.arange(42, dtype=np.float32).reshape(7, 3, 2) % 5)):
         (tmp_path / "calibration.npz").write_bytes(content)
@@ -173,12 +181,12 @@ def test_a_thousand_samples_take_the_memory_of_a_hundred(tmp_path: Path, method:
     net = Graph()
     net.node("Relu", [net.conv("image", "first", 3, 8, strides=[2, 2])], "relu")
     net.node("GlobalAveragePool", ["relu"], "pooled")
-    size = 96
+    size = 64
     model = net.write(tmp_path / "m.onnx", [("image", ["batch", 3, size, size])], ("pooled", ["batch", 8, 1, 1]))
     peaks = []
     for count in (100, 1000):
         data = tmp_path / f"{count}.npz"
-        # 110 MB of samples for the thousand: they would be seen, were they kept.
+        # 49 MB of samples for the thousand: they would be seen, were they kept.
         data.write_bytes(packed_samples(count, (3, size, size)))
         arguments = [str(model), str(data), str(tmp_path / "out.onnx"), method]
         done = subprocess.run(

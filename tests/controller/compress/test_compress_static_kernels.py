@@ -28,7 +28,7 @@ from tests.controller.compress.int8_models import (
     sqnr_db,
     transformer,
 )
-from tests.support.models import conv_model
+from tests.support.models import conv_model, external_data_model, two_dynamic_dims_model
 
 _IMAGES = ((1, 12, 12), "image")
 _QUANTIZED = {"QuantizeLinear", "DequantizeLinear"}
@@ -143,6 +143,20 @@ def test_wide_gives_the_activations_of_some_nodes_sixteen_bits(tmp_path: Path) -
     assert types["image_zero_point"] == onnx.TensorProto.UINT8
     assert run_ops(made)["QLinearConv"] == 3
     assert _cnn_sqnr(model, made) > 18
+
+
+def test_a_model_of_open_sizes_is_calibrated_sample_by_sample(tmp_path: Path) -> None:
+    model = two_dynamic_dims_model(tmp_path / "m.onnx")
+    made, _ = applied(StaticInt8(calibration_method="mse"), model, samples(12, 3, 5, 7, name="image"))
+    feed = {"image": drawn(2, 3, 9, 4)}
+    np.testing.assert_allclose(outputs(made, feed), outputs(model, feed), atol=0.1)
+
+
+def test_weights_in_a_file_beside_the_model_are_read(tmp_path: Path) -> None:
+    model = external_data_model(tmp_path / "m.onnx")
+    made, _ = applied(StaticInt8(), model, samples(32, 64))
+    feed = {"x": drawn(4, 64)}
+    assert sqnr_db(outputs(model, feed), outputs(made, feed)) > 20
 
 
 def test_what_is_to_stay_in_float_stays(tmp_path: Path) -> None:
