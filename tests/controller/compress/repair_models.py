@@ -1,4 +1,4 @@
-"""Models for the tests of repairs: small depthwise CNNs whose damage by quantization is planted, and what measures it."""
+"""Models for the tests of repairs: small CNNs whose damage by quantization is planted, and what measures it."""
 
 from __future__ import annotations
 
@@ -100,7 +100,9 @@ def depthwise_net(path: Path, *, imbalance: float = 1.0, seed: int = 0, cap: flo
         if cap is None:
             last = net.node("Relu", [last], f"act{number}")
         else:
-            last = net.node("Clip", [last, net.store(f"low{number}", 0.0), net.store(f"high{number}", cap)], f"act{number}")
+            last = net.node(
+                "Clip", [last, net.store(f"low{number}", 0.0), net.store(f"high{number}", cap)], f"act{number}"
+            )
         inputs, before = CHANNELS, after
     net.head(last, CHANNELS)
     return net.write(path)
@@ -148,5 +150,3 @@ def outputs(path: Path, *, count: int = 64, seed: int = 9, size: int = _SIZE) ->
 def sqnr_db(expected: np.ndarray, given: np.ndarray) -> float:
     noise = float(np.square(expected.astype(np.float64) - given).sum())
     return 10 * float(np.log10(np.square(expected.astype(np.float64)).sum() / max(noise, 1e-30)))
-
-

@@ -1,0 +1,141 @@
+"""Bias correction takes off what quantization adds to the means of channels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from steelyard.compress.errors import CompressionInputError, RecipeError
+from steelyard.compress.steps.bias_correction import BiasCorrection
+from steelyard.compress.steps.static_int8 import StaticInt8
+from tests.controller.compress.repair_models import (
+    Net,
+    calibration,
+    context_for,
+    depthwise_net,
+    outputs,
+    quantized,
+    repaired,
+    sqnr_db,
+)
+
+
+def _without_biases(path: Path) -> Path:
+    net = Net(4)
+    scale = np.exp(np.linspace(-3, 3, 16))
+    first = net.node("Relu", [net.conv("image", "first", 1, 16, kernel=3, has_bias=False, output_scale=scale)], "act")
+    net.head(net.conv(first, "second", 16, 16, has_bias=False, input_scale=scale), 16)
+    return net.write(path)
+
+
+def _channel_bias(expected: np.ndarray, given: np.ndarray) -> float:
+    """Return the size of the mean error a channel."""
+    return float(np.linalg.norm((given - expected).mean(axis=0)))
+
+
+def _repair(float_path: Path, step: BiasCorrection, **settings: Any) -> tuple[Path, Path, tuple[str, ...]]:
+    data = calibration(64)
+    model = quantized(float_path, data, **settings)
+    path, report = repaired(step, model, context_for(float_path.parent / "work", float_path, data))
+    return model, path, report.notes
+
+
+@pytest.mark.parametrize("per_channel", [True, False])
+def test_layer_by_layer_correction_brings_a_planted_imbalance_nearer(tmp_path: Path, per_channel: bool) -> None:
+    float_path = depthwise_net(tmp_path / "m.onnx", imbalance=30)
+    expected = outputs(float_path)
+    broken, path, notes = _repair(float_path, BiasCorrection(), per_channel=per_channel)
+    assert sqnr_db(expected, outputs(path)) > sqnr_db(expected, outputs(broken)) + 6
+    assert _channel_bias(expected, outputs(path)) < 0.2 * _channel_bias(expected, outputs(broken))
+    assert "the biases of 6 layers were shifted" in notes[0]
+
+
+def test_only_biases_change(tmp_path: Path) -> None:
+    broken, path, _ = _repair(depthwise_net(tmp_path / "m.onnx", imbalance=30), BiasCorrection())
+    before, after = _tensors(broken), _tensors(path)
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert changed
+    assert all(before[name].dtype == np.int32 for name in changed)
+
+
+def test_layers_without_a_bias_get_one_that_integer_kernels_take(tmp_path: Path) -> None:
+    float_path = _without_biases(tmp_path / "m.onnx")
+    expected = outputs(float_path)
+    broken, path, _ = _repair(float_path, BiasCorrection(), per_channel=False)
+    model = onnx.load_model(path)
+    onnx.checker.check_model(model)
+    added = {name: values for name, values in _tensors(path).items() if name.endswith("_added_bias")}
+    assert len(added) == 2
+    assert all(values.dtype == np.int32 and values.any() for values in added.values())
+    assert sqnr_db(expected, outputs(path)) > sqnr_db(expected, outputs(broken)) + 3
+    assert _kernels(path, tmp_path)["QLinearConv"] == 2
+
+
+def test_all_at_once_measures_every_layer_in_one_pass(tmp_path: Path) -> None:
+    float_path = depthwise_net(tmp_path / "m.onnx", imbalance=30)
+    data = calibration(64)
+    told: list[tuple[int, int]] = []
+    context = context_for(tmp_path / "work", float_path, data)
+    object.__setattr__(context, "progress", lambda message, done, total: told.append((done, total)))
+    model = quantized(float_path, data)
+    path, _ = repaired(BiasCorrection(order="at-once"), model, context)
+    assert told == [(0, 1), (1, 1)]
+    before, after = _tensors(model), _tensors(path)
+    assert any(not np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
+    float_path = depthwise_net(tmp_path / "m.onnx")
+    first = _repair(float_path, BiasCorrection())[1].read_bytes()
+    assert _repair(float_path, BiasCorrection())[1].read_bytes() == first
+
+
+def test_a_recipe_without_a_float_ancestor_is_refused(tmp_path: Path) -> None:
+    float_path = depthwise_net(tmp_path / "m.onnx")
+    data = calibration()
+    context = context_for(tmp_path / "work", float_path, data)
+    object.__setattr__(context, "ancestors", ())
+    with pytest.raises(CompressionInputError, match="bias-correction compares with the float32 model"):
+        repaired(BiasCorrection(), quantized(float_path, data), context)
+
+
+def test_missing_calibration_data_is_asked_for(tmp_path: Path) -> None:
+    float_path = depthwise_net(tmp_path / "m.onnx")
+    context = context_for(tmp_path / "work", float_path, None)
+    with pytest.raises(CompressionInputError, match="give a task with a calibration split"):
+        repaired(BiasCorrection(), float_path, context)
+
+
+@pytest.mark.parametrize("settings", [{"order": "random"}, {"sample_count": 0}, {"sample_count": True}])
+def test_settings_without_a_meaning_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError, match=next(iter(settings))):
+        BiasCorrection(**settings)
+
+
+def test_it_works_on_what_static_int8_leaves() -> None:
+    assert StaticInt8.produces in BiasCorrection.accepts
+    assert BiasCorrection.needs_float_ancestor
+
+
+def _tensors(path: Path) -> dict[str, np.ndarray]:
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load_model(path).graph.initializer}
+
+
+def _kernels(path: Path, folder: Path) -> dict[str, int]:
+    """Return how often onnxruntime runs each operator of the model."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.optimized_model_filepath = str(folder / "optimized.onnx")
+    onnxruntime.InferenceSession(str(path), options)
+    counts: dict[str, int] = {}
+    for node in onnx.load_model(folder / "optimized.onnx").graph.node:
+        counts[node.op_type] = counts.get(node.op_type, 0) + 1
+    return counts

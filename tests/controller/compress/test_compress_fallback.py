@@ -1,0 +1,167 @@
+"""Fallback finds what quantization breaks, keeps as little in float as the bound allows, and never answers nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from steelyard.compress.contract import Evaluation
+from steelyard.compress.errors import RecipeError
+from steelyard.compress.qdq.falling_back import FallbackSearch
+from steelyard.compress.qdq.pairing import read_pair
+from steelyard.compress.sensitivity import sensitivity_of
+from steelyard.compress.steps.fallback import Fallback
+from tests.controller.compress.repair_models import (
+    CHANNELS,
+    Net,
+    calibration,
+    context_for,
+    outputs,
+    quantized,
+    repaired,
+    sqnr_db,
+)
+
+_LAYERS = 8
+
+
+def planted_net(path: Path, sensitive: int = 3) -> Path:
+    """Write eight 1x1 layers; the input channels of one have very different weights, which one scale cannot hold."""
+    net = Net(7)
+    last, inputs = "image", 1
+    for number in range(_LAYERS):
+        if number == sensitive:
+            scale = np.where(np.arange(CHANNELS) == 0, 1e-3, 1.0)
+            last = net.node("Mul", [last, net.store("shrink", scale.reshape(1, -1, 1, 1))], "shrunk")
+            last = net.conv(last, f"layer{number}", inputs, CHANNELS, input_scale=scale)
+        else:
+            last = net.conv(last, f"layer{number}", inputs, CHANNELS)
+        last, inputs = net.node("Relu", [last], f"act{number}"), CHANNELS
+    net.head(last, CHANNELS)
+    return net.write(path)
+
+
+def _score(float_path: Path) -> Callable[[Path], Evaluation]:
+    """Return a metric: the share of samples whose most unusual output is the float model's."""
+    usual = outputs(float_path, count=256).mean(axis=0)
+    truth = (outputs(float_path, count=256) - usual).argmax(axis=1)
+
+    def evaluate(path: Path) -> Evaluation:
+        value = float(((outputs(path, count=256) - usual).argmax(axis=1) == truth).mean())
+        return Evaluation(
+            metric="top1", unit="fraction", higher_is_better=True, value=value, sample_count=256, split="validation"
+        )
+
+    return evaluate
+
+
+def test_the_planted_layer_is_the_most_sensitive(tmp_path: Path) -> None:
+    float_path, data = planted_net(tmp_path / "m.onnx"), calibration()
+    model = quantized(float_path, data, per_channel=False)
+    found = sensitivity_of(model, float_path, context_for(tmp_path / "work", float_path, data))
+    # The multiplication in front of it has the tensor that breaks as its output.
+    assert "layer3_node" in [one.name for one in found[:2]]
+    assert found[0].sqnr_db < found[2].sqnr_db - 10
+    assert [one.sqnr_db for one in found] == sorted(one.sqnr_db for one in found)
+    by_name = {one.name: one for one in found}
+    assert by_name["layer3_node"].op_type == "Conv"
+    assert by_name["layer3_node"].parameter_count == CHANNELS * CHANNELS
+    assert len(by_name) == len(found)
+
+
+def test_fallback_restores_the_planted_layer_and_few_others(tmp_path: Path) -> None:
+    float_path, data = planted_net(tmp_path / "m.onnx"), calibration()
+    model = quantized(float_path, data, per_channel=False)
+    evaluate = _score(float_path)
+    broken = evaluate(model).value
+    context = context_for(tmp_path / "work", float_path, data, evaluate=evaluate)
+    path, report = repaired(Fallback(max_drop=0.05), model, context)
+    assert broken < 0.9
+    assert evaluate(path).value >= 0.95
+    restored = report.settings["restored"]
+    units = read_pair(model, float_path, tmp_path, kind="fallback").units
+    assert 1 <= len(restored) < len(units) / 5 + 1
+    assert set(restored) & {"layer3_node", "shrunk_node"}
+    front = report.settings["front"]
+    assert front[0] == {"restored_count": 0, "top1": pytest.approx(broken, abs=1e-6)}
+    assert restored[0] in report.notes[0]
+
+
+def test_a_bound_that_holds_already_restores_nothing(tmp_path: Path) -> None:
+    float_path, data = planted_net(tmp_path / "m.onnx", sensitive=-1), calibration()
+    model = quantized(float_path, data)
+    path, report = repaired(Fallback(min_sqnr_db=15), model, context_for(tmp_path / "work", float_path, data))
+    assert report.settings["restored"] == []
+    assert "nothing had to go back to float" in report.notes[0]
+    np.testing.assert_array_equal(outputs(path), outputs(model))
+
+
+def test_without_a_task_the_outputs_reach_the_ratio(tmp_path: Path) -> None:
+    float_path, data = planted_net(tmp_path / "m.onnx"), calibration()
+    model = quantized(float_path, data, per_channel=False)
+    context = context_for(tmp_path / "work", float_path, data)
+    path, report = repaired(Fallback(min_sqnr_db=25), model, context)
+    expected = outputs(float_path)
+    assert sqnr_db(expected, outputs(model)) < 20
+    assert sqnr_db(expected, outputs(path)) > 23
+    assert report.settings["restored"]
+
+
+def test_a_bound_out_of_reach_gives_the_best_that_was_found_and_says_so(tmp_path: Path) -> None:
+    float_path, data = planted_net(tmp_path / "m.onnx"), calibration()
+    model = quantized(float_path, data, per_channel=False)
+    context = context_for(tmp_path / "work", float_path, data)
+    path, report = repaired(Fallback(min_sqnr_db=150, max_layers=2), model, context)
+    assert "the bound is not met" in report.notes[0]
+    assert len(report.settings["restored"]) == 2
+    assert sqnr_db(outputs(float_path), outputs(path)) > sqnr_db(outputs(float_path), outputs(model)) + 3
+
+
+def test_the_result_is_a_valid_model_in_the_same_form(tmp_path: Path) -> None:
+    float_path, data = planted_net(tmp_path / "m.onnx"), calibration()
+    model = quantized(float_path, data, per_channel=False)
+    context = context_for(tmp_path / "work", float_path, data)
+    path, _ = repaired(Fallback(min_sqnr_db=25), model, context)
+    result = onnx.load_model(path)
+    onnx.checker.check_model(result)
+    assert "DequantizeLinear" in {node.op_type for node in result.graph.node}
+    assert repaired(Fallback(min_sqnr_db=25), model, context)[0].read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"max_drop": -0.1}, {"min_sqnr_db": "high"}, {"max_layers": -1}, {"order": "size"}, {"sample_count": 0}],
+)
+def test_settings_without_a_meaning_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError, match=next(iter(settings))):
+        Fallback(**settings)
+
+
+def test_the_fewest_along_the_ranking_are_found_with_few_evaluations() -> None:
+    ranking = [f"op{number}" for number in range(64)]
+    search = FallbackSearch(lambda names: 20.0 - len(names & set(ranking[:21])), most_loss=0.0)
+    assert search.search(ranking, most_count=64).names == frozenset(ranking[:20])
+    # 0, 1, 2, 4, 8, 16, 32; then the bisection; then one give-back for each that is left.
+    assert len(search.front) <= 7 + 5 + 20
+
+
+def test_what_did_not_help_is_quantized_again() -> None:
+    search = FallbackSearch(lambda names: 0.0 if {"op1", "op4"} <= names else 1.0, most_loss=0.5)
+    assert search.search([f"op{number}" for number in range(8)], most_count=8).names == {"op1", "op4"}
+
+
+def test_the_lowest_loss_is_answered_when_no_count_holds() -> None:
+    losses = {0: 9.0, 1: 5.0, 2: 6.0, 4: 7.0, 6: 8.0}
+    search = FallbackSearch(lambda names: losses[len(names)], most_loss=1.0)
+    assert search.search([f"op{number}" for number in range(6)], most_count=6).loss == 5.0
+
+
+def test_no_more_than_the_allowed_number_is_restored() -> None:
+    search = FallbackSearch(lambda names: 10.0 - len(names), most_loss=0.0)
+    assert len(search.search([f"op{number}" for number in range(10)], most_count=3).names) == 3
+    assert max(len(one.names) for one in search.front) == 3
