@@ -134,7 +134,7 @@ def test_rows_of_an_embedding_are_looked_up_in_8_bits(tmp_path: Path) -> None:
     ids = np.array([[0, 49, -1], [7, 7, 3]])
     for step in (WeightOnly(), WeightOnly(bits=4), WeightOnly(symmetric=False)):
         made, report = applied(step, model)
-        assert "rows of 8 bits" in report.notes[0]
+        assert report.notes[0] == "1 weight tensor is stored in 8 bits and looked up row by row"
         wanted, got = run(model, ids=ids), run(made, ids=ids)
         assert got.shape == (2, 3, 16)
         assert all(
@@ -167,7 +167,7 @@ def test_what_is_unpacked_is_folded_as_onnxruntime_loads_it(tmp_path: Path) -> N
 def test_recurrent_layers_are_stored_in_8_bits(tmp_path: Path) -> None:
     model = recurrent_model(tmp_path / "m.onnx")
     with pytest.raises(CompressionInputError) as caught:
-        applied(WeightOnly(bits=4), model)
+        applied(WeightOnly(op_types=("Conv",)), model)
     assert caught.value.reason == "nothing_to_quantize"
     x = drawn(5, 1, 12)
     for form in ("auto", "dequantize"):
@@ -187,7 +187,7 @@ def test_branches_are_quantized_and_a_shared_weight_is_stored_once(tmp_path: Pat
     assert set(stored(shared)) == {"w_packed", "w_scales"}
 
 
-def test_what_no_kernel_takes_is_left_with_its_reason(tmp_path: Path) -> None:
+def test_what_no_kernel_takes_packed_has_8_bits_and_is_unpacked(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("MatMul", ["a", "x"], ["h"]),
         helper.make_node("MatMul", ["h", "w"], ["g"]),
@@ -195,15 +195,27 @@ def test_what_no_kernel_takes_is_left_with_its_reason(tmp_path: Path) -> None:
     ]
     weights = [tensor(name, drawn(32, 32, seed=at)) for at, name in enumerate("awv")]
     model = saved(tmp_path / "m.onnx", nodes, {"x": [32, 32]}, {"y": [32, 32]}, weights)
-    made, report = applied(WeightOnly(bits=4), model)
-    assert op_types(made) == ["MatMul", "MatMulNBits", "Gemm"]
-    assert "left as they were: 'a', 'v' (no kernel for 4 bits)" in report.notes
-    made, _report = applied(WeightOnly(bits=8), model)
-    assert op_types(made).count("Cast") == 2
     x = drawn(32, 32, seed=5)
-    assert sqnr_db(run(model, x=x), run(made, x=x)) > 30
+    for bits, form in ((4, "auto"), (8, "auto"), (4, "dequantize")):
+        made, report = applied(WeightOnly(bits=bits, form=form), model)
+        expected = {"MatMul": 2, "MatMulNBits": 0, "DequantizeLinear": 2, "Cast": 1, "Gemm": 1}
+        if form == "auto":
+            expected = {"MatMul": 1, "MatMulNBits": 1, "DequantizeLinear": 0, "Cast": 2, "Gemm": 1}
+            assert f"1 weight tensor is stored in {bits} bits and multiplied" in report.notes[0]
+            assert "2 weight tensors are stored in 8 bits and unpacked once" in report.notes[1]
+        assert {kind: op_types(made).count(kind) for kind in expected} == expected
+        assert sqnr_db(run(model, x=x), run(made, x=x)) > _LEAST_DB[bits] - 4
     _made, report = applied(WeightOnly(bits=8, keep_float=("w",)), model)
     assert "left as it was: 'w' (by the setting keep_float)" in report.notes
+
+
+def test_convolutions_have_8_bits_where_products_have_4(tmp_path: Path) -> None:
+    model = conv_model(tmp_path / "m.onnx", channels=32, classes=20)
+    made, _report = applied(WeightOnly(bits=4), model)
+    assert stored(made)["kernel0_codes"].dtype == np.int8
+    assert stored(made)["weight_packed"].shape == (20, 1, 16)
+    image = drawn(4, 1, 12, 12)
+    assert sqnr_db(run(model, image=image), run(made, image=image)) > 14
 
 
 def test_an_old_opset_is_converted_to_one_that_can_unpack(tmp_path: Path) -> None:
@@ -289,7 +301,6 @@ def test_the_same_model_gives_the_same_bytes(tmp_path: Path, step: WeightOnly) -
         ({"block_size": 48}, "one of 0, 16"),
         ({"method": "gtpq"}, "did you mean 'gptq'"),
         ({"form": "qdq"}, "dequantize"),
-        ({"bits": 4, "op_types": ("Conv",)}, "write bits = 8"),
         ({"op_types": ("Relu",)}, "Conv"),
         ({"compute": "float32", "form": "dequantize"}, "leave one"),
         ({"bits": 4, "form": "unpack"}, "bits = 8"),

@@ -30,6 +30,7 @@ from steelyard.compress.weights.forms import (
     ROWS,
     UNPACK,
     as_matrix,
+    bits_of,
     form_of,
     store_quantized,
 )
@@ -43,14 +44,13 @@ if TYPE_CHECKING:
 
 _BLOCK_SIZES = (0, 16, 32, 64, 128, 256)
 _AUTO_BLOCK = {8: 0, 4: 32}
-_OP_TYPES = {8: WEIGHT_OPS, 4: ("Gemm", "MatMul", "Gather")}
 # DequantizeLinear has scales a channel from opset 13, and scales a block and 4-bit types from 21.
 _CHANNEL_OPSET, _BLOCK_OPSET = 13, 21
 _FORM_NOTES = {
     MATMULNBITS: "multiplied with as they are packed (MatMulNBits)",
     UNPACK: "unpacked once, as the model is loaded",
     DEQUANTIZE: "unpacked by DequantizeLinear, which onnxruntime runs every time or fuses with MatMul",
-    ROWS: "looked up in rows of 8 bits",
+    ROWS: "looked up row by row",
 }
 
 
@@ -65,7 +65,7 @@ class WeightOnly:
     ``form`` "matmulnbits" (what "auto" is) multiplies with packed weights where it can, "unpack" unpacks all of them
     once, as the model is loaded (both unpack what MatMulNBits does not take), "dequantize" has DequantizeLinear.
     ``compute`` "int8" lets MatMulNBits round activations to 8 bits a block; with "float32", "auto" unpacks 8 bits.
-    ``op_types`` empty: all weights with 8 bits, matrix products and embeddings (their rows always in 8 bits) with 4.
+    ``op_types`` empty: all that are known. With 4 bits only matrix products have kernels: the others are stored in 8.
     ``keep_float`` has patterns of names of nodes and tensors that stay float32.
     """
 
@@ -104,13 +104,6 @@ class WeightOnly:
         self._refuse_impossible()
 
     def _refuse_impossible(self) -> None:
-        others = sorted(set(self.op_types) - set(_OP_TYPES[4]))
-        if self.bits == 4 and others:
-            raise RecipeError(
-                "impossible_setting",
-                f"{self.kind}: onnxruntime has no 4-bit kernel for {', '.join(others)}; write bits = 8, or leave them "
-                "out of op_types",
-            )
         if self.bits == 4 and self.form == UNPACK:
             raise RecipeError(
                 "impossible_setting",
@@ -146,7 +139,7 @@ class WeightOnly:
             raise CompressionInputError(
                 "nothing_to_quantize",
                 f"{model_path.name} has no stored weights of {', '.join(self._op_types())} that {self.kind} can store "
-                f"in {self.bits} bits; {'try bits = 8' if self.bits == 4 else 'its file holds hardly any weights'}",
+                "in few bits; its file holds hardly any",
             )
         edit = GraphEdit(model)
         gains = self._quantize(model, forms, edit, context)
@@ -184,7 +177,7 @@ class WeightOnly:
         return _AUTO_BLOCK[self.bits]
 
     def _op_types(self) -> tuple[str, ...]:
-        return self.op_types or _OP_TYPES[self.bits]
+        return self.op_types or WEIGHT_OPS
 
     def _forms(self, model: ModelProto) -> tuple[dict[Weight, str], dict[str, str]]:
         forms: dict[Weight, str] = {}
@@ -225,7 +218,7 @@ class WeightOnly:
     def _quantized(self, weight: Weight, form: str, moment: SecondMoment | None) -> tuple[QuantizedMatrix, list[float]]:
         has_blocks = form == MATMULNBITS or (form == DEQUANTIZE and len(weight.tensor.dims) == 2)
         shape = GridShape(
-            bits=8 if form == ROWS else self.bits,
+            bits=bits_of(form, self.bits),
             block_size=self._block_size() if has_blocks else 0,
             symmetric=self.symmetric,
         )
@@ -257,7 +250,7 @@ def _require_one_of(kind: str, key: str, value: object, choices: tuple[int, ...]
 def _form_notes(forms: Iterable[str], bits: int) -> tuple[str, ...]:
     listed = list(forms)
     return tuple(
-        f"{_counted(listed.count(form))} stored in {8 if form == ROWS else bits} bits and {told}"
+        f"{_counted(listed.count(form))} stored in {bits_of(form, bits)} bits and {told}"
         for form, told in _FORM_NOTES.items()
         if form in listed
     )

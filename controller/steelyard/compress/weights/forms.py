@@ -47,9 +47,12 @@ def form_of(weight: Weight, *, bits: int, wish: str, op_types: Collection[str]) 
     is_matrix = rank == 2 and weight.op_types <= {"Gemm", "MatMul"} and all(use.input_index == 1 for use in weight.uses)
     if is_matrix and wish == MATMULNBITS and all(_is_plain(use) for use in weight.uses):
         return MATMULNBITS, ""
-    if bits == 4 and not (is_matrix and wish == DEQUANTIZE):
-        return "", "no kernel for 4 bits"
-    return DEQUANTIZE if wish == DEQUANTIZE else UNPACK, ""
+    return DEQUANTIZE if wish == DEQUANTIZE and (is_matrix or bits == 8) else UNPACK, ""
+
+
+def bits_of(form: str, bits: int) -> int:
+    """Return the bits that a form has where ``bits`` are wished for: only matrix products have kernels of 4."""
+    return bits if form in {MATMULNBITS, DEQUANTIZE} else 8
 
 
 def as_matrix(weight: Weight) -> NDArray[np.float32]:

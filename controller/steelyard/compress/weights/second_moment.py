@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 Square = NDArray[np.float64]
 # How much of the mean diagonal is added for each input that comes on a row. Of 0.001 to 3, tried with 8 to 1,024 rows
-# of 64 and 256 inputs, 0.3 served new rows best where inputs hang on each other in part (behind a ReLU); with less, GPTQ
-# was worse than rounding on new rows wherever there were fewer rows than inputs.
+# of 64 and 256 inputs, 0.3 served new rows best where inputs hang on each other in part (behind a ReLU); with less,
+# GPTQ was worse than rounding on new rows wherever there were fewer rows than inputs.
 _SHRINKAGE = 0.3
 
 
