@@ -43,7 +43,7 @@ def test_a_controller_reads_the_file_of_a_request_and_runs_a_changed_one_again(
     # A recipe begins again at the first step that is missing.
     assert [step.reused for step in changed.lineage.steps] == [False, False]
     assert changed.lineage.steps[0].plugin == other.origin.text != used.origin.text
-    with pytest.raises(RecipeError, match="no step of kind 'copy-model'"):
+    with pytest.raises(RecipeError, match="no recipe 'copy-model'"):
         shared_client.compress(model, "copy-model")
 
 
