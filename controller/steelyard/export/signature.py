@@ -59,11 +59,20 @@ def preprocessing_note(task: control_pb2.Task | None) -> str:
 
 def _steps(task: control_pb2.Task) -> str:
     """Return what a task does to its stored data: "((x / 255 - [0.286]) / [0.353], layout NCHW)"."""
+    operations = json.loads(task.source_json or "{}").get("operations", [])
+    first = f"by {', then '.join(_operation(one) for one in operations)}, and then " if operations else ""
     if not task.preprocessing_json:
-        return "(its data is stored as the model takes it)"
+        return f"({first}as it is)" if first else "(its data is stored as the model takes it)"
     steps = json.loads(task.preprocessing_json)
     layout = f", layout {steps['layout']}" if steps.get("layout") else ""
-    return f"((x / {steps['divide']:g} - {steps['mean']}) / {steps['std']}{layout})"
+    return f"({first}(x / {steps['divide']:g} - {steps['mean']}) / {steps['std']}{layout})"
+
+
+def _operation(told: Mapping[str, Any]) -> str:
+    """Return a plugin's operation with its settings: "gamma (gamma 0.8) of mine 1.0"."""
+    settings = ", ".join(f"{name} {value}" for name, value in told.items() if name not in {"kind", "plugin"})
+    plugin = told["plugin"].rpartition(" ")[0]
+    return f"{told['kind']}{f' ({settings})' if settings else ''} of {plugin}"
 
 
 def _tensor(spec: common_pb2.TensorSpec, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:

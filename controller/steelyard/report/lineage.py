@@ -36,6 +36,8 @@ def render_steps(parent: control_pb2.Artifact, variant: control_pb2.Artifact) ->
             Text("run before" if step.reused else f"{step.duration_s:.1f}"),
         )
         before = step.evaluation
+        if step.plugin:
+            notes.append(hanging("- ", f"{step.kind}: of the plugin {_plugin_text(step.plugin)}"))
         notes += [hanging("- ", f"{step.kind}: {note}") for note in step.notes]
         if step.evaluation.reason:
             notes.append(hanging("- ", f"{step.kind} was not scored: {step.evaluation.reason}"))
@@ -110,6 +112,12 @@ def _node(digest: str, artifacts: Mapping[str, control_pb2.Artifact], marked: st
     head.append(f"  {digest[:_SHORT_DIGEST]}  {format_value(artifact.size_bytes, 'B')}", style="dim")
     made = last_step(artifact)
     return Group(head, Text(made, style="dim", overflow="fold")) if made else head
+
+
+def _plugin_text(plugin: str) -> str:
+    """Return "NAME VERSION (sources DIGEST)" of "NAME VERSION SHA256"."""
+    told, _, digest = plugin.rpartition(" ")
+    return f"{told} (sources {digest[:_SHORT_DIGEST]})"
 
 
 def _score_name(lineage: control_pb2.Lineage) -> str:
