@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from steelyard.plugins.files import files_in_use, forget_file
-from steelyard.plugins.origin import package_sha256
 
 
 @pytest.fixture(autouse=True)
@@ -27,8 +26,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder.mkdir()
     monkeypatch.syspath_prepend(folder)
     importlib.invalidate_caches()
-    package_sha256.cache_clear()
     yield folder
     for path in folder.glob("*.py"):
         sys.modules.pop(path.stem, None)
-    package_sha256.cache_clear()

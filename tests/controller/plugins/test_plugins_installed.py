@@ -31,10 +31,8 @@ def test_the_digest_follows_every_file_of_the_package(tmp_path: Path, monkeypatc
     (package / "part" / "table.txt").write_text("1\n")
     monkeypatch.syspath_prepend(tmp_path)
     before = package_sha256("digested_package.part")
-    package_sha256.cache_clear()
     assert package_sha256("digested_package") == before
-    (package / "part" / "table.txt").write_text("2\n")
-    package_sha256.cache_clear()
+    (package / "part" / "table.txt").write_text("12\n")
     assert package_sha256("digested_package") != before
 
 
