@@ -14,7 +14,7 @@ from steelyard.bundle import read_measurements, verify_bundle, write_bundle
 from steelyard.bundle.archive import open_bundle
 from steelyard.control.client import Client
 from steelyard.control.plans import MeasurementOptions
-from steelyard.tasks.metrics import read_labels
+from steelyard.tasks.metrics.device_outputs import read_labels
 from steelyard.tasks.npz import read_npz, write_npz
 from steelyard_protocol.v1 import control_pb2, result_pb2
 from tests.controller.bundle.planted import blob_of_kind, manifest_of, members_of, replace_blob

@@ -19,6 +19,7 @@ from steelyard.analysis.operators import add_operators, device_rates
 from steelyard.analysis.prepared import cache_warning
 from steelyard.analysis.primary import primary_of
 from steelyard.analysis.segment_warnings import changed_circumstances, segment_warnings
+from steelyard.analysis.session_history import spread_sentence
 from steelyard.analysis.stop import CONFIDENCE, LookConfidence, StopPolicy
 from steelyard.analysis.surroundings import merged_circumstances, merged_throttle, surroundings_warnings
 from steelyard.analysis.validity import mark_cut_short, repeated_round_count, rounds_that_count
@@ -29,7 +30,7 @@ from steelyard.layers.contract import LayerTable
 from steelyard.stats.estimate import Estimate
 from steelyard.stats.pareto import Point, pareto_front
 from steelyard.stats.shipping import Candidate, DecisionKind, choose
-from steelyard.tasks.metrics import correct_top1
+from steelyard.tasks.metrics.device_outputs import correct_top1
 from steelyard_protocol.v1 import common_pb2, control_pb2, measurement_pb2, plan_pb2, result_pb2
 
 
@@ -52,6 +53,8 @@ class MeasurementInput:
     layers: Mapping[str, LayerTable | str] = field(default_factory=dict)
     # By label: what the device and others answered to the inputs of the numeric check.
     numeric: Mapping[str, NumericEvidence] = field(default_factory=dict)
+    # What earlier sessions on the device left behind; None in records from before it was kept.
+    history: control_pb2.SessionHistory | None = None
 
 
 def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
@@ -61,7 +64,7 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
     labels = [one.label for one in planned]
     emulated_by = given.device.emulated_by
     latency = [one for one in given.rounds if one.pass_kind == result_pb2.PASS_LATENCY]
-    policy = StopPolicy.of(given.request, job_id=given.job.job_id, emulated_by=emulated_by)
+    policy = StopPolicy.of(given.request, job_id=given.job.job_id, emulated_by=emulated_by, history=given.history)
     variants = collect(
         given.rounds,
         labels,
@@ -101,6 +104,7 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
         controller_id=given.controller_id,
         stop_reason=_stop_reason(given, policy, latency),
         confidence=CONFIDENCE,
+        session_spread=spread_sentence(policy.spreads),
         primary_figure=primary_of(given.request.plan.mode).words,
         circumstances=merged_circumstances(given.rounds),
         throttle=merged_throttle(given.rounds),
@@ -137,6 +141,7 @@ def _analyse(
             thresholds=policy.thresholds,
             confidence=CONFIDENCE,
             look=look,
+            spreads=policy.spreads.get(one.label, {}),
         )
         for index, one in enumerate(planned)
     ]

@@ -13,7 +13,7 @@ from steelyard.analysis.numeric import NumericEvidence, OtherOutputs, model_form
 from steelyard.errors import SteelyardError
 from steelyard.layers.contract import LayerTable
 from steelyard.numeric.outputs import CheckedOutputs, read_outputs
-from steelyard.tasks.metrics import read_labels
+from steelyard.tasks.metrics.device_outputs import read_labels
 from steelyard_protocol.v1 import common_pb2, control_pb2, plan_pb2, result_pb2
 
 # Returns the bytes of a blob by its digest; raises SteelyardError for one that is gone or damaged.
@@ -49,6 +49,7 @@ def read_record(record: control_pb2.MeasurementRecord, read: ReadBlob) -> Measur
         traces=read_traces(record, read) if record.request.meters else (),
         layers=layers if asks_operators else {},
         numeric=_numeric(record, rounds, layers, read),
+        history=record.history if record.HasField("history") else None,
     )
 
 

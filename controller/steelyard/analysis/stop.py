@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from steelyard.analysis.duration import round_ms
 from steelyard.analysis.emulation import enough_rounds
+from steelyard.analysis.session_history import Spreads, spreads_of
 from steelyard.analysis.validity import rounds_that_count, why_no_more_repeats, why_no_round
 from steelyard.analysis.variant_rounds import VariantRounds, collect, paired_times
 from steelyard.stats.comparison import (
@@ -16,6 +17,7 @@ from steelyard.stats.comparison import (
     compare_rounds,
 )
 from steelyard.stats.requirements import Requirement, RequirementVerdict, decide, parse_requirement
+from steelyard.stats.session_spread import no_narrower
 from steelyard.stats.stopping import (
     Grant,
     Look,
@@ -66,18 +68,28 @@ class StopPolicy:
     thresholds: Thresholds
     job_id: str = ""
     emulated_by: str = ""
+    spreads: Spreads = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, request: control_pb2.SubmitMeasurementRequest, *, job_id: str = "", emulated_by: str = ""
+        cls,
+        request: control_pb2.SubmitMeasurementRequest,
+        *,
+        job_id: str = "",
+        emulated_by: str = "",
+        history: control_pb2.SessionHistory | None = None,
     ) -> StopPolicy:
-        """Return the policy of a checked request; ``emulated_by`` is the device's word, "" for a real one."""
+        """Return the policy of a checked request.
+
+        ``emulated_by`` is the device's word, "" for a real one; ``history`` what its earlier sessions left behind.
+        """
         return cls(
             request=request,
             requirements=tuple(parse_requirement(text) for text in request.requirements),
             thresholds=Thresholds.completed(request.minimum_effect, request.equivalence_margin),
             job_id=job_id,
             emulated_by=emulated_by,
+            spreads=spreads_of(request.plan, history),
         )
 
     def decide(self, rounds: Sequence[result_pb2.RoundResult]) -> StopDecision:
@@ -203,7 +215,8 @@ class StopPolicy:
         estimate = variants[planned.label].estimate(
             requirement.metric, size_bytes=planned.size_bytes, confidence=look.requirement
         )
-        return decide(requirement, estimate).verdict is not RequirementVerdict.UNDECIDED
+        spread = self.spreads.get(planned.label, {}).get(requirement.metric)
+        return decide(requirement, no_narrower(estimate, spread)).verdict is not RequirementVerdict.UNDECIDED
 
     def _compared(
         self, variants: dict[str, VariantRounds], planned: plan_pb2.PlannedArtifact, look: LookConfidence

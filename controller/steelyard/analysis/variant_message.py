@@ -24,6 +24,7 @@ from steelyard.stats.estimate import Estimate, exact
 from steelyard.stats.mcnemar import mcnemar
 from steelyard.stats.percentiles import pooled_quantiles
 from steelyard.stats.requirements import Outcome, Requirement, decide
+from steelyard.stats.session_spread import SessionSpread, no_narrower_each
 from steelyard.stats.shipping import Candidate
 from steelyard.stats.thresholds import Thresholds
 from steelyard_protocol.v1 import control_pb2, measurement_pb2, plan_pb2, result_pb2
@@ -64,6 +65,7 @@ def analyse_variant(
     thresholds: Thresholds,
     confidence: float,
     look: LookConfidence,
+    spreads: Mapping[str, SessionSpread],
 ) -> VariantAnalysis:
     """Return every figure of one variant.
 
@@ -81,13 +83,14 @@ def analyse_variant(
         thresholds: Which changes of the median matter.
         confidence: Of the intervals.
         look: Of the intervals that verdicts are read off; the stop rule's looks have been paid for in it.
+        spreads: By figure, how much the device's sessions differ, which no interval is narrower than.
     """
     comparison = None if is_reference else comparison_of(reference, rounds, look, thresholds)
-    figures = _estimates(rounds, _OWN, artifact, confidence)
+    figures = no_narrower_each(_estimates(rounds, _OWN, artifact, confidence), spreads)
     figures["accuracy"] = accuracy_of(rounds, correct, has_task=has_task, confidence=confidence)
     figures["drop"] = drop_of(correct, reference_correct, is_reference=is_reference, confidence=confidence)
     figures["speedup"] = exact(1.0, "ratio") if is_reference else speedup_of(comparison, rounds, reference, confidence)
-    outcomes = _outcomes(rounds, requirements, artifact, figures, look.requirement)
+    outcomes = _outcomes(rounds, requirements, artifact, figures, look.requirement, spreads)
     message = _message(planned, artifact, rounds, figures, outcomes, is_reference=is_reference)
     if comparison is not None:
         _add_comparison(message, comparison, rounds.primary.words)
@@ -122,10 +125,11 @@ def _outcomes(
     artifact: control_pb2.Artifact,
     figures: Mapping[str, Estimate],
     confidence: float,
+    spreads: Mapping[str, SessionSpread],
 ) -> list[Outcome]:
     """Hold figures against requirements; those over rounds at the confidence that pays for the stop rule's looks."""
     asked = METRICS_OF_ROUNDS.intersection(one.metric for one in requirements)
-    held = {**figures, **_estimates(rounds, asked, artifact, confidence)}
+    held = {**figures, **no_narrower_each(_estimates(rounds, asked, artifact, confidence), spreads)}
     return [decide(one, held[one.metric]) for one in requirements]
 
 

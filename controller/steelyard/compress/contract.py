@@ -12,31 +12,45 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from steelyard.compress.errors import CompressionInputError
+
 if TYPE_CHECKING:
     from steelyard.compress.calibration import CalibrationData
 
 # What is being done, work done and work in all.
 Progress = Callable[[str, int, int], None]
 
-# The numeric forms of a model that steps accept and produce.
+# The numeric forms of a model that steps accept and produce. WEIGHT_ONLY: weights in few bits, activations in float.
 FLOAT32 = "float32"
 FLOAT16 = "float16"
 INT8 = "int8"
+WEIGHT_ONLY = "weight-only"
+
+# The file formats that a step may work on.
+ONNX = "onnx"
+TFLITE = "tflite"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StepContext:
-    """What a step is given beside its settings.
+class Evaluation:
+    """What a model scored on this machine; ``low`` and ``high`` are the ends of a 95 % interval, None without one.
 
-    ``processor_features`` are those of the device that the variant is for ("avx2", "avx512_vnni"), empty when unknown.
-    ``work_dir`` is a folder for intermediate files, removed afterwards.
+    ``metric`` is the kind ("top1"), ``unit`` "fraction" or that of the values; ``split`` is "validation", "evaluation"
+    or "calibration" (agreement with the parent, without labels).
     """
 
-    work_dir: Path
-    progress: Progress
-    seed: int = 0
-    processor_features: frozenset[str] = frozenset()
-    calibration: CalibrationData | None = None
+    metric: str
+    unit: str
+    higher_is_better: bool
+    value: float
+    sample_count: int
+    split: str
+    low: float | None = None
+    high: float | None = None
+
+    def worse_by(self, other: Evaluation) -> float:
+        """Return by how much this is worse than ``other``, in the unit; below 0 when it is better."""
+        return other.value - self.value if self.higher_is_better else self.value - other.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +62,63 @@ class StepReport:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ancestor:
+    """A model that the recipe went through: the parent (no step), or what a step made of the one before."""
+
+    path: Path
+    form: str
+    step: Step | None = None
+    report: StepReport | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepContext:
+    """What a step is given beside its settings.
+
+    ``processor_features`` are those of the device that the variant is for ("avx2", "avx512_vnni"), empty when unknown.
+    ``work_dir`` is a folder for intermediate files, removed afterwards. ``ancestors`` begins with the parent and ends
+    with the model that the step starts from. ``evaluate`` runs a model file over the samples that choices are made by;
+    None when there is no task.
+    """
+
+    work_dir: Path
+    progress: Progress
+    seed: int = 0
+    processor_features: frozenset[str] = frozenset()
+    calibration: CalibrationData | None = None
+    model_format: str = ONNX
+    ancestors: tuple[Ancestor, ...] = ()
+    evaluate: Callable[[Path], Evaluation] | None = None
+
+    def float_ancestor(self, kind: str) -> Ancestor:
+        """Return the last float32 model of this recipe, which repairs compare with; ``kind`` names who asks.
+
+        Raises:
+            CompressionInputError: no_float_ancestor.
+        """
+        for ancestor in reversed(self.ancestors):
+            if ancestor.form == FLOAT32:
+                return ancestor
+        raise CompressionInputError(
+            "no_float_ancestor",
+            f"{kind} compares with the float32 model, and this recipe did not start from one; begin with the original "
+            "and put static-int8 before it",
+        )
+
+
 class Step(Protocol):
     """One way to make a model smaller or faster, with its settings."""
 
     kind: ClassVar[str]
     needs_calibration: ClassVar[bool]
-    # Numeric forms that it can start from, and the one that it leaves.
+    # Numeric forms that it can start from, and the one that it leaves (SAME_FORM: the one it started from).
     accepts: ClassVar[frozenset[str]]
     produces: ClassVar[str]
+    # File formats that it works on.
+    formats: ClassVar[frozenset[str]]
+    # Whether it compares with an earlier float32 model of the same recipe.
+    needs_float_ancestor: ClassVar[bool]
     # The settings: dataclass fields.
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -67,3 +130,7 @@ class Step(Protocol):
             CompressionError: the tool failed.
         """
         ...
+
+
+# ``produces`` of a step that changes weights and leaves their form.
+SAME_FORM = "same"

@@ -7,6 +7,7 @@ import logging
 import uuid
 from functools import partial
 
+from steelyard.analysis.session_history import session_figures
 from steelyard.analysis.stop import StopPolicy
 from steelyard.control.compression_job import compress_job
 from steelyard.control.energy_plan import energy_round_count, reads_energy, settle_window
@@ -208,7 +209,10 @@ class Jobs:
                 fleet=world.fleet,
                 note=note,
                 decide=StopPolicy.of(
-                    request, job_id=job_id, emulated_by=await world.devices.emulated_by(device_id)
+                    request,
+                    job_id=job_id,
+                    emulated_by=await world.devices.emulated_by(device_id),
+                    history=await world.results.history(await world.store.call(Store.get_job, job_id), device_id),
                 ).decide,
                 passes_before=passes_before(
                     request.plan, prepares=await world.devices.prepares(device_id, request.plan)
@@ -232,4 +236,5 @@ class Jobs:
             await note(control_pb2.JOB_STATE_UPLOADING, message, done, done)
 
         await keep_numeric(world, request.plan, job.results(), job_id=job_id, device_id=device_id, tell=tell)
+        await world.store.call(Store.record_sessions, device_id, session_figures(request.plan, job.results(), job_id))
         await note(control_pb2.JOB_STATE_RECORDED, f"done: {job.stop_reason}", done, done)

@@ -134,11 +134,22 @@ class Results:
                 request.plan, job_id=job.job_id, device_id=device.device_id, store=self._store
             ),
         )
+        record.history.CopyFrom(await self.history(job, device.device_id))
         if request.task_id:
             record.task.CopyFrom(await self._store.call(Store.get_task, request.task_id))
         for one in chain[:-1]:
             record.extended.add(job=await self._store.call(Store.get_job, one), request=await self._request(one))
         return record
+
+    async def history(self, job: control_pb2.Job, device_id: str) -> control_pb2.SessionHistory:
+        """Return what a device's sessions left behind before a job was submitted, without those that it extends."""
+        sessions = await self._store.call(
+            Store.past_sessions,
+            device_id,
+            before_ns=job.created_at.ToNanoseconds(),
+            excluded_job_ids=await self._chain(job.job_id),
+        )
+        return control_pb2.SessionHistory(sessions=sessions)
 
     async def _request(self, job_id: str) -> control_pb2.SubmitMeasurementRequest:
         return control_pb2.SubmitMeasurementRequest.FromString(await self._store.call(Store.get_request, job_id))

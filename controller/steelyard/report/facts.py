@@ -51,6 +51,7 @@ def method_facts(measurement: measurement_pb2.Measurement) -> Facts:
         ("Order", "each round runs every variant once in a fresh process, in reversed order every second round (ABBA)"),
         ("Stopped because", measurement.stop_reason),
         ("Confidence", f"{100 * measurement.confidence:g} %, over rounds (over samples for accuracy)"),
+        ("Between sessions", measurement.session_spread),
         ("Runtime", "; ".join(_unique(runtime_text(one) for one in measurement.variants if one.runtime_version))),
         ("Providers", "; ".join(_unique(", ".join(one.providers) for one in measurement.variants if one.providers))),
         ("Placement", "; ".join(_placement(one) for one in measurement.variants if len(one.placements) > 1)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -142,5 +143,21 @@ traces = Table(
     Column("meter", String, nullable=False),
     Column("trace_digest", String(64), nullable=False),
     Column("recorded_at_ns", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What each session left behind: by these a later one knows how much the sessions of its device differ.
+session_figures = Table(
+    "session_figures",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    Column("job_id", String, nullable=False),
+    Column("device_id", String, nullable=False),
+    Column("series", String(64), nullable=False),
+    Column("figure", String, nullable=False),
+    Column("value_ns", Double, nullable=False),
+    Column("recorded_at_ns", BigInteger, nullable=False),
+    Index(None, "device_id", "recorded_at_ns"),
+    UniqueConstraint("job_id", "series", "figure"),
     sqlite_autoincrement=True,
 )

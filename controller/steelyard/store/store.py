@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import insert, select
 
 from steelyard.errors import UsageError
-from steelyard.store import artifacts, devices, jobs, numeric_outputs, rounds, schema, tasks, traces
+from steelyard.store import artifacts, devices, jobs, numeric_outputs, rounds, schema, sessions, tasks, traces
 from steelyard.store.database import Database
 from steelyard.store.migrate import is_current, migrate
 from steelyard.store.names import require_identifier
@@ -294,6 +294,18 @@ class Store:
         """List what an artifact answered to some data, on every device and on the controller, the oldest first."""
         with self._database.read() as connection:
             return numeric_outputs.find(connection, artifact_digest, data_digest)
+
+    def record_sessions(self, device_id: str, figures: Sequence[control_pb2.PastSession]) -> None:
+        """Record what a session left behind; figures of the same job and series are replaced."""
+        with self._database.write() as connection:
+            sessions.record(connection, device_id, figures, self._clock_ns())
+
+    def past_sessions(
+        self, device_id: str, *, before_ns: int, excluded_job_ids: Collection[str]
+    ) -> list[control_pb2.PastSession]:
+        """List figures of the last sessions of a device that ended before a time, the oldest first."""
+        with self._database.read() as connection:
+            return sessions.find(connection, device_id, before_ns, excluded_job_ids)
 
     def _event(self, message: str, done: int, total: int) -> control_pb2.JobEvent:
         event = control_pb2.JobEvent(message=message, done=done, total=total)

@@ -235,12 +235,36 @@ class LineageStep(google.protobuf.message.Message):
     KIND_FIELD_NUMBER: builtins.int
     SETTINGS_JSON_FIELD_NUMBER: builtins.int
     TOOL_VERSIONS_FIELD_NUMBER: builtins.int
+    OUTPUT_DIGEST_FIELD_NUMBER: builtins.int
+    OUTPUT_SIZE_BYTES_FIELD_NUMBER: builtins.int
+    OUTPUT_DEFLATED_BYTES_FIELD_NUMBER: builtins.int
+    NOTES_FIELD_NUMBER: builtins.int
+    DURATION_S_FIELD_NUMBER: builtins.int
+    EVALUATION_FIELD_NUMBER: builtins.int
+    PLUGIN_FIELD_NUMBER: builtins.int
+    REUSED_FIELD_NUMBER: builtins.int
     kind: builtins.str
     settings_json: builtins.str
     """The step's settings as JSON, defaults spelled out."""
+    output_digest: builtins.str
+    """The model after this step, kept as an artifact of its own."""
+    output_size_bytes: builtins.int
+    output_deflated_bytes: builtins.int
+    """The file under DEFLATE: what a download or a package takes."""
+    duration_s: builtins.float
+    plugin: builtins.str
+    """"NAME VERSION SHA256" of the plugin that the step came from; "" for one of ours."""
+    reused: builtins.bool
+    """The step was not run again: the same input, settings, data, seed and tools had given this output before."""
     @property
     def tool_versions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """"onnxruntime 1.32.0" """
+
+    @property
+    def notes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def evaluation(self) -> Global___StepEvaluation:
+        """What the model after this step scored on the controller; unset when nothing was evaluated."""
 
     def __init__(
         self,
@@ -248,10 +272,67 @@ class LineageStep(google.protobuf.message.Message):
         kind: builtins.str = ...,
         settings_json: builtins.str = ...,
         tool_versions: collections.abc.Iterable[builtins.str] | None = ...,
+        output_digest: builtins.str = ...,
+        output_size_bytes: builtins.int = ...,
+        output_deflated_bytes: builtins.int = ...,
+        notes: collections.abc.Iterable[builtins.str] | None = ...,
+        duration_s: builtins.float = ...,
+        evaluation: Global___StepEvaluation | None = ...,
+        plugin: builtins.str = ...,
+        reused: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["kind", b"kind", "settings_json", b"settings_json", "tool_versions", b"tool_versions"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["evaluation", b"evaluation"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["duration_s", b"duration_s", "evaluation", b"evaluation", "kind", b"kind", "notes", b"notes", "output_deflated_bytes", b"output_deflated_bytes", "output_digest", b"output_digest", "output_size_bytes", b"output_size_bytes", "plugin", b"plugin", "reused", b"reused", "settings_json", b"settings_json", "tool_versions", b"tool_versions"]) -> None: ...
 
 Global___LineageStep: typing_extensions.TypeAlias = LineageStep
+
+@typing.final
+class StepEvaluation(google.protobuf.message.Message):
+    """A model's score on the controller, by the runtime there; what counts is measured on the device."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    LOW_FIELD_NUMBER: builtins.int
+    HIGH_FIELD_NUMBER: builtins.int
+    SAMPLE_COUNT_FIELD_NUMBER: builtins.int
+    SPLIT_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    metric: builtins.str
+    """"top1" """
+    unit: builtins.str
+    value: builtins.float
+    low: builtins.float
+    high: builtins.float
+    sample_count: builtins.int
+    split: builtins.str
+    """"validation", "evaluation" or "calibration"."""
+    reason: builtins.str
+    """Why there is no value."""
+    def __init__(
+        self,
+        *,
+        metric: builtins.str = ...,
+        unit: builtins.str = ...,
+        value: builtins.float | None = ...,
+        low: builtins.float | None = ...,
+        high: builtins.float | None = ...,
+        sample_count: builtins.int = ...,
+        split: builtins.str = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_high", b"_high", "_low", b"_low", "_value", b"_value", "high", b"high", "low", b"low", "value", b"value"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_high", b"_high", "_low", b"_low", "_value", b"_value", "high", b"high", "low", b"low", "metric", b"metric", "reason", b"reason", "sample_count", b"sample_count", "split", b"split", "unit", b"unit", "value", b"value"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_high", b"_high"]) -> typing.Literal["high"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_low", b"_low"]) -> typing.Literal["low"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_value", b"_value"]) -> typing.Literal["value"] | None: ...
+
+Global___StepEvaluation: typing_extensions.TypeAlias = StepEvaluation
 
 @typing.final
 class Lineage(google.protobuf.message.Message):
@@ -266,6 +347,8 @@ class Lineage(google.protobuf.message.Message):
     SEED_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
     DURATION_S_FIELD_NUMBER: builtins.int
+    PARENT_EVALUATION_FIELD_NUMBER: builtins.int
+    TASK_ID_FIELD_NUMBER: builtins.int
     parent_digest: builtins.str
     recipe_name: builtins.str
     recipe_toml: builtins.str
@@ -273,10 +356,16 @@ class Lineage(google.protobuf.message.Message):
     calibration_sample_count: builtins.int
     seed: builtins.int
     duration_s: builtins.float
+    task_id: builtins.str
+    """The task that steps were evaluated by; "" for none."""
     @property
     def steps(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___LineageStep]: ...
     @property
     def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def parent_evaluation(self) -> Global___StepEvaluation:
+        """What the parent scored on the controller."""
+
     def __init__(
         self,
         *,
@@ -289,9 +378,11 @@ class Lineage(google.protobuf.message.Message):
         seed: builtins.int = ...,
         created_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         duration_s: builtins.float = ...,
+        parent_evaluation: Global___StepEvaluation | None = ...,
+        task_id: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["created_at", b"created_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["calibration_digest", b"calibration_digest", "calibration_sample_count", b"calibration_sample_count", "created_at", b"created_at", "duration_s", b"duration_s", "parent_digest", b"parent_digest", "recipe_name", b"recipe_name", "recipe_toml", b"recipe_toml", "seed", b"seed", "steps", b"steps"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["created_at", b"created_at", "parent_evaluation", b"parent_evaluation"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["calibration_digest", b"calibration_digest", "calibration_sample_count", b"calibration_sample_count", "created_at", b"created_at", "duration_s", b"duration_s", "parent_digest", b"parent_digest", "parent_evaluation", b"parent_evaluation", "recipe_name", b"recipe_name", "recipe_toml", b"recipe_toml", "seed", b"seed", "steps", b"steps", "task_id", b"task_id"]) -> None: ...
 
 Global___Lineage: typing_extensions.TypeAlias = Lineage
 
@@ -463,6 +554,11 @@ class Task(google.protobuf.message.Message):
     PREPROCESSING_JSON_FIELD_NUMBER: builtins.int
     STORED_DTYPE_FIELD_NUMBER: builtins.int
     STORED_SHAPE_FIELD_NUMBER: builtins.int
+    METRIC_SETTINGS_JSON_FIELD_NUMBER: builtins.int
+    VALIDATION_DIGEST_FIELD_NUMBER: builtins.int
+    VALIDATION_LABELS_DIGEST_FIELD_NUMBER: builtins.int
+    VALIDATION_SAMPLE_COUNT_FIELD_NUMBER: builtins.int
+    SOURCE_JSON_FIELD_NUMBER: builtins.int
     task_id: builtins.str
     name: builtins.str
     licence: builtins.str
@@ -483,6 +579,14 @@ class Task(google.protobuf.message.Message):
     """What is done to the stored data before the model sees it, as JSON ("divide", "mean", "std", "layout"); "" for nothing."""
     stored_dtype: builtins.str
     """The stored sample before it: numpy dtype and shape; "" where nothing is done to it."""
+    metric_settings_json: builtins.str
+    """Settings of the metric as JSON, defaults spelled out; "" for none."""
+    validation_digest: builtins.str
+    """Samples and truth by which compression chooses (layers kept in float, say); "" for none."""
+    validation_labels_digest: builtins.str
+    validation_sample_count: builtins.int
+    source_json: builtins.str
+    """Where the data was read from and how, as JSON ("kind", file names, settings)."""
     @property
     def class_names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
     @property
@@ -505,9 +609,14 @@ class Task(google.protobuf.message.Message):
         preprocessing_json: builtins.str = ...,
         stored_dtype: builtins.str = ...,
         stored_shape: steelyard_protocol.v1.common_pb2.Shape | None = ...,
+        metric_settings_json: builtins.str = ...,
+        validation_digest: builtins.str = ...,
+        validation_labels_digest: builtins.str = ...,
+        validation_sample_count: builtins.int = ...,
+        source_json: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["stored_shape", b"stored_shape"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["calibration_digest", b"calibration_digest", "calibration_sample_count", b"calibration_sample_count", "class_names", b"class_names", "evaluation_digest", b"evaluation_digest", "evaluation_sample_count", b"evaluation_sample_count", "evaluation_size_bytes", b"evaluation_size_bytes", "input_name", b"input_name", "labels_digest", b"labels_digest", "licence", b"licence", "metric", b"metric", "name", b"name", "preprocessing_json", b"preprocessing_json", "stored_dtype", b"stored_dtype", "stored_shape", b"stored_shape", "task_id", b"task_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calibration_digest", b"calibration_digest", "calibration_sample_count", b"calibration_sample_count", "class_names", b"class_names", "evaluation_digest", b"evaluation_digest", "evaluation_sample_count", b"evaluation_sample_count", "evaluation_size_bytes", b"evaluation_size_bytes", "input_name", b"input_name", "labels_digest", b"labels_digest", "licence", b"licence", "metric", b"metric", "metric_settings_json", b"metric_settings_json", "name", b"name", "preprocessing_json", b"preprocessing_json", "source_json", b"source_json", "stored_dtype", b"stored_dtype", "stored_shape", b"stored_shape", "task_id", b"task_id", "validation_digest", b"validation_digest", "validation_labels_digest", b"validation_labels_digest", "validation_sample_count", b"validation_sample_count"]) -> None: ...
 
 Global___Task: typing_extensions.TypeAlias = Task
 
@@ -590,6 +699,8 @@ class SubmitCompressionRequest(google.protobuf.message.Message):
     TASK_ID_FIELD_NUMBER: builtins.int
     SEED_FIELD_NUMBER: builtins.int
     DEVICE_FIELD_NUMBER: builtins.int
+    EVALUATE_STEPS_FIELD_NUMBER: builtins.int
+    PLUGIN_PATHS_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     artifact_digest: builtins.str
     recipe_toml: builtins.str
@@ -599,6 +710,12 @@ class SubmitCompressionRequest(google.protobuf.message.Message):
     seed: builtins.int
     device: builtins.str
     """The device that the variant is for: its processor's features decide what "auto" means. "" when it is for none."""
+    evaluate_steps: builtins.bool
+    """Evaluate the task after each step, on the controller."""
+    @property
+    def plugin_paths(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Files on the controller's machine that bring steps, metrics and the like of their own."""
+
     def __init__(
         self,
         *,
@@ -608,8 +725,10 @@ class SubmitCompressionRequest(google.protobuf.message.Message):
         task_id: builtins.str = ...,
         seed: builtins.int = ...,
         device: builtins.str = ...,
+        evaluate_steps: builtins.bool = ...,
+        plugin_paths: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["artifact_digest", b"artifact_digest", "device", b"device", "recipe_toml", b"recipe_toml", "request_id", b"request_id", "seed", b"seed", "task_id", b"task_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["artifact_digest", b"artifact_digest", "device", b"device", "evaluate_steps", b"evaluate_steps", "plugin_paths", b"plugin_paths", "recipe_toml", b"recipe_toml", "request_id", b"request_id", "seed", b"seed", "task_id", b"task_id"]) -> None: ...
 
 Global___SubmitCompressionRequest: typing_extensions.TypeAlias = SubmitCompressionRequest
 
@@ -1229,6 +1348,7 @@ class MeasurementRecord(google.protobuf.message.Message):
     LAYERS_FIELD_NUMBER: builtins.int
     NUMERIC_FIELD_NUMBER: builtins.int
     EXTENDED_FIELD_NUMBER: builtins.int
+    HISTORY_FIELD_NUMBER: builtins.int
     controller_id: builtins.str
     @property
     def job(self) -> Global___Job: ...
@@ -1260,6 +1380,10 @@ class MeasurementRecord(google.protobuf.message.Message):
     def extended(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ExtendedMeasurement]:
         """The measurements that this one extends, the oldest first."""
 
+    @property
+    def history(self) -> Global___SessionHistory:
+        """What earlier sessions on the device left behind; unset in records from before it was kept."""
+
     def __init__(
         self,
         *,
@@ -1274,11 +1398,56 @@ class MeasurementRecord(google.protobuf.message.Message):
         layers: collections.abc.Iterable[Global___ArtifactLayers] | None = ...,
         numeric: collections.abc.Iterable[Global___NumericAnswers] | None = ...,
         extended: collections.abc.Iterable[Global___ExtendedMeasurement] | None = ...,
+        history: Global___SessionHistory | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["device", b"device", "job", b"job", "request", b"request", "task", b"task"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["artifacts", b"artifacts", "controller_id", b"controller_id", "device", b"device", "extended", b"extended", "job", b"job", "layers", b"layers", "numeric", b"numeric", "request", b"request", "rounds", b"rounds", "task", b"task", "traces", b"traces"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["device", b"device", "history", b"history", "job", b"job", "request", b"request", "task", b"task"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["artifacts", b"artifacts", "controller_id", b"controller_id", "device", b"device", "extended", b"extended", "history", b"history", "job", b"job", "layers", b"layers", "numeric", b"numeric", "request", b"request", "rounds", b"rounds", "task", b"task", "traces", b"traces"]) -> None: ...
 
 Global___MeasurementRecord: typing_extensions.TypeAlias = MeasurementRecord
+
+@typing.final
+class PastSession(google.protobuf.message.Message):
+    """A figure of one earlier session on a device."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: builtins.int
+    SERIES_FIELD_NUMBER: builtins.int
+    FIGURE_FIELD_NUMBER: builtins.int
+    VALUE_NS_FIELD_NUMBER: builtins.int
+    job_id: builtins.str
+    series: builtins.str
+    """What was measured and how: the SHA-256 of the file's digest, the runtime with its options, and the mode."""
+    figure: builtins.str
+    """"p50" """
+    value_ns: builtins.float
+    def __init__(
+        self,
+        *,
+        job_id: builtins.str = ...,
+        series: builtins.str = ...,
+        figure: builtins.str = ...,
+        value_ns: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["figure", b"figure", "job_id", b"job_id", "series", b"series", "value_ns", b"value_ns"]) -> None: ...
+
+Global___PastSession: typing_extensions.TypeAlias = PastSession
+
+@typing.final
+class SessionHistory(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SESSIONS_FIELD_NUMBER: builtins.int
+    @property
+    def sessions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___PastSession]: ...
+    def __init__(
+        self,
+        *,
+        sessions: collections.abc.Iterable[Global___PastSession] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["sessions", b"sessions"]) -> None: ...
+
+Global___SessionHistory: typing_extensions.TypeAlias = SessionHistory
 
 @typing.final
 class ExtendedMeasurement(google.protobuf.message.Message):

@@ -772,6 +772,7 @@ class Measurement(google.protobuf.message.Message):
     ROOFLINE_FIELD_NUMBER: builtins.int
     REPEATED_ROUND_COUNT_FIELD_NUMBER: builtins.int
     PRIMARY_FIGURE_FIELD_NUMBER: builtins.int
+    SESSION_SPREAD_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     title: builtins.str
     device_name: builtins.str
@@ -787,6 +788,8 @@ class Measurement(google.protobuf.message.Message):
     """Rounds that were repeated because a block in them was not valid."""
     primary_figure: builtins.str
     """What variants are compared by in the plan's mode: "p50", "throughput", "response p50", "64 steps"."""
+    session_spread: builtins.str
+    """How much the device's sessions differ, in words; "" where it was not recorded."""
     @property
     def device(self) -> steelyard_protocol.v1.common_pb2.DeviceDescription: ...
     @property
@@ -845,8 +848,9 @@ class Measurement(google.protobuf.message.Message):
         roofline: collections.abc.Iterable[steelyard_protocol.v1.result_pb2.RooflineRate] | None = ...,
         repeated_round_count: builtins.int = ...,
         primary_figure: builtins.str = ...,
+        session_spread: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["decision", b"decision", "device", b"device", "finished_at", b"finished_at", "idle_power", b"idle_power", "plan", b"plan", "started_at", b"started_at", "throttle", b"throttle"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "confidence", b"confidence", "controller_id", b"controller_id", "decision", b"decision", "device", b"device", "device_name", b"device_name", "finished_at", b"finished_at", "idle_power", b"idle_power", "job_id", b"job_id", "plan", b"plan", "primary_figure", b"primary_figure", "repeated_round_count", b"repeated_round_count", "roofline", b"roofline", "round_count", b"round_count", "segment_count", b"segment_count", "started_at", b"started_at", "stop_reason", b"stop_reason", "task_id", b"task_id", "task_name", b"task_name", "throttle", b"throttle", "title", b"title", "variants", b"variants", "warnings", b"warnings"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["circumstances", b"circumstances", "confidence", b"confidence", "controller_id", b"controller_id", "decision", b"decision", "device", b"device", "device_name", b"device_name", "finished_at", b"finished_at", "idle_power", b"idle_power", "job_id", b"job_id", "plan", b"plan", "primary_figure", b"primary_figure", "repeated_round_count", b"repeated_round_count", "roofline", b"roofline", "round_count", b"round_count", "segment_count", b"segment_count", "session_spread", b"session_spread", "started_at", b"started_at", "stop_reason", b"stop_reason", "task_id", b"task_id", "task_name", b"task_name", "throttle", b"throttle", "title", b"title", "variants", b"variants", "warnings", b"warnings"]) -> None: ...
 
 Global___Measurement: typing_extensions.TypeAlias = Measurement

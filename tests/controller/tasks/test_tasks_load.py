@@ -12,7 +12,7 @@ from steelyard.tasks.checks import check_fits
 from steelyard.tasks.errors import TaskError
 from steelyard.tasks.load import load_task
 from steelyard.tasks.materialise import materialise
-from steelyard.tasks.metrics import read_labels
+from steelyard.tasks.metrics.device_outputs import read_labels
 from steelyard.tasks.packing import unpack
 from steelyard_protocol.v1 import common_pb2
 

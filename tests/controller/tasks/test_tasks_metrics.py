@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from steelyard.tasks.errors import TaskError
-from steelyard.tasks.metrics import correct_top1, read_labels
+from steelyard.tasks.metrics.device_outputs import correct_top1, read_labels
 from steelyard.tasks.npz import write_npz
 
 

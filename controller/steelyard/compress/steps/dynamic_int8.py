@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from steelyard.compress.contract import FLOAT32, INT8, StepContext, StepReport
+from steelyard.compress.contract import FLOAT32, INT8, ONNX, TFLITE, StepContext, StepReport
 from steelyard.compress.errors import CompressionInputError, RecipeError
 from steelyard.compress.folding import fold
 from steelyard.compress.model_form import QUANTIZED_OPS, op_counts
@@ -31,6 +31,8 @@ class DynamicInt8:
     needs_calibration: ClassVar[bool] = False
     accepts: ClassVar[frozenset[str]] = frozenset({FLOAT32})
     produces: ClassVar[str] = INT8
+    formats: ClassVar[frozenset[str]] = frozenset({ONNX, TFLITE})
+    needs_float_ancestor: ClassVar[bool] = False
 
     weight_type: str = "int8"
     per_channel: bool = False

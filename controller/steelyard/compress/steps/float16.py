@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from steelyard.compress.contract import FLOAT16, FLOAT32, StepContext, StepReport
+from steelyard.compress.contract import FLOAT16, FLOAT32, ONNX, TFLITE, StepContext, StepReport
 from steelyard.compress.recipe import step_settings
 from steelyard.compress.settings import require_boolean
 from steelyard.compress.tools import tool_errors, tool_versions
@@ -20,6 +20,8 @@ class Float16:
     needs_calibration: ClassVar[bool] = False
     accepts: ClassVar[frozenset[str]] = frozenset({FLOAT32})
     produces: ClassVar[str] = FLOAT16
+    formats: ClassVar[frozenset[str]] = frozenset({ONNX, TFLITE})
+    needs_float_ancestor: ClassVar[bool] = False
 
     keep_io_types: bool = True
 

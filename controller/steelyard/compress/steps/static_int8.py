@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from steelyard.compress.calibration import SAMPLES_AT_ONCE, CalibrationData, CalibrationReader
-from steelyard.compress.contract import FLOAT32, INT8, StepContext, StepReport
+from steelyard.compress.contract import FLOAT32, INT8, ONNX, TFLITE, StepContext, StepReport
 from steelyard.compress.errors import CompressionInputError, RecipeError
 from steelyard.compress.folding import fold
 from steelyard.compress.model_form import op_counts
@@ -38,6 +38,8 @@ class StaticInt8:
     needs_calibration: ClassVar[bool] = True
     accepts: ClassVar[frozenset[str]] = frozenset({FLOAT32})
     produces: ClassVar[str] = INT8
+    formats: ClassVar[frozenset[str]] = frozenset({ONNX, TFLITE})
+    needs_float_ancestor: ClassVar[bool] = False
 
     activation_type: str = "uint8"
     weight_type: str = "int8"

@@ -1,0 +1,1 @@
+"""Metrics: what a task scores, computed on the controller from truth and a model's reduced outputs."""
