@@ -9,14 +9,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from steelyard.stats.estimate import Estimate
+from steelyard.stats.serial import variance_inflation
 from steelyard.stats.student import t_quantile
 
 # What is believed of a device before its own sessions say more: sessions of seconds on one machine differed by 1.2 % in
-# p50 over twenty minutes (standard deviation, three models), while the rounds of a session differed by 0.9 %; the
-# beliefs weigh so many sessions. docs/decisions/0019-sessions-differ.md.
-_BELIEVED_DEVIATION, _BELIEF_SESSIONS = 0.01, 2.0
-# A series that was measured once or twice is believed to differ as the device's other series do, by this weight.
-_BELIEF_OF_OTHERS = 3.0
+# p50 over twenty minutes (standard deviation, three models), while the rounds of a session differed by 0.9 %. A series
+# that was measured rarely is believed to differ as the device's other series do. Each belief weighs as much as so many
+# degrees of freedom. docs/decisions/0019-sessions-differ.md.
+_BELIEVED_DEVIATION, _BELIEF_DEGREES = 0.01, 2.0
+# Sessions that follow each other resemble each other as rounds do (correlations of 0.3 to 0.5 were seen): so many of
+# them say as much as one that is independent.
+_SESSIONS_TO_ONE = variance_inflation(0.5)
 _MOST_LOG = 700.0
 
 
@@ -52,17 +55,17 @@ class SessionSpread:
 def session_spread(sessions: Iterable[SessionFigure], series: str) -> SessionSpread:
     """Return how much sessions of ``series`` differ, from the earlier sessions of the device.
 
-    What ISO 5725-3 calls intermediate precision: the variance between the sessions of one series, drawn towards that of
-    the device's other series by the weight of three sessions, and those towards 1 % by the weight of two.
+    What ISO 5725-3 calls intermediate precision: the variance between the sessions of one series, corrected for how
+    much sessions resemble their neighbours, drawn towards that of the device's series in all, and that towards 1 %.
     """
     by_series: dict[str, list[float]] = {}
     for one in sessions:
         by_series.setdefault(one.series, []).append(math.log(one.value))
-    pooled = _drawn(by_series.values(), _BELIEVED_DEVIATION**2, _BELIEF_SESSIONS)
+    pooled = _drawn(by_series.values(), _BELIEVED_DEVIATION**2)
     own = by_series.get(series, [])
     return SessionSpread(
-        deviation=math.sqrt(_drawn([own], pooled, _BELIEF_OF_OTHERS)),
-        degrees=max(0, len(own) - 1) + _BELIEF_OF_OTHERS + _BELIEF_SESSIONS,
+        deviation=math.sqrt(_drawn([own], pooled)),
+        degrees=_degrees(own) + 2 * _BELIEF_DEGREES,
         session_count=sum(len(values) for values in by_series.values()),
     )
 
@@ -84,11 +87,18 @@ def no_narrower_each(figures: Mapping[str, Estimate], spreads: Mapping[str, Sess
     return {metric: no_narrower(estimate, spreads.get(metric)) for metric, estimate in figures.items()}
 
 
-def _drawn(series: Iterable[Sequence[float]], believed: float, weight: float) -> float:
-    """Return the pooled variance within the series, drawn towards ``believed`` by the weight of so many sessions."""
-    total, degrees = weight * believed, weight
+def _drawn(series: Iterable[Sequence[float]], believed: float) -> float:
+    """Return the pooled variance within the series, drawn towards ``believed``.
+
+    Of n values of which three say as much as one, the squares around their own mean sum to (n - 3) variances.
+    """
+    total, degrees = _BELIEF_DEGREES * believed, _BELIEF_DEGREES
     for values in series:
-        if len(values) > 1:
-            total += float(np.var(values)) * len(values)
-            degrees += len(values) - 1
+        if _degrees(values):
+            total += float(np.var(values)) * len(values) / _SESSIONS_TO_ONE
+            degrees += _degrees(values)
     return total / degrees
+
+
+def _degrees(values: Sequence[float]) -> float:
+    return max(0.0, len(values) / _SESSIONS_TO_ONE - 1.0)

@@ -84,5 +84,17 @@ def test_a_requirement_that_the_devices_sessions_straddle_is_not_decided() -> No
     request = request_of(("original",), requirements=["p50<2100us"])
     rounds = latency_rounds({"original": 2e6}, 10, wobble=0.001)
     steady, wandering = [2.0e6] * 30, [1.8e6, 2.2e6] * 15
-    assert StopPolicy.of(request, history=history_of(request.plan, {"original": steady})).decide(rounds).stop
-    assert not StopPolicy.of(request, history=history_of(request.plan, {"original": wandering})).decide(rounds).stop
+    settled, open_ = (
+        StopPolicy.of(request, history=history_of(request.plan, {"original": values})).decide(rounds)
+        for values in (steady, wandering)
+    )
+    assert settled.reason == "every verdict was settled after 10 rounds"
+    # More rounds of the same minutes would not settle it either: the median of this session is known well enough.
+    assert "the widest interval" in open_.reason
+    for values, verdict in (
+        (steady, measurement_pb2.REQUIREMENT_VERDICT_MET),
+        (wandering, measurement_pb2.REQUIREMENT_VERDICT_UNDECIDED),
+    ):
+        recorded = given(("original",), rounds, requirements=["p50<2100us"])
+        recorded = replace(recorded, history=history_of(request.plan, {"original": values}))
+        assert build_measurement(recorded).variants[0].requirements[0].verdict == verdict

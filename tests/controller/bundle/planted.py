@@ -123,6 +123,7 @@ def planted_client(*, seed: int = 1, job_id: str = "job-0001") -> PlantedClient:
         layers=[layers_message(label, _layers()) for label in LABELS],
         numeric=[_answers(label, put) for label in LABELS],
     )
+    record.history.sessions.add(job_id="earlier", series="a" * 64, figure="p50", value_ns=1e6)
     record.traces.add(meter=METER, trace_digest=put(_trace().SerializeToString()))
     # Planted models are named by the SHA-256 of their labels: those are their bytes.
     models = {digest_of(label): label.encode() for label in LABELS}
