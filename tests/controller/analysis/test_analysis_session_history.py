@@ -92,7 +92,7 @@ def test_a_requirement_that_the_devices_sessions_straddle_is_not_decided() -> No
     # More rounds of the same minutes would not settle it either: the median of this session is known well enough.
     assert "the widest interval" in open_.reason
     for values, verdict in (
-        (steady, measurement_pb2.REQUIREMENT_VERDICT_MET),
+        (steady, measurement_pb2.REQUIREMENT_VERDICT_MEETS),
         (wandering, measurement_pb2.REQUIREMENT_VERDICT_UNDECIDED),
     ):
         recorded = given(("original",), rounds, requirements=["p50<2100us"])
