@@ -15,7 +15,8 @@ from steelyard.family import children_of, parent_of, root_of
 def lineage(ctx: click.Context, name: str, as_json: bool) -> None:
     """Show how a variant was made, as a tree.
 
-    The tree begins with the first model; below it stand the steps of the recipe with their scores. Every model in the tree is kept: `steelyard artifact export NAME FILE` gives any of them back.
+    The tree begins with the first model; below it stand the steps of the recipe with their scores. Every model in the
+    tree is kept: `steelyard artifact export NAME FILE` gives any of them back.
 
     \b
     Examples:

@@ -102,10 +102,8 @@ def _error_gradient(problem: Reconstruction, integers: NDArray[Any], at: NDArray
 def _regularizer_gradient(share: NDArray[Any], exponent: float) -> NDArray[np.float32]:
     """Return the gradient of sum(1 - |2 h - 1| ^ exponent) by h."""
     centred = 2.0 * share - 1.0
-    gradient: NDArray[np.float32] = (
-        np.float32(-2.0 * exponent) * np.sign(centred) * np.abs(centred) ** np.float32(exponent - 1.0)
-    )
-    return gradient
+    slope = np.float32(-2.0 * exponent) * np.sign(centred) * np.abs(centred) ** np.float32(exponent - 1.0)
+    return slope.astype(np.float32, copy=False)
 
 
 def _exponent(done: float) -> float:
