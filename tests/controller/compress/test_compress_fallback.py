@@ -47,14 +47,13 @@ def planted_net(path: Path, sensitive: int = 3) -> Path:
 
 
 def _score(float_path: Path) -> Callable[[Path], Evaluation]:
-    """Return a metric: the share of samples whose most unusual output is the float model's."""
-    usual = outputs(float_path, count=256).mean(axis=0)
-    truth = (outputs(float_path, count=256) - usual).argmax(axis=1)
+    """Return a metric: 1 less the size of the error of the outputs, as a share of theirs."""
+    expected = outputs(float_path, count=256)
 
     def evaluate(path: Path) -> Evaluation:
-        value = float(((outputs(path, count=256) - usual).argmax(axis=1) == truth).mean())
+        error = float(np.linalg.norm(outputs(path, count=256) - expected) / np.linalg.norm(expected))
         return Evaluation(
-            metric="top1", unit="fraction", higher_is_better=True, value=value, sample_count=256, split="validation"
+            metric="likeness", unit="", higher_is_better=True, value=1 - error, sample_count=256, split="validation"
         )
 
     return evaluate
@@ -80,15 +79,15 @@ def test_fallback_restores_the_planted_layer_and_few_others(tmp_path: Path) -> N
     evaluate = _score(float_path)
     broken = evaluate(model).value
     context = context_for(tmp_path / "work", float_path, data, evaluate=evaluate)
-    path, report = repaired(Fallback(max_drop=0.05), model, context)
+    path, report = repaired(Fallback(max_drop=0.06), model, context)
     assert broken < 0.9
-    assert evaluate(path).value >= 0.95
+    assert evaluate(path).value >= 0.94
     restored = report.settings["restored"]
     units = read_pair(model, float_path, tmp_path, kind="fallback").units
-    assert 1 <= len(restored) < len(units) / 5 + 1
-    assert set(restored) & {"layer3_node", "shrunk_node"}
+    assert 1 <= len(restored) < len(units) / 5
+    assert "layer3_node" in restored
     front = report.settings["front"]
-    assert front[0] == {"restored_count": 0, "top1": pytest.approx(broken, abs=1e-6)}
+    assert front[0] == {"restored_count": 0, "likeness": pytest.approx(broken, abs=1e-6)}
     assert restored[0] in report.notes[0]
 
 
