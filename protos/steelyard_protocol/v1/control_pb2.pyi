@@ -130,16 +130,27 @@ class Device(google.protobuf.message.Message):
     ACTIVITY_FIELD_NUMBER: builtins.int
     RUNNING_JOB_ID_FIELD_NUMBER: builtins.int
     FREE_DISK_BYTES_FIELD_NUMBER: builtins.int
+    STANDING_FIELD_NUMBER: builtins.int
+    TAGS_FIELD_NUMBER: builtins.int
+    CERTIFICATE_NOT_AFTER_FIELD_NUMBER: builtins.int
     online: builtins.bool
     agent_version: builtins.str
     activity: builtins.str
     """"idle", "staging", "running"; "" when offline."""
     running_job_id: builtins.str
     free_disk_bytes: builtins.int
+    standing: builtins.str
+    """"enrolled", "suspended", "removed"; "" for a device that was never enrolled."""
     @property
     def description(self) -> steelyard_protocol.v1.common_pb2.DeviceDescription: ...
     @property
     def last_seen(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def tags(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def certificate_not_after(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When its newest certificate ends; unset for a device that was never enrolled."""
+
     def __init__(
         self,
         *,
@@ -150,9 +161,12 @@ class Device(google.protobuf.message.Message):
         activity: builtins.str = ...,
         running_job_id: builtins.str = ...,
         free_disk_bytes: builtins.int = ...,
+        standing: builtins.str = ...,
+        tags: collections.abc.Iterable[builtins.str] | None = ...,
+        certificate_not_after: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["description", b"description", "last_seen", b"last_seen"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["activity", b"activity", "agent_version", b"agent_version", "description", b"description", "free_disk_bytes", b"free_disk_bytes", "last_seen", b"last_seen", "online", b"online", "running_job_id", b"running_job_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["certificate_not_after", b"certificate_not_after", "description", b"description", "last_seen", b"last_seen"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["activity", b"activity", "agent_version", b"agent_version", "certificate_not_after", b"certificate_not_after", "description", b"description", "free_disk_bytes", b"free_disk_bytes", "last_seen", b"last_seen", "online", b"online", "running_job_id", b"running_job_id", "standing", b"standing", "tags", b"tags"]) -> None: ...
 
 Global___Device: typing_extensions.TypeAlias = Device
 

@@ -38,7 +38,7 @@ class GetAuthorityResponse(google.protobuf.message.Message):
     NOW_FIELD_NUMBER: builtins.int
     controller_id: builtins.str
     authority_pem: builtins.str
-    """PEM: the authority that signs devices and the controller's own certificate."""
+    """PEM: the authority that signed the controller's own certificate."""
     @property
     def now(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     def __init__(
@@ -62,7 +62,7 @@ class EnrollRequest(google.protobuf.message.Message):
     DEVICE_ID_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     secret: builtins.str
-    """The secret part of the join code."""
+    """The secret part of the join code, as 32 digits of lower-case hexadecimal."""
     request_pem: builtins.str
     """PEM of a PKCS#10 request, P-256, signed with the key that never leaves the device. Its names are not read."""
     device_id: builtins.str

@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class EnrollmentServiceStub(object):
     """How a device (or a person's program) comes to a certificate. On a port of its own, where the server alone shows a
-    certificate: a device that is not enrolled has none yet. docs/decisions/0022-enrollment.md.
+    certificate (self-signed, for the name "enrollment.steelyard" whatever its address): a device that is not enrolled has
+    none yet. docs/decisions/0022-enrollment.md.
     """
 
     def __init__(self, channel):
@@ -55,7 +56,8 @@ class EnrollmentServiceStub(object):
 
 class EnrollmentServiceServicer(object):
     """How a device (or a person's program) comes to a certificate. On a port of its own, where the server alone shows a
-    certificate: a device that is not enrolled has none yet. docs/decisions/0022-enrollment.md.
+    certificate (self-signed, for the name "enrollment.steelyard" whatever its address): a device that is not enrolled has
+    none yet. docs/decisions/0022-enrollment.md.
     """
 
     def GetAuthority(self, request, context):
@@ -109,7 +111,8 @@ def add_EnrollmentServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class EnrollmentService(object):
     """How a device (or a person's program) comes to a certificate. On a port of its own, where the server alone shows a
-    certificate: a device that is not enrolled has none yet. docs/decisions/0022-enrollment.md.
+    certificate (self-signed, for the name "enrollment.steelyard" whatever its address): a device that is not enrolled has
+    none yet. docs/decisions/0022-enrollment.md.
     """
 
     @staticmethod

@@ -75,7 +75,8 @@ _EnrollmentServiceRenewExpiredType = typing_extensions.TypeVar(
 
 class EnrollmentServiceStub(typing.Generic[_EnrollmentServiceGetAuthorityType, _EnrollmentServiceEnrollType, _EnrollmentServiceRenewExpiredType]):
     """How a device (or a person's program) comes to a certificate. On a port of its own, where the server alone shows a
-    certificate: a device that is not enrolled has none yet. docs/decisions/0022-enrollment.md.
+    certificate (self-signed, for the name "enrollment.steelyard" whatever its address): a device that is not enrolled has
+    none yet. docs/decisions/0022-enrollment.md.
     """
 
     @typing.overload
@@ -140,7 +141,8 @@ EnrollmentServiceAsyncStub: typing_extensions.TypeAlias = EnrollmentServiceStub[
 
 class EnrollmentServiceServicer(metaclass=abc.ABCMeta):
     """How a device (or a person's program) comes to a certificate. On a port of its own, where the server alone shows a
-    certificate: a device that is not enrolled has none yet. docs/decisions/0022-enrollment.md.
+    certificate (self-signed, for the name "enrollment.steelyard" whatever its address): a device that is not enrolled has
+    none yet. docs/decisions/0022-enrollment.md.
     """
 
     @abc.abstractmethod
