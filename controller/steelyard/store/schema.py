@@ -187,3 +187,61 @@ host_scores = Table(
     Column("recorded_at_ns", BigInteger, nullable=False),
     sqlite_autoincrement=True,
 )
+
+# Codes by which devices and people join: only the hash of the secret. ``role`` is 0 for devices, ``user_name`` "".
+join_codes = Table(
+    "join_codes",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    Column("secret_hash", String(64), nullable=False, unique=True),
+    Column("user_name", String, nullable=False),
+    Column("tags", String, nullable=False),
+    Column("use_count", Integer, nullable=False),
+    Column("uses_left", Integer, nullable=False),
+    Column("not_after_ns", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Certificates of devices and people that this controller signed; removed when they can be renewed no more.
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    # Lower-case hexadecimal.
+    Column("serial", String(40), nullable=False, unique=True),
+    # "device" with a device id, or "user" with a name.
+    Column("kind", String, nullable=False),
+    Column("subject", String, nullable=False),
+    # SHA-256 of the public key and of the authority's certificate.
+    Column("key_digest", String(64), nullable=False),
+    Column("authority_digest", String(64), nullable=False),
+    # The join code that it was given for; "" for a renewal.
+    Column("secret_hash", String(64), nullable=False),
+    Column("not_after_ns", BigInteger, nullable=False, index=True),
+    Column("revoked_at_ns", BigInteger, nullable=True),
+    # When it was last shown by its owner: who shows it has stored what came with it.
+    Column("shown_at_ns", BigInteger, nullable=True),
+    Index(None, "kind", "subject"),
+    sqlite_autoincrement=True,
+)
+
+# People who may use the controller over a network.
+users = Table(
+    "users",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("role", Integer, nullable=False),
+    Column("created_at_ns", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Where a device stands: "enrolled", "suspended" or "removed"; "" while it only has tags.
+device_standing = Table(
+    "device_standing",
+    metadata,
+    Column("device_id", String, primary_key=True),
+    Column("standing", String, nullable=False),
+    # Separated by spaces, in rising order.
+    Column("tags", String, nullable=False),
+)
