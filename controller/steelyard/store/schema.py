@@ -188,7 +188,7 @@ host_scores = Table(
     sqlite_autoincrement=True,
 )
 
-# Codes by which devices and people join: only the hash of the secret. ``role`` is 0 for devices, ``user_name`` "".
+# Codes by which devices and people join: only the hash of the secret. ``user_name`` is "" for devices.
 join_codes = Table(
     "join_codes",
     metadata,
