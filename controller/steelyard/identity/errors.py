@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from steelyard.errors import SteelyardError, UsageError
+from steelyard.errors import UsageError
 
 
 class JoinCodeError(UsageError):
     """A text that is no join code, or one that was mistyped or cut off."""
 
 
-class IdentityError(SteelyardError):
-    """A certificate, a request for one or a key that is not accepted; ``reason`` says why."""
+class IdentityError(UsageError):
+    """A certificate, a request for one, a key, a join code or a caller that is not accepted; ``reason`` says why."""

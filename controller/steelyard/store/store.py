@@ -23,6 +23,7 @@ from steelyard.store import (
     tasks,
     traces,
 )
+from steelyard.store.access import AccessRecords
 from steelyard.store.database import Database
 from steelyard.store.migrate import is_current, migrate
 from steelyard.store.names import require_identifier
@@ -48,6 +49,8 @@ class Store:
         """
         self._clock_ns = clock_ns
         self._database = Database(path)
+        # Who may speak to the controller.
+        self.access = AccessRecords(self._database, clock_ns)
         try:
             self._open(path)
         except BaseException:

@@ -1,0 +1,40 @@
+"""The name under which a device is known: given once, at its enrollment, and to one device only."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select, update
+
+from steelyard.store import devices, schema
+from steelyard.store.names import MAX_NAME_LENGTH, require_name
+from steelyard_protocol.v1 import common_pb2
+
+_TABLE = schema.devices
+# The agent that a controller starts by itself.
+_RESERVED = "local"
+
+
+def give(connection: Connection, device_id: str, wished: str, now_ns: int) -> str:
+    """Return the name that a device gets: the wished one, or that with a number behind it, and keep it.
+
+    Raises:
+        UsageError: ``invalid_name``.
+    """
+    require_name(wished, f"name of device {device_id}:")
+    taken = set(connection.scalars(select(_TABLE.c.name).where(_TABLE.c.device_id != device_id))) | {_RESERVED}
+    # Shortened, so that the number still fits.
+    stem = wished[: MAX_NAME_LENGTH - 12].rstrip()
+    numbered = (f"{stem}-{number}" for number in range(2, len(taken) + 3))
+    name = wished if wished not in taken else next(one for one in numbered if one not in taken)
+    _keep(connection, device_id, name, now_ns)
+    return name
+
+
+def _keep(connection: Connection, device_id: str, name: str, now_ns: int) -> None:
+    mine = _TABLE.c.device_id == device_id
+    message = connection.scalar(select(_TABLE.c.message).where(mine))
+    if message is None:
+        devices.put(connection, common_pb2.DeviceDescription(device_id=device_id, name=name), "", now_ns)
+        return
+    description = common_pb2.DeviceDescription.FromString(message)
+    description.name = name
+    connection.execute(update(_TABLE).where(mine).values(name=name, message=description.SerializeToString()))
