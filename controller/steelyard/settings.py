@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import os
 import re
 import stat
@@ -19,6 +18,7 @@ import platformdirs
 import tomllib
 
 from steelyard.errors import UsageError
+from steelyard.listening import beside, parse_advertised, parse_listen, parse_secure_listen
 
 PROJECT_FILE = "steelyard.toml"
 DEFAULT_AGENT_LISTEN = "127.0.0.1:7433"
@@ -36,6 +36,12 @@ class Settings:
     state_directory: Path
     # Where agents dial in; port 0 (any free one) only when a program asks for it, never from a file or flag.
     agent_listen: str = DEFAULT_AGENT_LISTEN
+    # Where devices and people with certificates dial in, "0.0.0.0:7443"; None: nowhere.
+    secure_listen: str | None = None
+    # Where devices and people without one enroll; None: the port after that of ``secure_listen``.
+    enroll_listen: str | None = None
+    # Hosts (or HOST:PORT) that devices are told to dial; none: the addresses of this machine.
+    advertise: tuple[str, ...] = ()
     # "unix:PATH" or "HOST:PORT" of the controller to use; None: the one of the state directory.
     controller: str | None = None
     # Whether `local` may be measured when no device was named.
@@ -49,9 +55,24 @@ class Settings:
                 "invalid_state_directory", f"state directory {str(self.state_directory)!r} is not absolute"
             )
         parse_listen(self.agent_listen, any_port=True)
+        if self.enroll_listen is not None and self.secure_listen is None:
+            raise UsageError(
+                "invalid_listen",
+                f"enroll_listen {self.enroll_listen!r} leads nowhere without secure_listen; set secure_listen, too",
+            )
+        if self.secure_listen is not None:
+            parse_secure_listen(self.secure_listen, any_port=True)
+            parse_secure_listen(self.enrollment_listen or "", any_port=True)
         if self.controller is not None:
             _check_controller(self.controller)
         object.__setattr__(self, "origin", MappingProxyType(dict(self.origin)))
+
+    @property
+    def enrollment_listen(self) -> str | None:
+        """Where the enrollment port listens, None where there is none."""
+        if self.secure_listen is None or self.enroll_listen is not None:
+            return self.enroll_listen
+        return beside(self.secure_listen)
 
 
 def load_settings(
@@ -85,35 +106,6 @@ def load_settings(
     values.setdefault("state_directory", Path(platformdirs.user_state_dir("steelyard")))
     origin = {name: said[name].origin if name in said else "default" for name in _PARSERS}
     return Settings(**values, origin=origin)
-
-
-def parse_listen(text: str, *, any_port: bool = False) -> tuple[str, int]:
-    """Split ``HOST:PORT`` and refuse what agents must not be offered yet.
-
-    Args:
-        text: "127.0.0.1:7433", "[::1]:7433", "localhost:7433".
-        any_port: Let port 0 pass; an agent could not know which one it became.
-
-    Returns:
-        The host as an address (``localhost`` is 127.0.0.1) and the port.
-
-    Raises:
-        UsageError: ``invalid_listen`` or, for an address that others can reach, ``listen_not_loopback``.
-    """
-    match = re.fullmatch(r"(\[[^\]]+\]|[^:\[\]]+):([0-9]{1,5})", text)
-    if match is None:
-        raise UsageError("invalid_listen", f"{text!r} is no address to listen on; write HOST:PORT, as 127.0.0.1:7433")
-    host, port = match[1].strip("[]"), int(match[2])
-    host = "127.0.0.1" if host == "localhost" else host
-    if not 0 < port < 65_536 and not (port == 0 and any_port):
-        raise UsageError("invalid_listen", f"port {port} of {text!r} is not one from 1 to 65535; take 7433")
-    if not _is_loopback(host):
-        raise UsageError(
-            "listen_not_loopback",
-            f"agents are not enrolled yet, so {text!r} would let anybody in; listen on 127.0.0.1:{port} and bring the "
-            f"port to the device with `ssh -R {port or 7433}:127.0.0.1:{port or 7433} USER@DEVICE`",
-        )
-    return host, port
 
 
 def control_socket_path(state_directory: Path) -> Path:
@@ -233,6 +225,16 @@ def _agent_listen(said: _Said) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def _secure_listen(said: _Said) -> str:
+    host, port = parse_secure_listen(_text(said))
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _advertise(said: _Said) -> tuple[str, ...]:
+    listed = said.value if isinstance(said.value, (list, tuple)) else _text(said).split(",")
+    return parse_advertised([str(one).strip() for one in listed])
+
+
 def _controller(said: _Said) -> str:
     text = _text(said)
     _check_controller(text)
@@ -251,6 +253,9 @@ def _local_allowed(said: _Said) -> bool:
 _PARSERS: Mapping[str, Callable[[_Said], object]] = {
     "state_directory": _state_directory,
     "agent_listen": _agent_listen,
+    "secure_listen": _secure_listen,
+    "enroll_listen": _secure_listen,
+    "advertise": _advertise,
     "controller": _controller,
     "local_allowed": _local_allowed,
 }
@@ -263,13 +268,6 @@ def _is_set(text: str) -> bool:
 def _check_controller(text: str) -> None:
     if re.fullmatch(r"unix:/.+|(\[[^\]]+\]|[^:\[\]/\s]+):[0-9]{1,5}", text) is None:
         raise UsageError("invalid_controller", f"controller {text!r} is neither unix:/PATH nor HOST:PORT")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _fits_socket(path: Path) -> bool:

@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_read_is_named(load: Load, tmp_path: Path) -> None
         ('local_allowed = "yes"', "'yes' is neither true nor false"),
         ('controller = "pi5"', "'pi5' is neither unix:/PATH nor HOST:PORT"),
         ('controller = "unix:relative.sock"', "neither unix:/PATH nor HOST:PORT"),
-        ('agent_listen = "0.0.0.0:7433"', "agent_listen from .*steelyard.toml: agents are not enrolled yet"),
+        ('agent_listen = "0.0.0.0:7433"', "agent_listen from .*steelyard.toml: this port asks nobody who it is"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_with_where_it_was_said(
@@ -202,7 +202,7 @@ def test_of_all_addresses_only_loopback_is_listened_on(address: IPv4Address | IP
     if address.is_loopback:
         assert parse_listen(text) == (str(address), port)
     else:
-        with pytest.raises(UsageError, match="agents are not enrolled yet"):
+        with pytest.raises(UsageError, match="this port asks nobody who it is"):
             parse_listen(text)
 
 

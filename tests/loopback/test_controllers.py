@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from steelyard.control.connect import connect
-from steelyard.control.controller import Controller, PortTakenError
+from steelyard.control.controller import Controller
 from steelyard.errors import DeviceError, UsageError
+from steelyard.fleet.ports import PortTakenError
 from steelyard.settings import Settings
 from steelyard.store.lock import StateLockedError
 from tests.support.processes import wait_until

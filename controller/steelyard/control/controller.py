@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-import socket
 import time
 import uuid
 from collections.abc import Callable
@@ -14,14 +13,17 @@ from pathlib import Path
 import grpc.aio
 
 from steelyard.control.devices import Devices
+from steelyard.control.doors import Doors, require_blob_owner
+from steelyard.control.identity_servicer import IdentityServicer, add_identity_service
 from steelyard.control.job_world import JobWorld
 from steelyard.control.jobs import Jobs
 from steelyard.control.models import Models
 from steelyard.control.results import Results
 from steelyard.control.servicer import ControlServicer, add_control_service
-from steelyard.errors import SteelyardError, UsageError
+from steelyard.errors import UsageError
 from steelyard.fleet.blob_servicer import BlobGate, BlobRefusedError, BlobServicer
 from steelyard.fleet.local_agent import LOCAL_NAME, LocalAgent
+from steelyard.fleet.ports import add_port, refuse_taken_port
 from steelyard.fleet.registry import Fleet
 from steelyard.fleet.session_servicer import SessionHooks, SessionServicer
 from steelyard.fleet.transport import CONTROL_SERVER_OPTIONS, SERVER_OPTIONS
@@ -38,10 +40,6 @@ HEARTBEAT_INTERVAL_S = 15.0
 _STOP_GRACE_S = 2.0
 
 
-class PortTakenError(SteelyardError):
-    """Another program listens where the agents' port should be."""
-
-
 class Controller:
     """Holds the state directory for as long as it runs. Used from one event loop."""
 
@@ -54,6 +52,7 @@ class Controller:
         self.controller_id = ""
         self._heartbeat_s = heartbeat_s
         self.socket_path = control_socket_path(settings.state_directory)
+        self._settings = settings
         self._servers: list[grpc.aio.Server] = []
         self._stack: list[Callable[[], None]] = []
 
@@ -81,8 +80,11 @@ class Controller:
         self.blobs = BlobStore(self.state_directory / "blobs")
         self.controller_id = await self.store.call(Store.controller_id, uuid.uuid4().hex)
         self.fleet = Fleet()
-        await self._serve_agents()
+        self.doors = Doors(controller_id=self.controller_id, store=self.store)
+        await self.doors.load()
+        self._listen_for_agents()
         self._build_parts()
+        self._listen_off_loopback()
         if not self.temporary:
             # Before anybody comes in: a device that kept its lease finds its job running.
             await self.jobs.resume()
@@ -108,29 +110,51 @@ class Controller:
             )
         )
 
-    async def _serve_agents(self) -> None:
-        _refuse_taken_port(self.agent_address)
+    def _listen_for_agents(self) -> None:
+        refuse_taken_port(self.agent_address, "agent_listen")
         server = grpc.aio.server(options=SERVER_OPTIONS)
         hooks = SessionHooks(register=self._register, record=self._record, recorded=self._recorded, runs=self._runs)
-        sessions = SessionServicer(
+        self._sessions = SessionServicer(
             self.fleet, hooks, controller_id=self.controller_id, heartbeat_interval_s=self._heartbeat_s
         )
-        session_pb2_grpc.add_SessionServiceServicer_to_server(sessions, server)
         gate = BlobGate(may_download=self._device_may_download, may_upload=self._device_may_upload)
-        blob_pb2_grpc.add_BlobServiceServicer_to_server(BlobServicer(self.blobs, gate), server)
-        try:
-            port = server.add_insecure_port(self.agent_address)
-        except RuntimeError as error:
-            raise _port_taken(self.agent_address) from error
-        self.agent_address = f"{self.agent_address.rpartition(':')[0]}:{port}"
+        self._agent_blobs = BlobServicer(self.blobs, gate)
+        self._add_agent_services(server)
+        self.agent_address = add_port(server, self.agent_address, "agent_listen")
         self._agent_server = server
         self._servers.append(server)
+
+    def _add_agent_services(self, server: grpc.aio.Server) -> None:
+        session_pb2_grpc.add_SessionServiceServicer_to_server(self._sessions, server)
+        blob_pb2_grpc.add_BlobServiceServicer_to_server(self._agent_blobs, server)
+
+    def _add_people_services(self, server: grpc.aio.Server) -> None:
+        add_control_service(ControlServicer(self), server)
+        add_identity_service(IdentityServicer(self), server)
+
+    def _listen_off_loopback(self) -> None:
+        """Take the ports with certificates, where they are wanted: devices and people come in by one of them."""
+        secure_listen, enroll_listen = self._settings.secure_listen, self._settings.enrollment_listen
+        if secure_listen is None or enroll_listen is None:
+            return
+
+        def add_services(server: grpc.aio.Server) -> None:
+            self._add_agent_services(server)
+            self._add_people_services(server)
+
+        self.doors.bind(
+            self.state_directory / "identity",
+            secure_listen=secure_listen,
+            enroll_listen=enroll_listen,
+            advertised=self._settings.advertise,
+            add_services=add_services,
+        )
 
     async def _serve_people(self) -> None:
         self.socket_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.socket_path.unlink(missing_ok=True)
         server = grpc.aio.server(options=CONTROL_SERVER_OPTIONS)
-        add_control_service(ControlServicer(self), server)
+        self._add_people_services(server)
 
         async def open_to_people(_grant: blob_pb2.BlobGrant, _what: object) -> None:
             """Whoever reaches the socket in the 0700 folder is this machine's user."""
@@ -140,6 +164,7 @@ class Controller:
         server.add_insecure_port(f"unix:{self.socket_path}")
         # The parts are there now: agents may come in, too.
         await self._agent_server.start()
+        await self.doors.start()
         await server.start()
         self._servers.append(server)
         self._stack.append(lambda: self.socket_path.unlink(missing_ok=True))
@@ -153,6 +178,8 @@ class Controller:
             goodbye = session_pb2.Goodbye(reason="the controller ends")
             presence.link.send(session_pb2.ConnectResponse(goodbye=goodbye))
             presence.link.close()
+        if hasattr(self, "doors"):
+            await self.doors.stop()
         for server in self._servers:
             await server.stop(_STOP_GRACE_S)
         self._servers.clear()
@@ -168,6 +195,7 @@ class Controller:
     # -- hooks of the agents' server ----------------------------------------------------------------------------
 
     async def _register(self, hello: session_pb2.Hello) -> None:
+        await self.doors.require_hello(hello)
         if hello.device.name == LOCAL_NAME and not self.local_agent.is_ours(hello.device.device_id):
             raise UsageError(
                 "name_reserved",
@@ -187,30 +215,13 @@ class Controller:
         return self.jobs.runs(job_id)
 
     async def _device_may_download(self, grant: blob_pb2.BlobGrant, digest: str) -> None:
+        if require_blob_owner(grant):
+            return
         if digest not in self.jobs.blobs_of(grant.job_id, grant.device_id):
             raise BlobRefusedError(
                 "not_in_job", f"blob {digest[:12]} is not named by job {grant.job_id[:12]} of this device"
             )
 
     async def _device_may_upload(self, grant: blob_pb2.BlobGrant, _size_bytes: int) -> None:
-        await self.jobs.check_device(grant.job_id, grant.device_id)
-
-
-def _refuse_taken_port(address: str) -> None:
-    """Bind once without sharing: gRPC's own failure names neither the port nor what to do."""
-    host, _, port = address.rpartition(":")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host.strip("[]"), int(port)))
-        except OSError as error:
-            raise _port_taken(address) from error
-
-
-def _port_taken(address: str) -> PortTakenError:
-    return PortTakenError(
-        "port_taken",
-        f"another program listens on {address}, the port for agents: stop it, or choose another with "
-        "--listen 127.0.0.1:PORT (or STEELYARD_AGENT_LISTEN)",
-    )
+        if not require_blob_owner(grant):
+            await self.jobs.check_device(grant.job_id, grant.device_id)

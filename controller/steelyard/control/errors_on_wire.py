@@ -8,8 +8,8 @@ import grpc
 import grpc.aio
 
 from steelyard.errors import DeviceError, IncompleteError, NotFoundError, SteelyardError, UsageError
+from steelyard.fleet.refusals import REASON_KEY
 
-REASON_KEY = "steelyard-reason"
 # The sentence travels as metadata, which peers refuse past 8 KiB; percent-encoded, a byte can take three.
 _MAX_SENTENCE_BYTES = 2000
 
@@ -19,7 +19,12 @@ _CODES: tuple[tuple[type[SteelyardError], grpc.StatusCode], ...] = (
     (IncompleteError, grpc.StatusCode.FAILED_PRECONDITION),
     (DeviceError, grpc.StatusCode.UNAVAILABLE),
 )
-_ERRORS: dict[grpc.StatusCode, type[SteelyardError]] = {code: kind for kind, code in _CODES}
+_ERRORS: dict[grpc.StatusCode, type[SteelyardError]] = {
+    **{code: kind for kind, code in _CODES},
+    # What the guard of the port with certificates and the enrollment port refuse: nothing was started.
+    grpc.StatusCode.UNAUTHENTICATED: UsageError,
+    grpc.StatusCode.PERMISSION_DENIED: UsageError,
+}
 
 
 def status_code(error: SteelyardError) -> grpc.StatusCode:

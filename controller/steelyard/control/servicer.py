@@ -1,24 +1,19 @@
-"""ControlService: message in, domain call, domain error to status code, message out. Nothing else.
-
-The handlers are registered by name from one table, so that each is a plain method from request to response and the
-translation of errors stands once.
-"""
+"""ControlService: message in, domain call, domain error to status code, message out. Nothing else."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-import grpc
 import grpc.aio
-from google.protobuf.message import Message
 
 from steelyard import __version__
-from steelyard.control.errors_on_wire import abort
-from steelyard.errors import IncompleteError, SteelyardError
+from steelyard.control.by_name import add_service
+from steelyard.errors import IncompleteError
+from steelyard.identity.roles import Role
 from steelyard.job_states import FINAL_STATES
+from steelyard.membership.caller import require_role
 from steelyard.store.store import Store
 from steelyard_protocol.v1 import control_pb2
 
@@ -30,7 +25,6 @@ _MAX_PAGE_SIZE = 1000
 _MAX_EVENT_WAIT_MS = 30_000
 _EVENT_POLL_S = 0.05
 _EVENT_PAGE = 1000
-_SERVICE = control_pb2.DESCRIPTOR.services_by_name["ControlService"]
 
 
 class ControlServicer:
@@ -88,6 +82,9 @@ class ControlServicer:
         self, request: control_pb2.SubmitCompressionRequest
     ) -> control_pb2.SubmitCompressionResponse:
         """Take a compression in."""
+        if request.plugin_paths:
+            # A plugin is a program that the controller's user runs.
+            require_role(Role.ADMINISTER, "using a plugin file of the controller's machine")
         job = await self._controller.jobs.submit_compression(request)
         return control_pb2.SubmitCompressionResponse(job_id=job.job_id)
 
@@ -153,32 +150,7 @@ class ControlServicer:
 
 def add_control_service(servicer: ControlServicer, server: grpc.aio.Server) -> None:
     """Register every RPC of ControlService with the method of its name."""
-    handlers = {}
-    for method in _SERVICE.methods:
-        name = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in method.name).lstrip("_")
-        request_type = getattr(control_pb2, method.input_type.name)
-        handlers[method.name] = grpc.unary_unary_rpc_method_handler(
-            _handler(getattr(servicer, name)),
-            request_deserializer=request_type.FromString,
-            response_serializer=_serialize,
-        )
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE.full_name, handlers),))
-
-
-def _handler(
-    method: Callable[[Message], Awaitable[Message]],
-) -> Callable[[Message, grpc.aio.ServicerContext[Message, Message]], Awaitable[Message]]:
-    async def handle(request: Message, context: grpc.aio.ServicerContext[Message, Message]) -> Message:
-        try:
-            return await method(request)
-        except SteelyardError as error:
-            await abort(context, error)
-
-    return handle
-
-
-def _serialize(message: Message) -> bytes:
-    return message.SerializeToString()
+    add_service(control_pb2, "ControlService", servicer, server)
 
 
 def _page_size(asked: int) -> int:

@@ -11,6 +11,7 @@ import grpc
 import grpc.aio
 
 from steelyard.errors import NotFoundError, SteelyardError, UsageError
+from steelyard.fleet.refusals import REASON_KEY
 from steelyard.fleet.transport import CHUNK_BYTES, MAX_PARALLEL_DOWNLOADS
 from steelyard.store.blobs import BlobStore
 from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc
@@ -130,5 +131,5 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: SteelyardEr
         code = grpc.StatusCode.ABORTED
     elif isinstance(error, BlobRefusedError):
         code = grpc.StatusCode.PERMISSION_DENIED
-    await context.abort(code, str(error), trailing_metadata=(("steelyard-reason", error.reason),))
+    await context.abort(code, str(error), trailing_metadata=((REASON_KEY, error.reason),))
     raise AssertionError("abort raises")

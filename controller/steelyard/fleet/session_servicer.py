@@ -14,8 +14,10 @@ from google.protobuf.message import DecodeError
 from steelyard import __version__
 from steelyard.errors import SteelyardError
 from steelyard.fleet.inbox import RoundRecorded
+from steelyard.fleet.refusals import refuse
 from steelyard.fleet.registry import DeviceLink, Fleet
 from steelyard.fleet.transport import MAX_SESSION_MESSAGE_BYTES
+from steelyard.identity.errors import IdentityError
 from steelyard_protocol.v1 import result_pb2, session_pb2, session_pb2_grpc
 
 _log = logging.getLogger(__name__)
@@ -27,9 +29,9 @@ Context = grpc.aio.ServicerContext[session_pb2.ConnectRequest, session_pb2.Conne
 class SessionHooks:
     """What the session needs from the controller.
 
-    ``register`` stores who a device is; ``record`` stores a round that was uploaded and returns it (idempotent, raises
-    SteelyardError when it is not to be had); ``recorded`` tells which of these rounds are in the store already;
-    ``runs`` tells whether a job runs here now.
+    ``register`` stores who a device is, may give it the name that it has here, and raises to refuse it; ``record``
+    stores a round that was uploaded and returns it (idempotent, raises SteelyardError when it is not to be had);
+    ``recorded`` tells which of these rounds are in the store already; ``runs`` tells whether a job runs here now.
     """
 
     register: Callable[[session_pb2.Hello], Awaitable[None]]
@@ -59,11 +61,13 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         if first.WhichOneof("payload") != "hello" or not first.hello.device.device_id:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a session begins with a hello that names its device")
         hello = first.hello
-        link = DeviceLink(hello.device.device_id, hello.device.name)
         try:
             await self._hooks.register(hello)
+        except IdentityError as error:
+            await refuse(context, error)
         except SteelyardError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        link = DeviceLink(hello.device.device_id, hello.device.name)
         self._welcome(link, first.message_id)
         await self._acknowledge_recorded(link, list(hello.unacknowledged))
         self._release_dead_lease(link, hello.lease)

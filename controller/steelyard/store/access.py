@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from steelyard.identity.errors import IdentityError
 from steelyard.store import access_names, schema
 from steelyard.store import access_rows as rows
-from steelyard.store.access_rows import AccessSnapshot, Admitted, CertificateRow, JoinCodeRow, Standing, UserRow
+from steelyard.store.access_rows import (
+    AccessSnapshot,
+    Admitted,
+    CertificateRow,
+    DeviceStanding,
+    JoinCodeRow,
+    Standing,
+    UserRow,
+)
 from steelyard.store.database import Database
 from steelyard.store.paging import fetch_page
 
@@ -101,11 +109,26 @@ class AccessRecords:
                     raise rows.refused_standing(standing)
             rows.insert_certificate(connection, certificate, now_ns=now_ns, grace_ns=grace_ns)
 
-    def note_shown(self, serial: str) -> None:
-        """Note that a certificate's owner showed it: whatever came with it is stored on the other side."""
+    def note_shown(self, serial: str, device_id: str) -> str:
+        """Note that a device showed a certificate: whatever came with it is stored there. Return the device's name.
+
+        "" where the device was never heard of, as in a store that was lost.
+        """
         with self._database.write() as connection:
             mine = _CERTIFICATES.c.serial == serial
             connection.execute(update(_CERTIFICATES).where(mine).values(shown_at_ns=self._clock_ns()))
+            name = select(schema.devices.c.name).where(schema.devices.c.device_id == device_id)
+            return str(connection.scalar(name) or "")
+
+    def enrolled_as(self, name: str) -> str | None:
+        """Return the id of the enrolled device with a name, None where there is none."""
+        named = (
+            select(schema.devices.c.device_id)
+            .join(_STANDING, _STANDING.c.device_id == schema.devices.c.device_id)
+            .where(schema.devices.c.name == name, _STANDING.c.standing.in_(("enrolled", "suspended")))
+        )
+        with self._database.read() as connection:
+            return connection.scalar(named.limit(1))
 
     def snapshot(self) -> AccessSnapshot:
         """Return what decides about calls."""
@@ -168,17 +191,10 @@ class AccessRecords:
             rows.put_standing(connection, device_id, tags=" ".join(tags))
             return tags
 
-    def standings(self, device_ids: Sequence[str]) -> dict[str, tuple[str, tuple[str, ...], int | None]]:
-        """Return standing, tags and the end of the newest certificate of each device that has any of them."""
+    def standings(self, device_ids: Sequence[str]) -> dict[str, DeviceStanding]:
+        """Return where devices stand; those that were never enrolled, suspended or tagged are left out."""
         with self._database.read() as connection:
-            found = connection.execute(select(_STANDING).where(_STANDING.c.device_id.in_(device_ids))).all()
-            ends = connection.execute(
-                select(_CERTIFICATES.c.subject, func.max(_CERTIFICATES.c.not_after_ns).label("end"))
-                .where(_CERTIFICATES.c.kind == "device", _CERTIFICATES.c.subject.in_(device_ids))
-                .group_by(_CERTIFICATES.c.subject)
-            ).all()
-        end_of = {row.subject: int(row.end) for row in ends}
-        return {row.device_id: (row.standing, tuple(row.tags.split()), end_of.get(row.device_id)) for row in found}
+            return rows.standings(connection, device_ids)
 
     # -- people ---------------------------------------------------------------------------------------------------
 

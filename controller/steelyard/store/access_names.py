@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, select, update
 
 from steelyard.store import devices, schema
+from steelyard.store.access_rows import removed_devices
 from steelyard.store.names import MAX_NAME_LENGTH, require_name
 from steelyard_protocol.v1 import common_pb2
 
@@ -20,7 +21,9 @@ def give(connection: Connection, device_id: str, wished: str, now_ns: int) -> st
         UsageError: ``invalid_name``.
     """
     require_name(wished, f"name of device {device_id}:")
-    taken = set(connection.scalars(select(_TABLE.c.name).where(_TABLE.c.device_id != device_id))) | {_RESERVED}
+    # A board takes the name of the removed one whose place it takes.
+    others = (_TABLE.c.device_id != device_id) & _TABLE.c.device_id.not_in(removed_devices())
+    taken = set(connection.scalars(select(_TABLE.c.name).where(others))) | {_RESERVED}
     # Shortened, so that the number still fits.
     stem = wished[: MAX_NAME_LENGTH - 12].rstrip()
     numbered = (f"{stem}-{number}" for number in range(2, len(taken) + 3))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -56,6 +56,15 @@ class UserRow:
     name: str
     role: int
     created_at_ns: int
+    certificate_not_after_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceStanding:
+    """Where a device stands, its tags in rising order, and the end of its newest certificate."""
+
+    standing: str
+    tags: tuple[str, ...] = ()
     certificate_not_after_ns: int | None = None
 
 
@@ -139,7 +148,10 @@ def insert_certificate(connection: Connection, certificate: CertificateRow, *, n
     over = now_ns - grace_ns
     connection.execute(delete(_CERTIFICATES).where(_CERTIFICATES.c.not_after_ns < over))
     columns = ("serial", "kind", "subject", "key_digest", "authority_digest", "secret_hash", "not_after_ns")
-    connection.execute(insert(_CERTIFICATES).values({name: getattr(certificate, name) for name in columns}))
+    values = {name: getattr(certificate, name) for name in columns}
+    # Whoever enrolls is there; of a renewal it is known only once it is shown.
+    shown_at_ns = now_ns if certificate.secret_hash else None
+    connection.execute(insert(_CERTIFICATES).values(**values, shown_at_ns=shown_at_ns))
 
 
 def revoke(connection: Connection, kind: str, subject: str, now_ns: int) -> list[str]:
@@ -153,6 +165,30 @@ def revoke(connection: Connection, kind: str, subject: str, now_ns: int) -> list
 def standing_of(device_id: str) -> Select[Any]:
     """Select where a device stands."""
     return select(_STANDING.c.standing).where(_STANDING.c.device_id == device_id)
+
+
+def standings(connection: Connection, device_ids: Sequence[str]) -> dict[str, DeviceStanding]:
+    """Return where devices stand; see ``AccessRecords.standings``."""
+    ends = connection.execute(
+        select(_CERTIFICATES.c.subject, func.max(_CERTIFICATES.c.not_after_ns).label("end"))
+        .where(_CERTIFICATES.c.kind == "device", _CERTIFICATES.c.subject.in_(device_ids))
+        .group_by(_CERTIFICATES.c.subject)
+    ).all()
+    end_of = {row.subject: int(row.end) for row in ends}
+    found = connection.execute(select(_STANDING).where(_STANDING.c.device_id.in_(device_ids))).all()
+    return {
+        row.device_id: DeviceStanding(
+            standing=row.standing,
+            tags=tuple(row.tags.split()),
+            certificate_not_after_ns=end_of.get(row.device_id),
+        )
+        for row in found
+    }
+
+
+def removed_devices() -> Select[Any]:
+    """Select the ids of removed devices."""
+    return select(_STANDING.c.device_id).where(_STANDING.c.standing == "removed")
 
 
 def tags_of(connection: Connection, device_id: str) -> list[str]:
