@@ -172,7 +172,7 @@ def test_loopback_is_listened_on(text: str, parsed: tuple[str, int], load: Load)
 
 @pytest.mark.parametrize("text", ["0.0.0.0:7433", "192.168.1.5:7433", "[::]:7433", "pi5:7433", "example.org:7433"])
 def test_anything_else_is_refused_with_the_way_to_reach_a_device(text: str) -> None:
-    with pytest.raises(UsageError, match=r"`ssh -R 7433:127\.0\.0\.1:7433 USER@DEVICE`") as caught:
+    with pytest.raises(UsageError, match=r"`steelyard serve --secure-listen 0\.0\.0\.0:7443`") as caught:
         parse_listen(text)
     assert caught.value.reason == "listen_not_loopback"
 
