@@ -44,13 +44,20 @@ class Controller:
     """Holds the state directory for as long as it runs. Used from one event loop."""
 
     def __init__(
-        self, settings: Settings, *, temporary: bool = False, heartbeat_s: float = HEARTBEAT_INTERVAL_S
+        self,
+        settings: Settings,
+        *,
+        temporary: bool = False,
+        heartbeat_s: float = HEARTBEAT_INTERVAL_S,
+        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
+        """Prepare; ``clock_ns`` (since the epoch) says when certificates and join codes end."""
         self.state_directory: Path = settings.state_directory
         self.agent_address: str = settings.agent_listen
         self.temporary = temporary
         self.controller_id = ""
         self._heartbeat_s = heartbeat_s
+        self._clock_ns = clock_ns
         self.socket_path = control_socket_path(settings.state_directory)
         self._settings = settings
         self._servers: list[grpc.aio.Server] = []
@@ -75,12 +82,12 @@ class Controller:
         self._stack.append(lock.release)
         # We hold the state directory: what a killed controller was making there is nobody's.
         shutil.rmtree(self.state_directory / "work", ignore_errors=True)
-        self.store = AsyncStore(self.state_directory / "steelyard.sqlite3")
+        self.store = AsyncStore(self.state_directory / "steelyard.sqlite3", clock_ns=self._clock_ns)
         await self.store.open()
         self.blobs = BlobStore(self.state_directory / "blobs")
         self.controller_id = await self.store.call(Store.controller_id, uuid.uuid4().hex)
         self.fleet = Fleet()
-        self.doors = Doors(controller_id=self.controller_id, store=self.store)
+        self.doors = Doors(controller_id=self.controller_id, store=self.store, clock_ns=self._clock_ns)
         await self.doors.load()
         self._listen_for_agents()
         self._build_parts()

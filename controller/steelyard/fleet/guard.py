@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
@@ -23,8 +23,10 @@ _PACKAGE = "steelyard_protocol.v1"
 _FOR_DEVICES = frozenset({"SessionService", "BlobService", "RenewalService"})
 _FOR_PEOPLE = frozenset({"ControlService", "IdentityService", "BlobService", "RenewalService"})
 
-_Context = grpc.aio.ServicerContext[Any, Any]
-_Handler = grpc.RpcMethodHandler[Any, Any]
+if TYPE_CHECKING:
+    # Generic in the stubs only.
+    _Context = grpc.aio.ServicerContext[Any, Any]
+    _Handler = grpc.RpcMethodHandler[Any, Any]
 
 
 class CertificateGuard(grpc.aio.ServerInterceptor):
