@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
@@ -13,6 +12,7 @@ import grpc.aio
 
 from steelyard_agent.jobs.errors import LinkDownError, TransferRefusedError
 from steelyard_agent.jobs.port import TransferGrant
+from steelyard_agent.link.chunk_size import CHUNK_S, ChunkSize
 from steelyard_protocol.v1.blob_pb2 import (
     BlobGrant,
     DownloadRequest,
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# 256 KiB is the best chunk that costs a stalled receiver little memory; on a slow link a chunk must still take a
-# fraction of the no-progress time-out.
-_MAX_CHUNK_BYTES = 256 * 1024
-_MIN_CHUNK_BYTES = 16 * 1024
-_CHUNK_S = 0.25
 _NO_PROGRESS_S = 30.0
 # Whatever these codes mean in detail: the link, not the request, is at fault. INTERNAL is among them because a write
 # on a call that the other side has just ended raises it in place of the status that is on its way.
@@ -50,10 +45,19 @@ _LINK_CODES = frozenset(
 class BlobClient:
     """Blob transfers on one channel; their time-out is on progress, never on the whole."""
 
-    def __init__(self, channel: grpc.aio.Channel, *, device_id: str, no_progress_s: float = _NO_PROGRESS_S) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        *,
+        device_id: str,
+        no_progress_s: float = _NO_PROGRESS_S,
+        chunk_s: float = CHUNK_S,
+    ) -> None:
+        """Transfer on ``channel``; a chunk that goes up should take ``chunk_s``."""
         self._stub: BlobServiceAsyncStub = BlobServiceStub(channel)
         self._device_id = device_id
         self._no_progress_s = no_progress_s
+        self._chunk_s = chunk_s
 
     async def download(
         self,
@@ -105,11 +109,10 @@ class BlobClient:
         call = self._stub.Upload()
         try:
             await self._progress(call.write(UploadRequest(header=header)))
-            chunk_bytes = 4 * _MIN_CHUNK_BYTES
-            while chunk := file.read(chunk_bytes):
-                started = time.monotonic()
+            size = ChunkSize(self._chunk_s)
+            while chunk := file.read(size.bytes):
                 await self._progress(call.write(UploadRequest(chunk=chunk)))
-                chunk_bytes = next_chunk_bytes(chunk_bytes, time.monotonic() - started)
+                size.sent(len(chunk))
             await self._progress(call.done_writing())
             await self._progress(call)
         except asyncio.InvalidStateError:
@@ -134,12 +137,6 @@ class BlobClient:
 
     def _grant(self, grant: TransferGrant) -> BlobGrant:
         return BlobGrant(device_id=self._device_id, job_id=grant.job_id, epoch=grant.epoch)
-
-
-def next_chunk_bytes(chunk_bytes: int, elapsed_s: float) -> int:
-    """Return the size of the next chunk so that it takes about a quarter of a second, 16 to 256 KiB."""
-    wanted = chunk_bytes * _CHUNK_S / max(elapsed_s, 1e-6)
-    return int(min(_MAX_CHUNK_BYTES, max(_MIN_CHUNK_BYTES, wanted)))
 
 
 def _size_of(path: Path) -> int:

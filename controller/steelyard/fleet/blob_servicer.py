@@ -11,8 +11,9 @@ import grpc
 import grpc.aio
 
 from steelyard.errors import NotFoundError, SteelyardError, UsageError
+from steelyard.fleet.chunk_size import CHUNK_S, ChunkSize
 from steelyard.fleet.refusals import REASON_KEY
-from steelyard.fleet.transport import CHUNK_BYTES, MAX_PARALLEL_DOWNLOADS
+from steelyard.fleet.transport import MAX_PARALLEL_DOWNLOADS
 from steelyard.store.blobs import BlobStore
 from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc
 
@@ -35,8 +36,10 @@ class BlobGate:
 class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
     """Serves one blob store. Files are read and written in chunks; memory stays at a chunk a transfer."""
 
-    def __init__(self, blobs: BlobStore, gate: BlobGate) -> None:
+    def __init__(self, blobs: BlobStore, gate: BlobGate, *, chunk_s: float = CHUNK_S) -> None:
+        """Serve ``blobs`` to whom ``gate`` lets in; a chunk should take ``chunk_s``."""
         self._blobs = blobs
+        self._chunk_s = chunk_s
         self._gate = gate
         self._downloads = asyncio.Semaphore(MAX_PARALLEL_DOWNLOADS)
 
@@ -53,8 +56,10 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
                 raise BlobRefusedError("bad_offset", f"offset {request.offset} lies outside the {size_bytes} bytes")
             async with self._downloads:
                 yield blob_pb2.DownloadResponse(size_bytes=size_bytes)
-                for chunk in self._blobs.open(request.digest, request.offset, CHUNK_BYTES):
+                size = ChunkSize(self._chunk_s)
+                for chunk in self._blobs.open(request.digest, request.offset, lambda: size.bytes):
                     yield blob_pb2.DownloadResponse(chunk=chunk)
+                    size.sent(len(chunk))
         except SteelyardError as error:
             await _abort(context, error)
 

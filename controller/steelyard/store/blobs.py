@@ -116,8 +116,12 @@ class BlobStore:
         """
         return b"".join(self.open(digest))
 
-    def open(self, digest: str, offset: int = 0, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
+    def open(
+        self, digest: str, offset: int = 0, chunk_bytes: Callable[[], int] = lambda: CHUNK_BYTES
+    ) -> Iterator[bytes]:
         """Return the blob's bytes from ``offset`` in chunks; read from 0 to the end, they are verified.
+
+        ``chunk_bytes`` says how large the next chunk may be.
 
         Raises:
             NotFoundError: ``blob_not_found``, at once.
@@ -230,11 +234,11 @@ class BlobStore:
         flush_file(descriptor)
         return sha256.hexdigest()
 
-    def _read(self, place: Path, digest: str, offset: int, chunk_bytes: int) -> Iterator[bytes]:
+    def _read(self, place: Path, digest: str, offset: int, chunk_bytes: Callable[[], int]) -> Iterator[bytes]:
         sha256 = hashlib.sha256()
         with disk_errors(self.folder), place.open("rb") as file:
             file.seek(offset)
-            while chunk := file.read(chunk_bytes):
+            while chunk := file.read(chunk_bytes()):
                 sha256.update(chunk)
                 yield chunk
         if offset == 0 and sha256.hexdigest() != digest:

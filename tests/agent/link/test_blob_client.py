@@ -11,7 +11,7 @@ import pytest
 from steelyard_agent.jobs.errors import LinkDownError, TransferRefusedError
 from steelyard_agent.jobs.port import TransferGrant
 from steelyard_agent.link.address import parse_controller_address
-from steelyard_agent.link.blobs import BlobClient, next_chunk_bytes
+from steelyard_agent.link.blobs import BlobClient
 from steelyard_agent.link.channel import open_channel
 from steelyard_protocol.v1.blob_pb2 import QueryUploadResponse
 from tests.support.fake_controller import FakeController, digest_of
@@ -82,10 +82,3 @@ async def test_an_upload_that_is_cut_short_may_be_tried_again_but_never_passes_f
         # Which of the two depends on whether the status overtakes the next write.
         with pytest.raises((TransferRefusedError, LinkDownError)):
             await client.upload(digest_of(bytes(8_000_000)), tmp_path / "file", grant=GRANT)
-
-
-def test_chunks_take_a_quarter_of_a_second_within_their_bounds() -> None:
-    assert next_chunk_bytes(64 * 1024, 0.25) == 64 * 1024
-    assert next_chunk_bytes(64 * 1024, 0.5) == 32 * 1024
-    assert next_chunk_bytes(64 * 1024, 60) == 16 * 1024
-    assert next_chunk_bytes(64 * 1024, 0) == 256 * 1024
