@@ -108,10 +108,15 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         """Read until the session ends; return why it did."""
         while True:
             read = asyncio.ensure_future(context.read())
-            # wait_for around read() would cancel the whole call on a time-out: asyncio.wait does not.
-            done, _ = await asyncio.wait(
-                {read, writer}, timeout=self._silence_limit_s(link), return_when=asyncio.FIRST_COMPLETED
-            )
+            try:
+                # wait_for around read() would cancel the whole call on a time-out: asyncio.wait does not.
+                done, _ = await asyncio.wait(
+                    {read, writer}, timeout=self._silence_limit_s(link), return_when=asyncio.FIRST_COMPLETED
+                )
+            except asyncio.CancelledError:
+                # Ended from outside (a revoked certificate): nobody is left to hear how this read ends.
+                read.cancel()
+                raise
             if read not in done:
                 read.cancel()
                 return _why_unread(writer)
