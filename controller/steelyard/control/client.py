@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -22,6 +23,7 @@ from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc, control_pb2, control_
 
 if TYPE_CHECKING:
     from steelyard.compress.recipe import Recipe
+    from steelyard.control.identity_client import IdentityClient
 
 _Response = TypeVar("_Response")
 _CALL_TIMEOUT_S = 60.0
@@ -53,6 +55,13 @@ class Client:
         if self._on_close is not None:
             on_close, self._on_close = self._on_close, None
             on_close()
+
+    @cached_property
+    def identity(self) -> IdentityClient:
+        """Who belongs to the controller: devices, people, its authority."""
+        from steelyard.control.identity_client import IdentityClient
+
+        return IdentityClient(self._channel)
 
     # -- the controller and its devices -------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 
 from steelyard.control.client import Client
-from steelyard.errors import DeviceError, UsageError
+from steelyard.errors import DeviceError
 from steelyard.fleet.transport import CONTROL_CLIENT_OPTIONS
 from steelyard.settings import Settings, load_settings
 from steelyard.store.guests import GuestLock
@@ -31,7 +31,8 @@ def connect(
     """Connect to a controller, or start one for as long as the client lives.
 
     Args:
-        controller: ``unix:PATH`` of a controller's control socket; None finds or starts the one of the state directory.
+        controller: ``unix:PATH`` of a controller's control socket, or ``HOST:PORT`` of one that this person has logged
+            in to (``steelyard login CODE``); None finds or starts the one of the state directory.
         state_directory: Where the controller keeps its state; None takes the configured one.
         settings: Settings that were loaded already; the other two are then ignored.
         on_guests: Called when a controller that was started here is to end and waits for other commands that use it.
@@ -39,7 +40,7 @@ def connect(
     Raises:
         DeviceError: The named controller does not answer.
         StateLockedError: Another controller holds the state directory and does not answer.
-        UsageError: A setting makes no sense.
+        UsageError: A setting makes no sense, or there is no login for the named controller.
     """
     if settings is None:
         flags = {"controller": controller, "state_directory": str(state_directory) if state_directory else None}
@@ -102,11 +103,7 @@ def _start_own(settings: Settings, on_guests: Callable[[], None]) -> Client:
 
 def _reach(address: str, on_close: object = None) -> Client:
     if not address.startswith("unix:"):
-        raise UsageError(
-            "controller_off_socket",
-            f"controller {address!r}: until user tokens exist a controller is reached by its socket only, as unix:PATH "
-            "(steelyard serve prints it); over a network use ssh -L LOCAL.sock:REMOTE.sock HOST",
-        )
+        return _reach_over_network(address)
     channel = grpc.insecure_channel(address, options=CONTROL_CLIENT_OPTIONS)
     try:
         grpc.channel_ready_future(channel).result(_READY_TIMEOUT_S)
@@ -118,3 +115,29 @@ def _reach(address: str, on_close: object = None) -> Client:
             "this command start its own",
         ) from None
     return Client(channel, on_close=on_close if callable(on_close) else None)
+
+
+def _reach_over_network(address: str) -> Client:
+    """Reach a controller by the login for it, which is renewed when it is time."""
+    from steelyard.control.login import open_secure_channel, renewed
+    from steelyard.control.logins import Logins
+
+    logins = Logins()
+    login = logins.for_address(address)
+    channel = open_secure_channel(login, address)
+    try:
+        grpc.channel_ready_future(channel).result(_READY_TIMEOUT_S)
+        following = renewed(login, channel)
+        if following is not None:
+            logins.save(following)
+    except grpc.FutureTimeoutError:
+        channel.close()
+        raise DeviceError(
+            "controller_unreachable",
+            f"no controller that knows the login of {login.user} answers at {address}: is `steelyard serve` running "
+            "there, is the port the one with certificates, and was the login made with this controller?",
+        ) from None
+    except BaseException:
+        channel.close()
+        raise
+    return Client(channel)

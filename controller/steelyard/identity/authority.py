@@ -79,8 +79,27 @@ def make_authority(controller_id: str, now: datetime) -> SignedKey:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        # Whoever imports it elsewhere goes on under the same name, by which devices know their controller.
+        .add_extension(x509.SubjectAlternativeName([_authority_name(controller_id)]), critical=False)
     )
     return SignedKey(key=key, certificate=builder.sign(key, hashes.SHA256()))
+
+
+def controller_of(authority: x509.Certificate) -> str:
+    """Return the id of the controller that an authority was made for.
+
+    Raises:
+        IdentityError: ``invalid_archive`` for a certificate that is no authority of ours.
+    """
+    try:
+        names = authority.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        names = x509.SubjectAlternativeName([])
+    for uri in names.get_values_for_type(x509.UniformResourceIdentifier):
+        controller_id = uri.removeprefix("steelyard://").removesuffix("/authority")
+        if _authority_name(controller_id).value == uri:
+            return controller_id
+    raise IdentityError("invalid_archive", "the certificate in the file is no authority of a steelyard controller")
 
 
 def make_controller_certificate(authority: SignedKey, controller_id: str, now: datetime) -> SignedKey:
@@ -161,6 +180,10 @@ def _leaf(
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False)
     )
+
+
+def _authority_name(controller_id: str) -> x509.UniformResourceIdentifier:
+    return x509.UniformResourceIdentifier(f"steelyard://{controller_id}/authority")
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:

@@ -57,11 +57,6 @@ class IdentityFolder:
     def __init__(self, folder: Path) -> None:
         self.path = folder
 
-    @property
-    def exists(self) -> bool:
-        """Say whether an authority was ever made here."""
-        return (self.path / _AUTHORITY).exists()
-
     def open(self, controller_id: str, now: datetime) -> Identity:
         """Read the keys; those that are missing are made.
 
@@ -107,6 +102,19 @@ class IdentityFolder:
             flush_folder(self.path)
         return self.open(controller_id, now)
 
+    def require_none(self) -> None:
+        """Let pass a folder that holds no authority.
+
+        Raises:
+            IdentityError: ``authority_exists``.
+        """
+        if (self.path / _AUTHORITY).exists():
+            raise IdentityError(
+                "authority_exists",
+                f"{self.path} holds an authority already, whose devices would be locked out; import into another state "
+                "directory, or move that folder away first",
+            )
+
     def put_authority(self, authority: SignedKey) -> None:
         """Put an authority into a folder that has none.
 
@@ -115,12 +123,7 @@ class IdentityFolder:
         """
         with _readable(self.path):
             self._make_private_folder()
-            if self.exists:
-                raise IdentityError(
-                    "authority_exists",
-                    f"{self.path} holds an authority already, whose devices would be locked out; import into another "
-                    "state directory, or move that folder away first",
-                )
+            self.require_none()
             self._add(_AUTHORITY, lambda: authority)
 
     def _make_private_folder(self) -> None:
