@@ -6,12 +6,13 @@ from datetime import datetime, timezone
 
 import click
 
+from steelyard.cli.device_access import invite_device, remove_device, resume_device, suspend_device
 from steelyard.cli.session import connected, console, emit_json
 
 
 @click.group()
 def device() -> None:
-    """List and show devices."""
+    """List, show, invite and remove devices."""
 
 
 @device.command("list")
@@ -65,3 +66,7 @@ def show_device(ctx: click.Context, name: str, as_json: bool) -> None:
         from steelyard.report.terminal import render_device
 
         console().print(render_device(found, now=datetime.now(tz=timezone.utc)))
+
+
+for _command in (invite_device, remove_device, suspend_device, resume_device):
+    device.add_command(_command)

@@ -26,14 +26,16 @@ COMMANDS = {
         "List models and variants, how each was made, and get files back.",
     ),
     "bundle": ("steelyard.cli.bundle", "bundle", "Write measurements as one archive, and verify one."),
+    "ca": ("steelyard.cli.ca", "ca", "Show, export, import and change the controller's authority."),
     "compare": ("steelyard.cli.compare", "compare", "Compare two models on a device, paired by round."),
     "completion": ("steelyard.cli.completion", "completion", "Print the shell completion script."),
     "compress": ("steelyard.cli.compress", "compress", "Make compressed variants of a model."),
     "demo": ("steelyard.cli.demo", "demo", "Weigh two real models on this machine, with a report."),
-    "device": ("steelyard.cli.device", "device", "List and show devices."),
+    "device": ("steelyard.cli.device", "device", "List, show, invite and remove devices."),
     "export": ("steelyard.cli.export", "export", "Write a variant with its model card and a script that runs it."),
     "job": ("steelyard.cli.job", "job", "List, show and cancel jobs, and get their raw samples."),
     "lineage": ("steelyard.cli.lineage", "lineage", "Show how a variant was made, as a tree."),
+    "login": ("steelyard.cli.login", "login", "Log in to a controller on another machine by a join code."),
     "measure": ("steelyard.cli.measure", "measure", "Measure models on a device and say which one to ship."),
     "meter": ("steelyard.cli.meter", "meter", "Try and list the power meters that the controller can read."),
     "operators": (
@@ -46,6 +48,7 @@ COMMANDS = {
     "report": ("steelyard.cli.report", "report", "Write the report of finished measurements, or their tables."),
     "result": ("steelyard.cli.result", "result", "List measurements with their main figures."),
     "serve": ("steelyard.cli.serve", "serve", "Run a controller that devices connect to."),
+    "user": ("steelyard.cli.user", "user", "Invite, list and remove people who may use the controller."),
     "variant": ("steelyard.cli.artifact", "variant", "List variants, with what each scored."),
 }
 
@@ -94,7 +97,9 @@ class CommandsOnUse(click.Group):
 @click.group(cls=CommandsOnUse, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="steelyard")
 @click.option(
-    "--controller", metavar="unix:PATH", help="Control socket of a running controller; else found or started."
+    "--controller",
+    metavar="ADDRESS",
+    help="unix:PATH of a controller's socket, or HOST:PORT where you have logged in; else found or started.",
 )
 @click.option("--state-directory", metavar="DIR", help="Where the controller keeps models, results and its socket.")
 @click.option(

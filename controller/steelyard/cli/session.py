@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 LOCAL = "local"
 
 
-def settings_of(ctx: click.Context) -> Settings:
-    """Return the settings: flags, then environment, project file, user file."""
-    flags: Mapping[str, str] = ctx.find_root().obj or {}
-    return load_settings(flags)
+def settings_of(ctx: click.Context, more_flags: Mapping[str, object] | None = None) -> Settings:
+    """Return the settings: flags (``more_flags`` are the command's own), then environment, project file, user file."""
+    flags: Mapping[str, object] = ctx.find_root().obj or {}
+    return load_settings({**flags, **(more_flags or {})})
 
 
 @contextmanager

@@ -16,7 +16,10 @@ _TIMEOUT_S = 60.0
 
 
 class IdentityClient:
-    """Every method raises ``steelyard.SteelyardError``; over a network they need the role "administer", ``authorities`` "read"."""
+    """Every method raises ``steelyard.SteelyardError``.
+
+    Over a network they need the role "administer"; ``authorities`` needs "read".
+    """
 
     def __init__(self, channel: grpc.Channel) -> None:
         self._stub = identity_pb2_grpc.IdentityServiceStub(channel)

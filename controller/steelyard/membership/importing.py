@@ -39,7 +39,7 @@ def import_authority(state_directory: Path, archive: bytes, passphrase: str) -> 
         if found != controller_id:
             raise IdentityError(
                 "other_controller",
-                f"{state_directory} belongs to controller {found[:8]}, and the file to {controller_id[:8]}: import into "
+                f"{state_directory} belongs to controller {found[:8]}, the file to {controller_id[:8]}: import into "
                 "a new directory (--state-directory DIR)",
             )
         folder.put_authority(authority)
