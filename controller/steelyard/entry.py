@@ -6,9 +6,21 @@ The base install is the agent; without the controller's extra this answers with 
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 
-_NEEDED = ("click", "rich", "platformdirs", "sqlalchemy", "alembic", "scipy", "onnx", "onnxruntime", "jinja2")
+_NEEDED = (
+    "click",
+    "rich",
+    "platformdirs",
+    "cryptography",
+    "sqlalchemy",
+    "alembic",
+    "scipy",
+    "onnx",
+    "onnxruntime",
+    "jinja2",
+)
 _EXIT_USAGE = 2
 
 
@@ -21,6 +33,8 @@ def main() -> None:
     if any(importlib.util.find_spec(name) is None for name in _NEEDED):
         sys.stderr.write("steelyard: the controller is not installed here; run: pip install 'steelyard[controller]'\n")
         sys.exit(_EXIT_USAGE)
+    # gRPC's own lines ("Handshake failed ...") beside our sentences help nobody; set it to DEBUG to have them.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from steelyard.cli.main import run
 
     sys.exit(run(sys.argv[1:]))

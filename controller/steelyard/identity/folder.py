@@ -135,7 +135,7 @@ class IdentityFolder:
         if target.exists():
             return
         made = make()
-        partial = self.path / f".{name}.{os.getpid()}.partial"
+        partial = self.path / f".{name}.partial"
         with suppress(FileNotFoundError):
             partial.unlink()
         # O_EXCL: nobody has the file open from before its mode was set.
