@@ -62,4 +62,5 @@ def _has_port(text: str) -> bool:
 
 
 def _joined(host: str, port: str) -> str:
-    return f"[{host}]:{port}" if ":" in host.strip("[]") else f"{host}:{port}"
+    bare = host.strip("[]")
+    return f"[{bare}]:{port}" if ":" in bare else f"{bare}:{port}"
