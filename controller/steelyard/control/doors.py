@@ -141,6 +141,7 @@ class Doors:
         self.access.require_standing(device_id)
         if caller is not None:
             name = await self._store.call(lambda store: store.access.note_shown(caller.serial, device_id))
+            self.access.note_enrolled(device_id)
             # A restored controller may know a device by its certificate alone.
             hello.device.name = name or hello.device.name
             return

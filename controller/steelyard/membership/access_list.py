@@ -50,6 +50,11 @@ class AccessList:
         """Note where a device stands."""
         self._standing[device_id] = standing
 
+    def note_enrolled(self, device_id: str) -> None:
+        """Note that a device showed a certificate; whoever changed where it stands meanwhile is right."""
+        if not self._standing.get(device_id):
+            self._standing[device_id] = "enrolled"
+
     def set_role(self, name: str, role: Role | None) -> None:
         """Note what a person may do; None: nothing any more."""
         if role is None:

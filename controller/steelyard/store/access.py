@@ -117,6 +117,9 @@ class AccessRecords:
         with self._database.write() as connection:
             mine = _CERTIFICATES.c.serial == serial
             connection.execute(update(_CERTIFICATES).where(mine).values(shown_at_ns=self._clock_ns()))
+            if not connection.scalar(rows.standing_of(device_id)):
+                # A controller whose store was lost and whose authority was imported.
+                rows.put_standing(connection, device_id, standing="enrolled")
             name = select(schema.devices.c.name).where(schema.devices.c.device_id == device_id)
             return str(connection.scalar(name) or "")
 

@@ -190,7 +190,7 @@ def test_a_controller_that_moved_is_the_same_to_whoever_was_enrolled(
                 await Session(channel).open(holder.device_id, "board")
 
         asyncio.run(session())
-        assert [one.description.name for one in moved.devices()] == ["board"]
+        assert [(one.description.name, one.standing) for one in moved.devices()] == [("board", "enrolled")]
 
 
 def test_without_the_ports_an_invitation_says_how_to_open_them(state: Path) -> None:
