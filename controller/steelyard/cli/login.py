@@ -16,12 +16,11 @@ def login(code: str, as_json: bool) -> None:
     """Log in to a controller on another machine with a code of `steelyard user invite`.
 
     Makes a key here, checks by the code that the right controller answers, and keeps the certificate that it gives in
-    your configuration folder. It is renewed whenever it is used.
+    your configuration folder. Other commands use it with --controller HOST:PORT, and renew it by that.
 
     \b
-    Examples:
+    Example:
       steelyard login sy1-aeaw...
-      steelyard --controller 192.168.1.20:7443 device list
     """
     from steelyard.control.login import log_in
     from steelyard.control.logins import Logins
