@@ -252,3 +252,32 @@ def test_a_path_that_fits_nowhere_is_said(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("steelyard.settings._MAX_SOCKET_PATH_BYTES", 10)
     with pytest.raises(UsageError, match="name a shorter state directory"):
         control_socket_path(tmp_path)
+
+
+def test_the_port_with_certificates_is_off_until_somebody_says_where_and_enrollment_is_beside_it(load: Load) -> None:
+    assert (load().secure_listen, load().enrollment_listen) == (None, None)
+    assert load(secure_listen="0.0.0.0:7443").enrollment_listen == "0.0.0.0:7444"
+    assert load(secure_listen="[::]:7443").enrollment_listen == "[::]:7444"
+    chosen = load(secure_listen="192.168.1.5:443", enroll_listen="192.168.1.5:80")
+    assert (chosen.secure_listen, chosen.enrollment_listen) == ("192.168.1.5:443", "192.168.1.5:80")
+
+
+@pytest.mark.parametrize("text", ["pi5:7443", "7443", "0.0.0.0:0", "0.0.0.0:65535", "[::1:7443"])
+def test_a_port_with_certificates_that_cannot_be_is_refused(text: str, load: Load) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(secure_listen=text)
+    assert caught.value.reason == "invalid_listen"
+
+
+def test_an_enrollment_port_alone_leads_nowhere(load: Load) -> None:
+    with pytest.raises(UsageError, match="set secure_listen, too"):
+        load(enroll_listen="0.0.0.0:7444")
+
+
+def test_addresses_to_dial_are_a_list_or_words_with_commas(load: Load) -> None:
+    assert load(advertise="lab.example.org, 10.0.0.7:443").advertise == ("lab.example.org", "10.0.0.7:443")
+    assert load(advertise=("lab.example.org",)).advertise == ("lab.example.org",)
+    for text in ("http://lab", "a b", ",", "lab:port"):
+        with pytest.raises(UsageError) as caught:
+            load(advertise=text)
+        assert caught.value.reason == "invalid_address"

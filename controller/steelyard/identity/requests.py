@@ -27,7 +27,7 @@ def read_request(pem: str) -> ec.EllipticCurvePublicKey:
     try:
         request = x509.load_pem_x509_csr(data)
         key = request.public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise IdentityError("invalid_request", "what came is no PKCS#10 request in PEM; make it anew") from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise IdentityError("key_type", "the request's key is not on secp256r1 (P-256), the only kind taken here")

@@ -17,6 +17,16 @@ from steelyard.identity.requests import key_digest
 from steelyard.identity.subjects import Subject, parse_subject
 
 _MAX_PEM_BYTES = 8 * 1024
+# What `cryptography` raises for bytes that somebody made up.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +55,7 @@ def read_shown(pem: bytes, authorities: Iterable[x509.Certificate]) -> ShownCert
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, UnsupportedAlgorithm) as error:
+    except _UNREADABLE as error:
         raise IdentityError("invalid_certificate", "what came is no certificate of a device or a person") from error
     if len(uris) != 1 or ExtendedKeyUsageOID.CLIENT_AUTH not in purposes:
         raise IdentityError("invalid_certificate", "the certificate is not one of a device or a person")

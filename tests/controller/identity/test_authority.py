@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import base64
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from steelyard.identity.archive import seal, unseal
 from steelyard.identity.authority import (
     SignedKey,
+    certificate_der,
     controller_of,
     make_authority,
     make_controller_certificate,
@@ -23,6 +27,12 @@ CONTROLLER = "c0ffee" * 5 + "00"
 NOW = datetime(2026, 11, 28, 12, tzinfo=timezone.utc)
 DEVICE = Subject(controller_id=CONTROLLER, kind="device", name="0b6cf94a-3b35-4c36-9d1c-3a1b8f2c7f10")
 PASSPHRASE = "correct horse battery"
+
+
+CLIENT_AUTHORITY = make_authority(CONTROLLER, NOW)
+CLIENT_DER = certificate_der(
+    sign_client(CLIENT_AUTHORITY, DEVICE, CLIENT_AUTHORITY.key.public_key(), not_after=NOW + timedelta(days=7))
+)
 
 
 def pem(certificate: x509.Certificate) -> bytes:
@@ -140,3 +150,17 @@ def test_a_certificate_that_is_no_authority_of_ours_names_no_controller() -> Non
         with pytest.raises(IdentityError) as caught:
             controller_of(certificate)
         assert caught.value.reason == "invalid_archive"
+
+
+@given(st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), min_size=1, max_size=6))
+def test_a_certificate_with_changed_bytes_is_refused(places: list[tuple[int, int]]) -> None:
+    der = bytearray(CLIENT_DER)
+    for at, value in places:
+        der[at % len(der)] = value
+    if bytes(der) == CLIENT_DER:
+        return
+    body = base64.encodebytes(bytes(der)).decode()
+    with pytest.raises(IdentityError):
+        read_shown(
+            f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n".encode(), [CLIENT_AUTHORITY.certificate]
+        )
