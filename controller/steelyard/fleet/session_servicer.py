@@ -71,11 +71,12 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         self._welcome(link, first.message_id)
         await self._acknowledge_recorded(link, list(hello.unacknowledged))
         self._release_dead_lease(link, hello.lease)
-        await self._fleet.attach(link, hello)
-        _log.info("device %s connected (agent %s)", link.name, hello.agent_version)
         writer = asyncio.create_task(_write_all(link, context))
         reason = "the connection broke"
         try:
+            # Inside: a call that is ended from outside while it attaches must not stay among the present.
+            await self._fleet.attach(link, hello)
+            _log.info("device %s connected (agent %s)", link.name, hello.agent_version)
             reason = await self._read_all(link, context, writer)
         finally:
             writer.cancel()

@@ -96,7 +96,7 @@ class AccessRecords:
         """Keep a certificate that follows another one; the old one stays good until its end.
 
         Raises:
-            IdentityError: ``certificate_revoked``, ``device_suspended`` or ``device_removed``.
+            IdentityError: ``certificate_revoked``, ``device_suspended``, ``device_removed`` or ``user_removed``.
         """
         now_ns = self._clock_ns()
         with self._database.write() as connection:
@@ -107,6 +107,8 @@ class AccessRecords:
                 standing = connection.scalar(rows.standing_of(certificate.subject))
                 if standing in {"suspended", "removed"}:
                     raise rows.refused_standing(standing)
+            elif connection.scalar(select(_USERS.c.number).where(_USERS.c.name == certificate.subject)) is None:
+                raise IdentityError("user_removed", f"{certificate.subject} may not use this controller any more")
             rows.insert_certificate(connection, certificate, now_ns=now_ns, grace_ns=grace_ns)
 
     def note_shown(self, serial: str, device_id: str) -> str:
