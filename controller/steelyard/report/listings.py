@@ -50,6 +50,9 @@ def render_devices(devices: Sequence[control_pb2.Device], *, now: dt.datetime) -
 def render_device(device: control_pb2.Device, *, now: dt.datetime) -> RenderableType:
     """Return one device in full: what it is, what it runs, what it can measure and why it cannot measure the rest."""
     description = device.description
+    if device.standing and not device.agent_version:
+        name = ("device", f"{description.name} ({description.device_id})")
+        return Group(_state(device), _facts([name, ("agent", "enrolled, has not connected yet"), *_standing(device)]))
     facts = [
         ("device", f"{description.name} ({description.device_id})"),
         ("model", description.model or "the device does not say"),
@@ -69,6 +72,7 @@ def render_device(device: control_pb2.Device, *, now: dt.datetime) -> Renderable
         ("system", f"{description.operating_system}, {description.kernel}, {description.architecture}"),
         ("agent", _agent(device)),
         ("seen", _age(device.last_seen, now) if device.HasField("last_seen") else "never"),
+        *_standing(device),
     ]
     if description.emulated_by:
         facts.insert(2, ("emulated by", f"{description.emulated_by}: no figure of time is shown"))
@@ -201,9 +205,19 @@ def _what_it_is(description: common_pb2.DeviceDescription) -> str:
 
 
 def _state(device: control_pb2.Device) -> Text:
+    if device.standing in {"suspended", "removed"}:
+        return Text(device.standing, style="red")
     if not device.online:
         return Text("offline", style="dim")
     return Text(device.activity or "online", style="green")
+
+
+def _standing(device: control_pb2.Device) -> list[tuple[str, str]]:
+    facts = [("tags", ", ".join(device.tags))] if device.tags else []
+    if device.HasField("certificate_not_after"):
+        end = device.certificate_not_after.ToDatetime(tzinfo=dt.timezone.utc)
+        facts.append(("certificate", f"until {end.astimezone():%Y-%m-%d %H:%M}"))
+    return facts
 
 
 def _agent(device: control_pb2.Device) -> str:
