@@ -28,8 +28,9 @@ def parse_listen(text: str, *, any_port: bool = False) -> tuple[str, int]:
     if not _is_loopback(host):
         raise UsageError(
             "listen_not_loopback",
-            f"this port asks nobody who it is, so {text!r} would let anybody in; listen on 127.0.0.1:{port}, and for "
-            "devices elsewhere on a port that asks for certificates: `steelyard serve --secure-listen 0.0.0.0:7443`",
+            f"this port asks nobody who it is, so {text!r} would let anybody in; listen on 127.0.0.1:{port}, and let "
+            "devices elsewhere in by certificates (`steelyard serve --secure-listen 0.0.0.0:7443`) or by a tunnel "
+            f"(`ssh -R {port or 7433}:127.0.0.1:{port or 7433} USER@DEVICE`)",
         )
     return host, port
 

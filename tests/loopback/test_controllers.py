@@ -55,13 +55,15 @@ def test_a_controller_that_is_not_there_is_said_with_what_to_do(tmp_path: Path) 
         connect(f"unix:{tmp_path}/nobody.sock", state_directory=tmp_path)
 
 
-def test_a_controller_off_the_socket_is_refused_until_tokens_exist(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="unix:PATH"):
-        connect("127.0.0.1:7433", state_directory=tmp_path)
+def test_a_controller_over_a_network_needs_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    with pytest.raises(UsageError, match="steelyard login CODE") as caught:
+        connect("127.0.0.1:7433")
+    assert caught.value.reason == "not_logged_in"
 
 
 def test_a_controller_that_listens_off_loopback_is_refused_with_the_tunnel(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="ssh -R"):
+    with pytest.raises(UsageError, match=r"--secure-listen .*by a tunnel"):
         Settings(state_directory=tmp_path, agent_listen="0.0.0.0:7433")
 
 
