@@ -169,7 +169,7 @@ def test_in_ci_this_machine_is_not_measured_by_accident(
     ("words", "code", "named"),
     [
         (["--controller", "unix:/nowhere/control.sock", "device", "list"], 4, "steelyard serve"),
-        (["--controller", NOBODY, "device", "list"], 2, "unix:PATH"),
+        (["--controller", NOBODY, "device", "list"], 2, "steelyard login CODE"),
         (["--controller", "laptop", "device", "list"], 2, "'laptop'"),
         (["--listen", "0.0.0.0:7433", "device", "list"], 2, "ssh -R"),
         (["--listen", "7433", "device", "list"], 2, "HOST:PORT"),
