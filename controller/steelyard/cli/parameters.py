@@ -10,8 +10,8 @@ from steelyard.control.axes import parse_axis
 from steelyard.control.written_values import parse_cores, parse_count, parse_shape
 from steelyard.errors import UsageError
 
-_DURATION = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<unit>ms|s|m|h)?")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+_DURATION = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<unit>ms|s|m|h|d)?")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 24 * 3600.0, None: 1.0}
 # Far beyond any measurement, and safe in every unit that travels (int64 milliseconds).
 _MAX_DURATION_S = 10_000 * 3600.0
 

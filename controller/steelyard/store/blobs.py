@@ -5,22 +5,28 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from steelyard.errors import NotFoundError, UsageError
 from steelyard.store.durable import disk_errors, flush_file, flush_folder, require_free_bytes
 from steelyard.store.errors import StoreError
-from steelyard.store.names import require_digest
+from steelyard.store.names import is_digest, require_digest
 from steelyard.store.upload import Upload, WriteBytes
 
 CHUNK_BYTES = 256 * 1024
 
 # A partial file that nobody went on with for so long belongs to a sender that will not come back.
 _ABANDONED_S = 7 * 24 * 3600
+
+# Whoever asks for a blob may be about to name it in the store: asking makes it young again, so that ``sweep`` leaves
+# it. Not at each question, which would write an inode each time: a blob's age may be wrong by this much.
+RENEW_S = 600.0
 
 
 def _free_bytes(folder: Path) -> int:
@@ -34,7 +40,12 @@ class BlobStore:
     """
 
     def __init__(
-        self, folder: Path, *, free_bytes: Callable[[Path], int] = _free_bytes, write: WriteBytes = os.write
+        self,
+        folder: Path,
+        *,
+        free_bytes: Callable[[Path], int] = _free_bytes,
+        write: WriteBytes = os.write,
+        clock_s: Callable[[], float] = time.time,
     ) -> None:
         """Open the folder, or make it (0700), and drop partial files that were abandoned a week ago.
 
@@ -42,11 +53,15 @@ class BlobStore:
             folder: Where the blobs lie.
             free_bytes: Says how many bytes are free on the disk of a folder.
             write: Writes some bytes to a descriptor and says how many, as ``os.write``.
+            clock_s: Seconds since the epoch, by which blobs age.
 
         Raises:
             StoreError: ``blob_io_error``.
         """
         self.folder = folder
+        self._clock_s = clock_s
+        # Between looking at a blob's age and removing it nobody may ask for it.
+        self._sweep_lock = threading.Lock()
         self._partials = folder / "partial"
         self._free_bytes = free_bytes
         self._write = write
@@ -57,7 +72,7 @@ class BlobStore:
         with disk_errors(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._partials.mkdir(mode=0o700, exist_ok=True)
-            self._drop_abandoned(time.time())
+            self.drop_abandoned()
 
     def put_bytes(self, content: bytes) -> str:
         """Keep ``content`` and return its digest.
@@ -88,8 +103,8 @@ class BlobStore:
             ) from error
 
     def has(self, digest: str) -> bool:
-        """Say whether the blob is kept here."""
-        return self._place(digest).is_file()
+        """Say whether the blob is kept here; one that is does not count as old for a while."""
+        return self._renewed(self._place(digest)) is not None
 
     def path(self, digest: str) -> Path:
         """Return where the blob lies; read it there, never write.
@@ -99,13 +114,60 @@ class BlobStore:
             UsageError: ``invalid_digest``.
         """
         place = self._place(digest)
-        if not place.is_file():
+        if self._renewed(place) is None:
             raise NotFoundError("blob_not_found", f"blob {digest} is not in {self.folder}; upload it first")
         return place
 
     def size(self, digest: str) -> int:
         """Return the blob's size in bytes; raises as ``path``."""
         return self.path(digest).stat().st_size
+
+    def digests(self) -> Iterator[str]:
+        """Yield the digest of every blob that is kept, in no order; what comes or goes meanwhile may be missed."""
+        with suppress(FileNotFoundError):
+            for place in self.folder.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]/*"):
+                if is_digest(place.name) and place == self._place(place.name):
+                    yield place.name
+
+    def age(self, digest: str) -> tuple[float, int] | None:
+        """Return when a blob was last asked for or brought (seconds since the epoch), and its bytes; None for none.
+
+        Does not count as asking for it.
+        """
+        try:
+            found = self._place(digest).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime, found.st_size
+
+    def sweep(self, digest: str, *, before_s: float) -> int:
+        """Remove a blob that nobody brought or asked for since ``before_s`` and return its bytes, else 0.
+
+        ``before_s`` (seconds since the epoch) must lie further back than ``RENEW_S``.
+
+        Raises:
+            StoreError: ``blob_io_error``.
+        """
+        place = self._place(digest)
+        with self._sweep_lock, disk_errors(self.folder):
+            found = self.age(digest)
+            if found is None or found[0] >= before_s:
+                return 0
+            place.unlink()
+            return found[1]
+
+    def drop_abandoned(self) -> int:
+        """Remove partial files that nobody went on with for a week, and return their bytes."""
+        removed_bytes = 0
+        for partial in self._partials.iterdir():
+            with suppress(FileNotFoundError), self._lock:
+                if partial in self._uploads:
+                    continue
+                found = partial.stat()
+                if self._clock_s() - found.st_mtime > _ABANDONED_S:
+                    partial.unlink()
+                    removed_bytes += found.st_size
+        return removed_bytes
 
     def read_bytes(self, digest: str) -> bytes:
         """Return the whole blob, verified.
@@ -171,6 +233,8 @@ class BlobStore:
         place = self._place(digest)
         new_folders = [folder for folder in (place.parent.parent, place.parent) if not folder.exists()]
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Its last byte may have come long ago.
+        os.utime(partial, (self._clock_s(), self._clock_s()))
         partial.replace(place)
         for folder in (place.parent, *(folder.parent for folder in new_folders)):
             flush_folder(folder)
@@ -184,6 +248,21 @@ class BlobStore:
     def _place(self, digest: str) -> Path:
         require_digest(digest, "blob")
         return self.folder / digest[:2] / digest[2:4] / digest
+
+    def _renewed(self, place: Path) -> os.stat_result | None:
+        """Return what a blob's file is, None for no such file; it is young from now on."""
+        with self._sweep_lock:
+            try:
+                found = place.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            if not stat.S_ISREG(found.st_mode):
+                return None
+            if (now_s := self._clock_s()) - found.st_mtime > RENEW_S:
+                # On a disk that takes no writes nothing is swept either.
+                with suppress(OSError):
+                    os.utime(place, (now_s, now_s))
+            return found
 
     def _partial(self, digest: str, owner: str) -> Path:
         require_digest(digest, "blob")
@@ -253,8 +332,3 @@ class BlobStore:
             "blob_damaged",
             f"blob {digest} changed on the disk and was moved to {damaged}; check the disk and upload the blob again",
         )
-
-    def _drop_abandoned(self, now_s: float) -> None:
-        for partial in self._partials.iterdir():
-            if now_s - partial.stat().st_mtime > _ABANDONED_S:
-                partial.unlink(missing_ok=True)

@@ -146,6 +146,15 @@ traces = Table(
     sqlite_autoincrement=True,
 )
 
+# Jobs whose rounds and traces were removed to make room, and the blob of the measurement that was computed from them.
+removed_samples = Table(
+    "removed_samples",
+    metadata,
+    Column("job_id", String, ForeignKey("jobs.job_id"), primary_key=True),
+    Column("measurement_digest", String(64), nullable=False),
+    Column("removed_at_ns", BigInteger, nullable=False),
+)
+
 # What each session left behind: by these a later one knows how much the sessions of its device differ.
 session_figures = Table(
     "session_figures",
