@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from steelyard.cli.follow import follow
 from steelyard.cli.gate_flags import gate_options
+from steelyard.errors import IncompleteError
 from steelyard_protocol.v1 import common_pb2, control_pb2, plan_pb2
 
 if TYPE_CHECKING:
@@ -75,12 +76,20 @@ def earlier_times(
         and job.device in names
     ]
     for job in jobs[:_MOST_JOBS]:
-        plan = client.measurement_record(job.job_id).request.plan
+        plan = _plan_of(client, job.job_id)
         if plan.HasField("operators") and any(one.artifact_digest == artifact.digest for one in plan.artifacts):
             times = measured_times(client.measurement(job.job_id).measurement, artifact.digest, runtime=runtime)
             if times is not None:
                 return times
     return None
+
+
+def _plan_of(client: Client, job_id: str) -> plan_pb2.Plan:
+    try:
+        return client.measurement_record(job_id).request.plan
+    except IncompleteError:
+        # Its samples were removed; what it found is left.
+        return client.measurement(job_id).measurement.plan
 
 
 def profile_now(

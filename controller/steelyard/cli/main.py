@@ -33,6 +33,7 @@ COMMANDS = {
     "demo": ("steelyard.cli.demo", "demo", "Weigh two real models on this machine, with a report."),
     "device": ("steelyard.cli.device", "device", "List, show, invite and remove devices."),
     "export": ("steelyard.cli.export", "export", "Write a variant with its model card and a script that runs it."),
+    "gc": ("steelyard.cli.gc", "gc", "Remove old samples, and blobs that nothing names."),
     "job": ("steelyard.cli.job", "job", "List, show and cancel jobs, and get their raw samples."),
     "lineage": ("steelyard.cli.lineage", "lineage", "Show how a variant was made, as a tree."),
     "login": ("steelyard.cli.login", "login", "Log in to a controller on another machine by a join code."),

@@ -19,7 +19,15 @@ from steelyard.control.errors_on_wire import raise_from_rpc
 from steelyard.control.job_handle import JobHandle
 from steelyard.control.plans import MeasurementOptions, build_plan
 from steelyard.fleet.transport import CHUNK_BYTES
-from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc, control_pb2, control_pb2_grpc, result_pb2
+from steelyard_protocol.v1 import (
+    blob_pb2,
+    blob_pb2_grpc,
+    control_pb2,
+    control_pb2_grpc,
+    result_pb2,
+    upkeep_pb2,
+    upkeep_pb2_grpc,
+)
 
 if TYPE_CHECKING:
     from steelyard.compress.recipe import Recipe
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
 
 _Response = TypeVar("_Response")
 _CALL_TIMEOUT_S = 60.0
+_COLLECT_TIMEOUT_S = 3600.0
 
 
 class Client:
@@ -62,6 +71,20 @@ class Client:
         from steelyard.control.identity_client import IdentityClient
 
         return IdentityClient(self._channel)
+
+    def collect_garbage(
+        self, *, keep_samples_s: float = 0.0, grace_s: float = 0.0, dry_run: bool = False
+    ) -> upkeep_pb2.CollectGarbageResponse:
+        """Remove samples past ``keep_samples_s`` (0: none) and blobs that nothing names, unless they are young.
+
+        ``grace_s`` 0: a week. Over a network it needs the role "administer".
+        """
+        request = upkeep_pb2.CollectGarbageRequest(
+            dry_run=dry_run, keep_samples_ms=int(keep_samples_s * 1000), grace_ms=int(grace_s * 1000)
+        )
+        # Marking reads the whole database, sweeping the whole blob folder.
+        stub = upkeep_pb2_grpc.UpkeepServiceStub(self._channel)
+        return self._call(lambda: stub.CollectGarbage(request, timeout=_COLLECT_TIMEOUT_S))
 
     # -- the controller and its devices -------------------------------------------------------------------------
 

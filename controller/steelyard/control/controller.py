@@ -20,6 +20,8 @@ from steelyard.control.jobs import Jobs
 from steelyard.control.models import Models
 from steelyard.control.results import Results
 from steelyard.control.servicer import ControlServicer, add_control_service
+from steelyard.control.upkeep import Upkeep
+from steelyard.control.upkeep_servicer import UpkeepServicer, add_upkeep_service
 from steelyard.errors import UsageError
 from steelyard.fleet.blob_servicer import BlobGate, BlobRefusedError, BlobServicer
 from steelyard.fleet.local_agent import LOCAL_NAME, LocalAgent
@@ -36,6 +38,7 @@ from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc, result_pb2, session_p
 
 _log = logging.getLogger(__name__)
 
+DATABASE_NAME = "steelyard.sqlite3"
 HEARTBEAT_INTERVAL_S = 15.0
 _STOP_GRACE_S = 2.0
 
@@ -60,6 +63,7 @@ class Controller:
         self._clock_ns = clock_ns
         self.socket_path = control_socket_path(settings.state_directory)
         self._settings = settings
+        self._database_path = settings.state_directory / DATABASE_NAME
         self._servers: list[grpc.aio.Server] = []
         self._stack: list[Callable[[], None]] = []
 
@@ -82,7 +86,7 @@ class Controller:
         self._stack.append(lock.release)
         # We hold the state directory: what a killed controller was making there is nobody's.
         shutil.rmtree(self.state_directory / "work", ignore_errors=True)
-        self.store = AsyncStore(self.state_directory / "steelyard.sqlite3", clock_ns=self._clock_ns)
+        self.store = AsyncStore(self._database_path, clock_ns=self._clock_ns)
         await self.store.open()
         self.blobs = BlobStore(self.state_directory / "blobs")
         self.controller_id = await self.store.call(Store.controller_id, uuid.uuid4().hex)
@@ -105,6 +109,13 @@ class Controller:
         self.devices = Devices(store=self.store, fleet=self.fleet, local_agent=self.local_agent)
         self.results = Results(store=self.store, blobs=self.blobs, controller_id=self.controller_id)
         self.models = Models(store=self.store, blobs=self.blobs)
+        self.upkeep = Upkeep(
+            store=self.store,
+            blobs=self.blobs,
+            results=self.results,
+            database_path=self._database_path,
+            clock_ns=self._clock_ns,
+        )
         self.jobs = Jobs(
             JobWorld(
                 store=self.store,
@@ -138,6 +149,7 @@ class Controller:
     def _add_people_services(self, server: grpc.aio.Server) -> None:
         add_control_service(ControlServicer(self), server)
         add_identity_service(IdentityServicer(self), server)
+        add_upkeep_service(UpkeepServicer(self.upkeep), server)
 
     def _listen_off_loopback(self) -> None:
         """Take the ports with certificates, where they are wanted: devices and people come in by one of them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import datetime, timezone
 
 from steelyard.analysis.measurement import build_measurement
 from steelyard.analysis.record import parse_round, read_record
@@ -11,8 +12,9 @@ from steelyard.control.numeric_evidence import numeric_answers
 from steelyard.control.plan_layers import layers_of_plan
 from steelyard.control.planned_round_check import refuse_unplanned
 from steelyard.control.round_check import refuse_nonsense
-from steelyard.errors import NotFoundError, SteelyardError
+from steelyard.errors import IncompleteError, NotFoundError, SteelyardError
 from steelyard.store.blobs import BlobStore
+from steelyard.store.removed_samples import RemovedSamples
 from steelyard.store.store import Store
 from steelyard.store.worker import AsyncStore
 from steelyard_protocol.v1 import control_pb2, measurement_pb2, plan_pb2, result_pb2, session_pb2
@@ -82,9 +84,18 @@ class Results:
         """Name the blobs of a job's rounds, those of the jobs that it extends first.
 
         A round that reached an earlier job only after this one had measured its own of the same number is left out.
+
+        Raises:
+            IncompleteError: ``samples_removed``.
         """
         found: dict[tuple[int, int], control_pb2.RoundReference] = {}
         for one in await self._chain(job_id):
+            if (removed := await self._store.call(Store.removed_samples, one)) is not None:
+                raise IncompleteError(
+                    "samples_removed",
+                    f"the raw samples of job {one[:12]} were removed on {_day(removed.removed_at_ns)}; its figures are "
+                    "still in `steelyard report`, and new samples take a new measurement",
+                )
             for reference in await self._store.call(Store.list_rounds, one):
                 found[(reference.key.pass_kind, reference.key.round_index)] = reference
         return list(found.values())
@@ -111,10 +122,21 @@ class Results:
         await self._store.call(Store.record_trace, job_id, trace.meter, digest)
 
     async def measurement(self, job: control_pb2.Job) -> measurement_pb2.Measurement:
-        """Compute all that a measurement says from its recorded rounds."""
+        """Compute all that a measurement says from its rounds, or return what was computed before they were removed."""
+        removed = await self._store.call(Store.removed_samples, job.job_id)
+        if removed is not None:
+            return await asyncio.to_thread(self._without_samples, removed)
         record = await self.record_of(job)
         # In a thread: hours of traces are tens of megabytes, aligning them takes seconds, and sessions must not wait.
         return await asyncio.to_thread(lambda: build_measurement(read_record(record, self._blobs.read_bytes)))
+
+    def _without_samples(self, removed: RemovedSamples) -> measurement_pb2.Measurement:
+        found = measurement_pb2.Measurement.FromString(self._blobs.read_bytes(removed.measurement_digest))
+        found.warnings.append(
+            f"the raw samples were removed on {_day(removed.removed_at_ns)}: these figures were computed before and "
+            "cannot be checked or extended any more"
+        )
+        return found
 
     async def record_of(self, job: control_pb2.Job) -> control_pb2.MeasurementRecord:
         """Return all that a measurement's figures follow from, large things by their digests."""
@@ -168,6 +190,10 @@ class Results:
                     break
                 parent = found[parent].lineage.parent_digest
         return list(found.values())
+
+
+def _day(at_ns: int) -> str:
+    return f"{datetime.fromtimestamp(at_ns / 1e9, tz=timezone.utc):%Y-%m-%d}"
 
 
 def _identity(key: result_pb2.ResultKey) -> tuple[str, int, int, int]:

@@ -115,7 +115,7 @@ class BlobStore:
         """
         place = self._place(digest)
         if self._renewed(place) is None:
-            raise NotFoundError("blob_not_found", f"blob {digest} is not in {self.folder}; upload it first")
+            raise self._missing(digest)
         return place
 
     def size(self, digest: str) -> int:
@@ -190,8 +190,11 @@ class BlobStore:
             UsageError: ``invalid_offset``, at once.
             StoreError: ``blob_damaged``, after the last chunk; the file was moved aside.
         """
-        place = self.path(digest)
-        size_bytes = place.stat().st_size
+        # Reading alone is no sign that somebody is about to name the blob, and does not make it young.
+        place = self._place(digest)
+        if (found := self.age(digest)) is None:
+            raise self._missing(digest)
+        size_bytes = found[1]
         if not 0 <= offset <= size_bytes:
             raise UsageError(
                 "invalid_offset", f"offset {offset} is not in blob {digest} of {size_bytes} bytes; start again from 0"
@@ -244,6 +247,9 @@ class BlobStore:
         with self._lock:
             for partial in [key for key, open_upload in self._uploads.items() if open_upload is upload]:
                 del self._uploads[partial]
+
+    def _missing(self, digest: str) -> NotFoundError:
+        return NotFoundError("blob_not_found", f"blob {digest} is not in {self.folder}; upload it first")
 
     def _place(self, digest: str) -> Path:
         require_digest(digest, "blob")

@@ -35,7 +35,9 @@ def digests_in(content: bytes) -> Iterator[str]:
             yield text[start : start + DIGEST_LENGTH]
 
 
-def find_referenced(path: Path, candidates: Collection[str], read: Callable[[str], bytes]) -> set[str]:
+def find_referenced(
+    path: Path, candidates: Collection[str], read: Callable[[str], bytes], *, let_go: Collection[str] = frozenset()
+) -> set[str]:
     """Return those of ``candidates`` that the database names, or a round that it names.
 
     Opens the file anew, so that it may run in any thread beside the store's; it sees one snapshot.
@@ -44,6 +46,7 @@ def find_referenced(path: Path, candidates: Collection[str], read: Callable[[str
         path: The database of a store that is open, or was.
         candidates: Digests of blobs.
         read: Returns a blob; raises NotFoundError or StoreError when it cannot be had.
+        let_go: Ids of jobs whose rounds and traces do not count, as if their samples had been removed.
 
     Raises:
         StoreError: The database failed.
@@ -52,9 +55,9 @@ def find_referenced(path: Path, candidates: Collection[str], read: Callable[[str
     try:
         with database.read() as connection:
             wanted = set(candidates)
-            found = _named_in_tables(connection, wanted)
+            found = _named_in_tables(connection, wanted, let_go)
             # Rounds are the bulk of the bytes: read only as long as something is not yet known to be named.
-            for digest in _round_digests(connection):
+            for digest in _round_digests(connection, let_go):
                 if len(found) == len(wanted):
                     break
                 try:
@@ -67,7 +70,7 @@ def find_referenced(path: Path, candidates: Collection[str], read: Callable[[str
         database.close()
 
 
-def _named_in_tables(connection: Connection, wanted: set[str]) -> set[str]:
+def _named_in_tables(connection: Connection, wanted: set[str], let_go: Collection[str]) -> set[str]:
     found: set[str] = set()
     inspector = inspect(connection)
     for name in inspector.get_table_names():
@@ -75,7 +78,7 @@ def _named_in_tables(connection: Connection, wanted: set[str]) -> set[str]:
         if not typed:
             continue
         rows = table(name, *(column(one["name"], one["type"]) for one in typed))
-        query = select(rows) if name not in _LET_GO else _kept(name)
+        query = select(rows) if name not in _LET_GO else _kept(name, let_go)
         for row in connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query):
             for value in row:
                 if isinstance(value, (str, bytes)):
@@ -84,13 +87,14 @@ def _named_in_tables(connection: Connection, wanted: set[str]) -> set[str]:
     return found
 
 
-def _round_digests(connection: Connection) -> list[str]:
-    return list(connection.scalars(_kept("rounds").with_only_columns(schema.rounds.c.result_digest)))
+def _round_digests(connection: Connection, let_go: Collection[str]) -> list[str]:
+    return list(connection.scalars(_kept("rounds", let_go).with_only_columns(schema.rounds.c.result_digest)))
 
 
-def _kept(name: str) -> Select[Any]:
+def _kept(name: str, let_go: Collection[str]) -> Select[Any]:
     rows, removed = _LET_GO[name], schema.removed_samples
     # What reached a job after its samples were removed was not removed with them.
     joined = rows.outerjoin(removed, rows.c.job_id == removed.c.job_id)
     late = and_(removed.c.job_id.is_not(None), rows.c.recorded_at_ns > removed.c.removed_at_ns)
-    return select(rows).select_from(joined).where(or_(removed.c.job_id.is_(None), late))
+    query = select(rows).select_from(joined).where(or_(removed.c.job_id.is_(None), late))
+    return query.where(rows.c.job_id.not_in(sorted(let_go)))

@@ -17,6 +17,7 @@ from steelyard.store import (
     host_scores,
     jobs,
     numeric_outputs,
+    removed_samples,
     rounds,
     schema,
     sessions,
@@ -299,6 +300,25 @@ class Store:
         """List the meter traces of a job, the oldest first; ``job_id`` as in ``get_job``."""
         with self._database.read() as connection:
             return traces.references(connection, jobs.resolve(connection, job_id))
+
+    def remove_samples(self, job_id: str, measurement_digest: str, removed_at_ns: int) -> None:
+        """Let go of what was recorded until then for the job with this whole id; its measurement takes that place.
+
+        Raises:
+            UsageError: ``invalid_digest``.
+        """
+        with self._database.write() as connection:
+            removed_samples.record(connection, job_id, measurement_digest, removed_at_ns)
+
+    def removed_samples(self, job_id: str) -> removed_samples.RemovedSamples | None:
+        """Return what is left of the job with this whole id; None while its samples are here."""
+        with self._database.read() as connection:
+            return removed_samples.find(connection, job_id)
+
+    def sampled_before(self, finished_before_ns: int) -> list[control_pb2.Job]:
+        """List measurements whose samples can go: ended before a time, as all that extend them, which come first."""
+        with self._database.read() as connection:
+            return removed_samples.removable(connection, finished_before_ns)
 
     def record_numeric(self, one: numeric_outputs.NumericOutputs) -> None:
         """Record where the outputs of a numeric check lie; those of the same run of the same job are replaced."""

@@ -4,7 +4,7 @@ import pytest
 
 from steelyard.identity.errors import IdentityError
 from steelyard.identity.roles import Role, needed_role, parse_role
-from steelyard_protocol.v1 import control_pb2, identity_pb2
+from steelyard_protocol.v1 import control_pb2, identity_pb2, upkeep_pb2
 
 # What people with a role below "administer" may call. An RPC that is new is for those who administer until its name
 # begins with a word that says otherwise; this list says which words were thought of.
@@ -16,6 +16,7 @@ def rpcs() -> list[str]:
     services = (
         control_pb2.DESCRIPTOR.services_by_name["ControlService"],
         identity_pb2.DESCRIPTOR.services_by_name["IdentityService"],
+        upkeep_pb2.DESCRIPTOR.services_by_name["UpkeepService"],
     )
     return [method.name for service in services for method in service.methods]
 
