@@ -42,7 +42,8 @@ class JoinCode:
         for address in self.addresses:
             if _ADDRESS.fullmatch(address) is None or not 0 < int(address.rpartition(":")[2]) < 65_536:
                 raise JoinCodeError(
-                    "invalid_join_code", f"address {address[:80]!r} of the join code is not HOST:PORT; ask for a new one"
+                    "invalid_join_code",
+                    f"address {address[:80]!r} of the join code is not HOST:PORT; ask for a new one",
                 )
 
 

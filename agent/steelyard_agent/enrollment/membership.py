@@ -166,7 +166,9 @@ def membership_folder(state_root: Path, controller_id: str) -> MembershipFolder:
         StateError: ``unknown_controller``: the id cannot be one.
     """
     if _ID.fullmatch(controller_id) is None:
-        raise StateError("unknown_controller", f"{controller_id[:120]!r} cannot be the id of a controller; see the list")
+        raise StateError(
+            "unknown_controller", f"{controller_id[:120]!r} cannot be the id of a controller; see the list"
+        )
     return MembershipFolder(state_root / _FOLDER / controller_id)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grpc
 import grpc.aio
 
 from steelyard_agent.link.address import ControllerAddress
@@ -21,7 +22,7 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_retries", 0),
     ("grpc.max_receive_message_length", _MAX_RECEIVE_BYTES),
-    # The controller is on loopback: a proxy from the environment must not see it.
+    # A proxy from the environment is for the web: it must not see this link.
     ("grpc.enable_http_proxy", 0),
 )
 
@@ -29,3 +30,21 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
 def open_channel(address: ControllerAddress) -> grpc.aio.Channel:
     """Return a channel to the controller; it connects when it is first used."""
     return grpc.aio.insecure_channel(str(address), options=CHANNEL_OPTIONS)
+
+
+def open_secure_channel(
+    address: str,
+    *,
+    controller_name: str,
+    authorities: bytes,
+    key: bytes | None = None,
+    certificate: bytes | None = None,
+) -> grpc.aio.Channel:
+    """Return a channel to whoever can show a certificate of these authorities for ``controller_name``.
+
+    The name in the certificate counts, whatever address was dialled. All in PEM; ``key`` and ``certificate`` are this
+    device's, none where it has none yet.
+    """
+    credentials = grpc.ssl_channel_credentials(authorities, key, certificate)
+    name = ("grpc.ssl_target_name_override", controller_name)
+    return grpc.aio.secure_channel(address, credentials, options=(*CHANNEL_OPTIONS, name))

@@ -1,0 +1,91 @@
+"""Joins a controller by a join code: trust first, the secret only then."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from steelyard_agent.enrollment.credentials import keep_credentials
+from steelyard_agent.enrollment.errors import EnrollmentError
+from steelyard_agent.enrollment.join_code import JoinCode
+from steelyard_agent.enrollment.membership import Membership, membership_folder
+from steelyard_agent.enrollment.port import CALL_TIMEOUT_S, asked, enrollment_port, fingerprint, shown_certificate
+from steelyard_agent.enrollment.requesting import make_request
+from steelyard_protocol.v1.enrollment_pb2 import EnrollRequest, GetAuthorityRequest
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """What came of it; ``name`` and ``tags`` are what the controller calls this device."""
+
+    membership: Membership
+    name: str
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newcomer:
+    """The device that wants to join; ``clock_s`` is its wall clock, seconds since the epoch."""
+
+    device_id: str
+    name: str
+    state_root: Path
+    clock_s: Callable[[], float]
+
+
+async def join(code: JoinCode, newcomer: Newcomer) -> Joined:
+    """Try the code's addresses in turn until one leads to the controller that made it.
+
+    Raises:
+        EnrollmentError: None does (``wrong_fingerprint`` when one was somebody else's), or the code is refused.
+        StateError: What came cannot be kept.
+    """
+    if code.is_for_person:
+        raise EnrollmentError(
+            "code_for_person",
+            "this join code is for a person: use it with `steelyard login`, or ask for one for a device",
+        )
+    failures: list[EnrollmentError] = []
+    for address in code.addresses:
+        try:
+            return await _join_at(address, code, newcomer)
+        except EnrollmentError as error:
+            if error.reason not in {"controller_unreachable", "wrong_fingerprint", "bad_answer"}:
+                raise
+            _log.warning("%s", error)
+            failures.append(error)
+    raise next((error for error in failures if error.reason == "wrong_fingerprint"), failures[-1])
+
+
+async def _join_at(address: str, code: JoinCode, newcomer: Newcomer) -> Joined:
+    shown = await shown_certificate(address)
+    async with enrollment_port(address, shown.encode("ascii")) as port:
+        authority = await asked(port.GetAuthority(GetAuthorityRequest(), timeout=CALL_TIMEOUT_S), address)
+        # Whoever cannot show both certificates never hears the secret.
+        if fingerprint(shown, authority.authority_pem) != code.fingerprint:
+            raise EnrollmentError(
+                "wrong_fingerprint",
+                f"{address} is not the controller that made this join code (its fingerprint is another): nothing was "
+                "told to it; ask for a new code, and look who listens there",
+            )
+        folder = membership_folder(newcomer.state_root, authority.controller_id)
+        folder.prepare()
+        request = EnrollRequest(
+            secret=code.secret_text,
+            request_pem=await make_request(folder.key),
+            device_id=newcomer.device_id,
+            name=newcomer.name,
+        )
+        answer = await asked(port.Enroll(request, timeout=CALL_TIMEOUT_S), address)
+    membership = keep_credentials(
+        folder,
+        answer.credentials,
+        device_name=answer.name,
+        device_now_s=newcomer.clock_s(),
+        enrollment_pem=shown,
+    )
+    return Joined(membership=membership, name=answer.name, tags=tuple(answer.tags))
