@@ -25,7 +25,7 @@ def keep_credentials(
     if credentials.controller_id != folder.path.name:
         raise EnrollmentError(
             "bad_answer",
-            f"the credentials are of controller {credentials.controller_id[:120]!r}, not of {folder.path.name}; enroll anew",
+            f"the credentials are of {credentials.controller_id[:120]!r}, not of {folder.path.name}; enroll anew",
         )
     if "BEGIN CERTIFICATE" not in credentials.certificate_pem or "BEGIN CERTIFICATE" not in credentials.authorities_pem:
         raise EnrollmentError("bad_answer", "the credentials hold no certificates in PEM; enroll anew")

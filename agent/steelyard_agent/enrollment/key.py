@@ -24,10 +24,10 @@ def main(arguments: list[str]) -> int:
         sys.stdout.write(_by_cryptography(path) if _has_cryptography() else _by_openssl(path))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         detail = (getattr(error, "stderr", None) or b"").decode("utf-8", "replace").strip()
-        print(f"the key {path} cannot be made or used ({detail or error}); look at its folder", file=sys.stderr)
+        sys.stderr.write(f"the key {path} cannot be made or used ({detail or error}); look at its folder\n")
         return 1
     except LookupError as error:
-        print(error.args[0], file=sys.stderr)
+        sys.stderr.write(f"{error.args[0]}\n")
         return 1
     return 0
 
@@ -56,7 +56,7 @@ def _by_cryptography(path: Path) -> str:
         )
     key = serialization.load_pem_private_key(path.read_bytes(), None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ValueError("it is not on P-256")
+        raise ValueError("it is not on P-256")  # noqa: TRY004 (a file's content, no argument)
     # The name is not read: who a certificate is for follows from the join code.
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "steelyard-agent")])
     request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
@@ -67,7 +67,7 @@ def _by_openssl(path: Path) -> str:
     program = shutil.which("openssl")
     if program is None:
         raise LookupError(
-            "a key cannot be made: neither Python's `cryptography` nor the command `openssl` is here; install one of them"
+            "a key cannot be made: neither Python's `cryptography` nor the command `openssl` is here; install one"
         )
     if not path.exists():
         _keep(path, _run([program, "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]))
@@ -80,12 +80,15 @@ def _run(words: list[str]) -> bytes:
 
 
 def _keep(path: Path, content: bytes) -> None:
-    # O_EXCL: a link that somebody laid there is not followed, and no key is ever overwritten.
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    # O_EXCL: a link that somebody laid there is not followed. Renamed when it is whole: half a key would stay for ever.
+    unfinished = path.with_name(f".{path.name}.tmp")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+    unfinished.rename(path)
     sync_folder(path.parent)
 
 

@@ -129,15 +129,15 @@ class MembershipFolder:
         try:
             record = json.loads(path.read_bytes())
             if record.pop("schema_version") != _SCHEMA_VERSION:
-                raise ValueError("it is of another version of this agent")
+                raise ValueError("it is of another version of this agent")  # noqa: TRY301 (as any other damage)
             for name in ("addresses", "enrollment_addresses"):
                 record[name] = tuple(record[name])
             return Membership(**record)
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise StateError(
                 "controller_damaged",
-                f"{path} cannot be used ({error}); run `steelyard-agent controllers forget {self.path.name}` and enroll "
-                "with a new join code",
+                f"{path} cannot be used ({error}); run `steelyard-agent controllers forget {self.path.name}` and "
+                "enroll with a new join code",
             ) from error
 
     def pem(self, name: str) -> bytes:

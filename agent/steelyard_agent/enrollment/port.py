@@ -1,4 +1,4 @@
-"""The enrollment port as a device sees it: an address, a certificate that a join code vouched for, and four questions."""
+"""The enrollment port as a device sees it: an address, and a certificate that a join code vouched for."""
 
 from __future__ import annotations
 
