@@ -88,7 +88,7 @@ class Controller:
         shutil.rmtree(self.state_directory / "work", ignore_errors=True)
         self.store = AsyncStore(self._database_path, clock_ns=self._clock_ns)
         await self.store.open()
-        self.blobs = BlobStore(self.state_directory / "blobs")
+        self.blobs = BlobStore(self.state_directory / "blobs", clock_s=lambda: self._clock_ns() / 1e9)
         self.controller_id = await self.store.call(Store.controller_id, uuid.uuid4().hex)
         self.fleet = Fleet()
         self.doors = Doors(controller_id=self.controller_id, store=self.store, clock_ns=self._clock_ns)
