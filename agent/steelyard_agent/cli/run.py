@@ -16,10 +16,10 @@ from pathlib import Path
 from steelyard_agent.adb.phone import Phone, state_folder
 from steelyard_agent.block_runner import run_block
 from steelyard_agent.cli.device import describe_this_device, this_system
+from steelyard_agent.cli.device_name import refuse_unreadable_name
 from steelyard_agent.cli.phone import connected_phone, phone_parts
 from steelyard_agent.description import read_boot_id
 from steelyard_agent.environments import read_environments
-from steelyard_agent.errors import UsageError
 from steelyard_agent.jobs.description_message import description_message
 from steelyard_agent.jobs.energy import SamplerWatch
 from steelyard_agent.jobs.gate import QuietGate
@@ -30,6 +30,7 @@ from steelyard_agent.jobs.validity import ValidityTools
 from steelyard_agent.link.address import ControllerAddress, parse_controller_address
 from steelyard_agent.link.agent import Agent, AgentParts
 from steelyard_agent.profiles import Profile, read_shelf, user_folders
+from steelyard_agent.service.notify import forget_manager, service_manager, told_to_manager
 from steelyard_agent.state.blob_cache import BlobCache
 from steelyard_agent.state.directory import StateDirectory, default_state_directory, open_state_directory
 from steelyard_agent.state.identity import IdentityFile
@@ -42,14 +43,13 @@ from steelyard_agent.surroundings.emulated import EmulatedProcessor
 from steelyard_agent.validity.admission import ConditionGate
 from steelyard_agent.validity.conditions import DeviceConditions
 
-_MAX_NAME_LENGTH = 200
 _log = logging.getLogger(__name__)
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve the controller until a signal: 0 after SIGTERM, 130 after SIGINT."""
     address = parse_controller_address(options.controller)
-    _refuse_unreadable_name(options.name)
+    refuse_unreadable_name(options.name)
     root = options.state_directory or default_state_directory(os.environ, Path.home())
     if (adb := connected_phone(options, os.environ)) is not None:
         root = state_folder(root, adb.serial)
@@ -62,15 +62,6 @@ def run(options: argparse.Namespace) -> int:
         )
     finally:
         state.close()
-
-
-def _refuse_unreadable_name(name: str) -> None:
-    """Refuse what every controller refuses, before it is dialled for ever; "" takes the host's name."""
-    if not (name.isprintable() and name.strip() == name and len(name) <= _MAX_NAME_LENGTH):
-        raise UsageError(
-            "invalid_name",
-            f"the name {name[:80]!r} must be 1 to {_MAX_NAME_LENGTH} printable characters; change --name",
-        )
 
 
 def _profiles(root: Path, named: Path | None) -> tuple[Profile, ...]:
@@ -104,7 +95,11 @@ async def _serve(
     if exit_with_stdin:
         loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_file, stop)
     making = _parts(address, state, name, profiles) if phone is None else phone_parts(phone, address, state, name)
-    await Agent(await making).run(stop)
+    agent = Agent(await making)
+    manager = service_manager(os.environ, pid=os.getpid())
+    forget_manager()
+    async with told_to_manager(manager, f"dials {address}"):
+        await agent.run(stop)
     return 130 if signals[:1] == [signal.SIGINT] else 0
 
 

@@ -1,0 +1,1 @@
+"""Runs as a service of the system: what is told to systemd."""
