@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from steelyard_agent.state.identity import IdentityFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldLease:
-    """A job's hold on the device."""
+    """A job's hold on the device; ``controller_id`` is whose job, "" for the one without certificates."""
 
     job_id: str
     attempt: int
     epoch: int
     ttl_ms: int
+    controller_id: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a hold that would end at once or never."""
@@ -24,7 +25,10 @@ class HeldLease:
 
 
 class LeaseKeeper:
-    """Grants the lease first come, first served; renewed whenever its controller is heard."""
+    """Grants the lease first come, first served; renewed whenever its controller is heard.
+
+    One keeper for the device, however many controllers ask for it. Used from one event loop.
+    """
 
     def __init__(self, identity: IdentityFile, *, clock_s: Callable[[], float]) -> None:
         """Keep epochs in ``identity``; ``clock_s`` is a monotonic clock."""
@@ -33,7 +37,11 @@ class LeaseKeeper:
         self._renewed_s = 0.0
         self.held: HeldLease | None = None
 
-    def grant(self, job_id: str, attempt: int, ttl_ms: int) -> HeldLease | None:
+    def held_by(self, controller_id: str) -> HeldLease | None:
+        """Return the lease if a job of this controller holds it."""
+        return self.held if self.held is not None and self.held.controller_id == controller_id else None
+
+    def grant(self, job_id: str, attempt: int, ttl_ms: int, *, controller_id: str = "") -> HeldLease | None:
         """Return the lease of this job, or None while another job holds it.
 
         The job and attempt that hold it keep their epoch, anything else gets the next one, durably.
@@ -43,13 +51,11 @@ class LeaseKeeper:
             ValueError: ``ttl_ms`` makes no sense.
         """
         held = self.held
-        if held is not None and held.job_id != job_id:
+        if held is not None and (held.job_id, held.controller_id) != (job_id, controller_id):
             return None
         if held is None or held.attempt != attempt:
-            asked = HeldLease(job_id=job_id, attempt=attempt, epoch=0, ttl_ms=ttl_ms)
-            held = HeldLease(
-                job_id=asked.job_id, attempt=asked.attempt, epoch=self._identity.next_epoch(), ttl_ms=asked.ttl_ms
-            )
+            asked = HeldLease(job_id=job_id, attempt=attempt, epoch=0, ttl_ms=ttl_ms, controller_id=controller_id)
+            held = replace(asked, epoch=self._identity.next_epoch())
         self.held = held
         self.renew()
         return held

@@ -68,19 +68,35 @@ def open_state_directory(root: Path) -> StateDirectory:
     """
     # Absolute, because workers run in another folder.
     root = root.absolute()
+    make_state_root(root)
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        root.chmod(0o700)
         state = StateDirectory(root=root, _lock_descriptor=_take_lock(root))
     except OSError as error:
-        raise StateError(
-            "state_directory_unusable",
-            f"the state directory {root} cannot be used ({error.strerror}); choose another with --state-directory",
-        ) from error
+        raise _unusable(root, error) from error
     shutil.rmtree(state.work, ignore_errors=True)
     for folder in (state.blobs, state.outbox, state.work):
         folder.mkdir(mode=0o700, exist_ok=True)
     return state
+
+
+def make_state_root(root: Path) -> None:
+    """Make a state directory (0700) where there is none; its lock is not taken.
+
+    Raises:
+        StateError: It cannot be made.
+    """
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root.chmod(0o700)
+    except OSError as error:
+        raise _unusable(root, error) from error
+
+
+def _unusable(root: Path, error: OSError) -> StateError:
+    return StateError(
+        "state_directory_unusable",
+        f"the state directory {root} cannot be used ({error.strerror}); choose another with --state-directory",
+    )
 
 
 def _take_lock(root: Path) -> int:

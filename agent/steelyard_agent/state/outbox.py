@@ -61,12 +61,16 @@ class OutboxBlob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxEntry:
-    """A round in the outbox: the epoch of the lease it ran under, its result and its outputs."""
+    """A round in the outbox: the epoch of the lease it ran under, its result and its outputs.
+
+    ``controller_id`` is whose job made it, "" for the one without certificates and in entries of earlier versions.
+    """
 
     key: RoundKey
     epoch: int
     result: OutboxBlob
     outputs: tuple[OutboxBlob, ...] = ()
+    controller_id: str = ""
 
 
 def encode_entry(entry: OutboxEntry) -> bytes:
@@ -112,7 +116,9 @@ class Outbox:
         """Return every round that waits."""
         return tuple(self._entries.values())
 
-    def put(self, key: RoundKey, *, epoch: int, result: bytes, outputs: Mapping[str, Path]) -> OutboxEntry:
+    def put(
+        self, key: RoundKey, *, epoch: int, result: bytes, outputs: Mapping[str, Path], controller_id: str = ""
+    ) -> OutboxEntry:
         """Keep a finished round; ``outputs`` maps digests to files, which are moved in.
 
         Raises:
@@ -124,6 +130,7 @@ class Outbox:
             epoch=epoch,
             result=OutboxBlob(digest=hashlib.sha256(result).hexdigest(), size_bytes=len(result)),
             outputs=tuple(OutboxBlob(digest=digest, size_bytes=p.stat().st_size) for digest, p in outputs.items()),
+            controller_id=controller_id,
         )
         unfinished = self._folder / f".unfinished-{key.folder_name}"
         try:
