@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from steelyard.cli.passphrase import read_passphrase
 from steelyard.cli.session import connected, console, emit_json, say, settings_of
 from steelyard.cli.writing import writing
 from steelyard.errors import UsageError
@@ -61,7 +62,7 @@ def export(ctx: click.Context, path: Path, passphrase_file: Path | None, force: 
     """
     if path.exists() and not force:
         raise UsageError("output_exists", f"{path} is there already: name another file, or add --force")
-    passphrase = _passphrase(passphrase_file, confirm=True)
+    passphrase = read_passphrase(passphrase_file, confirm=True)
     with connected(ctx) as client:
         archive = client.identity.export_authority(passphrase)
     partial = path.with_name(f".{path.name}.partial")
@@ -100,7 +101,7 @@ def import_(ctx: click.Context, path: Path, passphrase_file: Path | None) -> Non
         raise UsageError(
             "unreadable_file", f"{path} cannot be read ({error.strerror}); name a file that is there"
         ) from error
-    passphrase = _passphrase(passphrase_file, confirm=False)
+    passphrase = read_passphrase(passphrase_file, confirm=False)
     state_directory = settings_of(ctx).state_directory
     controller_id = import_authority(state_directory, archive, passphrase)
     say(f"{state_directory} is controller {controller_id[:8]} now; start it with `steelyard serve`")
@@ -145,14 +146,3 @@ def _print_authorities(authorities: list[identity_pb2.Authority]) -> None:
         end = one.not_after.ToDatetime(tzinfo=timezone.utc)
         table.add_row(one.fingerprint[:16], ", ".join(signs), str(one.holder_count), f"{end:%Y-%m-%d}")
     console().print(table)
-
-
-def _passphrase(file: Path | None, *, confirm: bool) -> str:
-    if file is None:
-        return str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True))
-    try:
-        return file.read_text("utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            "unreadable_file", f"the passphrase cannot be read from {file} ({error}); name another file"
-        ) from error

@@ -46,6 +46,7 @@ class BlobStore:
         free_bytes: Callable[[Path], int] = _free_bytes,
         write: WriteBytes = os.write,
         clock_s: Callable[[], float] = time.time,
+        read_only: bool = False,
     ) -> None:
         """Open the folder, or make it (0700), and drop partial files that were abandoned a week ago.
 
@@ -54,6 +55,7 @@ class BlobStore:
             free_bytes: Says how many bytes are free on the disk of a folder.
             write: Writes some bytes to a descriptor and says how many, as ``os.write``.
             clock_s: Seconds since the epoch, by which blobs age.
+            read_only: Leave the folder as it is, for a program beside the one that it belongs to.
 
         Raises:
             StoreError: ``blob_io_error``.
@@ -69,6 +71,8 @@ class BlobStore:
         # Two openings of one partial file must not overlap; hashing what one holds must not stop all the others.
         self._begin_locks = [threading.Lock() for _ in range(16)]
         self._uploads: dict[Path, Upload] = {}
+        if read_only:
+            return
         with disk_errors(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._partials.mkdir(mode=0o700, exist_ok=True)
