@@ -53,8 +53,8 @@ def backup(
     if written.damaged_digests:
         raise IncompleteError(
             "blobs_damaged",
-            f"{len(written.damaged_digests)} blobs changed on the disk and are not in it, the first {written.damaged_digests[0]}; "
-            "check the disk, and bring them again or take them from an older backup",
+            f"{len(written.damaged_digests)} blobs changed on the disk and are not in it, the first "
+            f"{written.damaged_digests[0]}; check the disk, and bring them again or take them from an older backup",
         )
 
 
