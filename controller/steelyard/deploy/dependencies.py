@@ -50,6 +50,19 @@ def wheel_platforms(facts: DeviceFacts, interpreter: Interpreter) -> tuple[str, 
     return (*tags, f"linux_{architecture}")
 
 
+def agent_requirements(interpreter: Interpreter, *, has_system_numpy: bool) -> tuple[str, ...]:
+    """Return what the agent needs on that Python: pip reads markers for the Python it runs on, not for another one."""
+    from importlib.metadata import requires
+
+    needed = []
+    for text in requires("steelyard") or ():
+        requirement, _, marker = (part.strip() for part in text.partition(";"))
+        is_older = marker.replace("'", '"') == 'python_version < "3.11"' and interpreter.version < (3, 11)
+        if (not marker or is_older) and not (has_system_numpy and requirement.startswith("numpy")):
+            needed.append(requirement)
+    return tuple(needed)
+
+
 def download_command(
     requirements: Sequence[str], folder: Path, *, platforms: Sequence[str], interpreter: Interpreter
 ) -> list[str]:
@@ -80,5 +93,6 @@ def download_wheels(
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["nothing"]
         raise DeployError(
             "wheels_missing",
-            f"the device has no internet, and its wheels cannot be fetched here ({said[0][:300]}); give them with --wheels DIR",
+            f"the device has no internet, and its wheels cannot be fetched here ({said[0][:300]}); give them with "
+            "--wheels DIR",
         )

@@ -1,4 +1,4 @@
-"""What the agent's own user may not read by itself, and what a deployment does about it. All of it stands in the plan."""
+"""What the agent's own user may not read by itself, and what a deployment does about it; the plan names all of it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def privileges(facts: DeviceFacts, *, user: str) -> Privileges:
     if _RAPL in facts.paths:
         rules = _rapl_rules(user)
         notes.append(
-            f"udev rule: {user} may read {_RAPL}/intel-rapl:*/energy_uj (root's alone since CVE-2020-8694: who reads it "
-            "finely may guess what other programs compute)"
+            f"udev rule: {user} may read {_RAPL}/intel-rapl:*/energy_uj (root's alone since CVE-2020-8694: who reads "
+            "it finely may guess what other programs compute)"
         )
     if "/dev/vcio" in facts.paths and "video" not in facts.groups:
         notes.append("/dev/vcio is here and the group video is not: vcgencmd may be refused; `doctor` will say it")

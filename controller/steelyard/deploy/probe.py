@@ -26,6 +26,7 @@ if [ "$(id -u)" = 0 ]; then say root direct
 elif sudo -n true 2>/dev/null; then say root sudo
 else say root none; fi
 say system_state "$(systemctl is-system-running 2>/dev/null || true)"
+export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"
 say user_state "$(systemctl --user is-system-running 2>/dev/null || true)"
 for group in @GROUPS@; do
   if grep -q "^$group:" /etc/group 2>/dev/null; then say group "$group"; fi
