@@ -7,16 +7,18 @@ from pathlib import Path
 
 from steelyard_agent import __version__
 from steelyard_agent.cli.measure_arguments import add_measure_arguments
+from steelyard_agent.cli.membership_arguments import add_membership_commands
 from steelyard_agent.errors import UsageError
 
 _RUN_EXAMPLES = """\
 examples:
+  steelyard-agent run
   steelyard-agent run --controller 127.0.0.1:7433
   steelyard-agent run --controller 127.0.0.1:7433 --name kitchen-pi
   steelyard-agent run --controller 127.0.0.1:7433 --adb --benchmark-binary bench
 
-The controller must be on this machine's loopback until devices can be enrolled. To reach a board today, run this on
-the controller's machine, and leave it open:
+Without --controller, every controller that this device joined (steelyard-agent enroll) is served. With it, one on this
+machine's loopback, without certificates; to reach a board like that, run this on the controller's machine:
   ssh -R 7433:127.0.0.1:7433 USER@DEVICE
 """
 _DOCTOR_EXAMPLES = """\
@@ -84,6 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"steelyard-agent {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands)
+    add_membership_commands(commands, _add)
     _add_doctor(commands)
     _add_measure(commands)
     _add_environment(commands)
@@ -92,8 +95,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    run = _add(commands, "run", "serve a controller: dial it, and dial again whenever the link breaks", _RUN_EXAMPLES)
-    run.add_argument("--controller", required=True, metavar="HOST:PORT", help="where the controller listens (loopback)")
+    run = _add(commands, "run", "serve controllers: dial them, and dial again whenever a link breaks", _RUN_EXAMPLES)
+    run.add_argument(
+        "--controller", metavar="HOST:PORT", help="one on loopback (default: every controller that this device joined)"
+    )
     run.add_argument("--name", default="", help="what this device is called (default: its host name)")
     run.add_argument(
         "--state-directory", type=Path, metavar="DIR", help="where identity, blobs and unsent results are kept"

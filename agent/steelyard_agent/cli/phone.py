@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from steelyard_agent.adb.adb import Adb, connect, find_adb
 from steelyard_agent.adb.phone import CableEnergyWatch, Phone
+from steelyard_agent.cli.served import ServedControllers
 from steelyard_agent.errors import UsageError
 from steelyard_agent.jobs.description_message import description_message
 from steelyard_agent.jobs.gate import QuietGate
@@ -16,8 +17,8 @@ from steelyard_agent.jobs.pinning import pin_as_planned
 from steelyard_agent.jobs.preparation import Preparation, build_fingerprint
 from steelyard_agent.jobs.rounds import RoundTools
 from steelyard_agent.jobs.validity import ValidityTools
-from steelyard_agent.link.address import ControllerAddress
 from steelyard_agent.link.agent import AgentParts
+from steelyard_agent.policy.owner import OwnersPolicy
 from steelyard_agent.state.blob_cache import BlobCache
 from steelyard_agent.state.directory import StateDirectory
 from steelyard_agent.state.identity import IdentityFile
@@ -44,13 +45,15 @@ def connected_phone(options: argparse.Namespace, environment: Mapping[str, str])
     return connect(find_adb(environment), options.adb)
 
 
-async def phone_parts(phone: Phone, address: ControllerAddress, state: StateDirectory, name: str) -> AgentParts:
+async def phone_parts(phone: Phone, controllers: ServedControllers, state: StateDirectory, name: str) -> AgentParts:
     """Return an agent that runs its blocks on the phone; wire, jobs and lease are those of any device."""
     identity = IdentityFile(state.identity_file)
     device = await phone.describe(name=name, device_id=identity.device_id, work_folder=state.work)
     surroundings = phone.surroundings()
     return AgentParts(
-        address=address,
+        address=controllers.address,
+        memberships=controllers.memberships,
+        policy=OwnersPolicy(state.root, system=phone.system, runs_here=False),
         description=description_message(device),
         boot_id=phone.boot_id(),
         identity=identity,

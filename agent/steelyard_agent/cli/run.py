@@ -18,6 +18,7 @@ from steelyard_agent.block_runner import run_block
 from steelyard_agent.cli.device import describe_this_device, this_system
 from steelyard_agent.cli.device_name import refuse_unreadable_name
 from steelyard_agent.cli.phone import connected_phone, phone_parts
+from steelyard_agent.cli.served import ServedControllers, served_controllers
 from steelyard_agent.description import read_boot_id
 from steelyard_agent.environments import read_environments
 from steelyard_agent.jobs.description_message import description_message
@@ -27,8 +28,9 @@ from steelyard_agent.jobs.pinning import pin_as_planned
 from steelyard_agent.jobs.preparation import Preparation, build_fingerprint
 from steelyard_agent.jobs.rounds import RoundTools
 from steelyard_agent.jobs.validity import ValidityTools
-from steelyard_agent.link.address import ControllerAddress, parse_controller_address
+from steelyard_agent.link.address import parse_controller_address
 from steelyard_agent.link.agent import Agent, AgentParts
+from steelyard_agent.policy.owner import OwnersPolicy
 from steelyard_agent.profiles import Profile, read_shelf, user_folders
 from steelyard_agent.service.notify import forget_manager, service_manager, told_to_manager
 from steelyard_agent.state.blob_cache import BlobCache
@@ -48,17 +50,18 @@ _log = logging.getLogger(__name__)
 
 def run(options: argparse.Namespace) -> int:
     """Serve the controller until a signal: 0 after SIGTERM, 130 after SIGINT."""
-    address = parse_controller_address(options.controller)
+    address = parse_controller_address(options.controller) if options.controller else None
     refuse_unreadable_name(options.name)
     root = options.state_directory or default_state_directory(os.environ, Path.home())
     if (adb := connected_phone(options, os.environ)) is not None:
         root = state_folder(root, adb.serial)
     state = open_state_directory(root)
     try:
+        controllers = served_controllers(address, state.root)
         phone = Phone(adb, options.benchmark_binary, state.root / "phone") if adb is not None else None
         profiles = _profiles(state.root, options.profiles)
         return asyncio.run(
-            _serve(address, state, options.name, phone, profiles, exit_with_stdin=options.exit_with_stdin)
+            _serve(controllers, state, options.name, phone, profiles, exit_with_stdin=options.exit_with_stdin)
         )
     finally:
         state.close()
@@ -74,7 +77,7 @@ def _profiles(root: Path, named: Path | None) -> tuple[Profile, ...]:
 
 
 async def _serve(
-    address: ControllerAddress,
+    controllers: ServedControllers,
     state: StateDirectory,
     name: str,
     phone: Phone | None,
@@ -94,17 +97,19 @@ async def _serve(
         loop.add_signal_handler(number, on_signal, number)
     if exit_with_stdin:
         loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_file, stop)
-    making = _parts(address, state, name, profiles) if phone is None else phone_parts(phone, address, state, name)
+    making = (
+        _parts(controllers, state, name, profiles) if phone is None else phone_parts(phone, controllers, state, name)
+    )
     agent = Agent(await making)
     manager = service_manager(os.environ, pid=os.getpid())
     forget_manager()
-    async with told_to_manager(manager, f"dials {address}"):
+    async with told_to_manager(manager, f"dials {controllers}"):
         await agent.run(stop)
     return 130 if signals[:1] == [signal.SIGINT] else 0
 
 
 async def _parts(
-    address: ControllerAddress, state: StateDirectory, name: str, profiles: Sequence[Profile]
+    controllers: ServedControllers, state: StateDirectory, name: str, profiles: Sequence[Profile]
 ) -> AgentParts:
     identity = IdentityFile(state.identity_file)
     environments = read_environments(state.root)
@@ -119,7 +124,9 @@ async def _parts(
     circumstances = (AndroidCircumstances(system), EmulatedProcessor(device.emulated_by))
     surroundings = DeviceSurroundings(system, sources=circumstances)
     return AgentParts(
-        address=address,
+        address=controllers.address,
+        memberships=controllers.memberships,
+        policy=OwnersPolicy(state.root, system=system),
         description=description_message(device),
         boot_id=read_boot_id(system),
         identity=identity,

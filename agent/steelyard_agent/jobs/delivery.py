@@ -12,6 +12,7 @@ from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.port import ControllerPort, TransferGrant
 from steelyard_agent.jobs.wire import grant_finished, round_ready
 from steelyard_agent.state.outbox import Outbox, OutboxEntry, RoundKey
+from steelyard_agent.state.outbox_share import OutboxShare
 from steelyard_protocol.v1.session_pb2 import RoundGrant
 
 _log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class Delivery:
     def __init__(
         self,
         *,
-        outbox: Outbox,
+        outbox: Outbox | OutboxShare,
         port: ControllerPort,
         gate: QuietGate,
         on_refused: Callable[[OutboxEntry, TransferRefusedError], None],

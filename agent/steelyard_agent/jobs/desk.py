@@ -20,9 +20,11 @@ from steelyard_agent.jobs.plan_check import check_offer
 from steelyard_agent.jobs.port import ControllerPort
 from steelyard_agent.jobs.rounds import RoundTools
 from steelyard_agent.jobs.run import JobRun, JobTools
+from steelyard_agent.jobs.work_policy import AnyWork, PolicyRefusal, WorkPolicy
 from steelyard_agent.state.blob_cache import BlobCache
 from steelyard_agent.state.errors import StateError
 from steelyard_agent.state.outbox import Outbox, OutboxEntry, RoundKey
+from steelyard_agent.state.outbox_share import OutboxShare
 from steelyard_protocol.v1.session_pb2 import (
     ConnectRequest,
     ConnectResponse,
@@ -47,19 +49,38 @@ class CancelledError(JobError):
 
 
 class JobDesk:
-    """Holds at most one running job. ``bug`` is done with an exception when a job died of something unforeseen."""
+    """Speaks with one controller and holds at most one running job of it; desks of a device share lease and gate.
+
+    ``bug`` is done with an exception when a job died of something unforeseen.
+    """
 
     def __init__(
-        self, *, leases: LeaseKeeper, outbox: Outbox, cache: BlobCache, port: ControllerPort, rounds: RoundTools
+        self,
+        *,
+        leases: LeaseKeeper,
+        outbox: Outbox | OutboxShare,
+        cache: BlobCache,
+        port: ControllerPort,
+        rounds: RoundTools,
+        policy: WorkPolicy | None = None,
+        controller_id: str = "",
     ) -> None:
         """Wire the parts together; nothing starts before ``handle`` is told to."""
         self._leases = leases
         self._outbox = outbox
+        self._controller_id = controller_id
+        self._policy = policy or AnyWork()
         self._port = port
         self._work_folder = rounds.work_folder
         self.delivery = Delivery(outbox=outbox, port=port, gate=rounds.gate, on_refused=self._refuse_round)
         self._tools = JobTools(
-            cache=cache, outbox=outbox, delivery=self.delivery, port=port, leases=leases, rounds=rounds
+            cache=cache,
+            outbox=outbox,
+            delivery=self.delivery,
+            port=port,
+            leases=leases,
+            rounds=rounds,
+            policy=self._policy,
         )
         self._run: JobRun | None = None
         self._task: asyncio.Task[None] | None = None
@@ -75,16 +96,17 @@ class JobDesk:
 
     @property
     def lease(self) -> HeldLease | None:
-        """Who holds the device."""
-        return self._leases.held
+        """The lease, if a job of this controller holds it."""
+        return self._leases.held_by(self._controller_id)
 
     def unacknowledged(self) -> list[RoundKey]:
         """Return the rounds that wait in the outbox."""
         return [entry.key for entry in self._outbox.entries()]
 
     def heard(self) -> None:
-        """Any sign of life of the controller renews the lease."""
-        self._leases.renew()
+        """Any sign of life of the controller renews its lease."""
+        if self.lease is not None:
+            self._leases.renew()
 
     def session_opened(self) -> None:
         """Say again what the controller may have missed."""
@@ -109,13 +131,20 @@ class JobDesk:
 
     async def close(self) -> None:
         """Stop the running job, its worker included."""
-        await self._stop()
+        if self._run is not None:
+            await self._stop()
 
     async def _offered(self, offer: JobOffer) -> None:
-        before = self._leases.held
+        before = self.lease
         try:
             check_offer(offer, self._tools.rounds.interpreters)
-            lease = self._leases.grant(offer.job_id, offer.attempt, offer.lease_ttl_ms)
+            # A job that has the device is told at the boundary of its round.
+            if before is None and (refusal := await self._policy.refusal()) is not None:
+                self._refuse_by_policy(offer, refusal)
+                return
+            lease = self._leases.grant(
+                offer.job_id, offer.attempt, offer.lease_ttl_ms, controller_id=self._controller_id
+            )
         except (InvalidPlanError, StateError) as error:
             self._say(wire.failed(offer.job_id[:120], offer.attempt, error))
             return
@@ -134,7 +163,18 @@ class JobDesk:
         assert holder is not None
         until_ns = time.time_ns() + int(self._leases.remaining_s() * 1e9)
         _log.info("job %s is refused: job %s holds this device", offer.job_id, holder.job_id)
-        self._port.tell(wire.refused(offer.job_id, offer.attempt, holder=holder, held_until_unix_ns=until_ns))
+        elsewhere = holder.controller_id != self._controller_id
+        self._port.tell(
+            wire.refused(offer.job_id, offer.attempt, holder=holder, held_until_unix_ns=until_ns, elsewhere=elsewhere)
+        )
+
+    def _refuse_by_policy(self, offer: JobOffer, refusal: PolicyRefusal) -> None:
+        _log.info("job %s is refused (%s): %s", offer.job_id, refusal.rule, refusal.sentence)
+        self._port.tell(
+            wire.refused_by_policy(
+                offer.job_id, offer.attempt, because=refusal.sentence, until_unix_ns=refusal.until_unix_ns
+            )
+        )
 
     def _start(self, lease: HeldLease, offer: JobOffer) -> None:
         _log.info("job %s (attempt %d) holds this device, epoch %d", lease.job_id, lease.attempt, lease.epoch)
@@ -164,12 +204,15 @@ class JobDesk:
 
     def _let_go(self) -> None:
         self._run = self._task = None
-        self._leases.release()
         self.delivery.forget_notices()
+        if self.lease is None:
+            # The device is another controller's: its files are not ours to remove.
+            return
+        self._leases.release()
         empty_folder(self._work_folder)
 
     async def _stop(self, *, keep_lease: bool = False) -> None:
-        task, lease = self._task, self._leases.held
+        task, lease = self._task, self.lease
         # From here on the task's own end is no failure.
         self._task = None
         if task is not None:

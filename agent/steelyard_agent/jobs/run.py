@@ -19,8 +19,10 @@ from steelyard_agent.jobs.rounds import FinishedRound, RoundRunner, RoundTools
 from steelyard_agent.jobs.staging import Stager
 from steelyard_agent.jobs.whole import run_whole
 from steelyard_agent.jobs.wire import block_progress, staging_progress
+from steelyard_agent.jobs.work_policy import DevicePolicyError, WorkPolicy
 from steelyard_agent.state.blob_cache import BlobCache
 from steelyard_agent.state.outbox import Outbox, RoundKey
+from steelyard_agent.state.outbox_share import OutboxShare
 from steelyard_protocol.v1.plan_pb2 import Plan
 from steelyard_protocol.v1.result_pb2 import Pass, RoundResult
 from steelyard_protocol.v1.session_pb2 import JobPhase, RoundGrant
@@ -44,11 +46,12 @@ class JobTools:
     """What a job needs of the device and of the link."""
 
     cache: BlobCache
-    outbox: Outbox
+    outbox: Outbox | OutboxShare
     delivery: Delivery
     port: ControllerPort
     leases: LeaseKeeper
     rounds: RoundTools
+    policy: WorkPolicy
 
 
 class JobRun:
@@ -135,13 +138,16 @@ class JobRun:
         if key in self._done or key in self._tools.outbox:
             _log.info("round %s was granted again but ran already", key.folder_name)
             return
-        segment, started_ns = self.segment, time.time_ns()
+        if (refusal := await self._tools.policy.refusal()) is not None:
+            raise DevicePolicyError(refusal)
+        segment, started_ns, began_s = self.segment, time.time_ns(), time.monotonic()
         finished = await runner.run(
             pass_kind,
             index,
             before_block=partial(self._announce, pass_kind, index),
             while_waiting=partial(self._announce, pass_kind, index, phase=JobPhase.JOB_PHASE_GATING),
         )
+        self._tools.policy.worked(time.monotonic() - began_s)
         result = RoundResult(
             job_id=key.job_id,
             attempt=key.attempt,

@@ -53,14 +53,27 @@ def granted(lease: HeldLease) -> ConnectRequest:
     )
 
 
-def refused(job_id: str, attempt: int, *, holder: HeldLease, held_until_unix_ns: int) -> ConnectRequest:
-    """Say that another job holds the device, and until when at least."""
-    because = f"job {holder.job_id} holds this device; it is free at the latest when that job ends or is cancelled"
+def refused(
+    job_id: str, attempt: int, *, holder: HeldLease, held_until_unix_ns: int, elsewhere: bool = False
+) -> ConnectRequest:
+    """Say that another job holds the device, and until when at least; ``elsewhere`` when it is another controller's."""
+    whose = f" of controller {holder.controller_id or 'on loopback'}" if elsewhere else ""
+    because = (
+        f"job {holder.job_id}{whose} holds this device; it is free at the latest when that job ends or is cancelled"
+    )
     return ConnectRequest(
         lease_answer=LeaseAnswer(
             job_id=job_id, attempt=attempt, refused_because=because, held_until=timestamp(held_until_unix_ns)
         )
     )
+
+
+def refused_by_policy(job_id: str, attempt: int, *, because: str, until_unix_ns: int | None) -> ConnectRequest:
+    """Say which rule of the device's own refuses the job, and until when where that is known."""
+    answer = LeaseAnswer(job_id=job_id, attempt=attempt, refused_because=because)
+    if until_unix_ns is not None:
+        answer.held_until.CopyFrom(timestamp(until_unix_ns))
+    return ConnectRequest(lease_answer=answer)
 
 
 def failed(job_id: str, attempt: int, error: AgentError) -> ConnectRequest:

@@ -1,4 +1,4 @@
-"""Where the controller listens; loopback only until devices can be enrolled."""
+"""Where a controller without certificates listens: on loopback only."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class ControllerAddress:
         if not _is_loopback(self.host):
             raise UsageError(
                 "controller_not_on_loopback",
-                f"{self.host} is not on this machine, and until devices can be enrolled an agent dials loopback only; "
-                "on the controller's machine run `ssh -R 7433:127.0.0.1:7433 USER@DEVICE`, then here "
-                "`steelyard-agent run --controller 127.0.0.1:7433`",
+                f"{self.host} is not on this machine: join that controller with `steelyard-agent enroll CODE` (the "
+                "code is from `steelyard device invite` there), then `steelyard-agent run`; or, on its machine, run "
+                "`ssh -R 7433:127.0.0.1:7433 USER@DEVICE`, then here `steelyard-agent run --controller 127.0.0.1:7433`",
             )
 
     def __str__(self) -> str:

@@ -12,7 +12,7 @@ class OutboxShare:
     """Shows an outbox as if one controller's rounds were all. Not thread safe."""
 
     def __init__(self, outbox: Outbox, *, controller_id: str, takes_unnamed: bool) -> None:
-        """Show the rounds of ``controller_id``; with ``takes_unnamed`` also those from before controllers were noted."""
+        """Show the rounds of ``controller_id``; with ``takes_unnamed`` also those that name no controller."""
         self._outbox = outbox
         self._controller_id = controller_id
         self._takes_unnamed = takes_unnamed
@@ -27,9 +27,7 @@ class OutboxShare:
 
     def put(self, key: RoundKey, *, epoch: int, result: bytes, outputs: Mapping[str, Path]) -> OutboxEntry:
         """See ``Outbox.put``."""
-        return self._outbox.put(
-            key, epoch=epoch, result=result, outputs=outputs, controller_id=self._controller_id
-        )
+        return self._outbox.put(key, epoch=epoch, result=result, outputs=outputs, controller_id=self._controller_id)
 
     def result_path(self, entry: OutboxEntry) -> Path:
         """See ``Outbox.result_path``."""

@@ -10,6 +10,7 @@ from steelyard_agent.adb.adb import AdbError
 from steelyard_agent.adb.phone import CableEnergyWatch, Phone, phone_name, state_folder
 from steelyard_agent.cli.arguments import build_parser
 from steelyard_agent.cli.phone import connected_phone, phone_parts
+from steelyard_agent.cli.served import ServedControllers
 from steelyard_agent.errors import UsageError
 from steelyard_agent.link.address import parse_controller_address
 from steelyard_agent.state.directory import open_state_directory
@@ -222,7 +223,8 @@ def test_the_command_line_names_a_phone_and_its_program(phones, phone):
 def test_the_parts_of_its_agent_are_those_of_any_device(plugged, tmp_path):
     state = open_state_directory(tmp_path / "state")
     try:
-        parts = asyncio.run(phone_parts(plugged, parse_controller_address("127.0.0.1:7433"), state, "pixel"))
+        served = ServedControllers(address=parse_controller_address("127.0.0.1:7433"))
+        parts = asyncio.run(phone_parts(plugged, served, state, "pixel"))
         assert parts.description.name == "pixel"
         assert parts.boot_id == "6f6a1d0e-5f0c-4b8e-9a52-0a7c6a4f3b11"
         assert parts.rounds.run_block is plugged.run_block

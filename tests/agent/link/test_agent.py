@@ -261,8 +261,9 @@ async def test_heartbeats_say_what_the_device_does_and_keep_silent_while_a_block
     fleet.workers.hold, fleet.workers.started = asyncio.Event(), asyncio.Event()
     fleet.grant(0, 1)
     await fleet.workers.started.wait()
-    assert fleet.agent._port._open is not None
-    outgoing = fleet.agent._port._open.outgoing
+    opened = fleet.agent.links[0].port._open
+    assert opened is not None
+    outgoing = opened.outgoing
     written = outgoing._last_id - outgoing._queue.qsize()
     await controller.until(lambda: controller.received[-1].message_id >= written)
     # Longer than several heartbeats; silence has no event that could be waited for.
