@@ -1,7 +1,8 @@
 """The shell texts that change a device, in POSIX sh (dash, busybox). Each may be run twice; none asks anything.
 
-Their variables are set by ``remote.Remote.run``. LAYOUT_VARIABLES hold in all of them: PREFIX, STATE, UNIT, UNIT_PATH
-("" without systemd), RULES_PATH ("" for none), SYSTEMCTL ("" without systemd) and SERVICE_USER ("" for the login itself).
+Their variables are set by ``remote.Remote.run``. Those of ``layout_variables`` hold in all of them: PREFIX, STATE,
+UNIT, UNIT_PATH ("" without systemd), RULES_PATH ("" for none), SYSTEMCTL ("" without systemd) and SERVICE_USER ("" for
+the login itself).
 """
 
 from __future__ import annotations
@@ -75,19 +76,21 @@ start_process() {
 }
 start_service() {
   if [ -z "$SYSTEMCTL" ]; then start_process; return; fi
-  $SYSTEMCTL daemon-reload
-  $SYSTEMCTL enable -q "$UNIT"
-  # A unit of Type=notify: this waits until the agent says that it is ready.
-  $SYSTEMCTL restart "$UNIT"
+  # A unit of Type=notify: the restart waits until the agent says that it is ready.
+  $SYSTEMCTL daemon-reload && $SYSTEMCTL enable -q "$UNIT" && $SYSTEMCTL restart "$UNIT"
 }
 stop_service() {
   if [ -z "$SYSTEMCTL" ]; then stop_process; return; fi
   $SYSTEMCTL stop "$UNIT" 2>/dev/null || true
 }
+replace_link() {
+  # Where mv knows no -T (an old busybox), the link is missing for a moment.
+  mv -T "$1" "$2" 2>/dev/null || { rm -f "$2"; mv "$1" "$2"; }
+}
 go_back() {
   if [ ! -L "$PREFIX/previous" ]; then return 1; fi
   broken=$(readlink "$PREFIX/current")
-  mv -T "$PREFIX/previous" "$PREFIX/current" 2>/dev/null || mv -f "$PREFIX/previous" "$PREFIX/current"
+  replace_link "$PREFIX/previous" "$PREFIX/current"
   for kept in unit run-agent; do
     if [ -f "$PREFIX/previous-$kept" ]; then
       if [ "$kept" = unit ]; then cp "$PREFIX/previous-unit" "$UNIT_PATH"
@@ -117,7 +120,8 @@ for wheel in "$STAGED"/wheels/pip-*.whl; do
   # Debian's venv comes without pip; pip runs from its own wheel.
   if [ -f "$wheel" ]; then pip="$version/bin/python $wheel/pip"; fi
 done
-$pip install -q --disable-pip-version-check --no-cache-dir $INDEX --find-links "$STAGED/wheels" "$STAGED/wheels/$REQUIREMENT"
+$pip install -q --disable-pip-version-check --no-cache-dir $INDEX --find-links "$STAGED/wheels" \
+  "$STAGED/wheels/$REQUIREMENT"
 "$version/bin/python" -m steelyard_agent --version >/dev/null
 : > "$version/complete"
 """
@@ -157,7 +161,8 @@ SWITCH = (
     + r"""
 umask 022
 if [ -L "$PREFIX/current" ]; then
-  ln -sfn "$(readlink "$PREFIX/current")" "$PREFIX/previous"
+  ran=$(readlink "$PREFIX/current")
+  if [ "$ran" != "versions/$LABEL" ]; then ln -sfn "$ran" "$PREFIX/previous"; fi
   if [ -n "$UNIT_PATH" ] && [ -f "$UNIT_PATH" ]; then cp "$UNIT_PATH" "$PREFIX/previous-unit"; fi
   if [ -f "$PREFIX/run-agent" ]; then cp -p "$PREFIX/run-agent" "$PREFIX/previous-run-agent"; fi
 fi
@@ -173,7 +178,7 @@ if [ -n "$RULES_PATH" ] && [ -f "$STAGED/rules" ]; then
   udevadm control --reload && udevadm trigger --subsystem-match=powercap --action=change || true
 fi
 ln -sfn "versions/$LABEL" "$PREFIX/current.new"
-mv -T "$PREFIX/current.new" "$PREFIX/current" 2>/dev/null || { rm -f "$PREFIX/current"; mv "$PREFIX/current.new" "$PREFIX/current"; }
+replace_link "$PREFIX/current.new" "$PREFIX/current"
 if start_service; then echo started; exit 0; fi
 if go_back; then echo rolled_back; exit 0; fi
 stop_service
