@@ -1,7 +1,7 @@
 """The controller's authority: what signs devices, people and the controller itself. P-256 and SHA-256 throughout.
 
-An Ed25519 key is smaller, but gRPC's handshake fails with one. What a *device* checks is valid from 2000 on, because a
-board without a battery wakes up in the past; what the *controller* checks ends after days (docs/decisions/0022).
+An Ed25519 key is smaller, but gRPC's handshake fails with one. What a *device* checks is valid from 1970 on, because a
+board without a battery wakes up at the epoch; what the *controller* checks ends after days (docs/decisions/0022).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from steelyard.identity.errors import IdentityError
 from steelyard.identity.subjects import ENROLLMENT_NAME, Subject, controller_name
 
-_BEGINNING = datetime(2000, 1, 1, tzinfo=timezone.utc)
+_BEGINNING = datetime(1970, 1, 1, tzinfo=timezone.utc)
 AUTHORITY_LIFE = timedelta(days=3652)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 
@@ -14,6 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from steelyard_agent.enrollment import key as key_module
 from steelyard_agent.enrollment.errors import EnrollmentError
 from steelyard_agent.enrollment.requesting import make_request
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
 
 
 def public_bytes(key: object) -> bytes:
@@ -37,7 +40,7 @@ async def test_a_key_is_made_once_for_its_owner_alone_and_signs_each_request(tmp
     for request in (first, second):
         assert request.is_signature_valid
         assert public_bytes(request.public_key()) == key_at(path)
-    assert os.listdir(tmp_path) == ["key.pem"]
+    assert names_in(tmp_path) == ["key.pem"]
 
 
 def test_where_cryptography_is_missing_openssl_makes_the_same(
@@ -61,13 +64,13 @@ def test_without_either_the_sentence_says_what_to_install(
     output = capsys.readouterr()
     assert output.out == ""
     assert "install one" in output.err
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 async def test_what_a_crash_left_is_no_key(tmp_path: Path) -> None:
     (tmp_path / ".key.pem.tmp").write_bytes(b"-----BEGIN PRIV")
     await make_request(tmp_path / "key.pem")
-    assert os.listdir(tmp_path) == ["key.pem"]
+    assert names_in(tmp_path) == ["key.pem"]
     assert key_at(tmp_path / "key.pem")
 
 
