@@ -12,6 +12,7 @@ import click
 from steelyard.cli.plugin_flag import plugin_flag
 from steelyard.cli.session import say, settings_of
 from steelyard.errors import UsageError
+from steelyard.listening import parse_listen
 
 if TYPE_CHECKING:
     from steelyard.control.controller import Controller
@@ -32,10 +33,20 @@ if TYPE_CHECKING:
     help="What devices are told to dial, best first; again for more. Else this machine's addresses.",
 )
 @click.option("--announce", is_flag=True, help="Suggest the addresses by mDNS, too.")
+@click.option(
+    "--metrics-listen",
+    metavar="HOST:PORT",
+    help="Answer Prometheus there (127.0.0.1:9433; loopback only); needs the extra `metrics`.",
+)
 @plugin_flag
 @click.pass_context
 def serve(
-    ctx: click.Context, secure_listen: str | None, enroll_listen: str | None, advertise: tuple[str, ...], announce: bool
+    ctx: click.Context,
+    secure_listen: str | None,
+    enroll_listen: str | None,
+    advertise: tuple[str, ...],
+    announce: bool,
+    metrics_listen: str | None,
 ) -> None:
     """Run a controller until it is interrupted: agents dial in on loopback, commands use its socket.
 
@@ -48,11 +59,13 @@ def serve(
       steelyard serve --secure-listen 0.0.0.0:7443
       steelyard serve --secure-listen 0.0.0.0:7443 --advertise lab.example.org --announce
       steelyard --listen 127.0.0.1:7500 serve
+      steelyard serve --metrics-listen 127.0.0.1:9433
       steelyard serve --plugin mine.py
     """
     from steelyard.control.controller import Controller
 
     said = {"secure_listen": secure_listen, "enroll_listen": enroll_listen, "advertise": advertise}
+    metrics_address = parse_listen(metrics_listen) if metrics_listen is not None else None
     settings = settings_of(ctx, {name: value for name, value in said.items() if value})
 
     async def run() -> None:
@@ -65,6 +78,11 @@ def serve(
             async with AsyncExitStack() as stack:
                 if announce:
                     await stack.enter_async_context(_announcement(controller))
+                if metrics_address is not None:
+                    from steelyard.observe.server import metrics_server
+
+                    address = await stack.enter_async_context(metrics_server(controller, *metrics_address))
+                    say(f"metrics: http://{address}/metrics")
                 _say_doors(controller)
                 await ended.wait()
             say("ending; unfinished jobs go on with the next `steelyard serve`")

@@ -146,5 +146,6 @@ class Devices:
         device.activity = presence.activity
         device.running_job_id = presence.lease.job_id
         device.free_disk_bytes = presence.free_disk_bytes
+        device.heartbeat_readings.extend(presence.readings)
         device.last_seen.FromNanoseconds(presence.last_seen_ns)
         return device

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from steelyard.fleet.inbox import JobInbox, JobNews, LinkLost, LinkUp
-from steelyard_protocol.v1 import session_pb2
+from steelyard_protocol.v1 import common_pb2, session_pb2
 
 
 class DeviceLink:
@@ -40,6 +40,8 @@ class Presence:
     last_seen_ns: int
     activity: str = "idle"
     free_disk_bytes: int = 0
+    # Temperatures.
+    readings: tuple[common_pb2.Reading, ...] = ()
     lease: session_pb2.Lease = field(default_factory=session_pb2.Lease)
     # The longest time a running job may keep the link quiet: its block time-out.
     quiet_s: float = 0.0
@@ -94,6 +96,7 @@ class Fleet:
         if heartbeat is not None:
             presence.activity = heartbeat.activity
             presence.free_disk_bytes = heartbeat.free_disk_bytes
+            presence.readings = tuple(heartbeat.readings)
             presence.lease = heartbeat.lease
 
     async def wait_for(self, found: Callable[[Presence], bool], timeout_s: float) -> Presence | None:

@@ -12,6 +12,7 @@ from sqlalchemy import insert, select
 from steelyard.errors import UsageError
 from steelyard.store import (
     artifacts,
+    counts,
     devices,
     finished_steps,
     host_scores,
@@ -319,6 +320,11 @@ class Store:
         """List measurements whose samples can go: ended before a time, as all that extend them, which come first."""
         with self._database.read() as connection:
             return removed_samples.removable(connection, finished_before_ns)
+
+    def counts(self) -> counts.Counts:
+        """Count jobs by kind and state, rounds, artifacts and devices."""
+        with self._database.read() as connection:
+            return counts.count(connection)
 
     def record_numeric(self, one: numeric_outputs.NumericOutputs) -> None:
         """Record where the outputs of a numeric check lie; those of the same run of the same job are replaced."""

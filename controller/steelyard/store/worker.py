@@ -86,6 +86,10 @@ class AsyncStore:
         self._calls.put(_Call(lambda store: method(store, *args, **kwargs), future))
         return await asyncio.wrap_future(future)
 
+    def waiting_call_count(self) -> int:
+        """How many calls wait for the store's thread, about."""
+        return self._calls.qsize()
+
     async def close(self) -> None:
         """Finish the calls that wait, then close the database; more calls are refused. A second close does nothing."""
         if self._usable:

@@ -133,6 +133,7 @@ class Device(google.protobuf.message.Message):
     STANDING_FIELD_NUMBER: builtins.int
     TAGS_FIELD_NUMBER: builtins.int
     CERTIFICATE_NOT_AFTER_FIELD_NUMBER: builtins.int
+    HEARTBEAT_READINGS_FIELD_NUMBER: builtins.int
     online: builtins.bool
     agent_version: builtins.str
     activity: builtins.str
@@ -151,6 +152,10 @@ class Device(google.protobuf.message.Message):
     def certificate_not_after(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When its newest certificate ends; unset for a device that was never enrolled."""
 
+    @property
+    def heartbeat_readings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[steelyard_protocol.v1.common_pb2.Reading]:
+        """What its last heartbeat read: temperatures. Empty when offline."""
+
     def __init__(
         self,
         *,
@@ -164,9 +169,10 @@ class Device(google.protobuf.message.Message):
         standing: builtins.str = ...,
         tags: collections.abc.Iterable[builtins.str] | None = ...,
         certificate_not_after: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        heartbeat_readings: collections.abc.Iterable[steelyard_protocol.v1.common_pb2.Reading] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["certificate_not_after", b"certificate_not_after", "description", b"description", "last_seen", b"last_seen"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["activity", b"activity", "agent_version", b"agent_version", "certificate_not_after", b"certificate_not_after", "description", b"description", "free_disk_bytes", b"free_disk_bytes", "last_seen", b"last_seen", "online", b"online", "running_job_id", b"running_job_id", "standing", b"standing", "tags", b"tags"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["activity", b"activity", "agent_version", b"agent_version", "certificate_not_after", b"certificate_not_after", "description", b"description", "free_disk_bytes", b"free_disk_bytes", "heartbeat_readings", b"heartbeat_readings", "last_seen", b"last_seen", "online", b"online", "running_job_id", b"running_job_id", "standing", b"standing", "tags", b"tags"]) -> None: ...
 
 Global___Device: typing_extensions.TypeAlias = Device
 

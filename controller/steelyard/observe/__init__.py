@@ -1,0 +1,1 @@
+"""What a controller shows of itself to programs that watch it."""
