@@ -153,5 +153,5 @@ async def test_a_scrape_tells_of_jobs_rounds_and_devices_of_a_real_controller(co
 
 
 def _scrape(address: str) -> str:
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:  # noqa: S310 - loopback
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
         return str(answer.read().decode())
