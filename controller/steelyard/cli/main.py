@@ -32,6 +32,7 @@ COMMANDS = {
     "completion": ("steelyard.cli.completion", "completion", "Print the shell completion script."),
     "compress": ("steelyard.cli.compress", "compress", "Make compressed variants of a model."),
     "demo": ("steelyard.cli.demo", "demo", "Weigh two real models on this machine, with a report."),
+    "deploy": ("steelyard.cli.deploy", "deploy", "Bring an agent onto a device by ssh, or upgrade it."),
     "device": ("steelyard.cli.device", "device", "List, show, invite and remove devices."),
     "export": ("steelyard.cli.export", "export", "Write a variant with its model card and a script that runs it."),
     "gc": ("steelyard.cli.gc", "gc", "Remove old samples, and blobs that nothing names."),
@@ -51,6 +52,7 @@ COMMANDS = {
     "restore": ("steelyard.cli.backup", "restore", "Put a backup into a new state directory, verified."),
     "result": ("steelyard.cli.result", "result", "List measurements with their main figures."),
     "serve": ("steelyard.cli.serve", "serve", "Run a controller that devices connect to."),
+    "undeploy": ("steelyard.cli.deploy", "undeploy", "Remove an agent that deploy brought, without a trace."),
     "user": ("steelyard.cli.user", "user", "Invite, list and remove people who may use the controller."),
     "variant": ("steelyard.cli.artifact", "variant", "List variants, with what each scored."),
 }
@@ -109,8 +111,15 @@ class CommandsOnUse(click.Group):
     "--listen", metavar="HOST:PORT", help="Where a controller started here listens for agents (loopback only)."
 )
 @click.option("--verbose", is_flag=True, help="Log what the controller does, on stderr.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How logs are written; json has the ids of the job and the device in each line.",
+)
 @click.pass_context
-def cli(ctx: click.Context, controller: str, state_directory: str, listen: str, verbose: bool) -> None:
+def cli(ctx: click.Context, controller: str, state_directory: str, listen: str, verbose: bool, log_format: str) -> None:
     """Weigh compressed neural networks on the hardware they will run on.
 
     \b
@@ -123,17 +132,19 @@ def cli(ctx: click.Context, controller: str, state_directory: str, listen: str, 
     Exit codes: 0 fine, 1 an unmet requirement or a regression, 2 usage, 3 undecided or incomplete, 4 device or
     infrastructure, 70 a bug of ours, 130 interrupted.
     """
-    _log_to_stderr(ctx, verbose=verbose)
+    _log_to_stderr(ctx, verbose=verbose, log_format=log_format)
     flags = {"controller": controller, "state_directory": state_directory, "agent_listen": listen}
     ctx.obj = {key: value for key, value in flags.items() if value}
 
 
-def _log_to_stderr(ctx: click.Context, *, verbose: bool) -> None:
+def _log_to_stderr(ctx: click.Context, *, verbose: bool, log_format: str) -> None:
     """Log on stderr for as long as this command runs: a program that calls us twice keeps its own logging."""
     import logging
 
+    from steelyard.log_context import make_formatter
+
     root, handler = logging.getLogger(), logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(make_formatter(log_format))
     handler.setLevel(logging.INFO if verbose else logging.ERROR)
     level = root.level
     root.addHandler(handler)

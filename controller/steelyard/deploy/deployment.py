@@ -14,7 +14,7 @@ from steelyard.deploy.agent_wheel import AgentWheel
 from steelyard.deploy.dependencies import agent_requirements, download_wheels, wheel_platforms
 from steelyard.deploy.errors import DeployError
 from steelyard.deploy.layout import Layout
-from steelyard.deploy.plan import Plan
+from steelyard.deploy.plan import RUNTIME_PACKAGES, Plan
 from steelyard.deploy.probe import DeviceFacts
 from steelyard.deploy.remote import Remote
 
@@ -53,7 +53,8 @@ class Deployment:
             dialled_back: Waits for the agent, and returns whether it came.
 
         Raises:
-            DeployError: ``rolled_back`` (what ran before runs again), ``agent_failed``, ``not_dialled_back``, or a step.
+            DeployError: ``rolled_back`` (what ran before runs again), ``agent_failed`` or ``not_dialled_back``; else as
+                ``Remote.run``.
         """
         plan = errand.plan
         with self._staged(plan) as folder:
@@ -115,7 +116,7 @@ class Deployment:
         needed = list(pip)
         if plan.is_offline:
             needed += agent_requirements(plan.interpreter, has_system_numpy=plan.uses_system_packages)
-            needed += [plan.requirement.partition("[")[2].rstrip("]")] if "[" in plan.requirement else []
+            needed += [RUNTIME_PACKAGES[plan.runtime]] if plan.runtime in RUNTIME_PACKAGES else []
         if needed:
             self._say(
                 f"fetching wheels for {errand.facts.machine}, Python {'.'.join(map(str, plan.interpreter.version))}"
@@ -135,7 +136,8 @@ class Deployment:
             )
         raise DeployError(
             "agent_failed",
-            f"{plan.label} did not start on {plan.name}, where no version ran before; look at `journalctl -u steelyard-agent`",
+            f"{plan.label} did not start on {plan.name}, where no version ran before; look there at "
+            "`journalctl -u steelyard-agent`",
         )
 
     def _go_back(self, plan: Plan) -> None:
@@ -146,8 +148,8 @@ class Deployment:
             )
         raise DeployError(
             "not_dialled_back",
-            f"the agent runs on {plan.name} but has not dialled back: a firewall may stand between; run deploy again with "
-            "--tunnel PORT",
+            f"the agent runs on {plan.name} but has not dialled back: a firewall may stand between; run deploy "
+            "again with --tunnel PORT",
         )
 
     def _run(

@@ -12,7 +12,9 @@ from steelyard.deploy.unit import agent_command, agent_unit
 
 # An installed agent with onnxruntime takes about 350 MB, twice during an upgrade.
 NEEDED_BYTES = 800 * 1024 * 1024
-RUNTIMES = ("onnxruntime", "litert", "openvino", "tflite-runtime", "none")
+# What pip installs for each; tflite-runtime is the system's own where it is still used.
+RUNTIME_PACKAGES = {"onnxruntime": "onnxruntime", "litert": "ai-edge-litert", "openvino": "openvino"}
+RUNTIMES = (*RUNTIME_PACKAGES, "tflite-runtime", "none")
 _NO_PRIVILEGES = Privileges(groups=(), rules="", notes=())
 
 
@@ -48,6 +50,7 @@ class Plan:
     label: str
     name: str
     requirement: str
+    runtime: str
     uses_system_packages: bool
     is_offline: bool
     as_root: bool
@@ -66,8 +69,8 @@ class Plan:
         )
         kind = self.layout.kind
         lines = [
-            f"install {self.label} into {self.layout.prefix}/versions with Python {version} ({self.interpreter.path}): "
-            f"{source}{', system packages seen' if self.uses_system_packages else ''}",
+            f"install {self.label} into {self.layout.prefix}/versions with Python {version} ({self.interpreter.path})",
+            f"take {source}{', beside what the system has' if self.uses_system_packages else ''}",
             f"run it as {self.user}, by {kind.value}{' (with root)' if self.as_root else ''}",
             f"keep its state in {self.layout.state}",
         ]
@@ -78,7 +81,7 @@ class Plan:
         lines.append(
             f"enroll it as {self.name!r} with a one-time code"
             if self.enrolls
-            else f"dial {self.command[5]} as {self.name!r}"
+            else f"dial {self.command[5]} (the end of a tunnel) as {self.name!r}"
         )
         lines.append(
             "start it, and wait until it has dialled back; the version that ran before comes back if it does not"
@@ -86,20 +89,20 @@ class Plan:
         return (*lines, *(f"note: {warning}" for warning in self.warnings))
 
 
-def make_plan(facts: DeviceFacts, wishes: Wishes, *, label: str, wheel_name: str) -> Plan:
-    """Decide.
+def make_plan(facts: DeviceFacts, wishes: Wishes, *, label: str, wheel_name: str, has_wheels: bool = False) -> Plan:
+    """Decide; with ``has_wheels`` nothing is fetched, whatever the device could.
 
     Raises:
-        UnfitDeviceError: ``no_python``, ``disk_too_small``, ``no_runtime`` or ``no_systemd``.
+        UnfitDeviceError: ``no_python``, ``disk_too_small`` or ``no_systemd``.
     """
     interpreter = _interpreter(facts)
-    layout = _layout(facts, wishes)
+    layout = choose_layout(facts, wishes)
     runtime = wishes.runtime or ("onnxruntime" if interpreter.bits == 64 else "tflite-runtime")
     uses_system = interpreter.bits == 32 or runtime == "tflite-runtime"
     if facts.free_bytes < NEEDED_BYTES:
         raise UnfitDeviceError(
             "disk_too_small",
-            f"{facts.host} has {facts.free_bytes // 2**20} MiB free and an agent needs {NEEDED_BYTES // 2**20}; make room",
+            f"{facts.host} has {facts.free_bytes // 2**20} MiB free, and an agent needs {NEEDED_BYTES // 2**20}; free some",
         )
     is_system = layout.kind is ServiceKind.SYSTEM
     user = wishes.service_user if is_system else facts.login
@@ -112,9 +115,10 @@ def make_plan(facts: DeviceFacts, wishes: Wishes, *, label: str, wheel_name: str
         interpreter=interpreter,
         label=label,
         name=name,
-        requirement=wheel_name if runtime in {"none", "tflite-runtime"} else f"{wheel_name}[{runtime}]",
+        requirement=f"{wheel_name}[{runtime}]" if runtime in RUNTIME_PACKAGES else wheel_name,
+        runtime=runtime,
         uses_system_packages=uses_system,
-        is_offline=not facts.has_internet,
+        is_offline=has_wheels or not facts.has_internet,
         as_root=is_system and facts.root == "sudo",
         user=user,
         command=command,
@@ -131,8 +135,8 @@ def _interpreter(facts: DeviceFacts) -> Interpreter:
         have = ", ".join(f"{one.version[0]}.{one.version[1]}" for one in facts.interpreters) or "none"
         raise UnfitDeviceError(
             "no_python",
-            f"{facts.host} has no Python of {MIN_PYTHON[0]}.{MIN_PYTHON[1]} to {MAX_PYTHON[0]}.{MAX_PYTHON[1]} with the "
-            f"module venv (found: {have}); install one there",
+            f"{facts.host} has no Python of {MIN_PYTHON[0]}.{MIN_PYTHON[1]} to {MAX_PYTHON[0]}.{MAX_PYTHON[1]} with "
+            f"the module venv (found: {have}); install one there",
         )
     return found
 

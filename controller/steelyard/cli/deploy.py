@@ -1,0 +1,244 @@
+"""`steelyard deploy` and `steelyard undeploy`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from steelyard.cli.session import connected, say
+from steelyard.deploy.plan import RUNTIMES
+
+if TYPE_CHECKING:
+    from steelyard.control.client import Client
+    from steelyard.deploy.agent_wheel import AgentWheel
+    from steelyard.deploy.deployment import Deployment, Errand
+    from steelyard.deploy.plan import Plan
+    from steelyard.deploy.remote import Remote
+
+_DIAL_BACK_S = 120.0
+_LOOK_EVERY_S = 1.0
+
+_SSH_OPTION = click.option(
+    "--ssh-option", "ssh_options", multiple=True, metavar="NAME=VALUE", help="An option of ssh (-o); again for more."
+)
+_ROOT = click.option(
+    "--root", default="", metavar="DIR", help="A folder of the device to treat as its root (an image in the making)."
+)
+_USER = click.option("--user", "as_user", is_flag=True, help="Without root: in your own folders, run by you.")
+_YES = click.option("--yes", is_flag=True, help="Do it without a question.")
+
+
+@click.command()
+@click.argument("target", metavar="ssh://[USER@]HOST[:PORT]")
+@click.option("--name", default="", help="What the device is called. [default: its host name]")
+@click.option(
+    "--runtime", type=click.Choice(RUNTIMES), help="What runs models there. [default: onnxruntime on 64 bits]"
+)
+@click.option("--wheel", type=click.Path(path_type=Path), metavar="FILE", help="Install this wheel of steelyard.")
+@click.option(
+    "--wheels",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Take all that the wheel needs from here; nothing is fetched.",
+)
+@click.option("--service-user", default="steelyard", show_default=True, help="Whom the service runs as.")
+@click.option(
+    "--tunnel",
+    "tunnel_port",
+    type=click.IntRange(1024, 65_535),
+    metavar="PORT",
+    help="Reach this controller by an ssh tunnel from this port of the device, not over the network.",
+)
+@_USER
+@_ROOT
+@_SSH_OPTION
+@click.option("--dry-run", is_flag=True, help="Look at the device and print the plan; nothing is changed.")
+@_YES
+@click.pass_context
+def deploy(
+    ctx: click.Context,
+    target: str,
+    name: str,
+    runtime: str | None,
+    wheel: Path | None,
+    wheels: Path | None,
+    service_user: str,
+    tunnel_port: int | None,
+    as_user: bool,
+    root: str,
+    ssh_options: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Bring an agent onto a device by ssh, or upgrade the one that is there.
+
+    The device is looked at, a plan is printed, and one question is asked. A version that does not start, or does not
+    dial back, makes way for the one before it.
+
+    \b
+    Examples:
+      steelyard deploy ssh://pi@raspberrypi --dry-run
+      steelyard deploy ssh://pi@raspberrypi --name pi5 --yes
+      steelyard deploy ssh://board --tunnel 7433
+    """
+    import tempfile
+
+    from steelyard.deploy.plan import Wishes, make_plan
+    from steelyard.deploy.probe import probe
+
+    remote = _remote(target, ssh_options)
+    wishes = Wishes(
+        name=name,
+        runtime=runtime or "",
+        as_user=as_user,
+        service_user=service_user,
+        root=root,
+        controller=f"127.0.0.1:{tunnel_port}" if tunnel_port else "",
+    )
+    with tempfile.TemporaryDirectory(prefix="steelyard-wheel-") as folder:
+        packed = _wheel(wheel, Path(folder))
+        say(f"looking at {remote.target}")
+        facts = probe(remote)
+        plan = make_plan(facts, wishes, label=packed.label, wheel_name=packed.path.name, has_wheels=wheels is not None)
+        click.echo("\n".join(f"- {line}" for line in plan.lines()))
+        if dry_run or not _agreed(yes):
+            say("nothing was changed")
+            return
+        from steelyard.deploy.deployment import Errand
+
+        errand = Errand(plan=plan, facts=facts, wheel=packed, more_wheels=wheels)
+        _deploy(ctx, remote, errand, tunnel_port)
+
+
+@click.command()
+@click.argument("target", metavar="ssh://[USER@]HOST[:PORT]")
+@_USER
+@_ROOT
+@_SSH_OPTION
+@_YES
+@click.pass_context
+def undeploy(
+    _ctx: click.Context, target: str, as_user: bool, root: str, ssh_options: tuple[str, ...], yes: bool
+) -> None:
+    """Remove an agent that `deploy` brought, its unit, its user, its state and its key.
+
+    What the controller knows of the device stays; `steelyard device remove` refuses its certificate.
+
+    \b
+    Example:
+      steelyard undeploy ssh://pi@raspberrypi
+    """
+    from steelyard.deploy.deployment import Deployment
+    from steelyard.deploy.plan import Wishes, choose_layout
+    from steelyard.deploy.probe import probe
+    from steelyard.deploy.tunnel import end_tunnel
+
+    remote = _remote(target, ssh_options)
+    facts = probe(remote)
+    layout = choose_layout(facts, Wishes(as_user=as_user, root=root))
+    click.echo(
+        f"- stop the agent and remove {layout.prefix}, {layout.state}{f', {layout.unit}' if layout.unit else ''}"
+    )
+    if not _agreed(yes):
+        say("nothing was changed")
+        return
+    as_root = facts.root == "sudo" and bool(layout.rules)
+    was_there = Deployment(remote, say=say).remove(layout, user=facts.login, as_root=as_root)
+    end_tunnel(remote, home=Path.home())
+    click.echo(f"{remote.target}: {'removed' if was_there else 'there was no agent of ours'}")
+
+
+def _deploy(ctx: click.Context, remote: Remote, errand: Errand, tunnel_port: int | None) -> None:
+    from steelyard.deploy.deployment import Deployment
+
+    plan = errand.plan
+    deployment = Deployment(remote, say=say)
+    with connected(ctx) as client, _tunnel(client, remote, tunnel_port):
+
+        def code() -> str:
+            invitation = client.identity.invite_device(use_count=1, valid_s=3600.0, tags=())
+            _refuse_unreachable(deployment, plan, tuple(invitation.addresses))
+            return str(invitation.code)
+
+        deployment.carry_out(errand, code=code, dialled_back=lambda: _dialled_back(client, plan.name))
+    click.echo(f"{plan.name} runs {plan.label} and has dialled back")
+
+
+def _refuse_unreachable(deployment: Deployment, plan: Plan, addresses: Sequence[str]) -> None:
+    """Refuse, before the code is spent, to go on where no address of this controller answers the device.
+
+    Raises:
+        DeployError: ``controller_unreachable``.
+    """
+    from steelyard.deploy.errors import DeployError
+
+    if not deployment.reachable(plan, addresses):
+        raise DeployError(
+            "controller_unreachable",
+            f"{plan.name} reaches this controller at none of {', '.join(addresses)}: a firewall may stand "
+            "between; open the port, or run deploy again with --tunnel 7433",
+        )
+
+
+@contextmanager
+def _tunnel(client: Client, remote: Remote, port: int | None) -> Iterator[None]:
+    if port is None:
+        yield
+        return
+    from steelyard.deploy.tunnel import keep_tunnel, open_tunnel, tunnel_command
+
+    controller_port = int(client.controller().agent_address.rpartition(":")[2])
+    command = tunnel_command(remote, device_port=port, controller_port=controller_port)
+    unit = keep_tunnel(remote, command, home=Path.home())
+    if unit is not None:
+        say(f"the tunnel is held open by {unit}")
+        yield
+        return
+    with open_tunnel(remote, command):
+        yield
+    say(f"no systemd of yours holds the tunnel; leave this running: {' '.join(command)}")
+
+
+def _dialled_back(client: Client, name: str) -> bool:
+    """Wait until the controller hears of the device after this moment."""
+    from steelyard.errors import NotFoundError
+
+    since, deadline_s = datetime.now(tz=timezone.utc), time.monotonic() + _DIAL_BACK_S
+    say(f"waiting for {name} to dial back")
+    while time.monotonic() < deadline_s:
+        try:
+            device = client.device(name)
+            if device.online and device.last_seen.ToDatetime(tzinfo=timezone.utc) >= since:
+                return True
+        except NotFoundError:
+            pass
+        time.sleep(_LOOK_EVERY_S)
+    return False
+
+
+def _remote(target: str, ssh_options: tuple[str, ...]) -> Remote:
+    from steelyard.deploy.remote import Remote
+    from steelyard.deploy.target import parse_target
+
+    return Remote(parse_target(target), options=ssh_options)
+
+
+def _wheel(named: Path | None, folder: Path) -> AgentWheel:
+    from steelyard.deploy.agent_wheel import named_wheel, pack_agent_wheel
+
+    return named_wheel(named) if named is not None else pack_agent_wheel(folder)
+
+
+def _agreed(yes: bool) -> bool:
+    """Ask once; without a terminal and without --yes the answer is no."""
+    import sys
+
+    if yes:
+        return True
+    return sys.stdin.isatty() and click.confirm("Do it?", err=True)
