@@ -21,6 +21,7 @@ from steelyard.control.numeric_run import keep_numeric
 from steelyard.control.passes import passes_after, passes_before
 from steelyard.errors import NotFoundError, SteelyardError, UsageError
 from steelyard.fleet.blob_servicer import BlobRefusedError
+from steelyard.log_context import DEVICE_ID, JOB_ID
 from steelyard.plugins.files import plugin_files
 from steelyard.store.errors import StoreError
 from steelyard.store.store import Store
@@ -162,6 +163,7 @@ class Jobs:
 
     async def _guard(self, job_id: str, kind: control_pb2.JobKind.ValueType, request: bytes) -> None:
         """Run a job so that whatever happens it ends in a final state, a bug of ours included."""
+        JOB_ID.set(job_id)
         try:
             if kind == control_pb2.JOB_KIND_MEASUREMENT:
                 await self._measure(job_id, control_pb2.SubmitMeasurementRequest.FromString(request))
@@ -203,6 +205,7 @@ class Jobs:
 
         wait_s = request.device_wait_ms / 1000 or DEFAULT_DEVICE_WAIT_S
         device_id = await world.devices.wait_online(request.device, wait_s)
+        DEVICE_ID.set(device_id)
         described = await world.devices.description(device_id)
         # Of a device that described itself after the job was submitted.
         settle_window(request, described)

@@ -18,6 +18,7 @@ from steelyard.fleet.refusals import refuse
 from steelyard.fleet.registry import DeviceLink, Fleet
 from steelyard.fleet.transport import MAX_SESSION_MESSAGE_BYTES
 from steelyard.identity.errors import IdentityError
+from steelyard.log_context import DEVICE_ID
 from steelyard_protocol.v1 import result_pb2, session_pb2, session_pb2_grpc
 
 _log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             await refuse(context, error)
         except SteelyardError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        DEVICE_ID.set(hello.device.device_id)
         link = DeviceLink(hello.device.device_id, hello.device.name)
         self._welcome(link, first.message_id)
         await self._acknowledge_recorded(link, list(hello.unacknowledged))
