@@ -15,7 +15,7 @@ TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: at (UTC, ISO 8601), level, logger, message; job_id, device_id and error where there are."""
+    """One JSON object a line: at (UTC), level, logger, message; job_id, device_id and error where there are."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without its end."""

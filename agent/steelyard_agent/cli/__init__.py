@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from steelyard_agent.cli.arguments import build_parser
 from steelyard_agent.cli.crash import write_crash_report
 from steelyard_agent.errors import AgentError
+from steelyard_agent.log_lines import make_formatter
 
 EXIT_FINE = 0
 EXIT_BUG = 70
@@ -24,12 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # gRPC's own log says what our one line says already.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     options = build_parser().parse_args(arguments)
-    logging.basicConfig(
-        level=logging.DEBUG if options.verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-        force=True,
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(make_formatter(options.log_format))
+    logging.basicConfig(level=logging.DEBUG if options.verbose else logging.INFO, handlers=[handler], force=True)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     return _run(options)
 

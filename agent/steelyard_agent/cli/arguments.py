@@ -207,6 +207,9 @@ def _add(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--verbose", "-v", action="store_true", help="log more on standard error")
+    parser.add_argument(
+        "--log-format", choices=("text", "json"), default="text", help="how logs are written; json has ids in each line"
+    )
     return parser
 
 

@@ -30,6 +30,7 @@ from steelyard_agent.jobs.rounds import RoundTools
 from steelyard_agent.jobs.validity import ValidityTools
 from steelyard_agent.link.address import parse_controller_address
 from steelyard_agent.link.agent import Agent, AgentParts
+from steelyard_agent.log_lines import DEVICE_ID
 from steelyard_agent.policy.owner import OwnersPolicy
 from steelyard_agent.profiles import Profile, read_shelf, user_folders
 from steelyard_agent.service.notify import forget_manager, service_manager, told_to_manager
@@ -100,7 +101,9 @@ async def _serve(
     making = (
         _parts(controllers, state, name, profiles) if phone is None else phone_parts(phone, controllers, state, name)
     )
-    agent = Agent(await making)
+    parts = await making
+    DEVICE_ID.set(parts.device.device_id)
+    agent = Agent(parts)
     manager = service_manager(os.environ, pid=os.getpid())
     forget_manager()
     async with told_to_manager(manager, f"dials {controllers}"):

@@ -20,6 +20,7 @@ from steelyard_agent.jobs.staging import Stager
 from steelyard_agent.jobs.whole import run_whole
 from steelyard_agent.jobs.wire import block_progress, staging_progress
 from steelyard_agent.jobs.work_policy import DevicePolicyError, WorkPolicy
+from steelyard_agent.log_lines import JOB_ID
 from steelyard_agent.state.blob_cache import BlobCache
 from steelyard_agent.state.outbox import Outbox, RoundKey
 from steelyard_agent.state.outbox_share import OutboxShare
@@ -88,6 +89,7 @@ class JobRun:
         Raises:
             AgentError: The job cannot go on; the reason and sentence are the controller's to read.
         """
+        JOB_ID.set(self.lease.job_id)
         runner = RoundRunner(plan=self._plan, paths=await self._stage(), tools=self._tools.rounds)
         self.staging = False
         while True:
