@@ -102,7 +102,7 @@ async def _serve(
         _parts(controllers, state, name, profiles) if phone is None else phone_parts(phone, controllers, state, name)
     )
     parts = await making
-    DEVICE_ID.set(parts.device.device_id)
+    DEVICE_ID.set(parts.identity.device_id)
     agent = Agent(parts)
     manager = service_manager(os.environ, pid=os.getpid())
     forget_manager()
