@@ -11,7 +11,7 @@ import shlex
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +82,11 @@ class SshServer:
 
 
 @contextmanager
-def running_sshd(folder: Path) -> Iterator[SshServer]:
-    """Start an sshd in ``folder`` with fresh host and user keys, and end it with the context."""
+def running_sshd(folder: Path, *, environment: Mapping[str, str] | None = None) -> Iterator[SshServer]:
+    """Start an sshd in ``folder`` with fresh host and user keys, and end it with the context.
+
+    ``environment`` is what every session has beside the usual.
+    """
     program = sshd_program()
     assert program is not None, "install openssh-server and openssh-client: the tunnel is tested with the real ones"
     if os.geteuid() == 0:
@@ -93,7 +96,8 @@ def running_sshd(folder: Path) -> Iterator[SshServer]:
     known_hosts = folder / "known_hosts"
     known_hosts.write_text(f"[127.0.0.1]:{port} {host_key.with_suffix('.pub').read_text()}")
     config = folder / "sshd_config"
-    config.write_text(_config(port, host_key, key.with_suffix(".pub"), user))
+    given = " ".join(f'"{name}={value}"' for name, value in (environment or {}).items())
+    config.write_text(_config(port, host_key, key.with_suffix(".pub"), user) + (f"SetEnv {given}\n" if given else ""))
     log = folder / "sshd.log"
     with log.open("wb") as stream, subprocess.Popen([program, "-D", "-e", "-f", str(config)], stderr=stream) as server:
         try:

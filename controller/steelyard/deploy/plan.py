@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from steelyard.deploy.errors import UnfitDeviceError
@@ -15,6 +16,9 @@ NEEDED_BYTES = 800 * 1024 * 1024
 # What pip installs for each; tflite-runtime is the system's own where it is still used.
 RUNTIME_PACKAGES = {"onnxruntime": "onnxruntime", "litert": "ai-edge-litert", "openvino": "openvino"}
 RUNTIMES = (*RUNTIME_PACKAGES, "tflite-runtime", "none")
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_NAME = re.compile(r"[^\x00-\x1f\x7f\"'\\]{0,200}")
+_ROOT = re.compile(r"(/[A-Za-z0-9._+@-]+)+/?")
 _NO_PRIVILEGES = Privileges(groups=(), rules="", notes=())
 
 
@@ -37,8 +41,20 @@ class Wishes:
         """Refuse what no device could do."""
         if self.runtime not in {"", *RUNTIMES}:
             raise ValueError(f"{self.runtime!r} is none of {', '.join(RUNTIMES)}")
-        if not self.service_user.replace("-", "").replace("_", "").isalnum() or self.service_user[0] in "-0123456789":
-            raise ValueError(f"{self.service_user!r} cannot be a user of a system")
+        if _USER.fullmatch(self.service_user) is None:
+            raise UnfitDeviceError(
+                "invalid_user", f"--service-user {self.service_user[:40]!r} cannot be a user of Linux; name another"
+            )
+        if _NAME.fullmatch(self.name) is None:
+            raise UnfitDeviceError(
+                "invalid_name",
+                f"--name {self.name[:80]!r} must be up to 200 printable characters without quotes; change it",
+            )
+        if self.root and _ROOT.fullmatch(self.root) is None:
+            raise UnfitDeviceError(
+                "invalid_root",
+                f"--root {self.root[:80]!r} is no absolute folder without spaces; name one of the device",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +118,7 @@ def make_plan(facts: DeviceFacts, wishes: Wishes, *, label: str, wheel_name: str
     if facts.free_bytes < NEEDED_BYTES:
         raise UnfitDeviceError(
             "disk_too_small",
-            f"{facts.host} has {facts.free_bytes // 2**20} MiB free, and an agent needs {NEEDED_BYTES // 2**20}; free some",
+            f"{facts.host} has {facts.free_bytes // 2**20} MiB free and an agent needs {NEEDED_BYTES // 2**20}; free some",
         )
     is_system = layout.kind is ServiceKind.SYSTEM
     user = wishes.service_user if is_system else facts.login
@@ -141,7 +157,12 @@ def _interpreter(facts: DeviceFacts) -> Interpreter:
     return found
 
 
-def _layout(facts: DeviceFacts, wishes: Wishes) -> Layout:
+def choose_layout(facts: DeviceFacts, wishes: Wishes) -> Layout:
+    """Return where an agent lies on this device.
+
+    Raises:
+        UnfitDeviceError: ``no_systemd``.
+    """
     if wishes.as_user or (facts.root == "none" and not wishes.root):
         return user_layout(facts.home, has_systemd=facts.has_user_systemd)
     if not facts.has_systemd:

@@ -28,7 +28,7 @@ def tunnel_unit_name(remote: Remote) -> str:
 
 
 def keep_tunnel(remote: Remote, command: list[str], *, home: Path) -> Path | None:
-    """Let this user's systemd hold the tunnel open from now on; return its unit, None where there is no such systemd."""
+    """Let this user's systemd hold the tunnel open for good; return its unit, None where there is no such systemd."""
     if not _systemctl("list-units", "--no-legend", "steelyard-tunnel-*"):
         return None
     unit = home / ".config" / "systemd" / "user" / tunnel_unit_name(remote)
