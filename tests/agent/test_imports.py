@@ -32,9 +32,10 @@ def below(package: str) -> list[str]:
 def test_the_supervisor_imports_no_numpy_and_no_runtime() -> None:
     supervisor = [*below("steelyard_agent.cli"), *below("steelyard_agent.link"), *below("steelyard_agent.jobs")]
     supervisor += [*below("steelyard_agent.state"), *below("steelyard_agent.meters")]
+    supervisor += [*below("steelyard_agent.enrollment"), *below("steelyard_agent.policy")]
     loaded = modules_after("import " + ", ".join(supervisor))
     assert {"grpc", "steelyard_protocol"} <= loaded
-    assert loaded & (RUNTIMES | {"numpy", "click", "rich", "sqlalchemy", "steelyard"}) == set()
+    assert loaded & (RUNTIMES | {"cryptography", "numpy", "click", "rich", "sqlalchemy", "steelyard"}) == set()
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"]], ids=" ".join)

@@ -40,13 +40,11 @@ class Listener(enrollment_pb2_grpc.EnrollmentServiceServicer):
         self.told: list[enrollment_pb2.EnrollRequest] = []
         self.asked_count = 0
 
-    async def GetAuthority(self, _request: object, _context: object) -> enrollment_pb2.GetAuthorityResponse:  # noqa: N802
+    async def GetAuthority(self, _request: object, _context: object) -> enrollment_pb2.GetAuthorityResponse:
         self.asked_count += 1
         return enrollment_pb2.GetAuthorityResponse(controller_id="c", authority_pem=self.authority_pem)
 
-    async def Enroll(  # noqa: N802
-        self, request: enrollment_pb2.EnrollRequest, _context: object
-    ) -> enrollment_pb2.EnrollResponse:
+    async def Enroll(self, request: enrollment_pb2.EnrollRequest, _context: object) -> enrollment_pb2.EnrollResponse:
         self.told.append(request)
         return enrollment_pb2.EnrollResponse()
 

@@ -220,7 +220,7 @@ async def test_no_controller_overrides_the_owner_and_a_running_round_ends_at_its
         failed = await two.first.wait_for("job_failed")
         assert failed.error.reason == "device_policy"
         assert night.sentence in failed.error.message
-        await two.first.until(lambda: two.first.keys())
+        await two.first.wait_for("round_ready")
         assert two.first.keys() == [("one", 0)]
         assert len(owner.worked_s) == 1
     finally:
