@@ -53,6 +53,7 @@ COMMANDS = {
     "result": ("steelyard.cli.result", "result", "List measurements with their main figures."),
     "serve": ("steelyard.cli.serve", "serve", "Run a controller that devices connect to."),
     "undeploy": ("steelyard.cli.deploy", "undeploy", "Remove an agent that deploy brought, without a trace."),
+    "top": ("steelyard.cli.top", "top", "Watch devices and jobs live."),
     "user": ("steelyard.cli.user", "user", "Invite, list and remove people who may use the controller."),
     "variant": ("steelyard.cli.artifact", "variant", "List variants, with what each scored."),
 }

@@ -261,6 +261,11 @@ class Client:
 
         return list(self._pages(page))
 
+    def newest_jobs(self, count: int) -> list[control_pb2.Job]:
+        """Return the newest jobs, 1,000 at most."""
+        request = control_pb2.ListJobsRequest(page_size=count)
+        return list(self._call(lambda: self._control.ListJobs(request, timeout=_CALL_TIMEOUT_S)).jobs)
+
     def cancel(self, job_id: str) -> control_pb2.Job:
         """Cancel a job; the rounds or steps that it finished are kept."""
         request = control_pb2.CancelJobRequest(job_id=job_id)

@@ -39,10 +39,10 @@ def render_devices(devices: Sequence[control_pb2.Device], *, now: dt.datetime) -
         table.add_row(
             Text(description.name),
             Text(description.device_id[:_SHORT_ID]),
-            _state(device),
+            device_state(device),
             Text(_what_it_is(description)),
             Text(", ".join(_named(one) for one in description.runtimes if one.version) or "none"),
-            Text(_age(device.last_seen, now) if device.HasField("last_seen") else "never"),
+            Text(age_text(device.last_seen, now) if device.HasField("last_seen") else "never"),
         )
     return table
 
@@ -52,7 +52,9 @@ def render_device(device: control_pb2.Device, *, now: dt.datetime) -> Renderable
     description = device.description
     if device.standing and not device.agent_version:
         name = ("device", f"{description.name} ({description.device_id})")
-        return Group(_state(device), _facts([name, ("agent", "enrolled, has not connected yet"), *_standing(device)]))
+        return Group(
+            device_state(device), _facts([name, ("agent", "enrolled, has not connected yet"), *_standing(device)])
+        )
     facts = [
         ("device", f"{description.name} ({description.device_id})"),
         ("model", description.model or "the device does not say"),
@@ -71,7 +73,7 @@ def render_device(device: control_pb2.Device, *, now: dt.datetime) -> Renderable
         ("free disk", format_value(device.free_disk_bytes, "B") if device.free_disk_bytes else "not known"),
         ("system", f"{description.operating_system}, {description.kernel}, {description.architecture}"),
         ("agent", _agent(device)),
-        ("seen", _age(device.last_seen, now) if device.HasField("last_seen") else "never"),
+        ("seen", age_text(device.last_seen, now) if device.HasField("last_seen") else "never"),
         *_standing(device),
     ]
     if description.emulated_by:
@@ -80,7 +82,7 @@ def render_device(device: control_pb2.Device, *, now: dt.datetime) -> Renderable
         facts.append(("runtime", _runtime(runtime)))
         facts += [("", f"not usable: {text}") for text in _unusable(runtime)]
     facts += [("meter", _meter(meter)) for meter in description.meters]
-    return Group(_state(device), _facts(facts))
+    return Group(device_state(device), _facts(facts))
 
 
 def render_jobs(jobs: Sequence[control_pb2.Job], *, now: dt.datetime) -> RenderableType:
@@ -93,7 +95,7 @@ def render_jobs(jobs: Sequence[control_pb2.Job], *, now: dt.datetime) -> Rendera
         name = control_pb2.JobState.Name(job.state).removeprefix("JOB_STATE_")
         kind = control_pb2.JobKind.Name(job.kind).removeprefix("JOB_KIND_").lower()
         style = "red" if job.state in _FAILED_STATES else ""
-        age = _age(job.created_at, now) if job.HasField("created_at") else ""
+        age = age_text(job.created_at, now) if job.HasField("created_at") else ""
         table.add_row(
             *map(Text, (job.job_id[:_SHORT_DIGEST], kind, job.title, job.device)), Text(name, style=style), Text(age)
         )
@@ -204,7 +206,8 @@ def _what_it_is(description: common_pb2.DeviceDescription) -> str:
     return f"{name} (emulated)" if description.emulated_by else name
 
 
-def _state(device: control_pb2.Device) -> Text:
+def device_state(device: control_pb2.Device) -> Text:
+    """Return in a word what a device does, or why it does nothing."""
     if device.standing in {"suspended", "removed"}:
         return Text(device.standing, style="red")
     if not device.online:
@@ -266,7 +269,8 @@ def _meter(meter: common_pb2.Reading) -> str:
     return f"{name}: {value:.4g} {unit} ({meter.source or 'source not named'})"
 
 
-def _age(at: timestamp_pb2.Timestamp, now: dt.datetime) -> str:
+def age_text(at: timestamp_pb2.Timestamp, now: dt.datetime) -> str:
+    """Return how long ago something was: "3 min ago"."""
     seconds = max(0, int(now.timestamp()) - at.seconds)
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
