@@ -63,12 +63,12 @@ def controllers(options: argparse.Namespace) -> int:
     if not rows:
         print("this device joined no controller; `steelyard device invite` on one prints what to paste here")
     for row in rows:
-        print(row.get("problem") or f"{row['id']}  as {row['name']}, until {row['not_after']}, at {row['addresses']}")
+        print(_line(row))
     return 0
 
 
 def _forget(root: Path, prefix: str) -> None:
-    found = [folder for folder in membership_folders(root) if folder.path.name.startswith(prefix)]
+    found = [folder for folder in membership_folders(root) if prefix and folder.path.name.startswith(prefix)]
     if len(found) != 1 and (exact := membership_folder(root, prefix)) in found:
         found = [exact]
     if len(found) != 1:
@@ -90,9 +90,17 @@ def _row(folder: MembershipFolder) -> dict[str, object]:
         "id": membership.controller_id,
         "name": membership.device_name,
         "not_after": _moment(membership.not_after_s),
-        "addresses": " ".join(membership.dialling_order()),
+        "addresses": list(membership.dialling_order()),
         "clock_offset_s": round(membership.clock_offset_s, 3),
     }
+
+
+def _line(row: dict[str, object]) -> str:
+    if "problem" in row:
+        return str(row["problem"])
+    addresses = row["addresses"]
+    assert isinstance(addresses, list)
+    return f"{row['id']}  as {row['name']}, until {row['not_after']}, at {' '.join(addresses)}"
 
 
 def _moment(at_s: float) -> str:
