@@ -49,7 +49,7 @@ class Device:
 
     @property
     def running_label(self) -> str:
-        return os.readlink(self.root / "opt/steelyard/current").rpartition("/")[2]
+        return (self.root / "opt/steelyard/current").readlink().name
 
     @property
     def pid(self) -> int:

@@ -22,11 +22,11 @@ UNITS = Path(os.environ["FAKE_UNITS"])
 
 def main(words: list[str]) -> int:
     if "--user" in words:
-        print("offline")
+        sys.stdout.write("offline\n")
         return 1
     action, names = words[0], [word for word in words[1:] if not word.startswith("-")]
     if action == "is-system-running":
-        print("running")
+        sys.stdout.write("running\n")
         return 0
     if action == "daemon-reload":
         return 0
@@ -73,7 +73,7 @@ def start(unit: str) -> int:
     address.unlink()
     if process.poll() is not None:
         (FOLDER / f"{unit}.pid").unlink()
-        print(f"Job for {unit} failed", file=sys.stderr)
+        sys.stderr.write(f"Job for {unit} failed\n")
         return 1
     return 0
 

@@ -118,7 +118,7 @@ def make_plan(facts: DeviceFacts, wishes: Wishes, *, label: str, wheel_name: str
     if facts.free_bytes < NEEDED_BYTES:
         raise UnfitDeviceError(
             "disk_too_small",
-            f"{facts.host} has {facts.free_bytes // 2**20} MiB free and an agent needs {NEEDED_BYTES // 2**20}; free some",
+            f"{facts.host} has {facts.free_bytes // 2**20} MiB free; an agent needs {NEEDED_BYTES // 2**20}: make room",
         )
     is_system = layout.kind is ServiceKind.SYSTEM
     user = wishes.service_user if is_system else facts.login
