@@ -58,7 +58,7 @@ def controllers(options: argparse.Namespace) -> int:
         return 0
     rows = [_row(folder) for folder in membership_folders(root)]
     if options.json:
-        print(json.dumps({"schema_version": _SCHEMA_VERSION, "controllers": rows}, indent=2))
+        print(json.dumps({"schema_version": _SCHEMA_VERSION, "kind": "controllers", "controllers": rows}, indent=2))
         return 0
     if not rows:
         print("this device joined no controller; `steelyard device invite` on one prints what to paste here")
