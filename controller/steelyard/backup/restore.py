@@ -9,6 +9,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -31,7 +32,7 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         BackupError: ``not_a_backup``, ``backup_newer`` or ``unreadable_file``.
     """
-    with _opened(path) as file:
+    with _opened(path) as file, _tar_errors(path):
         return parse_manifest(_first(_members(file, path)))
 
 
@@ -59,7 +60,7 @@ def restore_backup(path: Path, state_directory: Path, *, passphrase: str | None 
         # Beside it, and readable for nobody else: mkdtemp makes 0700.
         work = Path(tempfile.mkdtemp(prefix=f".{state_directory.name}-", dir=state_directory.parent))
     try:
-        with _opened(path) as file:
+        with _opened(path) as file, _tar_errors(path):
             manifest = _unpack(file, path, work, passphrase)
         _check(work / DATABASE, manifest, path)
         with disk_errors(state_directory.parent):
@@ -100,16 +101,21 @@ def _unpack(file: IO[bytes], path: Path, work: Path, passphrase: str | None) -> 
 
 def _members(file: IO[bytes], path: Path) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
     """Yield plain files one after the other; whatever else a tar may hold is refused."""
+    # "r:" takes no compression: nothing in it is larger than the file.
+    with tarfile.open(fileobj=file, mode="r:") as archive:
+        while (member := archive.next()) is not None:
+            content = archive.extractfile(member) if member.isreg() and not member.issparse() else None
+            if content is None:
+                raise _damaged(path, f"{member.name[:80]!r} is no plain file")
+            yield member, content
+            # Members that were read are of no more use, and there may be a million.
+            archive.members.clear()
+
+
+@contextmanager
+def _tar_errors(path: Path) -> Iterator[None]:
     try:
-        # "r:" takes no compression: nothing in it is larger than the file.
-        with tarfile.open(fileobj=file, mode="r:") as archive:
-            while (member := archive.next()) is not None:
-                content = archive.extractfile(member) if member.isreg() and not member.issparse() else None
-                if content is None:
-                    raise _damaged(path, f"{member.name[:80]!r} is no plain file")
-                yield member, content
-                # Members that were read are of no more use; a million of them are.
-                archive.members.clear()
+        yield
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
         raise _damaged(path, str(error)[:200] or "it is no tar archive") from error
 

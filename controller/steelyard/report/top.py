@@ -89,8 +89,9 @@ def _jobs(scene: Scene, now: dt.datetime) -> RenderableType:
     if not scene.unfinished:
         return Text("no job runs or waits", style="dim")
     table = plain_table()
-    for name in ("job", "what", "device", "state", "done", "since"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    # The log's line takes what is left, and nothing from what cannot be guessed when it is cut.
+    for name, min_width in (("job", _SHORT_ID), ("what", 6), ("device", 6), ("state", 9), ("done", 5), ("since", 10)):
+        table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=min_width)
     table.add_column("last", no_wrap=True, overflow="ellipsis", ratio=1)
     for job in scene.unfinished:
         event = scene.last_events.get(job.job_id, control_pb2.JobEvent())

@@ -197,7 +197,7 @@ class History:
             Store.record_round, round_key(0, job_id), segment=0, result_digest=digest, recorded_at_ns=self.clock()
         )
         await self.store.call(Store.record_trace, job_id, "plug", trace := self.fresh())
-        await self.store.call(Store.transition, job_id, RECORDED, "done")
+        await self.store.call(Store.transition, job_id, RECORDED, message="done")
         self.named |= {request.plan.inputs.data_digest, outputs, digest, trace}
 
     async def wait(self) -> None:

@@ -129,7 +129,7 @@ async def test_a_scrape_tells_of_jobs_rounds_and_devices_of_a_real_controller(co
     key = round_key()
     digest = "0" * 64
     await controller.store.call(Store.record_round, key, segment=0, result_digest=digest, recorded_at_ns=1)
-    await controller.store.call(Store.transition, "job-0001", RECORDED, "done")
+    await controller.store.call(Store.transition, "job-0001", RECORDED, message="done")
     async with ScriptedAgent(controller.agent_address) as agent:
         await agent.say_hello()
         reading = common_pb2.Reading(name="cpu_temperature", value=44.0, unit="Cel")

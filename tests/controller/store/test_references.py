@@ -103,7 +103,7 @@ def extending(store: Store, job_id: str, extended: str, *, ended: bool = True) -
     request = control_pb2.SubmitMeasurementRequest(extended_job_id=extended)
     store.create_job(job(job_id), request.SerializeToString(), f"request-{job_id}")
     if ended:
-        store.transition(job_id, RECORDED, "done")
+        store.transition(job_id, RECORDED, message="done")
 
 
 def test_samples_stay_while_a_younger_measurement_extends_them(store: Store) -> None:
