@@ -74,14 +74,14 @@ class PlainAccess:
         """See ``Access``."""
         return (str(self._address),)
 
-    def open(self, _address: str) -> grpc.aio.Channel:
+    def open(self, address: str) -> grpc.aio.Channel:
         """See ``Access``."""
         return open_channel(self._address)
 
     def welcomed(self, address: str, welcome: Welcome) -> None:
         """There is nothing to note."""
 
-    async def keep_valid(self, _channel: grpc.aio.Channel) -> None:
+    async def keep_valid(self, channel: grpc.aio.Channel) -> None:
         """There is no certificate."""
         await asyncio.Event().wait()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import grpc.aio
 
@@ -76,10 +77,10 @@ class ControllerLink:
                 _log.warning("no session with %s (%s); trying %s", address, why, untried[0])
                 continue
             self._failure_count += 1
-            await self._parts.access.recover(self._failure_count)
+            await _unless(stop, self._parts.access.recover(self._failure_count))
             delay_s = self._parts.backoff.delay_s(self._failure_count)
             _log.warning("no session with %s (%s); trying again in %.1f s", address, why, delay_s)
-            await _pause(delay_s, stop)
+            await _unless(stop, asyncio.sleep(delay_s))
 
     async def _dial_once(self, address: str, stop: asyncio.Event) -> str:
         parts = self._parts
@@ -124,8 +125,14 @@ class ControllerLink:
         await self._parts.access.keep_valid(channel)
 
 
-async def _pause(delay_s: float, stop: asyncio.Event) -> None:
-    """Wait, but no longer than until ``stop``."""
-    stopping = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({stopping}, timeout=delay_s)
-    stopping.cancel()
+async def _unless(stop: asyncio.Event, doing: Coroutine[Any, Any, None]) -> None:
+    """Do it, but no longer than until ``stop``."""
+    stopping, task = asyncio.ensure_future(stop.wait()), asyncio.ensure_future(doing)
+    try:
+        await asyncio.wait({stopping, task}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        task.cancel()
+        await asyncio.wait({stopping, task})
+    if not task.cancelled():
+        task.result()

@@ -116,6 +116,10 @@ class Outbox:
         """Return every round that waits."""
         return tuple(self._entries.values())
 
+    def find(self, key: RoundKey) -> OutboxEntry | None:
+        """Return the round of this key, None when it does not wait."""
+        return self._entries.get(key)
+
     def put(
         self, key: RoundKey, *, epoch: int, result: bytes, outputs: Mapping[str, Path], controller_id: str = ""
     ) -> OutboxEntry:

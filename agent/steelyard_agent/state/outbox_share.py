@@ -15,15 +15,15 @@ class OutboxShare:
         """Show the rounds of ``controller_id``; with ``takes_unnamed`` also those that name no controller."""
         self._outbox = outbox
         self._controller_id = controller_id
-        self._takes_unnamed = takes_unnamed
+        self._mine = {controller_id, ""} if takes_unnamed else {controller_id}
 
     def __contains__(self, key: RoundKey) -> bool:
-        return any(entry.key == key for entry in self.entries())
+        entry = self._outbox.find(key)
+        return entry is not None and entry.controller_id in self._mine
 
     def entries(self) -> tuple[OutboxEntry, ...]:
         """Return every round of this controller that waits."""
-        mine = {self._controller_id, ""} if self._takes_unnamed else {self._controller_id}
-        return tuple(entry for entry in self._outbox.entries() if entry.controller_id in mine)
+        return tuple(entry for entry in self._outbox.entries() if entry.controller_id in self._mine)
 
     def put(self, key: RoundKey, *, epoch: int, result: bytes, outputs: Mapping[str, Path]) -> OutboxEntry:
         """See ``Outbox.put``."""
