@@ -27,6 +27,7 @@ examples:
   steelyard-agent doctor --json
   sudo steelyard-agent doctor --fix
   sudo steelyard-agent doctor --undo
+  sudo /opt/steelyard/current/bin/steelyard-agent doctor --as-service
 """
 _MEASURE_EXAMPLES = """\
 examples:
@@ -130,6 +131,9 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     doctor.add_argument("--undo", action="store_true", help="put back what --fix changed")
     doctor.add_argument("--yes", action="store_true", help="change it without a question")
     doctor.add_argument(
+        "--as-service", action="store_true", help="look as the installed service does: its user, its sandbox (root)"
+    )
+    doctor.add_argument(
         "--state-directory", type=Path, metavar="DIR", help="where the agent keeps its settings and what to undo"
     )
     _add_profiles_folder(doctor)
@@ -222,6 +226,8 @@ def _run_command(options: argparse.Namespace) -> int:
 def _doctor_command(options: argparse.Namespace) -> int:
     if options.yes and not options.fix:
         raise UsageError("yes_to_nothing", "--yes answers the question of --fix; give both, or neither")
+    if options.as_service and (options.fix or options.undo):
+        raise UsageError("service_changes_nothing", "--as-service only looks: leave --fix and --undo out")
     if options.fix or options.undo:
         from steelyard_agent.cli.steady import steady
 

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from steelyard_agent.state.settings import read_settings
 
 def doctor(options: argparse.Namespace) -> int:
     """Print what this device can and cannot measure."""
+    if options.as_service:
+        return _as_service(options)
     with tempfile.TemporaryDirectory(prefix="steelyard-") as folder:
         # No state directory is made or locked: the doctor may be called while an agent runs.
         root = options.state_directory or default_state_directory(os.environ, Path.home())
@@ -37,3 +40,17 @@ def doctor(options: argparse.Namespace) -> int:
     else:
         print("\n".join(diagnosis_lines(diagnosis)))
     return 0
+
+
+def _as_service(options: argparse.Namespace) -> int:
+    """Say on standard error by which way the service's view was taken; the diagnosis itself is on standard output."""
+    from steelyard_agent.service.as_service import doctor_as_service
+
+    flags = ["--json"] if options.json else []
+    for name in ("state_directory", "profiles"):
+        if (folder := getattr(options, name)) is not None:
+            flags += [f"--{name.replace('_', '-')}", str(folder.absolute())]
+    command = (sys.executable, "-m", "steelyard_agent", "doctor", *flags)
+    way, status = doctor_as_service(command, is_root=os.geteuid() == 0)
+    print(f"steelyard-agent: seen {way}", file=sys.stderr)
+    return status
