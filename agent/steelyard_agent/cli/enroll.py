@@ -19,7 +19,6 @@ from steelyard_agent.enrollment.membership import (
     Membership,
     MembershipFolder,
     forget,
-    membership_folder,
     membership_folders,
 )
 from steelyard_agent.state.directory import default_state_directory, make_state_root
@@ -69,8 +68,8 @@ def controllers(options: argparse.Namespace) -> int:
 
 def _forget(root: Path, prefix: str) -> None:
     found = [folder for folder in membership_folders(root) if prefix and folder.path.name.startswith(prefix)]
-    if len(found) != 1 and (exact := membership_folder(root, prefix)) in found:
-        found = [exact]
+    # The whole id of one may be how another one begins.
+    found = [folder for folder in found if folder.path.name == prefix] or found
     if len(found) != 1:
         known = ", ".join(folder.path.name for folder in membership_folders(root)) or "none"
         raise EnrollmentError(

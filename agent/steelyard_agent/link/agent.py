@@ -100,8 +100,8 @@ class Agent:
                 await desk.close()
             ending.set()
             await asyncio.wait(dialling)
-            for task in others:
-                task.cancel()
+            for other in others:
+                other.cancel()
             await asyncio.wait(others)
         for task in done:
             task.result()

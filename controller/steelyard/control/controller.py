@@ -133,7 +133,11 @@ class Controller:
         server = grpc.aio.server(options=SERVER_OPTIONS)
         hooks = SessionHooks(register=self._register, record=self._record, recorded=self._recorded, runs=self._runs)
         self._sessions = SessionServicer(
-            self.fleet, hooks, controller_id=self.controller_id, heartbeat_interval_s=self._heartbeat_s
+            self.fleet,
+            hooks,
+            controller_id=self.controller_id,
+            heartbeat_interval_s=self._heartbeat_s,
+            clock_ns=self._clock_ns,
         )
         gate = BlobGate(may_download=self._device_may_download, may_upload=self._device_may_upload)
         self._agent_blobs = BlobServicer(self.blobs, gate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -44,7 +45,17 @@ class SessionHooks:
 class SessionServicer(session_pb2_grpc.SessionServiceServicer):
     """One call of ``Connect`` is one agent's session."""
 
-    def __init__(self, fleet: Fleet, hooks: SessionHooks, *, controller_id: str, heartbeat_interval_s: float) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        hooks: SessionHooks,
+        *,
+        controller_id: str,
+        heartbeat_interval_s: float,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """Serve for ``fleet``; devices are told what ``clock_ns`` (since the epoch) says: certificates end by it."""
+        self._clock_ns = clock_ns
         self._fleet = fleet
         self._hooks = hooks
         self._controller_id = controller_id
@@ -91,7 +102,7 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             controller_version=__version__,
             heartbeat_interval_ms=int(self._heartbeat_interval_s * 1000),
         )
-        welcome.now.GetCurrentTime()
+        welcome.now.FromNanoseconds(self._clock_ns())
         link.send(session_pb2.ConnectResponse(acknowledgement=session_pb2.Acknowledgement(message_id=hello_id)))
         link.send(session_pb2.ConnectResponse(welcome=welcome))
 
