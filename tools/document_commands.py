@@ -34,6 +34,11 @@ def document() -> str:
     return "\n".join([_HEAD, *_controller(), *_agent()])
 
 
+def agent_commands() -> frozenset[str]:
+    """Return the first words that steelyard-agent takes."""
+    return frozenset(name for name, _ in _children(build_parser()))
+
+
 # -- steelyard (click) ----------------------------------------------------------------------------------------------
 
 

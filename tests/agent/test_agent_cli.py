@@ -60,7 +60,6 @@ def test_every_command_has_help_with_examples_that_parse(command: str, capsys: p
     [
         [],
         ["fly"],
-        ["run"],
         ["measure"],
         ["measure", "m.onnx", "--rounds", "0"],
         ["measure", "m.onnx", "--shape", "x"],

@@ -22,6 +22,7 @@ from steelyard.stats.requirements import METRICS, parse_requirement
 from steelyard.tasks.metrics.registry import metric
 from steelyard.tasks.task_file import parse_task_file
 from steelyard_agent.cli.arguments import build_parser
+from steelyard_agent.policy.document import PolicyRules, read_rules
 from steelyard_agent.profiles import parse_profile
 from tests.docs.documents import PAGES, ROOT, Block, blocks, command_lines, command_mentions, name_of
 
@@ -69,7 +70,7 @@ def test_every_command_in_the_documents_parses(page: str, words: list[str]) -> N
 @pytest.mark.parametrize(("page", "words"), command_mentions(), ids=str)
 def test_every_command_that_the_text_mentions_exists(page: str, words: list[str]) -> None:
     if words[0] == "steelyard-agent" and len(words) == 2:
-        assert words[1] in {"run", "doctor", "measure"}
+        assert words[1] in document_commands.agent_commands()
         return
     with contextlib.suppress(click.MissingParameter):
         test_every_command_in_the_documents_parses(page, words)
@@ -142,6 +143,9 @@ def test_every_toml_example_is_read_by_the_program(block: Block, tmp_path: Path)
         assert metric(content["metric"]["kind"], settings).kind == content["metric"]["kind"]
     elif "match" in content:
         parse_profile(block.content, block.page)
+    elif "windows" in content:
+        (tmp_path / "policy.toml").write_text(block.content)
+        assert read_rules(tmp_path) != PolicyRules()
     else:
         (tmp_path / "steelyard.toml").write_text(block.content)
         settings = load_settings({}, environ={}, cwd=tmp_path, user_file=tmp_path / "none.toml")

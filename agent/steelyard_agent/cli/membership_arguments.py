@@ -10,7 +10,7 @@ ENROLL_EXAMPLES = """\
 examples:
   steelyard-agent enroll sy1-aeawxbpphx7xxnx6u56nfodgfsyzxpjsklbr5xlag6sm6fiorwviufrrhezc4mjwhaxdclrsga5donbugs7kio73
   steelyard-agent enroll CODE --name kitchen-pi
-  ssh pi@board steelyard-agent enroll - < code.txt
+  steelyard-agent enroll -
 
 The code comes from `steelyard device invite` on the controller's machine.
 """
