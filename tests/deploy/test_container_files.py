@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.cli.main import cli
+from steelyard.cli.serve import serve
 from steelyard_agent.cli.arguments import build_parser
 
 ROOT = Path(__file__).parents[2]
@@ -60,12 +61,10 @@ def test_extras_that_are_installed_exist(name: str) -> None:
 
 
 def test_what_the_controllers_image_runs_is_a_command_with_these_flags() -> None:
-    words = [*last("Dockerfile.controller", "ENTRYPOINT")[1:], *last("Dockerfile.controller", "CMD")]
-    with cli.make_context("steelyard", list(words)) as context:
-        name, command, rest = cli.resolve_command(context, context.protected_args + context.args)
-        assert name == "serve"
-        assert command is not None
-        assert command.make_context("serve", list(rest)).params["secure_listen"] == "0.0.0.0:7443"
+    entry, command = last("Dockerfile.controller", "ENTRYPOINT"), last("Dockerfile.controller", "CMD")
+    assert cli.make_context("steelyard", [*entry[1:], *command]).params["state_directory"].startswith("/var/lib/")
+    assert command[0] == "serve"
+    assert serve.make_context("serve", command[1:]).params["secure_listen"] == "0.0.0.0:7443"
 
 
 def test_what_the_agents_image_runs_is_a_command() -> None:

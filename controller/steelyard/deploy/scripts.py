@@ -149,8 +149,9 @@ ENROLL = (
 for record in "$STATE"/controllers/*/controller.json; do
   if [ -f "$record" ]; then echo joined; exit 0; fi
 done
-as_service_user "$PREFIX/versions/$LABEL/bin/python" -m steelyard_agent enroll "$CODE" --name "$NAME" \
-  --state-directory "$STATE" >&2
+# By standard input: arguments are everybody's to read in /proc.
+printf '%s\n' "$CODE" | as_service_user "$PREFIX/versions/$LABEL/bin/python" -m steelyard_agent enroll - \
+  --name "$NAME" --state-directory "$STATE" >&2
 echo enrolled
 """
 )
