@@ -25,7 +25,7 @@ class Remote:
     def __init__(self, target: SshTarget, *, options: Sequence[str] = ()) -> None:
         """Reach ``target``; ``options`` are ssh's own ("IdentityFile=key"), added to what is configured."""
         self.target = target
-        self._options = tuple(options)
+        self.options = tuple(options)
 
     def words(self, *flags: str) -> list[str]:
         """Return the ssh command that reaches the device, without what to run there.
@@ -36,7 +36,7 @@ class Remote:
         program = shutil.which("ssh")
         if program is None:
             raise UsageError("ssh_missing", "there is no `ssh` here, which reaches devices; install openssh-client")
-        options = [part for option in (*self._options, "BatchMode=yes", "ConnectTimeout=15") for part in ("-o", option)]
+        options = [part for option in (*self.options, "BatchMode=yes", "ConnectTimeout=15") for part in ("-o", option)]
         return [program, *options, *flags, *self.target.words()]
 
     def run(
