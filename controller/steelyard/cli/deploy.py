@@ -160,13 +160,14 @@ def _deploy(ctx: click.Context, remote: Remote, errand: Errand, tunnel_port: int
     plan = errand.plan
     deployment = Deployment(remote, say=say)
     with connected(ctx) as client, _tunnel(client, remote, tunnel_port):
+        before = _last_seen(client, plan.name)
 
         def code() -> str:
             invitation = client.identity.invite_device(use_count=1, valid_s=3600.0, tags=())
             _refuse_unreachable(deployment, plan, tuple(invitation.addresses))
             return str(invitation.code)
 
-        deployment.carry_out(errand, code=code, dialled_back=lambda: _dialled_back(client, plan.name))
+        deployment.carry_out(errand, code=code, dialled_back=lambda: _dialled_back(client, plan.name, before=before))
     click.echo(f"{plan.name} runs {plan.label} and has dialled back")
 
 
@@ -205,19 +206,27 @@ def _tunnel(client: Client, remote: Remote, port: int | None) -> Iterator[None]:
     say(f"no systemd of yours holds the tunnel; leave this running: {' '.join(command)}")
 
 
-def _dialled_back(client: Client, name: str) -> bool:
-    """Wait until the controller hears of the device after this moment."""
+def _last_seen(client: Client, name: str) -> datetime | None:
+    """Return when the controller last heard of a device, None for one that it does not know."""
     from steelyard.errors import NotFoundError
 
-    since, deadline_s = datetime.now(tz=timezone.utc), time.monotonic() + _DIAL_BACK_S
+    try:
+        return client.device(name).last_seen.ToDatetime(tzinfo=timezone.utc)
+    except NotFoundError:
+        return None
+
+
+def _dialled_back(client: Client, name: str, *, before: datetime | None) -> bool:
+    """Wait until the device is there and was heard of since ``before``.
+
+    The agent that ran until now ended before the new one was ready, and its session with it: who is online is new.
+    """
+    deadline_s = time.monotonic() + _DIAL_BACK_S
     say(f"waiting for {name} to dial back")
     while time.monotonic() < deadline_s:
-        try:
-            device = client.device(name)
-            if device.online and device.last_seen.ToDatetime(tzinfo=timezone.utc) >= since:
-                return True
-        except NotFoundError:
-            pass
+        seen = _last_seen(client, name)
+        if seen is not None and seen != before and client.device(name).online:
+            return True
         time.sleep(_LOOK_EVERY_S)
     return False
 
