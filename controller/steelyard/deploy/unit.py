@@ -88,7 +88,6 @@ def agent_unit(
         service += HARDENING
     unit = [
         ("Description", "Steelyard agent: measures neural networks on this device"),
-        ("Documentation", "man:systemd.service(5)"),
         ("Wants", "network-online.target"),
         ("After", "network-online.target"),
         # A device that nobody watches never stops trying.
