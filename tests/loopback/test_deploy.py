@@ -15,11 +15,13 @@ from steelyard.control.client import Client
 from steelyard.deploy.agent_wheel import AgentWheel, named_wheel, pack_agent_wheel
 from steelyard.deploy.deployment import Deployment, Errand
 from steelyard.deploy.errors import DeployError
+from steelyard.deploy.layout import ServiceKind
 from steelyard.deploy.plan import Plan, Wishes, make_plan
 from steelyard.deploy.probe import DeviceFacts, probe
 from steelyard.deploy.remote import Remote
 from steelyard.deploy.target import SshTarget
 from steelyard.errors import NotFoundError
+from tests.support import fake_systemctl
 from tests.support.processes import wait_until
 from tests.support.sshd import SshServer, running_sshd, sshd_program
 from tests.support.wheels_here import NEEDED, changed_wheel, pack_empty, pack_installed
@@ -226,6 +228,25 @@ def test_a_version_that_does_not_dial_back_makes_way(bringing: Bringing, wheel: 
     assert reason_of(bringing, newer, dialled_back=lambda: False) == "rolled_back"
     assert bringing.device.running_label == wheel.label
     assert came_online(bringing.client)
+
+
+def test_without_root_and_systemd_the_agent_is_a_process_in_the_folders_of_the_login(
+    bringing: Bringing, wheel: AgentWheel
+) -> None:
+    device, before = bringing.device, bringing.device.files()
+    wishes = Wishes(name=NAME, runtime="none", as_user=True, controller=bringing.client.controller().agent_address)
+    plan = make_plan(bringing.facts, wishes, label=wheel.label, wheel_name=wheel.path.name)
+    assert plan.layout.kind is ServiceKind.PROCESS
+    deployment = Deployment(device.remote, say=print)
+    errand = Errand(plan=plan, facts=bringing.facts, wheel=wheel, more_wheels=bringing.more_wheels)
+    try:
+        deployment.carry_out(errand, code=no_code, dialled_back=lambda: came_online(bringing.client))
+        pid = int((device.home / ".local/share/steelyard-agent/agent.pid").read_text())
+        assert fake_systemctl.runs(pid)
+    finally:
+        deployment.remove(plan.layout, user=plan.user, as_root=False)
+    assert not fake_systemctl.runs(pid)
+    assert device.files() == before
 
 
 def test_looking_changes_nothing(device: Device) -> None:

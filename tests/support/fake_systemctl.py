@@ -16,8 +16,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-FOLDER = Path(os.environ["FAKE_SYSTEMD"])
-UNITS = Path(os.environ["FAKE_UNITS"])
+FOLDER = Path(os.environ.get("FAKE_SYSTEMD", "/nowhere"))
+UNITS = Path(os.environ.get("FAKE_UNITS", "/nowhere"))
 
 
 def main(words: list[str]) -> int:
@@ -91,6 +91,7 @@ def stop(unit: str) -> None:
 
 
 def runs(pid: int) -> bool:
+    """Return whether a process lives."""
     try:
         # The state follows the name in parentheses; a zombie waits only for a parent that is gone.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
