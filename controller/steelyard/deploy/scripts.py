@@ -48,6 +48,10 @@ as_service_user() {
     else su -s /bin/sh "$SERVICE_USER" -c 'exec "$0" "$@"' -- "$@"; fi
   else "$@"; fi
 }
+lives() {
+  # The state follows the name in parentheses; a zombie waits only for whoever started it.
+  case "$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null)" in ""|Z*|X*) return 1 ;; esac
+}
 stop_process() {
   if [ ! -f "$PREFIX/agent.pid" ]; then return 0; fi
   pid=$(cat "$PREFIX/agent.pid")
@@ -55,8 +59,8 @@ stop_process() {
   if grep -q steelyard_agent "/proc/$pid/cmdline" 2>/dev/null; then
     kill "$pid" 2>/dev/null || true
     left=60
-    while [ "$left" -gt 0 ] && [ -d "/proc/$pid" ]; do sleep 0.5; left=$((left - 1)); done
-    kill -9 "$pid" 2>/dev/null || true
+    while [ "$left" -gt 0 ] && lives "$pid"; do sleep 0.5; left=$((left - 1)); done
+    if lives "$pid"; then kill -9 "$pid" 2>/dev/null || true; fi
   fi
   rm -f "$PREFIX/agent.pid"
 }
@@ -67,7 +71,7 @@ start_process() {
   echo "$pid" > "$PREFIX/agent.pid"
   # The agent writes its number into its lock once it works.
   left=120
-  while [ "$left" -gt 0 ] && [ -d "/proc/$pid" ]; do
+  while [ "$left" -gt 0 ] && lives "$pid"; do
     if [ "$(cat "$STATE/agent.lock" 2>/dev/null)" = "$pid" ]; then return 0; fi
     sleep 0.5; left=$((left - 1))
   done
@@ -162,8 +166,8 @@ SWITCH = (
     + r"""
 umask 022
 if [ -L "$PREFIX/current" ]; then
-  ran=$(readlink "$PREFIX/current")
-  if [ "$ran" != "versions/$LABEL" ]; then ln -sfn "$ran" "$PREFIX/previous"; fi
+  # The same version, too, when it is brought again: what comes back is what ran, with its unit.
+  ln -sfn "$(readlink "$PREFIX/current")" "$PREFIX/previous"
   if [ -n "$UNIT_PATH" ] && [ -f "$UNIT_PATH" ]; then cp "$UNIT_PATH" "$PREFIX/previous-unit"; fi
   if [ -f "$PREFIX/run-agent" ]; then cp -p "$PREFIX/run-agent" "$PREFIX/previous-run-agent"; fi
 fi
