@@ -60,7 +60,7 @@ async def measured(controller: Controller, agent: ScriptedAgent) -> control_pb2.
     job_id = await submit(controller, 2)
     offer = await agent.accept_job()
     await agent.wait_for("round_grant")
-    await agent.run_rounds([round_for(job_id, offer.plan, index) for index in range(6)])
+    await agent.run_rounds([round_for(job_id, offer.plan, index) for index in range(3)])
     return await ended(controller, job_id)
 
 
@@ -103,7 +103,7 @@ async def test_samples_stay_without_a_retention_and_while_they_are_young(
     clock.moved_ns = 100 * DAY_NS
     assert not (await controller.upkeep.collect(asked())).sampleless_job_ids
     assert not (await controller.upkeep.collect(asked(keep_samples_ms=101 * DAY_MS))).sampleless_job_ids
-    assert len(await controller.results.rounds(job_.job_id)) == 6
+    assert len(await controller.results.rounds(job_.job_id)) == 3
 
 
 async def test_nothing_that_came_since_the_oldest_unfinished_job_began_goes(
