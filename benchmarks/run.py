@@ -28,6 +28,7 @@ from benchmarks import (
     same_accuracy,
     sampler_aliasing,
     sampler_cost,
+    sparse_encoding,
     worker_vs_native,
 )
 from benchmarks.idle_agent import IdleError
@@ -49,6 +50,7 @@ _MODULES = (
     idle_agent,
     sampler_cost,
     sampler_aliasing,
+    sparse_encoding,
 )
 _BENCHMARKS = {module.NAME: module for module in _MODULES}
 _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
