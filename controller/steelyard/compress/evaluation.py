@@ -79,14 +79,23 @@ class HostEvaluator:
             self._known[digest] = self._scored(path)
         return self._known[digest]
 
-    def _scored(self, path: Path) -> Evaluation:
+    def answers(self, path: Path) -> Answers:
+        """Return what the model in ``path`` answers to each sample, set against the truth or the parent's outputs.
+
+        Raises:
+            SteelyardError: the model cannot be run on these samples, or its outputs not be scored.
+        """
         metric = self._chosen.metric
         truth = self._chosen.truth
         if metric.needs_parent_outputs:
             if self._parent_outputs is None:
                 self._parent_outputs = self._outputs(self._parent_path)
             truth = self._parent_outputs
-        answers = metric.answers(truth, self._outputs(path))
+        return metric.answers(truth, self._outputs(path))
+
+    def _scored(self, path: Path) -> Evaluation:
+        metric = self._chosen.metric
+        answers = self.answers(path)
         value = answers.value()
         if value is None:
             raise CompressionInputError(
