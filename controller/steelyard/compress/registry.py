@@ -17,6 +17,7 @@ _STEPS = {
     "static-int8": "steelyard.compress.steps.static_int8:StaticInt8",
     "bias-correction": "steelyard.compress.steps.bias_correction:BiasCorrection",
     "adaround": "steelyard.compress.steps.adaround:AdaRound",
+    "sensitivity": "steelyard.compress.steps.sensitivity:MeasureSensitivity",
     "fallback": "steelyard.compress.steps.fallback:Fallback",
     "weight-only": "steelyard.compress.steps.weight_only:WeightOnly",
     "share-weights": "steelyard.compress.steps.share_weights:ShareWeights",

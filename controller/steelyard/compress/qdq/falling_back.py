@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+# Of differences of scores.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,6 +16,11 @@ class Candidate:
 
     names: frozenset[str]
     loss: float
+
+
+def holds(loss: float, most_loss: float) -> bool:
+    """Return whether a bound holds; a drop of ten samples in a thousand is one of 0.01, whatever its last bit says."""
+    return loss <= most_loss + _ROUNDING
 
 
 class FallbackSearch:
@@ -38,7 +47,7 @@ class FallbackSearch:
         below, count = -1, 0
         while True:
             tried = self._try(ranking[:count])
-            if tried.loss <= self._most_loss:
+            if holds(tried.loss, self._most_loss):
                 break
             if count >= most_count:
                 return None
@@ -47,7 +56,7 @@ class FallbackSearch:
         while count - below > 1:
             middle = (below + count) // 2
             tried = self._try(ranking[:middle])
-            if tried.loss <= self._most_loss:
+            if holds(tried.loss, self._most_loss):
                 best, count = tried, middle
             else:
                 below = middle
@@ -58,7 +67,7 @@ class FallbackSearch:
             if len(best.names) < 2:
                 break
             tried = self._try([one for one in ranking if one in best.names and one != name])
-            if tried.loss <= self._most_loss:
+            if holds(tried.loss, self._most_loss):
                 best = tried
         return best
 
@@ -67,5 +76,7 @@ class FallbackSearch:
         for known in self.front:
             if known.names == wanted:
                 return known
-        self.front.append(Candidate(names=wanted, loss=self._loss_of(wanted)))
+        loss = self._loss_of(wanted)
+        # NaN compares as neither better nor worse, and would be taken for the best.
+        self.front.append(Candidate(names=wanted, loss=math.inf if math.isnan(loss) else loss))
         return self.front[-1]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.compress.calibration import CalibrationData
@@ -16,9 +15,6 @@ from steelyard.compress.tools import tool_errors
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-
-# Above 0 where two models agree exactly: an SQNR of at most 200 dB.
-_LEAST_SHARE = 1e-20
 
 
 def required_calibration(kind: str, context: StepContext) -> CalibrationData:
@@ -73,17 +69,3 @@ def feeds(data: CalibrationData, size: int, sample_count: int) -> Iterator[dict[
     last = max(size, min(sample_count, data.sample_count))
     for start in range(0, last - size + 1, size):
         yield data.feed(start, start + size)
-
-
-def sqnr_db(reference: Runner, model: Runner, data: CalibrationData, sample_count: int) -> float:
-    """Return the signal-to-quantization-noise ratio of all float outputs over the samples, in dB, 200 at most."""
-    signal, noise = 0.0, 0.0
-    for feed in feeds(data, reference.batch_size, sample_count):
-        for expected, given in zip(reference.run(feed), model.run(feed), strict=True):
-            if expected.dtype.kind == "f":
-                exact = expected.astype(np.float64)
-                signal += float(np.square(exact).sum())
-                noise += float(np.square(exact - given).sum())
-    if signal == 0.0 and noise == 0.0:
-        return -10.0 * float(np.log10(_LEAST_SHARE))
-    return 10.0 * float(np.log10(max(signal, _LEAST_SHARE) / max(noise, signal * _LEAST_SHARE, _LEAST_SHARE)))
