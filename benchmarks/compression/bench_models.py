@@ -1,0 +1,149 @@
+"""The models of the compression benchmarks, each with a task file as users write it.
+
+Models and data of others lie in the folder that STEELYARD_BENCH_MODELS names (`models/`, `data/`); the demo's are with
+the project. Task files are written into a cache folder (STEELYARD_BENCH_CACHE, else the user's), never beside a model.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.compression import fashion, shared_models, task_files
+from benchmarks.compression.task_files import DATA_FILE, TASK_FILE, TaskData, prepared, split_counts, write_task
+from steelyard.demo.run import assets
+
+MODELS_VARIABLE = "STEELYARD_BENCH_MODELS"
+CACHE_VARIABLE = "STEELYARD_BENCH_CACHE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchModel:
+    """A model with its task.
+
+    ``task`` is a task TOML with calibration samples; ``metric`` is its metric's kind ("top1", "auc"). ``about`` says
+    in a sentence what the model or its data is and how far its figure can be trusted. A count is that of samples.
+    """
+
+    name: str
+    model: Path
+    task: Path
+    metric: str
+    evaluation_count: int
+    calibration_count: int
+    validation_count: int
+    about: str
+
+    def __post_init__(self) -> None:
+        """Refuse a task with nothing to evaluate on."""
+        if self.evaluation_count < 1:
+            raise ValueError(f"{self.task} has {self.evaluation_count} evaluation samples; prepare it anew")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkippedModel:
+    """A model that is not here, and how to get it."""
+
+    name: str
+    reason: str
+
+
+def bench_models(only: str = "") -> list[BenchModel]:
+    """Return every model that is here, with its task prepared; ``only`` restricts to one name.
+
+    Raises:
+        OSError: a cache folder that cannot be written.
+    """
+    return [found for found in _found(only) if isinstance(found, BenchModel)]
+
+
+def skipped_models() -> list[SkippedModel]:
+    """Return the models that are not here, each with the reason."""
+    return [found for found in _found("") if isinstance(found, SkippedModel)]
+
+
+def cache_folder() -> Path:
+    """Return where task files and converted models are kept."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named)
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("steelyard-bench"))
+
+
+def _found(only: str) -> Iterator[BenchModel | SkippedModel]:
+    for definition in shared_models.DEFINITIONS:
+        if only in ("", definition.name):
+            yield _shared(definition)
+    for name, about in fashion.MODELS.items():
+        if only in ("", name):
+            yield _fashion(name, about)
+
+
+def _shared(definition: shared_models.Definition) -> BenchModel | SkippedModel:
+    named = os.environ.get(MODELS_VARIABLE)
+    if not named:
+        return SkippedModel(
+            name=definition.name, reason=f"{MODELS_VARIABLE} is not set; name the folder that holds models/ and data/"
+        )
+    model, data = Path(named) / "models" / definition.model, Path(named) / "data" / definition.data
+    missing = next((path for path in (model, data) if not path.is_file()), None)
+    if missing is not None:
+        return SkippedModel(name=definition.name, reason=f"there is no file {missing}; add it")
+
+    def task() -> TaskData:
+        with np.load(data, allow_pickle=False) as archive:
+            return definition.task({name: archive[name] for name in archive.files})
+
+    return _with_task(definition.name, model, definition.about, task, (data, Path(shared_models.__file__)))
+
+
+def _fashion(name: str, about: str) -> BenchModel:
+    shipped = assets() / "fashion_mnist.npz"
+    debian = sorted(fashion.DEBIAN_FOLDER.glob("t10k-*.gz"))
+    sources = (shipped, *debian, Path(fashion.__file__))
+    return _with_task(name, assets() / f"{name}.onnx", about, lambda: fashion.fashion_task(shipped), sources)
+
+
+def _with_task(
+    name: str, model: Path, about: str, task: Callable[[], TaskData], sources: tuple[Path, ...]
+) -> BenchModel:
+    sources = (*sources, Path(task_files.__file__))
+    folder = prepared(cache_folder(), name, sources, lambda folder: write_task(folder, name, task()))
+    return _described(name, model, folder, about)
+
+
+def _described(name: str, model: Path, folder: Path, about: str) -> BenchModel:
+    import tomllib
+
+    counts = split_counts(folder / DATA_FILE)
+    content = tomllib.loads((folder / TASK_FILE).read_text(encoding="utf-8"))
+    return BenchModel(
+        name=name,
+        model=model,
+        task=folder / TASK_FILE,
+        metric=content["metric"]["kind"],
+        evaluation_count=counts["evaluation"],
+        calibration_count=counts["calibration"],
+        validation_count=counts["validation"],
+        about=about,
+    )
+
+
+def main() -> None:
+    """Prepare every model and list what is here and what is not."""
+    for found in _found(""):
+        if isinstance(found, BenchModel):
+            counts = f"{found.evaluation_count}/{found.calibration_count}/{found.validation_count}"
+            print(f"{found.name:20} {found.metric:6} {counts:16} {found.task}")
+        else:
+            print(f"{found.name:20} skipped: {found.reason}")
+
+
+if __name__ == "__main__":
+    main()
