@@ -45,6 +45,11 @@ COMMANDS = {
     "profile": ("steelyard.cli.profile", "profile", "List, show, check and draft board profiles."),
     "report": ("steelyard.cli.report", "report", "Write the report of finished measurements, or their tables."),
     "result": ("steelyard.cli.result", "result", "List measurements with their main figures."),
+    "sensitivity": (
+        "steelyard.cli.sensitivity",
+        "sensitivity",
+        "Find the layers of a model that lose most as integers.",
+    ),
     "serve": ("steelyard.cli.serve", "serve", "Run a controller that devices connect to."),
     "variant": ("steelyard.cli.artifact", "variant", "List variants, with what each scored."),
 }

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from steelyard.compress.errors import CompressionError
+from steelyard.compress.errors import CompressionError, CompressionInputError
+from steelyard_protocol.v1 import control_pb2
+
+SENSITIVITY = "sensitivity"
+# Where the report stands among what the step says of itself.
+REPORT_KEY = "report"
+_GLOB_SIGNS = re.compile(r"([*?[])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +39,8 @@ class LayerSensitivity:
 class MetricDrops:
     """What the task's metric loses against float's ``float_value``, in ``unit``.
 
-    ``whole_drop`` with everything quantized, ``kept_drop`` with the worst operators in float.
+    ``whole_drop`` with everything quantized, ``kept_drop`` with the worst operators in float; None for outputs that
+    cannot be scored.
     """
 
     metric: str
@@ -40,8 +48,8 @@ class MetricDrops:
     split: str
     sample_count: int
     float_value: float
-    whole_drop: float
-    kept_drop: float
+    whole_drop: float | None
+    kept_drop: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +74,11 @@ class SensitivityReport:
         return asdict(self)
 
 
+def literal_pattern(name: str) -> str:
+    """Return the pattern of ``keep_float`` that fits this name and no other."""
+    return _GLOB_SIGNS.sub(r"[\1]", name)
+
+
 def parse_report(plain: Mapping[str, Any]) -> SensitivityReport:
     """Return the report that ``to_plain`` made, also from JSON.
 
@@ -86,3 +99,20 @@ def parse_report(plain: Mapping[str, Any]) -> SensitivityReport:
             f"{json.dumps(plain, default=str)[:120]} is no sensitivity report of this version of Steelyard ({error}); "
             "measure again with --no-cache",
         ) from error
+
+
+def report_of(steps: Iterable[control_pb2.LineageStep]) -> SensitivityReport:
+    """Return the report among the steps of a job.
+
+    Raises:
+        CompressionInputError: no_sensitivity: none of them measured it.
+        CompressionError: invalid_report.
+    """
+    found = [step for step in steps if step.kind == SENSITIVITY]
+    if not found:
+        raise CompressionInputError(
+            "no_sensitivity",
+            "this job did not measure sensitivity; run one with `steelyard sensitivity MODEL --task TASK`",
+        )
+    plain = json.loads(found[-1].settings_json or "{}").get(REPORT_KEY)
+    return parse_report(plain if isinstance(plain, dict) else {})

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 
 from steelyard.compress.calibration import CalibrationData
-from steelyard.compress.contract import StepContext
+from steelyard.compress.contract import Evaluation, StepContext
 from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.noise import Reference
 from steelyard.compress.sensitivity import PartlyQuantized, Sensitivity, rank, worst
-from steelyard.compress.sensitivity_report import LayerSensitivity, MetricDrops, SensitivityReport
+from steelyard.compress.sensitivity_report import LayerSensitivity, MetricDrops, SensitivityReport, literal_pattern
+from steelyard.errors import SteelyardError
 from steelyard.layers.read import read_layers
 
-_GLOB_SIGNS = re.compile(r"([*?[])")
+_LOGGER = logging.getLogger(__name__)
 
 
 def report_on(
@@ -42,7 +44,7 @@ def report_on(
         sample_count=min(sample_count, data.sample_count),
         whole_sqnr_db=whole_db,
         kept=kept,
-        keep_float=tuple(_GLOB_SIGNS.sub(r"[\1]", name) for name in kept),
+        keep_float=tuple(literal_pattern(name) for name in kept),
         kept_sqnr_db=kept_db,
         metrics=metrics,
     )
@@ -75,10 +77,14 @@ def _layers(
 def _scores(
     parts: PartlyQuantized, scored: Sequence[str], kept: Collection[str], context: StepContext
 ) -> tuple[dict[str, float], MetricDrops | None]:
-    """Return by how much each of ``scored`` alone makes the metric worse, and all of them; nothing without a task."""
-    if context.evaluate is None or not scored:
+    """Return by how much each of ``scored`` alone makes the metric worse, and all of them.
+
+    Nothing without a task, or where the float model has no score.
+    """
+    evaluate = context.evaluate
+    reference = None if evaluate is None or not scored else _score(evaluate, parts.float_path)
+    if evaluate is None or reference is None:
         return {}, None
-    reference = context.evaluate(parts.float_path)
     path = context.work_dir / f"sensitivity-tried{parts.float_path.suffix}"
     names = {one.name for one in parts.operators}
     choices = [*(names - {name} for name in scored), frozenset[str](), frozenset(kept)]
@@ -86,7 +92,8 @@ def _scores(
     for number, in_float in enumerate(choices):
         context.progress("scoring the most sensitive", number, len(choices))
         parts.write(in_float, path)
-        found.append(context.evaluate(path).worse_by(reference))
+        score = _score(evaluate, path)
+        found.append(None if score is None else score.worse_by(reference))
     *alone, whole, with_kept = found
     metrics = MetricDrops(
         metric=reference.metric,
@@ -97,4 +104,13 @@ def _scores(
         whole_drop=whole,
         kept_drop=with_kept,
     )
-    return dict(zip(scored, alone, strict=True)), metrics
+    return {name: drop for name, drop in zip(scored, alone, strict=True) if drop is not None}, metrics
+
+
+def _score(evaluate: Callable[[Path], Evaluation], path: Path) -> Evaluation | None:
+    """Return what a model scores; None where it cannot be scored (outputs that are no numbers, one class only)."""
+    try:
+        return evaluate(path)
+    except SteelyardError as error:
+        _LOGGER.info("%s has no score: %s", path.name, error)
+        return None

@@ -158,6 +158,33 @@ class Client:
         response = self._call(lambda: self._control.SubmitCompression(request, timeout=_CALL_TIMEOUT_S))
         return JobHandle(self, response.job_id)
 
+    def sensitivity(
+        self,
+        artifact: control_pb2.Artifact,
+        *,
+        task: control_pb2.Task,
+        recipe: str | Recipe = "static-int8",
+        sample_count: int = 64,
+        scored: int = 5,
+        seed: int = 0,
+        device: str = "",
+        use_cache: bool = True,
+    ) -> JobHandle:
+        """Find what each operator costs that ``recipe`` quantizes; ``JobHandle.sensitivity`` returns the report.
+
+        ``sample_count`` calibration samples are run for each operator; the metric of the ``scored`` most sensitive ones
+        is evaluated. The rest as in ``compress``.
+        """
+        from steelyard.compress.recipe import Recipe as AnyRecipe
+        from steelyard.compress.recipe_text import load_recipe
+        from steelyard.compress.steps.sensitivity import MeasureSensitivity
+
+        steps = (load_recipe(recipe) if isinstance(recipe, str) else recipe).step_list
+        measured = AnyRecipe([*steps, MeasureSensitivity(sample_count=sample_count, scored=scored)])
+        return self.compress(
+            artifact, measured, task=task, seed=seed, device=device, evaluate=False, use_cache=use_cache
+        )
+
     def measure(
         self,
         artifacts: Sequence[control_pb2.Artifact],

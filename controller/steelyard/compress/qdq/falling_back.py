@@ -31,6 +31,10 @@ class FallbackSearch:
         self._most_loss = most_loss
         self.front: list[Candidate] = []
 
+    def holds_without(self) -> bool:
+        """Return whether the bound holds with nothing in float: then no ranking is needed."""
+        return holds(self._try(()).loss, self._most_loss)
+
     def search(self, ranking: Sequence[str], *, most_count: int) -> Candidate:
         """Return the fewest operators of a ranking that keep the bound; when none do, the lowest loss that was seen.
 

@@ -67,12 +67,12 @@ class Fallback:
         data = required_calibration(self.kind, context)
         parts = parts_of(model_path, context, kind=self.kind)
         ranking = [one.name for one in parts.operators]
-        if self.order == "sensitivity":
-            found = rank(parts, data, sample_count=self.sample_count, progress=context.progress)
-            ranking = [one.operator.name for one in found]
         notes: list[str] = []
         judge = self._by_metric(parts, context, notes) or self._by_sqnr(parts, data, context)
         search = FallbackSearch(judge.loss_of, most_loss=judge.most_loss)
+        if self.order == "sensitivity" and not search.holds_without():
+            found = rank(parts, data, sample_count=self.sample_count, progress=context.progress)
+            ranking = [one.operator.name for one in found]
         best = search.search(ranking, most_count=self.max_layers or len(ranking))
         context.progress("restoring operators to float", 1, 1)
         onnx.save_model(restore(parts.graph, best.names), out_path)

@@ -12,12 +12,10 @@ from steelyard.compress.qdq.parts import parts_of
 from steelyard.compress.qdq.running import required_calibration
 from steelyard.compress.recipe import step_settings
 from steelyard.compress.sensitivity import PartlyQuantized
+from steelyard.compress.sensitivity_report import REPORT_KEY, SENSITIVITY
 from steelyard.compress.sensitivity_reporting import report_on
 from steelyard.compress.settings import require_count
 from steelyard.compress.tools import tool_versions
-
-# Where the report stands among what the step says of itself.
-REPORT_KEY = "report"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +26,7 @@ class MeasureSensitivity:
     most sensitive ones is evaluated, too, that of everything quantized, and that with the worst in float.
     """
 
-    kind: ClassVar[str] = "sensitivity"
+    kind: ClassVar[str] = SENSITIVITY
     needs_calibration: ClassVar[bool] = True
     accepts: ClassVar[frozenset[str]] = frozenset({INT8})
     produces: ClassVar[str] = SAME_FORM
