@@ -13,7 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.compression import fashion, shared_models, task_files
+from benchmarks.compression import (
+    fashion,
+    labelled_tasks,
+    score_heads,
+    shared_models,
+    task_files,
+    unlabelled_tasks,
+)
 from benchmarks.compression.task_files import DATA_FILE, TASK_FILE, TaskData, prepared, split_counts, write_task
 from steelyard.demo.run import assets
 
@@ -100,7 +107,20 @@ def _shared(definition: shared_models.Definition) -> BenchModel | SkippedModel:
         with np.load(data, allow_pickle=False) as archive:
             return definition.task({name: archive[name] for name in archive.files})
 
-    return _with_task(definition.name, model, definition.about, task, (data, Path(shared_models.__file__)))
+    sources = (data, Path(labelled_tasks.__file__), Path(unlabelled_tasks.__file__))
+    return _with_task(definition.name, _derived(definition, model), definition.about, task, sources)
+
+
+def _derived(definition: shared_models.Definition, model: Path) -> Path:
+    derive = definition.derive
+    if derive is None:
+        return model
+    name = f"{definition.name}{model.suffix}"
+    sources = (model, Path(score_heads.__file__))
+    return (
+        prepared(cache_folder(), f"{definition.name}-model", sources, lambda folder: derive(model, folder / name))
+        / name
+    )
 
 
 def _fashion(name: str, about: str) -> BenchModel:
@@ -135,14 +155,33 @@ def _described(name: str, model: Path, folder: Path, about: str) -> BenchModel:
     )
 
 
+def _score(found: BenchModel) -> str:
+    import tempfile
+
+    from benchmarks.compression.made_files import prepare
+
+    with tempfile.TemporaryDirectory() as work:
+        ready = prepare(found.model, found.task, Path(work))
+        value = ready.evaluator.evaluate(ready.model_path)
+    return f"{value.value:.4f} {value.unit}"
+
+
 def main() -> None:
-    """Prepare every model and list what is here and what is not."""
-    for found in _found(""):
-        if isinstance(found, BenchModel):
-            counts = f"{found.evaluation_count}/{found.calibration_count}/{found.validation_count}"
-            print(f"{found.name:20} {found.metric:6} {counts:16} {found.task}")
-        else:
+    """Prepare every model, and list what is here and what is not."""
+    import argparse
+
+    parser = argparse.ArgumentParser(description="Prepare the models of the compression benchmarks and list them.")
+    parser.add_argument("--only", default="", help="one model by name")
+    parser.add_argument("--score", action="store_true", help="run each model over its evaluation samples")
+    arguments = parser.parse_args()
+    print(f"{'model':20} {'metric':6} samples to evaluate / calibrate / choose by, task file")
+    for found in _found(arguments.only):
+        if isinstance(found, SkippedModel):
             print(f"{found.name:20} skipped: {found.reason}")
+            continue
+        counts = f"{found.evaluation_count}/{found.calibration_count}/{found.validation_count}"
+        score = f" {_score(found)}" if arguments.score else ""
+        print(f"{found.name:20} {found.metric:6} {counts:14}{score} {found.task}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,110 +1,35 @@
-"""Real models with labelled data that ship inside registry packages, and how their data is split into a task.
-
-Each function takes the arrays of one .npz in `data/` and returns the task. Calibration rows are taken out of the
-evaluation rows, spread over the file, where the file has no calibration half of its own.
-"""
+"""Real models that ship inside registry packages: which file, which data, and how far its figure can be trusted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from benchmarks.compression.task_files import TaskData, every_kth, labelled, unlabelled
-
-Arrays = Mapping[str, NDArray[Any]]
+from benchmarks.compression import labelled_tasks, unlabelled_tasks
+from benchmarks.compression.labelled_tasks import Arrays
+from benchmarks.compression.score_heads import add_onnx_score, add_tflite_score
+from benchmarks.compression.task_files import TaskData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """A model file in `models/`, a data file in `data/`, and how the one is a task for the other."""
+    """A model file in `models/`, a data file in `data/`, and how the one is a task for the other.
+
+    ``derive`` writes the model that is used in place of the file, given both paths.
+    """
 
     name: str
     model: str
     data: str
     about: str
     task: Callable[[Arrays], TaskData]
+    derive: Callable[[Path, Path], None] | None = None
 
 
-def digits(arrays: Arrays) -> TaskData:
-    """Return 5,000 MNIST digits, and of the other half 1,000 to calibrate on and 1,000 to choose by."""
-    calibration, validation = slice(0, 1000), slice(1000, 2000)
-    return TaskData(
-        description="5,000 MNIST digits; 1,000 others for calibration, 1,000 others for validation",
-        splits={
-            "evaluation": labelled(arrays["x_eval"], arrays["y_eval"]),
-            "calibration": unlabelled(arrays["x_calib"][calibration]),
-            "validation": labelled(arrays["x_calib"][validation], arrays["y_calib"][validation]),
-        },
-        preprocess={"divide": 255.0, "mean": [0.1307], "std": [0.3081], "layout": "NCHW"},
-        metric={"kind": "top1"},
-    )
-
-
-def magika(arrays: Arrays) -> TaskData:
-    """Return real files: of six neighbours one to calibrate on, one to choose by, four to evaluate on."""
-    count = len(arrays["y"])
-    calibration, validation = every_kth(count, 6, offset=1), every_kth(count, 6, offset=4)
-    evaluation = ~(calibration | validation)
-    return TaskData(
-        description="Real files of 33 types from packages under permissive licences; the label is the file's ending",
-        splits={
-            "evaluation": labelled(arrays["x"][evaluation], arrays["y"][evaluation]),
-            "calibration": unlabelled(arrays["x"][calibration]),
-            "validation": labelled(arrays["x"][validation], arrays["y"][validation]),
-        },
-        metric={"kind": "top1"},
-        class_names=tuple(str(name) for name in arrays["class_names"]),
-    )
-
-
-def speech(arrays: Arrays) -> TaskData:
-    """Return windows of 200 ms, each with its clip's label; a clip's nine windows stay in one split."""
-    clips = arrays["x_0db"]
-    labels = np.repeat(arrays["y_0db"], clips.shape[1])
-    windows = clips.reshape(-1, *clips.shape[2:])
-    # Speech and no speech alternate: neighbours stay together, so that each split is balanced.
-    pair = 2 * clips.shape[1]
-    calibration = every_kth(len(labels), 6, offset=1, block=pair)
-    validation = every_kth(len(labels), 6, offset=4, block=pair)
-    evaluation = ~(calibration | validation)
-    return TaskData(
-        description="Windows of telephone prompts in music at 0 dB, and of music alone; four speakers",
-        splits={
-            "evaluation": labelled(windows[evaluation], labels[evaluation]),
-            "calibration": unlabelled(windows[calibration]),
-            "validation": labelled(windows[validation], labels[validation]),
-        },
-        preprocess={"divide": 28.0},
-        metric={"kind": "auc"},
-        class_names=tuple(str(name) for name in arrays["class_names"]),
-        licence="CC BY-SA 3.0",
-    )
-
-
-def text_lines(arrays: Arrays) -> TaskData:
-    """Return rendered text lines; of five pairs (upright, upside down) one is for calibration."""
-    # (x / 127.5 - 1) is (2 x - 255) / 255; the model wants zeros to the right of the text, which 8 bits cannot hold.
-    inside = np.arange(arrays["x"].shape[-1]) < arrays["width"][:, None, None]
-    pixels = (2 * arrays["x"].astype(np.int16) - 255) * inside
-    images = np.repeat(pixels[..., None], 3, axis=-1)
-    calibration = every_kth(len(images), 5, offset=2, block=2)
-    return TaskData(
-        description="Rendered text lines, upright or upside down",
-        splits={
-            "evaluation": labelled(images[~calibration], arrays["y"][~calibration]),
-            "calibration": unlabelled(images[calibration]),
-        },
-        preprocess={"divide": 255.0, "layout": "NCHW"},
-        metric={"kind": "top1"},
-        class_names=tuple(str(name) for name in arrays["class_names"]),
-    )
-
-
-_VAD_ABOUT = "Speech in music at 0 dB by windows of 200 ms (a clip's label is each window's): 4 speakers, 137 prompts."
+_SPEECH = "Speech in music at 0 dB by windows of 200 ms (a clip's label is each window's): 4 speakers, 137 prompts."
+_FACES = "200 faces and backgrounds of 25x25 pixels; the score is the largest anchor's logit, added as an output."
+_FOREIGN = "Without labels, on inputs that are not from its own front end: only likeness to the original's outputs."
 
 DEFINITIONS = (
     Definition(
@@ -112,21 +37,93 @@ DEFINITIONS = (
         model="digit_recognizer_cnn.onnx",
         data="digits.npz",
         about="MNIST, near its ceiling and probably part of the model's training data: quantization hardly moves it.",
-        task=digits,
+        task=labelled_tasks.digits,
+    ),
+    Definition(
+        name="efficientnet_lite0",
+        model="efficientnet_lite0.onnx",
+        data="imagenet20.npz",
+        about="A smoke check of 12 pictures: one is eight points. Calibrated on 8 others and their mirror images.",
+        task=labelled_tasks.imagenet,
+    ),
+    Definition(
+        name="tiny_resnet8",
+        model="mlperftiny_image_classification.onnx",
+        data="cifar20.npz",
+        about="A smoke check of 12 pictures: one is eight points. Calibrated on 8 others and their mirror images.",
+        task=labelled_tasks.cifar,
+    ),
+    Definition(
+        name="tiny_wake_words",
+        model="mlperftiny_visual_wake_words.onnx",
+        data="imagenet20.npz",
+        about="Without labels, on views of 20 pictures: only likeness to the original's outputs.",
+        task=unlabelled_tasks.picture_crops,
+    ),
+    Definition(
+        name="tiny_keywords",
+        model="mlperftiny_keyword_spotting.onnx",
+        data="kws_on_off.npz",
+        about=_FOREIGN,
+        task=unlabelled_tasks.cepstra,
+    ),
+    Definition(
+        name="tiny_anomaly",
+        model="mlperftiny_anomaly_detection.onnx",
+        data="vad.npz",
+        about=_FOREIGN,
+        task=unlabelled_tasks.stacked_frames,
+    ),
+    Definition(
+        name="kws_on_off",
+        model="keyword_spotting_on_off_v3.float32.tflite",
+        data="kws_on_off.npz",
+        about="Synthetic voices; six clips of seven are 'unknown', so that always saying so would score 85.7 %.",
+        task=labelled_tasks.key_words,
+    ),
+    Definition(
+        name="vad_teacher",
+        model="pulsevad_teacher_81k.onnx",
+        data="vad.npz",
+        about=_SPEECH,
+        task=labelled_tasks.speech,
+    ),
+    Definition(name="vad_small", model="pulsevad_2.1k.onnx", data="vad.npz", about=_SPEECH, task=labelled_tasks.speech),
+    Definition(
+        name="faces",
+        model="face_detection_front_128x128_barracuda.onnx",
+        data="faces.npz",
+        about=_FACES,
+        task=labelled_tasks.faces,
+        derive=add_onnx_score,
+    ),
+    Definition(
+        name="faces_tflite",
+        model="face_detection_short_range.tflite",
+        data="faces.npz",
+        about=_FACES,
+        task=labelled_tasks.faces,
+        derive=add_tflite_score,
+    ),
+    Definition(
+        name="textline",
+        model="ch_ppocr_mobile_v2.0_cls_infer.onnx",
+        data="textline_0_180.npz",
+        about="Text lines rendered for the project, not photographed.",
+        task=labelled_tasks.text_lines,
     ),
     Definition(
         name="magika",
         model="magika_standard_v3_3.onnx",
         data="magika.npz",
         about="Real files of 33 of 214 types; the label is the file's ending, and errors between text types are many.",
-        task=magika,
+        task=labelled_tasks.magika,
     ),
-    Definition(name="vad_teacher", model="pulsevad_teacher_81k.onnx", data="vad.npz", about=_VAD_ABOUT, task=speech),
     Definition(
-        name="textline",
-        model="ch_ppocr_mobile_v2.0_cls_infer.onnx",
-        data="textline_0_180.npz",
-        about="Text lines rendered for the project, not photographed.",
-        task=text_lines,
+        name="resemblyzer",
+        model="resemblyzer_lstm.onnx",
+        data="kws_on_off.npz",
+        about=_FOREIGN,
+        task=unlabelled_tasks.speaker_frames,
     ),
 )
