@@ -65,7 +65,7 @@ DEFINITIONS = (
         model="mlperftiny_keyword_spotting.onnx",
         data="kws_on_off.npz",
         about=_FOREIGN,
-        task=unlabelled_tasks.cepstra,
+        task=unlabelled_tasks.band_frames,
     ),
     Definition(
         name="tiny_anomaly",
