@@ -1,7 +1,11 @@
-"""onnx-neural-compressor's static quantization, with its defaults."""
+"""onnx-neural-compressor's static quantization, in the QDQ format and per channel."""
 
+from pathlib import Path
+
+import onnx
 from onnx_neural_compressor import data_reader
 from onnx_neural_compressor.quantization import config, quantize
+from onnxruntime import quantization
 from samples import feeds, read_request
 
 
@@ -18,4 +22,15 @@ class _Reader(data_reader.CalibrationDataReader):
 
 
 request = read_request()
-quantize(request["model"], request["out"], config.StaticQuantConfig(_Reader(request["samples"])))
+settings = config.StaticQuantConfig(
+    _Reader(request["samples"]),
+    quant_format=quantization.QuantFormat.QDQ,
+    per_channel=True,
+    calibration_sampling_size=len(feeds(request["samples"])),
+)
+# It puts the weights beside the model, and refuses to where there are some.
+beside = Path(request["out"] + "_data")
+beside.unlink(missing_ok=True)
+quantize(request["model"], request["out"], settings)
+onnx.save(onnx.load(request["out"]), request["out"])
+beside.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ def _prepare(model, prepared):
     """Write the preprocessed model; without symbolic shapes where those fail, as the error message advises."""
     try:
         quant_pre_process(model, prepared)
-    except Exception:
+    except Exception:  # noqa: BLE001  that is the type of its own errors
         quant_pre_process(model, prepared, skip_symbolic_shape=True)
     return prepared if onnx.load(prepared).graph.node else model
 

@@ -1,9 +1,6 @@
 """One of our recipes, as `steelyard compress` runs it in its process; scores no step."""
 
-import sys
 from pathlib import Path
-
-sys.path[:0] = [str(Path(__file__).parents[3])]
 
 from samples import read_request
 from steelyard.compress.recipe_text import load_recipe

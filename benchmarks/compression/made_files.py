@@ -1,0 +1,106 @@
+"""Make each quantizer's file of a model: the same calibration samples for all, each run in a fresh process."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.compression.compress_process import QuantizerError, run_quantizer
+from benchmarks.compression.kernels import kernels_of
+from benchmarks.compression.peers import ONNX, Quantizer, python_of
+from steelyard.artifacts import read_artifact
+from steelyard.compress.calibration import open_calibration, read_calibration
+from steelyard.compress.evaluation import EvaluationSet, HostEvaluator
+from steelyard.compress.model_kind import ModelKind
+from steelyard.tasks.checks import check_fits
+from steelyard.tasks.load import load_task
+from steelyard.tasks.materialise import materialise
+from steelyard.tasks.metrics.contract import Metric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A model with its samples in files: ``packed`` as our compressor reads them, ``samples`` as the peers do."""
+
+    model_path: Path
+    model_format: str
+    packed: Path
+    samples: Path
+    calibration_count: int
+    metric: Metric
+    evaluator: HostEvaluator
+
+
+def prepare(model_path: Path, task_path: Path, work: Path) -> Prepared:
+    """Write a task's calibration samples for everybody, and return them with who scores by its evaluation samples.
+
+    Raises:
+        SteelyardError: the model or the task cannot be read, or they do not fit.
+        QuantizerError: the task has no calibration samples.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    artifact = read_artifact(model_path, work_dir=work)
+    kind = ModelKind.of(artifact)
+    task = load_task(task_path)
+    made = materialise(task, check_fits(task, artifact.signature))
+    if made.calibration is None:
+        raise QuantizerError(f"{task_path.name} has no calibration samples")
+    packed = work / "calibration.npz"
+    packed.write_bytes(made.calibration.inputs)
+    chosen = EvaluationSet(
+        split="evaluation",
+        metric=task.metric,
+        data=read_calibration(made.evaluation.inputs),
+        truth=task.evaluation.truth,
+    )
+    return Prepared(
+        model_path=artifact.bytes_path,
+        model_format=kind.name,
+        packed=packed,
+        samples=_write_samples(packed, work / "samples"),
+        calibration_count=made.calibration.sample_count,
+        metric=task.metric,
+        evaluator=HostEvaluator(
+            chosen, parent_path=artifact.bytes_path, model_format=kind.name, progress=lambda what, done, total: None
+        ),
+    )
+
+
+def _write_samples(packed: Path, folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    data = open_calibration(packed)
+    arrays = data.feed(0, data.sample_count)
+    (folder / "inputs.json").write_text(json.dumps(list(arrays)))
+    for index, array in enumerate(arrays.values()):
+        np.save(folder / f"{index}.npy", array)
+    return folder
+
+
+def make(quantizer: Quantizer, prepared: Prepared, out: Path, work: Path, *, run_count: int) -> dict[str, Any]:
+    """Run a quantizer ``run_count`` times and return what it took, or why it made nothing; the last file stays."""
+    request = {
+        "model": str(prepared.model_path),
+        "samples": str(prepared.samples),
+        "packed": str(prepared.packed),
+        "out": str(out),
+        "settings": dict(quantizer.settings),
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        taken = [run_quantizer(python_of(quantizer), quantizer.program, request, work=work) for _ in range(run_count)]
+    except QuantizerError as error:
+        out.unlink(missing_ok=True)
+        return {"failed": str(error)}
+    kernels = kernels_of(out) if prepared.model_format == ONNX else None
+    return {
+        "seconds": [one.seconds for one in taken],
+        "median_s": statistics.median(one.seconds for one in taken),
+        "peak_rss_bytes": statistics.median(one.peak_rss_bytes for one in taken),
+        "file_bytes": out.stat().st_size,
+        "kernels": None if kernels is None else [kernels.integer, kernels.in_float, kernels.conversions],
+    }
