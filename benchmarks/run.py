@@ -31,6 +31,7 @@ from benchmarks import (
     sparse_encoding,
     worker_vs_native,
 )
+from benchmarks.compression import static_int8
 from benchmarks.idle_agent import IdleError
 from benchmarks.latency_block import BlockError
 from benchmarks.native_peer import PeerError
@@ -51,6 +52,7 @@ _MODULES = (
     sampler_cost,
     sampler_aliasing,
     sparse_encoding,
+    static_int8,
 )
 _BENCHMARKS = {module.NAME: module for module in _MODULES}
 _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"

@@ -119,14 +119,14 @@ def table() -> Table | None:
         command=f"python -m benchmarks.run {NAME}",
         method=(
             "Each quantizer in a fresh process of its own environment, with the same calibration samples: "
-            "onnxruntime's (its documented preprocessing; S8S8 as its documentation advises, and U8S8 per channel), NNCF, "
-            "neural-compressor's ONNX half (QDQ, per channel), AIMET-ONNX and litert-quantizer, their defaults where "
-            f"nothing else is said. {ROUND_COUNT} launches each, medians; time is that of the whole process, memory its "
-            "VmHWM. Scores of all files by one code path on the same evaluation samples; losses are paired by sample, and "
-            f"below {LEAST_EVALUATION_COUNT} samples nothing is decided. Speeds beside the float model: `steelyard "
-            f"measure` on the device `local`, one session a model, {SPEED_ROUND_COUNT} interleaved rounds, one thread. "
-            "Operators: those that multiply, in 8 bits and in all, and conversions that are left, once onnxruntime has "
-            "loaded the file. What each quantizer is given: `benchmarks/compression/peer_programs`."
+            "onnxruntime's (its documented preprocessing; S8S8 as its documentation advises, and U8S8 per channel), "
+            "NNCF, neural-compressor's ONNX half (QDQ, per channel), AIMET-ONNX and litert-quantizer, their defaults "
+            f"where nothing else is said. {ROUND_COUNT} launches each, medians; time is that of the whole process, "
+            "memory its VmHWM. Scores of all files by one code path on the same evaluation samples; losses are paired "
+            f"by sample, and below {LEAST_EVALUATION_COUNT} samples nothing is decided. Speeds beside the float model: "
+            f"`steelyard measure` on the device `local`, one session a model, {SPEED_ROUND_COUNT} interleaved rounds, "
+            "one thread. Operators: those that multiply, in 8 bits and in all, and conversions that are left, once "
+            "onnxruntime has loaded the file. What each quantizer is given: `benchmarks/compression/peer_programs`."
         ),
         run=run,
         head=HEAD,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from samples import read_request
+
 from steelyard.compress.recipe_text import load_recipe
 from steelyard.compress.run import compress
 
