@@ -38,6 +38,11 @@ class Reference:
         self._sample_count = sample_count
         self._kept: list[list[NDArray[Any]]] | None = None
 
+    @property
+    def batch_size(self) -> int:
+        """The samples that the models take at once."""
+        return self._runner.batch_size
+
     def sqnr_db(self, model: Runs) -> float:
         """Return the signal-to-quantization-noise ratio of another model's outputs over the samples; see ``Noise``."""
         noise = Noise()

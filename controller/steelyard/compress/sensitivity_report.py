@@ -45,6 +45,7 @@ class MetricDrops:
 
     metric: str
     unit: str
+    higher_is_better: bool
     split: str
     sample_count: int
     float_value: float

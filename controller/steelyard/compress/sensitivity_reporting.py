@@ -13,6 +13,7 @@ from steelyard.compress.noise import Reference
 from steelyard.compress.sensitivity import PartlyQuantized, Sensitivity, rank, worst
 from steelyard.compress.sensitivity_report import LayerSensitivity, MetricDrops, SensitivityReport, literal_pattern
 from steelyard.errors import SteelyardError
+from steelyard.layers.contract import LayerTable
 from steelyard.layers.read import read_layers
 
 _LOGGER = logging.getLogger(__name__)
@@ -39,8 +40,9 @@ def report_on(
     context.progress("the most sensitive in float", 1, 2)
     kept_db = reference.sqnr_db(parts.runner(kept))
     drops, metrics = _scores(parts, [one.operator.name for one in ranked[:scored]], kept, context)
+    shapes = {name: (reference.batch_size, *one.values.shape[1:]) for name, one in data.inputs.items()}
     return SensitivityReport(
-        layers=_layers(parts, ranked, drops),
+        layers=_layers(read_layers(parts.float_path, input_shapes=shapes), ranked, drops),
         sample_count=min(sample_count, data.sample_count),
         whole_sqnr_db=whole_db,
         kept=kept,
@@ -51,9 +53,8 @@ def report_on(
 
 
 def _layers(
-    parts: PartlyQuantized, ranked: Sequence[Sensitivity], drops: Mapping[str, float]
+    table: LayerTable, ranked: Sequence[Sensitivity], drops: Mapping[str, float]
 ) -> tuple[LayerSensitivity, ...]:
-    table = read_layers(parts.float_path)
     macs = {layer.outputs[0]: layer.mac_count for layer in table.layers if layer.outputs}
     noise = sum(one.noise for one in ranked)
     found = []
@@ -98,6 +99,7 @@ def _scores(
     metrics = MetricDrops(
         metric=reference.metric,
         unit=reference.unit,
+        higher_is_better=reference.higher_is_better,
         split=reference.split,
         sample_count=reference.sample_count,
         float_value=reference.value,

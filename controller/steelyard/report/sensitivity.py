@@ -10,7 +10,7 @@ from steelyard.report.labels import short_labels
 from steelyard.report.listings import hanging, plain_table
 from steelyard.stats.formatting import format_value
 
-_NAME_COLUMNS, _KIND_COLUMNS, _BAR_COLUMNS = 24, 12, 10
+_NAME_COLUMNS, _KIND_COLUMNS, _BAR_COLUMNS = 20, 12, 10
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _FULL = "█"
 _NOT_KNOWN = "-"
@@ -37,8 +37,8 @@ def _table(shown: list[LayerSensitivity], metrics: MetricDrops | None) -> Render
     table = plain_table()
     table.add_column("operator", no_wrap=True)
     table.add_column("kind", no_wrap=True)
-    table.add_column("share of noise", no_wrap=True)
-    for head in ("", "SQNR", "MACs"):
+    table.add_column("noise", no_wrap=True)
+    for head in ("share", "SQNR", "MACs"):
         table.add_column(head, justify="right", no_wrap=True)
     if metrics is not None:
         table.add_column("loss", justify="right", no_wrap=True)
@@ -81,13 +81,15 @@ def _sentences(report: SensitivityReport) -> list[str]:
 
 
 def _scored(metrics: MetricDrops | None, *, kept: bool) -> str:
+    """Return ", top1 92.9 % against 93.0 % in float"."""
     if metrics is None:
         return ""
     drop = metrics.kept_drop if kept else metrics.whole_drop
     if drop is None:
         return f", {metrics.metric} without a value"
-    float_text = format_value(metrics.float_value, metrics.unit or "number")
-    return f", {metrics.metric} {_loss(drop, metrics)} worse than {float_text} in float"
+    value = metrics.float_value - drop if metrics.higher_is_better else metrics.float_value + drop
+    unit = metrics.unit or "number"
+    return f", {metrics.metric} {format_value(value, unit)} against {format_value(metrics.float_value, unit)} in float"
 
 
 def _loss(drop: float | None, metrics: MetricDrops) -> str:
