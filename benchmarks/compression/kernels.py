@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.compression.compress_process import QuantizerError, last_line
+
 INTEGER_OPS = frozenset(
     {"QLinearConv", "QLinearMatMul", "QGemm", "MatMulInteger", "ConvInteger", "MatMulIntegerToFloat", "QAttention"}
 )
@@ -36,7 +38,11 @@ def kernels_of(path: Path) -> Kernels:
 
 
 def op_counts_when_loaded(path: Path) -> Counter[str]:
-    """Return how often each operator stands in a model that onnxruntime has optimized."""
+    """Return how often each operator stands in a model that onnxruntime has optimized.
+
+    Raises:
+        QuantizerError: onnxruntime cannot load it.
+    """
     import onnx
     import onnxruntime
 
@@ -45,7 +51,10 @@ def op_counts_when_loaded(path: Path) -> Counter[str]:
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
         options.optimized_model_filepath = str(Path(work) / "optimized.onnx")
-        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        try:
+            onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise QuantizerError(f"onnxruntime cannot load its file: {last_line(str(error))}") from error
         model = onnx.load_model(options.optimized_model_filepath, load_external_data=False)
     return Counter(node.op_type for node in model.graph.node)
 

@@ -16,18 +16,26 @@ from benchmarks.compression.peers import ONNX, Quantizer, python_of
 from steelyard.artifacts import read_artifact
 from steelyard.compress.calibration import open_calibration, read_calibration
 from steelyard.compress.evaluation import EvaluationSet, HostEvaluator
+from steelyard.compress.folding import opset_of
 from steelyard.compress.model_kind import ModelKind
 from steelyard.tasks.checks import check_fits
 from steelyard.tasks.load import load_task
 from steelyard.tasks.materialise import materialise
 from steelyard.tasks.metrics.contract import Metric
 
+PER_CHANNEL_OPSET = 13
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A model with its samples in files: ``packed`` as our compressor reads them, ``samples`` as the peers do."""
+    """A model with its samples in files: ``packed`` as our compressor reads them, ``samples`` as the peers do.
+
+    ``peer_model_path`` is the model in opset 13 at least: below it there are no scales a channel, our recipes convert
+    such models themselves, and the documentation of most peers asks for it.
+    """
 
     model_path: Path
+    peer_model_path: Path
     model_format: str
     packed: Path
     samples: Path
@@ -60,6 +68,7 @@ def prepare(model_path: Path, task_path: Path, work: Path) -> Prepared:
     )
     return Prepared(
         model_path=artifact.bytes_path,
+        peer_model_path=_converted(artifact.bytes_path, work) if kind.name == ONNX else artifact.bytes_path,
         model_format=kind.name,
         packed=packed,
         samples=_write_samples(packed, work / "samples"),
@@ -69,6 +78,22 @@ def prepare(model_path: Path, task_path: Path, work: Path) -> Prepared:
             chosen, parent_path=artifact.bytes_path, model_format=kind.name, progress=lambda what, done, total: None
         ),
     )
+
+
+def _converted(model_path: Path, work: Path) -> Path:
+    """Return the model in opset 13 where it is in an older one, as it is where onnx cannot convert it."""
+    import onnx
+    from onnx import version_converter
+
+    model = onnx.load_model(model_path)
+    if opset_of(model) >= PER_CHANNEL_OPSET:
+        return model_path
+    out = work / model_path.name
+    try:
+        onnx.save_model(version_converter.convert_version(model, PER_CHANNEL_OPSET), out)
+    except RuntimeError:
+        return model_path
+    return out
 
 
 def _write_samples(packed: Path, folder: Path) -> Path:
@@ -84,7 +109,7 @@ def _write_samples(packed: Path, folder: Path) -> Path:
 def make(quantizer: Quantizer, prepared: Prepared, out: Path, work: Path, *, run_count: int) -> dict[str, Any]:
     """Run a quantizer ``run_count`` times and return what it took, or why it made nothing; the last file stays."""
     request = {
-        "model": str(prepared.model_path),
+        "model": str(prepared.model_path if quantizer.is_ours else prepared.peer_model_path),
         "samples": str(prepared.samples),
         "packed": str(prepared.packed),
         "out": str(out),
@@ -93,10 +118,10 @@ def make(quantizer: Quantizer, prepared: Prepared, out: Path, work: Path, *, run
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         taken = [run_quantizer(python_of(quantizer), quantizer.program, request, work=work) for _ in range(run_count)]
+        kernels = kernels_of(out) if prepared.model_format == ONNX else None
     except QuantizerError as error:
         out.unlink(missing_ok=True)
         return {"failed": str(error)}
-    kernels = kernels_of(out) if prepared.model_format == ONNX else None
     return {
         "seconds": [one.seconds for one in taken],
         "median_s": statistics.median(one.seconds for one in taken),

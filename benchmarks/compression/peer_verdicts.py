@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.compression.kernels import Kernels
 from benchmarks.compression.paired_scores import ORIGINAL, best_of
 from benchmarks.figures import Standing, geometric_mean, standing
 
@@ -193,10 +194,9 @@ def _speedup(model: ModelFigures, name: str) -> str:
 
 
 def _cost(one: Mapping[str, Any]) -> list[str]:
-    integer, in_float, conversions = one["kernels"] or (None, None, None)
-    kernels = "" if integer is None else f"{integer} of {integer + in_float}, {conversions} Q/DQ"
+    counts = one["kernels"]
     return [
-        kernels,
+        "" if counts is None else Kernels(integer=counts[0], in_float=counts[1], conversions=counts[2]).text(),
         f"{one['median_s']:.1f} s",
         f"{one['peak_rss_bytes'] / 2**20:.0f} MiB",
         f"{one['file_bytes'] / 1000:.0f} kB",
