@@ -14,14 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.compression import (
+    detector,
     fashion,
     labelled_tasks,
+    minilm,
     score_heads,
     shared_models,
     task_files,
     unlabelled_tasks,
 )
-from benchmarks.compression.task_files import DATA_FILE, TASK_FILE, TaskData, prepared, split_counts, write_task
+from benchmarks.compression.task_files import DATA_FILE, SPLITS, TASK_FILE, TaskData, prepared, split_counts, write_task
 from steelyard.demo.run import assets
 
 MODELS_VARIABLE = "STEELYARD_BENCH_MODELS"
@@ -90,6 +92,10 @@ def _found(only: str) -> Iterator[BenchModel | SkippedModel]:
     for name, about in fashion.MODELS.items():
         if only in ("", name):
             yield _fashion(name, about)
+    if only in ("", detector.FOLDER):
+        yield _detector()
+    if only in ("", minilm.FOLDER):
+        yield _minilm()
 
 
 def _shared(definition: shared_models.Definition) -> BenchModel | SkippedModel:
@@ -130,6 +136,24 @@ def _fashion(name: str, about: str) -> BenchModel:
     return _with_task(name, assets() / f"{name}.onnx", about, lambda: fashion.fashion_task(shipped), sources)
 
 
+def _detector() -> BenchModel | SkippedModel:
+    folder = cache_folder() / detector.FOLDER
+    model, arrays = folder / detector.MODEL_FILE, folder / detector.ARRAYS_FILE
+    if not (model.is_file() and arrays.is_file()):
+        reason = f"there is no file {model}; train it: {detector.COMMAND} --output {folder}"
+        return SkippedModel(name=detector.FOLDER, reason=reason)
+    sources = (arrays, Path(detector.__file__))
+    return _with_task(detector.FOLDER, model, detector.ABOUT, lambda: detector.detector_task(arrays), sources)
+
+
+def _minilm() -> BenchModel | SkippedModel:
+    folder = cache_folder() / minilm.FOLDER
+    model = folder / minilm.MODEL_FILE
+    if not model.is_file():
+        return SkippedModel(name=minilm.FOLDER, reason=f"there is no file {model}; make it: {minilm.COMMAND}")
+    return _described(minilm.FOLDER, model, folder, minilm.ABOUT)
+
+
 def _with_task(
     name: str, model: Path, about: str, task: Callable[[], TaskData], sources: tuple[Path, ...]
 ) -> BenchModel:
@@ -141,8 +165,11 @@ def _with_task(
 def _described(name: str, model: Path, folder: Path, about: str) -> BenchModel:
     import tomllib
 
-    counts = split_counts(folder / DATA_FILE)
     content = tomllib.loads((folder / TASK_FILE).read_text(encoding="utf-8"))
+    if "source" in content:
+        counts = {split: content["source"].get(f"{split}_count", 0) for split in SPLITS}
+    else:
+        counts = split_counts(folder / DATA_FILE)
     return BenchModel(
         name=name,
         model=model,
