@@ -71,7 +71,7 @@ def test_every_step_is_an_artifact_and_a_second_run_begins_behind_them(
 def test_a_job_tells_its_own_steps_also_where_another_recipe_made_the_variant(
     shared_client: Client, tmp_path: Path, data: Path
 ) -> None:
-    model = add(shared_client, tmp_path, "told", 4)
+    model = add(shared_client, tmp_path, "told", 40)
     task = shared_client.add_task(data, model)
     first = shared_client.compress(model, "static-int8,per_channel=true", task=task, evaluate=False)
     first.wait()

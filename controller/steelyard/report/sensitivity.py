@@ -10,7 +10,7 @@ from steelyard.report.labels import short_labels
 from steelyard.report.listings import hanging, plain_table
 from steelyard.stats.formatting import format_value
 
-_NAME_COLUMNS, _KIND_COLUMNS, _BAR_COLUMNS = 20, 12, 10
+_NAME_COLUMNS, _KIND_COLUMNS, _BAR_COLUMNS = 20, 11, 8
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _FULL = "█"
 _NOT_KNOWN = "-"
