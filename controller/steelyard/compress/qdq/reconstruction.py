@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from steelyard.compress.calibration import CalibrationData
 from steelyard.compress.qdq.graph import QdqGraph, Unit, to_array
+from steelyard.compress.qdq.layer_outputs import Reconstruction
 from steelyard.compress.qdq.layer_rows import LayerRows
 from steelyard.compress.qdq.pruning import exposed
-from steelyard.compress.qdq.rounding import Reconstruction
 from steelyard.compress.qdq.running import Runner, feeds
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # Rows of one layer: what holds it to this, or this many.
 _MOST_BYTES = 64 * 1024 * 1024
 _MOST_ROWS = 4096
+# A matrix product has one row a sample: it reads more samples than were asked for, up to this many rows.
+_LEAST_ROWS = 256
 _ACTIVATIONS = frozenset({"Relu", "Clip"})
 
 
@@ -88,10 +90,14 @@ def _gathered(
     batch_count = max(1, min(sample_count, data.sample_count) // size)
     most_rows = min(_MOST_ROWS, max(256, _MOST_BYTES // (4 * rows.groups * rows.products)))
     rng = np.random.default_rng(seed)
-    found = [
-        rows.drawn(quantized.run(feed)[0], exact.run(feed)[0], -(-most_rows // batch_count), rng)
-        for feed in feeds(data, size, sample_count)
-    ]
+    found: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+    sample_total = row_total = 0
+    for feed in feeds(data, size, max(sample_count, _LEAST_ROWS)):
+        if sample_total >= sample_count and row_total >= _LEAST_ROWS:
+            break
+        drawn = rows.drawn(quantized.run(feed)[0], exact.run(feed)[0], -(-most_rows // batch_count), rng)
+        found.append(drawn)
+        sample_total, row_total = sample_total + size, row_total + drawn[0].shape[1]
     inputs, targets = (np.concatenate(parts, axis=1, dtype=np.float32) for parts in zip(*found, strict=True))
     order = rng.permutation(inputs.shape[1])
     return inputs[:, order], targets[:, order]
