@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.compression.compress_process import QuantizerError, run_quantizer
+from benchmarks.compression.compress_process import QuantizerError, Taken, run_quantizer
 from benchmarks.compression.kernels import kernels_of
 from benchmarks.compression.peers import ONNX, Quantizer, python_of
 from steelyard.artifacts import read_artifact
@@ -106,8 +106,37 @@ def _write_samples(packed: Path, folder: Path) -> Path:
     return folder
 
 
-def make(quantizer: Quantizer, prepared: Prepared, out: Path, work: Path, *, run_count: int) -> dict[str, Any]:
-    """Run a quantizer ``run_count`` times and return what it took, or why it made nothing; the last file stays."""
+def make_all(
+    quantizers: Sequence[Quantizer], prepared: Prepared, folder: Path, work: Path, *, run_count: int
+) -> dict[str, dict[str, Any]]:
+    """Run every quantizer ``run_count`` times, in turn, and return what each took, or why it made nothing.
+
+    The files lie in ``folder`` then, as ``file_of`` names them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    taken: dict[str, list[Taken]] = {one.name: [] for one in quantizers}
+    failed: dict[str, str] = {}
+    for _ in range(run_count):
+        for quantizer in quantizers:
+            if quantizer.name in failed:
+                continue
+            try:
+                taken[quantizer.name].append(_make(quantizer, prepared, folder, work))
+            except QuantizerError as error:
+                failed[quantizer.name] = str(error)
+    return {
+        name: {"failed": failed[name]} if name in failed else _told(runs, file_of(name, prepared, folder))
+        for name, runs in taken.items()
+    }
+
+
+def file_of(name: str, prepared: Prepared, folder: Path) -> Path:
+    """Return where a quantizer's file is kept."""
+    return folder / f"{name.replace(' ', '_')}{prepared.model_path.suffix}"
+
+
+def _make(quantizer: Quantizer, prepared: Prepared, folder: Path, work: Path) -> Taken:
+    out = file_of(quantizer.name, prepared, folder)
     request = {
         "model": str(prepared.model_path if quantizer.is_ours else prepared.peer_model_path),
         "samples": str(prepared.samples),
@@ -115,17 +144,17 @@ def make(quantizer: Quantizer, prepared: Prepared, out: Path, work: Path, *, run
         "out": str(out),
         "settings": dict(quantizer.settings),
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        taken = [run_quantizer(python_of(quantizer), quantizer.program, request, work=work) for _ in range(run_count)]
-        kernels = kernels_of(out) if prepared.model_format == ONNX else None
-    except QuantizerError as error:
-        out.unlink(missing_ok=True)
-        return {"failed": str(error)}
+    taken = run_quantizer(python_of(quantizer), quantizer.program, request, work=work)
+    if prepared.model_format == ONNX:
+        kernels_of(out)
+    return taken
+
+
+def _told(runs: Sequence[Taken], out: Path) -> dict[str, Any]:
+    kernels = kernels_of(out) if out.suffix == ".onnx" else None
     return {
-        "seconds": [one.seconds for one in taken],
-        "median_s": statistics.median(one.seconds for one in taken),
-        "peak_rss_bytes": statistics.median(one.peak_rss_bytes for one in taken),
+        "seconds": [round(one.seconds, 3) for one in runs],
+        "peak_rss_bytes": [one.peak_rss_bytes for one in runs],
         "file_bytes": out.stat().st_size,
         "kernels": None if kernels is None else [kernels.integer, kernels.in_float, kernels.conversions],
     }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from benchmarks.compression.kernels import Kernels
@@ -50,7 +51,7 @@ def figures_of(rounds: Sequence[Mapping[str, Any]]) -> list[ModelFigures]:
         found.append(
             ModelFigures(
                 name=name,
-                made={one["quantizer"]: one for one in own if one["kind"] == "made"},
+                made=scored[-1]["made"] if scored else {},
                 scored=scored[-1] if scored else None,
                 speed=speeds[-1]["median_ns"] if speeds else None,
             )
@@ -127,7 +128,7 @@ def cost_sentence(models: Sequence[ModelFigures], own: str, ours: Sequence[str])
     for peer in dict.fromkeys(name for model in models for name in model.peers(ours)):
         both = [(model.made[own], model.made[peer]) for model in models if _both(model, own, peer)]
         if both:
-            time_ratio, memory_ratio = (_mean_ratio(both, key) for key in ("median_s", "peak_rss_bytes"))
+            time_ratio, memory_ratio = _mean_ratio(both, "seconds", min), _mean_ratio(both, "peak_rss_bytes", median)
             parts.append(f"{peer} {time_ratio:.2f} and {memory_ratio:.2f} ({len(both)} models)")
     if not parts:
         return None
@@ -162,8 +163,10 @@ def _both(model: ModelFigures, own: str, peer: str) -> bool:
     return own in model.made and "failed" not in model.made[own] and peer in model.peers([own])
 
 
-def _mean_ratio(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], key: str) -> float:
-    return math.exp(sum(math.log(mine[key] / theirs[key]) for mine, theirs in pairs) / len(pairs))
+def _mean_ratio(
+    pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], key: str, of: Callable[[Sequence[float]], float]
+) -> float:
+    return geometric_mean([of(mine[key]) / of(theirs[key]) for mine, theirs in pairs]).value
 
 
 def _score(model: ModelFigures, name: str) -> str:
@@ -197,7 +200,7 @@ def _cost(one: Mapping[str, Any]) -> list[str]:
     counts = one["kernels"]
     return [
         "" if counts is None else Kernels(integer=counts[0], in_float=counts[1], conversions=counts[2]).text(),
-        f"{one['median_s']:.1f} s",
-        f"{one['peak_rss_bytes'] / 2**20:.0f} MiB",
+        f"{min(one['seconds']):.1f}, {median(one['seconds']):.1f} s",
+        f"{median(one['peak_rss_bytes']) / 2**20:.0f} MiB",
         f"{one['file_bytes'] / 1000:.0f} kB",
     ]

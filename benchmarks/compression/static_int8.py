@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.compression.bench_models import BenchModel, bench_models, cache_folder
 from benchmarks.compression.file_speeds import median_latencies_ns
-from benchmarks.compression.made_files import Prepared, make, prepare
+from benchmarks.compression.made_files import file_of, make_all, prepare
 from benchmarks.compression.paired_scores import ORIGINAL, scores
 from benchmarks.compression.peer_verdicts import (
     HEAD,
@@ -25,13 +24,14 @@ from benchmarks.compression.peer_verdicts import (
     sentence,
 )
 from benchmarks.compression.peers import PEERS, Quantizer, our_quantizers, versions_of
+from benchmarks.latency_block import BlockError
 from benchmarks.progress import say
 from benchmarks.results_file import ResultsFile, this_key
 from benchmarks.table import Table
 from steelyard_agent.processor import parse_cpuinfo
 
 NAME = "static_int8"
-# Launches of each quantizer, of which the median counts.
+# Launches of each quantizer.
 ROUND_COUNT = 3
 SPEED_ROUND_COUNT = 8
 WINDOW_MS = 200
@@ -48,57 +48,73 @@ SETTINGS: dict[str, Any] = {
 
 
 async def measure(round_count: int) -> None:
-    """Measure each model that is not in the results file yet; ``round_count`` are the launches of each quantizer."""
-    for model in bench_models():
-        await asyncio.to_thread(measure_model, model, round_count)
+    """Make, score and time what is not in the results file yet; ``round_count`` are the launches of each quantizer."""
+    models = [one for one in bench_models() if one.calibration_count]
+    for model in models:
+        await asyncio.to_thread(make_and_score, model, round_count)
+    for model in models:
+        await asyncio.to_thread(time_files, model)
 
 
-def measure_model(model: BenchModel, run_count: int, *, with_speed: bool = True) -> None:
-    """Make, score and time the files of one model, going on behind what is in the results file."""
+def make_and_score(model: BenchModel, run_count: int) -> None:
+    """Make every quantizer's file of a model and score it, where that is not recorded."""
     results, key = ResultsFile(NAME), this_key(SETTINGS)
-    done = [one for one in results.rounds(key) if one["model"] == model.name]
-    kinds = {one["kind"] for one in done}
-    if {"scored", "speed"} <= kinds or not model.calibration_count:
+    if _recorded(results, key, model, "scored"):
         return
+    folder = cache_folder() / NAME / model.name
+    with tempfile.TemporaryDirectory(prefix="steelyard-bench-") as work:
+        say(f"{NAME}: {model.name}, made by every quantizer")
+        prepared = prepare(model.model, model.task, Path(work))
+        made = make_all(_quantizers(prepared.model_format), prepared, folder, Path(work), run_count=run_count)
+        files = {ORIGINAL: prepared.model_path}
+        files |= {name: file_of(name, prepared, folder) for name, one in made.items() if "failed" not in one}
+        say(f"{NAME}: {model.name}, scored")
+        answers = {name: prepared.evaluator.answers(path) for name, path in files.items()}
+        results.append(
+            key,
+            {
+                "kind": "scored",
+                "model": model.name,
+                "about": model.about,
+                "calibration_count": prepared.calibration_count,
+                "made": made,
+                **scores(prepared.metric, answers, frozenset(OURS)),
+            },
+        )
+    say("")
+
+
+def time_files(model: BenchModel) -> None:
+    """Measure the files of a model that ``make_and_score`` made, where that is not recorded.
+
+    Raises:
+        BlockError: they are no longer in the cache folder.
+    """
+    results, key = ResultsFile(NAME), this_key(SETTINGS)
+    if _recorded(results, key, model, "speed"):
+        return
+    (made,) = [one["made"] for one in results.rounds(key) if (one["kind"], one["model"]) == ("scored", model.name)]
     folder = cache_folder() / NAME / model.name
     with tempfile.TemporaryDirectory(prefix="steelyard-bench-") as work:
         prepared = prepare(model.model, model.task, Path(work))
         files = {ORIGINAL: prepared.model_path}
-        made = {one["quantizer"]: one for one in done if one["kind"] == "made"}
-        for quantizer in _quantizers(prepared.model_format):
-            say(f"{NAME}: {model.name}, {quantizer.name}")
-            out = folder / f"{quantizer.name.replace(' ', '_')}{prepared.model_path.suffix}"
-            if quantizer.name not in made or ("failed" not in made[quantizer.name] and not out.is_file()):
-                made[quantizer.name] = make(quantizer, prepared, out, Path(work), run_count=run_count)
-                results.append(
-                    key, {"kind": "made", "model": model.name, "quantizer": quantizer.name, **made[quantizer.name]}
-                )
-            if "failed" not in made[quantizer.name]:
-                files[quantizer.name] = out
-        if "scored" not in kinds:
-            results.append(key, {"kind": "scored", "model": model.name, **_scored(model, prepared, files)})
-        if with_speed and "speed" not in kinds:
-            say(f"{NAME}: {model.name}, speeds")
-            found = median_latencies_ns(files, round_count=SPEED_ROUND_COUNT, window_ms=WINDOW_MS)
-            results.append(key, {"kind": "speed", "model": model.name, "median_ns": found})
+        files |= {name: file_of(name, prepared, folder) for name, one in made.items() if "failed" not in one}
+        for path in files.values():
+            if not path.is_file():
+                raise BlockError(f"there is no {path} any more; run the benchmark with --fresh")
+        say(f"{NAME}: {model.name}, speeds")
+        found = median_latencies_ns(files, round_count=SPEED_ROUND_COUNT, window_ms=WINDOW_MS)
+    results.append(key, {"kind": "speed", "model": model.name, "median_ns": found})
     say("")
+
+
+def _recorded(results: ResultsFile, key: dict[str, Any], model: BenchModel, kind: str) -> bool:
+    return any((one["kind"], one["model"]) == (kind, model.name) for one in results.rounds(key))
 
 
 def _quantizers(model_format: str) -> list[Quantizer]:
     features = parse_cpuinfo(Path("/proc/cpuinfo").read_text()).features
     return [one for one in (*our_quantizers(features), *PEERS) if model_format in one.formats]
-
-
-def _scored(model: BenchModel, prepared: Prepared, files: Mapping[str, Path]) -> dict[str, Any]:
-    answers = {}
-    for name, path in files.items():
-        say(f"{NAME}: {model.name}, scoring {name}")
-        answers[name] = prepared.evaluator.answers(path)
-    return {
-        "about": model.about,
-        "calibration_count": prepared.calibration_count,
-        **scores(prepared.metric, answers, frozenset(OURS)),
-    }
 
 
 def table() -> Table | None:
@@ -121,12 +137,13 @@ def table() -> Table | None:
             "Each quantizer in a fresh process of its own environment, with the same calibration samples: "
             "onnxruntime's (its documented preprocessing; S8S8 as its documentation advises, and U8S8 per channel), "
             "NNCF, neural-compressor's ONNX half (QDQ, per channel), AIMET-ONNX and litert-quantizer, their defaults "
-            f"where nothing else is said. {ROUND_COUNT} launches each, medians; time is that of the whole process, "
-            "memory its VmHWM. Scores of all files by one code path on the same evaluation samples; losses are paired "
-            f"by sample, and below {LEAST_EVALUATION_COUNT} samples nothing is decided. Speeds beside the float model: "
-            f"`steelyard measure` on the device `local`, one session a model, {SPEED_ROUND_COUNT} interleaved rounds, "
-            "one thread. Operators: those that multiply, in 8 bits and in all, and conversions that are left, once "
-            "onnxruntime has loaded the file. What each quantizer is given: `benchmarks/compression/peer_programs`."
+            f"where nothing else is said. {ROUND_COUNT} launches each, in turn; time is that of the whole process "
+            "(least, median), memory its VmHWM (median). Scores of all files by one code path on the same evaluation "
+            f"samples; losses are paired by sample, and below {LEAST_EVALUATION_COUNT} samples nothing is decided. "
+            "Speeds beside the float model: `steelyard measure` on the device `local`, one session a model, "
+            f"{SPEED_ROUND_COUNT} interleaved rounds, one thread. Operators: those that multiply, in 8 bits and in "
+            "all, and conversions that are left, once onnxruntime has loaded the file. What each quantizer is given: "
+            "`benchmarks/compression/peer_programs`."
         ),
         run=run,
         head=HEAD,

@@ -30,14 +30,20 @@ def _answers(*, wrong: int, count: int = 1000) -> BinaryAnswers:
     return BinaryAnswers(correct=np.arange(count) >= wrong)
 
 
-def _made(name: str, **changed: Any) -> dict[str, Any]:
-    made = {"median_s": 2.0, "peak_rss_bytes": 100 * 2**20, "file_bytes": 280_000, "kernels": [20, 2, 3]}
-    return {"kind": "made", "model": "net", "quantizer": name, **made, **changed}
+def _made(**changed: Any) -> dict[str, Any]:
+    made = {"seconds": [2.5, 2.0], "peak_rss_bytes": [100 * 2**20] * 2, "file_bytes": 280_000, "kernels": [20, 2, 3]}
+    return {**made, **changed}
 
 
-def _scored(wrong: dict[str, int], count: int = 1000) -> dict[str, Any]:
+def _scored(wrong: dict[str, int], count: int = 1000, model: str = "net", **made: dict[str, Any]) -> dict[str, Any]:
     answers = {name: _answers(wrong=number, count=count) for name, number in wrong.items()}
-    return {"kind": "scored", "model": "net", "about": "A net.", **scores(Top1(), answers, frozenset(_OURS))}
+    return {
+        "kind": "scored",
+        "model": model,
+        "about": "A net.",
+        "made": {name: _made() for name in wrong if name != ORIGINAL} | made,
+        **scores(Top1(), answers, frozenset(_OURS)),
+    }
 
 
 def test_worse_answers_are_above_zero_and_in_points() -> None:
@@ -60,7 +66,7 @@ def test_the_best_peer_is_the_one_with_the_best_score_in_the_metrics_direction()
 )
 def test_accuracy_is_held_against_the_best_peer_by_the_paired_interval(ours: int, count: int, stands: Standing) -> None:
     wrong = {ORIGINAL: 8, "static-int8": ours, "NNCF": 10, "AIMET-ONNX": 15}
-    (model,) = figures_of([_made("static-int8"), _made("NNCF"), _made("AIMET-ONNX"), _scored(wrong, count)])
+    (model,) = figures_of([_scored(wrong, count)])
     held = held_accuracy(model, "static-int8")
     assert held is not None
     assert held.stands is stands
@@ -68,7 +74,7 @@ def test_accuracy_is_held_against_the_best_peer_by_the_paired_interval(ours: int
 
 
 def test_accuracy_without_a_peer_or_without_ours_is_not_held_against_anything() -> None:
-    (model,) = figures_of([_made("static-int8"), _scored({ORIGINAL: 8, "static-int8": 9})])
+    (model,) = figures_of([_scored({ORIGINAL: 8, "static-int8": 9})])
     assert held_accuracy(model, "static-int8") is None
     assert held_accuracy(model, "int8-careful") is None
 
@@ -82,8 +88,8 @@ def test_speed_is_held_against_the_fastest_peers_file_round_by_round(latency: fl
         "NNCF": list(150 * noise),
         "AIMET-ONNX": list(100 * noise),
     }
-    recorded = [*map(_made, ["static-int8", "NNCF", "AIMET-ONNX"])]
-    (model,) = figures_of([*recorded, {"kind": "speed", "model": "net", "median_ns": speed}])
+    scored = _scored(dict.fromkeys(speed, 1))
+    (model,) = figures_of([scored, {"kind": "speed", "model": "net", "median_ns": speed}])
     held = held_speed(model, "static-int8", _OURS)
     assert held is not None
     assert held.stands is stands
@@ -105,14 +111,12 @@ def test_a_verdict_over_models_names_each_that_missed_and_each_that_is_undecided
 
 
 def test_the_cost_is_a_geometric_mean_over_the_models_that_both_quantized() -> None:
+    wrong = {ORIGINAL: 8, "static-int8": 9}
     models = figures_of(
         [
-            _made("static-int8"),
-            _made("NNCF", median_s=8.0),
-            {**_made("static-int8"), "model": "other"},
-            {**_made("NNCF", median_s=2.0, peak_rss_bytes=400 * 2**20), "model": "other"},
-            {**_made("static-int8"), "model": "third"},
-            {"kind": "made", "model": "third", "quantizer": "NNCF", "failed": "no kernel"},
+            _scored(wrong, NNCF=_made(seconds=[9.0, 8.0])),
+            _scored(wrong, model="other", NNCF=_made(peak_rss_bytes=[400 * 2**20])),
+            _scored(wrong, model="third", NNCF={"failed": "no kernel"}),
         ]
     )
     found = cost_sentence(models, "static-int8", _OURS)
@@ -126,9 +130,7 @@ def test_a_row_a_file_stands_under_its_model_and_fits_the_head() -> None:
     noise = [1.0, 1.1, 0.9]
     models = figures_of(
         [
-            _made("static-int8"),
-            _made("litert-quantizer", kernels=None),
-            _scored({ORIGINAL: 8, "static-int8": 9, "litert-quantizer": 10}),
+            _scored({ORIGINAL: 8, "static-int8": 9, "peer": 10}, peer=_made(kernels=None)),
             {
                 "kind": "speed",
                 "model": "net",
@@ -143,3 +145,4 @@ def test_a_row_a_file_stands_under_its_model_and_fits_the_head() -> None:
     assert ours[4] == "2.00 (2.00 to 2.00)"
     assert ours[5] == "20 of 22, 3 Q/DQ"
     assert peer[4:6] == ["", ""]
+    assert ours[6:] == ["2.0, 2.2 s", "100 MiB", "280 kB"]
