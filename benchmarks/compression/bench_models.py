@@ -133,7 +133,11 @@ def _fashion(name: str, about: str) -> BenchModel:
     shipped = assets() / "fashion_mnist.npz"
     debian = sorted(fashion.DEBIAN_FOLDER.glob("t10k-*.gz"))
     sources = (shipped, *debian, Path(fashion.__file__))
-    return _with_task(name, assets() / f"{name}.onnx", about, lambda: fashion.fashion_task(shipped), sources)
+
+    def task() -> TaskData:
+        return fashion.fashion_task(shipped, fashion.DEBIAN_FOLDER)
+
+    return _with_task(name, assets() / f"{name}.onnx", about, task, sources)
 
 
 def _detector() -> BenchModel | SkippedModel:

@@ -91,7 +91,7 @@ class _Graph:
     def number(self, name: str, value: float) -> str:
         return self.store(name, np.array(value, dtype=np.float32))
 
-    def whole(self, name: str, values: list[int] | int) -> str:
+    def whole(self, name: str, values: list[int]) -> str:
         return self.store(name, np.array(values, dtype=np.int64))
 
     def add(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
@@ -118,7 +118,7 @@ def _embedded(graph: _Graph) -> str:
     graph.store("token_type", graph.weights["embeddings.token_type_embeddings.weight"][0])
     typed = graph.add("Add", [words, "token_type"], "typed_embeddings")
     positions = graph.weights["embeddings.position_embeddings.weight"]
-    graph.whole("position_ids", [list(range(len(positions)))])
+    graph.store("position_ids", np.arange(len(positions))[None])
     graph.add("Shape", [IDS], "ids_shape")
     graph.add("Gather", ["ids_shape", graph.whole("place_of_length", [1])], "length")
     slices = ["position_ids", graph.whole("begin", [0]), "length", graph.whole("length_axis", [1])]

@@ -50,7 +50,8 @@ def _attention(hidden: Floats, mask: NDArray[Any], weights: Any, name: str, shap
 
 def _linear(source: Floats, weights: Any, name: str) -> Floats:
     result: Floats = np.einsum("btw,ow->bto", source, weights[f"{name}.weight"], optimize=True)
-    return result + weights[f"{name}.bias"]
+    result += weights[f"{name}.bias"]
+    return result
 
 
 def _normal(source: Floats, weights: Any, name: str, shape: BertShape) -> Floats:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.compression.task_files import TaskData, every_kth, labelled, unlabelled
 
@@ -19,7 +20,7 @@ MODELS = {
 _PREPROCESS = {"divide": 255.0, "mean": [0.2860], "std": [0.3530], "layout": "NCHW"}
 
 
-def fashion_task(shipped: Path, debian: Path = DEBIAN_FOLDER) -> TaskData:
+def fashion_task(shipped: Path, debian: Path) -> TaskData:
     """Return test images, of which every tenth (shipped ones: every fifth) is for validation.
 
     Args:
@@ -48,11 +49,7 @@ def fashion_task(shipped: Path, debian: Path = DEBIAN_FOLDER) -> TaskData:
     )
 
 
-def _test_split(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    tools = str(Path(__file__).parents[2] / "tools")
-    if tools not in sys.path:
-        sys.path.insert(0, tools)
-    from fashion_mnist import load_split
+def _test_split(folder: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    from steelyard.tasks.sources.idx import read_idx
 
-    split = load_split(folder, "t10k")
-    return split.images, split.labels
+    return read_idx(folder / "t10k-images-idx3-ubyte.gz"), read_idx(folder / "t10k-labels-idx1-ubyte.gz")

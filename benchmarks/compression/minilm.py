@@ -48,7 +48,7 @@ _LEAST_RATING = 0.5
 _SEED = 0
 _CLASS_NAMES = ("negative", "positive")
 _CHECKED_COUNT, _MOST_DIFFERENCE = 8, 1e-5
-_DTYPES = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I64": np.dtype("<i8")}
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I64": np.dtype("<i8")}
 
 _TASK = f"""name = "tweet-polarity"
 licence = "MIT"
