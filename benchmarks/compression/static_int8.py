@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.compression.bench_models import BenchModel, bench_models, cache_folder
 from benchmarks.compression.file_speeds import median_latencies_ns
-from benchmarks.compression.made_files import file_of, make_all, prepare
+from benchmarks.compression.made_files import Prepared, file_of, make_all, prepare
 from benchmarks.compression.paired_scores import ORIGINAL, scores
 from benchmarks.compression.peer_verdicts import (
     HEAD,
@@ -28,6 +28,8 @@ from benchmarks.latency_block import BlockError
 from benchmarks.progress import say
 from benchmarks.results_file import ResultsFile, this_key
 from benchmarks.table import Table
+from steelyard.errors import SteelyardError
+from steelyard.tasks.metrics.contract import Answers
 from steelyard_agent.processor import parse_cpuinfo
 
 NAME = "static_int8"
@@ -66,10 +68,14 @@ def make_and_score(model: BenchModel, run_count: int) -> None:
         say(f"{NAME}: {model.name}, made by every quantizer")
         prepared = prepare(model.model, model.task, Path(work))
         made = make_all(_quantizers(prepared.model_format), prepared, folder, Path(work), run_count=run_count)
-        files = {ORIGINAL: prepared.model_path}
-        files |= {name: file_of(name, prepared, folder) for name, one in made.items() if "failed" not in one}
         say(f"{NAME}: {model.name}, scored")
-        answers = {name: prepared.evaluator.answers(path) for name, path in files.items()}
+        answers = {ORIGINAL: prepared.evaluator.answers(prepared.model_path)}
+        for name in [name for name in made if "failed" not in made[name]]:
+            found = _answers(prepared, file_of(name, prepared, folder))
+            if isinstance(found, str):
+                made[name] = {"failed": found}
+            else:
+                answers[name] = found
         results.append(
             key,
             {
@@ -82,6 +88,14 @@ def make_and_score(model: BenchModel, run_count: int) -> None:
             },
         )
     say("")
+
+
+def _answers(prepared: Prepared, path: Path) -> Answers | str:
+    """Return what a file answers, or why it does not run."""
+    try:
+        return prepared.evaluator.answers(path)
+    except SteelyardError as error:
+        return f"its file does not run: {error}"
 
 
 def time_files(model: BenchModel) -> None:

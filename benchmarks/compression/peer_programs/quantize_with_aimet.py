@@ -8,7 +8,8 @@ from samples import feeds, read_request
 request = read_request()
 model = onnx.load(request["model"])
 fold_all_batch_norms_to_weight(model)
-simulated = QuantizationSimModel(model)
-simulated.compute_encodings(feeds(request["samples"]))
+data = feeds(request["samples"])
+simulated = QuantizationSimModel(model, dummy_input=data[0])
+simulated.compute_encodings(data)
 # Without both of these onnxruntime finds no 8-bit kernels for the file.
 onnx.save(simulated.to_onnx_qdq(export_int32_bias=True, prequantize_constants=True), request["out"])
