@@ -123,7 +123,9 @@ class ChannelGroups:
 
     def _is_relu(self, node: NodeProto) -> bool:
         names = [*node.input[1:], "", ""]
-        return names[0] in self._tensors and float(to_array(self._tensors[names[0]])) == 0.0 and not names[1]
+        low = self._tensors.get(names[0])
+        # Exporters store it as a scalar or as one value in a list.
+        return low is not None and float(to_array(low).reshape(-1)[0]) == 0.0 and not names[1]
 
     def _flattens(self, node: NodeProto) -> bool:
         """Return whether a Reshape keeps the batch and makes one axis of the rest."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.compress.calibration import CalibrationData
+from steelyard.compress.qdq.activation_bounds import activation_bounds
 from steelyard.compress.qdq.graph import QdqGraph, Unit, to_array
 from steelyard.compress.qdq.layer_outputs import Reconstruction
 from steelyard.compress.qdq.layer_rows import LayerRows
@@ -16,14 +17,13 @@ from steelyard.compress.qdq.pruning import exposed
 from steelyard.compress.qdq.running import Runner, feeds
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
+    from onnx import ModelProto
 
 # Rows of one layer: what holds it to this, or this many.
 _MOST_BYTES = 64 * 1024 * 1024
 _MOST_ROWS = 4096
 # A matrix product has one row a sample: it reads more samples than were asked for, up to this many rows.
 _LEAST_ROWS = 256
-_ACTIVATIONS = frozenset({"Relu", "Clip"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ def layer_problem(
     rows = LayerRows(unit, weight.shape)
     inputs, targets = _gathered(graph, model, unit, rows, data, sample_count, seed)
     shape = weight.shape
-    low, high = _activation(graph, unit)
+    low, high = activation_bounds(graph, unit)
     return LayerProblem(
         unit=unit,
         rows=rows,
@@ -115,20 +115,3 @@ def _bias(graph: QdqGraph, model: ModelProto, unit: Unit, groups: int, outputs: 
         scale, zero_point = graph.scales(unit.bias)
         values = (to_array(tensors[unit.bias.name]).astype(np.float64) - zero_point) * scale
     return np.broadcast_to(values.reshape(-1), (groups * outputs,)).reshape(groups, 1, outputs).astype(np.float32)
-
-
-def _activation(graph: QdqGraph, unit: Unit) -> tuple[float, float]:
-    """Return the bounds of the Relu or Clip that alone reads the float layer; infinite without one."""
-    output = unit.float_node.output[0]
-    readers = [node for node in graph.float_model.graph.node if output in node.input]
-    is_given_out = any(value.name == output for value in graph.float_model.graph.output)
-    if len(readers) != 1 or is_given_out or readers[0].op_type not in _ACTIVATIONS:
-        return -np.inf, np.inf
-    if readers[0].op_type == "Relu":
-        return 0.0, np.inf
-    return _bound(graph, readers[0], 1, -np.inf), _bound(graph, readers[0], 2, np.inf)
-
-
-def _bound(graph: QdqGraph, node: NodeProto, index: int, default: float) -> float:
-    name = node.input[index] if len(node.input) > index else ""
-    return float(to_array(graph.float_tensors[name])) if name in graph.float_tensors else default

@@ -92,7 +92,10 @@ class Equalize:
 def _unreached(model: ModelProto, context: StepContext) -> tuple[str, ...]:
     """Return the outputs of Clip nodes from 0 to a cap that no calibration sample reaches."""
     data = required_calibration('equalize with capped = "replace-unreached"', context)
-    tensors = {tensor.name: float(to_array(tensor)) for tensor in model.graph.initializer if not tensor.dims}
+    ends = {name for node in model.graph.node if node.op_type == "Clip" for name in node.input[1:]}
+    tensors = {
+        tensor.name: float(to_array(tensor).reshape(-1)[0]) for tensor in model.graph.initializer if tensor.name in ends
+    }
     clips: list[NodeProto] = [
         node
         for node in model.graph.node
