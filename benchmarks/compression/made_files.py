@@ -107,27 +107,28 @@ def _write_samples(packed: Path, folder: Path) -> Path:
 
 
 def make_all(
-    quantizers: Sequence[Quantizer], prepared: Prepared, folder: Path, work: Path, *, run_count: int
+    quantizers: Sequence[Quantizer], prepared: Prepared, folder: Path, work: Path
 ) -> dict[str, dict[str, Any]]:
-    """Run every quantizer ``run_count`` times, in turn, and return what each took, or why it made nothing.
-
-    The files lie in ``folder`` then, as ``file_of`` names them.
-    """
+    """Let every quantizer make its file where ``file_of`` says, and return what it is, or why there is none."""
     folder.mkdir(parents=True, exist_ok=True)
-    taken: dict[str, list[Taken]] = {one.name: [] for one in quantizers}
-    failed: dict[str, str] = {}
-    for _ in range(run_count):
+    return {one.name: _made(one, prepared, folder, work) for one in quantizers}
+
+
+def launch_in_turn(
+    quantizers: Sequence[Quantizer], prepared: Prepared, work: Path, *, launch_count: int
+) -> dict[str, dict[str, list[float]]]:
+    """Return the seconds and the peaks of memory of ``launch_count`` launches of each quantizer, in turn.
+
+    Raises:
+        QuantizerError: one fails that made a file before.
+    """
+    found: dict[str, dict[str, list[float]]] = {one.name: {"seconds": [], "peak_rss_bytes": []} for one in quantizers}
+    for _ in range(launch_count):
         for quantizer in quantizers:
-            if quantizer.name in failed:
-                continue
-            try:
-                taken[quantizer.name].append(_make(quantizer, prepared, folder, work))
-            except QuantizerError as error:
-                failed[quantizer.name] = str(error)
-    return {
-        name: {"failed": failed[name]} if name in failed else _told(runs, file_of(name, prepared, folder))
-        for name, runs in taken.items()
-    }
+            taken = _launch(quantizer, prepared, work, work)
+            found[quantizer.name]["seconds"].append(round(taken.seconds, 3))
+            found[quantizer.name]["peak_rss_bytes"].append(taken.peak_rss_bytes)
+    return found
 
 
 def file_of(name: str, prepared: Prepared, folder: Path) -> Path:
@@ -135,26 +136,25 @@ def file_of(name: str, prepared: Prepared, folder: Path) -> Path:
     return folder / f"{name.replace(' ', '_')}{prepared.model_path.suffix}"
 
 
-def _make(quantizer: Quantizer, prepared: Prepared, folder: Path, work: Path) -> Taken:
+def _made(quantizer: Quantizer, prepared: Prepared, folder: Path, work: Path) -> dict[str, Any]:
     out = file_of(quantizer.name, prepared, folder)
+    try:
+        _launch(quantizer, prepared, folder, work)
+        kernels = kernels_of(out) if prepared.model_format == ONNX else None
+    except QuantizerError as error:
+        return {"failed": str(error)}
+    return {
+        "file_bytes": out.stat().st_size,
+        "kernels": None if kernels is None else [kernels.integer, kernels.in_float, kernels.conversions],
+    }
+
+
+def _launch(quantizer: Quantizer, prepared: Prepared, folder: Path, work: Path) -> Taken:
     request = {
         "model": str(prepared.model_path if quantizer.is_ours else prepared.peer_model_path),
         "samples": str(prepared.samples),
         "packed": str(prepared.packed),
-        "out": str(out),
+        "out": str(file_of(quantizer.name, prepared, folder)),
         "settings": dict(quantizer.settings),
     }
-    taken = run_quantizer(python_of(quantizer), quantizer.program, request, work=work)
-    if prepared.model_format == ONNX:
-        kernels_of(out)
-    return taken
-
-
-def _told(runs: Sequence[Taken], out: Path) -> dict[str, Any]:
-    kernels = kernels_of(out) if out.suffix == ".onnx" else None
-    return {
-        "seconds": [round(one.seconds, 3) for one in runs],
-        "peak_rss_bytes": [one.peak_rss_bytes for one in runs],
-        "file_bytes": out.stat().st_size,
-        "kernels": None if kernels is None else [kernels.integer, kernels.in_float, kernels.conversions],
-    }
+    return run_quantizer(python_of(quantizer), quantizer.program, request, work=work)

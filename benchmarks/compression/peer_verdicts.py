@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -20,12 +20,21 @@ _POINTS = "pp"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFigures:
-    """What was recorded of one model: ``made`` by quantizer, ``scored`` and ``speed`` as the benchmark keeps them."""
+    """What was recorded of one model, by quantizer: files ``made``, ``launches``, latencies by round in ``speed``.
+
+    ``scored`` is the round with the scores, as the benchmark keeps it.
+    """
 
     name: str
     made: Mapping[str, Mapping[str, Any]]
     scored: Mapping[str, Any] | None = None
+    launches: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
     speed: Mapping[str, Sequence[float]] | None = None
+
+    @property
+    def launch_count(self) -> int:
+        """How often each quantizer was timed."""
+        return min((len(one["seconds"]) for one in self.launches.values()), default=0)
 
     def peers(self, ours: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """Return what peers made, those that failed left out."""
@@ -47,13 +56,14 @@ def figures_of(rounds: Sequence[Mapping[str, Any]]) -> list[ModelFigures]:
     for name in dict.fromkeys(one["model"] for one in rounds):
         own = [one for one in rounds if one["model"] == name]
         scored = [one for one in own if one["kind"] == "scored"]
-        speeds = [one for one in own if one["kind"] == "speed"]
+        timed = [one for one in own if one["kind"] == "timed"]
         found.append(
             ModelFigures(
                 name=name,
                 made=scored[-1]["made"] if scored else {},
                 scored=scored[-1] if scored else None,
-                speed=speeds[-1]["median_ns"] if speeds else None,
+                launches=timed[-1]["launches"] if timed else {},
+                speed=timed[-1]["median_ns"] if timed else None,
             )
         )
     return found
@@ -125,8 +135,8 @@ def sentence(what: str, target: str, held: Sequence[Held | None]) -> str:
 def cost_sentence(models: Sequence[ModelFigures], own: str, ours: Sequence[str]) -> str | None:
     """Return our time and memory beside each peer's, as means over the models that both quantized; None without any."""
     parts = []
-    for peer in dict.fromkeys(name for model in models for name in model.peers(ours)):
-        both = [(model.made[own], model.made[peer]) for model in models if _both(model, own, peer)]
+    for peer in dict.fromkeys(name for model in models for name in model.launches if name not in ours):
+        both = [(one.launches[own], one.launches[peer]) for one in models if {own, peer} <= one.launches.keys()]
         if both:
             time_ratio, memory_ratio = _mean_ratio(both, "seconds", min), _mean_ratio(both, "peak_rss_bytes", median)
             parts.append(f"{peer} {time_ratio:.2f} and {memory_ratio:.2f} ({len(both)} models)")
@@ -152,19 +162,19 @@ def rows(models: Sequence[ModelFigures]) -> list[list[str]]:
         found.append([model.name, "float32", _score(model, ORIGINAL), "", "1.00", "", "", "", ""])
         for name, one in model.made.items():
             if "failed" not in one:
-                found.append(["", name, _score(model, name), _loss(model, name), _speedup(model, name), *_cost(one)])
+                found.append(
+                    ["", name, _score(model, name), _loss(model, name), _speedup(model, name), *_cost(model, name)]
+                )
     return found
 
 
 HEAD = ["model", "file", "score", "loss (95 %)", "speed (95 %)", "8-bit operators", "made in", "peak memory", "size"]
 
 
-def _both(model: ModelFigures, own: str, peer: str) -> bool:
-    return own in model.made and "failed" not in model.made[own] and peer in model.peers([own])
-
-
 def _mean_ratio(
-    pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], key: str, of: Callable[[Sequence[float]], float]
+    pairs: Sequence[tuple[Mapping[str, Sequence[float]], Mapping[str, Sequence[float]]]],
+    key: str,
+    of: Callable[[Sequence[float]], float],
 ) -> float:
     return geometric_mean([of(mine[key]) / of(theirs[key]) for mine, theirs in pairs]).value
 
@@ -196,11 +206,12 @@ def _speedup(model: ModelFigures, name: str) -> str:
     return geometric_mean(ratios).text(2)
 
 
-def _cost(one: Mapping[str, Any]) -> list[str]:
-    counts = one["kernels"]
+def _cost(model: ModelFigures, name: str) -> list[str]:
+    made, launches = model.made[name], model.launches.get(name)
+    counts = made["kernels"]
     return [
         "" if counts is None else Kernels(integer=counts[0], in_float=counts[1], conversions=counts[2]).text(),
-        f"{min(one['seconds']):.1f}, {median(one['seconds']):.1f} s",
-        f"{median(one['peak_rss_bytes']) / 2**20:.0f} MiB",
-        f"{one['file_bytes'] / 1000:.0f} kB",
+        "" if launches is None else f"{min(launches['seconds']):.1f}, {median(launches['seconds']):.1f} s",
+        "" if launches is None else f"{median(launches['peak_rss_bytes']) / 2**20:.0f} MiB",
+        f"{made['file_bytes'] / 1000:.0f} kB",
     ]

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.compression.bench_models import BenchModel, bench_models, cache_folder
+from benchmarks.compression.compress_process import QuantizerError
 from benchmarks.compression.file_speeds import median_latencies_ns
-from benchmarks.compression.made_files import Prepared, file_of, make_all, prepare
+from benchmarks.compression.made_files import Prepared, file_of, launch_in_turn, make_all, prepare
 from benchmarks.compression.paired_scores import ORIGINAL, scores
 from benchmarks.compression.peer_verdicts import (
     HEAD,
@@ -33,7 +34,7 @@ from steelyard.tasks.metrics.contract import Answers
 from steelyard_agent.processor import parse_cpuinfo
 
 NAME = "static_int8"
-# Launches of each quantizer.
+# Timed launches of each quantizer.
 ROUND_COUNT = 3
 SPEED_ROUND_COUNT = 8
 WINDOW_MS = 200
@@ -50,15 +51,15 @@ SETTINGS: dict[str, Any] = {
 
 
 async def measure(round_count: int) -> None:
-    """Make, score and time what is not in the results file yet; ``round_count`` are the launches of each quantizer."""
+    """Make, score and time what is not in the results file yet; ``round_count`` are timed launches of quantizers."""
     models = [one for one in bench_models() if one.calibration_count]
     for model in models:
-        await asyncio.to_thread(make_and_score, model, round_count)
+        await asyncio.to_thread(make_and_score, model)
     for model in models:
-        await asyncio.to_thread(time_files, model)
+        await asyncio.to_thread(time_all, model, round_count)
 
 
-def make_and_score(model: BenchModel, run_count: int) -> None:
+def make_and_score(model: BenchModel) -> None:
     """Make every quantizer's file of a model and score it, where that is not recorded."""
     results, key = ResultsFile(NAME), this_key(SETTINGS)
     if _recorded(results, key, model, "scored"):
@@ -67,7 +68,7 @@ def make_and_score(model: BenchModel, run_count: int) -> None:
     with tempfile.TemporaryDirectory(prefix="steelyard-bench-") as work:
         say(f"{NAME}: {model.name}, made by every quantizer")
         prepared = prepare(model.model, model.task, Path(work))
-        made = make_all(_quantizers(prepared.model_format), prepared, folder, Path(work), run_count=run_count)
+        made = make_all(_quantizers(prepared.model_format), prepared, folder, Path(work))
         say(f"{NAME}: {model.name}, scored")
         answers = {ORIGINAL: prepared.evaluator.answers(prepared.model_path)}
         for name in [name for name in made if "failed" not in made[name]]:
@@ -98,27 +99,33 @@ def _answers(prepared: Prepared, path: Path) -> Answers | str:
         return f"its file does not run: {error}"
 
 
-def time_files(model: BenchModel) -> None:
-    """Measure the files of a model that ``make_and_score`` made, where that is not recorded.
+def time_all(model: BenchModel, launch_count: int) -> None:
+    """Time the quantizers of a model, and the files that ``make_and_score`` made, where that is not recorded.
 
     Raises:
-        BlockError: they are no longer in the cache folder.
+        BlockError: those files are no longer in the cache folder, or a quantizer fails now.
     """
     results, key = ResultsFile(NAME), this_key(SETTINGS)
-    if _recorded(results, key, model, "speed"):
+    if _recorded(results, key, model, "timed"):
         return
     (made,) = [one["made"] for one in results.rounds(key) if (one["kind"], one["model"]) == ("scored", model.name)]
     folder = cache_folder() / NAME / model.name
     with tempfile.TemporaryDirectory(prefix="steelyard-bench-") as work:
         prepared = prepare(model.model, model.task, Path(work))
-        files = {ORIGINAL: prepared.model_path}
-        files |= {name: file_of(name, prepared, folder) for name, one in made.items() if "failed" not in one}
+        quantizers = [one for one in _quantizers(prepared.model_format) if "failed" not in made[one.name]]
+        files = {one.name: file_of(one.name, prepared, folder) for one in quantizers}
         for path in files.values():
             if not path.is_file():
                 raise BlockError(f"there is no {path} any more; run the benchmark with --fresh")
-        say(f"{NAME}: {model.name}, speeds")
-        found = median_latencies_ns(files, round_count=SPEED_ROUND_COUNT, window_ms=WINDOW_MS)
-    results.append(key, {"kind": "speed", "model": model.name, "median_ns": found})
+        say(f"{NAME}: {model.name}, timed")
+        try:
+            launches = launch_in_turn(quantizers, prepared, Path(work), launch_count=launch_count)
+        except QuantizerError as error:
+            raise BlockError(f"a quantizer that made a file of {model.name} fails now: {error}") from error
+        found = median_latencies_ns(
+            {ORIGINAL: prepared.model_path, **files}, round_count=SPEED_ROUND_COUNT, window_ms=WINDOW_MS
+        )
+    results.append(key, {"kind": "timed", "model": model.name, "launches": launches, "median_ns": found})
     say("")
 
 
@@ -139,6 +146,7 @@ def table() -> Table | None:
     models = figures_of(run.rounds)
     fraction = "no worse than the best peer's file by more than the paired 95 % interval"
     speed = f"no slower than the fastest peer's file by more than {SPEED_TOLERANCE:.0%}"
+    launch_count = min((one.launch_count for one in models if one.launch_count), default=0)
     verdicts = []
     for own in OURS:
         verdicts.append(sentence(f"{own}, accuracy", fraction, [held_accuracy(one, own) for one in models]))
@@ -151,7 +159,7 @@ def table() -> Table | None:
             "Each quantizer in a fresh process of its own environment, with the same calibration samples: "
             "onnxruntime's (its documented preprocessing; S8S8 as its documentation advises, and U8S8 per channel), "
             "NNCF, neural-compressor's ONNX half (QDQ, per channel), AIMET-ONNX and litert-quantizer, their defaults "
-            f"where nothing else is said. {ROUND_COUNT} launches each, in turn; time is that of the whole process "
+            f"where nothing else is said. {launch_count} launches each, in turn; time is that of the whole process "
             "(least, median), memory its VmHWM (median). Scores of all files by one code path on the same evaluation "
             f"samples; losses are paired by sample, and below {LEAST_EVALUATION_COUNT} samples nothing is decided. "
             "Speeds beside the float model: `steelyard measure` on the device `local`, one session a model, "

@@ -31,8 +31,15 @@ def _answers(*, wrong: int, count: int = 1000) -> BinaryAnswers:
 
 
 def _made(**changed: Any) -> dict[str, Any]:
-    made = {"seconds": [2.5, 2.0], "peak_rss_bytes": [100 * 2**20] * 2, "file_bytes": 280_000, "kernels": [20, 2, 3]}
-    return {**made, **changed}
+    return {"file_bytes": 280_000, "kernels": [20, 2, 3], **changed}
+
+
+def _timed(model: str = "net", speed: dict[str, Any] | None = None, **launches: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "timed", "model": model, "launches": launches, "median_ns": speed or {}}
+
+
+def _launches(seconds: float, mib: int = 100) -> dict[str, Any]:
+    return {"seconds": [1.25 * seconds, seconds], "peak_rss_bytes": [mib * 2**20] * 2}
 
 
 def _scored(wrong: dict[str, int], count: int = 1000, model: str = "net", **made: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +96,7 @@ def test_speed_is_held_against_the_fastest_peers_file_round_by_round(latency: fl
         "AIMET-ONNX": list(100 * noise),
     }
     scored = _scored(dict.fromkeys(speed, 1))
-    (model,) = figures_of([scored, {"kind": "speed", "model": "net", "median_ns": speed}])
+    (model,) = figures_of([scored, _timed(speed=speed)])
     held = held_speed(model, "static-int8", _OURS)
     assert held is not None
     assert held.stands is stands
@@ -114,8 +121,10 @@ def test_the_cost_is_a_geometric_mean_over_the_models_that_both_quantized() -> N
     wrong = {ORIGINAL: 8, "static-int8": 9}
     models = figures_of(
         [
-            _scored(wrong, NNCF=_made(seconds=[9.0, 8.0])),
-            _scored(wrong, model="other", NNCF=_made(peak_rss_bytes=[400 * 2**20])),
+            _scored(wrong),
+            _timed(**{"static-int8": _launches(2.0), "NNCF": _launches(8.0)}),
+            _scored(wrong, model="other"),
+            _timed("other", **{"static-int8": _launches(2.0), "NNCF": _launches(2.0, mib=400)}),
             _scored(wrong, model="third", NNCF={"failed": "no kernel"}),
         ]
     )
@@ -131,11 +140,9 @@ def test_a_row_a_file_stands_under_its_model_and_fits_the_head() -> None:
     models = figures_of(
         [
             _scored({ORIGINAL: 8, "static-int8": 9, "peer": 10}, peer=_made(kernels=None)),
-            {
-                "kind": "speed",
-                "model": "net",
-                "median_ns": {ORIGINAL: noise, "static-int8": [one / 2 for one in noise]},
-            },
+            _timed(
+                speed={ORIGINAL: noise, "static-int8": [one / 2 for one in noise]}, **{"static-int8": _launches(2.0)}
+            ),
         ]
     )
     original, ours, peer = rows(models)
@@ -144,5 +151,6 @@ def test_a_row_a_file_stands_under_its_model_and_fits_the_head() -> None:
     assert ours[1:3] == ["static-int8", "top1 99.10 %"]
     assert ours[4] == "2.00 (2.00 to 2.00)"
     assert ours[5] == "20 of 22, 3 Q/DQ"
-    assert peer[4:6] == ["", ""]
+    assert peer[4:] == ["", "", "", "", "280 kB"]
+    assert models[0].launch_count == 2
     assert ours[6:] == ["2.0, 2.2 s", "100 MiB", "280 kB"]
