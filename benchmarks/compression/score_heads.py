@@ -1,4 +1,7 @@
-"""Add one score a picture to a face detector: the largest of its anchors' logits, beside the outputs that it has."""
+"""Add one score a picture to a face detector: the largest of its anchors' logits, beside the outputs that it has.
+
+The package's TFLite file also gets its weights in float32, which compression starts from.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,9 @@ def add_onnx_score(source: Path, target: Path) -> None:
 
 
 def add_tflite_score(source: Path, target: Path) -> None:
-    """Write ``source`` with the maximum over its output [1, A, 1] as one more output.
+    """Write ``source`` with the maximum over its output [1, A, 1] as one more output, and float16 weights as float32.
+
+    Unpacked as the runtime unpacks them, the model answers the same, and can be quantized.
 
     Raises:
         ValueError: not exactly one output has that shape.
@@ -48,6 +53,7 @@ def add_tflite_score(source: Path, target: Path) -> None:
 
     model = read_model(source)
     graph = model.subgraphs[0]
+    _unpack_weights(model, graph)
     logits = [int(one) for one in graph.outputs if int(graph.tensors[one].shape[-1]) == 1]
     if len(logits) != 1:
         raise ValueError(f"{source.name} has {len(logits)} outputs [1, A, 1], not one; name another file")
@@ -67,6 +73,24 @@ def add_tflite_score(source: Path, target: Path) -> None:
     graph.operators.append(operator)
     graph.outputs = [*(int(one) for one in graph.outputs), places[1]]
     write_model(model, target)
+
+
+def _unpack_weights(model: Any, graph: Any) -> None:
+    """Store what DEQUANTIZE makes of constants in float16, in place of the operator."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    from steelyard.compress.tflite.flatbuffer_model import add_buffer
+
+    kept = []
+    for operator in graph.operators:
+        packed = graph.tensors[int(operator.inputs[0])]
+        data = model.buffers[packed.buffer].data
+        if packed.type != schema.TensorType.FLOAT16 or data is None:
+            kept.append(operator)
+            continue
+        values = np.frombuffer(np.asarray(data, np.uint8).tobytes(), "<f2").astype(np.float32)
+        graph.tensors[int(operator.outputs[0])].buffer = add_buffer(model, values)
+    graph.operators = kept
 
 
 def _tensor(name: str, shape: list[int], kind: int, buffer: int) -> Any:

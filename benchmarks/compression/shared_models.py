@@ -101,7 +101,7 @@ DEFINITIONS = (
         name="faces_tflite",
         model="face_detection_short_range.tflite",
         data="faces.npz",
-        about=_FACES,
+        about=f"{_FACES} Its float16 weights were unpacked to float32.",
         task=labelled_tasks.faces,
         derive=add_tflite_score,
     ),

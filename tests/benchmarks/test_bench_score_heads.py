@@ -11,6 +11,8 @@ import pytest
 from benchmarks.compression.score_heads import SCORE, add_onnx_score, add_tflite_score
 from onnx import TensorProto, helper
 
+from steelyard.compress.tflite.flatbuffer_model import read_model
+from steelyard.compress.tflite.graph import Graph
 from steelyard.compress.tflite.sessions import open_session
 from tests.support.tflite_nets import Net
 
@@ -74,3 +76,19 @@ def test_a_tflite_model_with_two_outputs_of_logits_is_refused(tmp_path: Path) ->
     net.write(tmp_path / "two.tflite", [source], [one, other])
     with pytest.raises(ValueError, match=r"two.tflite has 2 outputs \[1, A, 1\], not one"):
         add_tflite_score(tmp_path / "two.tflite", tmp_path / "scored.tflite")
+
+
+def test_float16_weights_become_float32_and_the_answers_stay(tmp_path: Path) -> None:
+    net = Net()
+    source = net.tensor("in", (1, 6, 1))
+    packed = net.constant(np.arange(6, dtype=np.float16).reshape(1, 6, 1) / 8)
+    weights, logits = net.tensor("weights", (1, 6, 1)), net.tensor("logits", (1, 6, 1))
+    net.operator("DEQUANTIZE", [packed], [weights], "DequantizeOptions")
+    net.operator("MUL", [source, weights], [logits], "MulOptions")
+    net.write(tmp_path / "plain.tflite", [source], [logits])
+    add_tflite_score(tmp_path / "plain.tflite", tmp_path / "scored.tflite")
+    graph = Graph(read_model(tmp_path / "scored.tflite"))
+    assert [graph.kind(one) for one in graph.operators] == ["MUL", "REDUCE_MAX"]
+    values = np.random.default_rng(5).normal(size=(1, 6, 1)).astype(np.float32)
+    found = open_session(tmp_path / "scored.tflite").run({"in": values})
+    np.testing.assert_array_equal(found[0], values * (np.arange(6, dtype=np.float32).reshape(1, 6, 1) / 8))
