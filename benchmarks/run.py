@@ -31,7 +31,7 @@ from benchmarks import (
     sparse_encoding,
     worker_vs_native,
 )
-from benchmarks.compression import repair, static_int8
+from benchmarks.compression import calibration_memory, repair, static_int8
 from benchmarks.idle_agent import IdleError
 from benchmarks.latency_block import BlockError
 from benchmarks.native_peer import PeerError
@@ -54,6 +54,7 @@ _MODULES = (
     sparse_encoding,
     static_int8,
     repair,
+    calibration_memory,
 )
 _BENCHMARKS = {module.NAME: module for module in _MODULES}
 _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
