@@ -45,13 +45,15 @@ def add_tflite_score(source: Path, target: Path) -> None:
     Unpacked as the runtime unpacks them, the model answers the same, and can be quantized.
 
     Raises:
-        ValueError: not exactly one output has that shape.
+        ValueError: not exactly one output has that shape, or the file has signatures, which would need the score too.
     """
     from ai_edge_litert import schema_py_generated as schema
 
     from steelyard.compress.tflite.flatbuffer_model import add_buffer, read_model, write_model
 
     model = read_model(source)
+    if model.signatureDefs:
+        raise ValueError(f"{source.name} has {len(model.signatureDefs)} signatures; name a file without")
     graph = model.subgraphs[0]
     _unpack_weights(model, graph)
     logits = [int(one) for one in graph.outputs if int(graph.tensors[one].shape[-1]) == 1]
@@ -76,21 +78,40 @@ def add_tflite_score(source: Path, target: Path) -> None:
 
 
 def _unpack_weights(model: Any, graph: Any) -> None:
-    """Store what DEQUANTIZE makes of constants in float16, in place of the operator."""
+    """Store what DEQUANTIZE makes of constants in float16 in their place, and take the operator out."""
     from ai_edge_litert import schema_py_generated as schema
 
     from steelyard.compress.tflite.flatbuffer_model import add_buffer
 
-    kept = []
+    kept, packed_tensors = [], set()
     for operator in graph.operators:
-        packed = graph.tensors[int(operator.inputs[0])]
+        source, target = int(operator.inputs[0]), int(operator.outputs[0])
+        packed = graph.tensors[source]
         data = model.buffers[packed.buffer].data
         if packed.type != schema.TensorType.FLOAT16 or data is None:
             kept.append(operator)
             continue
         values = np.frombuffer(np.asarray(data, np.uint8).tobytes(), "<f2").astype(np.float32)
-        graph.tensors[int(operator.outputs[0])].buffer = add_buffer(model, values)
+        graph.tensors[target].buffer = add_buffer(model, values)
+        packed_tensors.add(source)
     graph.operators = kept
+    _drop_tensors(graph, packed_tensors)
+
+
+def _drop_tensors(graph: Any, dropped: set[int]) -> None:
+    left = [index for index in range(len(graph.tensors)) if index not in dropped]
+    places = {old: new for new, old in enumerate(left)} | {-1: -1}
+    graph.tensors = [graph.tensors[index] for index in left]
+    graph.inputs, graph.outputs = _renumbered(graph.inputs, places), _renumbered(graph.outputs, places)
+    for operator in graph.operators:
+        operator.inputs = _renumbered(operator.inputs, places)
+        operator.outputs = _renumbered(operator.outputs, places)
+        if operator.intermediates is not None:
+            operator.intermediates = _renumbered(operator.intermediates, places)
+
+
+def _renumbered(indices: Any, places: dict[int, int]) -> list[int]:
+    return [places[int(index)] for index in indices]
 
 
 def _tensor(name: str, shape: list[int], kind: int, buffer: int) -> Any:

@@ -89,6 +89,13 @@ def test_float16_weights_become_float32_and_the_answers_stay(tmp_path: Path) -> 
     add_tflite_score(tmp_path / "plain.tflite", tmp_path / "scored.tflite")
     graph = Graph(read_model(tmp_path / "scored.tflite"))
     assert [graph.kind(one) for one in graph.operators] == ["MUL", "REDUCE_MAX"]
+    assert sorted(graph.name(index) for index in range(len(graph.tensors))) == [
+        "in",
+        "logits",
+        "score",
+        "score_axes",
+        "weights",
+    ]
     values = np.random.default_rng(5).normal(size=(1, 6, 1)).astype(np.float32)
     found = open_session(tmp_path / "scored.tflite").run({"in": values})
     np.testing.assert_array_equal(found[0], values * (np.arange(6, dtype=np.float32).reshape(1, 6, 1) / 8))
