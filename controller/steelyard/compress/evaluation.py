@@ -187,8 +187,11 @@ def _opened(path: Path, model_format: str) -> tuple[Callable[[_Feed], dict[str, 
         interpreter = tflite.open_session(path)
         names = [one.name for one in interpreter.outputs]
         return lambda feed: dict(zip(names, interpreter.run(feed), strict=True)), tflite.batch_size(interpreter)
-    from steelyard.compress.sessions import batch_size, open_session, run_bounded
+    from steelyard.compress.sessions import as_taken, batch_size, open_session, run_bounded
 
     session = open_session(path)
     names = [one.name for one in session.get_outputs()]
-    return lambda feed: dict(zip(names, run_bounded(session, feed), strict=True)), batch_size(session)
+    return (
+        lambda feed: dict(zip(names, run_bounded(session, as_taken(session, feed)), strict=True)),
+        batch_size(session),
+    )

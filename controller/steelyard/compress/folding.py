@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # What onnxruntime's quantizers look for; without it they advise to run their own preprocessing.
 _PREPROCESSED_KEY = "onnx.quant.pre_process"
 # From IR version 4 on, stored tensors need not be inputs of the graph.
-_CONSTANTS_IR_VERSION = 4
+CONSTANTS_IR_VERSION = 4
 # Gelu came to the standard operators with opset 20.
 _ONE_OPERATOR_OPSET = 20
 _DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
@@ -45,7 +45,7 @@ def fold(model_path: Path, out_path: Path, *, min_opset: int = 0) -> None:
 
     source_path = out_path.with_suffix(".converted.onnx")
     optimized_path = out_path.with_suffix(".optimized.onnx")
-    onnx.save_model(_converted(onnx.load_model(model_path), min_opset), source_path)
+    onnx.save_model(_converted(inlined(onnx.load_model(model_path)), min_opset), source_path)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(optimized_path)
@@ -87,6 +87,19 @@ def fold_for_kernels(model_path: Path, out_path: Path, *, least_opset: int) -> N
     fold(model_path, out_path, min_opset=least_opset)
 
 
+def inlined(model: ModelProto) -> ModelProto:
+    """Return the model with the nodes of its local functions in place of their calls.
+
+    Converters lose functions, or do not look into them.
+    """
+    from onnx import inliner
+
+    if not model.functions:
+        return model
+    with tool_errors("inlining the model's functions"):
+        return inliner.inline_local_functions(model)
+
+
 def opset_of(model: ModelProto) -> int:
     """Return the version of the standard operators that a model is written in, 0 for one that has none."""
     return max((entry.version for entry in model.opset_import if entry.domain in _DEFAULT_DOMAINS), default=0)
@@ -111,4 +124,4 @@ def _fix_constants(model: ModelProto) -> None:
     if len(kept) < len(model.graph.input):
         del model.graph.input[:]
         model.graph.input.extend(kept)
-        model.ir_version = max(model.ir_version, _CONSTANTS_IR_VERSION)
+        model.ir_version = max(model.ir_version, CONSTANTS_IR_VERSION)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from steelyard.compress.calibration import CalibrationData
 from steelyard.compress.errors import CompressionError, CompressionInputError
+from steelyard.compress.tool_words import tool_words
 from steelyard.compress.tools import tool_errors
-from steelyard.errors import first_line
 
 # Type names of onnxruntime that differ from numpy's.
 _DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(string)": "object"}
@@ -39,8 +39,8 @@ def open_session(path: Path) -> Any:
     except Exception as error:
         raise CompressionInputError(
             "model_not_loadable",
-            f"onnxruntime {onnxruntime.__version__} cannot load {path.name} ({first_line(error)}); remove operators of "
-            "custom domains or export for a version that it knows",
+            f"onnxruntime {onnxruntime.__version__} cannot load {path.name} ({tool_words(error)}); export it in "
+            "float32, without operators of custom domains, for a version that it knows",
         ) from error
 
 
@@ -81,6 +81,12 @@ def run_bounded(session: Any, feed: dict[str, NDArray[Any]], *, limit_s: float =
 def dtype_name(onnxruntime_type: str) -> str:
     """Return the numpy dtype name of "tensor(float)" and the like."""
     return _DTYPES.get(onnxruntime_type, onnxruntime_type.removeprefix("tensor(").removesuffix(")"))
+
+
+def as_taken(session: Any, feed: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return a feed of the parent's inputs as a variant takes it: float16 where a step made its inputs that."""
+    halves = {spec.name for spec in session.get_inputs() if dtype_name(spec.type) == "float16"}
+    return {name: value.astype(np.float16) if name in halves else value for name, value in feed.items()}
 
 
 def batch_size(session: Any) -> int:

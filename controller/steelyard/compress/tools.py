@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from steelyard.compress.errors import CompressionError
-from steelyard.errors import SteelyardError, first_line
+from steelyard.compress.tool_words import tool_words
+from steelyard.errors import SteelyardError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -34,7 +35,7 @@ def tool_errors(what: str) -> Iterator[None]:
             raise OSError(errno.ENOSPC, "No space left on device") from error
         raise CompressionError(
             "tool_failed",
-            f"{what} failed ({type(error).__name__}: {first_line(error)}); try another recipe, or report it to the "
+            f"{what} failed ({type(error).__name__}: {tool_words(error)}); try another recipe, or report it to the "
             "tool with this model",
         ) from error
 

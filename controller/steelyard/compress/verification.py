@@ -9,7 +9,7 @@ import numpy as np
 
 from steelyard.compress.calibration import CalibrationData
 from steelyard.compress.finite_outputs import Feed, check_finite, open_variant
-from steelyard.compress.sessions import batch_size, drawn_feed, open_session, run_bounded
+from steelyard.compress.sessions import as_taken, batch_size, drawn_feed, open_session, run_bounded
 
 
 def verify_variant(
@@ -26,24 +26,18 @@ def verify_variant(
     """
     session = open_variant(lambda: open_session(variant_path))
 
-    def parents_bad_output(feed: Feed) -> str | None:
-        # Inputs may have become float16 in the variant only when io types were not kept: the parent takes its own.
-        if any(value.dtype == np.float16 for value in feed.values()):
-            return None
-        return _not_finite(parent, {spec.name: feed[spec.name] for spec in parent.get_inputs()})
-
     return check_finite(
         calibration,
-        drawn_feed(session, seed) if calibration is None else {},
+        drawn_feed(parent, seed) if calibration is None else {},
         batch_size=batch_size(session),
         bad_output=lambda feed: _not_finite(session, feed),
-        parents_bad_output=parents_bad_output,
+        parents_bad_output=lambda feed: _not_finite(parent, feed),
     )
 
 
 def _not_finite(session: Any, feed: Feed) -> str | None:
     """Return the name of the first output with a value that is not finite, or None."""
-    for spec, value in zip(session.get_outputs(), run_bounded(session, feed), strict=True):
+    for spec, value in zip(session.get_outputs(), run_bounded(session, as_taken(session, feed)), strict=True):
         is_float = isinstance(value, np.ndarray) and value.dtype.kind == "f"
         if is_float and not np.isfinite(value).all():
             return str(spec.name)

@@ -56,6 +56,8 @@ class ChannelGroups:
         self._ranks = _ranks(model)
         self._shapes = _shapes(model)
         self._reads = Counter(name for node in model.graph.node for name in names_read(node))
+        # A weight that the model also gives out must stay what it is.
+        self._reads.update(value.name for value in model.graph.output)
         self._parents: dict[str, str] = {}
         self._barred: set[str] = set()
         self._found: list[tuple[str, Callable[[ScaleGroup], None]]] = []

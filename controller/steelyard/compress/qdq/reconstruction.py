@@ -46,6 +46,8 @@ def layer_problem(
     stored = to_array(tensors[unit.weight.name])
     if not LayerRows.takes(unit, weight.ndim):
         return "its arithmetic is not among those that are learnt"
+    if unit.bias is None and len(unit.node.input) > 2 and unit.node.input[2] not in {"", *tensors}:
+        return "its bias is computed"
     if stored.dtype not in (np.int8, np.uint8):
         return "its weights are no 8-bit integers"
     scale, zero_point = graph.scales(unit.weight)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from steelyard.compress.calibration import CalibrationData
 from steelyard.compress.errors import CompressionInputError
+from steelyard.compress.tool_words import tool_words
 from steelyard.compress.tools import tool_errors
-from steelyard.errors import first_line
 
 # A whole inference of one batch; the largest models that fit one file (2 GiB) take seconds on one core.
 RUN_LIMIT_S = 120.0
@@ -98,7 +98,7 @@ def _interpreter(path: Path, *, observed: bool) -> Any:
     except (RuntimeError, ValueError) as error:
         raise CompressionInputError(
             "model_not_loadable",
-            f"LiteRT {ai_edge_litert.__version__} cannot load {path.name} ({first_line(error)}); remove custom and "
+            f"LiteRT {ai_edge_litert.__version__} cannot load {path.name} ({tool_words(error)}); remove custom and "
             "TensorFlow operators or convert for a version that it knows",
         ) from error
     return interpreter
