@@ -121,14 +121,19 @@ def key_words(arrays: Arrays) -> TaskData:
 
 
 def faces(arrays: Arrays) -> TaskData:
-    """Return pictures with and without a face, NHWC; every fifth is for calibration."""
+    """Return pictures with and without a face, NHWC; of five one is for calibration and one to choose by.
+
+    Whole-range integers break this model, so that it is one to repair, and repairs choose.
+    """
     pictures = np.repeat(arrays["x"][..., None], 3, axis=-1)
-    calibration = every_kth(len(pictures), 5, offset=2)
+    calibration, validation = every_kth(len(pictures), 5, offset=2), every_kth(len(pictures), 5, offset=4)
+    evaluation = ~(calibration | validation)
     return TaskData(
         description="Face or not: grey pictures of 25x25 enlarged to 64x64 on a field of their mean",
         splits={
-            "evaluation": labelled(pictures[~calibration], arrays["y"][~calibration]),
+            "evaluation": labelled(pictures[evaluation], arrays["y"][evaluation]),
             "calibration": unlabelled(pictures[calibration]),
+            "validation": labelled(pictures[validation], arrays["y"][validation]),
         },
         preprocess={"divide": 127.5, "mean": [1.0], "layout": "NHWC"},
         metric={"kind": "auc", "output": SCORE},
