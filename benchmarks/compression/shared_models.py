@@ -29,8 +29,8 @@ class Definition:
 
 _SPEECH = "Speech in music at 0 dB by windows of 200 ms (a clip's label is each window's): 4 speakers, 137 prompts."
 _FACES = (
-    "200 faces and backgrounds of 25x25 pixels; the score is the largest anchor's logit, added as an output. On flat "
-    "pictures single logits reach -1,000."
+    "200 faces and backgrounds of 25x25 pixels; the score is the largest anchor's logit, added as an output. Logits "
+    "go from -250 to 2, and to -30,000 on a flat picture that is among the calibration rows."
 )
 _FOREIGN = "Without labels, on inputs that are not from its own front end: only likeness to the original's outputs."
 
