@@ -96,6 +96,9 @@ def _found(only: str) -> Iterator[BenchModel | SkippedModel]:
         yield _detector()
     if only in ("", minilm.FOLDER):
         yield _minilm()
+    for name, reason in shared_models.UNFIT.items():
+        if only in ("", name):
+            yield SkippedModel(name=name, reason=reason)
 
 
 def _shared(definition: shared_models.Definition) -> BenchModel | SkippedModel:

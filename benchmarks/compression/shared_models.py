@@ -130,3 +130,11 @@ DEFINITIONS = (
         task=unlabelled_tasks.speaker_frames,
     ),
 )
+
+UNFIT = {
+    "silero": (
+        "silero_vad_16k_op15.onnx takes waves, a state whose second axis is the batch, and a sampling rate without one: "
+        "a task feeds samples along the first axis, and the data holds spectra; compress it as a model in parts"
+    )
+}
+"""Models that have no task here, by name, with the reason."""

@@ -35,7 +35,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_without_others_models_the_demos_are_here_and_the_rest_says_why_not(cache: Path) -> None:
     assert [one.name for one in bench_models()] == ["fashion_resnet", "fashion_mobilenet"]
     skipped = {one.name: one.reason for one in skipped_models()}
-    assert set(skipped) == {*(one.name for one in DEFINITIONS), "detector", "minilm"}
+    assert set(skipped) == {*(one.name for one in DEFINITIONS), "detector", "minilm", "silero"}
     assert "STEELYARD_BENCH_MODELS is not set" in skipped["digits"]
     assert "benchmarks.train_detector --output" in skipped["detector"]
     assert "python -m benchmarks.compression.minilm" in skipped["minilm"]
