@@ -133,8 +133,8 @@ DEFINITIONS = (
 
 UNFIT = {
     "silero": (
-        "silero_vad_16k_op15.onnx takes waves, a state whose second axis is the batch, and a sampling rate without one: "
-        "a task feeds samples along the first axis, and the data holds spectra; compress it as a model in parts"
+        "its file takes waves, a state whose second axis is the batch, and a sampling rate without a batch: "
+        "a task feeds samples along the first axis, and the data holds spectra"
     )
 }
 """Models that have no task here, by name, with the reason."""
