@@ -82,6 +82,7 @@ def quantize(
         "uint16": QuantType.QUInt16,
     }
     model = onnx.load_model(folded_path)
+    makers = {name: node.op_type for node in model.graph.node for name in node.output}
     found = {
         name: (np.array(low, dtype=np.float32), np.array(high, dtype=np.float32))
         for name, (low, high) in ranges.items()
@@ -102,7 +103,7 @@ def quantize(
             _options(model, grid, wide, types),
         )
         quantizer.quantize_model()
-        leave_outputs_in_float(quantizer.model.model, op_types=op_types, excluded=excluded)
+        leave_outputs_in_float(quantizer.model.model, makers=makers, op_types=op_types, excluded=excluded)
         guard_float_layers(quantizer.model.model)
         quantizer.model.save_model_to_file(str(out_path), False)
         return _cut_off(quantizer.model.model)
