@@ -65,3 +65,16 @@ def test_a_last_convolution_gives_8_bits_since_it_has_no_kernel_that_gives_float
     path = net.write(tmp_path / "m.onnx", [("image", ["batch", 3, 8, 8])], ("heatmap", ["batch", 2, 8, 8]))
     made, _ = applied(StaticInt8(), path, samples(16, 3, 8, 8, name="image"))
     assert run_ops(made)["QLinearConv"] == 2
+
+
+@pytest.mark.parametrize("activation", ["Relu", "Clip"])
+def test_an_activation_that_quantize_linear_stands_for_is_not_lost(tmp_path: Path, activation: str) -> None:
+    net = Graph()
+    last = net.node("Gemm", ["x", net.drawn("w", 24, 16), net.drawn("b", 16)], "sums")
+    ends = [net.store("low", 0.0), net.store("high", 6.0)] if activation == "Clip" else []
+    net.node(activation, [last, *ends], "y")
+    path = net.write(tmp_path / "m.onnx", [("x", ["batch", 24])], ("y", ["batch", 16]))
+    made, _ = applied(StaticInt8(), path, samples(64, 24))
+    feed = {"x": drawn(64, 24)}
+    assert outputs(made, feed).min() == 0.0
+    assert sqnr_db(outputs(path, feed), outputs(made, feed)) > 25
