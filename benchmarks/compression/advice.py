@@ -1,0 +1,223 @@
+"""Advice beside exhaustive measurement: every built-in recipe on every model, and what `advise` had said before."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.compression.advice_verdicts import (
+    HEAD,
+    MOST_DROP_PP,
+    NEAR,
+    LEAST_SQNR_DB,
+    LEAST_SHARE,
+    advised_sentence,
+    figures_of,
+    rows,
+    to_score,
+    unmade_sentence,
+    warnings_sentence,
+)
+from benchmarks.compression.bench_models import BenchModel, bench_models, cache_folder
+from benchmarks.compression.file_speeds import median_latencies_ns
+from benchmarks.compression.made_files import prepare
+from benchmarks.compression.paired_scores import ORIGINAL, worse_by
+from benchmarks.progress import say
+from benchmarks.results_file import ResultsFile, this_key
+from benchmarks.table import Table
+from benchmarks.whole_path import own_controller
+from steelyard.advice.advising import advise
+from steelyard.advice.contract import Advice
+from steelyard.advice.messages import reduced_range
+from steelyard.cli.advise_facts import earlier_times, situation_of
+from steelyard.compress.built_in_recipes import builtin_recipes
+from steelyard.control.client import Client
+from steelyard.errors import SteelyardError
+from steelyard_protocol.v1 import control_pb2
+
+NAME = "advice"
+ROUND_COUNT = 6
+WINDOW_MS = 200
+# What `advise --run` tries when nothing else is said.
+TOP = 3
+SETTINGS: dict[str, Any] = {"window_ms": WINDOW_MS, "top": TOP}
+
+
+async def measure(round_count: int) -> None:
+    """Advise, make, time and score what is not in the results file yet; ``round_count`` are interleaved rounds."""
+    models = bench_models()
+    for model in models:
+        await asyncio.to_thread(make_all, model)
+    for model in models:
+        await asyncio.to_thread(time_all, model, round_count)
+    for model in models:
+        await asyncio.to_thread(score_fastest, model)
+
+
+def make_all(model: BenchModel) -> None:
+    """Ask for advice on a model, and make every variant that a built-in recipe, advice or a warning speaks of."""
+    if _recorded(model, "made"):
+        return
+    with own_controller() as client:
+        artifact = client.add_model(model.model)
+        task = client.add_task(model.task, artifact)
+        advice = _advice(client, artifact, task)
+        made: dict[str, dict[str, Any]] = {}
+        for recipe in _recipes(advice):
+            say(f"{NAME}: {model.name}, {recipe}")
+            made[recipe] = _made(client, artifact, task, recipe, _folder(model))
+    _keep(
+        model,
+        {
+            "kind": "made",
+            "about": model.about,
+            "advised": [one.recipe for one in advice.to_try(TOP)],
+            "warnings": [
+                {
+                    "id": one.id,
+                    "claims": [[claim.recipe, claim.figure, claim.low, min(claim.high, 1e9)] for claim in one.claims],
+                }
+                for one in advice.warnings
+            ],
+            "made": made,
+        },
+    )
+
+
+def _advice(client: Client, artifact: control_pb2.Artifact, task: control_pb2.Task) -> Advice:
+    flags = {"shapes": (), "runtime": "", "providers": ()}
+    device = client.device("local")
+    return advise(situation_of(client, artifact, device, task=task, flags=flags, find_times=earlier_times))
+
+
+def _recipes(advice: Advice) -> list[str]:
+    """Return the built-in recipes, and in one word what else advice and its warnings are about."""
+    spoken_of = [one.recipe for one in advice.recipes]
+    spoken_of += [claim.recipe for warning in advice.warnings for claim in warning.claims]
+    return list(dict.fromkeys([*(one.name for one in builtin_recipes()), *spoken_of]))
+
+
+def _made(
+    client: Client, artifact: control_pb2.Artifact, task: control_pb2.Task, recipe: str, folder: Path
+) -> dict[str, Any]:
+    begun_s = time.monotonic()
+    try:
+        job = client.compress(artifact, recipe, task=task, device="local", evaluate=False)
+        job.wait()
+        variant = job.variant()
+    except SteelyardError as error:
+        return {"failed": str(error)}
+    path = folder / f"{variant.digest[:16]}{Path(artifact.name).suffix or _suffix(artifact)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(client.download(variant.digest))
+    return {
+        "file": path.name,
+        "size_ratio": variant.size_bytes / artifact.size_bytes,
+        "reduce_range": reduced_range(variant.lineage),
+        "seconds": round(time.monotonic() - begun_s, 1),
+        "steps": [one.kind for one in variant.lineage.steps],
+    }
+
+
+def _suffix(artifact: control_pb2.Artifact) -> str:
+    from steelyard_protocol.v1 import common_pb2
+
+    return ".tflite" if artifact.format == common_pb2.ARTIFACT_FORMAT_TFLITE else ".onnx"
+
+
+def time_all(model: BenchModel, round_count: int) -> None:
+    """Time all files of a model beside it, in one session."""
+    made = _recorded(model, "made")
+    if made is None or _recorded(model, "timed"):
+        return
+    names = {one["file"] for one in made["made"].values() if "file" in one}
+    files = {Path(name).stem: _folder(model) / name for name in sorted(names)}
+    say(f"{NAME}: {model.name}, {len(files)} files timed")
+    found = median_latencies_ns({ORIGINAL: model.model, **files}, round_count=round_count, window_ms=WINDOW_MS)
+    _keep(model, {"kind": "timed", "median_ns": found})
+
+
+def score_fastest(model: BenchModel) -> None:
+    """Score files from the fastest on until one is within the bound, and those that were advised."""
+    (figures,) = figures_of([one for one in _rounds() if one["model"] == model.name]) or (None,)
+    if figures is None or figures.median_ns is None or _recorded(model, "scored"):
+        return
+    with tempfile.TemporaryDirectory(prefix="steelyard-bench-") as work:
+        prepared = prepare(model.model, model.task, Path(work))
+        metric = prepared.metric
+        original = prepared.evaluator.answers(prepared.model_path)
+        losses: dict[str, list[float | None] | None] = {}
+        while (stem := to_score(figures, losses)) is not None:
+            say(f"{NAME}: {model.name}, {stem} scored")
+            try:
+                answers = prepared.evaluator.answers(_folder(model) / f"{stem}{model.model.suffix}")
+            except SteelyardError:
+                losses[stem] = None
+                continue
+            if metric.needs_parent_outputs:
+                losses[stem] = [answers.value(), None, None]
+            else:
+                drop = worse_by(metric, original, answers)
+                losses[stem] = [drop.value, drop.low, drop.high]
+    _keep(
+        model,
+        {
+            "kind": "scored",
+            "metric": metric.kind,
+            "against_parent": metric.needs_parent_outputs,
+            "evaluation_count": original.sample_count,
+            "losses": losses,
+        },
+    )
+
+
+def _folder(model: BenchModel) -> Path:
+    return cache_folder() / NAME / model.name
+
+
+def _rounds() -> list[dict[str, Any]]:
+    return list(ResultsFile(NAME).rounds(this_key(SETTINGS)))
+
+
+def _recorded(model: BenchModel, kind: str) -> dict[str, Any] | None:
+    return next((one for one in _rounds() if (one["kind"], one["model"]) == (kind, model.name)), None)
+
+
+def _keep(model: BenchModel, record: dict[str, Any]) -> None:
+    ResultsFile(NAME).append(this_key(SETTINGS), {"model": model.name, **record})
+    say("")
+
+
+def table() -> Table | None:
+    """Return the figures of the latest rounds."""
+    run = ResultsFile(NAME).latest()
+    if run is None:
+        return None
+    models = [one for one in figures_of(run.rounds) if one.is_whole]
+    round_count = min((one.round_count for one in models), default=0)
+    return Table(
+        title="Advice beside exhaustive measurement",
+        command=f"python -m benchmarks.run {NAME}",
+        method=(
+            "`steelyard advise` for the device `local`, then every built-in recipe and every recipe that advice or a "
+            f"warning names: made, and timed beside the model in one session of {round_count} interleaved rounds, one "
+            "thread. Best: the fastest file, the model itself among them, that loses no more than "
+            f"{MOST_DROP_PP:g} pp of its metric (with no labels: outputs at {LEAST_SQNR_DB:g} dB or more), by the "
+            f"estimate. Advised: the first recipe that advice names; of its first {TOP}, which `--run` makes and "
+            f"measures, the best within the bound. Target: within {NEAR:.0%} of the best one's latency in "
+            f"{LEAST_SHARE:.0%} of the models, and no warning wrong. A claim of a warning is wrong when the whole "
+            "95 % interval lies outside of it."
+        ),
+        run=run,
+        head=HEAD,
+        rows=rows(models),
+        verdicts=[
+            advised_sentence(models, top=1),
+            advised_sentence(models, top=TOP),
+            warnings_sentence(models),
+            *unmade_sentence(models),
+        ],
+    )

@@ -1,0 +1,245 @@
+"""What the rounds of the advice benchmark say. Pure: recorded rounds in, rows and sentences out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.compression.paired_scores import ORIGINAL
+from benchmarks.figures import Figure, geometric_mean
+from steelyard.advice.contract import REDUCE_RANGE, SIZE_RATIO, SPEEDUP, Claim, ClaimVerdict, Interval
+from steelyard.stats.accuracy import wilson
+
+MOST_DROP_PP = 1.0
+LEAST_SQNR_DB = 20.0
+NEAR = 0.05
+LEAST_SHARE = 0.8
+# The ranges and some rules of advice were set after these had been measured: that advice fits them proves little.
+SET_BY = frozenset({
+    "digits", "efficientnet_lite0", "tiny_resnet8", "tiny_wake_words", "tiny_keywords", "tiny_anomaly", "vad_teacher",
+    "vad_small", "kws_on_off", "magika", "textline", "resemblyzer", "faces", "faces_tflite",
+})  # fmt: skip
+HEAD = ["model", "advised first", "latency over the best", "best of three", "latency over the best", "best", "speed-up"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAdvice:
+    """What was recorded of one model; latencies and losses are by the stem of a file, ``ORIGINAL`` for the model."""
+
+    name: str
+    advised: Sequence[str] = ()
+    warnings: Sequence[Mapping[str, Any]] = ()
+    made: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    median_ns: Mapping[str, Sequence[float]] | None = None
+    losses: Mapping[str, Sequence[float | None] | None] | None = None
+    against_parent: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it was made, timed and scored."""
+        return bool(self.median_ns) and self.losses is not None
+
+    @property
+    def round_count(self) -> int:
+        """How many rounds were timed."""
+        return len(next(iter(self.median_ns.values()))) if self.median_ns else 0
+
+    def stem(self, recipe: str) -> str | None:
+        """Return the stem of the file that a recipe made, None for none."""
+        file = self.made.get(recipe, {}).get("file")
+        return None if file is None else str(file).rpartition(".")[0]
+
+    def recipes(self, stem: str) -> list[str]:
+        """Return the recipes that made a file."""
+        return [recipe for recipe in self.made if self.stem(recipe) == stem]
+
+    def by_speed(self) -> list[str]:
+        """Return the stems of what was timed, the fastest first."""
+        assert self.median_ns is not None
+        return sorted(self.median_ns, key=self._mean_ns)
+
+    def _mean_ns(self, stem: str) -> float:
+        assert self.median_ns is not None
+        return geometric_mean(self.median_ns[stem]).value
+
+    def holds(self, stem: str) -> bool:
+        """Say whether a scored file is within the bound; the model itself is."""
+        if stem == ORIGINAL:
+            return True
+        loss = (self.losses or {}).get(stem)
+        if loss is None or loss[0] is None:
+            return False
+        return loss[0] >= LEAST_SQNR_DB if self.against_parent else loss[0] <= MOST_DROP_PP
+
+    def best(self) -> str:
+        """Return the stem of the fastest within the bound."""
+        return next(stem for stem in self.by_speed() if self.holds(stem))
+
+    def winner(self, top: int) -> str:
+        """Return the stem of what following the first ``top`` recipes ends with; nothing within the bound: the model.
+
+        With ``top`` 1 nothing is measured by whom advice is given to: it is the first recipe's, whatever it loses.
+        """
+        stems = [stem for recipe in self.advised[:top] if (stem := self.stem(recipe)) in (self.median_ns or {})]
+        if top == 1:
+            return stems[0] if stems else ORIGINAL
+        return next(stem for stem in self.by_speed() if stem == ORIGINAL or (stem in stems and self.holds(stem)))
+
+    def over_best(self, stem: str) -> Figure:
+        """Return a file's latency over the best one's, paired by round."""
+        assert self.median_ns is not None
+        pairs = zip(self.median_ns[stem], self.median_ns[self.best()], strict=True)
+        return geometric_mean([mine / best for mine, best in pairs])
+
+    def is_near(self, top: int) -> bool:
+        """Say whether what advice leads to is within the bound and near the best."""
+        stem = self.winner(top)
+        return self.holds(stem) and self.over_best(stem).value <= 1 + NEAR
+
+    def speedup(self, stem: str) -> Figure:
+        """Return the model's latency over a file's, paired by round."""
+        assert self.median_ns is not None
+        pairs = zip(self.median_ns[ORIGINAL], self.median_ns[stem], strict=True)
+        return geometric_mean([original / mine for original, mine in pairs])
+
+
+def figures_of(rounds: Sequence[Mapping[str, Any]]) -> list[ModelAdvice]:
+    """Return the recorded rounds by model, in the order of measuring; of rounds of one kind the last counts."""
+    found = []
+    for name in dict.fromkeys(one["model"] for one in rounds):
+        kinds = {one["kind"]: one for one in rounds if one["model"] == name}
+        made, timed, scored = kinds.get("made", {}), kinds.get("timed", {}), kinds.get("scored", {})
+        found.append(
+            ModelAdvice(
+                name=name,
+                advised=made.get("advised", ()),
+                warnings=made.get("warnings", ()),
+                made=made.get("made", {}),
+                median_ns=timed.get("median_ns"),
+                losses=scored.get("losses"),
+                against_parent=scored.get("against_parent", False),
+            )
+        )
+    return found
+
+
+def to_score(model: ModelAdvice, losses: Mapping[str, Sequence[float | None] | None]) -> str | None:
+    """Return the next file whose loss decides something, None when nothing is left.
+
+    From the fastest on until one holds: what is slower than that cannot be the best. Then what was advised.
+    """
+    known = ModelAdvice(
+        name=model.name,
+        advised=model.advised,
+        made=model.made,
+        median_ns=model.median_ns,
+        losses=losses,
+        against_parent=model.against_parent,
+    )
+    for stem in known.by_speed():
+        if stem != ORIGINAL and stem not in losses:
+            return stem
+        if known.holds(stem):
+            break
+    stems = [stem for recipe in known.advised if (stem := known.stem(recipe)) in (known.median_ns or {})]
+    return next((stem for stem in stems if stem not in losses), None)
+
+
+def rows(models: Sequence[ModelAdvice]) -> list[list[str]]:
+    """Return a row a model."""
+    return [
+        [
+            model.name,
+            *(cell for top in (1, len(model.advised)) for cell in _followed(model, top)),
+            _named(model, model.best()),
+            model.speedup(model.best()).text(2),
+        ]
+        for model in models
+    ]
+
+
+def _followed(model: ModelAdvice, top: int) -> list[str]:
+    stem = model.winner(max(top, 1))
+    lost = "" if model.holds(stem) else ", beyond the bound"
+    return [_named(model, stem), model.over_best(stem).text(2) + lost]
+
+
+def _named(model: ModelAdvice, stem: str) -> str:
+    return "the model itself" if stem == ORIGINAL else (model.recipes(stem) or [stem])[0]
+
+
+def advised_sentence(models: Sequence[ModelAdvice], *, top: int) -> str:
+    """Return in how many models advice led near the best, those apart that its ranges were not set by."""
+    what = "the first advised recipe" if top == 1 else f"the best of the first {top}, as `--run` finds it"
+    return (
+        f"{what}: near the best in {_count(models, top)}; of models that no range of advice was set by, in "
+        f"{_count([one for one in models if one.name not in SET_BY], top)}{_far(models, top)}"
+    )
+
+
+def _count(models: Sequence[ModelAdvice], top: int) -> str:
+    if not models:
+        return "0 of 0"
+    near = sum(one.is_near(top) for one in models)
+    interval = wilson(near, len(models))
+    verdict = "met" if near / len(models) >= LEAST_SHARE else "missed"
+    share = f"{near / len(models):.0%}, {interval.low:.0%} to {interval.high:.0%}"
+    return f"{near} of {len(models)} ({share}; {verdict})"
+
+
+def _far(models: Sequence[ModelAdvice], top: int) -> str:
+    far = [one for one in models if not one.is_near(top)]
+    if not far:
+        return ""
+    told = [f"{one.name} ({', '.join(_followed(one, top))}; best {_named(one, one.best())})" for one in far]
+    return f"; not in {', '.join(told)}"
+
+
+def warnings_sentence(models: Sequence[ModelAdvice]) -> str:
+    """Return how many claims of warnings held, were wrong, or could not be decided; wrong ones with their figures."""
+    counts = dict.fromkeys(ClaimVerdict, 0)
+    wrong = []
+    for model in models:
+        for warning in model.warnings:
+            for recipe, figure, low, high in warning["claims"]:
+                claim = Claim(recipe=recipe, figure=figure, low=low, high=float("inf") if high >= 1e9 else high)
+                seen = _seen(model, recipe, figure)
+                verdict = claim.check(seen)
+                counts[verdict] += 1
+                if verdict is ClaimVerdict.WRONG and seen is not None:
+                    wrong.append(f"{warning['id']} of {model.name} ({recipe}: {seen.low:.2f} to {seen.high:.2f})")
+    told = f": {', '.join(wrong)}" if wrong else ""
+    return (
+        f"claims of warnings: {counts[ClaimVerdict.HELD]} held, {counts[ClaimVerdict.UNDECIDED]} undecided, "
+        f"{counts[ClaimVerdict.NOT_MEASURED]} not measured, {counts[ClaimVerdict.WRONG]} wrong"
+        f" ({'missed' if wrong else 'met'}){told}"
+    )
+
+
+def _seen(model: ModelAdvice, recipe: str, figure: str) -> Interval | None:
+    made = model.made.get(recipe, {})
+    exact = {SIZE_RATIO: made.get("size_ratio"), REDUCE_RANGE: made.get("reduce_range")}
+    if figure in exact:
+        value = exact[figure]
+        return None if value is None else Interval(low=float(value), value=float(value), high=float(value))
+    assert figure == SPEEDUP
+    stem = model.stem(recipe)
+    if stem is None or stem not in (model.median_ns or {}):
+        return None
+    found = model.speedup(stem)
+    if found.low is None or found.high is None:
+        return None
+    return Interval(low=found.low, value=found.value, high=found.high)
+
+
+def unmade_sentence(models: Sequence[ModelAdvice]) -> list[str]:
+    """Return which recipes were refused for how many models: what exhaustive means here."""
+    refused: dict[str, int] = {}
+    for model in models:
+        for recipe, one in model.made.items():
+            if "failed" in one:
+                refused[recipe] = refused.get(recipe, 0) + 1
+    if not refused:
+        return []
+    return ["refused, by recipe and number of models: " + ", ".join(f"{name} {n}" for name, n in refused.items())]
