@@ -31,7 +31,7 @@ from benchmarks import (
     sparse_encoding,
     worker_vs_native,
 )
-from benchmarks.compression import calibration_memory, repair, static_int8
+from benchmarks.compression import advice, calibration_memory, repair, static_int8
 from benchmarks.idle_agent import IdleError
 from benchmarks.latency_block import BlockError
 from benchmarks.native_peer import PeerError
@@ -55,6 +55,7 @@ _MODULES = (
     static_int8,
     repair,
     calibration_memory,
+    advice,
 )
 _BENCHMARKS = {module.NAME: module for module in _MODULES}
 _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"

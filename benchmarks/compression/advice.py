@@ -10,10 +10,10 @@ from typing import Any
 
 from benchmarks.compression.advice_verdicts import (
     HEAD,
+    LEAST_SHARE,
+    LEAST_SQNR_DB,
     MOST_DROP_PP,
     NEAR,
-    LEAST_SQNR_DB,
-    LEAST_SHARE,
     advised_sentence,
     figures_of,
     rows,
