@@ -1,10 +1,13 @@
 """litert-quantizer alone: its recipe of static int8, its own calibration."""
 
+from ai_edge_litert.interpreter import Interpreter
 from litert_quantizer import quantizer, recipe
 from samples import feeds, read_request
 
 request = read_request()
+((signature, ends),) = Interpreter(model_path=request["model"]).get_signature_list().items()
+# The samples are named as the tensors of the model are; a signature has names of its own.
+named = [dict(zip(ends["inputs"], feed.values(), strict=True)) for feed in feeds(request["samples"])]
 made = quantizer.Quantizer(request["model"], recipe.static_wi8_ai8())
-(signature,) = made.get_signatures() if hasattr(made, "get_signatures") else ("serving_default",)
-measured = made.calibrate({signature: feeds(request["samples"])})
+measured = made.calibrate({signature: named})
 made.quantize(measured).export_model(request["out"], overwrite=True)

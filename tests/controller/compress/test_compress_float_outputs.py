@@ -59,14 +59,6 @@ def test_a_product_that_another_one_reads_gives_8_bits(tmp_path: Path) -> None:
     assert readers[inner.output[0]] == "QuantizeLinear"
 
 
-def test_a_last_convolution_gives_8_bits_since_it_has_no_kernel_that_gives_float(tmp_path: Path) -> None:
-    net = Graph()
-    net.conv(net.node("Relu", [net.conv("image", "first", 3, 8)], "relu"), "heatmap", 8, 2)
-    path = net.write(tmp_path / "m.onnx", [("image", ["batch", 3, 8, 8])], ("heatmap", ["batch", 2, 8, 8]))
-    made, _ = applied(StaticInt8(), path, samples(16, 3, 8, 8, name="image"))
-    assert run_ops(made)["QLinearConv"] == 2
-
-
 @pytest.mark.parametrize("activation", ["Relu", "Clip"])
 def test_an_activation_that_quantize_linear_stands_for_is_not_lost(tmp_path: Path, activation: str) -> None:
     net = Graph()

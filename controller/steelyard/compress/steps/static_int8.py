@@ -16,6 +16,7 @@ from steelyard.compress.contract import FLOAT32, INT8, ONNX, TFLITE, StepContext
 from steelyard.compress.errors import CompressionInputError, RecipeError
 from steelyard.compress.folding import fold_for_kernels
 from steelyard.compress.model_form import float_bodies_note, op_counts, refuse_handed_through
+from steelyard.compress.preparation.float_ends import float_ends
 from steelyard.compress.preparation.float_islands import island_nodes
 from steelyard.compress.preparation.kept_float import kept_by_rule
 from steelyard.compress.preparation.node_names import matching_nodes
@@ -191,7 +192,7 @@ class StaticInt8:
         """Write the QDQ model and return notes on what had to stay in float."""
         op_types = self._op_types()
         nodes = model.graph.node
-        excluded = kept_by_rule(model) | island_nodes(model)
+        excluded = kept_by_rule(model) | island_nodes(model) | float_ends(model)
         excluded |= matching_nodes(nodes, self.keep_float, kind=self.kind, key="keep_float")
         wide_nodes = matching_nodes(nodes, self.wide, kind=self.kind, key="wide")
         names = observed_tensors(model, op_types=op_types, excluded=excluded)
