@@ -95,6 +95,8 @@ def _checked_labels(labels: NDArray[Any], source: Path) -> NDArray[np.int64]:
         )
     if int(labels.min()) < 0:
         raise TaskError("invalid_labels", f"{source}: the label {int(labels.min())} is negative; classes count from 0")
+    if int(labels.max()) > np.iinfo(np.int64).max:
+        raise TaskError("invalid_labels", f"{source}: the label {int(labels.max())} is no class number; correct it")
     return labels.astype(np.int64)
 
 
@@ -164,6 +166,7 @@ def check_fits(task: LoadedTask, signature: common_pb2.Signature, *, input_name:
                 f"the model's input {spec.name!r} takes {spec.dtype} and {task.source} gives {dtype.name}; convert the "
                 "data, or describe it in a task file with [preprocess]",
             )
+        _refuse_other_dtypes(task, stored, spec)
         if not _shape_fits(spec, (task.evaluation.sample_count, *shape)):
             raise TaskError(
                 "shape_mismatch",
@@ -176,6 +179,18 @@ def check_fits(task: LoadedTask, signature: common_pb2.Signature, *, input_name:
     if LABELS in task.evaluation.truth and task.metric.kind in {"top1", "top5", "topk"}:
         _check_labels(task, task.evaluation.truth[LABELS], signature.outputs[0])
     return places
+
+
+def _refuse_other_dtypes(task: LoadedTask, stored: str, spec: common_pb2.TensorSpec) -> None:
+    """Refuse calibration or validation samples of another dtype, where no preprocessing converts them."""
+    for what, split in (("calibration", task.calibration), ("validation", task.validation)):
+        dtype = spec.dtype if split is None or task.preprocess is not None else split.inputs[stored].dtype.name
+        if dtype != spec.dtype:
+            raise TaskError(
+                "dtype_mismatch",
+                f"the model's input {spec.name!r} takes {spec.dtype} and the {what} samples of {task.source} are "
+                f"{dtype}; convert them",
+            )
 
 
 def _refuse_missing_inputs(signature: common_pb2.Signature, places: Mapping[str, str], task: LoadedTask) -> None:
@@ -197,6 +212,13 @@ def _check_labels(task: LoadedTask, labels: NDArray[Any], output: common_pb2.Ten
             "label_out_of_range",
             f"{task.source} has the label {highest} and the model's output {output.name!r} has {class_count} classes, "
             f"0 to {class_count - 1}; correct the labels or the model",
+        )
+    counted = task.metric.reduction.top_count
+    if known and 1 < class_count <= counted:
+        raise TaskError(
+            "k_too_large",
+            f"{task.source}: with {class_count} classes the label is always among the {counted} highest, and "
+            f"{task.metric.kind} says nothing; use top1, or topk with a smaller k",
         )
 
 
@@ -232,5 +254,6 @@ def _row_hashes(inputs: Mapping[str, NDArray[Any]], dtypes: Mapping[str, np.dtyp
     hashes = [hashlib.blake2b(digest_size=_HASH_BYTES) for _ in range(count)]
     for name in sorted(inputs):
         for digest, row in zip(hashes, inputs[name], strict=True):
-            digest.update(np.ascontiguousarray(row, dtype=dtypes[name]).tobytes())
+            # Adding 0 makes 0.0 of -0.0, which is the same value.
+            digest.update(np.ascontiguousarray(row + 0, dtype=dtypes[name]).tobytes())
     return [digest.digest() for digest in hashes]

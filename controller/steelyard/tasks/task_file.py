@@ -125,6 +125,8 @@ def _inputs(table: Mapping[str, Any], source: Path) -> dict[str, str]:
     value = table.get("inputs")
     if not isinstance(value, dict):
         return {ONLY_INPUT: _string(table, "inputs", source)}
+    if not value:
+        raise TaskError("invalid_task", f"{source}: 'inputs' is empty; name an array for each input of the model")
     return {name: _string(value, name, source) for name in value}
 
 
