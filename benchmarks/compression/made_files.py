@@ -17,6 +17,7 @@ from steelyard.artifacts import read_artifact
 from steelyard.compress.calibration import open_calibration, read_calibration
 from steelyard.compress.evaluation import EvaluationSet, HostEvaluator
 from steelyard.compress.folding import opset_of
+from steelyard.compress.model_form import op_counts
 from steelyard.compress.model_kind import ModelKind
 from steelyard.tasks.checks import check_fits
 from steelyard.tasks.load import load_task
@@ -31,7 +32,8 @@ class Prepared:
     """A model with its samples in files: ``packed`` as our compressor reads them, ``samples`` as the peers do.
 
     ``peer_model_path`` is the model in opset 13 at least: below it there are no scales a channel, our recipes convert
-    such models themselves, and the documentation of most peers asks for it.
+    such models themselves, and the documentation of most peers asks for it. ``is_transformer``: it attends more than
+    once, which NNCF wants to be told.
     """
 
     model_path: Path
@@ -39,6 +41,7 @@ class Prepared:
     model_format: str
     packed: Path
     samples: Path
+    is_transformer: bool
     calibration_count: int
     metric: Metric
     evaluator: HostEvaluator
@@ -70,6 +73,7 @@ def prepare(model_path: Path, task_path: Path, work: Path) -> Prepared:
         model_path=artifact.bytes_path,
         peer_model_path=_converted(artifact.bytes_path, work) if kind.name == ONNX else artifact.bytes_path,
         model_format=kind.name,
+        is_transformer=kind.name == ONNX and _softmax_count(artifact.bytes_path) > 1,
         packed=packed,
         samples=_write_samples(packed, work / "samples"),
         calibration_count=made.calibration.sample_count,
@@ -78,6 +82,12 @@ def prepare(model_path: Path, task_path: Path, work: Path) -> Prepared:
             chosen, parent_path=artifact.bytes_path, model_format=kind.name, progress=lambda what, done, total: None
         ),
     )
+
+
+def _softmax_count(model_path: Path) -> int:
+    import onnx
+
+    return op_counts(onnx.load_model(model_path))["Softmax"]
 
 
 def _converted(model_path: Path, work: Path) -> Path:
@@ -156,5 +166,6 @@ def _launch(quantizer: Quantizer, prepared: Prepared, folder: Path, work: Path) 
         "packed": str(prepared.packed),
         "out": str(file_of(quantizer.name, prepared, folder)),
         "settings": dict(quantizer.settings),
+        "is_transformer": prepared.is_transformer,
     }
     return run_quantizer(python_of(quantizer), quantizer.program, request, work=work)
