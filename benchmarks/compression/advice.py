@@ -18,6 +18,7 @@ from benchmarks.compression.advice_verdicts import (
     figures_of,
     rows,
     to_score,
+    to_time,
     unmade_sentence,
     warnings_sentence,
 )
@@ -25,6 +26,7 @@ from benchmarks.compression.bench_models import BenchModel, bench_models, cache_
 from benchmarks.compression.file_speeds import median_latencies_ns
 from benchmarks.compression.made_files import prepare
 from benchmarks.compression.paired_scores import ORIGINAL, worse_by
+from benchmarks.compression.same_kernels import form_of
 from benchmarks.progress import say
 from benchmarks.results_file import ResultsFile, this_key
 from benchmarks.table import Table
@@ -129,15 +131,20 @@ def _suffix(artifact: control_pb2.Artifact) -> str:
 
 
 def time_all(model: BenchModel, round_count: int) -> None:
-    """Time all files of a model beside it, in one session."""
+    """Time the files of a model beside it, in one session; of those with the same kernels one stands for all."""
     made = _recorded(model, "made")
     if made is None or _recorded(model, "timed"):
         return
+    (figures,) = figures_of([made])
     names = {one["file"] for one in made["made"].values() if "file" in one}
-    files = {Path(name).stem: _folder(model) / name for name in sorted(names)}
-    say(f"{NAME}: {model.name}, {len(files)} files timed")
-    found = median_latencies_ns({ORIGINAL: model.model, **files}, round_count=round_count, window_ms=WINDOW_MS)
-    _keep(model, {"kind": "timed", "median_ns": found})
+    files = {ORIGINAL: model.model, **{Path(name).stem: _folder(model) / name for name in sorted(names)}}
+    timed_by = to_time(figures, {stem: form_of(path) for stem, path in files.items()})
+    chosen = {stem: files[stem] for stem in files if timed_by[stem] == stem}
+    say(f"{NAME}: {model.name}, {len(chosen)} files timed")
+    found = median_latencies_ns(chosen, round_count=round_count, window_ms=WINDOW_MS)
+    whole = {stem: found[one] for stem, one in timed_by.items() if one in found}
+    others = {stem: one for stem, one in timed_by.items() if one != stem}
+    _keep(model, {"kind": "timed", "median_ns": whole, "timed_by": others})
 
 
 def score_fastest(model: BenchModel) -> None:
@@ -204,7 +211,8 @@ def table() -> Table | None:
         method=(
             "`steelyard advise` for the device `local`, then every built-in recipe and every recipe that advice or a "
             f"warning names: made, and timed beside the model in one session of {round_count} interleaved rounds, one "
-            "thread. Best: the fastest file, the model itself among them, that loses no more than "
+            "thread (files that differ in weights and scales only run the same kernels, and one stands for all, but "
+            "for what advice or a warning names). Best: the fastest file, the model itself among them, that loses no more than "
             f"{MOST_DROP_PP:g} pp of its metric (with no labels: outputs at {LEAST_SQNR_DB:g} dB or more), by the "
             f"estimate. Advised: the first recipe that advice names; of its first {TOP}, which `--run` makes and "
             f"measures, the best within the bound. Target: within {NEAR:.0%} of the best one's latency in "

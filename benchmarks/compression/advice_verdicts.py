@@ -146,6 +146,20 @@ def to_score(model: ModelAdvice, losses: Mapping[str, Sequence[float | None] | N
     return next((stem for stem in stems if stem not in losses), None)
 
 
+def to_time(model: ModelAdvice, forms: Mapping[str, str]) -> dict[str, str]:
+    """Return, by stem, the stem that is timed for it: itself, or one of the same form.
+
+    ``forms`` are by stem, ``ORIGINAL`` for the model. What advice or a warning names is timed itself, so that no claim
+    of it holds by this shortcut.
+    """
+    named = [*model.advised, *(claim[0] for warning in model.warnings for claim in warning["claims"])]
+    own = {ORIGINAL, *(stem for recipe in named if (stem := model.stem(recipe)) is not None)}
+    first: dict[str, str] = {}
+    for stem in sorted(forms, key=lambda one: (one != ORIGINAL, one not in own)):
+        first.setdefault(forms[stem], stem)
+    return {stem: stem if stem in own else first[form] for stem, form in forms.items()}
+
+
 def rows(models: Sequence[ModelAdvice]) -> list[list[str]]:
     """Return a row a model."""
     return [
