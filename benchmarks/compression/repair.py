@@ -25,7 +25,7 @@ from steelyard.compress.messages import ScoringFiles
 from steelyard.stats.accuracy import paired_drop
 
 NAME = "repair"
-ROUND_COUNT = 3
+ROUND_COUNT = 2
 MOST_DROP_PP = 1.0
 MOST_FLOAT_SHARE = 0.2
 SETTINGS: dict[str, Any] = {"seed": SEED, "cases": [one.name for one in CASES], "recipes": RECIPES}
@@ -59,6 +59,7 @@ async def _repaired(case: RepairCase, model: BenchModel) -> dict[str, Any]:
         recipes = {name: await _made(text, broken, Path(work) / "out") for name, text in RECIPES.items()}
         return {
             "case": case.name,
+            "planted_layers": case.planted_layers,
             "samples": int(broken.correct.size),
             "calibration_samples": broken.prepared.calibration_count,
             "validation_samples": model.validation_count,
@@ -206,7 +207,8 @@ def verdicts(found: dict[str, Any]) -> list[str]:
             f"{found['case']}, fallback",
             f"within {MOST_DROP_PP:g} point with fewer than a fifth of the layers in float",
             fallen,
-            f"{_drop(fallback).text(2)} pp with {fallback['layers_in_float']} of {fallback['layers']}",
+            f"{_drop(fallback).text(2)} pp with {fallback['layers_in_float']} of {fallback['layers']}, where the "
+            f"imbalance is in {found['planted_layers']}",
         ),
     ]
 

@@ -28,6 +28,12 @@ class RepairCase:
     seams: tuple[Seam, ...] = ()
     ratio: float = 1.0
 
+    @property
+    def planted_layers(self) -> int:
+        """How many layers have weights that the imbalance changes."""
+        names = [name for seam in self.seams for name in (*(weight for weight, _ in seam.givers), *seam.takers)]
+        return len(set(names))
+
 
 def _bottleneck(*numbers: str) -> tuple[tuple[str, str], ...]:
     """Return the weights and biases of the demo MobileNet's convolutions without an activation."""

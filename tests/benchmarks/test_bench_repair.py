@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from benchmarks.compression.imbalance import Seam, plant
 from benchmarks.compression.repair import verdicts
-from benchmarks.compression.repair_cases import CASES, RECIPES
+from benchmarks.compression.repair_cases import CASES, RECIPES, RepairCase
 from onnx import helper, numpy_helper
 
 from steelyard.compress.recipe_text import load_recipe
@@ -80,6 +80,11 @@ def test_a_ratio_below_one_and_a_seam_with_one_side_are_refused(tmp_path: Path) 
         Seam(givers=(), takers=("w",))
 
 
+def test_layers_with_a_planted_imbalance_are_counted_once() -> None:
+    seams = (*_SEAMS, Seam(givers=(("w1", "b1"),), takers=("w3",)))
+    assert RepairCase(name="net", model="net", seams=seams).planted_layers == 4
+
+
 def test_every_case_has_a_name_of_its_own_and_every_recipe_is_one() -> None:
     assert len({case.name for case in CASES}) == len(CASES)
     assert [len(load_recipe(text).steps) for text in RECIPES.values()] == [1, 2, 2, 2, 3, 4, 2]
@@ -91,7 +96,7 @@ def _found(plain: list[float], equalized: list[float], fallback: list[float], in
         name: {"drop_pp": drop, "layers": 27, "layers_in_float": in_float if "fallback" in name else 0}
         for name, drop in drops.items()
     }
-    return {"case": "net", "recipes": recipes}
+    return {"case": "net", "planted_layers": 2, "recipes": recipes}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +110,7 @@ def test_fallback_is_held_to_the_drop_and_to_the_share_in_float(
     assert found[0].startswith("net: met. Target: a repair brings it back to within 1 point; measured 20.00")
     assert found[0].endswith("with equalize. Within it: equalize.")
     assert found[1].startswith(f"net, fallback: {word}.")
-    assert f"with {in_float} of 27" in found[1]
+    assert f"with {in_float} of 27, where the imbalance is in 2" in found[1]
 
 
 def test_a_repair_that_does_not_suffice_misses_and_a_whole_model_needs_none() -> None:
