@@ -117,8 +117,8 @@ def table() -> Table | None:
         method=(
             "`static-int8` with each calibration method in a fresh process; peak resident set (VmHWM) of the whole "
             f"process with {MANY:,} and with {FEW} drawn samples, packed as pictures are: the highest of the rounds, "
-            "and ratios paired by round. `fashion_mobilenet` has inputs of 28 x 28, `efficientnet_lite0` of 3 x 224 x 224: "
-            f"{MANY:,} of them would take 602 MB in float32."
+            "and ratios paired by round. `fashion_mobilenet` has inputs of 28 x 28, `efficientnet_lite0` of 3 x 224 x "
+            f"224: {MANY:,} of them would take 602 MB in float32."
         ),
         run=run,
         head=["model, method", "rounds", f"{FEW} samples", f"{MANY:,} samples", "ratio"],
