@@ -182,9 +182,11 @@ def _mean_ratio(
 def _score(model: ModelFigures, name: str) -> str:
     if model.scored is None:
         return ""
+    if name == ORIGINAL and not model.scored["losses"]:
+        return "itself"
     value = model.scored["scores"].get(name)
     if value is None or not math.isfinite(value):
-        return "itself" if name == ORIGINAL and value is not None else ""
+        return ""
     if model.scored["unit"] == "fraction":
         return f"{model.scored['metric']} {100 * value:.2f} %"
     return f"{model.scored['metric']} {value:.2f} {model.scored['unit']}".rstrip()

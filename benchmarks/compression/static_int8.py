@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.compression.bench_models import BenchModel, bench_models, cache_folder
-from benchmarks.compression.compress_process import QuantizerError
+from benchmarks.compression.compress_process import QuantizerError, last_line
 from benchmarks.compression.file_speeds import median_latencies_ns
 from benchmarks.compression.made_files import Prepared, file_of, launch_in_turn, make_all, prepare
 from benchmarks.compression.paired_scores import ORIGINAL, scores
@@ -96,7 +96,7 @@ def _answers(prepared: Prepared, path: Path) -> Answers | str:
     try:
         return prepared.evaluator.answers(path)
     except SteelyardError as error:
-        return f"its file does not run: {error}"
+        return f"its file does not run: {last_line(str(error))}"
 
 
 def time_all(model: BenchModel, launch_count: int) -> None:
@@ -159,7 +159,7 @@ def table() -> Table | None:
             "Each quantizer in a fresh process of its own environment, with the same calibration samples: "
             "onnxruntime's (its documented preprocessing; S8S8 as its documentation advises, and U8S8 per channel), "
             "NNCF, neural-compressor's ONNX half (QDQ, per channel), AIMET-ONNX and litert-quantizer, their defaults "
-            f"where nothing else is said. {launch_count} launches each, in turn; time is that of the whole process "
+            f"where nothing else is said. Launches of each, in turn: {launch_count}; time is that of the whole process "
             "(least, median), memory its VmHWM (median). Scores of all files by one code path on the same evaluation "
             f"samples; losses are paired by sample, and below {LEAST_EVALUATION_COUNT} samples nothing is decided. "
             "Speeds beside the float model: `steelyard measure` on the device `local`, one session a model, "
