@@ -212,11 +212,12 @@ def table() -> Table | None:
             "`steelyard advise` for the device `local`, then every built-in recipe and every recipe that advice or a "
             f"warning names: made, and timed beside the model in one session of {round_count} interleaved rounds, one "
             "thread (files that differ in weights and scales only run the same kernels, and one stands for all, but "
-            "for what advice or a warning names). Best: the fastest file, the model itself among them, that loses no more than "
-            f"{MOST_DROP_PP:g} pp of its metric (with no labels: outputs at {LEAST_SQNR_DB:g} dB or more), by the "
-            f"estimate. Advised: the first recipe that advice names; of its first {TOP}, which `--run` makes and "
-            f"measures, the best within the bound. Target: within {NEAR:.0%} of the best one's latency in "
-            f"{LEAST_SHARE:.0%} of the models, and no warning wrong. A claim of a warning is wrong when the whole "
+            "for what advice or a warning names). Best: the fastest file, the model itself among them, that loses no "
+            f"more than {MOST_DROP_PP:g} pp of its metric (with no labels: outputs at {LEAST_SQNR_DB:g} dB or more), "
+            "by the estimate. Advised: the first recipe that advice names; of its first "
+            f"{TOP}, which `--run` makes and measures, the best within the bound. Target: within {NEAR:.0%} of the "
+            f"best one's latency in {LEAST_SHARE:.0%} of the models (exact binomial intervals), and no warning wrong. "
+            "A claim of a warning is wrong when the whole "
             "95 % interval lies outside of it."
         ),
         run=run,

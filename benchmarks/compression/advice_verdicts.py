@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.compression.paired_scores import ORIGINAL
-from benchmarks.figures import Figure, geometric_mean
+from benchmarks.figures import Figure, binomial_share, geometric_mean
 from steelyard.advice.contract import REDUCE_RANGE, SIZE_RATIO, SPEEDUP, Claim, ClaimVerdict, Interval
-from steelyard.stats.accuracy import wilson
 
 MOST_DROP_PP = 1.0
 LEAST_SQNR_DB = 20.0
@@ -196,9 +195,9 @@ def _count(models: Sequence[ModelAdvice], top: int) -> str:
     if not models:
         return "0 of 0"
     near = sum(one.is_near(top) for one in models)
-    interval = wilson(near, len(models))
-    verdict = "met" if near / len(models) >= LEAST_SHARE else "missed"
-    share = f"{near / len(models):.0%}, {interval.low:.0%} to {interval.high:.0%}"
+    found = binomial_share(near, len(models))
+    verdict = "met" if found.value >= LEAST_SHARE else "missed"
+    share = f"{found.value:.0%}, {found.low:.0%} to {found.high:.0%}"
     return f"{near} of {len(models)} ({share}; {verdict})"
 
 

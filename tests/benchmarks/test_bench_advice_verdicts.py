@@ -11,6 +11,7 @@ from benchmarks.compression.advice_verdicts import (
     figures_of,
     rows,
     to_score,
+    to_time,
     unmade_sentence,
     warnings_sentence,
 )
@@ -102,6 +103,14 @@ def test_models_that_the_ranges_were_not_set_by_are_counted_apart() -> None:
     assert "in 2 of 2 (100%" in told
     assert "in 1 of 1 (100%" in told
     assert "not in planted (slow, 2.40" in advised_sentence([model()], top=1)
+
+
+def test_one_file_of_a_form_is_timed_but_what_was_named_is_timed_itself() -> None:
+    warnings = [{"id": "w", "claims": [["slow", "speedup", 0.0, 1.0]]}]
+    planted = model(advised=["good"], warnings=warnings)
+    forms = {"a": "8 bits", "f": "8 bits", "g": "8 bits", "original": "float", "s": "float", "z": "float", "o": "other"}
+    told = to_time(planted, forms)
+    assert told == {"a": "g", "f": "g", "g": "g", "original": "original", "s": "s", "z": "original", "o": "o"}
 
 
 def test_rows_and_refusals_name_recipes() -> None:
