@@ -217,8 +217,8 @@ def table() -> Table | None:
             "by the estimate. Advised: the first recipe that advice names; of its first "
             f"{TOP}, which `--run` makes and measures, the best within the bound. Target: within {NEAR:.0%} of the "
             f"best one's latency in {LEAST_SHARE:.0%} of the models (exact binomial intervals), and no warning wrong. "
-            "A claim of a warning is wrong when the whole "
-            "95 % interval lies outside of it."
+            "A claim of a warning is wrong when the whole 95 % interval lies outside of it. To advice a model is new, "
+            "or its ranges were set by it after it had been measured, or it was at hand when the rules were written."
         ),
         run=run,
         head=HEAD,

@@ -99,9 +99,11 @@ def test_claims_of_sizes_and_of_what_was_refused() -> None:
 
 
 def test_models_that_the_ranges_were_not_set_by_are_counted_apart() -> None:
-    told = advised_sentence([model(name="digits"), model()], top=2)
-    assert "in 2 of 2 (100%" in told
+    known = [model(name="digits"), model(name="magika")]
+    told = advised_sentence([*known, model()], top=2)
+    assert "in 3 of 3 (100%" in told
     assert "in 1 of 1 (100%" in told
+    assert [row[1] for row in rows([*known, model()])] == ["set by it", "at hand", "new"]
     assert "not in planted (slow, 2.40" in advised_sentence([model()], top=1)
 
 
@@ -115,9 +117,9 @@ def test_one_file_of_a_form_is_timed_but_what_was_named_is_timed_itself() -> Non
 
 def test_rows_and_refusals_name_recipes() -> None:
     (row,) = rows([model()])
-    assert row[1] == "slow"
-    assert row[3] == row[5] == "good"
-    assert row[6].startswith("2.00 (")
+    assert row[2] == "slow"
+    assert row[4] == row[6] == "good"
+    assert row[7].startswith("2.00 (")
     assert unmade_sentence([model(), model()]) == ["refused, by recipe and number of models: refused 2"]
 
 
