@@ -13,9 +13,12 @@ from steelyard_protocol.v1 import measurement_pb2
 _BUDGET_S = 600.0
 
 
-def median_latencies_ns(files: Mapping[str, Path], *, round_count: int, window_ms: int) -> dict[str, list[float]]:
+def median_latencies_ns(
+    files: Mapping[str, Path], *, input_shapes: Mapping[str, tuple[int, ...]], round_count: int, window_ms: int
+) -> dict[str, list[float]]:
     """Return each file's median latency of every round, interleaved, on the device ``local`` with one thread.
 
+    ``input_shapes`` are those of inputs with open sizes, by name.
     Files that could not be measured are left out; those that were have a figure of each of the same rounds.
     """
     options = MeasurementOptions(
@@ -24,6 +27,7 @@ def median_latencies_ns(files: Mapping[str, Path], *, round_count: int, window_m
         min_round_count=round_count,
         max_round_count=round_count,
         sample_window_ms=window_ms,
+        input_shapes=input_shapes,
         energy=EnergyOptions(round_count=0),
         numeric_check=False,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Prepared:
 
     ``peer_model_path`` is the model in opset 13 at least: below it there are no scales a channel, our recipes convert
     such models themselves, and the documentation of most peers asks for it. ``is_transformer``: it attends more than
-    once, which NNCF wants to be told.
+    once, which NNCF wants to be told. ``input_shapes`` are those of one sample, of inputs with open sizes.
     """
 
     model_path: Path
@@ -42,6 +42,7 @@ class Prepared:
     packed: Path
     samples: Path
     is_transformer: bool
+    input_shapes: Mapping[str, tuple[int, ...]]
     calibration_count: int
     metric: Metric
     evaluator: HostEvaluator
@@ -76,6 +77,11 @@ def prepare(model_path: Path, task_path: Path, work: Path) -> Prepared:
         is_transformer=kind.name == ONNX and _softmax_count(artifact.bytes_path) > 1,
         packed=packed,
         samples=_write_samples(packed, work / "samples"),
+        input_shapes={
+            spec.name: (1, *open_calibration(packed).inputs[spec.name].values.shape[1:])
+            for spec in artifact.signature.inputs
+            if any(not size.HasField("size") for size in spec.dimensions[1:])
+        },
         calibration_count=made.calibration.sample_count,
         metric=task.metric,
         evaluator=HostEvaluator(

@@ -123,7 +123,10 @@ def time_all(model: BenchModel, launch_count: int) -> None:
         except QuantizerError as error:
             raise BlockError(f"a quantizer that made a file of {model.name} fails now: {error}") from error
         found = median_latencies_ns(
-            {ORIGINAL: prepared.model_path, **files}, round_count=SPEED_ROUND_COUNT, window_ms=WINDOW_MS
+            {ORIGINAL: prepared.model_path, **files},
+            input_shapes=prepared.input_shapes,
+            round_count=SPEED_ROUND_COUNT,
+            window_ms=WINDOW_MS,
         )
     results.append(key, {"kind": "timed", "model": model.name, "launches": launches, "median_ns": found})
     say("")
