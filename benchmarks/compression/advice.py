@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def make_all(model: BenchModel) -> None:
     with own_controller() as client:
         artifact = client.add_model(model.model)
         task = client.add_task(model.task, artifact)
-        advice = _advice(client, artifact, task)
+        advice = _advice(client, artifact, task, _open_sizes(model))
         made: dict[str, dict[str, Any]] = {}
         for recipe in _recipes(advice):
             say(f"{NAME}: {model.name}, {recipe}")
@@ -89,8 +90,16 @@ def make_all(model: BenchModel) -> None:
     )
 
 
-def _advice(client: Client, artifact: control_pb2.Artifact, task: control_pb2.Task) -> Advice:
-    flags = {"shapes": (), "runtime": "", "providers": ()}
+def _open_sizes(model: BenchModel) -> Mapping[str, tuple[int, ...]]:
+    """Return the shapes of inputs with open sizes, as a user would say them with `--shape`."""
+    with tempfile.TemporaryDirectory(prefix="steelyard-bench-") as work:
+        return prepare(model.model, model.task, Path(work)).input_shapes
+
+
+def _advice(
+    client: Client, artifact: control_pb2.Artifact, task: control_pb2.Task, sizes: Mapping[str, tuple[int, ...]]
+) -> Advice:
+    flags = {"shapes": tuple(sizes.items()), "runtime": "", "providers": ()}
     device = client.device("local")
     return advise(situation_of(client, artifact, device, task=task, flags=flags, find_times=earlier_times))
 
@@ -141,7 +150,7 @@ def time_all(model: BenchModel, round_count: int) -> None:
     timed_by = to_time(figures, {stem: form_of(path) for stem, path in files.items()})
     chosen = {stem: files[stem] for stem in files if timed_by[stem] == stem}
     say(f"{NAME}: {model.name}, {len(chosen)} files timed")
-    found = median_latencies_ns(chosen, round_count=round_count, window_ms=WINDOW_MS)
+    found = median_latencies_ns(chosen, input_shapes=_open_sizes(model), round_count=round_count, window_ms=WINDOW_MS)
     whole = {stem: found[one] for stem, one in timed_by.items() if one in found}
     others = {stem: one for stem, one in timed_by.items() if one != stem}
     _keep(model, {"kind": "timed", "median_ns": whole, "timed_by": others})
