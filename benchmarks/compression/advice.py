@@ -26,7 +26,7 @@ from benchmarks.compression.advice_verdicts import (
 from benchmarks.compression.bench_models import BenchModel, bench_models, cache_folder
 from benchmarks.compression.file_speeds import median_latencies_ns
 from benchmarks.compression.made_files import prepare
-from benchmarks.compression.paired_scores import ORIGINAL, worse_by
+from benchmarks.compression.paired_scores import ORIGINAL
 from benchmarks.compression.same_kernels import form_of
 from benchmarks.progress import say
 from benchmarks.results_file import ResultsFile, this_key
@@ -39,6 +39,7 @@ from steelyard.cli.advise_facts import earlier_times, situation_of
 from steelyard.compress.built_in_recipes import builtin_recipes
 from steelyard.control.client import Client
 from steelyard.errors import SteelyardError
+from steelyard.tasks.metrics.contract import Answers, Metric
 from steelyard_protocol.v1 import control_pb2
 
 NAME = "advice"
@@ -165,7 +166,7 @@ def score_fastest(model: BenchModel) -> None:
         prepared = prepare(model.model, model.task, Path(work))
         metric = prepared.metric
         original = prepared.evaluator.answers(prepared.model_path)
-        losses: dict[str, list[float | None] | None] = {}
+        losses: dict[str, float | None] = {}
         while (stem := to_score(figures, losses)) is not None:
             say(f"{NAME}: {model.name}, {stem} scored")
             try:
@@ -173,11 +174,7 @@ def score_fastest(model: BenchModel) -> None:
             except SteelyardError:
                 losses[stem] = None
                 continue
-            if metric.needs_parent_outputs:
-                losses[stem] = [answers.value(), None, None]
-            else:
-                drop = worse_by(metric, original, answers)
-                losses[stem] = [drop.value, drop.low, drop.high]
+            losses[stem] = answers.value() if metric.needs_parent_outputs else _lost(metric, original, answers)
     _keep(
         model,
         {
@@ -188,6 +185,15 @@ def score_fastest(model: BenchModel) -> None:
             "losses": losses,
         },
     )
+
+
+def _lost(metric: Metric, original: Answers, answers: Answers) -> float | None:
+    """Return what is lost, above 0 is worse; in percentage points for fractions."""
+    before, after = original.value(), answers.value()
+    if before is None or after is None:
+        return None
+    lost = before - after if metric.higher_is_better else after - before
+    return 100 * lost if metric.unit == "fraction" else lost
 
 
 def _folder(model: BenchModel) -> Path:

@@ -42,7 +42,7 @@ class ModelAdvice:
     warnings: Sequence[Mapping[str, Any]] = ()
     made: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     median_ns: Mapping[str, Sequence[float]] | None = None
-    losses: Mapping[str, Sequence[float | None] | None] | None = None
+    losses: Mapping[str, float | None] | None = None
     against_parent: bool = False
 
     @property
@@ -78,9 +78,9 @@ class ModelAdvice:
         if stem == ORIGINAL:
             return True
         loss = (self.losses or {}).get(stem)
-        if loss is None or loss[0] is None:
+        if loss is None:
             return False
-        return loss[0] >= LEAST_SQNR_DB if self.against_parent else loss[0] <= MOST_DROP_PP
+        return loss >= LEAST_SQNR_DB if self.against_parent else loss <= MOST_DROP_PP
 
     def best(self) -> str:
         """Return the stem of the fastest within the bound."""
@@ -134,7 +134,7 @@ def figures_of(rounds: Sequence[Mapping[str, Any]]) -> list[ModelAdvice]:
     return found
 
 
-def to_score(model: ModelAdvice, losses: Mapping[str, Sequence[float | None] | None]) -> str | None:
+def to_score(model: ModelAdvice, losses: Mapping[str, float | None]) -> str | None:
     """Return the next file whose loss decides something, None when nothing is left.
 
     From the fastest on until one holds: what is slower than that cannot be the best. Then what was advised.

@@ -38,19 +38,19 @@ def model(**changes: Any) -> ModelAdvice:
             "g": latencies(50),
             "s": latencies(120),
         },
-        "losses": {"f": [3.0, 2.0, 4.0], "g": [0.4, 0.1, 0.7], "s": [0.0, -0.1, 0.1]},
+        "losses": {"f": 3.0, "g": 0.4, "s": 0.0},
     }
     return ModelAdvice(**{**kept, **changes})
 
 
 def test_the_best_is_the_fastest_file_that_holds_the_bound() -> None:
     assert model().best() == "g"
-    assert model(losses={"f": [0.5, 0.0, 1.1]}).best() == "f"
-    assert model(losses={"f": [3.0, 2.0, 4.0], "g": [2.0, 1.0, 3.0]}).best() == "original"
+    assert model(losses={"f": 0.5}).best() == "f"
+    assert model(losses={"f": 3.0, "g": 2.0}).best() == "original"
 
 
 def test_without_labels_the_bound_is_on_the_noise() -> None:
-    assert model(losses={"f": [12.0, None, None], "g": [31.0, None, None]}, against_parent=True).best() == "g"
+    assert model(losses={"f": 12.0, "g": 31.0}, against_parent=True).best() == "g"
 
 
 def test_the_first_recipe_counts_as_it_is_and_the_best_of_several_is_measured() -> None:
@@ -66,17 +66,17 @@ def test_the_first_recipe_counts_as_it_is_and_the_best_of_several_is_measured() 
 
 
 def test_advice_against_everything_is_right_where_nothing_is_better_than_the_model() -> None:
-    losses = {"f": [3.0, 2.0, 4.0], "g": [2.0, 1.0, 3.0]}
+    losses = {"f": 3.0, "g": 2.0}
     assert model(advised=[], losses=losses).is_near(1)
     assert not model(advised=[]).is_near(1)
 
 
 def test_files_are_scored_from_the_fastest_on_until_one_holds_then_the_advised() -> None:
-    scored: dict[str, list[float | None] | None] = {}
+    scored: dict[str, float | None] = {}
     order = []
     while (stem := to_score(model(losses=None), scored)) is not None:
         order.append(stem)
-        scored[stem] = [3.0, 2.0, 4.0] if stem == "f" else [0.0, -0.1, 0.1]
+        scored[stem] = 3.0 if stem == "f" else 0.0
     assert order == ["f", "g", "s"]
 
 
