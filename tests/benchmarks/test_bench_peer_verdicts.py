@@ -88,7 +88,7 @@ def test_accuracy_without_a_peer_or_without_ours_is_not_held_against_anything() 
 
 @pytest.mark.parametrize(("latency", "stands"), [(101.0, Standing.MET), (120.0, Standing.MISSED)])
 def test_speed_is_held_against_the_fastest_peers_file_round_by_round(latency: float, stands: Standing) -> None:
-    noise = np.array([1.0, 1.1, 0.9, 1.05])
+    noise = np.array([1.0, 1.1, 0.9, 1.05, 1.0, 0.95, 1.02, 0.98])
     speed = {
         ORIGINAL: list(200 * noise),
         "static-int8": list(latency * noise),
@@ -136,7 +136,7 @@ def test_the_cost_is_a_geometric_mean_over_the_models_that_both_quantized() -> N
 
 
 def test_a_row_a_file_stands_under_its_model_and_fits_the_head() -> None:
-    noise = [1.0, 1.1, 0.9]
+    noise = [1.0, 1.1, 0.9, 1.05, 1.0, 0.95, 1.02, 0.98]
     models = figures_of(
         [
             _scored({ORIGINAL: 8, "static-int8": 9, "peer": 10}, peer=_made(kernels=None)),
