@@ -25,7 +25,7 @@ from steelyard.compress.messages import ScoringFiles
 from steelyard.stats.accuracy import paired_drop
 
 NAME = "repair"
-ROUND_COUNT = 2
+ROUND_COUNT = 1
 MOST_DROP_PP = 1.0
 MOST_FLOAT_SHARE = 0.2
 SETTINGS: dict[str, Any] = {"seed": SEED, "cases": [one.name for one in CASES], "recipes": RECIPES}
@@ -163,7 +163,8 @@ def table() -> Table | None:
             f"{max(one['float_difference'] for one in run.rounds):.0e} of the largest). Calibration, evaluation and "
             "validation samples are disjoint; fallback chooses by the last, with its default bound. Drops against the "
             "float model are paired by sample, in percentage points with 95 % intervals. Layers in float as "
-            "onnxruntime runs them. The time is that of the last step, in a process of its own: medians over rounds."
+            "onnxruntime runs them. The time is that of the last step, in a process of its own; a round is one model, and "
+            "of several rounds of it times are medians."
         ),
         run=run,
         head=["model", "recipe", "correct", "drop, pp (95 %)", "in float", "last step"],
@@ -195,7 +196,7 @@ def verdicts(found: dict[str, Any]) -> list[str]:
     able = [name for name, one in stands.items() if one is Standing.MET]
     target = f"a repair brings it back to within {MOST_DROP_PP:g} point"
     measured = f"{plain.text(2)} pp lost as it is, {_drop(repairs[best]).text(2)} pp with {best}"
-    within = f" Within it: {', '.join(able)}." if able else ""
+    within = f" Within it: {'; '.join(able)}." if able else ""
     fallback = recipes["fallback alone"]
     share = fallback["layers_in_float"] / fallback["layers"]
     fallen = standing(_drop(fallback), least=-np.inf, most=MOST_DROP_PP)
