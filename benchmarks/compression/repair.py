@@ -163,8 +163,8 @@ def table() -> Table | None:
             f"{max(one['float_difference'] for one in run.rounds):.0e} of the largest). Calibration, evaluation and "
             "validation samples are disjoint; fallback chooses by the last, with its default bound. Drops against the "
             "float model are paired by sample, in percentage points with 95 % intervals. Layers in float as "
-            "onnxruntime runs them. The time is that of the last step, in a process of its own; a round is one model, and "
-            "of several rounds of it times are medians."
+            "onnxruntime runs them. The time is that of the last step, in a process of its own; a round is one model, "
+            "and of several rounds of it times are medians."
         ),
         run=run,
         head=["model", "recipe", "correct", "drop, pp (95 %)", "in float", "last step"],
