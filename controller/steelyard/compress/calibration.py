@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from steelyard.compress.errors import CompressionInputError
 from steelyard.tasks.npz import read_npz
-from steelyard.tasks.packing import TABLE_SUFFIX, VALUES_SUFFIX, expand
+from steelyard.tasks.packing import TABLE_SUFFIX, VALUES_SUFFIX, WHOLE, expand
 from steelyard.tasks.stored_rows import StoredRows, open_stored
 
 if TYPE_CHECKING:
@@ -41,14 +41,31 @@ class PackedInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationData:
-    """Inputs by name, all with the same number of samples; ``digest`` is the SHA-256 of the packed bytes."""
+    """Inputs by name, all with the same number of samples; ``digest`` is the SHA-256 of the packed bytes.
+
+    ``is_whole``: each sample is all that one inference takes, and its arrays have one axis more than the inputs.
+    """
 
     digest: str
     sample_count: int
     inputs: Mapping[str, PackedInput]
+    is_whole: bool = False
+
+    def batch(self, size: int) -> int:
+        """Return how many samples go into one inference of a model that takes batches of ``size``."""
+        return 1 if self.is_whole else size
+
+    def shown_shape(self, name: str) -> list[int | str]:
+        """Return the shape of an input in one inference, "N" for the batch where samples can be put together."""
+        sizes = self.inputs[name].values.shape[1:]
+        return list(sizes) if self.is_whole else ["N", *sizes]
 
     def feed(self, start: int, stop: int) -> dict[str, NDArray[Any]]:
-        """Return what a session is fed with for the samples from ``start`` up to ``stop``."""
+        """Return what a session is fed with for the samples from ``start`` up to ``stop``; of whole ones, for one."""
+        if self.is_whole:
+            if stop - start != 1:
+                raise ValueError(f"whole inferences are fed one by one, not {stop - start} at once")
+            return {name: np.asarray(packed.samples(start, stop)[0]) for name, packed in self.inputs.items()}
         return {name: packed.samples(start, stop) for name, packed in self.inputs.items()}
 
 
@@ -88,7 +105,7 @@ def _calibration(arrays: Mapping[str, NDArray[Any] | StoredRows], digest: str) -
             "invalid_calibration",
             f"the calibration data has {sorted(counts)} samples a model input; give as many for each, one at least",
         )
-    return CalibrationData(digest=digest, sample_count=counts.pop(), inputs=inputs)
+    return CalibrationData(digest=digest, sample_count=counts.pop(), inputs=inputs, is_whole=WHOLE in arrays)
 
 
 def batches(data: CalibrationData, *, size: int, progress: Progress, what: str) -> Iterator[dict[str, NDArray[Any]]]:
@@ -97,6 +114,7 @@ def batches(data: CalibrationData, *, size: int, progress: Progress, what: str) 
     Raises:
         CompressionInputError: fewer samples than one batch, or NaN in a sample.
     """
+    size = data.batch(size)
     if data.sample_count < size:
         raise CompressionInputError(
             "invalid_calibration",

@@ -69,5 +69,6 @@ def check_finite(
 
 
 def _first_batches(calibration: CalibrationData, size: int) -> Iterator[Feed]:
+    size = calibration.batch(size)
     for start in range(0, min(calibration.sample_count - size + 1, _CHECKED_BATCHES * size), size):
         yield calibration.feed(start, start + size)

@@ -40,7 +40,7 @@ def report_on(
     context.progress("the most sensitive in float", 1, 2)
     kept_db = reference.sqnr_db(parts.runner(kept))
     drops, metrics = _scores(parts, [one.operator.name for one in ranked[:scored]], kept, context)
-    shapes = {name: (reference.batch_size, *one.values.shape[1:]) for name, one in data.inputs.items()}
+    shapes = {name: one.shape for name, one in data.feed(0, data.batch(reference.batch_size)).items()}
     return SensitivityReport(
         layers=_layers(read_layers(parts.float_path, input_shapes=shapes), ranked, drops),
         sample_count=min(sample_count, data.sample_count),

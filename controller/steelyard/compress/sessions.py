@@ -109,10 +109,11 @@ def check_calibration(session: Any, data: CalibrationData) -> None:
             f"{', '.join(sorted(data.inputs))}; give data for every input",
         )
     for name, spec in specs.items():
-        given = (data.inputs[name].dtype, ["N", *data.inputs[name].values.shape[1:]])
+        given = (data.inputs[name].dtype, data.shown_shape(name))
         wanted = dtype_name(spec.type)
+        # "N" is the batch: as many samples are fed as the model takes.
         fits = len(given[1]) == len(spec.shape) and all(
-            not isinstance(size, int) or size == have for size, have in zip(spec.shape[1:], given[1][1:], strict=True)
+            not isinstance(size, int) or have in ("N", size) for size, have in zip(spec.shape, given[1], strict=True)
         )
         if given[0] != wanted or not fits:
             raise CompressionInputError(
@@ -126,7 +127,7 @@ def first_feed(session: Any, *, calibration: CalibrationData | None, seed: int) 
     """Return one batch of the calibration data, or a drawn one, or the reason why there is none."""
     if calibration is None:
         return drawn_feed(session, seed)
-    size = batch_size(session)
+    size = calibration.batch(batch_size(session))
     if calibration.sample_count < size:
         return f"{calibration.sample_count} calibration samples are fewer than the model's batch of {size}"
     return calibration.feed(0, size)

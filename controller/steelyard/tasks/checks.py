@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +158,7 @@ def check_fits(task: LoadedTask, signature: common_pb2.Signature, *, input_name:
     """
     places = {}
     for stored in task.evaluation.inputs:
-        spec = _input_spec(signature, stored or input_name)
+        spec = _input_spec(signature, stored or input_name, task)
         dtype, shape = task.model_spec(stored)
         if spec.dtype != dtype.name:
             raise TaskError(
@@ -167,14 +167,14 @@ def check_fits(task: LoadedTask, signature: common_pb2.Signature, *, input_name:
                 "data, or describe it in a task file with [preprocess]",
             )
         _refuse_other_dtypes(task, stored, spec)
-        if not _shape_fits(spec, (task.evaluation.sample_count, *shape)):
+        if not (_whole_fits(spec, shape) if task.is_whole else _shape_fits(spec, shape)):
             raise TaskError(
                 "shape_mismatch",
                 f"the model's input {spec.name!r} has the shape {_shape_text(spec)} and a sample of {task.source} is "
                 f"{list(shape)}; correct preprocess.layout (NCHW or NHWC) or the data",
             )
         places[stored] = spec.name
-    if ONLY_INPUT not in places:
+    if ONLY_INPUT not in places or task.fixed:
         _refuse_missing_inputs(signature, places, task)
     if LABELS in task.evaluation.truth and task.metric.kind in {"top1", "top5", "topk"}:
         _check_labels(task, task.evaluation.truth[LABELS], signature.outputs[0])
@@ -194,12 +194,13 @@ def _refuse_other_dtypes(task: LoadedTask, stored: str, spec: common_pb2.TensorS
 
 
 def _refuse_missing_inputs(signature: common_pb2.Signature, places: Mapping[str, str], task: LoadedTask) -> None:
-    missing = [spec.name for spec in signature.inputs if spec.name not in places.values()]
+    known = {*places.values(), *task.fixed}
+    missing = [spec.name for spec in signature.inputs if spec.name not in known]
     if missing:
         raise TaskError(
             "input_unknown",
-            f"the model's input {missing[0]!r} has no data in {task.source}, which is for {', '.join(places)}; name an "
-            "array for each input",
+            f"the model's input {missing[0]!r} has no data in {task.source}, which is for {', '.join(sorted(known))}; "
+            "name an array for each input, or give it a value in [fixed]",
         )
 
 
@@ -222,10 +223,11 @@ def _check_labels(task: LoadedTask, labels: NDArray[Any], output: common_pb2.Ten
         )
 
 
-def _input_spec(signature: common_pb2.Signature, input_name: str) -> common_pb2.TensorSpec:
+def _input_spec(signature: common_pb2.Signature, input_name: str, task: LoadedTask) -> common_pb2.TensorSpec:
     names = [spec.name for spec in signature.inputs]
-    if not input_name and len(names) == 1:
-        return signature.inputs[0]
+    others = [spec for spec in signature.inputs if spec.name not in task.fixed]
+    if not input_name and len(others) == 1:
+        return others[0]
     for spec in signature.inputs:
         if spec.name == input_name:
             return spec
@@ -238,10 +240,15 @@ def _input_spec(signature: common_pb2.Signature, input_name: str) -> common_pb2.
 
 def _shape_fits(spec: common_pb2.TensorSpec, shape: tuple[int, ...]) -> bool:
     # The first dimension is the batch: the device feeds as many samples as the model takes.
-    return len(spec.dimensions) == len(shape) and all(
-        not dimension.HasField("size") or dimension.size == size
-        for dimension, size in zip(spec.dimensions[1:], shape[1:], strict=True)
-    )
+    return len(spec.dimensions) == len(shape) + 1 and _sizes_fit(spec.dimensions[1:], shape)
+
+
+def _whole_fits(spec: common_pb2.TensorSpec, shape: tuple[int, ...]) -> bool:
+    return len(spec.dimensions) == len(shape) and _sizes_fit(spec.dimensions, shape)
+
+
+def _sizes_fit(dimensions: Sequence[common_pb2.Dimension], shape: tuple[int, ...]) -> bool:
+    return all(not one.HasField("size") or one.size == size for one, size in zip(dimensions, shape, strict=True))
 
 
 def _shape_text(spec: common_pb2.TensorSpec) -> str:

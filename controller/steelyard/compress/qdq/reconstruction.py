@@ -88,7 +88,7 @@ def _gathered(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     quantized = Runner(exposed(model, [unit.node.input[0]]))
     exact = Runner(exposed(graph.float_model, [unit.float_node.output[0]]))
-    size = exact.batch_size
+    size = data.batch(exact.batch_size)
     batch_count = max(1, min(sample_count, data.sample_count) // size)
     most_rows = min(_MOST_ROWS, max(256, _MOST_BYTES // (4 * rows.groups * rows.products)))
     rng = np.random.default_rng(seed)

@@ -31,15 +31,19 @@ def required_calibration(kind: str, context: StepContext) -> CalibrationData:
 
 
 class Runner:
-    """One model in memory, run without optimizations, so that every tensor is what the graph says."""
+    """One model in memory: as it is deployed, or without optimizations, where every tensor is what the graph says.
 
-    def __init__(self, model: ModelProto) -> None:
+    ``as_deployed`` runs integer kernels where the graph has their pattern: a third to a half of the time.
+    """
+
+    def __init__(self, model: ModelProto, *, as_deployed: bool = False) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = ONLY_ERRORS
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        levels = onnxruntime.GraphOptimizationLevel
+        options.graph_optimization_level = levels.ORT_ENABLE_ALL if as_deployed else levels.ORT_DISABLE_ALL
         with tool_errors("running a part of the model"):
             content = model.SerializeToString()
             self._session: Any = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
@@ -61,6 +65,7 @@ def feeds(data: CalibrationData, size: int, sample_count: int) -> Iterator[dict[
     Raises:
         CompressionInputError: fewer samples than one batch.
     """
+    size = data.batch(size)
     if data.sample_count < size:
         raise CompressionInputError(
             "invalid_calibration",

@@ -157,17 +157,18 @@ def check_calibration(session: TfliteSession, data: CalibrationData) -> None:
             f"{', '.join(sorted(data.inputs))}; give data for every input",
         )
     for name, place in places.items():
-        given_dtype, given = data.inputs[name].dtype, data.inputs[name].values.shape
+        given_dtype, given = data.inputs[name].dtype, data.shown_shape(name)
+        # "N" is the batch: as many samples are fed as the model takes.
         fits = len(given) == len(place.shape) and all(
-            size < 0 or size == have for size, have in zip(place.shape[1:], given[1:], strict=True)
+            size < 0 or have in ("N", size) for size, have in zip(place.shape, given, strict=True)
         )
         if given_dtype != place.dtype or not fits:
             raise CompressionInputError(
                 "invalid_calibration",
                 f"the model's input {name!r} takes {place.dtype} {list(place.shape)} and the calibration data is "
-                f"{given_dtype} {['N', *given[1:]]}; prepare the data as the model takes it",
+                f"{given_dtype} {given}; prepare the data as the model takes it",
             )
-    size = batch_size(session)
+    size = data.batch(batch_size(session))
     if data.sample_count < size:
         raise CompressionInputError(
             "invalid_calibration",
@@ -181,7 +182,7 @@ def first_feed(
     """Return one batch of the calibration data, or a drawn one, or the reason why there is none."""
     if calibration is None:
         return drawn_feed(session, seed)
-    size = batch_size(session)
+    size = calibration.batch(batch_size(session))
     if calibration.sample_count < size:
         return f"{calibration.sample_count} calibration samples are fewer than the model's batch of {size}"
     return calibration.feed(0, size)

@@ -137,7 +137,7 @@ def _batches(session: Any, data: CalibrationData) -> Iterator[tuple[dict[str, ND
     A last batch of a fixed size is filled from the samples before it, which then count twice.
     """
     is_fixed = any(spec.shape and isinstance(spec.shape[0], int) for spec in session.get_inputs())
-    at_once = batch_size(session) if is_fixed else min(_SAMPLES_AT_ONCE, data.sample_count)
+    at_once = data.batch(batch_size(session) if is_fixed else min(_SAMPLES_AT_ONCE, data.sample_count))
     if data.sample_count < at_once:
         raise CompressionInputError(
             "invalid_calibration",
