@@ -21,6 +21,7 @@ from steelyard.fleet.transport import CHUNK_BYTES
 from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc, control_pb2, control_pb2_grpc, result_pb2
 
 if TYPE_CHECKING:
+    from steelyard.compress.parts.result import CompressedParts
     from steelyard.compress.recipe import Recipe
 
 _Response = TypeVar("_Response")
@@ -157,6 +158,35 @@ class Client:
         )
         response = self._call(lambda: self._control.SubmitCompression(request, timeout=_CALL_TIMEOUT_S))
         return JobHandle(self, response.job_id)
+
+    def compress_parts(
+        self,
+        parts: Path | str,
+        recipes: Sequence[str],
+        *,
+        task: Path | str,
+        tasks_dir: Path | str | None = None,
+        seed: int = 0,
+        device: str = "",
+    ) -> CompressedParts:
+        """Compress a model in parts (docs/parts.md), each by its recipe, and score the whole with the variants.
+
+        ``recipes`` are "PART=RECIPE" each, or one "RECIPE" for every part that has none of its own; ``task`` is of the
+        whole, with a calibration split. The parts run in this process; the recipes run on the controller. The tasks of
+        the parts, by which each can be measured, are kept in ``tasks_dir`` as "PART.toml".
+        """
+        from steelyard.compress.parts.part_tasks import CallLimits
+        from steelyard.control.compress_parts import compress_parts
+
+        return compress_parts(
+            self,
+            Path(parts),
+            recipes,
+            task_path=Path(task),
+            device=device,
+            tasks_dir=None if tasks_dir is None else Path(tasks_dir),
+            limits=CallLimits(seed=seed),
+        )
 
     def sensitivity(
         self,
