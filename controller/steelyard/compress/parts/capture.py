@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,6 @@ class CapturedCalls:
         self.drawn = drawn
         self._elsewhere = frozenset(elsewhere)
         self._paths = {name: folder / f"{index}.raw" for index, (name, _, _) in enumerate(drawn.shapes)}
-        self._files: dict[str, IO[bytes]] = {name: path.open("wb") for name, path in self._paths.items()}
         self.digests: set[bytes] = set()
 
     def add(self, sample: int, step: int, feed: Mapping[str, NDArray[Any]]) -> None:
@@ -83,13 +82,9 @@ class CapturedCalls:
         if digest.digest() in self.digests or digest.digest() in self._elsewhere:
             return
         self.digests.add(digest.digest())
-        for name, file in self._files.items():
-            file.write(feed[name].tobytes())
-
-    def close(self) -> None:
-        """Close the files; nothing is added any more."""
-        for file in self._files.values():
-            file.close()
+        for name, path in self._paths.items():
+            with path.open("ab") as file:
+                file.write(feed[name].tobytes())
 
     def write_to(self, archive: zipfile.ZipFile, prefix: str) -> dict[str, str]:
         """Write an array [N, ...] an input into an .npz and return their names by input.

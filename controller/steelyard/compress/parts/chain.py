@@ -24,7 +24,6 @@ Arrays = dict[str, NDArray[Any]]
 OnCall = Callable[[str, int, Arrays, Arrays], None]
 _REDUCERS: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "stack": lambda steps: np.moveaxis(steps, 0, 1),
-    "last": lambda steps: steps[-1],
     "mean": lambda steps: steps.mean(axis=0),
     "max": lambda steps: steps.max(axis=0),
 }
@@ -103,7 +102,16 @@ class Chain:
                 if on_call is not None:
                     on_call(part.name, step, feed, steps[-1])
         wanted = self._file.answer
-        values = np.stack([np.asarray(one[wanted.output]) for one in made[wanted.part]])
+        answers = [np.asarray(one[wanted.output]) for one in made[wanted.part]]
+        if self._file.steps == "last":
+            return {wanted.output: answers[-1]}
+        if len({one.shape for one in answers}) > 1:
+            raise CompressionInputError(
+                "invalid_parts",
+                f"the answer {wanted.output!r} is {list(answers[0].shape)} in the first step and "
+                f'{list(answers[-1].shape)} in the last; take steps = "last"',
+            )
+        values = np.stack(answers)
         is_stepwise = len(values) > 1 or self._file.steps != "stack" or self._loops(wanted.part)
         return {wanted.output: _REDUCERS[self._file.steps](values) if is_stepwise else values[0]}
 

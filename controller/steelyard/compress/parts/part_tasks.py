@@ -136,7 +136,6 @@ def _write_task(
     lines += [f"licence = {json.dumps(whole.licence)}"] if whole.licence else []
     with zipfile.ZipFile(data, "w", zipfile.ZIP_STORED) as archive:
         for split, calls in captured.items():
-            calls.close()
             names = calls.write_to(archive, split)
             listed = ", ".join(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in names.items())
             lines += [f"[{split}]", f"inputs = {{ {listed} }}"]
