@@ -24,7 +24,7 @@ from benchmarks.compression.advice_verdicts import (
     warnings_sentence,
 )
 from benchmarks.compression.bench_models import BenchModel, bench_models, cache_folder
-from benchmarks.compression.file_speeds import median_latencies_ns
+from benchmarks.compression.file_speeds import every_round, measured
 from benchmarks.compression.made_files import prepare
 from benchmarks.compression.paired_scores import ORIGINAL
 from benchmarks.compression.same_kernels import form_of
@@ -122,7 +122,7 @@ def _made(
         variant = job.variant()
     except SteelyardError as error:
         return {"failed": str(error)}
-    path = folder / f"{variant.digest[:16]}{Path(artifact.name).suffix or _suffix(artifact)}"
+    path = folder / f"{variant.digest[:16]}{_suffix(artifact)}"
     folder.mkdir(parents=True, exist_ok=True)
     path.write_bytes(client.download(variant.digest))
     return {
@@ -151,7 +151,8 @@ def time_all(model: BenchModel, round_count: int) -> None:
     timed_by = to_time(figures, {stem: form_of(path) for stem, path in files.items()})
     chosen = {stem: files[stem] for stem in files if timed_by[stem] == stem}
     say(f"{NAME}: {model.name}, {len(chosen)} files timed")
-    found = median_latencies_ns(chosen, input_shapes=_open_sizes(model), round_count=round_count, window_ms=WINDOW_MS)
+    session = measured(chosen, input_shapes=_open_sizes(model), round_count=round_count, window_ms=WINDOW_MS)
+    found = every_round(session)
     whole = {stem: found[one] for stem, one in timed_by.items() if one in found}
     others = {stem: one for stem, one in timed_by.items() if one != stem}
     _keep(model, {"kind": "timed", "median_ns": whole, "timed_by": others})
@@ -167,12 +168,13 @@ def score_fastest(model: BenchModel) -> None:
         metric = prepared.metric
         original = prepared.evaluator.answers(prepared.model_path)
         losses: dict[str, float | None] = {}
+        unscored: dict[str, str] = {}
         while (stem := to_score(figures, losses)) is not None:
             say(f"{NAME}: {model.name}, {stem} scored")
             try:
                 answers = prepared.evaluator.answers(_folder(model) / f"{stem}{model.model.suffix}")
-            except SteelyardError:
-                losses[stem] = None
+            except SteelyardError as error:
+                losses[stem], unscored[stem] = None, str(error)
                 continue
             losses[stem] = answers.value() if metric.needs_parent_outputs else _lost(metric, original, answers)
     _keep(
@@ -183,6 +185,7 @@ def score_fastest(model: BenchModel) -> None:
             "against_parent": metric.needs_parent_outputs,
             "evaluation_count": original.sample_count,
             "losses": losses,
+            "unscored": unscored,
         },
     )
 
@@ -226,8 +229,8 @@ def table() -> Table | None:
         method=(
             "`steelyard advise` for the device `local`, then every built-in recipe and every recipe that advice or a "
             f"warning names: made, and timed beside the model in one session of {round_count} interleaved rounds, one "
-            "thread (files that differ in weights and scales only run the same kernels, and one stands for all, but "
-            "for what advice or a warning names). Best: the fastest file, the model itself among them, that loses no "
+            "thread; latencies are medians over rounds. Files that differ in weights and scales only run the same "
+            "kernels, and one stands for all, but for what advice or a warning names. Best: the fastest file, the model itself among them, that loses no "
             f"more than {MOST_DROP_PP:g} pp of its metric (with no labels: outputs at {LEAST_SQNR_DB:g} dB or more), "
             "by the estimate. Advised: the first recipe that advice names; of its first "
             f"{TOP}, which `--run` makes and measures, the best within the bound. Target: within {NEAR:.0%} of the "

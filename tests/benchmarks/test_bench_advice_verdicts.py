@@ -107,6 +107,14 @@ def test_models_that_the_ranges_were_not_set_by_are_counted_apart() -> None:
     assert "not in planted (slow, 2.40" in advised_sentence([model()], top=1)
 
 
+def test_a_disturbed_round_and_a_missing_one_do_not_decide() -> None:
+    medians = {**model().median_ns, "g": [50.0, 90.0, 50.0], "s": [49.0, None, 120.0]}  # type: ignore[dict-item]
+    planted = model(median_ns=medians)
+    assert planted.best() == "g"
+    assert planted.over_best("s") == pytest.approx((49 / 50 + 120 / 50) / 2)
+    assert planted.speedup("s").low is None, "two rounds have no interval"
+
+
 def test_one_file_of_a_form_is_timed_but_what_was_named_is_timed_itself() -> None:
     warnings = [{"id": "w", "claims": [["slow", "speedup", 0.0, 1.0]]}]
     planted = model(advised=["good"], warnings=warnings)
