@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from steelyard.control.job_handle import JobHandle
 
 # "encoder=static-int8": the part's name ends at the first "=".
-_NAMED = re.compile(r"([\w.-]+)=(.+)")
+_NAMED = re.compile(r"([\w-]+)=(.+)")
 
 
 def recipes_by_part(file: PartsFile, recipes: Sequence[str]) -> dict[str, str]:

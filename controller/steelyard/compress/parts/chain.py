@@ -196,7 +196,7 @@ def _window(array: NDArray[Any], source: TaskInput, step: int, rank: int) -> NDA
     if not source.window:
         return array
     start = step * source.hop
-    taken = np.take(array, range(start, start + source.window), axis=source.axis)
+    taken = np.asarray(np.take(array, range(start, start + source.window), axis=source.axis))
     return taken.squeeze(source.axis) if taken.ndim == rank + 1 and source.window == 1 else taken
 
 

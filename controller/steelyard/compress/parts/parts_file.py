@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from steelyard.compress.parts.sources import FixedInput, GreedyInput, PartOutput
 from steelyard.spelling import first_unknown, meant
 
 STEP_WORDS = ("stack", "last", "mean", "max")
+# Of parts: they name files, and PART.OUTPUT and PART=RECIPE name them.
+_NAME = re.compile(r"[\w-]+")
 _KINDS: Mapping[str, tuple[str, ...]] = {
     "task": ("window", "hop", "axis"),
     "value": (),
@@ -102,6 +105,8 @@ def _part(table: Any, path: Path) -> Part:
         raise CompressionInputError("invalid_parts", f"{where} holds {table!r}; write tables [[parts]]")
     _known(table, ("name", "file", "inputs", "steps"), where)
     name = _typed(table, "name", str, where)
+    if not _NAME.fullmatch(name):
+        raise CompressionInputError("invalid_parts", f"{where}: name is {name!r}; use letters, digits, - and _ alone")
     where = f"{path} part {name!r}"
     steps = table.get("steps", 0)
     if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:

@@ -72,6 +72,7 @@ def test_every_kind_of_source_is_read(tmp_path: Path) -> None:
         ('output = "a.h"', 'output = "b.h"', "takes an output of 'b', and before it run a"),
         ('name = "b"', 'name = "a"', "two parts are called 'a'|takes an output"),
         ("each_step = true", "each_step = 1", "write true or false"),
+        ('name = "a"', 'name = "../a"', "name is '../a'; use letters"),
         ("[answer]", "[answer", "not valid TOML"),
     ],
 )
