@@ -9,7 +9,6 @@ from enum import Enum
 
 import numpy as np
 
-from steelyard.stats.signed_rank import signed_rank
 from steelyard.stats.student import MIN_ROUND_COUNT, mean_interval
 
 CONFIDENCE = 0.95
@@ -82,30 +81,6 @@ def geometric_mean(values: Sequence[float]) -> Figure:
     if logs.low is None or logs.high is None:
         return Figure(value=math.exp(logs.value))
     return Figure(value=math.exp(logs.value), low=math.exp(logs.low), high=math.exp(logs.high))
-
-
-def robust_ratio(values: Sequence[float]) -> Figure:
-    """Return the Hodges-Lehmann centre of the logs, with all centres that Wilcoxon's test does not reject at 5 %.
-
-    For ratios of rounds of which a few are wild, as on a machine that was disturbed for a second. Six rounds or more
-    give an interval: it inverts the exact signed-rank test, and holds 95 % or a little more (Hodges and Lehmann 1963).
-
-    Raises:
-        ValueError: no value, or one that is 0 or below.
-    """
-    if not values or any(value <= 0 for value in values):
-        raise ValueError(f"a ratio over rounds is of values above 0, not {sorted(values)[:1]}")
-    logs = np.log(np.array(values, dtype=np.float64))
-    found = signed_rank(logs)
-    if found.least_p_value > 1 - CONFIDENCE:
-        return Figure(value=math.exp(found.centre))
-    means = np.unique(((logs[:, None] + logs[None, :]) / 2.0)[np.triu_indices(logs.size)])
-    # Between two neighbouring pairwise means nothing changes for the test.
-    between = (means[1:] + means[:-1]) / 2.0
-    kept = [index for index, one in enumerate(between) if signed_rank(logs - one).p_value > 1 - CONFIDENCE]
-    low, high = (means[kept[0]], means[kept[-1] + 1]) if kept else (means[0], means[-1])
-    ends = (min(low, found.centre), max(high, found.centre))
-    return Figure(value=math.exp(found.centre), low=math.exp(ends[0]), high=math.exp(ends[1]))
 
 
 def standing(figure: Figure, *, least: float, most: float) -> Standing:

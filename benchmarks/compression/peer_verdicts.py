@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.compression.kernels import Kernels
 from benchmarks.compression.paired_scores import ORIGINAL, best_of
-from benchmarks.figures import Standing, geometric_mean, robust_ratio, standing
+from benchmarks.figures import Standing, geometric_mean, standing
 
 SPEED_TOLERANCE = 0.03
 # Twenty pictures tell a broken file from a whole one, no more: one of them is five points.
@@ -107,8 +107,8 @@ def held_speed(model: ModelFigures, own: str, ours: Sequence[str]) -> Held | Non
     if not peers:
         return None
     speed = model.speed
-    fastest = min(peers, key=lambda name: robust_ratio(speed[name]).value)
-    ratio = robust_ratio([mine / one for mine, one in zip(model.speed[own], model.speed[fastest], strict=True)])
+    fastest = min(peers, key=lambda name: geometric_mean(speed[name]).value)
+    ratio = geometric_mean([mine / one for mine, one in zip(model.speed[own], model.speed[fastest], strict=True)])
     return Held(
         model=model.name,
         stands=standing(ratio, least=0.0, most=1 + SPEED_TOLERANCE),
@@ -205,7 +205,7 @@ def _speedup(model: ModelFigures, name: str) -> str:
     if model.speed is None or name not in model.speed or ORIGINAL not in model.speed:
         return ""
     ratios = [one / mine for one, mine in zip(model.speed[ORIGINAL], model.speed[name], strict=True)]
-    return robust_ratio(ratios).text(2)
+    return geometric_mean(ratios).text(2)
 
 
 def _cost(model: ModelFigures, name: str) -> list[str]:

@@ -166,9 +166,8 @@ def table() -> Table | None:
             "(least, median), memory its VmHWM (median). Scores of all files by one code path on the same evaluation "
             f"samples; losses are paired by sample, and below {LEAST_EVALUATION_COUNT} samples nothing is decided. "
             "Speeds beside the float model: `steelyard measure` on the device `local`, one session a model, "
-            f"{SPEED_ROUND_COUNT} interleaved rounds, one thread; centres of ratios are Hodges and Lehmann's, with "
-            "the intervals of Wilcoxon's test. Operators: those that multiply, in 8 bits and in all, and conversions "
-            "that are left, once onnxruntime has loaded the file. What each quantizer is given: "
+            f"{SPEED_ROUND_COUNT} interleaved rounds, one thread. Operators: those that multiply, in 8 bits and in "
+            "all, and conversions that are left, once onnxruntime has loaded the file. What each quantizer is given: "
             "`benchmarks/compression/peer_programs`."
         ),
         run=run,

@@ -12,7 +12,6 @@ from benchmarks.figures import (
     binomial_share,
     geometric_mean,
     mean,
-    robust_ratio,
     standing,
 )
 from hypothesis import given
@@ -99,30 +98,3 @@ def test_a_share_has_the_exact_interval_of_a_textbook() -> None:
 def test_a_share_of_nothing_is_refused(count: int, total: int) -> None:
     with pytest.raises(ValueError, match="is no share"):
         binomial_share(count, total)
-
-
-def test_a_robust_ratio_is_the_middle_of_pairwise_means_between_the_ends_that_tables_give() -> None:
-    logs = [0.01, 0.02, 0.04, 0.05, 0.07, 0.08, 0.11, 0.13]
-    means = sorted((one + other) / 2 for index, one in enumerate(logs) for other in logs[index:])
-    found = robust_ratio([math.exp(one) for one in logs])
-    # Of eight pairs a rank sum of 3 is significant at 5 %: the interval ends at the fourth mean from either side.
-    assert math.log(found.value) == pytest.approx((means[17] + means[18]) / 2)
-    assert found.low is not None
-    assert found.high is not None
-    assert (math.log(found.low), math.log(found.high)) == (pytest.approx(means[3]), pytest.approx(means[-4]))
-
-
-def test_a_wild_round_hardly_moves_a_robust_ratio() -> None:
-    calm = [1.00, 1.01, 0.99, 1.00, 1.01, 0.99, 1.005, 0.995]
-    found, wild = robust_ratio(calm), robust_ratio([*calm[:-1], 1.6])
-    assert wild.value == pytest.approx(found.value, abs=0.005)
-    assert wild.high is not None
-    assert wild.high < 1.02 < (geometric_mean([*calm[:-1], 1.6]).high or 0)
-
-
-def test_a_robust_ratio_of_few_or_equal_rounds_claims_no_more_than_it_knows() -> None:
-    assert robust_ratio([1.0, 1.1, 0.9, 1.0, 1.0]).low is None
-    equal = robust_ratio([2.0] * 8)
-    assert (equal.value, equal.low, equal.high) == (2.0, 2.0, 2.0)
-    with pytest.raises(ValueError, match="above 0"):
-        robust_ratio([1.0, 0.0])
