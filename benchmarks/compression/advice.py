@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from benchmarks.compression.advice_verdicts import (
     MOST_DROP_PP,
     NEAR,
     advised_sentence,
+    changed_sentence,
     figures_of,
     rows,
     to_score,
@@ -47,6 +49,7 @@ ROUND_COUNT = 6
 WINDOW_MS = 200
 # What `advise --run` tries when nothing else is said.
 TOP = 3
+RECIPE_LIMIT_S = 300.0
 SETTINGS: dict[str, Any] = {"window_ms": WINDOW_MS, "top": TOP}
 
 
@@ -62,33 +65,40 @@ async def measure(round_count: int) -> None:
 
 
 def make_all(model: BenchModel) -> None:
-    """Ask for advice on a model, and make every variant that a built-in recipe, advice or a warning speaks of."""
-    if _recorded(model, "made"):
-        return
+    """Ask for advice on a model, and make every variant that a built-in recipe, advice or a warning speaks of.
+
+    What was made before is kept; advice is recorded again where its rules now say something else.
+    """
+    recorded = _recorded(model, "made")
     with own_controller() as client:
         artifact = client.add_model(model.model)
         task = client.add_task(model.task, artifact)
         advice = _advice(client, artifact, task, _open_sizes(model))
+        told = _told(advice)
+        before = _recorded(model, "advised") or recorded
+        if before is None or any(before.get(name) != told[name] for name in told):
+            _keep(model, {"kind": "advised", **told})
+        if recorded is not None and set(_recipes(advice)) <= set(recorded["made"]):
+            return
         made: dict[str, dict[str, Any]] = {}
         for recipe in _recipes(advice):
             say(f"{NAME}: {model.name}, {recipe}")
             made[recipe] = _made(client, artifact, task, recipe, _folder(model))
-    _keep(
-        model,
-        {
-            "kind": "made",
-            "about": model.about,
-            "advised": [one.recipe for one in advice.to_try(TOP)],
-            "warnings": [
-                {
-                    "id": one.id,
-                    "claims": [[claim.recipe, claim.figure, claim.low, min(claim.high, 1e9)] for claim in one.claims],
-                }
-                for one in advice.warnings
-            ],
-            "made": made,
-        },
-    )
+    _keep(model, {"kind": "made", "about": model.about, "made": made})
+
+
+def _told(advice: Advice) -> dict[str, Any]:
+    """Return what is recorded of advice: the recipes that `--run` would take, and what warnings claim."""
+    return {
+        "advised": [one.recipe for one in advice.to_try(TOP)],
+        "warnings": [
+            {
+                "id": one.id,
+                "claims": [[claim.recipe, claim.figure, claim.low, min(claim.high, 1e9)] for claim in one.claims],
+            }
+            for one in advice.warnings
+        ],
+    }
 
 
 def _open_sizes(model: BenchModel) -> Mapping[str, tuple[int, ...]]:
@@ -118,10 +128,16 @@ def _made(
     begun_s = time.monotonic()
     try:
         job = client.compress(artifact, recipe, task=task, device="local", evaluate=False)
-        job.wait()
+        timer = threading.Timer(RECIPE_LIMIT_S, job.cancel)
+        timer.start()
+        try:
+            job.wait()
+        finally:
+            timer.cancel()
         variant = job.variant()
     except SteelyardError as error:
-        return {"failed": str(error)}
+        late = time.monotonic() - begun_s >= RECIPE_LIMIT_S
+        return {"failed": f"given up after {RECIPE_LIMIT_S:.0f} s" if late else str(error)}
     path = folder / f"{variant.digest[:16]}{_suffix(artifact)}"
     folder.mkdir(parents=True, exist_ok=True)
     path.write_bytes(client.download(variant.digest))
@@ -143,10 +159,13 @@ def _suffix(artifact: control_pb2.Artifact) -> str:
 def time_all(model: BenchModel, round_count: int) -> None:
     """Time the files of a model beside it, in one session; of those with the same kernels one stands for all."""
     made = _recorded(model, "made")
-    if made is None or _recorded(model, "timed"):
+    if made is None:
         return
-    (figures,) = figures_of([made])
     names = {one["file"] for one in made["made"].values() if "file" in one}
+    timed = _recorded(model, "timed")
+    if timed is not None and set(timed["files"]) >= names:
+        return
+    (figures,) = figures_of([one for one in _rounds() if one["model"] == model.name])
     files = {ORIGINAL: model.model, **{Path(name).stem: _folder(model) / name for name in sorted(names)}}
     timed_by = to_time(figures, {stem: form_of(path) for stem, path in files.items()})
     chosen = {stem: files[stem] for stem in files if timed_by[stem] == stem}
@@ -155,19 +174,21 @@ def time_all(model: BenchModel, round_count: int) -> None:
     found = every_round(session)
     whole = {stem: found[one] for stem, one in timed_by.items() if one in found}
     others = {stem: one for stem, one in timed_by.items() if one != stem}
-    _keep(model, {"kind": "timed", "median_ns": whole, "timed_by": others})
+    _keep(model, {"kind": "timed", "files": sorted(names), "median_ns": whole, "timed_by": others})
 
 
 def score_fastest(model: BenchModel) -> None:
     """Score files from the fastest on until one is within the bound, and those that were advised."""
     (figures,) = figures_of([one for one in _rounds() if one["model"] == model.name]) or (None,)
-    if figures is None or figures.median_ns is None or _recorded(model, "scored"):
+    if figures is None or figures.median_ns is None:
+        return
+    losses = dict(figures.losses or {})
+    if figures.losses is not None and to_score(figures, losses) is None:
         return
     with tempfile.TemporaryDirectory(prefix="steelyard-bench-") as work:
         prepared = prepare(model.model, model.task, Path(work))
         metric = prepared.metric
         original = prepared.evaluator.answers(prepared.model_path)
-        losses: dict[str, float | None] = {}
         unscored: dict[str, str] = {}
         while (stem := to_score(figures, losses)) is not None:
             say(f"{NAME}: {model.name}, {stem} scored")
@@ -208,7 +229,7 @@ def _rounds() -> list[dict[str, Any]]:
 
 
 def _recorded(model: BenchModel, kind: str) -> dict[str, Any] | None:
-    return next((one for one in _rounds() if (one["kind"], one["model"]) == (kind, model.name)), None)
+    return next((one for one in reversed(_rounds()) if (one["kind"], one["model"]) == (kind, model.name)), None)
 
 
 def _keep(model: BenchModel, record: dict[str, Any]) -> None:
@@ -246,6 +267,7 @@ def table() -> Table | None:
             advised_sentence(models, top=1),
             advised_sentence(models, top=TOP),
             warnings_sentence(models),
+            *changed_sentence(models, figures_of(run.rounds, as_first_advised=True)),
             *unmade_sentence(models),
         ],
     )

@@ -118,17 +118,22 @@ class ModelAdvice:
         return [mine / its for mine, its in pairs if mine is not None and its is not None]
 
 
-def figures_of(rounds: Sequence[Mapping[str, Any]]) -> list[ModelAdvice]:
-    """Return the recorded rounds by model, in the order of measuring; of rounds of one kind the last counts."""
+def figures_of(rounds: Sequence[Mapping[str, Any]], *, as_first_advised: bool = False) -> list[ModelAdvice]:
+    """Return the recorded rounds by model, in the order of measuring; of rounds of one kind the last counts.
+
+    ``as_first_advised``: with what advice said first of each model, before rules were changed.
+    """
     found = []
     for name in dict.fromkeys(one["model"] for one in rounds):
         kinds = {one["kind"]: one for one in rounds if one["model"] == name}
+        told = [one for one in rounds if one["model"] == name and "advised" in one]
+        advice = told[0 if as_first_advised else -1] if told else {}
         made, timed, scored = kinds.get("made", {}), kinds.get("timed", {}), kinds.get("scored", {})
         found.append(
             ModelAdvice(
                 name=name,
-                advised=made.get("advised", ()),
-                warnings=made.get("warnings", ()),
+                advised=advice.get("advised", ()),
+                warnings=advice.get("warnings", ()),
                 made=made.get("made", {}),
                 median_ns=timed.get("median_ns"),
                 losses=scored.get("losses"),
@@ -265,6 +270,25 @@ def _seen(model: ModelAdvice, recipe: str, figure: str) -> Interval | None:
     if found.low is None or found.high is None:
         return None
     return Interval(low=found.low, value=found.value, high=found.high)
+
+
+def changed_sentence(models: Sequence[ModelAdvice], before: Sequence[ModelAdvice]) -> list[str]:
+    """Return what the verdicts were before rules of advice were changed for what was seen of these models."""
+    first = {one.name: one for one in before}
+    earlier = [first[one.name] for one in models]
+    changed = [
+        new.name
+        for new, old in zip(models, earlier, strict=True)
+        if (list(new.advised), list(new.warnings)) != (list(old.advised), list(old.warnings))
+    ]
+    if not changed:
+        return []
+    told = (
+        f"rules were changed after {', '.join(changed)} had been measured; before, the first advised recipe was near "
+        f"the best in {_count(earlier, 1)}, the best of the first three in {_count(earlier, 3)}, and of "
+        f"{warnings_sentence(earlier)}"
+    )
+    return [told]
 
 
 def unmade_sentence(models: Sequence[ModelAdvice]) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 from benchmarks.compression.advice_verdicts import (
     ModelAdvice,
     advised_sentence,
+    changed_sentence,
     figures_of,
     rows,
     to_score,
@@ -129,6 +130,23 @@ def test_rows_and_refusals_name_recipes() -> None:
     assert row[4] == row[6] == "good"
     assert row[7].startswith("2.00 (")
     assert unmade_sentence([model(), model()]) == ["refused, by recipe and number of models: refused 2"]
+
+
+def test_what_was_advised_before_rules_were_changed_is_told() -> None:
+    planted = model()
+    records = [
+        {"model": "planted", "kind": "advised", "advised": ["slow"], "warnings": []},
+        {"model": "planted", "kind": "advised", "advised": ["good"], "warnings": []},
+        {"model": "planted", "kind": "made", "made": planted.made},
+        {"model": "planted", "kind": "timed", "median_ns": planted.median_ns},
+        {"model": "planted", "kind": "scored", "losses": planted.losses},
+    ]
+    now, before = figures_of(records), figures_of(records, as_first_advised=True)
+    assert now[0].is_near(1)
+    (told,) = changed_sentence(now, before)
+    assert told.startswith("rules were changed after planted had been measured; before, the first advised recipe was")
+    assert "in 0 of 1 (0%" in told
+    assert changed_sentence(now, now) == []
 
 
 def test_rounds_are_joined_by_model() -> None:
