@@ -44,7 +44,7 @@ PRIORS = (
         runtime="onnxruntime", kind="static-int8", character=CONVOLUTIONS, low=0.5, high=1.4, int8_dot=True,
         has_hard_activations=True,
         evidence=(
-            f"a MobileNetV3 for text lines ran 0.65x {_VNNI}: HardSwish and HardSigmoid have no 8-bit kernels, and "
+            f"a MobileNetV3 for text lines ran 0.6x {_VNNI}: HardSwish and HardSigmoid have no 8-bit kernels, and "
             "every one has conversions around it"
         ),
     ),
