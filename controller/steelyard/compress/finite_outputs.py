@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from steelyard.compress.calibration import CalibrationData
 from steelyard.compress.errors import CompressionError, CompressionInputError
+from steelyard.compress.parent_outputs import bad_parent
 
 Feed = dict[str, NDArray[Any]]
 S = TypeVar("S")
@@ -56,9 +57,7 @@ def check_finite(
         assert not isinstance(feed, str)
         bad = bad_output(feed)
         if bad is not None and parents_bad_output(feed) is not None:
-            raise CompressionInputError(
-                "not_finite", f"the model itself gives NaN or infinity in its output {bad!r}; repair it first"
-            )
+            raise bad_parent(bad)
         if bad is not None:
             raise CompressionError(
                 "not_finite",

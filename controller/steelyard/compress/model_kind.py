@@ -11,6 +11,7 @@ from steelyard.artifacts import InspectedArtifact
 from steelyard.compress.calibration import CalibrationData
 from steelyard.compress.contract import ONNX, TFLITE, StepContext
 from steelyard.compress.errors import CompressionError, CompressionInputError
+from steelyard.compress.parent_outputs import refuse_bad_parent
 from steelyard.compress.tool_words import tool_words
 from steelyard_protocol.v1 import common_pb2
 
@@ -57,7 +58,8 @@ class ModelKind:
         Quantizers run the model for calibration with no limit of their own: one that never returns stops here.
 
         Raises:
-            CompressionInputError: it cannot be loaded, or does not take the data, or fails on it, or does not end.
+            CompressionInputError: it cannot be loaded, or does not take the data, or fails on it, or gives what is
+                no number, or does not end.
         """
         if self.name == TFLITE:
             from steelyard.compress.tflite import sessions as tflite
@@ -69,7 +71,8 @@ class ModelKind:
             if not isinstance(feed, str):
                 context.progress("checking the model", 0, 1)
                 with _parent_errors(path):
-                    tflite.run_bounded(interpreter, feed)
+                    outputs = tflite.run_bounded(interpreter, feed)
+                refuse_bad_parent([place.name for place in interpreter.outputs], outputs)
             return
         from steelyard.compress.sessions import check_calibration, first_feed, open_session, run_bounded
 
@@ -80,7 +83,8 @@ class ModelKind:
         if not isinstance(feed, str):
             context.progress("checking the model", 0, 1)
             with _parent_errors(path):
-                run_bounded(session, feed)
+                outputs = run_bounded(session, feed)
+            refuse_bad_parent([spec.name for spec in session.get_outputs()], outputs)
 
     def final_bytes(self, path: Path) -> bytes:
         """Return the bytes of a made model, the same for the same model."""

@@ -18,6 +18,7 @@ from steelyard.compress.recipe import Recipe
 from steelyard.compress.recipe_text import parse_recipe
 from steelyard.compress.registry import step_plugin
 from steelyard.compress.step_key import StepInputs, StepKey, score_key, step_key, why_other_bytes
+from steelyard.compress.tools import disk_errors
 from steelyard.control.job_world import JobWorld
 from steelyard.plugins.files import plugin_files
 from steelyard.store.finished_steps import StepRecord
@@ -41,8 +42,10 @@ async def compress_job(world: JobWorld, job_id: str, request: control_pb2.Submit
 async def _compress(
     world: JobWorld, job_id: str, request: control_pb2.SubmitCompressionRequest, parent: control_pb2.Artifact
 ) -> None:
-    world.work_directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=world.work_directory, prefix="compress-") as work:
+    with disk_errors(world.work_directory):
+        world.work_directory.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(dir=world.work_directory, prefix="compress-")
+    with folder as work:
         job = _CompressionJob(world=world, job_id=job_id, request=request, parent=parent, work=Path(work))
         variant = await job.run()
     count = len(job.steps)
@@ -218,7 +221,9 @@ class _CompressionJob:
         if not digest:
             return None
         path = self._work / name
-        path.write_bytes(self._world.blobs.read_bytes(digest))
+        content = self._world.blobs.read_bytes(digest)
+        with disk_errors(self._work):
+            path.write_bytes(content)
         return path
 
     def _scoring(self, task: control_pb2.Task) -> ScoringFiles | None:
