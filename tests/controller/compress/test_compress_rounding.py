@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from steelyard.compress.qdq.descent import descend
-from steelyard.compress.qdq.rounding import best_rounding, learn_rounding
+from steelyard.compress.qdq.rounding import _turns, best_rounding, learn_rounding
 from tests.controller.compress.rounding_problems import HELD_OUT, ROW_COUNT, TRAIN_COUNT, problem
 
 _LAYERS = [(1, 32, 8, -np.inf), (1, 32, 8, 0.0), (6, 16, 2, 0.0), (1, 96, 1, -np.inf)]
@@ -79,6 +79,15 @@ def test_outputs_are_learnt_alike_in_parts_and_together(monkeypatch: pytest.Monk
     monkeypatch.setattr("steelyard.compress.qdq.rounding._WEIGHTS_AT_ONCE", 32)
     parts = learn_rounding(layer, start, iterations=40, seed=2)
     assert np.count_nonzero(parts != whole) <= 0.02 * whole.size  # sums in another order
+
+
+def test_no_row_comes_again_before_all_that_fit_came() -> None:
+    turns = list(_turns(10, 4, 5, seed=0))
+    assert [done for done, _ in turns] == [0.0, 0.2, 0.4, 0.6, 0.8]
+    for first, second in ((0, 1), (2, 3)):
+        rows = np.concatenate([turns[first][1], turns[second][1]])
+        assert len(set(rows.tolist())) == 8
+    assert [len(rows) for _, rows in _turns(3, 4, 2, seed=0)] == [3, 3]
 
 
 def test_the_same_seed_learns_the_same() -> None:

@@ -27,7 +27,9 @@ _LEARNING_RATE = 4e-2
 _DECAYS, _EPSILON = (0.9, 0.999), 1e-8
 # How far learning begins from the weight itself towards what descending chose.
 _START_SHARE = 0.5
-_ROWS_AT_ONCE = 256
+# Rows of a step: as many, and of many groups as few, as have so many inputs.
+_MOST_ROWS_AT_ONCE, _LEAST_ROWS_AT_ONCE = 256, 32
+_INPUTS_AT_ONCE = 1 << 18
 # Weights that are learnt at once: a dozen arrays of that many floats fit a processor's cache.
 _WEIGHTS_AT_ONCE = 1 << 16
 # Rows that only the choice between roundings sees.
@@ -62,20 +64,22 @@ def learn_rounding(
     """Return integers [g, K, M], each the floor or the ceiling of its weight, learnt on all rows from ``start``."""
     groups, products, outputs = problem.steps.shape
     size = max(1, _WEIGHTS_AT_ONCE // (groups * products))
+    wanted_rows = _INPUTS_AT_ONCE // (groups * products)
+    rows_at_once = max(_LEAST_ROWS_AT_ONCE, min(_MOST_ROWS_AT_ONCE, wanted_rows))
     learnt = start.copy()
     for first in range(0, outputs, size):
         some = slice(first, first + size)
         part = _Learning(problem.columns(some), start[..., some])
-        for done, rows in _turns(problem.rows.shape[1], iterations, seed):
+        for done, rows in _turns(problem.rows.shape[1], rows_at_once, iterations, seed):
             part.step(rows, done)
         learnt[..., some] = part.integers()
     return learnt
 
 
-def _turns(row_count: int, iterations: int, seed: int) -> Iterator[tuple[float, NDArray[np.intp]]]:
+def _turns(row_count: int, most: int, iterations: int, seed: int) -> Iterator[tuple[float, NDArray[np.intp]]]:
     """Yield the share of the steps that is done, and the rows of the next; none comes again before all came."""
     rng = np.random.default_rng(seed)
-    size = min(_ROWS_AT_ONCE, row_count)
+    size = min(most, row_count)
     order, first = rng.permutation(row_count), 0
     for iteration in range(iterations):
         if first + size > row_count:
