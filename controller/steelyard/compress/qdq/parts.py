@@ -24,11 +24,11 @@ class QdqParts:
 
     def float_runner(self) -> Runs:
         """Return the float model, ready to run."""
-        return Runner(self.graph.float_model)
+        return Runner(self.graph.float_model, as_deployed=True)
 
     def runner(self, in_float: Collection[str]) -> Runs:
         """Return the quantized model with the named operators in float, ready to run."""
-        return Runner(restore(self.graph, in_float))
+        return Runner(restore(self.graph, in_float), as_deployed=True)
 
     def write(self, in_float: Collection[str], path: Path) -> None:
         """Write the quantized model with the named operators in float."""
