@@ -136,14 +136,15 @@ def computed_bias(path: Path) -> Path:
 
 
 def huge_bias(path: Path) -> Path:
-    """Two convolutions, the second with a bias beyond 32 bits at the scale of its inputs and weights."""
+    """Three convolutions, the second with a bias beyond 32 bits at the scale of its inputs and weights."""
     bias = numpy_helper.from_array(np.full(4, 1e8, dtype=np.float32), "bias")
     nodes = [
         helper.make_node("Conv", ["x", "v"], ["c"], name="plain"),
-        helper.make_node("Conv", ["c", "w", "bias"], ["y"], name="biased"),
+        helper.make_node("Conv", ["c", "w", "bias"], ["d"], name="biased"),
+        helper.make_node("Conv", ["d", "u"], ["y"], name="last"),
     ]
-    stored = [weight("v", 3, 3, 3, 3), weight("w", 4, 3, 3, 3), bias]
-    return write(path, nodes, {"y": ["N", 4, 4, 4]}, stored, sample=(3, 8, 8))
+    stored = [weight("v", 3, 3, 3, 3), weight("w", 4, 3, 3, 3), bias, weight("u", 4, 4, 3, 3)]
+    return write(path, nodes, {"y": ["N", 4, 2, 2]}, stored, sample=(3, 8, 8))
 
 
 def sparse_weight(path: Path) -> Path:
