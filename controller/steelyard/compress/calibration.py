@@ -125,14 +125,15 @@ def batches(data: CalibrationData, *, size: int, progress: Progress, what: str) 
         stop = min(number * size, data.sample_count)
         progress(what, number, batch_count)
         feed = data.feed(stop - size, stop)
-        _refuse_nan(feed, stop - size)
+        _refuse_nan(feed, stop - size, is_whole=data.is_whole)
         yield feed
 
 
-def _refuse_nan(feed: Mapping[str, NDArray[Any]], start: int) -> None:
+def _refuse_nan(feed: Mapping[str, NDArray[Any]], start: int, *, is_whole: bool) -> None:
     for name, values in feed.items():
         if values.dtype.kind == "f" and np.isnan(values).any():
-            row = int(np.isnan(values.reshape(len(values), -1)).any(axis=1).argmax())
+            # A whole inference is one sample, and its first axis, where it has one, counts none.
+            row = 0 if is_whole else int(np.isnan(values.reshape(len(values), -1)).any(axis=1).argmax())
             raise CompressionInputError(
                 "invalid_calibration",
                 f"sample {start + row} of the calibration data holds NaN in the input {name!r}; repair the data",

@@ -55,7 +55,8 @@ def fixed_value(value: object, spec: common_pb2.TensorSpec, *, where: str) -> ND
         given = np.asarray(value)
     except ValueError as error:
         raise TaskError("invalid_fixed", f"{where}: {value!r} is ragged; write lists of one length") from error
-    cast = given.astype(wanted) if given.dtype.kind in "biuf" and given.size else None
+    with np.errstate(all="ignore"):  # What does not survive is refused below.
+        cast = given.astype(wanted) if given.dtype.kind in "biuf" and given.size else None
     is_whole_number = wanted.kind == "f" or given.dtype.kind != "f"
     if (
         cast is None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from steelyard.compress.calibration import open_calibration, read_calibration
+from steelyard.compress.calibration import PackedInput, batches, open_calibration, read_calibration
+from steelyard.compress.errors import CompressionInputError
 from steelyard.tasks.checks import check_fits
 from steelyard.tasks.errors import TaskError
 from steelyard.tasks.fixed import fixed_inputs, fixed_value
@@ -61,6 +63,21 @@ def test_a_fixed_value_makes_each_sample_a_whole_inference(tmp_path: Path) -> No
         data.feed(0, 2)
 
 
+def test_nan_in_a_whole_inference_names_its_sample(tmp_path: Path) -> None:
+    text = 'whole = true\n[evaluation]\ninputs = { h = "h", s = "s" }\n[metric]\nkind = "sqnr"\n'
+    task = load_task(_task(tmp_path, text, h=np.ones((4, 2, 1, 8), np.float32), s=np.ones(4, np.float32)))
+    signature = common_pb2.Signature(inputs=[_spec("h", "float32", 2, "N", 8), _spec("s", "float32")])
+    whole = read_calibration(materialise(task, check_fits(task, signature)).evaluation.inputs)
+    for name, place in (("h", (2, 1, 0, 3)), ("s", (2,))):
+        values = np.array(whole.inputs[name].samples(0, 4))
+        values[place] = np.nan
+        broken = replace(whole, inputs={**whole.inputs, name: PackedInput(values=values, table=None)})
+        with pytest.raises(
+            CompressionInputError, match=f"sample 2 of the calibration data holds NaN in the input '{name}'"
+        ):
+            list(batches(broken, size=1, progress=lambda message, done, total: None, what="reading"))
+
+
 def test_data_without_fixed_values_keeps_its_bytes(tmp_path: Path) -> None:
     task = load_task(_task(tmp_path, _FIXED.partition("[fixed")[0]))
     signature = common_pb2.Signature(inputs=_SIGNATURE.inputs[:1], outputs=_SIGNATURE.outputs)
@@ -102,6 +119,8 @@ def test_values_take_the_declared_dtype_and_shape(value: object, spec: common_pb
         (300, _spec("a", "uint8"), "300 is no uint8"),
         ("fast", _spec("a", "int64"), "'fast' is no int64"),
         (float("nan"), _spec("a", "float32"), "nan is no float32"),
+        (float("inf"), _spec("a", "int64"), "inf is no int64"),
+        (1e40, _spec("a", "float32"), r"1e\+40 is no float32"),
         ([[1], [1, 2]], _spec("a", "int64", 2, 2), "ragged"),
         (1, _spec("a", "int64", "N", "T"), "with an open size"),
         ([1, 2], _spec("a", "int64", 3), r"shape \[2\] and the input takes \[3\]"),

@@ -55,6 +55,7 @@ class Chain:
             self._specs[part.name] = {spec.name: spec for spec in model.signature.inputs}
             self._runs[part.name], _ = opened(model.path, model.format)
         _check_names(file, models)
+        self._kept = _kept_outputs(file)
 
     def step_count(self, part: Part, sample: Arrays) -> int:
         """Return how many steps a part takes for a sample.
@@ -98,13 +99,15 @@ class Chain:
                     name: _declared(self._fed(part, name, step, sample, made), self._specs[part.name][name], part.name)
                     for name in part.inputs
                 }
+                if steps:
+                    steps[-1] = {name: steps[-1][name] for name in self._kept[part.name]}
                 steps.append(self._runs[part.name](feed))
                 if on_call is not None:
                     on_call(part.name, step, feed, steps[-1])
         wanted = self._file.answer
-        answers = [np.asarray(one[wanted.output]) for one in made[wanted.part]]
         if self._file.steps == "last":
-            return {wanted.output: answers[-1]}
+            return {wanted.output: np.asarray(made[wanted.part][-1][wanted.output])}
+        answers = [np.asarray(one[wanted.output]) for one in made[wanted.part]]
         if len({one.shape for one in answers}) > 1:
             raise CompressionInputError(
                 "invalid_parts",
@@ -148,6 +151,18 @@ class Chain:
             one.size if one.HasField("size") else int(index == 0 or one.symbol in firsts)
             for index, one in enumerate(spec.dimensions)
         ]
+
+
+def _kept_outputs(file: PartsFile) -> dict[str, list[str]]:
+    """Return the outputs of each part that are read of steps before the last; caches that grow are not among them."""
+    kept: dict[str, set[str]] = {part.name: set() for part in file.parts}
+    if file.steps != "last":
+        kept[file.answer.part].add(file.answer.output)
+    for part in file.parts:
+        for source in part.inputs.values():
+            if isinstance(source, PartOutput) and source.each_step:
+                kept[source.part].add(source.output)
+    return {name: sorted(outputs) for name, outputs in kept.items()}
 
 
 def _check_names(file: PartsFile, models: Mapping[str, PartModel]) -> None:

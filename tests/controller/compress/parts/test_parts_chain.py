@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -112,3 +113,19 @@ def test_an_input_without_a_source_is_named(planted: Planted) -> None:
     path.write_text(path.read_text().replace("rate = { value = 16000 }", ""))
     with pytest.raises(CompressionInputError, match="input 'rate' of the part 'decoder' has no source"):
         _answer(path, _sample())
+
+
+@pytest.mark.parametrize("word", ["stack", "last"])
+def test_states_of_steps_that_nothing_reads_are_let_go(planted: Planted, word: str) -> None:
+    file = load_parts(planted.parts_file(answer=f'steps = "{word}"'))
+    states: list[weakref.ref[np.ndarray]] = []
+    alive: list[int] = []
+
+    def watch(part: str, step: int, feed: dict[str, np.ndarray], made: dict[str, np.ndarray]) -> None:
+        if part == "decoder":
+            states.append(weakref.ref(made["state_out"]))
+            alive.append(sum(one() is not None for one in states))
+
+    Chain(file, models_of(file)).answer(_sample(steps=20), watch)
+    assert len(alive) == 20
+    assert max(alive) <= 3
