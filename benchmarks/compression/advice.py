@@ -22,6 +22,7 @@ from benchmarks.compression.advice_verdicts import (
     rows,
     to_score,
     to_time,
+    unfinished_sentence,
     unmade_sentence,
     warnings_sentence,
 )
@@ -242,7 +243,8 @@ def table() -> Table | None:
     run = ResultsFile(NAME).latest()
     if run is None:
         return None
-    models = [one for one in figures_of(run.rounds) if one.is_whole]
+    found = figures_of(run.rounds)
+    models = [one for one in found if one.is_whole]
     round_count = min((one.round_count for one in models), default=0)
     return Table(
         title="Advice beside exhaustive measurement",
@@ -268,6 +270,7 @@ def table() -> Table | None:
             advised_sentence(models, top=TOP),
             warnings_sentence(models),
             *changed_sentence(models, figures_of(run.rounds, as_first_advised=True)),
+            *unfinished_sentence(found),
             *unmade_sentence(models),
         ],
     )

@@ -291,6 +291,12 @@ def changed_sentence(models: Sequence[ModelAdvice], before: Sequence[ModelAdvice
     return [told]
 
 
+def unfinished_sentence(models: Sequence[ModelAdvice]) -> list[str]:
+    """Return which models no verdict counts yet."""
+    names = [one.name for one in models if not one.is_whole]
+    return [f"not timed or not scored yet, and in no count: {', '.join(names)}"] if names else []
+
+
 def unmade_sentence(models: Sequence[ModelAdvice]) -> list[str]:
     """Return which recipes were refused for how many models: what exhaustive means here."""
     refused: dict[str, int] = {}

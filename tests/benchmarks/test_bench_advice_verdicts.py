@@ -13,6 +13,7 @@ from benchmarks.compression.advice_verdicts import (
     rows,
     to_score,
     to_time,
+    unfinished_sentence,
     unmade_sentence,
     warnings_sentence,
 )
@@ -129,6 +130,9 @@ def test_rows_and_refusals_name_recipes() -> None:
     assert row[2] == "slow"
     assert row[4] == row[6] == "good"
     assert row[7].startswith("2.00 (")
+    assert unfinished_sentence([model(), model(name="late", losses=None)]) == [
+        "not timed or not scored yet, and in no count: late"
+    ]
     assert unmade_sentence([model(), model()]) == ["refused, by recipe and number of models: refused 2"]
 
 
