@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steelyard.compress.errors import CompressionError
 from steelyard.compress.model_form import op_counts
 from steelyard.compress.preparation.batchnorm import fold_batchnorms
+from steelyard.compress.preparation.body_reads import keep_body_reads
 from steelyard.compress.preparation.gemm import plain_gemms
 from steelyard.compress.preparation.hard_swish import whole_hard_swishes
 from steelyard.compress.preparation.node_names import name_nodes
@@ -72,7 +72,8 @@ def fold_for_kernels(model_path: Path, out_path: Path, *, least_opset: int) -> N
     """Fold into ``least_opset``, or into opset 20 for a model that spells GELU or LayerNorm out.
 
     Those are one standard operator from opset 20 and 17 on, which folding makes of them. In a quantized model the
-    runtime no longer finds them, since every reader gets a DequantizeLinear of its own (onnxruntime 1.32).
+    runtime no longer finds them, since every reader gets a DequantizeLinear of its own (onnxruntime 1.32). Bodies of
+    control flow read clipped tensors through an Identity (``preparation.body_reads``).
 
     Raises:
         CompressionError: the model cannot be converted or optimized.
@@ -80,11 +81,18 @@ def fold_for_kernels(model_path: Path, out_path: Path, *, least_opset: int) -> N
     import onnx
 
     counts = op_counts(onnx.load_model(model_path))
+    opset = least_opset
     if counts["Erf"] or (counts["ReduceMean"] and counts["Sqrt"]):
-        with suppress(CompressionError):
-            fold(model_path, out_path, min_opset=max(least_opset, _ONE_OPERATOR_OPSET))
-            return
-    fold(model_path, out_path, min_opset=least_opset)
+        opset = max(least_opset, _ONE_OPERATOR_OPSET)
+    try:
+        fold(model_path, out_path, min_opset=opset)
+    except CompressionError:
+        if opset == least_opset:
+            raise
+        fold(model_path, out_path, min_opset=least_opset)
+    model = onnx.load_model(out_path)
+    if keep_body_reads(model):
+        onnx.save_model(model, out_path)
 
 
 def inlined(model: ModelProto) -> ModelProto:
