@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from steelyard.advice.arithmetic import ARM, X86, has_half_arithmetic, has_int8_dot
-from steelyard.advice.families import CONVOLUTION, MULTIPLYING, OTHER, PRODUCT, RECURRENT, family_of
+from steelyard.advice.families import CONVOLUTION, OTHER, PRODUCT, RECURRENT, family_of
 from steelyard.compress.processor import saturates_u8s8
 from steelyard.layers.contract import Layer, LayerTable
 
@@ -106,11 +106,6 @@ class ModelFacts:
     def stored_product_count(self) -> int:
         """How many matrix products have stored weights."""
         return sum(bool(layer.weight_dtype) for layer in self._products)
-
-    @property
-    def multiplying_count(self) -> int:
-        """How many layers multiply and add up."""
-        return sum(family_of(layer.kind) in MULTIPLYING for layer in self.table.layers)
 
     @property
     def character(self) -> str:
