@@ -15,8 +15,8 @@ from steelyard.tasks.metrics.contract import LABELS, TARGETS, TEXTS
 from steelyard.tasks.sources.contract import SourceData
 from steelyard.tasks.sources.drawing import Draw
 from steelyard.tasks.sources.rows import read_rows
-from steelyard.tasks.sources.splitting import drawn_data
-from steelyard.tasks.sources.table import label_numbers, to_number
+from steelyard.tasks.sources.splitting import drawn_data, label_numbers
+from steelyard.tasks.sources.table import to_number
 
 _DTYPES = ("int64", "int32")
 
