@@ -54,12 +54,7 @@ class CocoFiles:
                 crowd_count += 1
                 continue
             boxes.setdefault(one["image_id"], []).append(_box(one, numbers, path))
-        draw = Draw(
-            seed=self.seed,
-            evaluation=self.evaluation_count,
-            calibration=self.calibration_count,
-            validation=self.validation_count,
-        )
+        draw = Draw.of(self)
         splits = {}
         for name, indexes in draw.indexes(len(pictures), path).items():
             chosen = [pictures[index] for index in indexes]

@@ -52,12 +52,7 @@ class TableFile:
         return drawn_data(
             _numbers(rows, self.features, path).astype(np.float32),
             truth,
-            Draw(
-                seed=self.seed,
-                evaluation=self.evaluation_count,
-                calibration=self.calibration_count,
-                validation=self.validation_count,
-            ),
+            Draw.of(self),
             source=path,
             told={"kind": self.kind, "file": self.file, "features": list(self.features)},
             class_names=class_names,

@@ -75,12 +75,7 @@ class TextFile:
         return drawn_data(
             self._tokens(rows, folder / self.tokenizer),
             truth,
-            Draw(
-                seed=self.seed,
-                evaluation=self.evaluation_count,
-                calibration=self.calibration_count,
-                validation=self.validation_count,
-            ),
+            Draw.of(self),
             source=path,
             told={"kind": self.kind, "file": self.file, "tokenizer": self.tokenizer, "max_length": self.max_length},
             class_names=class_names,
