@@ -17,7 +17,7 @@ from steelyard.tasks.packing import TABLE_SUFFIX, VALUES_SUFFIX, WHOLE, expand
 from steelyard.tasks.stored_rows import StoredRows, open_stored
 
 if TYPE_CHECKING:
-    from steelyard.compress.contract import Progress
+    from steelyard.compress.contract import Progress, StepContext
 
 _WHAT = "the calibration data"
 
@@ -67,6 +67,19 @@ class CalibrationData:
                 raise ValueError(f"whole inferences are fed one by one, not {stop - start} at once")
             return {name: np.asarray(packed.samples(start, stop)[0]) for name, packed in self.inputs.items()}
         return {name: packed.samples(start, stop) for name, packed in self.inputs.items()}
+
+
+def required_calibration(what: str, context: StepContext) -> CalibrationData:
+    """Return the calibration data of a step; ``what`` names who needs it, in errors.
+
+    Raises:
+        CompressionInputError: no_calibration_data.
+    """
+    if context.calibration is None:
+        raise CompressionInputError(
+            "no_calibration_data", f"{what} needs calibration data; give a task with a calibration split"
+        )
+    return context.calibration
 
 
 def read_calibration(content: bytes) -> CalibrationData:

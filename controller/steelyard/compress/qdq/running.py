@@ -8,26 +8,12 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from steelyard.compress.calibration import CalibrationData
-from steelyard.compress.contract import StepContext
 from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.sessions import ONLY_ERRORS, batch_size, run_bounded
 from steelyard.compress.tools import tool_errors
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-
-
-def required_calibration(kind: str, context: StepContext) -> CalibrationData:
-    """Return the calibration data.
-
-    Raises:
-        CompressionInputError: no_calibration_data.
-    """
-    if context.calibration is None:
-        raise CompressionInputError(
-            "no_calibration_data", f"{kind} needs calibration data; give a task with a calibration split"
-        )
-    return context.calibration
 
 
 class Runner:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from steelyard.compress.calibration import required_calibration
 from steelyard.compress.contract import INT8, ONNX, SAME_FORM, StepContext, StepReport
 from steelyard.compress.qdq.pairing import pair_of
 from steelyard.compress.qdq.reconstruction import LayerProblem, layer_problem
 from steelyard.compress.qdq.rounding import best_rounding
-from steelyard.compress.qdq.running import required_calibration
 from steelyard.compress.recipe import step_settings
 from steelyard.compress.settings import require_count
 from steelyard.compress.tools import tool_versions

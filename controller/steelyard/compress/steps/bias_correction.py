@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.compress.calibration import CalibrationData
+from steelyard.compress.calibration import CalibrationData, required_calibration
 from steelyard.compress.contract import INT8, ONNX, SAME_FORM, StepContext, StepReport
 from steelyard.compress.qdq.activation_bounds import activation_bounds
 from steelyard.compress.qdq.bias import shift_bias, takes_bias
 from steelyard.compress.qdq.graph import QdqGraph, Unit
 from steelyard.compress.qdq.pairing import pair_of
 from steelyard.compress.qdq.pruning import exposed
-from steelyard.compress.qdq.running import Runner, feeds, required_calibration
+from steelyard.compress.qdq.running import Runner, feeds
 from steelyard.compress.recipe import step_settings
 from steelyard.compress.settings import require_choice, require_count
 from steelyard.compress.tools import tool_versions

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from steelyard.compress.calibration import required_calibration
 from steelyard.compress.contract import FLOAT32, ONNX, SAME_FORM, StepContext, StepReport
 from steelyard.compress.equalization.absorption import absorb, absorbable, highest_values
 from steelyard.compress.equalization.groups import ChannelGroups, ScaleGroup
@@ -16,7 +17,6 @@ from steelyard.compress.equalization.scaling import equalize, weight_noise
 from steelyard.compress.errors import CompressionError
 from steelyard.compress.folding import fold
 from steelyard.compress.qdq.graph import to_array
-from steelyard.compress.qdq.running import required_calibration
 from steelyard.compress.recipe import step_settings
 from steelyard.compress.sessions import first_feed, open_session, run_bounded
 from steelyard.compress.settings import require_boolean, require_choice, require_count, require_number

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from steelyard.compress.calibration import CalibrationData
+from steelyard.compress.calibration import CalibrationData, required_calibration
 from steelyard.compress.contract import INT8, ONNX, SAME_FORM, StepContext, StepReport
 from steelyard.compress.noise import Reference
 from steelyard.compress.qdq.falling_back import Candidate, FallbackSearch, holds
 from steelyard.compress.qdq.parts import QdqParts, parts_of
 from steelyard.compress.qdq.restore import restore
-from steelyard.compress.qdq.running import required_calibration
 from steelyard.compress.recipe import step_settings
 from steelyard.compress.sensitivity import rank
 from steelyard.compress.settings import require_choice, require_count, require_number

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from steelyard.compress.calibration import required_calibration
 from steelyard.compress.contract import INT8, ONNX, SAME_FORM, TFLITE, StepContext, StepReport
 from steelyard.compress.qdq.parts import parts_of
-from steelyard.compress.qdq.running import required_calibration
 from steelyard.compress.recipe import step_settings
 from steelyard.compress.sensitivity import PartlyQuantized
 from steelyard.compress.sensitivity_report import REPORT_KEY, SENSITIVITY

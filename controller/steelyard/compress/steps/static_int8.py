@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from steelyard.compress.calibration import CalibrationData
+from steelyard.compress.calibration import CalibrationData, required_calibration
 from steelyard.compress.calibrators.observed import observed_tensors, with_clipped
 from steelyard.compress.calibrators.range_settings import METHODS, MINMAX, PERCENTILE, RangeSettings
 from steelyard.compress.calibrators.ranges import calibrated_ranges
@@ -142,18 +142,15 @@ class StaticInt8:
         """
         import onnx
 
-        if context.calibration is None:
-            raise CompressionInputError(
-                "no_calibration_data", f"{self.kind} needs calibration data; give a task with a calibration split"
-            )
+        data = required_calibration(self.kind, context)
         folded_path = context.work_dir / "static-folded.onnx"
         context.progress("folding constants", 0, 1)
         refuse_handed_through(model_path, onnx.load_model(model_path), stored=False)
         fold_for_kernels(model_path, folded_path, least_opset=_PER_CHANNEL_OPSET)
-        check_calibration(open_session(folded_path), context.calibration)
+        check_calibration(open_session(folded_path), data)
         model = onnx.load_model(folded_path)
         grid = self._grid(context)
-        notes = self._quantize(model, folded_path, out_path, grid, context.calibration, context)
+        notes = self._quantize(model, folded_path, out_path, grid, data, context)
         quantized = onnx.load_model(out_path)
         return StepReport(
             settings={**step_settings(self), "reduce_range": grid.reduce_range, "symmetric": grid.symmetric},

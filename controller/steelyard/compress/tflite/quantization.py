@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steelyard.compress.calibration import required_calibration
 from steelyard.compress.contract import StepContext, StepReport
-from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.recipe import step_settings
 from steelyard.compress.settings import AUTO
 from steelyard.compress.steps.dynamic_int8 import DynamicInt8
@@ -135,15 +135,12 @@ def static_plan(step: StaticInt8, model_path: Path, context: StepContext) -> Sta
     """
     refuse_unhonoured(step, _STATIC_HONOURED, _STATIC_INSTEAD)
     parent = float_graph(model_path, step.kind)
-    if context.calibration is None:
-        raise CompressionInputError(
-            "no_calibration_data", f"{step.kind} needs calibration data; give a task with a calibration split"
-        )
+    data = required_calibration(step.kind, context)
     bits = 16 if step.activation_type == "int16" else 8
     rule = RangeRule(method=_method(step), percentile=step.percentile, bits=bits)
     return StaticPlan(
         parent=parent,
-        ranges=activation_ranges(model_path, parent, context.calibration, rule, context.progress),
+        ranges=activation_ranges(model_path, parent, data, rule, context.progress),
         bits=bits,
         per_channel=step.per_channel is not False,
     )

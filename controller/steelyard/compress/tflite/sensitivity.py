@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from steelyard.compress.calibration import required_calibration
 from steelyard.compress.contract import StepContext, StepReport
 from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.noise import Runs
-from steelyard.compress.qdq.running import required_calibration
 from steelyard.compress.sensitivity import Operator
 from steelyard.compress.sensitivity_report import literal_pattern
 from steelyard.compress.steps.sensitivity import MeasureSensitivity, measured
