@@ -60,8 +60,19 @@ class CalibrationData:
         sizes = self.inputs[name].values.shape[1:]
         return list(sizes) if self.is_whole else ["N", *sizes]
 
+    def first_feed(self, model_batch: int) -> dict[str, NDArray[Any]] | str:
+        """Return the feed of one inference of a model that takes batches of ``model_batch``, or why there is none."""
+        size = self.batch(model_batch)
+        if self.sample_count < size:
+            return f"{self.sample_count} calibration samples are fewer than the model's batch of {size}"
+        return self.feed(0, size)
+
     def feed(self, start: int, stop: int) -> dict[str, NDArray[Any]]:
-        """Return what a session is fed with for the samples from ``start`` up to ``stop``; of whole ones, for one."""
+        """Return what a session is fed with for the samples from ``start`` up to ``stop``; of whole ones, for one.
+
+        Raises:
+            ValueError: several whole inferences at once.
+        """
         if self.is_whole:
             if stop - start != 1:
                 raise ValueError(f"whole inferences are fed one by one, not {stop - start} at once")

@@ -102,7 +102,7 @@ class ModelKind:
         """Check that a variant loads and gives numbers where its parent does; return what could not be checked.
 
         Raises:
-            CompressionError: variant_not_loadable or not_finite.
+            CompressionError: variant_not_loadable, other_signature or not_finite.
             CompressionInputError: the parent itself gives no finite outputs.
         """
         if self.name == TFLITE:

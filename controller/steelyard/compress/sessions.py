@@ -48,7 +48,7 @@ def run_bounded(session: Any, feed: dict[str, NDArray[Any]], *, limit_s: float =
     """Return the outputs of one inference; a model that does not return is stopped at its next node.
 
     Raises:
-        CompressionInputError: model_never_returned: after ``limit_s`` seconds.
+        CompressionInputError: model_never_returned: after ``limit_s`` seconds; model_out_of_memory.
         CompressionError: tool_failed: onnxruntime could not run it.
     """
     import onnxruntime
@@ -127,10 +127,7 @@ def first_feed(session: Any, *, calibration: CalibrationData | None, seed: int) 
     """Return one batch of the calibration data, or a drawn one, or the reason why there is none."""
     if calibration is None:
         return drawn_feed(session, seed)
-    size = calibration.batch(batch_size(session))
-    if calibration.sample_count < size:
-        return f"{calibration.sample_count} calibration samples are fewer than the model's batch of {size}"
-    return calibration.feed(0, size)
+    return calibration.first_feed(batch_size(session))
 
 
 def drawn_feed(session: Any, seed: int) -> dict[str, NDArray[Any]] | str:

@@ -25,6 +25,10 @@ def tool_errors(what: str) -> Iterator[None]:
 
     Libraries raise KeyError, AttributeError and classes of their own for models that they do not understand. Errors of
     the file system are left to ``disk_errors``.
+
+    Raises:
+        CompressionError: tool_failed.
+        OSError: the file system's own, and a full disk that a library told in words of its own.
     """
     try:
         yield
@@ -42,7 +46,11 @@ def tool_errors(what: str) -> Iterator[None]:
 
 @contextmanager
 def disk_errors(where: object) -> Iterator[None]:
-    """Turn errors of the file system into a ``CompressionError``; ``where`` is the folder written to."""
+    """Turn errors of the file system into a ``CompressionError``; ``where`` is the folder written to.
+
+    Raises:
+        CompressionError: disk_full or io_error.
+    """
     try:
         yield
     except OSError as error:

@@ -182,10 +182,7 @@ def first_feed(
     """Return one batch of the calibration data, or a drawn one, or the reason why there is none."""
     if calibration is None:
         return drawn_feed(session, seed)
-    size = calibration.batch(batch_size(session))
-    if calibration.sample_count < size:
-        return f"{calibration.sample_count} calibration samples are fewer than the model's batch of {size}"
-    return calibration.feed(0, size)
+    return calibration.first_feed(batch_size(session))
 
 
 def drawn_feed(session: TfliteSession, seed: int) -> dict[str, NDArray[Any]] | str:
