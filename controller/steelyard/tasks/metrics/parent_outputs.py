@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.tasks.errors import TaskError
-from steelyard.tasks.metrics.outputs import finite_output
+from steelyard.tasks.metrics.outputs import finite_output, one_row_a_sample
 from steelyard.tasks.metrics.weights import MeanAnswers
 from steelyard.tasks.metrics.whole_output import WholeOutput
 
@@ -94,11 +94,7 @@ def _pairs(
                 f"output {name!r} has the shape {list(variant.shape)} and the original's has {list(parent.shape)}; "
                 "compare variants of one model",
             )
-        yield _rows(parent), _rows(variant)
-
-
-def _rows(array: NDArray[Any]) -> NDArray[np.float64]:
-    return array.reshape(array.shape[0], -1).astype(np.float64)
+        yield one_row_a_sample(parent), one_row_a_sample(variant)
 
 
 def _cosines(parent: NDArray[np.float64], variant: NDArray[np.float64]) -> NDArray[np.float64]:

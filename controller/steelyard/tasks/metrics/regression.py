@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from steelyard.tasks.errors import TaskError
 from steelyard.tasks.metrics.contract import TARGETS
-from steelyard.tasks.metrics.outputs import described, finite_output, truth_array
+from steelyard.tasks.metrics.outputs import described, finite_output, one_row_a_sample, truth_array
 from steelyard.tasks.metrics.weights import MeanAnswers, sample_counts
 from steelyard.tasks.metrics.whole_output import WholeOutput
 
@@ -85,7 +85,7 @@ class R2(_AgainstTargets):
 
     def undefined_reason(self, truth: Mapping[str, NDArray[Any]]) -> str | None:
         """Return why no answers to these targets have a value: one of them never varies."""
-        targets = _rows(truth_array(truth, TARGETS, dtypes="fiu"))
+        targets = one_row_a_sample(truth_array(truth, TARGETS, dtypes="fiu"))
         if np.any(np.all(targets == targets[:1], axis=0)):
             return (
                 "a target has the same value in every sample, so that r2 has none; use rmse, or leave that target out"
@@ -134,11 +134,7 @@ def _targets_and_values(
             f"output {name!r} has the shape {list(array.shape)} and the targets have {list(stored.shape)}; name the "
             "output that the targets belong to (output = ...)",
         )
-    return _rows(stored), _rows(array)
-
-
-def _rows(array: NDArray[Any]) -> NDArray[np.float64]:
-    return array.reshape(array.shape[0], -1).astype(np.float64)
+    return one_row_a_sample(stored), one_row_a_sample(array)
 
 
 def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
