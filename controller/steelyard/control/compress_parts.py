@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from steelyard_protocol.v1 import common_pb2, control_pb2
 
 if TYPE_CHECKING:
     from steelyard.compress.contract import Progress
+    from steelyard.compress.parts.part_tasks import PartTask
     from steelyard.control.client import Client
     from steelyard.control.job_handle import JobHandle
 
@@ -109,23 +111,31 @@ def compress_parts(
             limits=limits,
             progress=progress,
         )
-        parts = []
-        for name, recipe in wanted.items():
-            registered = client.add_task(made[name].path, originals[name])
-            handle = client.compress(originals[name], recipe, task=registered, seed=limits.seed, device=device)
-            follow(handle, f"{name} {recipe}") if follow is not None else handle.wait()
-            parts.append(
-                CompressedPart(
-                    name=name,
-                    original=originals[name],
-                    task=registered,
-                    variant=handle.variant(),
-                    calls=made[name],
-                )
-            )
+        jobs = _PartJobs(client=client, seed=limits.seed, device=device, follow=follow)
+        parts = [jobs.compressed(name, recipe, originals[name], made[name]) for name, recipe in wanted.items()]
         variants = {one.name: _fetched(client, one.variant, one.original, folder) for one in parts}
         scores = score_variants(file, task, models, variants, answers, progress=progress)
     return CompressedParts(name=file.name, parts=tuple(parts), scores=scores)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PartJobs:
+    """What the jobs of all parts have in common."""
+
+    client: Client
+    seed: int
+    device: str
+    follow: Callable[[JobHandle, str], object] | None
+
+    def compressed(self, name: str, recipe: str, original: control_pb2.Artifact, calls: PartTask) -> CompressedPart:
+        """Compress one part with its own task, and wait for it."""
+        task = self.client.add_task(calls.path, original)
+        handle = self.client.compress(original, recipe, task=task, seed=self.seed, device=self.device)
+        if self.follow is None:
+            handle.wait()
+        else:
+            self.follow(handle, f"{name} {recipe}")
+        return CompressedPart(name=name, original=original, task=task, variant=handle.variant(), calls=calls)
 
 
 def _fetched(client: Client, artifact: control_pb2.Artifact, original: control_pb2.Artifact, folder: Path) -> PartModel:
