@@ -65,7 +65,11 @@ def step_class(kind: str) -> type[Step]:
 
 
 def step_plugin(kind: str) -> str:
-    """Return "NAME VERSION SHA256" of the plugin that a kind of step comes from; "" for one of ours."""
+    """Return "NAME VERSION SHA256" of the plugin that a kind of step comes from; "" for one of ours.
+
+    Raises:
+        PluginError: the plugin cannot be used.
+    """
     if kind in _STEPS:
         return ""
     from steelyard.plugins.lookup import origin_text
