@@ -10,7 +10,7 @@ TFLITE_STAMP := $(TFLITE_VENV)/.installed
 OLDER_VENV := .venv-older
 OLDER_STAMP := $(OLDER_VENV)/.installed
 
-.PHONY: demo test test-arm check format stubs bench coverage clean help
+.PHONY: demo test test-arm check format stubs bench bench-compress coverage clean help
 
 help:
 	@echo "make demo   weigh two real models on this machine, with a report"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-arm  the agent under 64-bit Arm emulation (docs/emulation.md); Debian or Ubuntu on x86_64"
 	@echo "make check  linters, types, import rules, protobuf rules, committed stubs"
 	@echo "make bench  benchmarks against peers (docs/benchmarks.md); long"
+	@echo "make bench-compress  compression beside other quantizers; STEELYARD_BENCH_MODELS names the models' folder"
 
 # The stamp is renewed when what is installed could change.
 $(STAMP): pyproject.toml constraints.txt
@@ -79,6 +80,10 @@ stubs: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.run
+
+# The peers' environments (.venv-bench-*) are made on first use; benchmarks/compression/README.md has the models.
+bench-compress: $(STAMP)
+	$(BIN)/python -m benchmarks.run static_int8 repair calibration_memory sparse_encoding advice
 
 clean:
 	rm -rf $(VENV) $(TFLITE_VENV) $(OLDER_VENV) .arm-root .venv-stubs .coverage* dist build

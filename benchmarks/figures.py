@@ -53,6 +53,22 @@ def mean(values: Sequence[float]) -> Figure:
     return Figure(value=interval.mean, low=interval.low, high=interval.high)
 
 
+def binomial_share(count: int, total: int) -> Figure:
+    """Return a share of trials with its exact 95 % interval (Clopper and Pearson 1934).
+
+    Raises:
+        ValueError: no trial, or more successes than trials.
+    """
+    from scipy.special import betaincinv
+
+    if not 0 <= count <= total or not total:
+        raise ValueError(f"{count} of {total} is no share")
+    tail = (1 - CONFIDENCE) / 2
+    low = float(betaincinv(count, total - count + 1, tail)) if count else 0.0
+    high = float(betaincinv(count + 1, total - count, 1 - tail)) if count < total else 1.0
+    return Figure(value=count / total, low=low, high=high)
+
+
 def geometric_mean(values: Sequence[float]) -> Figure:
     """Return the geometric mean over rounds with a t interval on the log scale; ratios are paired by round.
 

@@ -28,8 +28,10 @@ from benchmarks import (
     same_accuracy,
     sampler_aliasing,
     sampler_cost,
+    sparse_encoding,
     worker_vs_native,
 )
+from benchmarks.compression import advice, calibration_memory, repair, static_int8
 from benchmarks.idle_agent import IdleError
 from benchmarks.latency_block import BlockError
 from benchmarks.native_peer import PeerError
@@ -49,6 +51,11 @@ _MODULES = (
     idle_agent,
     sampler_cost,
     sampler_aliasing,
+    sparse_encoding,
+    static_int8,
+    repair,
+    calibration_memory,
+    advice,
 )
 _BENCHMARKS = {module.NAME: module for module in _MODULES}
 _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard.artifact_formats.detection import HEAD_BYTE_COUNT, detect_format
 from steelyard.artifact_formats.errors import InvalidModelError
 from steelyard.artifact_formats.onnx_external import MAX_ONNX_BYTES
+from steelyard.errors import SteelyardError
 from steelyard_protocol.v1 import common_pb2
 
 __all__ = ["InspectedArtifact", "InvalidModelError", "read_artifact"]
@@ -42,6 +44,7 @@ def read_artifact(path: Path, *, work_dir: Path | None = None) -> InspectedArtif
             model_is_a_directory, model_unreadable, empty_model, model_too_large, wrong_suffix, unknown_format,
             malformed_model, no_signature, unsupported_signature, external_data, external_data_missing,
             external_data_escapes, truncated_external_data.
+        SteelyardError: model_not_inlined: the work folder's disk is full, mostly.
     """
     content = _content(path)
     model_format = detect_format(path, content[:HEAD_BYTE_COUNT])
@@ -123,13 +126,18 @@ def _write_inlined(path: Path, content: bytes, work_dir: Path | None) -> Path:
             "external_data",
             f"{path} keeps its weights in other files; save it as one file (onnx.save_model without external data)",
         )
-    work_dir.mkdir(parents=True, exist_ok=True)
     target = work_dir / f"{hashlib.sha256(content).hexdigest()}.onnx"
     temporary = target.with_suffix(".part")
     try:
+        work_dir.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content)
         temporary.replace(target)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise SteelyardError(
+            "model_not_inlined",
+            f"{path} with its external data is {len(content)} bytes, and {work_dir} cannot hold it ({error}); free "
+            "space there, or set TMPDIR to a folder with more",
+        ) from error
     return target

@@ -6,7 +6,6 @@ import asyncio
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from numpy.typing import NDArray
 
@@ -84,15 +83,8 @@ def allowed(name: str, expected: NDArray[np.float32], zoo: Zoo) -> float:
 
 def output_step(name: str, zoo: Zoo) -> float | None:
     """Return the scale of a model's 8-bit output, None where the output is computed in float."""
-    if name == "tflite int8":
-        return zoo.tflite_step
-    if name != "onnx static int8":
-        return None
-    graph = onnx.load(zoo.models[name]).graph
-    (last,) = (node for node in graph.node if graph.output[0].name in node.output)
-    assert last.op_type == "DequantizeLinear"
-    (scale,) = (one for one in graph.initializer if one.name == last.input[1])
-    return float(onnx.numpy_helper.to_array(scale))
+    # Static int8 of ONNX leaves the sums of its last product in float: nothing behind it reads 8 bits.
+    return zoo.tflite_step if name == "tflite int8" else None
 
 
 def _in_steps(largest: float, name: str, zoo: Zoo) -> str:

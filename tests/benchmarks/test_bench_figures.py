@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 
 import pytest
-from benchmarks.figures import Figure, Standing, agreement_text, geometric_mean, mean, standing
+from benchmarks.figures import (
+    Figure,
+    Standing,
+    agreement_text,
+    binomial_share,
+    geometric_mean,
+    mean,
+    standing,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,3 +84,17 @@ def test_an_agreement_is_met_missed_or_wants_more_rounds() -> None:
     assert met == "net: met. Target: within 2%; measured 1.0000 (0.9900 to 1.0100)."
     assert agreement_text("net", Figure(value=1.1, low=1.05, high=1.15), 0.02).startswith("net: missed. ")
     assert agreement_text("net", Figure(value=1.0), 0.02).startswith("net: undecided; run more rounds. ")
+
+
+def test_a_share_has_the_exact_interval_of_a_textbook() -> None:
+    # Clopper and Pearson's bounds of 8 of 10; those of none and of all of n solve p**n = 0.025.
+    figure = binomial_share(8, 10)
+    assert (figure.low, figure.high) == (pytest.approx(0.4439, abs=1e-4), pytest.approx(0.9748, abs=1e-4))
+    assert binomial_share(0, 10).high == pytest.approx(1 - 0.025**0.1)
+    assert binomial_share(10, 10).low == pytest.approx(0.025**0.1)
+
+
+@pytest.mark.parametrize(("count", "total"), [(0, 0), (3, 2), (-1, 2)])
+def test_a_share_of_nothing_is_refused(count: int, total: int) -> None:
+    with pytest.raises(ValueError, match="is no share"):
+        binomial_share(count, total)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from steelyard.artifacts import InvalidModelError, read_artifact
+from steelyard.errors import EXIT_INFRASTRUCTURE, SteelyardError
 from steelyard_protocol.v1 import common_pb2
 from tests.support.models import conv_model, external_data_model, linear_model, token_model, unknown_op_model
 from tests.support.tflite_models import tflite_linear_model
@@ -199,6 +200,13 @@ def test_external_data_is_taken_into_one_file(tmp_path: Path) -> None:
 
 def test_external_data_without_a_work_folder_is_refused(tmp_path: Path) -> None:
     assert _reason(external_data_model(tmp_path / "m.onnx")) == "external_data"
+
+
+def test_a_work_folder_that_takes_nothing_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(SteelyardError, match=r"cannot hold it .*set TMPDIR") as caught:
+        read_artifact(external_data_model(tmp_path / "m.onnx"), work_dir=tmp_path / "file")
+    assert (caught.value.reason, caught.value.exit_code) == ("model_not_inlined", EXIT_INFRASTRUCTURE)
 
 
 def test_a_missing_external_file_is_named(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import tomllib
 from tools import document_commands
 
 from steelyard.cli.main import cli
+from steelyard.compress.parts.parts_file import load_parts
 from steelyard.compress.recipe_text import load_recipe, parse_recipe
 from steelyard.control.client import Client
 from steelyard.control.job_handle import JobHandle
@@ -92,7 +93,9 @@ def _parse_controller(words: list[str]) -> None:
     parsed = command.make_context(name, words, parent=context)
     for requirement in parsed.params.get("requirements", ()):
         parse_requirement(requirement)
-    for recipe in parsed.params.get("recipes", ()):
+    in_parts = str(parsed.params.get("model", "")).endswith(".toml")
+    for text in parsed.params.get("recipes", ()):
+        recipe = text.partition("=")[2] if in_parts else text
         assert recipe.endswith(".toml") or load_recipe(recipe)
 
 
@@ -136,6 +139,9 @@ def test_every_toml_example_is_read_by_the_program(block: Block, tmp_path: Path)
     content = tomllib.loads(block.content)
     if "steps" in content:
         parse_recipe(block.content)
+    elif "parts" in content:
+        (tmp_path / "parts.toml").write_text(block.content)
+        assert load_parts(tmp_path / "parts.toml").parts
     elif "evaluation" in content or "source" in content:
         parse_task_file(block.content, source=tmp_path / "task.toml")
     elif set(content) == {"metric"}:

@@ -59,7 +59,9 @@ class RaplTree:
 
     def mean_w(self, window: result_pb2.EnergyWindow) -> float:
         """The mean power of a window of this machine's monotonic clock."""
-        times, joules = np.array([at for at, _ in self.truth]), np.array([one for _, one in self.truth])
+        # A copy: the thread appends while this reads.
+        known = tuple(self.truth)
+        times, joules = np.array([at for at, _ in known]), np.array([one for _, one in known])
         energy_j = float(np.diff(np.interp([window.start_ns, window.end_ns], times, joules))[0])
         return energy_j / (window.end_ns - window.start_ns) * 1e9
 

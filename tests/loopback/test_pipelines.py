@@ -11,6 +11,7 @@ import onnx
 import pytest
 
 from steelyard import Recipe
+from steelyard.cli.models import known_model
 from steelyard.compress.steps.equalize import Equalize
 from steelyard.compress.steps.static_int8 import StaticInt8
 from steelyard.control.client import Client
@@ -65,6 +66,31 @@ def test_every_step_is_an_artifact_and_a_second_run_begins_behind_them(
     artifacts = {one.digest: one for one in shared_client.artifacts()}
     assert root_of(longer.variant().digest, artifacts) == model.digest
     assert between.digest in children_of(artifacts.values())[model.digest]
+
+
+def test_a_job_tells_its_own_steps_also_where_another_recipe_made_the_variant(
+    shared_client: Client, tmp_path: Path, data: Path
+) -> None:
+    model = add(shared_client, tmp_path, "told", 40)
+    task = shared_client.add_task(data, model)
+    first = shared_client.compress(model, "static-int8,per_channel=true", task=task, evaluate=False)
+    first.wait()
+    second = shared_client.sensitivity(model, task=task, sample_count=4, scored=1)
+    second.wait()
+    assert second.variant().digest == first.variant().digest
+    assert [step.kind for step in shared_client.job(second.job_id).steps] == ["static-int8", "sensitivity"]
+    report = second.sensitivity()
+    assert report.sample_count == 4
+    assert report.layers[0].metric_drop is not None
+    with pytest.raises(SteelyardError, match="did not measure sensitivity"):
+        first.sensitivity()
+    # Not in lists, whose pages would outgrow a message.
+    assert not any(job.steps for job in shared_client.jobs())
+
+    other = shared_client.sensitivity(model, task=task, sample_count=8, scored=0)
+    other.wait()
+    assert other.sensitivity().sample_count == 8
+    assert second.sensitivity() == report
 
 
 def test_without_the_cache_the_same_bytes_come_out(shared_client: Client, tmp_path: Path, data: Path) -> None:
@@ -219,3 +245,17 @@ def test_a_recipe_whose_controller_is_killed_goes_on_behind_its_last_finished_st
         handle.wait()
         assert [step.reused for step in handle.variant().lineage.steps] == [True, True]
         assert client.download(model.digest) == path.read_bytes()
+
+
+def test_a_file_is_known_by_its_bytes_and_an_unseen_one_is_not_added_by_looking(
+    shared_client: Client, tmp_path: Path
+) -> None:
+    path = conv_model(tmp_path / "seen.onnx", depth=1, seed=77)
+    with pytest.raises(SteelyardError, match=r"never seen the file .*seen\.onnx") as caught:
+        known_model(shared_client, str(path))
+    assert caught.value.reason == "artifact_not_found"
+    added = shared_client.add_model(path)
+    copy = tmp_path / "copy of it.onnx"
+    copy.write_bytes(path.read_bytes())
+    assert known_model(shared_client, str(copy)).digest == added.digest
+    assert known_model(shared_client, added.name).digest == added.digest

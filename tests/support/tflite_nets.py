@@ -10,7 +10,7 @@ import numpy as np
 
 SAME, VALID = 0, 1
 NO_ACTIVATION, RELU, RELU6 = 0, 1, 3
-_TYPES = {"float32": 0, "int32": 2, "int64": 4}
+_TYPES = {"float32": 0, "float16": 1, "int32": 2, "int64": 4}
 
 
 class Net:

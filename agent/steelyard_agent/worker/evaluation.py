@@ -15,10 +15,10 @@ import numpy as np
 from steelyard_agent.worker.block import WorkerResult
 from steelyard_agent.worker.contract import LoadedModel
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
-from steelyard_agent.worker.opening import Bench, explained, for_model, open_model
+from steelyard_agent.worker.opening import Bench, explained, for_model, open_model, whole_inference
 from steelyard_agent.worker.reduce import Reduction
 from steelyard_agent.worker.samples import SampleFile
-from steelyard_agent.worker.shapes import fixed_batch
+from steelyard_agent.worker.shapes import fixed_batch, holds_whole_inferences
 
 if TYPE_CHECKING:
     from steelyard_agent.worker.contract import Array
@@ -38,14 +38,17 @@ def run_evaluation(bench: Bench) -> WorkerResult:
     reduction = Reduction(block=block)
     said_s = time.monotonic()
     with closing(SampleFile(Path(block.data_path))) as samples:
-        batch_size, note = _batch_size(model, block.batch_size or 1, samples.count)
+        is_whole = holds_whole_inferences(samples.ranks, model.inputs)
+        batch_size, note = (1, "") if is_whole else _batch_size(model, block.batch_size or 1, samples.count)
         while samples.position < samples.count:
             size = min(batch_size, samples.count - samples.position)
-            call = model.bind(for_model(samples.read(size), model.inputs))
+            arrays = samples.read(size)
+            feeds = whole_inference(arrays) if is_whole else arrays
+            call = model.bind(for_model(feeds, model.inputs))
             with explained(model):
                 call()
                 outputs = model.fetch()
-            reduction.add(outputs, size)
+            reduction.add(as_one_sample(outputs) if is_whole else outputs, size)
             if time.monotonic() - said_s >= _SIGN_EVERY_S:
                 said_s = time.monotonic()
                 bench.say("evaluating")
@@ -53,6 +56,11 @@ def run_evaluation(bench: Bench) -> WorkerResult:
     write_outputs(Path(block.output_path), reduction.arrays())
     notes = (*bench.result.notes, *((note,) if note else ()), *reduction.notes())
     return replace(bench.result, sample_count=count, notes=notes, input_source=f"task data, samples 0 to {count - 1}")
+
+
+def as_one_sample(outputs: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the outputs of one whole inference with a first axis of 1: a state that comes out may have none."""
+    return {name: array if array.shape[:1] == (1,) else array[np.newaxis] for name, array in outputs.items()}
 
 
 def _batch_size(model: LoadedModel, wanted: int, sample_count: int) -> tuple[int, str]:

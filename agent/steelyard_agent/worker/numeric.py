@@ -26,7 +26,7 @@ from steelyard_agent.worker.evaluation import write_outputs
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 from steelyard_agent.worker.opening import Bench, explained, for_model, open_model
 from steelyard_agent.worker.samples import SampleFile
-from steelyard_agent.worker.shapes import fixed_batch
+from steelyard_agent.worker.shapes import fixed_batch, holds_whole_inferences
 
 if TYPE_CHECKING:
     from steelyard_agent.worker.contract import Array
@@ -94,8 +94,7 @@ def _feeds(path: Path, inputs: tuple[TensorSpec, ...], batch_size: int) -> list[
     wanted = {spec.name for spec in inputs}
     # Models of one plan may have inputs of their own: the file has those of all.
     arrays = for_model({name: values for name, values in arrays.items() if name in wanted} or arrays, inputs)
-    ranks = {spec.name: len(spec.shape) for spec in inputs}
-    if all(values.ndim == ranks.get(name, -1) + 1 for name, values in arrays.items()):
+    if holds_whole_inferences({name: values.ndim for name, values in arrays.items()}, inputs):
         return [{name: np.array(values[at]) for name, values in arrays.items()} for at in range(count)]
     size = batch_size or fixed_batch(inputs) or 1
     if count < size:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from steelyard_agent.runtimes.lookup import find_runtime
 from steelyard_agent.worker.batching import batch_of, check_batch
@@ -21,7 +23,7 @@ from steelyard_agent.worker.drawing import draw_inputs
 from steelyard_agent.worker.failure import BlockFailure, BlockStatus
 from steelyard_agent.worker.memory import MemoryLog
 from steelyard_agent.worker.samples import SampleFile
-from steelyard_agent.worker.shapes import fixed_batch, resolve_shapes
+from steelyard_agent.worker.shapes import fixed_batch, holds_whole_inferences, resolve_shapes
 from steelyard_agent.worker.state import fresh_state, fresh_state_shapes
 
 if TYPE_CHECKING:
@@ -115,13 +117,12 @@ def make_feeds(bench: Bench, model: LoadedModel) -> dict[str, Array]:
     block, given = bench.block, dict(bench.options.input_shapes)
     states = block.mode.state_outputs
     others = tuple(spec for spec in model.inputs if spec.name not in states)
-    check_batch(others, given, block.batch_size)
     if block.data_path:
-        count = block.batch_size or fixed_batch(others) or 1
-        feeds, source = _task_data(Path(block.data_path), count, others)
+        feeds, source, count = _task_data(block, model.inputs, others, given)
         given |= {spec.name: feeds[spec.name].shape for spec in others if spec.name in feeds}
         shapes = fresh_state_shapes(model.inputs, states, given, count)
     else:
+        check_batch(others, given, block.batch_size)
         given |= fresh_state_shapes(model.inputs, states, given, block.batch_size or 1)
         shapes = resolve_shapes(model.inputs, given, block.batch_size or 1)
         feeds, source = draw_inputs(model.inputs, shapes, block.seed), f"drawn by signature, seed {block.seed}"
@@ -135,10 +136,29 @@ def make_feeds(bench: Bench, model: LoadedModel) -> dict[str, Array]:
     return feeds
 
 
-def _task_data(path: Path, count: int, inputs: tuple[TensorSpec, ...]) -> tuple[dict[str, Array], str]:
-    with closing(SampleFile(path)) as samples:
-        feeds = for_model(samples.read(count), inputs)
-    return feeds, "task data, sample 0" if count == 1 else f"task data, samples 0 to {count - 1}"
+def _task_data(
+    block: Block, inputs: tuple[TensorSpec, ...], others: tuple[TensorSpec, ...], given: Mapping[str, tuple[int, ...]]
+) -> tuple[dict[str, Array], str, int]:
+    """Return one batch of the task's data, where it is from, and its samples; ``others`` carry no state."""
+    with closing(SampleFile(Path(block.data_path))) as samples:
+        if holds_whole_inferences(samples.ranks, inputs):
+            if block.batch_size > 1:
+                raise BlockFailure(
+                    BlockStatus.USER_ERROR,
+                    "fixed_batch",
+                    f"each sample of the task is all that one inference takes, and a batch of {block.batch_size} was "
+                    "asked for; leave the batch out",
+                )
+            return for_model(whole_inference(samples.read(1)), others), "task data, sample 0", 1
+        check_batch(others, given, block.batch_size)
+        count = block.batch_size or fixed_batch(others) or 1
+        source = "task data, sample 0" if count == 1 else f"task data, samples 0 to {count - 1}"
+        return for_model(samples.read(count), others), source, count
+
+
+def whole_inference(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return what one inference takes of samples that are whole ones, read one at a time."""
+    return {name: np.array(values[0]) for name, values in arrays.items()}
 
 
 def for_model(arrays: dict[str, Array], inputs: tuple[TensorSpec, ...]) -> dict[str, Array]:

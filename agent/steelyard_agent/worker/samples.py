@@ -78,6 +78,11 @@ class SampleFile:
         """The input names that the file has arrays for."""
         return tuple(self._columns)
 
+    @property
+    def ranks(self) -> dict[str, int]:
+        """How many axes the array of each input has, that of the samples counted."""
+        return {name: len(column.values.shape) for name, column in self._columns.items()}
+
     def read(self, sample_count: int) -> dict[str, Array]:
         """Return the next samples, [sample_count, ...] per input name.
 

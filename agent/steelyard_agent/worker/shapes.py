@@ -71,6 +71,21 @@ def fixed_batch(inputs: Sequence[TensorSpec]) -> int | None:
     return fixed.pop() if fixed else None
 
 
+def holds_whole_inferences(ranks: Mapping[str, int], inputs: Sequence[TensorSpec]) -> bool:
+    """Return whether data has one axis more than the model's inputs: each sample is then all that one inference takes.
+
+    Inputs without a batch (a scalar, a state that begins with its layers) can be fed no other way.
+
+    Args:
+        ranks: of the array of each input, how many axes it has.
+        inputs: of the model; data of one input is for a model's only input, whatever its name.
+    """
+    wanted = {spec.name: len(spec.shape) for spec in inputs}
+    if len(ranks) == len(wanted) == 1:
+        wanted = dict.fromkeys(ranks, *wanted.values())
+    return bool(ranks) and all(rank == wanted.get(name, -1) + 1 for name, rank in ranks.items())
+
+
 def shape_text(shape: Sequence[int | str]) -> str:
     """Return a shape for people: "1x3xheightxwidth", "?" for a dimension without a name, "()" for a scalar."""
     return "x".join(str(size) if size != "" else "?" for size in shape) or "()"

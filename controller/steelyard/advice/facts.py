@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from steelyard.advice.arithmetic import ARM, X86, has_half_arithmetic, has_int8_dot
-from steelyard.advice.families import CONVOLUTION, MULTIPLYING, OTHER, PRODUCT, RECURRENT, family_of
+from steelyard.advice.families import CONVOLUTION, OTHER, PRODUCT, RECURRENT, family_of
 from steelyard.compress.processor import saturates_u8s8
 from steelyard.layers.contract import Layer, LayerTable
 
@@ -74,6 +75,23 @@ class ModelFacts:
         return sum(layer.is_depthwise for layer in self.table.layers)
 
     @property
+    def spelled_hard_swish_count(self) -> int:
+        """How many HardSwish there are in four operators, x * clip(x + 3, 0, 6) / 6, as exporters write them."""
+        made_by = {name: layer for layer in self.table.layers for name in layer.outputs}
+        return sum(
+            layer.kind == "Mul" and any(_is_gate(made_by.get(name), layer, made_by) for name in layer.inputs)
+            for layer in self.table.layers
+        )
+
+    @property
+    def hard_activation_share(self) -> float:
+        """HardSwish and HardSigmoid over convolutions: onnxruntime has no 8-bit kernel for them."""
+        convolution_count = sum(family_of(layer.kind) == CONVOLUTION for layer in self.table.layers)
+        whole_count = sum(layer.kind in {"HardSigmoid", "HardSwish"} for layer in self.table.layers)
+        count = whole_count + self.spelled_hard_swish_count
+        return count / convolution_count if convolution_count else 0.0
+
+    @property
     def stored_product_share(self) -> float:
         """Share of the multiply-accumulates in matrix products with stored weights: what dynamic int8 quantizes."""
         return self._share([layer for layer in self._products if layer.weight_dtype])
@@ -88,11 +106,6 @@ class ModelFacts:
     def stored_product_count(self) -> int:
         """How many matrix products have stored weights."""
         return sum(bool(layer.weight_dtype) for layer in self._products)
-
-    @property
-    def multiplying_count(self) -> int:
-        """How many layers multiply and add up."""
-        return sum(family_of(layer.kind) in MULTIPLYING for layer in self.table.layers)
 
     @property
     def character(self) -> str:
@@ -129,6 +142,14 @@ class ModelFacts:
 
     def _share(self, layers: list[Layer]) -> float:
         return sum(layer.mac_count or 0 for layer in layers) / self.mac_count if self.mac_count else 0.0
+
+
+def _is_gate(clip: Layer | None, product: Layer, made_by: Mapping[str, Layer]) -> bool:
+    """Say whether ``clip`` is the clip(x + 3) that ``product`` multiplies with x."""
+    if clip is None or clip.kind != "Clip" or not clip.inputs:
+        return False
+    added = made_by.get(clip.inputs[0])
+    return added is not None and added.kind == "Add" and bool(set(added.inputs) & set(product.inputs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,7 +75,7 @@ def outcome_of(
         speedup=interval_of(variant.speedup),
         size_ratio=variant.size_bytes / original.size_bytes if original.size_bytes else None,
         drop=interval_of(variant.accuracy_drop),
-        reduce_range=_reduce_range(artifact.lineage),
+        reduce_range=reduced_range(artifact.lineage),
         failure=variant.failure.message,
     )
 
@@ -90,7 +90,8 @@ def interval_of(estimate: measurement_pb2.Estimate) -> Interval | None:
     return Interval(low=estimate.low, value=estimate.value, high=estimate.high)
 
 
-def _reduce_range(lineage: control_pb2.Lineage) -> bool | None:
+def reduced_range(lineage: control_pb2.Lineage) -> bool | None:
+    """Return whether a variant's weights have 7 bits, None where no step has that setting."""
     for step in lineage.steps:
         settings: Mapping[str, object] = json.loads(step.settings_json or "{}")
         if isinstance(settings.get("reduce_range"), bool):

@@ -18,7 +18,8 @@ class Prior:
     """A range of speed-ups of a step's kind on models of a character, in one runtime.
 
     ``int8_dot``: for processors with (True) or without (False) dot products of bytes, None for all. ``has_depthwise``:
-    for models with (True) or without (False) depthwise convolutions, None for all.
+    for models with (True) or without (False) depthwise convolutions, None for all. ``has_hard_activations``: the same
+    for models with HardSwish or HardSigmoid behind many of their convolutions.
     """
 
     runtime: str
@@ -29,12 +30,28 @@ class Prior:
     evidence: str
     int8_dot: bool | None = None
     has_depthwise: bool | None = None
+    has_hard_activations: bool | None = None
 
 
+# One of them behind three convolutions or more often.
+_MANY_HARD_ACTIVATIONS = 0.3
 # The figures are single-thread ratios against float32 of the same model and runtime, one pinned core, interleaved, on
 # x86-64 with AVX-512 VNNI, onnxruntime 1.32 and LiteRT 2.3: a MobileNetV2 of 0.40 M parameters, MLPerf Tiny's ResNet8,
 # two transformer blocks (width 128, 64 tokens). Ranges are somewhat wider than what was seen.
 PRIORS = (
+    # Set after the text line classifier had been measured.
+    Prior(
+        runtime="onnxruntime", kind="static-int8", character=CONVOLUTIONS, low=0.5, high=1.4, int8_dot=True,
+        has_hard_activations=True,
+        evidence=(
+            f"a MobileNetV3 for text lines ran 0.6x {_VNNI}: HardSwish and HardSigmoid have no 8-bit kernels, and "
+            "every one has conversions around it"
+        ),
+    ),
+    Prior(
+        runtime="onnxruntime", kind="fold", character=_ANY, low=1.0, high=1.5,
+        evidence="a MobileNetV3 for text lines ran 1.3x with each HardSwish in two operators",
+    ),
     Prior(
         runtime="onnxruntime", kind="static-int8", character=CONVOLUTIONS, low=1.2, high=2.6, int8_dot=True,
         has_depthwise=False, evidence=f"a ResNet8 ran 1.6x to 1.8x and a small CNN 1.7x {_VNNI}",
@@ -162,6 +179,7 @@ def _prior(situation: Situation, kind: str) -> Prior | None:
             and one.character in characters
             and one.int8_dot in {None, situation.device.int8_dot}
             and one.has_depthwise in {None, situation.model.depthwise_count > 0}
+            and one.has_hard_activations in {None, situation.model.hard_activation_share >= _MANY_HARD_ACTIVATIONS}
         ),
         None,
     )

@@ -78,6 +78,16 @@ def _percent(share: float) -> str:
 
 RECIPE_RULES = (
     RecipeRule(
+        id="spelled-out",
+        recipe="fold",
+        applies=lambda one: one.by_onnxruntime and one.model.spelled_hard_swish_count > 0,
+        reason=lambda one: (
+            f"{one.model.spelled_hard_swish_count} HardSwish are spelled out in four operators, which onnxruntime "
+            "runs one by one: folding makes two of each and changes no result"
+        ),
+        prior_kind="fold",
+    ),
+    RecipeRule(
         id="static-int8",
         recipe="static-int8",
         applies=_static_pays,

@@ -22,6 +22,11 @@ _ONNX = (
     ("static-int8,calibration_method=percentile", "rare activations no longer stretch the ranges", "a calibration"),
     ("static-int8,calibration_method=mse", "ranges of activations with the least squared error", "a calibration"),
     (
+        "static-int8,calibration_method=entropy",
+        "ranges that keep most of what the values tell, whatever a few samples do to the extremes",
+        "a calibration",
+    ),
+    (
         "equalize+static-int8+bias-correction",
         "channels get weights of one range, and what rounding adds to the mean of each is taken off",
         "minutes of this machine, the same speed on the device",

@@ -34,6 +34,11 @@ def _faster(recipe: str, *, low: float = 0.0, high: float) -> Claim:
     return Claim(recipe=recipe, figure=SPEEDUP, low=low, high=high)
 
 
+def _no_gain(recipe: str) -> Callable[[Situation], tuple[Claim, ...]]:
+    """Claim that a recipe gains nothing; it also folds, which does gain where HardSwish is spelled out."""
+    return lambda one: (_faster(recipe, high=1.7 if one.model.spelled_hard_swish_count else 1.2),)
+
+
 def _always(*claims: Claim) -> Callable[[Situation], tuple[Claim, ...]]:
     return lambda _situation: claims
 
@@ -93,9 +98,9 @@ WARNING_RULES = (
         ),
         text=lambda one: (
             f"dynamic int8 would quantize {100 * one.model.stored_product_share:.1f} % of the multiply-accumulates: "
-            "expect no gain"
+            "expect no gain beyond that of folding"
         ),
-        claims=_always(_faster("dynamic-int8", high=1.2)),
+        claims=_no_gain("dynamic-int8"),
     ),
     WarningRule(
         id="weight-only-saves-file",
@@ -108,7 +113,7 @@ WARNING_RULES = (
             f"{format_value(one.model.weight_bytes, 'B')} of weights, most of them used several times an inference: "
             "weight-only saves file, not time"
         ),
-        claims=_always(_faster("weight-only", high=1.2)),
+        claims=_no_gain("weight-only"),
     ),
     WarningRule(
         id="zeros-run-as-fast",

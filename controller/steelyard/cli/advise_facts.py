@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steelyard.cli.follow import follow
-from steelyard.cli.gate_flags import gate_options
+from steelyard.cli.operators import profile_options
 from steelyard.errors import IncompleteError
 from steelyard_protocol.v1 import common_pb2, control_pb2, plan_pb2
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 # Each job that is looked at is computed anew from its rounds.
 _MOST_JOBS = 20
-# The fewest that a measurement takes: what is asked for here is the profile.
-_ROUND_COUNT = 3
 
 FindTimes = Callable[
     ["Client", control_pb2.Artifact, control_pb2.Device, str, Mapping[str, Any]], "MeasuredTimes | None"
@@ -101,21 +99,8 @@ def profile_now(
 ) -> MeasuredTimes | None:
     """Profile the artifact on the device, and return the times; None where the runtime has no profiler."""
     from steelyard.advice.messages import measured_times
-    from steelyard.control.plans import MeasurementOptions
 
-    options = MeasurementOptions(
-        min_round_count=_ROUND_COUNT,
-        max_round_count=_ROUND_COUNT,
-        device_wait_s=flags["device_wait"],
-        runtime=flags["runtime"],
-        thread_count=flags["threads"],
-        providers=flags["providers"],
-        allow_fallback=flags["allow_fallback"],
-        input_shapes=dict(flags["shapes"]),
-        gate=gate_options(dict(flags)),
-        operators=True,
-    )
-    handle = client.measure([artifact], device=device.description.name, options=options)
+    handle = client.measure([artifact], device=device.description.name, options=profile_options(flags, roofline=False))
     follow(handle, f"layers of {artifact.name} on {device.description.name}")
     return measured_times(handle.measurement(), artifact.digest, runtime=runtime)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from steelyard.cli.list_flags import ListChoice, list_flags
+from steelyard.cli.models import known_model
 from steelyard.cli.session import connected, console, emit_json, say
 from steelyard.cli.writing import writing
 
@@ -96,7 +97,7 @@ def show_artifact(ctx: click.Context, name: str, as_json: bool) -> None:
     from steelyard.report.plain import to_plain
 
     with connected(ctx) as client:
-        found = client.artifact(name)
+        found = known_model(client, name)
         if as_json:
             emit_json("artifact", {"artifact": to_plain(found)})
             return
@@ -122,7 +123,7 @@ def export_artifact(ctx: click.Context, name: str, path: Path, force: bool) -> N
     from steelyard.errors import UsageError
 
     with connected(ctx) as client:
-        found = client.artifact(name)
+        found = known_model(client, name)
         if path.exists() and not force:
             raise UsageError("output_exists", f"{path} is there already: name another file, or add --force")
         content = client.download(found.digest)

@@ -9,6 +9,7 @@ import click
 from steelyard.cli.models import make_variants, resolve_model
 from steelyard.cli.plugin_flag import plugin_flag
 from steelyard.cli.session import connected, console, emit_json
+from steelyard.errors import UsageError
 
 
 def _list_recipes(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
@@ -32,7 +33,8 @@ def _list_recipes(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     multiple=True,
     required=True,
     metavar="RECIPE",
-    help="A built-in name, steps in one word (equalize+static-int8), or a TOML file; repeatable.",
+    help="A built-in name, steps in one word (equalize+static-int8), or a TOML file; of a model in parts PART=RECIPE; "
+    "repeatable.",
 )
 @click.option("--task", type=click.Path(path_type=Path), metavar="FILE", help="Where calibration data comes from.")
 @click.option("--device", default="", metavar="NAME", help="Choose settings left at auto for this device's processor.")
@@ -44,6 +46,12 @@ def _list_recipes(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
 )
 @click.option("--evaluate/--no-evaluate", default=True, help="Score the task after each step, here.  [default: yes]")
 @click.option("--cache/--no-cache", "use_cache", default=True, help="Begin behind the steps that were run before.")
+@click.option(
+    "--part-tasks",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Keep the task of each part of a model in parts here, to measure it by.",
+)
 @plugin_flag
 @click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout.")
 @click.pass_context
@@ -56,12 +64,13 @@ def compress(
     seed: int,
     evaluate: bool,
     use_cache: bool,
+    part_tasks: Path | None,
     as_json: bool,
 ) -> None:
     """Make compressed variants of a model; the parent is never touched.
 
     A recipe runs step by step; what each step made is kept, and a recipe that was interrupted goes on behind it.
-    The flag --list names the built-in recipes.
+    The flag --list names the built-in recipes. A parts file (.toml) in place of MODEL compresses a model in parts.
 
     \b
     Examples:
@@ -70,7 +79,17 @@ def compress(
       steelyard compress model.onnx --recipe equalize+static-int8+bias-correction --task task.toml
       steelyard compress model.onnx --recipe my-recipe.toml --task data.npz --json
       steelyard compress model.onnx --recipe my-recipe.toml --task task.toml --plugin mine.py
+      steelyard compress parts.toml --recipe encoder=static-int8 --recipe decoder=dynamic-int8 --task task.toml
     """
+    if model.lower().endswith(".toml"):
+        from steelyard.cli.compress_parts import run_parts
+
+        if not (evaluate and use_cache):
+            raise UsageError("parts_flags", "--no-evaluate and --no-cache are not for a model in parts; leave them out")
+        run_parts(ctx, Path(model), recipes, task=task, device=device, tasks_dir=part_tasks, seed=seed, as_json=as_json)
+        return
+    if part_tasks is not None:
+        raise UsageError("parts_flags", f"--part-tasks is for a model in parts, and {model} is none; leave it out")
     with connected(ctx) as client:
         parent = resolve_model(client, model)
         registered = client.add_task(task, parent) if task is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from steelyard.cli.models import known_model
 from steelyard.cli.session import connected, console, emit_json
 from steelyard.family import children_of, parent_of, root_of
 
@@ -21,10 +22,11 @@ def lineage(ctx: click.Context, name: str, as_json: bool) -> None:
     \b
     Examples:
       steelyard lineage model-static-int8
+      steelyard lineage model.onnx
       steelyard lineage 3f9a --json
     """
     with connected(ctx) as client:
-        found = client.artifact(name)
+        found = known_model(client, name)
         artifacts = {one.digest: one for one in client.artifacts()}
     artifacts[found.digest] = found
     children = children_of(sorted(artifacts.values(), key=lambda one: one.created_at.ToNanoseconds()))

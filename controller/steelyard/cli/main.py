@@ -51,6 +51,11 @@ COMMANDS = {
     "report": ("steelyard.cli.report", "report", "Write the report of finished measurements, or their tables."),
     "restore": ("steelyard.cli.backup", "restore", "Put a backup into a new state directory, verified."),
     "result": ("steelyard.cli.result", "result", "List measurements with their main figures."),
+    "sensitivity": (
+        "steelyard.cli.sensitivity",
+        "sensitivity",
+        "Find the layers of a model that lose most as integers.",
+    ),
     "serve": ("steelyard.cli.serve", "serve", "Run a controller that devices connect to."),
     "undeploy": ("steelyard.cli.deploy", "undeploy", "Remove an agent that deploy brought, without a trace."),
     "top": ("steelyard.cli.top", "top", "Watch devices and jobs live."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,23 @@ def resolve_model(client: Client, text: str) -> control_pb2.Artifact:
         return client.artifact(text)
     except NotFoundError as error:
         raise NotFoundError(error.reason, f"{error}; nor is {text!r} a file here") from None
+
+
+def known_model(client: Client, text: str) -> control_pb2.Artifact:
+    """Return what the controller knows already: a name, a digest or its beginning, or a file with the same bytes.
+
+    Raises:
+        NotFoundError: artifact_not_found.
+    """
+    path = Path(text)
+    if not path.is_file():
+        return client.artifact(text)
+    try:
+        return client.artifact(hashlib.sha256(path.read_bytes()).hexdigest())
+    except NotFoundError as error:
+        raise NotFoundError(
+            error.reason, f"the controller has never seen the file {text}; `steelyard compress` or `measure` adds it"
+        ) from None
 
 
 def make_variants(

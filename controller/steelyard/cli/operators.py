@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from steelyard.cli.session import choose_device, connected, console, emit_json
 from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, UsageError
 
 if TYPE_CHECKING:
+    from steelyard.control.plans import MeasurementOptions
     from steelyard.layers.contract import LayerTable
     from steelyard_protocol.v1 import measurement_pb2
 
@@ -50,14 +52,15 @@ def operators(ctx: click.Context, /, model: str, **flags: Any) -> None:
     device = choose_device(ctx, flags["device"], local=flags["local"])
     with connected(ctx) as client:
         artifact = resolve_model(client, model)
-        handle = client.measure([artifact], device=device, options=_options(flags))
+        handle = client.measure([artifact], device=device, options=profile_options(flags, roofline=True))
         follow(handle, f"{artifact.name} on {device}")
         measurement = handle.measurement()
     _show(measurement, top=top, as_json=flags["as_json"])
     ctx.exit(EXIT_FINE if measurement.variants[0].operators.operators else EXIT_INCOMPLETE)
 
 
-def _options(flags: dict[str, Any]) -> Any:
+def profile_options(flags: Mapping[str, Any], *, roofline: bool) -> MeasurementOptions:
+    """Return the options of a measurement that is there for its profile; ``roofline`` probes what the device can do."""
     from steelyard.control.plans import MeasurementOptions
 
     return MeasurementOptions(
@@ -71,7 +74,7 @@ def _options(flags: dict[str, Any]) -> Any:
         input_shapes=dict(flags["shapes"]),
         gate=gate_options(flags),
         operators=True,
-        roofline=True,
+        roofline=roofline,
     )
 
 

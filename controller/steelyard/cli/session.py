@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from steelyard.cli.visible import visible
-from steelyard.errors import UsageError
+from steelyard.errors import SteelyardError, UsageError
 from steelyard.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -33,12 +33,18 @@ def connected(ctx: click.Context) -> Iterator[Client]:
     """Yield a client of the controller that is named, found or started."""
     from steelyard.control.connect import connect
 
-    with connect(settings=settings_of(ctx), on_guests=_say_guests) as client:
-        yield client
+    ended = "done"
 
+    def say_guests() -> None:
+        say(f"{ended}; another command uses this controller, which ends with it (Ctrl-C ends both)")
 
-def _say_guests() -> None:
-    say("done; another command uses this controller, which ends with it (Ctrl-C ends both)")
+    with connect(settings=settings_of(ctx), on_guests=say_guests) as client:
+        try:
+            yield client
+        except SteelyardError as error:
+            # Said now: the command's own last line comes when the other one has ended.
+            ended = f"failed: {error}"
+            raise
 
 
 def choose_device(ctx: click.Context, device: str | None, *, local: bool) -> str:

@@ -79,37 +79,31 @@ class HostEvaluator:
             self._known[digest] = self._scored(path)
         return self._known[digest]
 
-    def _scored(self, path: Path) -> Evaluation:
+    def answers(self, path: Path) -> Answers:
+        """Return what the model in ``path`` answers to each sample, set against the truth or the parent's outputs.
+
+        Raises:
+            SteelyardError: the model cannot be run on these samples, or its outputs not be scored.
+        """
         metric = self._chosen.metric
         truth = self._chosen.truth
         if metric.needs_parent_outputs:
             if self._parent_outputs is None:
                 self._parent_outputs = self._outputs(self._parent_path)
             truth = self._parent_outputs
-        answers = metric.answers(truth, self._outputs(path))
-        value = answers.value()
-        if value is None:
-            raise CompressionInputError(
-                "score_undefined", f"{metric.label} has no value for these samples; give samples of every class"
-            )
-        low, high = _interval(answers, metric.unit)
-        return Evaluation(
-            metric=metric.kind,
-            unit=metric.unit,
-            higher_is_better=metric.higher_is_better,
-            value=value,
-            low=low,
-            high=high,
-            sample_count=answers.sample_count,
-            split=self._chosen.split,
-        )
+        return metric.answers(truth, self._outputs(path))
+
+    def _scored(self, path: Path) -> Evaluation:
+        return evaluation_of(self.answers(path), self._chosen.metric, self._chosen.split)
 
     def _outputs(self, path: Path) -> dict[str, NDArray[Any]]:
         reduction = HostReduction(self._chosen.metric.reduction)
-        run, size = _opened(path, self._format)
-        count = self._chosen.sample_count
+        run, size = opened(path, self._format)
+        data = self._chosen.data
+        size, count = data.batch(size), self._chosen.sample_count
         for start, feed in self._batches(size):
-            reduction.add(run(feed), size)
+            outputs = run(feed)
+            reduction.add(as_one_sample(outputs) if data.is_whole else outputs, size)
             self._progress("evaluating", start + size, count)
         return reduction.arrays()
 
@@ -127,12 +121,41 @@ class HostEvaluator:
             yield start, self._chosen.data.feed(start, start + size)
 
 
+def evaluation_of(answers: Answers, metric: Metric, split: str) -> Evaluation:
+    """Return what answers score, with its interval.
+
+    Raises:
+        CompressionInputError: score_undefined: these samples leave the metric without a value.
+    """
+    value = answers.value()
+    if value is None:
+        raise CompressionInputError(
+            "score_undefined", f"{metric.label} has no value for these samples; give samples of every class"
+        )
+    low, high = _interval(answers, metric.unit)
+    return Evaluation(
+        metric=metric.kind,
+        unit=metric.unit,
+        higher_is_better=metric.higher_is_better,
+        value=value,
+        low=low,
+        high=high,
+        sample_count=answers.sample_count,
+        split=split,
+    )
+
+
 def step_evaluation(evaluator: HostEvaluator, path: Path) -> control_pb2.StepEvaluation:
     """Return what a model scores as lineage keeps it; a model that cannot be scored gives the reason."""
     try:
         found = evaluator.evaluate(path)
     except SteelyardError as error:
         return control_pb2.StepEvaluation(split=evaluator.split, reason=str(error))
+    return evaluation_message(found)
+
+
+def evaluation_message(found: Evaluation) -> control_pb2.StepEvaluation:
+    """Return an evaluation as lineage keeps it."""
     return control_pb2.StepEvaluation(
         metric=found.metric,
         unit=found.unit,
@@ -142,6 +165,13 @@ def step_evaluation(evaluator: HostEvaluator, path: Path) -> control_pb2.StepEva
         sample_count=found.sample_count,
         split=found.split,
     )
+
+
+def as_one_sample(outputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the outputs of one whole inference with a first axis of 1, as the agent does."""
+    return {
+        name: array if np.shape(array)[:1] == (1,) else np.asarray(array)[np.newaxis] for name, array in outputs.items()
+    }
 
 
 def metric_of(kind: str, settings_json: str) -> Metric:
@@ -167,7 +197,7 @@ def _interval(answers: Answers, unit: str) -> tuple[float | None, float | None]:
     return estimate.low, estimate.high
 
 
-def _opened(path: Path, model_format: str) -> tuple[Callable[[_Feed], dict[str, NDArray[Any]]], int]:
+def opened(path: Path, model_format: str) -> tuple[Callable[[_Feed], dict[str, NDArray[Any]]], int]:
     """Return a call for one inference, and the batch size that the model takes (1 where it is free).
 
     One sample at a time, as on the device: scales that a model finds while it runs depend on the batch.
@@ -178,8 +208,11 @@ def _opened(path: Path, model_format: str) -> tuple[Callable[[_Feed], dict[str, 
         interpreter = tflite.open_session(path)
         names = [one.name for one in interpreter.outputs]
         return lambda feed: dict(zip(names, interpreter.run(feed), strict=True)), tflite.batch_size(interpreter)
-    from steelyard.compress.sessions import batch_size, open_session, run_bounded
+    from steelyard.compress.sessions import as_taken, batch_size, open_session, run_bounded
 
     session = open_session(path)
     names = [one.name for one in session.get_outputs()]
-    return lambda feed: dict(zip(names, run_bounded(session, feed), strict=True)), batch_size(session)
+    return (
+        lambda feed: dict(zip(names, run_bounded(session, as_taken(session, feed)), strict=True)),
+        batch_size(session),
+    )

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steelyard.artifact_formats.onnx_tensors import iter_nodes
+from steelyard.compress.folding import CONSTANTS_IR_VERSION
+from steelyard.compress.preparation.node_order import sort_nodes
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -15,14 +17,23 @@ _DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
 
 
 def final_bytes(model_path: Path) -> bytes:
-    """Return the bytes of a model without tool traces and without domains that nothing in it uses."""
+    """Return the bytes of a model with sorted nodes, without tool traces and domains that nothing in it uses."""
     import onnx
 
     model = onnx.load_model(model_path)
+    sort_nodes(model.graph)
+    _name_ir_version(model)
     _drop_traces(model)
     _drop_unused_domains(model)
     content: bytes = model.SerializeToString(deterministic=True)
     return content
+
+
+def _name_ir_version(model: ModelProto) -> None:
+    # Below IR version 4 every stored tensor must be an input, too; the tensors that steps add are none.
+    inputs = {value.name for value in model.graph.input}
+    if any(tensor.name not in inputs for tensor in model.graph.initializer):
+        model.ir_version = max(model.ir_version, CONSTANTS_IR_VERSION)
 
 
 def _drop_traces(model: ModelProto) -> None:

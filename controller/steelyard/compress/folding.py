@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steelyard.compress.errors import CompressionError
 from steelyard.compress.model_form import op_counts
 from steelyard.compress.preparation.batchnorm import fold_batchnorms
+from steelyard.compress.preparation.body_reads import keep_body_reads
 from steelyard.compress.preparation.gemm import plain_gemms
 from steelyard.compress.preparation.hard_swish import whole_hard_swishes
 from steelyard.compress.preparation.node_names import name_nodes
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # What onnxruntime's quantizers look for; without it they advise to run their own preprocessing.
 _PREPROCESSED_KEY = "onnx.quant.pre_process"
 # From IR version 4 on, stored tensors need not be inputs of the graph.
-_CONSTANTS_IR_VERSION = 4
+CONSTANTS_IR_VERSION = 4
 # Gelu came to the standard operators with opset 20.
 _ONE_OPERATOR_OPSET = 20
 _DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
@@ -45,7 +45,7 @@ def fold(model_path: Path, out_path: Path, *, min_opset: int = 0) -> None:
 
     source_path = out_path.with_suffix(".converted.onnx")
     optimized_path = out_path.with_suffix(".optimized.onnx")
-    onnx.save_model(_converted(onnx.load_model(model_path), min_opset), source_path)
+    onnx.save_model(_converted(inlined(onnx.load_model(model_path)), min_opset), source_path)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(optimized_path)
@@ -72,7 +72,8 @@ def fold_for_kernels(model_path: Path, out_path: Path, *, least_opset: int) -> N
     """Fold into ``least_opset``, or into opset 20 for a model that spells GELU or LayerNorm out.
 
     Those are one standard operator from opset 20 and 17 on, which folding makes of them. In a quantized model the
-    runtime no longer finds them, since every reader gets a DequantizeLinear of its own (onnxruntime 1.32).
+    runtime no longer finds them, since every reader gets a DequantizeLinear of its own (onnxruntime 1.32). Bodies of
+    control flow read clipped tensors through an Identity (``preparation.body_reads``).
 
     Raises:
         CompressionError: the model cannot be converted or optimized.
@@ -80,11 +81,31 @@ def fold_for_kernels(model_path: Path, out_path: Path, *, least_opset: int) -> N
     import onnx
 
     counts = op_counts(onnx.load_model(model_path))
+    opset = least_opset
     if counts["Erf"] or (counts["ReduceMean"] and counts["Sqrt"]):
-        with suppress(CompressionError):
-            fold(model_path, out_path, min_opset=max(least_opset, _ONE_OPERATOR_OPSET))
-            return
-    fold(model_path, out_path, min_opset=least_opset)
+        opset = max(least_opset, _ONE_OPERATOR_OPSET)
+    try:
+        fold(model_path, out_path, min_opset=opset)
+    except CompressionError:
+        if opset == least_opset:
+            raise
+        fold(model_path, out_path, min_opset=least_opset)
+    model = onnx.load_model(out_path)
+    if keep_body_reads(model):
+        onnx.save_model(model, out_path)
+
+
+def inlined(model: ModelProto) -> ModelProto:
+    """Return the model with the nodes of its local functions in place of their calls.
+
+    Converters lose functions, or do not look into them.
+    """
+    from onnx import inliner
+
+    if not model.functions:
+        return model
+    with tool_errors("inlining the model's functions"):
+        return inliner.inline_local_functions(model)
 
 
 def opset_of(model: ModelProto) -> int:
@@ -111,4 +132,4 @@ def _fix_constants(model: ModelProto) -> None:
     if len(kept) < len(model.graph.input):
         del model.graph.input[:]
         model.graph.input.extend(kept)
-        model.ir_version = max(model.ir_version, _CONSTANTS_IR_VERSION)
+        model.ir_version = max(model.ir_version, CONSTANTS_IR_VERSION)

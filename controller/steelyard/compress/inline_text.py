@@ -55,6 +55,8 @@ def _step(part: str, text: str) -> Step:
             raise RecipeError("unknown_key", f"{text!r}: {kind} has no setting {key!r}; {meant(key, tuple(known))}")
         if not equals:
             raise RecipeError("invalid_setting", f"{text!r}: {kind}: {key} has no value; write {key}=VALUE")
+        if key in values:
+            raise RecipeError("invalid_setting", f"{text!r}: {kind}: {key} stands there twice; leave one of them out")
         values[key] = _list(value) if isinstance(known[key].default, tuple) else _value(value)
     return found(**values)
 

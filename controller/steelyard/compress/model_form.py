@@ -51,6 +51,45 @@ def numeric_form(model: ModelProto) -> str:
     return FLOAT16 if any(halves) else FLOAT32
 
 
+def refuse_handed_through(path: Path, model: ModelProto, *, stored: bool = True) -> None:
+    """Refuse outputs that are an input, a stored tensor (``stored``) or another output: converters lose their way.
+
+    Raises:
+        CompressionInputError: unsupported_output, naming it.
+    """
+    given = [value.name for value in model.graph.output]
+    others = {value.name for value in model.graph.input}
+    if stored:
+        others |= {tensor.name for tensor in model.graph.initializer}
+    for number, name in enumerate(given):
+        if name in others or name in given[:number]:
+            raise CompressionInputError(
+                "unsupported_output",
+                f"{path}: no operator gives the output {name!r} by itself, it is handed through; export the model "
+                "without that output",
+            )
+
+
+def refuse_sparse_tensors(path: Path, model: ModelProto) -> None:
+    """Refuse tensors that are stored sparsely: neither onnxruntime's tools nor onnx's converter read them.
+
+    Raises:
+        CompressionInputError: sparse_tensors, naming one.
+    """
+    found = [tensor.values.name for tensor in model.graph.sparse_initializer]
+    found += [
+        node.output[0]
+        for node in iter_nodes(model)
+        for attribute in node.attribute
+        if attribute.HasField("sparse_tensor")
+    ]
+    if found:
+        raise CompressionInputError(
+            "sparse_tensors",
+            f"{path} stores the tensor {found[0]!r} sparsely, which no step reads; export it with dense tensors",
+        )
+
+
 def refuse_nan_weights(path: Path, model: ModelProto) -> None:
     """Refuse a model with NaN in a stored tensor; infinities stand in attention masks and are left alone.
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard.artifacts import InspectedArtifact
 from steelyard.compress.calibration import CalibrationData
 from steelyard.compress.contract import ONNX, TFLITE, StepContext
+from steelyard.compress.errors import CompressionError, CompressionInputError
+from steelyard.compress.parent_outputs import refuse_bad_parent
+from steelyard.compress.tool_words import tool_words
 from steelyard_protocol.v1 import common_pb2
 
 
@@ -31,7 +36,7 @@ class ModelKind:
         """Return the numeric form of a model, and refuse one with NaN in its weights.
 
         Raises:
-            CompressionInputError: nan_weights.
+            CompressionInputError: nan_weights or sparse_tensors.
         """
         if self.name == TFLITE:
             from steelyard.compress.tflite import model_form
@@ -40,9 +45,10 @@ class ModelKind:
             model_form.refuse_nan_weights(path)
             return form
         from steelyard.artifact_formats.onnx_file import parse_onnx
-        from steelyard.compress.model_form import numeric_form, refuse_nan_weights
+        from steelyard.compress.model_form import numeric_form, refuse_nan_weights, refuse_sparse_tensors
 
         model = parse_onnx(path, path.read_bytes())
+        refuse_sparse_tensors(path, model)
         refuse_nan_weights(path, model)
         return numeric_form(model)
 
@@ -52,7 +58,8 @@ class ModelKind:
         Quantizers run the model for calibration with no limit of their own: one that never returns stops here.
 
         Raises:
-            CompressionInputError: it cannot be loaded, or does not take the data, or does not end.
+            CompressionInputError: it cannot be loaded, or does not take the data, or fails on it, or gives what is
+                no number, or does not end.
         """
         if self.name == TFLITE:
             from steelyard.compress.tflite import sessions as tflite
@@ -63,7 +70,9 @@ class ModelKind:
             feed = tflite.first_feed(interpreter, calibration=context.calibration, seed=context.seed)
             if not isinstance(feed, str):
                 context.progress("checking the model", 0, 1)
-                tflite.run_bounded(interpreter, feed)
+                with _parent_errors(path):
+                    outputs = tflite.run_bounded(interpreter, feed)
+                refuse_bad_parent([place.name for place in interpreter.outputs], outputs)
             return
         from steelyard.compress.sessions import check_calibration, first_feed, open_session, run_bounded
 
@@ -73,7 +82,9 @@ class ModelKind:
         feed = first_feed(session, calibration=context.calibration, seed=context.seed)
         if not isinstance(feed, str):
             context.progress("checking the model", 0, 1)
-            run_bounded(session, feed)
+            with _parent_errors(path):
+                outputs = run_bounded(session, feed)
+            refuse_bad_parent([spec.name for spec in session.get_outputs()], outputs)
 
     def final_bytes(self, path: Path) -> bytes:
         """Return the bytes of a made model, the same for the same model."""
@@ -91,7 +102,7 @@ class ModelKind:
         """Check that a variant loads and gives numbers where its parent does; return what could not be checked.
 
         Raises:
-            CompressionError: variant_not_loadable or not_finite.
+            CompressionError: variant_not_loadable, other_signature or not_finite.
             CompressionInputError: the parent itself gives no finite outputs.
         """
         if self.name == TFLITE:
@@ -102,3 +113,16 @@ class ModelKind:
         from steelyard.compress.verification import verify_variant
 
         return verify_variant(variant_path, open_session(parent_path), calibration=calibration, seed=seed)
+
+
+@contextmanager
+def _parent_errors(path: Path) -> Iterator[None]:
+    """Say of a model that fails as it was given that it, or its data, is to be repaired: no recipe was at fault."""
+    try:
+        yield
+    except CompressionError as error:
+        raise CompressionInputError(
+            "model_not_runnable",
+            f"{path} fails on its own inputs, before anything was changed: "
+            f"{tool_words(error.__cause__ or error)}; give it samples that it takes, or repair the model",
+        ) from error

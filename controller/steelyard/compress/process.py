@@ -107,6 +107,8 @@ async def _ignored(_: FinishedStep) -> None:
 
 async def _run_child(request: CompressionRequest, interpreter: str, told: _Told) -> CompressionResult:
     # Quantizers put whole models under TMPDIR: on the disk that the user chose, and removed with the work folder.
+    # One thread for numpy's products: the order of sums, and so the bytes, do not hang on the number of cores; and two
+    # threads took ten times as long for the small products of learnt rounding on a machine with other work.
     process = await asyncio.create_subprocess_exec(
         interpreter,
         "-P",
@@ -116,7 +118,7 @@ async def _run_child(request: CompressionRequest, interpreter: str, told: _Told)
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         limit=_MAX_LINE_BYTES,
-        env={**os.environ, "TMPDIR": request.work_dir},
+        env={"OPENBLAS_NUM_THREADS": "1", **os.environ, "TMPDIR": request.work_dir},
     )
     try:
         errors, event = await asyncio.gather(_drain(process), _converse(process, request, told))

@@ -17,6 +17,7 @@ _STEPS = {
     "static-int8": "steelyard.compress.steps.static_int8:StaticInt8",
     "bias-correction": "steelyard.compress.steps.bias_correction:BiasCorrection",
     "adaround": "steelyard.compress.steps.adaround:AdaRound",
+    "sensitivity": "steelyard.compress.steps.sensitivity:MeasureSensitivity",
     "fallback": "steelyard.compress.steps.fallback:Fallback",
     "weight-only": "steelyard.compress.steps.weight_only:WeightOnly",
     "share-weights": "steelyard.compress.steps.share_weights:ShareWeights",
@@ -64,7 +65,11 @@ def step_class(kind: str) -> type[Step]:
 
 
 def step_plugin(kind: str) -> str:
-    """Return "NAME VERSION SHA256" of the plugin that a kind of step comes from; "" for one of ours."""
+    """Return "NAME VERSION SHA256" of the plugin that a kind of step comes from; "" for one of ours.
+
+    Raises:
+        PluginError: the plugin cannot be used.
+    """
     if kind in _STEPS:
         return ""
     from steelyard.plugins.lookup import origin_text

@@ -8,10 +8,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -29,9 +30,12 @@ from steelyard.compress.recipe_start import refuse_other_form, refuse_other_form
 from steelyard.compress.registry import step_plugin
 from steelyard.compress.result import CompressionResult
 from steelyard.compress.tools import disk_errors
+from steelyard.errors import SteelyardError
 from steelyard_protocol.v1 import control_pb2
 
 WORK_PREFIX = ".compress-"
+# What a step's model is called in the work folder.
+_STEP_FILE = re.compile(r"\S*step-([0-9]+)(?:-raw|-[0-9a-f]{64})\.(?:onnx|tflite)")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +149,8 @@ class _Job:
                 message = self._rescored(finished[number - 1])
                 done = FinishedStep(path=finished[number - 1].path, message=message)
             else:
-                done = self._do(number, step, tuple(ancestors), parent_evaluation)
+                with _steps_by_number():
+                    done = self._do(number, step, tuple(ancestors), parent_evaluation)
                 self._on_step(done)
             steps.append(done.message)
             ancestors.append(Ancestor(path=done.path, form=form, step=step, report=_report(done.message)))
@@ -268,6 +273,18 @@ class _Job:
             duration_s=time.monotonic() - self._start_s,
             parent_evaluation=parent_evaluation,
         )
+
+
+@contextmanager
+def _steps_by_number() -> Iterator[None]:
+    """Let errors call the models between by the number of their step: their files are gone when somebody reads it."""
+    try:
+        yield
+    except SteelyardError as error:
+        told = _STEP_FILE.sub(r"the model of step \1", str(error))
+        if told == str(error):
+            raise
+        raise type(error)(error.reason, told) from error
 
 
 def _report(message: control_pb2.LineageStep) -> StepReport:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from steelyard.compress.calibration import CalibrationData
 from steelyard.compress.errors import CompressionError, CompressionInputError
+from steelyard.compress.tool_words import tool_words
 from steelyard.compress.tools import tool_errors
-from steelyard.errors import first_line
 
 # Type names of onnxruntime that differ from numpy's.
 _DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(string)": "object"}
@@ -39,8 +39,8 @@ def open_session(path: Path) -> Any:
     except Exception as error:
         raise CompressionInputError(
             "model_not_loadable",
-            f"onnxruntime {onnxruntime.__version__} cannot load {path.name} ({first_line(error)}); remove operators of "
-            "custom domains or export for a version that it knows",
+            f"onnxruntime {onnxruntime.__version__} cannot load {path.name} ({tool_words(error)}); export it in "
+            "float32, without operators of custom domains, for a version that it knows",
         ) from error
 
 
@@ -48,7 +48,7 @@ def run_bounded(session: Any, feed: dict[str, NDArray[Any]], *, limit_s: float =
     """Return the outputs of one inference; a model that does not return is stopped at its next node.
 
     Raises:
-        CompressionInputError: model_never_returned: after ``limit_s`` seconds.
+        CompressionInputError: model_never_returned: after ``limit_s`` seconds; model_out_of_memory.
         CompressionError: tool_failed: onnxruntime could not run it.
     """
     import onnxruntime
@@ -83,6 +83,12 @@ def dtype_name(onnxruntime_type: str) -> str:
     return _DTYPES.get(onnxruntime_type, onnxruntime_type.removeprefix("tensor(").removesuffix(")"))
 
 
+def as_taken(session: Any, feed: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return a feed of the parent's inputs as a variant takes it: float16 where a step made its inputs that."""
+    halves = {spec.name for spec in session.get_inputs() if dtype_name(spec.type) == "float16"}
+    return {name: value.astype(np.float16) if name in halves else value for name, value in feed.items()}
+
+
 def batch_size(session: Any) -> int:
     """Return the fixed first dimension of the inputs, or 1 where it is dynamic."""
     sizes = [spec.shape[0] for spec in session.get_inputs() if spec.shape and isinstance(spec.shape[0], int)]
@@ -103,10 +109,11 @@ def check_calibration(session: Any, data: CalibrationData) -> None:
             f"{', '.join(sorted(data.inputs))}; give data for every input",
         )
     for name, spec in specs.items():
-        given = (data.inputs[name].dtype, ["N", *data.inputs[name].values.shape[1:]])
+        given = (data.inputs[name].dtype, data.shown_shape(name))
         wanted = dtype_name(spec.type)
+        # "N" is the batch: as many samples are fed as the model takes.
         fits = len(given[1]) == len(spec.shape) and all(
-            not isinstance(size, int) or size == have for size, have in zip(spec.shape[1:], given[1][1:], strict=True)
+            not isinstance(size, int) or have in ("N", size) for size, have in zip(spec.shape, given[1], strict=True)
         )
         if given[0] != wanted or not fits:
             raise CompressionInputError(
@@ -120,10 +127,7 @@ def first_feed(session: Any, *, calibration: CalibrationData | None, seed: int) 
     """Return one batch of the calibration data, or a drawn one, or the reason why there is none."""
     if calibration is None:
         return drawn_feed(session, seed)
-    size = batch_size(session)
-    if calibration.sample_count < size:
-        return f"{calibration.sample_count} calibration samples are fewer than the model's batch of {size}"
-    return calibration.feed(0, size)
+    return calibration.first_feed(batch_size(session))
 
 
 def drawn_feed(session: Any, seed: int) -> dict[str, NDArray[Any]] | str:

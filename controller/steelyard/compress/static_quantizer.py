@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from steelyard.compress.folding import opset_of
 from steelyard.compress.preparation.float_guard import guard_float_layers
+from steelyard.compress.preparation.float_outputs import leave_outputs_in_float
 from steelyard.compress.preparation.kept_float import FLOAT_OPS
 from steelyard.compress.tools import tool_errors
 
@@ -58,8 +59,11 @@ def quantize(
     op_types: Collection[str],
     excluded: Collection[str],
     wide: Collection[str],
-) -> None:
+) -> frozenset[str]:
     """Write the QDQ model; tensors in ``wide`` get 16 bits, nodes in ``excluded`` stay in float.
+
+    Returns:
+        The nodes whose biases are beyond 32 bits of their scale: the quantizer cuts them off, to wrong numbers.
 
     Raises:
         CompressionError: the quantizer failed.
@@ -78,6 +82,7 @@ def quantize(
         "uint16": QuantType.QUInt16,
     }
     model = onnx.load_model(folded_path)
+    makers = {name: node.op_type for node in model.graph.node for name in node.output}
     found = {
         name: (np.array(low, dtype=np.float32), np.array(high, dtype=np.float32))
         for name, (low, high) in ranges.items()
@@ -98,8 +103,26 @@ def quantize(
             _options(model, grid, wide, types),
         )
         quantizer.quantize_model()
+        leave_outputs_in_float(quantizer.model.model, makers=makers, op_types=op_types, excluded=excluded)
         guard_float_layers(quantizer.model.model)
         quantizer.model.save_model_to_file(str(out_path), False)
+        return _cut_off(quantizer.model.model)
+
+
+def _cut_off(model: ModelProto) -> frozenset[str]:
+    """Return the nodes that read a 32-bit bias with a value at the end of that range."""
+    import numpy as np
+    from onnx import numpy_helper
+
+    ends = np.iinfo(np.int32)
+    cut = set()
+    for tensor in model.graph.initializer:
+        if tensor.data_type == tensor.INT32:
+            values = numpy_helper.to_array(tensor)
+            if values.size and (values.min() == ends.min or values.max() == ends.max):
+                cut.add(tensor.name)
+    given = {node.output[0] for node in model.graph.node if node.op_type == "DequantizeLinear" and node.input[0] in cut}
+    return frozenset(node.name for node in model.graph.node if not given.isdisjoint(node.input))
 
 
 def _options(model: ModelProto, grid: Grid, wide: Collection[str], types: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from steelyard.compress.errors import CompressionError
-from steelyard.errors import SteelyardError, first_line
+from steelyard.compress.tool_words import tool_words
+from steelyard.errors import SteelyardError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -24,6 +25,10 @@ def tool_errors(what: str) -> Iterator[None]:
 
     Libraries raise KeyError, AttributeError and classes of their own for models that they do not understand. Errors of
     the file system are left to ``disk_errors``.
+
+    Raises:
+        CompressionError: tool_failed.
+        OSError: the file system's own, and a full disk that a library told in words of its own.
     """
     try:
         yield
@@ -34,14 +39,18 @@ def tool_errors(what: str) -> Iterator[None]:
             raise OSError(errno.ENOSPC, "No space left on device") from error
         raise CompressionError(
             "tool_failed",
-            f"{what} failed ({type(error).__name__}: {first_line(error)}); try another recipe, or report it to the "
+            f"{what} failed ({type(error).__name__}: {tool_words(error)}); try another recipe, or report it to the "
             "tool with this model",
         ) from error
 
 
 @contextmanager
 def disk_errors(where: object) -> Iterator[None]:
-    """Turn errors of the file system into a ``CompressionError``; ``where`` is the folder written to."""
+    """Turn errors of the file system into a ``CompressionError``; ``where`` is the folder written to.
+
+    Raises:
+        CompressionError: disk_full or io_error.
+    """
     try:
         yield
     except OSError as error:

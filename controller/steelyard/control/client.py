@@ -30,6 +30,7 @@ from steelyard_protocol.v1 import (
 )
 
 if TYPE_CHECKING:
+    from steelyard.compress.parts.result import CompressedParts
     from steelyard.compress.recipe import Recipe
     from steelyard.control.identity_client import IdentityClient
 
@@ -189,6 +190,62 @@ class Client:
         )
         response = self._call(lambda: self._control.SubmitCompression(request, timeout=_CALL_TIMEOUT_S))
         return JobHandle(self, response.job_id)
+
+    def compress_parts(
+        self,
+        parts: Path | str,
+        recipes: Sequence[str],
+        *,
+        task: Path | str,
+        tasks_dir: Path | str | None = None,
+        seed: int = 0,
+        device: str = "",
+    ) -> CompressedParts:
+        """Compress a model in parts (docs/parts.md), each by its recipe, and score the whole with the variants.
+
+        ``recipes`` are "PART=RECIPE" each, or one "RECIPE" for every part that has none of its own; ``task`` is of the
+        whole, with a calibration split. The parts run in this process; the recipes run on the controller. The tasks of
+        the parts, by which each can be measured, are kept in ``tasks_dir`` as "PART.toml".
+        """
+        from steelyard.compress.parts.part_tasks import CallLimits
+        from steelyard.control.compress_parts import compress_parts
+
+        return compress_parts(
+            self,
+            Path(parts),
+            recipes,
+            task_path=Path(task),
+            device=device,
+            tasks_dir=None if tasks_dir is None else Path(tasks_dir),
+            limits=CallLimits(seed=seed),
+        )
+
+    def sensitivity(
+        self,
+        artifact: control_pb2.Artifact,
+        *,
+        task: control_pb2.Task,
+        recipe: str | Recipe = "static-int8",
+        sample_count: int = 64,
+        scored: int = 5,
+        seed: int = 0,
+        device: str = "",
+        use_cache: bool = True,
+    ) -> JobHandle:
+        """Find what each operator costs that ``recipe`` quantizes; ``JobHandle.sensitivity`` returns the report.
+
+        ``sample_count`` calibration samples are run for each operator; the metric of the ``scored`` most sensitive ones
+        is evaluated. The rest as in ``compress``.
+        """
+        from steelyard.compress.recipe import Recipe as AnyRecipe
+        from steelyard.compress.recipe_text import load_recipe
+        from steelyard.compress.steps.sensitivity import MeasureSensitivity
+
+        steps = (load_recipe(recipe) if isinstance(recipe, str) else recipe).step_list
+        measured = AnyRecipe([*steps, MeasureSensitivity(sample_count=sample_count, scored=scored)])
+        return self.compress(
+            artifact, measured, task=task, seed=seed, device=device, evaluate=False, use_cache=use_cache
+        )
 
     def measure(
         self,

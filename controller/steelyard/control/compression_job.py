@@ -18,6 +18,7 @@ from steelyard.compress.recipe import Recipe
 from steelyard.compress.recipe_text import parse_recipe
 from steelyard.compress.registry import step_plugin
 from steelyard.compress.step_key import StepInputs, StepKey, score_key, step_key, why_other_bytes
+from steelyard.compress.tools import disk_errors
 from steelyard.control.job_world import JobWorld
 from steelyard.plugins.files import plugin_files
 from steelyard.store.finished_steps import StepRecord
@@ -41,17 +42,20 @@ async def compress_job(world: JobWorld, job_id: str, request: control_pb2.Submit
 async def _compress(
     world: JobWorld, job_id: str, request: control_pb2.SubmitCompressionRequest, parent: control_pb2.Artifact
 ) -> None:
-    world.work_directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=world.work_directory, prefix="compress-") as work:
+    with disk_errors(world.work_directory):
+        world.work_directory.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(dir=world.work_directory, prefix="compress-")
+    with folder as work:
         job = _CompressionJob(world=world, job_id=job_id, request=request, parent=parent, work=Path(work))
         variant = await job.run()
-    count = len(job.recipe.step_list)
+    count = len(job.steps)
     await world.store.call(
         Store.transition,
         job_id,
         control_pb2.JOB_STATE_RECORDED,
         message=f"made {variant.name} ({variant.digest[:_SHOWN_DIGITS]}, {variant.size_bytes:,} bytes)",
         variant_digest=variant.digest,
+        steps=job.steps,
         done=count,
         total=count,
     )
@@ -77,7 +81,7 @@ class _CompressionJob:
         self._work = work
         self._inputs = StepInputs(seed=request.seed)
         self._task = control_pb2.Task()
-        self._steps: list[control_pb2.LineageStep] = []
+        self.steps: list[control_pb2.LineageStep] = []
         self._notes: set[asyncio.Task[object]] = set()
         self._told = ("", 0.0)
 
@@ -115,15 +119,15 @@ class _CompressionJob:
         await asyncio.to_thread(self._world.blobs.put_file, result.path)
         lineage = result.lineage
         await self._keep_score(self._parent.digest, lineage.parent_evaluation)
-        for step, returned in zip(self._steps, lineage.steps, strict=True):
+        for step, returned in zip(self.steps, lineage.steps, strict=True):
             # Steps that were done before are scored by the child.
             if returned.HasField("evaluation"):
                 step.evaluation.CopyFrom(returned.evaluation)
                 await self._keep_score(step.output_digest, step.evaluation)
         lineage.parent_digest, lineage.task_id = self._parent.digest, self._request.task_id
         del lineage.steps[:]
-        lineage.steps.extend(self._steps)
-        return await self._register(result.digest, len(self._steps), lineage)
+        lineage.steps.extend(self.steps)
+        return await self._register(result.digest, len(self.steps), lineage)
 
     # -- steps --------------------------------------------------------------------------------------------------
 
@@ -135,7 +139,7 @@ class _CompressionJob:
             if record is None or not self._world.blobs.has(record.message.output_digest):
                 break
             record.message.reused = True
-            self._steps.append(record.message)
+            self.steps.append(record.message)
             finished.append(
                 FinishedStep(path=self._world.blobs.path(record.message.output_digest), message=record.message)
             )
@@ -144,24 +148,24 @@ class _CompressionJob:
 
     async def _keep(self, done: FinishedStep) -> None:
         """Keep the model of a step that was run: the recipe can go on from it whatever happens next."""
-        number = len(self._steps)
+        number = len(self.steps)
         key = self._key(number)
         done.message.output_digest = await asyncio.to_thread(self._world.blobs.put_file, done.path)
         note = await self._why_other(key, done.message.output_digest)
         if note:
             done.message.notes.append(note)
-        self._steps.append(done.message)
+        self.steps.append(done.message)
         recipe = Recipe(self.recipe.step_list[: number + 1], name=self.recipe.prefix_name(number + 1))
         lineage = control_pb2.Lineage(
             parent_digest=self._parent.digest,
             recipe_name=recipe.name,
             recipe_toml=recipe.to_toml(),
-            steps=self._steps,
+            steps=self.steps,
             calibration_digest=self._inputs.calibration_digest if recipe.needs_calibration else "",
             calibration_sample_count=self._task.calibration_sample_count if recipe.needs_calibration else 0,
             parent_evaluation=done.parent_evaluation,
             seed=self._request.seed,
-            duration_s=sum(step.duration_s for step in self._steps),
+            duration_s=sum(step.duration_s for step in self.steps),
             task_id=self._request.task_id,
         )
         lineage.created_at.GetCurrentTime()
@@ -177,7 +181,7 @@ class _CompressionJob:
         await self._world.store.call(Store.record_step, record)
 
     def _key(self, number: int) -> StepKey:
-        digests = [self._parent.digest, *(step.output_digest for step in self._steps)]
+        digests = [self._parent.digest, *(step.output_digest for step in self.steps)]
         step = self.recipe.step_list[number]
         return step_key(step, digests, self._inputs, plugin=step_plugin(step.kind))
 
@@ -197,7 +201,7 @@ class _CompressionJob:
     async def _known_scores(self) -> dict[str, control_pb2.StepEvaluation]:
         """Return what the first model and those of finished steps scored before."""
         known = {}
-        for digest in (self._parent.digest, *(step.output_digest for step in self._steps)):
+        for digest in (self._parent.digest, *(step.output_digest for step in self.steps)):
             score = await self._world.store.call(Store.find_score, self._score_key(digest))
             if score is not None and self._request.evaluate_steps:
                 known[digest] = score
@@ -217,7 +221,9 @@ class _CompressionJob:
         if not digest:
             return None
         path = self._work / name
-        path.write_bytes(self._world.blobs.read_bytes(digest))
+        content = self._world.blobs.read_bytes(digest)
+        with disk_errors(self._work):
+            path.write_bytes(content)
         return path
 
     def _scoring(self, task: control_pb2.Task) -> ScoringFiles | None:

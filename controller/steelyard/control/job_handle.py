@@ -9,6 +9,7 @@ from steelyard.errors import DeviceError, SteelyardError, UsageError
 from steelyard_protocol.v1 import control_pb2, measurement_pb2
 
 if TYPE_CHECKING:
+    from steelyard.compress.sensitivity_report import SensitivityReport
     from steelyard.control.client import Client
 
 _WAIT_S = 10.0
@@ -56,6 +57,12 @@ class JobHandle:
     def variant(self) -> control_pb2.Artifact:
         """Return the variant that a finished compression made."""
         return self._client.artifact(self._client.job(self.job_id).variant_digest)
+
+    def sensitivity(self) -> SensitivityReport:
+        """Return what a finished ``Client.sensitivity`` found."""
+        from steelyard.compress.sensitivity_report import report_of
+
+        return report_of(self._client.job(self.job_id).steps)
 
     def cancel(self) -> control_pb2.Job:
         """Cancel the job; finished rounds are kept."""

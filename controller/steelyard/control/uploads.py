@@ -13,6 +13,7 @@ from pathlib import Path
 from steelyard.artifacts import InspectedArtifact, read_artifact
 from steelyard.plugins.conversion import converted
 from steelyard.tasks.checks import check_fits
+from steelyard.tasks.fixed import fixed_inputs
 from steelyard.tasks.load import load_task
 from steelyard.tasks.materialise import MaterialisedSplit, materialise
 from steelyard.tasks.metrics.registry import metric_plugins, metric_settings_json
@@ -38,7 +39,7 @@ def prepared_task(path: Path, artifact: control_pb2.Artifact) -> tuple[control_p
     """
     loaded = load_task(path)
     places = check_fits(loaded, artifact.signature)
-    made = materialise(loaded, places)
+    made = materialise(loaded, places, fixed=fixed_inputs(loaded, artifact.signature))
     task = _described(loaded)
     # Where data of one input is meant, that input is named; data of several says so itself.
     task.input_name = next(iter(places.values())) if len(places) == 1 else ""
@@ -57,7 +58,8 @@ def prepared_task(path: Path, artifact: control_pb2.Artifact) -> tuple[control_p
 
 def _described(loaded: LoadedTask) -> control_pb2.Task:
     plugins = metric_plugins(loaded.metric)
-    told = {**loaded.drawn, **({"metric_plugins": plugins} if plugins else {})}
+    fixed = {"fixed": dict(loaded.fixed)} if loaded.fixed else {}
+    told = {**loaded.drawn, **fixed, **({"metric_plugins": plugins} if plugins else {})}
     task = control_pb2.Task(
         name=loaded.name,
         licence=loaded.licence,

@@ -51,7 +51,11 @@ def kinds(role: str) -> tuple[str, ...]:
 
 
 def origin_text(role: str, kind: str) -> str:
-    """Return "NAME VERSION SHA256" of the plugin that a kind comes from; "" for one of ours."""
+    """Return "NAME VERSION SHA256" of the plugin that a kind comes from; "" for one of ours.
+
+    Raises:
+        PluginError: the plugin cannot be used.
+    """
     if kind in own_kinds(role):
         return ""
     found = find(role, kind)

@@ -21,18 +21,23 @@ def render_steps(parent: control_pb2.Artifact, variant: control_pb2.Artifact) ->
     """Return what each step made: size, size under DEFLATE, score and its change, seconds, and the notes."""
     lineage = variant.lineage
     table = plain_table(title=f"{variant.name}")
-    for name in ("step", "size", "deflated", _score_name(lineage), "change", "seconds"):
+    is_scored = any(step.HasField("evaluation") for step in lineage.steps)
+    for name in ("step", "size", "deflated", *((_score_name(lineage), "change") if is_scored else ()), "seconds"):
         table.add_column(name, overflow="fold", justify="left" if name == "step" else "right")
-    table.add_row(Text("the model"), Text(format_value(parent.size_bytes, "B")), "", score_text(lineage), "", "")
+    parents = (Text(score_text(lineage)), "") if is_scored else ()
+    table.add_row(Text("the model"), Text(format_value(parent.size_bytes, "B")), "", *parents, "")
     notes: list[RenderableType] = []
     before = lineage.parent_evaluation
     for step in lineage.steps:
+        scores = (
+            Text(evaluation_text(step.evaluation) if step.HasField("evaluation") else ""),
+            Text(change_text(before, step.evaluation)),
+        )
         table.add_row(
             Text(step.kind),
             Text(format_value(step.output_size_bytes, "B") if step.output_size_bytes else ""),
             Text(format_value(step.output_deflated_bytes, "B") if step.output_deflated_bytes else ""),
-            Text(evaluation_text(step.evaluation) if step.HasField("evaluation") else ""),
-            Text(change_text(before, step.evaluation)),
+            *(scores if is_scored else ()),
             Text("run before" if step.reused else f"{step.duration_s:.1f}"),
         )
         before = step.evaluation
@@ -87,7 +92,9 @@ def last_step(artifact: control_pb2.Artifact) -> str:
     """Return the step that made an artifact, what it took and what came out: "static-int8, 3.5 s, top1 99.7 %"."""
     if not artifact.lineage.steps:
         return ""
-    step = artifact.lineage.steps[-1]
+    # A step that only looks (sensitivity) comes behind the one that made the file.
+    steps = artifact.lineage.steps
+    step = next((one for one in steps if one.output_digest == artifact.digest), steps[-1])
     told = f"{step.kind}, {step.duration_s:.1f} s"
     score = step.evaluation
     return f"{told}, {score.metric} {evaluation_text(score)}" if score.HasField("value") else told

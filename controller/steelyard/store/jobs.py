@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
@@ -85,12 +85,15 @@ def extensions(connection: Connection, job_id: str) -> list[str]:
 
 
 def page(connection: Connection, page_size: int, page_token: str) -> tuple[list[control_pb2.Job], str]:
-    """List jobs, the newest first."""
+    """List jobs, the newest first, without their steps: a page of those could outgrow a message."""
     query = select(_JOBS.c.number, _JOBS.c.message)
     rows, token = fetch_page(
         connection, query, _JOBS.c.number, page_size=page_size, page_token=page_token, newest_first=True
     )
-    return [control_pb2.Job.FromString(row["message"]) for row in rows], token
+    found = [control_pb2.Job.FromString(row["message"]) for row in rows]
+    for job in found:
+        job.ClearField("steps")
+    return found, token
 
 
 def unfinished(connection: Connection) -> list[control_pb2.Job]:
@@ -107,6 +110,7 @@ def transition(
     event: control_pb2.JobEvent,
     error: common_pb2.ErrorInfo | None,
     variant_digest: str,
+    steps: Sequence[control_pb2.LineageStep],
     attempt: int | None,
 ) -> control_pb2.JobEvent | None:
     """Set the state and append ``event``; see ``Store.transition``."""
@@ -121,6 +125,9 @@ def transition(
         job.error.CopyFrom(error)
     if variant_digest:
         job.variant_digest = variant_digest
+    if steps:
+        del job.steps[:]
+        job.steps.extend(steps)
     if attempt is not None:
         job.attempt = attempt
     if state in FINAL_STATES:

@@ -220,6 +220,7 @@ class Store:
         done: int = 0,
         total: int = 0,
         variant_digest: str = "",
+        steps: Sequence[control_pb2.LineageStep] = (),
         attempt: int | None = None,
     ) -> control_pb2.JobEvent | None:
         """Set a job's state and append the event that says so, in one transaction.
@@ -234,7 +235,14 @@ class Store:
         event = self._event(message, done, total)
         with self._database.write() as connection:
             return jobs.transition(
-                connection, job_id, state, event=event, error=error, variant_digest=variant_digest, attempt=attempt
+                connection,
+                job_id,
+                state,
+                event=event,
+                error=error,
+                variant_digest=variant_digest,
+                steps=steps,
+                attempt=attempt,
             )
 
     def append_event(self, job_id: str, message: str, done: int = 0, total: int = 0) -> control_pb2.JobEvent | None:

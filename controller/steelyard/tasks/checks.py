@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,8 @@ def _checked_labels(labels: NDArray[Any], source: Path) -> NDArray[np.int64]:
         )
     if int(labels.min()) < 0:
         raise TaskError("invalid_labels", f"{source}: the label {int(labels.min())} is negative; classes count from 0")
+    if int(labels.max()) > np.iinfo(np.int64).max:
+        raise TaskError("invalid_labels", f"{source}: the label {int(labels.max())} is no class number; correct it")
     return labels.astype(np.int64)
 
 
@@ -156,7 +158,7 @@ def check_fits(task: LoadedTask, signature: common_pb2.Signature, *, input_name:
     """
     places = {}
     for stored in task.evaluation.inputs:
-        spec = _input_spec(signature, stored or input_name)
+        spec = _input_spec(signature, stored or input_name, task)
         dtype, shape = task.model_spec(stored)
         if spec.dtype != dtype.name:
             raise TaskError(
@@ -164,27 +166,41 @@ def check_fits(task: LoadedTask, signature: common_pb2.Signature, *, input_name:
                 f"the model's input {spec.name!r} takes {spec.dtype} and {task.source} gives {dtype.name}; convert the "
                 "data, or describe it in a task file with [preprocess]",
             )
-        if not _shape_fits(spec, (task.evaluation.sample_count, *shape)):
+        _refuse_other_dtypes(task, stored, spec)
+        if not (_whole_fits(spec, shape) if task.is_whole else _shape_fits(spec, shape)):
             raise TaskError(
                 "shape_mismatch",
                 f"the model's input {spec.name!r} has the shape {_shape_text(spec)} and a sample of {task.source} is "
                 f"{list(shape)}; correct preprocess.layout (NCHW or NHWC) or the data",
             )
         places[stored] = spec.name
-    if ONLY_INPUT not in places:
+    if ONLY_INPUT not in places or task.fixed:
         _refuse_missing_inputs(signature, places, task)
     if LABELS in task.evaluation.truth and task.metric.kind in {"top1", "top5", "topk"}:
         _check_labels(task, task.evaluation.truth[LABELS], signature.outputs[0])
     return places
 
 
+def _refuse_other_dtypes(task: LoadedTask, stored: str, spec: common_pb2.TensorSpec) -> None:
+    """Refuse calibration or validation samples of another dtype, where no preprocessing converts them."""
+    for what, split in (("calibration", task.calibration), ("validation", task.validation)):
+        dtype = spec.dtype if split is None or task.preprocess is not None else split.inputs[stored].dtype.name
+        if dtype != spec.dtype:
+            raise TaskError(
+                "dtype_mismatch",
+                f"the model's input {spec.name!r} takes {spec.dtype} and the {what} samples of {task.source} are "
+                f"{dtype}; convert them",
+            )
+
+
 def _refuse_missing_inputs(signature: common_pb2.Signature, places: Mapping[str, str], task: LoadedTask) -> None:
-    missing = [spec.name for spec in signature.inputs if spec.name not in places.values()]
+    known = {*places.values(), *task.fixed}
+    missing = [spec.name for spec in signature.inputs if spec.name not in known]
     if missing:
         raise TaskError(
             "input_unknown",
-            f"the model's input {missing[0]!r} has no data in {task.source}, which is for {', '.join(places)}; name an "
-            "array for each input",
+            f"the model's input {missing[0]!r} has no data in {task.source}, which is for {', '.join(sorted(known))}; "
+            "name an array for each input, or give it a value in [fixed]",
         )
 
 
@@ -198,12 +214,20 @@ def _check_labels(task: LoadedTask, labels: NDArray[Any], output: common_pb2.Ten
             f"{task.source} has the label {highest} and the model's output {output.name!r} has {class_count} classes, "
             f"0 to {class_count - 1}; correct the labels or the model",
         )
+    counted = task.metric.reduction.top_count
+    if known and 1 < class_count <= counted:
+        raise TaskError(
+            "k_too_large",
+            f"{task.source}: with {class_count} classes the label is always among the {counted} highest, and "
+            f"{task.metric.kind} says nothing; use top1, or topk with a smaller k",
+        )
 
 
-def _input_spec(signature: common_pb2.Signature, input_name: str) -> common_pb2.TensorSpec:
+def _input_spec(signature: common_pb2.Signature, input_name: str, task: LoadedTask) -> common_pb2.TensorSpec:
     names = [spec.name for spec in signature.inputs]
-    if not input_name and len(names) == 1:
-        return signature.inputs[0]
+    others = [spec for spec in signature.inputs if spec.name not in task.fixed]
+    if not input_name and len(others) == 1:
+        return others[0]
     for spec in signature.inputs:
         if spec.name == input_name:
             return spec
@@ -216,10 +240,15 @@ def _input_spec(signature: common_pb2.Signature, input_name: str) -> common_pb2.
 
 def _shape_fits(spec: common_pb2.TensorSpec, shape: tuple[int, ...]) -> bool:
     # The first dimension is the batch: the device feeds as many samples as the model takes.
-    return len(spec.dimensions) == len(shape) and all(
-        not dimension.HasField("size") or dimension.size == size
-        for dimension, size in zip(spec.dimensions[1:], shape[1:], strict=True)
-    )
+    return len(spec.dimensions) == len(shape) + 1 and _sizes_fit(spec.dimensions[1:], shape)
+
+
+def _whole_fits(spec: common_pb2.TensorSpec, shape: tuple[int, ...]) -> bool:
+    return len(spec.dimensions) == len(shape) and _sizes_fit(spec.dimensions, shape)
+
+
+def _sizes_fit(dimensions: Sequence[common_pb2.Dimension], shape: tuple[int, ...]) -> bool:
+    return all(not one.HasField("size") or one.size == size for one, size in zip(dimensions, shape, strict=True))
 
 
 def _shape_text(spec: common_pb2.TensorSpec) -> str:
@@ -232,5 +261,6 @@ def _row_hashes(inputs: Mapping[str, NDArray[Any]], dtypes: Mapping[str, np.dtyp
     hashes = [hashlib.blake2b(digest_size=_HASH_BYTES) for _ in range(count)]
     for name in sorted(inputs):
         for digest, row in zip(hashes, inputs[name], strict=True):
-            digest.update(np.ascontiguousarray(row, dtype=dtypes[name]).tobytes())
+            # Adding 0 makes 0.0 of -0.0, which is the same value.
+            digest.update(np.ascontiguousarray(row + 0, dtype=dtypes[name]).tobytes())
     return [digest.digest() for digest in hashes]

@@ -54,6 +54,8 @@ def _described_task(path: Path) -> LoadedTask:
         preprocess=spec.preprocess,
         licence=spec.licence,
         description=spec.description,
+        fixed=spec.fixed,
+        is_whole=spec.is_whole,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from steelyard.tasks.fixed import with_fixed
 from steelyard.tasks.packing import pack_all
 from steelyard.tasks.task import LoadedTask, Split
 from steelyard.tasks.truth import pack_truth
@@ -31,8 +32,15 @@ class MaterialisedTask:
     validation: MaterialisedSplit | None
 
 
-def materialise(task: LoadedTask, places: Mapping[str, str]) -> MaterialisedTask:
-    """Preprocess and pack a task's data; ``places`` has the model's input by the stored input (``check_fits``).
+def materialise(
+    task: LoadedTask, places: Mapping[str, str], *, fixed: Mapping[str, NDArray[Any]] | None = None
+) -> MaterialisedTask:
+    """Preprocess and pack a task's data.
+
+    Args:
+        task: as it was loaded.
+        places: the model's input by the stored input (``check_fits``).
+        fixed: values of further inputs (``fixed_inputs``): each sample then becomes all that one inference takes.
 
     Raises:
         TaskError: preprocessing that does not fit the data.
@@ -42,8 +50,10 @@ def materialise(task: LoadedTask, places: Mapping[str, str]) -> MaterialisedTask
         if split is None:
             return None
         inputs: dict[str, NDArray[Any]] = {places[stored]: array for stored, array in task.model_inputs(split).items()}
+        if fixed:
+            inputs = with_fixed(inputs, fixed, are_whole=task.is_whole)
         return MaterialisedSplit(
-            inputs=pack_all(inputs),
+            inputs=pack_all(inputs, are_whole=task.is_whole or bool(fixed)),
             truth=pack_truth(split.truth) if split.truth else None,
             sample_count=split.sample_count,
         )

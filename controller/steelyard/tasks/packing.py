@@ -16,6 +16,8 @@ from steelyard.tasks.npz import DEFAULT_MAX_BYTES, read_npz, write_npz
 
 VALUES_SUFFIX = ".values"
 TABLE_SUFFIX = ".table"
+# An array of this name says that each sample is all that one inference takes: values have one axis more than the input.
+WHOLE = "whole"
 _MAX_BYTE_TABLE = 256
 _MAX_TABLE = 65_536
 # Distinct values are collected in pieces, so that data with many of them is given up early.
@@ -34,8 +36,8 @@ def pack(name: str, array: NDArray[Any]) -> bytes:
     return pack_all({name: array})
 
 
-def pack_all(inputs: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return .npz bytes of several inputs, each as ``pack`` has it.
+def pack_all(inputs: Mapping[str, NDArray[Any]], *, are_whole: bool = False) -> bytes:
+    """Return .npz bytes of several inputs, each as ``pack`` has it; ``are_whole``: samples are whole inferences.
 
     Raises:
         TaskError: an array of objects or strings.
@@ -49,6 +51,8 @@ def pack_all(inputs: Mapping[str, NDArray[Any]]) -> bytes:
         index_dtype = np.uint8 if table.size <= _MAX_BYTE_TABLE else np.uint16
         stored[name + VALUES_SUFFIX] = np.searchsorted(table, _bits(array)).astype(index_dtype).reshape(array.shape)
         stored[name + TABLE_SUFFIX] = table.view(np.float32)
+    if are_whole:
+        stored[WHOLE] = np.ones(1, dtype=np.uint8)
     return write_npz(stored)
 
 

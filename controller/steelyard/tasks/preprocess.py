@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from steelyard.tasks.errors import TaskError
 
 LAYOUTS = ("NCHW", "NHWC")
+_FLOAT32 = np.finfo(np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,11 @@ class Preprocess:
         if 0.0 in divisors:
             raise TaskError(
                 "invalid_task", "preprocess.divide and preprocess.std must not be 0; give what to divide by"
+            )
+        beyond = [value for value in divisors if not float(_FLOAT32.tiny) <= abs(value) <= float(_FLOAT32.max)]
+        if beyond:
+            raise TaskError(
+                "invalid_task", f"preprocess divides by {beyond[0]}, which float32 cannot; give what to divide by"
             )
 
     def output_shape(self, stored_shape: tuple[int, ...]) -> tuple[int, ...]:

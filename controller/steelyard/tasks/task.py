@@ -37,7 +37,8 @@ class LoadedTask:
     """Checked data: not empty, finite, truth that the metric reads, splits that share no sample.
 
     ``preprocess`` None means that the stored arrays are already what the model takes. ``drawn`` tells where the data
-    was read from and how samples were drawn, as JSON has it.
+    was read from and how samples were drawn, as JSON has it. ``fixed`` are values of further inputs, as in TOML, the
+    same for each sample. ``is_whole``: a sample is all that one inference takes, batch axis and all.
     """
 
     name: str
@@ -51,6 +52,8 @@ class LoadedTask:
     licence: str = ""
     description: str = ""
     drawn: Mapping[str, object] = field(default_factory=dict)
+    fixed: Mapping[str, object] = field(default_factory=dict)
+    is_whole: bool = False
 
     def __post_init__(self) -> None:
         """Refuse preprocessing of several inputs: it would not say which of them it is for."""

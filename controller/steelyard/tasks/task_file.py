@@ -18,7 +18,10 @@ from steelyard.tasks.preprocess import Preprocess
 from steelyard.tasks.task import ONLY_INPUT
 
 SPLITS = ("evaluation", "calibration", "validation")
-_TOP_KEYS = ("name", "data", "source", "licence", "description", *SPLITS, "operations", "preprocess", "metric")
+_TOP_KEYS = (
+    *("name", "data", "source", "licence", "description", "whole", "fixed"),
+    *(*SPLITS, "operations", "preprocess", "metric"),
+)
 _PREPROCESS_KEYS = ("divide", "mean", "std", "layout")
 _SPLIT_KEYS = ("inputs", "labels", "truth")
 
@@ -33,7 +36,10 @@ class SplitNames:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFile:
-    """What a task TOML says: a ``data`` file (.npz) with the array names of each split, or the table ``source``."""
+    """What a task TOML says: a ``data`` file (.npz) with the array names of each split, or the table ``source``.
+
+    ``fixed`` are values by input, the same for each sample; ``is_whole``: a sample is all that one inference takes.
+    """
 
     name: str
     data: Path | None
@@ -45,6 +51,8 @@ class TaskFile:
     class_names: str
     licence: str
     description: str
+    fixed: Mapping[str, object]
+    is_whole: bool
 
 
 def parse_task_file(text: str, *, source: Path) -> TaskFile:
@@ -75,6 +83,8 @@ def parse_task_file(text: str, *, source: Path) -> TaskFile:
         class_names=class_names,
         licence=_string(content, "licence", source, default=""),
         description=_string(content, "description", source, default=""),
+        fixed=_fixed(_table(content, "fixed", source), source),
+        is_whole=_is_whole(content, source),
     )
 
 
@@ -125,7 +135,35 @@ def _inputs(table: Mapping[str, Any], source: Path) -> dict[str, str]:
     value = table.get("inputs")
     if not isinstance(value, dict):
         return {ONLY_INPUT: _string(table, "inputs", source)}
+    if not value:
+        raise TaskError("invalid_task", f"{source}: 'inputs' is empty; name an array for each input of the model")
     return {name: _string(value, name, source) for name in value}
+
+
+def _fixed(table: Mapping[str, Any], source: Path) -> dict[str, object]:
+    """Return the values of ``[fixed.INPUT]`` tables."""
+    values: dict[str, object] = {}
+    for name in table:
+        one = _table(table, name, source)
+        refuse_unknown(one, ("value",), f"{source} [fixed.{name}]")
+        if "value" not in one:
+            raise TaskError(
+                "missing_key", f"{source} [fixed.{name}] lacks the key 'value'; add the number that it takes"
+            )
+        values[name] = one["value"]
+    return values
+
+
+def _is_whole(content: Mapping[str, Any], source: Path) -> bool:
+    value = content.get("whole", False)
+    if not isinstance(value, bool):
+        raise TaskError("invalid_task", f"{source}: 'whole' is {value!r}; write true or false")
+    if value and "preprocess" in content:
+        raise TaskError(
+            "invalid_task",
+            f"{source}: with whole = true there is no [preprocess]; store inputs as the model takes them",
+        )
+    return value
 
 
 def _truth(table: Mapping[str, Any], source: Path) -> dict[str, str]:

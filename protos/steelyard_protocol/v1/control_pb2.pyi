@@ -896,6 +896,7 @@ class Job(google.protobuf.message.Message):
     TITLE_FIELD_NUMBER: builtins.int
     ATTEMPT_FIELD_NUMBER: builtins.int
     ESTIMATED_MS_FIELD_NUMBER: builtins.int
+    STEPS_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     kind: Global___JobKind.ValueType
     state: Global___JobState.ValueType
@@ -914,6 +915,10 @@ class Job(google.protobuf.message.Message):
     def error(self) -> steelyard_protocol.v1.common_pb2.ErrorInfo:
         """Set in a state of failure."""
 
+    @property
+    def steps(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___LineageStep]:
+        """Compression only: what each step did, also where another recipe had made the same variant before. Not in lists."""
+
     def __init__(
         self,
         *,
@@ -928,9 +933,10 @@ class Job(google.protobuf.message.Message):
         title: builtins.str = ...,
         attempt: builtins.int = ...,
         estimated_ms: builtins.int = ...,
+        steps: collections.abc.Iterable[Global___LineageStep] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["created_at", b"created_at", "error", b"error", "finished_at", b"finished_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "created_at", b"created_at", "device", b"device", "error", b"error", "estimated_ms", b"estimated_ms", "finished_at", b"finished_at", "job_id", b"job_id", "kind", b"kind", "state", b"state", "title", b"title", "variant_digest", b"variant_digest"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "created_at", b"created_at", "device", b"device", "error", b"error", "estimated_ms", b"estimated_ms", "finished_at", b"finished_at", "job_id", b"job_id", "kind", b"kind", "state", b"state", "steps", b"steps", "title", b"title", "variant_digest", b"variant_digest"]) -> None: ...
 
 Global___Job: typing_extensions.TypeAlias = Job
 

@@ -61,6 +61,19 @@ TRANSFORMER = table(
 )
 PERCEPTRON = table(layer("Gemm", 260_000, parameters=264_000), layer("Relu"), layer("Gemm", 4_000, parameters=4_000))
 LSTM = table(layer("LSTM", 30_000_000, parameters=900_000), layer("Gemm", 65_000, parameters=65_000))
+_GATE = (
+    Layer(index=0, name="c", kind="Conv", inputs=("x",), outputs=("c",), mac_count=9_000_000, parameter_count=90_000,
+        byte_count=100, weight_dtype="float32"),
+    Layer(index=1, name="a", kind="Add", inputs=("c", "three"), outputs=("a",), mac_count=0, parameter_count=0,
+        byte_count=100),
+    Layer(index=2, name="k", kind="Clip", inputs=("a", "zero", "six"), outputs=("k",), mac_count=0, parameter_count=0,
+        byte_count=100),
+    Layer(index=3, name="m", kind="Mul", inputs=("c", "k"), outputs=("m",), mac_count=0, parameter_count=0,
+        byte_count=100),
+    Layer(index=4, name="d", kind="Div", inputs=("m", "six"), outputs=("d",), mac_count=0, parameter_count=0,
+        byte_count=100),
+)  # fmt: skip
+SPELLED_OUT = table(*_GATE, layer("Conv", 1_000_000, parameters=10_000, is_depthwise=True))
 CONTROL_FLOW = table(layer("If", None, reason="which of its graphs runs, and how often, is not in the file"))
 TFLITE_NET = table(layer("CONV_2D", 5_000_000, parameters=400_000), layer("FULLY_CONNECTED", 1_000, parameters=1_000))
 

@@ -16,7 +16,7 @@ from steelyard.compress.inline_text import inline_text, parse_inline
 from steelyard.compress.recipe import Recipe
 from steelyard.compress.registry import step_kinds
 from tests.controller.advice import situations
-from tests.controller.advice.situations import device, situation
+from tests.controller.advice.situations import device, layer, situation, table
 
 
 def _recipes(advice: Advice) -> list[str]:
@@ -92,6 +92,29 @@ def test_depthwise_convolutions_get_the_careful_recipe_beside_the_plain_one() ->
     assert recipes[0] == "static-int8"
     assert "equalize+static-int8+bias-correction" in recipes
     assert "equalize+static-int8+bias-correction" not in _recipes(advise(situation(situations.RESNET)))
+
+
+def test_spelled_out_activations_are_folded_first_and_little_is_expected_of_static() -> None:
+    advice = advise(situation(situations.SPELLED_OUT))
+    assert [one.recipe for one in advice.recipes][:2] == ["fold", "static-int8"]
+    static = next(one for one in advice.recipes if one.recipe == "static-int8")
+    assert static.expectation is not None
+    assert (static.expectation.low, static.expectation.high) == (0.5, 1.4)
+    assert "fold" not in {one.recipe for one in advise(situation(situations.MOBILENET)).recipes}
+
+
+def test_a_warning_of_no_gain_leaves_room_for_folding() -> None:
+    head = layer("Gemm", 1_000, parameters=1_000)
+    plain = advise(situation(table(*situations.MOBILENET.layers[:2], head)))
+    spelled = advise(situation(table(*situations.SPELLED_OUT.layers, head)))
+    highs = [
+        claim.high
+        for advice in (plain, spelled)
+        for warning in advice.warnings
+        if warning.id == "dynamic-touches-little"
+        for claim in warning.claims
+    ]
+    assert highs == [1.2, 1.7]
 
 
 def test_recurrent_layers_are_quantized_dynamically_and_static_is_warned_of() -> None:

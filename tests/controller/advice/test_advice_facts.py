@@ -51,6 +51,16 @@ def test_weights_that_are_read_once_are_told_from_those_that_are_used_again() ->
     assert situation(wide_head).model.reads_weights_once
 
 
+def test_hard_swish_in_four_operators_is_counted_and_other_clips_are_not() -> None:
+    model = situation(situations.SPELLED_OUT).model
+    assert model.spelled_hard_swish_count == 1
+    assert model.hard_activation_share == pytest.approx(0.5)
+    clipped = table(layer("Conv", 9_000_000, parameters=90_000), layer("Clip"), layer("Mul"), layer("HardSigmoid"))
+    assert situation(clipped).model.spelled_hard_swish_count == 0
+    assert situation(clipped).model.hard_activation_share == 1.0
+    assert situation(situations.MOBILENET).model.hard_activation_share == 0.0
+
+
 def test_kinds_come_by_what_they_multiply() -> None:
     assert [kind for kind, *_ in situation(situations.RESNET).model.kinds] == ["Conv", "Gemm", "Add", "Relu"]
     assert situation(situations.MOBILENET).model.kinds[0] == ("Conv", 2, 92_000_000, 200)

@@ -108,6 +108,22 @@ def depthwise_net(path: Path, *, imbalance: float = 1.0, seed: int = 0, cap: flo
     return net.write(path)
 
 
+def planted_net(path: Path, sensitive: int = 3) -> Path:
+    """Write eight 1x1 layers; the input channels of one have very different weights, which one scale cannot hold."""
+    net = Net(7)
+    last, inputs = "image", 1
+    for number in range(8):
+        if number == sensitive:
+            scale = np.where(np.arange(CHANNELS) == 0, 1e-3, 1.0)
+            last = net.node("Mul", [last, net.store("shrink", scale.reshape(1, -1, 1, 1))], "shrunk")
+            last = net.conv(last, f"layer{number}", inputs, CHANNELS, input_scale=scale)
+        else:
+            last = net.conv(last, f"layer{number}", inputs, CHANNELS)
+        last, inputs = net.node("Relu", [last], f"act{number}"), CHANNELS
+    net.head(last, CHANNELS)
+    return net.write(path)
+
+
 def calibration(count: int = 32, seed: int = 1, size: int = _SIZE) -> CalibrationData:
     return read_calibration(packed_samples(count, (1, size, size), seed=seed))
 
@@ -138,12 +154,15 @@ def repaired(step: Any, model: Path, context: StepContext) -> tuple[Path, StepRe
     return path, step.apply(model, path, context)
 
 
-def outputs(path: Path, *, count: int = 64, seed: int = 9, size: int = _SIZE) -> np.ndarray:
-    """Return the first output for samples that no calibration data has."""
+def outputs(
+    path: Path, *, count: int = 64, seed: int = 9, size: int = _SIZE, samples: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the first output for ``samples``, or for some that no calibration data has."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options)
-    samples = np.random.default_rng(seed).standard_normal((count, 1, size, size)).astype(np.float32)
+    if samples is None:
+        samples = np.random.default_rng(seed).standard_normal((count, 1, size, size)).astype(np.float32)
     return np.asarray(session.run(None, {session.get_inputs()[0].name: samples})[0])
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
+from steelyard.compress.calibration import read_calibration
 from steelyard.compress.errors import CompressionInputError, RecipeError
+from steelyard.compress.qdq.pairing import read_pair
 from steelyard.compress.steps.bias_correction import BiasCorrection
 from steelyard.compress.steps.static_int8 import StaticInt8
+from steelyard.tasks.packing import VALUES_SUFFIX
 from tests.controller.compress.repair_models import (
     Net,
     calibration,
@@ -53,6 +57,40 @@ def test_layer_by_layer_correction_brings_a_planted_imbalance_nearer(tmp_path: P
     assert sqnr_db(expected, outputs(path)) > sqnr_db(expected, outputs(broken)) + 6
     assert _channel_bias(expected, outputs(path)) < 0.2 * _channel_bias(expected, outputs(broken))
     assert "the biases of 6 layers were shifted" in notes[0]
+
+
+def _two_regimes(path: Path) -> Path:
+    """Write a layer whose weight for the second input loses 0.4 of a step; that input makes the output negative."""
+    net = Net()
+    weight = np.array([[100.0, -126.4], [127.0, 127.0]]).reshape(2, 2, 1, 1)
+    names = ["image", net.store("w", weight), net.store("b", np.zeros(2))]
+    net.node("Relu", [net.node("Conv", names, "first")], "logits")
+    graph = helper.make_graph(
+        net.nodes,
+        "net",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 2, 1, 1])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2, 1, 1])],
+        net.tensors,
+    )
+    onnx.save_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), path)
+    return path
+
+
+def test_errors_that_a_relu_throws_away_move_no_bias(tmp_path: Path) -> None:
+    float_path = _two_regimes(tmp_path / "m.onnx")
+    samples = np.zeros((64, 2, 1, 1), np.float32)
+    drawn = np.random.default_rng(0).uniform(0.2, 1.0, 64)
+    samples[np.arange(64), np.arange(64) % 2, 0, 0] = drawn
+    packed = io.BytesIO()
+    np.savez(packed, **{f"image{VALUES_SUFFIX}": samples})
+    data = read_calibration(packed.getvalue())
+    model = quantized(float_path, data, per_channel=False)
+    path, _ = repaired(BiasCorrection(), model, context_for(tmp_path / "work", float_path, data))
+    (unit,) = read_pair(path, float_path, tmp_path, kind="test").layers
+    graph = read_pair(path, float_path, tmp_path, kind="test")
+    moved = np.abs(graph.dequantized(unit.bias)) if unit.bias is not None else np.zeros(2)
+    # A mean over all values would take it off by half of 0.4 times the mean of the second input.
+    assert moved[0] < 0.2 * 0.5 * 0.4 * drawn.mean()
 
 
 def test_only_biases_change(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from steelyard.compress.equalization.groups import ChannelGroups, ScaleGroup
 from steelyard.compress.equalization.layer_weights import LayerWeights
-from steelyard.compress.equalization.scaling import equalize
+from steelyard.compress.equalization.scaling import equalize, weight_noise
 from steelyard.compress.errors import CompressionInputError, RecipeError
 from steelyard.compress.steps.equalize import Equalize
 from tests.controller.compress.repair_models import (
@@ -66,6 +66,29 @@ def test_a_planted_imbalance_is_gone_and_int8_per_tensor_is_as_good_as_without_i
     brought_back = sqnr_db(expected, outputs(quantized(path, data, per_channel=False)))
     assert broken < healthy - 20
     assert brought_back > healthy - 3
+
+
+def test_layers_of_like_ranges_are_left_alone_and_uneven_ones_are_not(tmp_path: Path) -> None:
+    even = depthwise_net(tmp_path / "even.onnx")
+    path, notes = _equalized(even, Equalize(least_gain=2.0))
+    assert "like ranges already" in notes[0]
+    before, after = _weights(even), _weights(path)
+    assert all(np.array_equal(before[name], after[name]) for name in before if name.endswith("_w"))
+    uneven = depthwise_net(tmp_path / "uneven.onnx", imbalance=100)
+    assert "5 of 6 layers" in _equalized(uneven, Equalize(least_gain=2.0))[1][0]
+
+
+def test_the_noise_of_weights_is_estimated_from_the_ranges_of_both_sides() -> None:
+    scale = np.array([1.0, 0.1, 0.01])
+    weight = np.ones((3, 3, 1, 1))
+    node = onnx.helper.make_node("Conv", ["x", "w"], ["y"])
+    first = LayerWeights(node, weight * scale.reshape(-1, 1, 1, 1), None)
+    group = ScaleGroup(producers=[first], consumers=[LayerWeights(node, weight, None)])
+    signal = np.square(scale).sum()
+    assert weight_noise(group) == pytest.approx((3 + signal) / signal)
+    equalize([group], most_passes=1)
+    # Both sides meet at the root of the planted ranges, whose largest is 1.
+    assert weight_noise(group) == pytest.approx(2 * scale.sum() / signal)
 
 
 def test_ranges_of_both_sides_meet_at_their_geometric_mean() -> None:
@@ -129,7 +152,7 @@ def _residual(path: Path, *, gives_out: bool = False) -> Path:
 
 def test_the_terms_of_a_residual_sum_scale_alike(tmp_path: Path) -> None:
     float_path = _residual(tmp_path / "m.onnx")
-    path, notes = _equalized(float_path)
+    path, notes = _equalized(float_path, Equalize(least_gain=0.0))
     expected = outputs(float_path)
     np.testing.assert_allclose(outputs(path), expected, rtol=1e-4, atol=1e-4 * float(np.abs(expected).max()))
     group = max(ChannelGroups(onnx.load_model(path)).groups, key=lambda one: len(one.producers))
@@ -140,7 +163,7 @@ def test_the_terms_of_a_residual_sum_scale_alike(tmp_path: Path) -> None:
 
 def test_a_sum_that_another_operator_reads_is_left_alone(tmp_path: Path) -> None:
     float_path = _residual(tmp_path / "m.onnx", gives_out=True)
-    path, notes = _equalized(float_path)
+    path, notes = _equalized(float_path, Equalize(least_gain=0.0))
     np.testing.assert_array_equal(_weights(path)["stem_w"], _weights(float_path)["stem_w"])
     assert "2 of 4 layers" in notes[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,39 +12,19 @@ import onnx
 import pytest
 
 from steelyard.compress.contract import Evaluation
-from steelyard.compress.errors import RecipeError
+from steelyard.compress.errors import CompressionInputError, RecipeError
 from steelyard.compress.qdq.falling_back import FallbackSearch
 from steelyard.compress.qdq.pairing import read_pair
-from steelyard.compress.sensitivity import sensitivity_of
 from steelyard.compress.steps.fallback import Fallback
 from tests.controller.compress.repair_models import (
-    CHANNELS,
-    Net,
     calibration,
     context_for,
     outputs,
+    planted_net,
     quantized,
     repaired,
     sqnr_db,
 )
-
-_LAYERS = 8
-
-
-def planted_net(path: Path, sensitive: int = 3) -> Path:
-    """Write eight 1x1 layers; the input channels of one have very different weights, which one scale cannot hold."""
-    net = Net(7)
-    last, inputs = "image", 1
-    for number in range(_LAYERS):
-        if number == sensitive:
-            scale = np.where(np.arange(CHANNELS) == 0, 1e-3, 1.0)
-            last = net.node("Mul", [last, net.store("shrink", scale.reshape(1, -1, 1, 1))], "shrunk")
-            last = net.conv(last, f"layer{number}", inputs, CHANNELS, input_scale=scale)
-        else:
-            last = net.conv(last, f"layer{number}", inputs, CHANNELS)
-        last, inputs = net.node("Relu", [last], f"act{number}"), CHANNELS
-    net.head(last, CHANNELS)
-    return net.write(path)
 
 
 def _score(float_path: Path) -> Callable[[Path], Evaluation]:
@@ -57,20 +38,6 @@ def _score(float_path: Path) -> Callable[[Path], Evaluation]:
         )
 
     return evaluate
-
-
-def test_the_planted_layer_is_the_most_sensitive(tmp_path: Path) -> None:
-    float_path, data = planted_net(tmp_path / "m.onnx"), calibration()
-    model = quantized(float_path, data, per_channel=False)
-    found = sensitivity_of(model, float_path, context_for(tmp_path / "work", float_path, data))
-    # The multiplication in front of it has the tensor that breaks as its output.
-    assert "layer3_node" in [one.name for one in found[:2]]
-    assert found[0].sqnr_db < found[2].sqnr_db - 10
-    assert [one.sqnr_db for one in found] == sorted(one.sqnr_db for one in found)
-    by_name = {one.name: one for one in found}
-    assert by_name["layer3_node"].op_type == "Conv"
-    assert by_name["layer3_node"].parameter_count == CHANNELS * CHANNELS
-    assert len(by_name) == len(found)
 
 
 def test_fallback_restores_the_planted_layer_and_few_others(tmp_path: Path) -> None:
@@ -132,6 +99,74 @@ def test_the_result_is_a_valid_model_in_the_same_form(tmp_path: Path) -> None:
     assert repaired(Fallback(min_sqnr_db=25), model, context)[0].read_bytes() == path.read_bytes()
 
 
+def test_what_was_tried_stands_in_the_notes_with_its_scores(tmp_path: Path) -> None:
+    float_path, data = planted_net(tmp_path / "m.onnx"), calibration()
+    model = quantized(float_path, data, per_channel=False)
+    _, report = repaired(Fallback(min_sqnr_db=25), model, context_for(tmp_path / "work", float_path, data))
+    (tried,) = [note for note in report.notes if note.startswith("tried")]
+    counts = {one["restored_count"] for one in report.settings["front"]}
+    assert tried.count(":") == len(counts) + 1
+    assert all(f" {count}: " in tried for count in counts)
+
+
+def test_a_bound_that_holds_without_help_needs_no_ranking(tmp_path: Path) -> None:
+    float_path, data = planted_net(tmp_path / "m.onnx", sensitive=-1), calibration()
+    model = quantized(float_path, data)
+    told: list[str] = []
+    context = context_for(tmp_path / "work", float_path, data)
+    context = replace(context, progress=lambda message, done, total: told.append(message))
+    repaired(Fallback(min_sqnr_db=15), model, context)
+    assert told
+    assert not [message for message in told if "sensitive" in message]
+
+
+def test_a_metric_of_which_less_is_better_is_bounded_from_above(tmp_path: Path) -> None:
+    float_path, data = planted_net(tmp_path / "m.onnx"), calibration()
+    model = quantized(float_path, data, per_channel=False)
+    score = _score(float_path)
+
+    def evaluate(path: Path) -> Evaluation:
+        found = score(path)
+        return replace(found, metric="error", higher_is_better=False, value=1 - found.value)
+
+    context = context_for(tmp_path / "work", float_path, data, evaluate=evaluate)
+    path, report = repaired(Fallback(max_drop=0.06), model, context)
+    assert evaluate(model).value > 0.1
+    assert evaluate(path).value <= 0.06 + 1e-9
+    assert report.settings["front"][0]["error"] == pytest.approx(evaluate(model).value, abs=1e-6)
+
+
+def test_variants_without_a_score_are_passed_over(tmp_path: Path) -> None:
+    float_path, data = planted_net(tmp_path / "m.onnx"), calibration()
+    model = quantized(float_path, data, per_channel=False)
+    score = _score(float_path)
+
+    def evaluate(path: Path) -> Evaluation:
+        found = score(path)
+        if found.value < 0.9:
+            raise CompressionInputError("not_finite", "the output holds NaN; look at the model")
+        return found
+
+    context = context_for(tmp_path / "work", float_path, data, evaluate=evaluate)
+    path, report = repaired(Fallback(max_drop=0.06), model, context)
+    assert score(path).value >= 0.94
+    assert report.settings["front"][0] == {"restored_count": 0, "likeness": None}
+    assert "0: no score" in report.notes[-1]
+
+
+def test_where_the_float_model_has_no_score_the_outputs_are_compared_instead(tmp_path: Path) -> None:
+    float_path, data = planted_net(tmp_path / "m.onnx"), calibration()
+    model = quantized(float_path, data, per_channel=False)
+
+    def evaluate(_path: Path) -> Evaluation:
+        raise CompressionInputError("score_undefined", "AUC has no value here; give samples of every class")
+
+    context = context_for(tmp_path / "work", float_path, data, evaluate=evaluate)
+    path, report = repaired(Fallback(min_sqnr_db=25), model, context)
+    assert "AUC has no value here" in report.notes[0]
+    assert sqnr_db(outputs(float_path), outputs(path)) > 23
+
+
 @pytest.mark.parametrize(
     "settings",
     [{"max_drop": -0.1}, {"min_sqnr_db": "high"}, {"max_layers": -1}, {"order": "size"}, {"sample_count": 0}],
@@ -164,3 +199,20 @@ def test_no_more_than_the_allowed_number_is_restored() -> None:
     search = FallbackSearch(lambda names: 10.0 - len(names), most_loss=0.0)
     assert len(search.search([f"op{number}" for number in range(10)], most_count=3).names) == 3
     assert max(len(one.names) for one in search.front) == 3
+
+
+def test_a_loss_that_is_no_number_is_never_the_best() -> None:
+    losses = {0: 5.0, 1: float("nan"), 2: 4.0}
+    search = FallbackSearch(lambda names: losses[len(names)], most_loss=1.0)
+    assert search.search(["op0", "op1"], most_count=2).loss == 4.0
+
+
+def test_a_drop_of_just_the_bound_holds_whatever_its_last_bit_says() -> None:
+    drop = 0.997 - 0.987
+    assert drop > 0.01
+    assert FallbackSearch(lambda _names: drop, most_loss=0.01).holds_without()
+
+
+def test_nothing_helps_and_nothing_is_answered_with_the_fewest_in_float() -> None:
+    search = FallbackSearch(lambda _names: 3.0, most_loss=1.0)
+    assert search.search(["op0", "op1", "op2"], most_count=3).names == frozenset()

@@ -62,6 +62,8 @@ def test_settings_that_no_file_name_can_hold_are_hashed_and_told_apart() -> None
         ("static-int8,per_channel", "invalid_setting", "per_channel=VALUE"),
         ("static-int8,per_channel=no", "invalid_setting", "true or false"),
         ("equalize+", "unknown_step", "no step of kind ''"),
+        ("static-int8,per_channel=false,per_channel=true", "invalid_setting", "per_channel stands there twice"),
+        ("weight-only,bits=4.0", "invalid_setting", "bits is 4.0; write one of 4, 8"),
         ("bias-correction+static-int8", "impossible_recipe", "put static-int8 before it"),
         ("static-int8+float16", "impossible_recipe", "step 2"),
         ("bias-correction+adaround", "impossible_recipe", "put static-int8 before it"),

@@ -62,8 +62,8 @@ def test_every_layer_of_a_cnn_becomes_an_integer_kernel(tmp_path: Path, settings
     assert (run["QLinearConv"], run["QGemm"], run["QLinearAdd"]) == (4, 1, 1)
     assert run["QLinearGlobalAveragePool"] + run["QLinearAveragePool"] == 1
     assert not run["Conv"] + run["Gemm"] + run["FusedConv"] + run["Relu"]
-    # One at the door, one at the exit.
-    assert (run["QuantizeLinear"], run["DequantizeLinear"]) == (1, 1)
+    # One at the door; the last layer gives its sums in float.
+    assert (run["QuantizeLinear"], run["DequantizeLinear"]) == (1, 0)
     assert _cnn_sqnr(model, made) > 18
 
 
@@ -113,7 +113,7 @@ def test_both_inputs_of_an_addition_are_quantized_and_nothing_lies_between_a_lay
     for node in graph.node:
         if node.op_type in {"MaxPool", "GlobalAveragePool", "Conv", "Gemm"}:
             assert source[node.input[0]] == "DequantizeLinear"
-            assert readers[node.output[0]] == "QuantizeLinear"
+            assert node.op_type == "Gemm" or readers[node.output[0]] == "QuantizeLinear"
 
 
 @pytest.mark.parametrize(

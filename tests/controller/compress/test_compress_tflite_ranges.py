@@ -70,7 +70,8 @@ def test_a_batch_at_a_time_is_fed_and_a_last_partial_one_is_filled(tmp_path: Pat
     data = _data(np.random.default_rng(0).uniform(-1, 1, (10, 8)))
 
     class Watched:
-        sample_count, inputs = data.sample_count, data.inputs
+        def __getattr__(self, name: str) -> Any:
+            return getattr(data, name)
 
         def feed(self, start: int, stop: int) -> dict[str, np.ndarray]:
             asked.append((start, stop))

@@ -145,7 +145,9 @@ def test_a_wait_for_events_is_bounded(client: Client, models) -> None:
 
 
 def test_a_job_that_cannot_work_is_the_callers_error(client: Client, models) -> None:
-    options = MeasurementOptions(min_round_count=3, max_round_count=3, providers=("NoSuchExecutionProvider",))
+    options = MeasurementOptions(
+        min_round_count=3, max_round_count=3, providers=("NoSuchExecutionProvider",), gate=ANYWHERE
+    )
     with pytest.raises(UsageError, match="NoSuchExecutionProvider"):
         client.measure([models[0]], options=options).wait()
 

@@ -56,6 +56,8 @@ class ChannelGroups:
         self._ranks = _ranks(model)
         self._shapes = _shapes(model)
         self._reads = Counter(name for node in model.graph.node for name in names_read(node))
+        # A weight that the model also gives out must stay what it is.
+        self._reads.update(value.name for value in model.graph.output)
         self._parents: dict[str, str] = {}
         self._barred: set[str] = set()
         self._found: list[tuple[str, Callable[[ScaleGroup], None]]] = []
@@ -123,7 +125,9 @@ class ChannelGroups:
 
     def _is_relu(self, node: NodeProto) -> bool:
         names = [*node.input[1:], "", ""]
-        return names[0] in self._tensors and float(to_array(self._tensors[names[0]])) == 0.0 and not names[1]
+        low = self._tensors.get(names[0])
+        # Exporters store it as a scalar or as one value in a list.
+        return low is not None and float(to_array(low).reshape(-1)[0]) == 0.0 and not names[1]
 
     def _flattens(self, node: NodeProto) -> bool:
         """Return whether a Reshape keeps the batch and makes one axis of the rest."""

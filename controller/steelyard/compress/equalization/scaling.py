@@ -23,6 +23,20 @@ def equalize(groups: Sequence[ScaleGroup], *, most_passes: int) -> int:
     return most_passes
 
 
+def weight_noise(group: ScaleGroup) -> float:
+    """Return an estimate of the noise that weights with one scale a tensor put into what a group gives, by its signal.
+
+    A weight is off by a share of its tensor's range R, and what channel i gives is of the size r1_i r2_i: the noise is
+    R1^2 sum(r2_i^2) + R2^2 sum(r1_i^2), the signal sum(r1_i^2 r2_i^2); the mean over pairs of layers of both sides.
+    """
+    shares = []
+    for given in (layer.output_ranges() for layer in group.producers):
+        for taken in (layer.input_ranges(group.channels) for layer in group.consumers):
+            noise = given.max() ** 2 * np.square(taken).sum() + taken.max() ** 2 * np.square(given).sum()
+            shares.append(noise / max(float(np.square(given * taken).sum()), np.finfo(np.float64).tiny))
+    return float(np.mean(shares))
+
+
 def _equalize_group(group: ScaleGroup) -> float:
     """Scale one group and return the largest change, as a logarithm."""
     scale = _scales(group)

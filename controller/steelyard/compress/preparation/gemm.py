@@ -20,15 +20,26 @@ def plain_gemms(model: ModelProto) -> None:
     """
     _flatten_biases(model)
     graph = LinearGraph(model)
+    turned: dict[str, bool] = {}
     for node in model.graph.node:
         factors = {one.name: float(one.f) for one in node.attribute if one.name in {"alpha", "beta"}}
-        if node.op_type != "Gemm" or all(value == 1.0 for value in factors.values()):
+        if node.op_type != "Gemm":
             continue
         weight, bias = graph.constant(node.input[1]), graph.bias(node)
         if weight is None or bias is None:
             continue
+        has_bias = len(node.input) > _BIAS_INPUT and bool(node.input[_BIAS_INPUT])
+        if has_bias and bias.size == 1:
+            # One value for all outputs; the quantizer (1.32) wants one each.
+            graph.set_bias(node, bias)
+        is_turned = any(one.name == "transB" and one.i for one in node.attribute)
+        if turned.setdefault(node.input[1], is_turned) != is_turned:
+            # Its scales lie along the other axis for this reader: a copy of its own.
+            graph.set_weight(node, weight)
+        if all(value == 1.0 for value in factors.values()):
+            continue
         graph.set_weight(node, weight.astype("float64") * factors.get("alpha", 1.0))
-        if len(node.input) > _BIAS_INPUT and node.input[_BIAS_INPUT]:
+        if has_bias:
             graph.set_bias(node, bias * factors.get("beta", 1.0))
         kept = [one for one in node.attribute if one.name not in factors]
         del node.attribute[:]

@@ -35,7 +35,7 @@ def kept_by_rule(model: ModelProto) -> frozenset[str]:
             found.update(one.name for one in pattern.around_erf(node))
         elif node.op_type == "Sqrt":
             found.update(one.name for one in pattern.behind_root(node))
-        if node.op_type in _MASKING and pattern.reads_mask(node):
+        if (node.op_type in _MASKING and pattern.reads_mask(node)) or pattern.adds_matrix(node):
             found.add(node.name)
     return frozenset(found)
 
@@ -90,6 +90,11 @@ class _Pattern:
     def reads_mask(self, node: NodeProto) -> bool:
         """Return whether a stored input holds infinities or what stands for them."""
         return any(self._largest(self._stored[name]) >= _MASK_MAGNITUDE for name in node.input if name in self._stored)
+
+    def adds_matrix(self, node: NodeProto) -> bool:
+        """Return whether a Gemm adds a stored matrix; kernels add a row, and the quantizer (1.32) fails on others."""
+        bias = self._stored.get(node.input[2]) if node.op_type == "Gemm" and len(node.input) > 2 else None
+        return bias is not None and len(bias.dims) > 1
 
     def _scales(self, node: NodeProto) -> bool:
         return any(name in self._stored and _value_count(self._stored[name]) == 1 for name in node.input)

@@ -58,7 +58,8 @@ def _add_bias(graph: QdqGraph, model: ModelProto, unit: Unit, size: int) -> Quan
     from onnx import helper, numpy_helper
 
     assert unit.weight is not None
-    base = f"{unit.weight.name}_added_bias"
+    # By the layer: two layers may share a weight.
+    base = f"{unit.node.output[0]}_added_bias"
     added = QuantizedTensor(name=base, scale_name=f"{base}_scale", zero_point_name=f"{base}_zero_point", axis=0)
     scale = np.broadcast_to(input_scale(graph, unit) * graph.scales(unit.weight)[0].reshape(-1), size)
     for name, values in (

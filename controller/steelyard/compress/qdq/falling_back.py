@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+# Of differences of scores.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +18,11 @@ class Candidate:
     loss: float
 
 
+def holds(loss: float, most_loss: float) -> bool:
+    """Return whether a bound holds; a drop of ten samples in a thousand is one of 0.01, whatever its last bit says."""
+    return loss <= most_loss + _ROUNDING
+
+
 class FallbackSearch:
     """Searches once; ``front`` holds everything that was evaluated, in that order."""
 
@@ -21,6 +30,10 @@ class FallbackSearch:
         self._loss_of = loss_of
         self._most_loss = most_loss
         self.front: list[Candidate] = []
+
+    def holds_without(self) -> bool:
+        """Return whether the bound holds with nothing in float: then no ranking is needed."""
+        return holds(self._try(()).loss, self._most_loss)
 
     def search(self, ranking: Sequence[str], *, most_count: int) -> Candidate:
         """Return the fewest operators of a ranking that keep the bound; when none do, the lowest loss that was seen.
@@ -38,7 +51,7 @@ class FallbackSearch:
         below, count = -1, 0
         while True:
             tried = self._try(ranking[:count])
-            if tried.loss <= self._most_loss:
+            if holds(tried.loss, self._most_loss):
                 break
             if count >= most_count:
                 return None
@@ -47,7 +60,7 @@ class FallbackSearch:
         while count - below > 1:
             middle = (below + count) // 2
             tried = self._try(ranking[:middle])
-            if tried.loss <= self._most_loss:
+            if holds(tried.loss, self._most_loss):
                 best, count = tried, middle
             else:
                 below = middle
@@ -58,7 +71,7 @@ class FallbackSearch:
             if len(best.names) < 2:
                 break
             tried = self._try([one for one in ranking if one in best.names and one != name])
-            if tried.loss <= self._most_loss:
+            if holds(tried.loss, self._most_loss):
                 best = tried
         return best
 
@@ -67,5 +80,7 @@ class FallbackSearch:
         for known in self.front:
             if known.names == wanted:
                 return known
-        self.front.append(Candidate(names=wanted, loss=self._loss_of(wanted)))
+        loss = self._loss_of(wanted)
+        # NaN compares as neither better nor worse, and would be taken for the best.
+        self.front.append(Candidate(names=wanted, loss=math.inf if math.isnan(loss) else loss))
         return self.front[-1]

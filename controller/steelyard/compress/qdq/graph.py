@@ -2,7 +2,8 @@
 
 onnxruntime's quantizer names tensors after the float ones: weights ``W_quantized``, outputs of the graph
 ``Y_QuantizeLinear_Input`` before their Q/DQ. With unsigned activations it drops a Relu or Clip behind a layer, since
-the clipping of QuantizeLinear does the same, and gives the layer's output the name of the activation's.
+the clipping of QuantizeLinear does the same, and gives the layer's output the name of the activation's. A product that
+``preparation.float_outputs`` lets give its sums in float has the output ``Y_DequantizeLinear_Output``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
 
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
-_OUTPUT_SUFFIX = "_QuantizeLinear_Input"
+_OUTPUT_SUFFIX, _FLOAT_SUFFIX = "_QuantizeLinear_Input", "_DequantizeLinear_Output"
 _DROPPED = frozenset({"Relu", "Clip"})
 LAYER_OPS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
@@ -133,7 +134,7 @@ class QdqGraph:
         dropped: list[NodeProto] = []
         output = node.output[0]
         if output not in self.float_producers:
-            output = output.removesuffix(_OUTPUT_SUFFIX)
+            output = output.removesuffix(_OUTPUT_SUFFIX).removesuffix(_FLOAT_SUFFIX)
         found = self.float_producers.get(output)
         while found is not None and found.op_type != node.op_type and found.op_type in _DROPPED:
             dropped.insert(0, found)

@@ -21,9 +21,8 @@ def read_pair(model_path: Path, float_path: Path, work_dir: Path, *, kind: str) 
 
     model = onnx.load_model(model_path)
     opset = max((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), default=0)
-    folded_path = work_dir / f"{kind}-folded.onnx"
-    fold(float_path, folded_path, min_opset=opset)
-    graph = QdqGraph(model, onnx.load_model(folded_path))
+    fold(float_path, folded_path(work_dir, kind), min_opset=opset)
+    graph = QdqGraph(model, onnx.load_model(folded_path(work_dir, kind)))
     if not graph.layers:
         raise CompressionInputError(
             "no_quantized_layers",
@@ -31,6 +30,11 @@ def read_pair(model_path: Path, float_path: Path, work_dir: Path, *, kind: str) 
             "static-int8 before it",
         )
     return graph
+
+
+def folded_path(work_dir: Path, kind: str) -> Path:
+    """Return where the folded float ancestor is kept as long as the step runs."""
+    return work_dir / f"{kind}-folded.onnx"
 
 
 def pair_of(model_path: Path, context: StepContext, *, kind: str) -> QdqGraph:

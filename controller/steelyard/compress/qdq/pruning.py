@@ -32,12 +32,24 @@ def exposed(model: ModelProto, names: Iterable[str]) -> ModelProto:
     """Return a copy that gives float tensors ``names`` out in this order, and holds only what they need."""
     import onnx
 
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    del copy.graph.output[:]
-    for name in names:
+    wanted = list(names)
+    # Nodes and tensors one by one: copying all of a model, layer by layer, would take longer than running it.
+    copy = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
+    copy.graph.name = model.graph.name
+    copy.graph.input.extend(model.graph.input)
+    needed = set(wanted)
+    kept = []
+    for node in reversed(model.graph.node):
+        if any(name in needed for name in node.output):
+            needed.update(names_read(node))
+            kept.append(node)
+    copy.graph.node.extend(reversed(kept))
+    copy.graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name in needed)
+    copy.graph.sparse_initializer.extend(
+        tensor for tensor in model.graph.sparse_initializer if tensor.values.name in needed
+    )
+    for name in wanted:
         copy.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
-    drop_dead(copy.graph)
     return copy
 
 

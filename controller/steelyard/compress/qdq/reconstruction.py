@@ -9,19 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.compress.calibration import CalibrationData
+from steelyard.compress.qdq.activation_bounds import activation_bounds
 from steelyard.compress.qdq.graph import QdqGraph, Unit, to_array
+from steelyard.compress.qdq.layer_outputs import Reconstruction
 from steelyard.compress.qdq.layer_rows import LayerRows
 from steelyard.compress.qdq.pruning import exposed
-from steelyard.compress.qdq.rounding import Reconstruction
 from steelyard.compress.qdq.running import Runner, feeds
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
+    from onnx import ModelProto
 
 # Rows of one layer: what holds it to this, or this many.
 _MOST_BYTES = 64 * 1024 * 1024
 _MOST_ROWS = 4096
-_ACTIVATIONS = frozenset({"Relu", "Clip"})
+# A matrix product has one row a sample: it reads more samples than were asked for, up to this many rows.
+_LEAST_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,8 @@ def layer_problem(
     stored = to_array(tensors[unit.weight.name])
     if not LayerRows.takes(unit, weight.ndim):
         return "its arithmetic is not among those that are learnt"
+    if unit.bias is None and len(unit.node.input) > 2 and unit.node.input[2] not in {"", *tensors}:
+        return "its bias is computed"
     if stored.dtype not in (np.int8, np.uint8):
         return "its weights are no 8-bit integers"
     scale, zero_point = graph.scales(unit.weight)
@@ -53,7 +57,7 @@ def layer_problem(
     rows = LayerRows(unit, weight.shape)
     inputs, targets = _gathered(graph, model, unit, rows, data, sample_count, seed)
     shape = weight.shape
-    low, high = _activation(graph, unit)
+    low, high = activation_bounds(graph, unit)
     return LayerProblem(
         unit=unit,
         rows=rows,
@@ -84,14 +88,18 @@ def _gathered(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     quantized = Runner(exposed(model, [unit.node.input[0]]))
     exact = Runner(exposed(graph.float_model, [unit.float_node.output[0]]))
-    size = exact.batch_size
+    size = data.batch(exact.batch_size)
     batch_count = max(1, min(sample_count, data.sample_count) // size)
     most_rows = min(_MOST_ROWS, max(256, _MOST_BYTES // (4 * rows.groups * rows.products)))
     rng = np.random.default_rng(seed)
-    found = [
-        rows.drawn(quantized.run(feed)[0], exact.run(feed)[0], -(-most_rows // batch_count), rng)
-        for feed in feeds(data, size, sample_count)
-    ]
+    found: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+    sample_total = row_total = 0
+    for feed in feeds(data, size, max(sample_count, _LEAST_ROWS)):
+        if sample_total >= sample_count and row_total >= _LEAST_ROWS:
+            break
+        drawn = rows.drawn(quantized.run(feed)[0], exact.run(feed)[0], -(-most_rows // batch_count), rng)
+        found.append(drawn)
+        sample_total, row_total = sample_total + size, row_total + drawn[0].shape[1]
     inputs, targets = (np.concatenate(parts, axis=1, dtype=np.float32) for parts in zip(*found, strict=True))
     order = rng.permutation(inputs.shape[1])
     return inputs[:, order], targets[:, order]
@@ -109,20 +117,3 @@ def _bias(graph: QdqGraph, model: ModelProto, unit: Unit, groups: int, outputs: 
         scale, zero_point = graph.scales(unit.bias)
         values = (to_array(tensors[unit.bias.name]).astype(np.float64) - zero_point) * scale
     return np.broadcast_to(values.reshape(-1), (groups * outputs,)).reshape(groups, 1, outputs).astype(np.float32)
-
-
-def _activation(graph: QdqGraph, unit: Unit) -> tuple[float, float]:
-    """Return the bounds of the Relu or Clip that alone reads the float layer; infinite without one."""
-    output = unit.float_node.output[0]
-    readers = [node for node in graph.float_model.graph.node if output in node.input]
-    is_given_out = any(value.name == output for value in graph.float_model.graph.output)
-    if len(readers) != 1 or is_given_out or readers[0].op_type not in _ACTIVATIONS:
-        return -np.inf, np.inf
-    if readers[0].op_type == "Relu":
-        return 0.0, np.inf
-    return _bound(graph, readers[0], 1, -np.inf), _bound(graph, readers[0], 2, np.inf)
-
-
-def _bound(graph: QdqGraph, node: NodeProto, index: int, default: float) -> float:
-    name = node.input[index] if len(node.input) > index else ""
-    return float(to_array(graph.float_tensors[name])) if name in graph.float_tensors else default

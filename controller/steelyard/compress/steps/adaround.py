@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from steelyard.compress.calibration import required_calibration
 from steelyard.compress.contract import INT8, ONNX, SAME_FORM, StepContext, StepReport
 from steelyard.compress.qdq.pairing import pair_of
 from steelyard.compress.qdq.reconstruction import LayerProblem, layer_problem
-from steelyard.compress.qdq.rounding import learn_rounding
-from steelyard.compress.qdq.running import required_calibration
+from steelyard.compress.qdq.rounding import best_rounding
 from steelyard.compress.recipe import step_settings
 from steelyard.compress.settings import require_count
 from steelyard.compress.tools import tool_versions
@@ -20,16 +20,13 @@ from steelyard.compress.tools import tool_versions
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-# Rows that only the comparison with nearest rounding sees.
-_HELD_OUT_SHARE = 0.25
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdaRound:
     """Learn the rounding layer by layer (Nagel et al. 2020), each on inputs that the layers before it give quantized.
 
-    ``iterations`` of Adam a layer, on rows of ``sample_count`` samples. A layer keeps what it had where learning does
-    not lower its error on rows that were held out.
+    ``iterations`` of Adam a layer, on rows of ``sample_count`` samples (of matrix products up to 256). An output keeps
+    the weights that it had where learning does not lower its error on rows that were held out.
     """
 
     kind: ClassVar[str] = "adaround"
@@ -39,7 +36,7 @@ class AdaRound:
     formats: ClassVar[frozenset[str]] = frozenset({ONNX})
     needs_float_ancestor: ClassVar[bool] = True
 
-    iterations: int = 1000
+    iterations: int = 250
     sample_count: int = 64
 
     def __post_init__(self) -> None:
@@ -88,23 +85,16 @@ class AdaRound:
         )
 
     def _round(self, model: ModelProto, problem: LayerProblem, seed: int) -> float:
-        """Store learnt weights where they help; return the layer's error as a share of the one that it had."""
+        """Store what rounds better, if anything; return the layer's error as a share of the one that it had."""
         from onnx import numpy_helper
 
-        task = problem.reconstruction
-        row_count = task.rows.shape[1]
-        train_count = max(1, row_count - int(row_count * _HELD_OUT_SHARE))
-        judged = slice(train_count, None) if train_count < row_count else slice(None)
-        learnt = learn_rounding(task, iterations=self.iterations, train_rows=train_count, seed=seed)
-        before = task.error(problem.rows.to_columns(problem.stored), judged)
-        after = task.error(learnt, judged)
-        if not after < before:
-            return 1.0
+        before = problem.rows.to_columns(problem.stored).astype(np.float32)
+        after, ratio = best_rounding(problem.reconstruction, before, iterations=self.iterations, seed=seed)
         assert problem.unit.weight is not None
         tensor = next(one for one in model.graph.initializer if one.name == problem.unit.weight.name)
-        integers = problem.rows.from_columns(learnt).astype(problem.stored.dtype)
+        integers = problem.rows.from_columns(after).astype(problem.stored.dtype)
         tensor.CopyFrom(numpy_helper.from_array(integers, tensor.name))
-        return after / before
+        return ratio
 
 
 def _notes(ratios: list[float], kept: dict[str, str]) -> tuple[str, ...]:

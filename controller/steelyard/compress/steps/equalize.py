@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from steelyard.compress.calibration import required_calibration
 from steelyard.compress.contract import FLOAT32, ONNX, SAME_FORM, StepContext, StepReport
 from steelyard.compress.equalization.absorption import absorb, absorbable, highest_values
-from steelyard.compress.equalization.groups import ChannelGroups
-from steelyard.compress.equalization.scaling import equalize
+from steelyard.compress.equalization.groups import ChannelGroups, ScaleGroup
+from steelyard.compress.equalization.scaling import equalize, weight_noise
 from steelyard.compress.errors import CompressionError
 from steelyard.compress.folding import fold
 from steelyard.compress.qdq.graph import to_array
-from steelyard.compress.qdq.running import required_calibration
 from steelyard.compress.recipe import step_settings
 from steelyard.compress.sessions import first_feed, open_session, run_bounded
-from steelyard.compress.settings import require_boolean, require_choice, require_count
+from steelyard.compress.settings import require_boolean, require_choice, require_count, require_number
 from steelyard.compress.tools import tool_versions
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class Equalize:
     Without calibration data. With it, ``capped`` "replace-unreached" makes a Relu of each Clip at 0 whose cap no sample
     reaches ("exact" does not scale across it), and ``absorb_high_bias`` moves constant parts of channels behind a Relu
     into the next layer's bias. ``passes`` bounds the iteration.
+
+    Channels are scaled where the noise of the weights, as ``weight_noise`` estimates it, falls to a ``least_gain``-th
+    at least. Where ranges are alike already, scaling only makes those of activations uneven: the int8 outputs of a
+    ResNet fell from 37.1 to 33.8 dB by gains of 1.0 to 1.3; gains of layers with something to even out were 2 to 28.
     """
 
     kind: ClassVar[str] = "equalize"
@@ -48,12 +53,14 @@ class Equalize:
     capped: str = "exact"
     absorb_high_bias: bool = False
     passes: int = 50
+    least_gain: float = 2.0
 
     def __post_init__(self) -> None:
         """Refuse settings of another type or without a meaning."""
         require_choice(self.kind, "capped", self.capped, _CAPS)
         require_boolean(self.kind, "absorb_high_bias", self.absorb_high_bias)
         require_count(self.kind, "passes", self.passes)
+        require_number(self.kind, "least_gain", self.least_gain, least=0.0, most=1e9)
 
     def apply(self, model_path: Path, out_path: Path, context: StepContext) -> StepReport:
         """Write the folded model with equalized weights.
@@ -69,18 +76,19 @@ class Equalize:
         fold(model_path, folded_path)
         model = onnx.load_model(folded_path)
         replaced = _unreached(model, context) if self.capped == "replace-unreached" else ()
-        channels = ChannelGroups(model, replaced)
         context.progress("equalizing", 1, 2)
-        passes = equalize(channels.groups, most_passes=self.passes)
-        _write_back(model, channels)
-        replaced_count = _make_relu(model, channels, replaced)
-        notes = [_groups_note(channels, passes)]
+        channels = ChannelGroups(model, replaced)
+        chosen = self._worthwhile(ChannelGroups(model, replaced), channels)
+        passes = equalize(chosen, most_passes=self.passes)
+        _write_back(model, chosen)
+        replaced_count = _make_relu(model, chosen, replaced)
+        notes = [_groups_note(channels, chosen, passes)]
         if replaced_count:
             notes.append(f"{replaced_count} capped activations became Relu: no calibration sample reaches the cap")
         if self.absorb_high_bias:
             data = required_calibration(f"{self.kind} with absorb_high_bias", context)
             moved = absorb(model, absorbable(channels.groups), data)
-            _write_back(model, channels)
+            _write_back(model, channels.groups)
             notes.append(f"the constant part of {moved} channels moved into the next layer's bias")
         onnx.save_model(model, out_path)
         _check_same(model_path, out_path, context)
@@ -88,11 +96,25 @@ class Equalize:
         tools = tool_versions("onnxruntime", "onnx", "numpy")
         return StepReport(settings=step_settings(self), tool_versions=tools, notes=tuple(notes))
 
+    def _worthwhile(self, trial: ChannelGroups, channels: ChannelGroups) -> list[ScaleGroup]:
+        """Return the groups of ``channels`` that gain by scaling; ``trial`` are the same, scaled to find out."""
+        before = [weight_noise(group) for group in trial.groups]
+        equalize(trial.groups, most_passes=self.passes)
+        after = [weight_noise(group) for group in trial.groups]
+        return [
+            group
+            for group, old, new in zip(channels.groups, before, after, strict=True)
+            if old >= self.least_gain * new
+        ]
+
 
 def _unreached(model: ModelProto, context: StepContext) -> tuple[str, ...]:
     """Return the outputs of Clip nodes from 0 to a cap that no calibration sample reaches."""
     data = required_calibration('equalize with capped = "replace-unreached"', context)
-    tensors = {tensor.name: float(to_array(tensor)) for tensor in model.graph.initializer if not tensor.dims}
+    ends = {name for node in model.graph.node if node.op_type == "Clip" for name in node.input[1:]}
+    tensors = {
+        tensor.name: float(to_array(tensor).reshape(-1)[0]) for tensor in model.graph.initializer if tensor.name in ends
+    }
     clips: list[NodeProto] = [
         node
         for node in model.graph.node
@@ -105,9 +127,9 @@ def _unreached(model: ModelProto, context: StepContext) -> tuple[str, ...]:
     return tuple(node.output[0] for node, value in zip(clips, highest, strict=True) if value <= tensors[node.input[2]])
 
 
-def _make_relu(model: ModelProto, channels: ChannelGroups, replaced: tuple[str, ...]) -> int:
+def _make_relu(model: ModelProto, groups: Sequence[ScaleGroup], replaced: tuple[str, ...]) -> int:
     """Make a Relu of the unreached Clip nodes that lie in a group; return how many."""
-    inside = {node.output[0] for group in channels.groups for node in group.passing} & set(replaced)
+    inside = {node.output[0] for group in groups for node in group.passing} & set(replaced)
     for node in model.graph.node:
         if node.op_type == "Clip" and node.output[0] in inside:
             node.op_type = "Relu"
@@ -115,12 +137,12 @@ def _make_relu(model: ModelProto, channels: ChannelGroups, replaced: tuple[str, 
     return len(inside)
 
 
-def _write_back(model: ModelProto, channels: ChannelGroups) -> None:
+def _write_back(model: ModelProto, groups: Sequence[ScaleGroup]) -> None:
     """Store the numbers of all layers of groups in the model."""
     from onnx import numpy_helper
 
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-    layers = {id(one): one for group in channels.groups for one in (*group.producers, *group.consumers)}
+    layers = {id(one): one for group in groups for one in (*group.producers, *group.consumers)}
     for layer in layers.values():
         weight = tensors[layer.node.input[1]]
         weight.CopyFrom(numpy_helper.from_array(layer.weight(), weight.name))
@@ -129,13 +151,17 @@ def _write_back(model: ModelProto, channels: ChannelGroups) -> None:
             bias.CopyFrom(numpy_helper.from_array(layer.bias.astype(layer.weight().dtype), bias.name))
 
 
-def _groups_note(channels: ChannelGroups, passes: int) -> str:
+def _groups_note(channels: ChannelGroups, chosen: Sequence[ScaleGroup], passes: int) -> str:
     if not channels.groups:
         return "nothing was equalized: no two layers meet through operators that a scale passes"
-    layers = {id(one) for group in channels.groups for one in (*group.producers, *group.consumers)}
+    if not chosen:
+        return f"nothing was equalized: channels have like ranges already, in all of {len(channels.groups)} groups"
+    layers = {id(one) for group in chosen for one in (*group.producers, *group.consumers)}
+    left = len(channels.groups) - len(chosen)
+    even = f"; {left} groups were left, whose ranges are alike already" if left else ""
     return (
-        f"{len(layers)} of {len(channels.layers)} layers were equalized, in {len(channels.groups)} groups of channels, "
-        f"{passes} passes"
+        f"{len(layers)} of {len(channels.layers)} layers were equalized, in {len(chosen)} groups of channels, "
+        f"{passes} passes{even}"
     )
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from steelyard.compress.contract import INT8, ONNX, SAME_FORM, Evaluation, StepContext, StepReport
-from steelyard.compress.qdq.falling_back import Candidate, FallbackSearch
-from steelyard.compress.qdq.graph import QdqGraph
-from steelyard.compress.qdq.pairing import pair_of
+from steelyard.compress.calibration import CalibrationData, required_calibration
+from steelyard.compress.contract import INT8, ONNX, SAME_FORM, StepContext, StepReport
+from steelyard.compress.noise import Reference
+from steelyard.compress.qdq.falling_back import Candidate, FallbackSearch, holds
+from steelyard.compress.qdq.parts import QdqParts, parts_of
 from steelyard.compress.qdq.restore import restore
-from steelyard.compress.qdq.running import Runner, required_calibration, sqnr_db
 from steelyard.compress.recipe import step_settings
-from steelyard.compress.sensitivity import measure_sensitivity
+from steelyard.compress.sensitivity import rank
 from steelyard.compress.settings import require_choice, require_count, require_number
 from steelyard.compress.tools import tool_versions
+from steelyard.errors import SteelyardError
 
 _ORDERS = ("sensitivity", "graph")
+_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,88 +64,112 @@ class Fallback:
         import onnx
 
         data = required_calibration(self.kind, context)
-        graph = pair_of(model_path, context, kind=self.kind)
-        ranking = [unit.name for unit in graph.units]
-        if self.order == "sensitivity":
-            found = measure_sensitivity(graph, data, sample_count=self.sample_count, progress=context.progress)
-            ranking = [one.name for one in found]
-        judge = self._by_metric(graph, context) or self._by_sqnr(graph, context)
+        parts = parts_of(model_path, context, kind=self.kind)
+        ranking = [one.name for one in parts.operators]
+        notes: list[str] = []
+        judge = self._by_metric(parts, context, notes) or self._by_sqnr(parts, data, context)
         search = FallbackSearch(judge.loss_of, most_loss=judge.most_loss)
+        if self.order == "sensitivity" and not search.holds_without():
+            found = rank(parts, data, sample_count=self.sample_count, progress=context.progress)
+            ranking = [one.operator.name for one in found]
         best = search.search(ranking, most_count=self.max_layers or len(ranking))
         context.progress("restoring operators to float", 1, 1)
-        onnx.save_model(restore(graph, best.names), out_path)
+        onnx.save_model(restore(parts.graph, best.names), out_path)
         return StepReport(
             settings={
                 **step_settings(self),
                 "restored": [name for name in ranking if name in best.names],
                 "front": [
-                    {"restored_count": len(one.names), judge.what: round(judge.score(one.loss), 6)}
-                    for one in search.front
+                    {"restored_count": len(one.names), judge.what: judge.score(one.loss)} for one in search.front
                 ],
             },
             tool_versions=tool_versions("onnxruntime", "onnx", "numpy"),
-            notes=self._notes(graph, ranking, best, judge),
+            notes=(*notes, *_notes(ranking, best, judge, search.front)),
         )
 
-    def _by_metric(self, graph: QdqGraph, context: StepContext) -> _Judge | None:
-        """Return a judge by the task's metric, or None when there is no task."""
-        import onnx
-
+    def _by_metric(self, parts: QdqParts, context: StepContext, notes: list[str]) -> _Judge | None:
+        """Return a judge by the task's metric; None without a task, or where the float model has no score."""
         if context.evaluate is None:
             return None
         evaluate = context.evaluate
-        reference: Evaluation = evaluate(context.float_ancestor(self.kind).path)
+        try:
+            reference = evaluate(context.float_ancestor(self.kind).path)
+        except SteelyardError as error:
+            notes.append(f"the float model has no score ({error}), so that the bound is on its outputs")
+            return None
         tried_path = context.work_dir / "fallback-tried.onnx"
 
         def loss_of(names: frozenset[str]) -> float:
             context.progress(f"evaluating with {len(names)} operators in float", 0, 1)
-            onnx.save_model(restore(graph, names), tried_path)
-            return evaluate(tried_path).worse_by(reference)
+            parts.write(names, tried_path)
+            try:
+                return evaluate(tried_path).worse_by(reference)
+            except SteelyardError:
+                # Outputs that are no numbers: the worst there is, and the search goes on.
+                return math.inf
 
         sign = -1.0 if reference.higher_is_better else 1.0
         return _Judge(
             what=reference.metric,
             most_loss=self.max_drop,
             loss_of=loss_of,
-            score=lambda loss: reference.value + sign * loss,
+            score=lambda loss: round(reference.value + sign * loss, 6) if math.isfinite(loss) else None,
             bound=f"{reference.metric} at most {self.max_drop:g} worse than the float model's {reference.value:.4g}",
         )
 
-    def _by_sqnr(self, graph: QdqGraph, context: StepContext) -> _Judge:
-        data = required_calibration(self.kind, context)
-        reference = Runner(graph.float_model)
+    def _by_sqnr(self, parts: QdqParts, data: CalibrationData, context: StepContext) -> _Judge:
+        reference = Reference(parts.float_runner(), data, self.sample_count)
 
         def loss_of(names: frozenset[str]) -> float:
             context.progress(f"comparing outputs with {len(names)} operators in float", 0, 1)
-            return -sqnr_db(reference, Runner(restore(graph, names)), data, self.sample_count)
+            return -reference.sqnr_db(parts.runner(names))
 
         return _Judge(
             what="sqnr_db",
             most_loss=-self.min_sqnr_db,
             loss_of=loss_of,
-            score=lambda loss: -loss,
+            score=lambda loss: round(-loss, 6),
             bound=f"outputs {self.min_sqnr_db:g} dB above their difference from the float model's",
         )
-
-    def _notes(self, graph: QdqGraph, ranking: list[str], best: Candidate, judge: _Judge) -> tuple[str, ...]:
-        score = f"{judge.what} {judge.score(best.loss):.4g}"
-        count, total = len(best.names), len(graph.units)
-        names = [name for name in ranking if name in best.names]
-        shown = ", ".join(names[:8]) + (f" and {count - 8} more" if count > 8 else "")
-        if best.loss > judge.most_loss:
-            kept = f"{count} of {total} operators in float ({shown})" if count else "nothing in float"
-            return (f"the bound is not met ({judge.bound}): the best found is {score}, with {kept}",)
-        if not count:
-            return (f"nothing had to go back to float: {score}",)
-        return (f"{count} of {total} operators are in float: {shown}; {score}",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Judge:
-    """How a choice of operators in float is judged: its loss, the largest that is allowed, and what to call it."""
+    """How a choice of operators in float is judged: its loss, the largest that is allowed, and what to call it.
+
+    ``score`` turns a loss into what people know; None for a model that cannot be scored.
+    """
 
     what: str
     most_loss: float
     loss_of: Callable[[frozenset[str]], float]
-    score: Callable[[float], float]
+    score: Callable[[float], float | None]
     bound: str
+
+    def told(self, loss: float) -> str:
+        """Return a loss as a score."""
+        score = self.score(loss)
+        return "no score" if score is None else f"{score:.4g}"
+
+
+def _notes(ranking: list[str], best: Candidate, judge: _Judge, front: list[Candidate]) -> tuple[str, ...]:
+    score = f"{judge.what} {judge.told(best.loss)}"
+    count, total = len(best.names), len(ranking)
+    names = [name for name in ranking if name in best.names]
+    shown = ", ".join(names[:_SHOWN]) + (f" and {count - _SHOWN} more" if count > _SHOWN else "")
+    if not holds(best.loss, judge.most_loss):
+        kept = f"{count} of {total} operators in float ({shown})" if count else "nothing in float"
+        first = f"the bound is not met ({judge.bound}): the best found is {score}, with {kept}"
+    elif not count:
+        return (f"nothing had to go back to float: {score}",)
+    else:
+        first = f"{count} of {total} operators are in float: {shown}; {score}"
+    return first, f"tried, operators in float and {judge.what}: {_tried(front, judge)}"
+
+
+def _tried(front: list[Candidate], judge: _Judge) -> str:
+    """Return the best of every number of operators that was tried."""
+    best: dict[int, float] = {}
+    for one in front:
+        best[len(one.names)] = min(one.loss, best.get(len(one.names), math.inf))
+    return ", ".join(f"{count}: {judge.told(loss)}" for count, loss in sorted(best.items()))

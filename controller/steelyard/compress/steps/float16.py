@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from steelyard.compress.contract import FLOAT16, FLOAT32, ONNX, TFLITE, StepContext, StepReport
+from steelyard.compress.folding import inlined
+from steelyard.compress.model_form import refuse_handed_through
 from steelyard.compress.preparation.node_names import matching_nodes, name_nodes
+from steelyard.compress.preparation.node_order import sort_nodes
 from steelyard.compress.recipe import step_settings
 from steelyard.compress.settings import require_boolean, require_globs
 from steelyard.compress.tools import tool_errors, tool_versions
@@ -53,15 +56,15 @@ class Float16:
         float32 on x86, so the check of the variant there cannot see it; accuracy is measured on the device.
 
         Raises:
-            CompressionInputError: a pattern that matches nothing.
+            CompressionInputError: a pattern that matches nothing, or an output that no operator gives.
             CompressionError: the converter failed.
         """
         import onnx
         from onnxruntime.transformers.float16 import convert_float_to_float16
-        from onnxruntime.transformers.onnx_model import OnnxModel
 
         context.progress("converting to float16", 0, 1)
-        model = onnx.load_model(model_path)
+        model = inlined(onnx.load_model(model_path))
+        refuse_handed_through(model_path, model)
         name_nodes(model)
         large = _beyond_float16(model)
         kept = matching_nodes(model.graph.node, self.keep_float, kind=self.kind, key="keep_float") | large
@@ -70,7 +73,7 @@ class Float16:
                 model, keep_io_types=self.keep_io_types, node_block_list=sorted(kept) or None
             )
             # The converter appends its casts at the end: runtimes forgive that, the standard and its checker do not.
-            OnnxModel.graph_topological_sort(converted.graph)
+            sort_nodes(converted.graph)
             onnx.save_model(converted, out_path)
         context.progress("converting to float16", 1, 1)
         return StepReport(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from steelyard.compress.calibration import CalibrationData
+from steelyard.compress.calibration import CalibrationData, required_calibration
 from steelyard.compress.calibrators.observed import observed_tensors, with_clipped
 from steelyard.compress.calibrators.range_settings import METHODS, MINMAX, PERCENTILE, RangeSettings
 from steelyard.compress.calibrators.ranges import calibrated_ranges
 from steelyard.compress.contract import FLOAT32, INT8, ONNX, TFLITE, StepContext, StepReport
 from steelyard.compress.errors import CompressionInputError, RecipeError
 from steelyard.compress.folding import fold_for_kernels
-from steelyard.compress.model_form import float_bodies_note, op_counts
+from steelyard.compress.model_form import float_bodies_note, op_counts, refuse_handed_through
+from steelyard.compress.preparation.float_ends import float_ends
+from steelyard.compress.preparation.float_islands import island_nodes
 from steelyard.compress.preparation.kept_float import kept_by_rule
 from steelyard.compress.preparation.node_names import matching_nodes
 from steelyard.compress.processor import resolve_reduce_range
@@ -42,6 +45,8 @@ _LEAST_PERCENTILE, _MOST_PERCENTILE = 50.0, 100.0
 _PER_CHANNEL_OPSET = 13
 _NARROW_LEVELS, _WIDE_LEVELS = 256, 65_536
 _SHOWN_NODES = 5
+_UNBOUNDED = "their values were infinite, NaN or beyond 1e30 in calibration"
+_CUT_OFF = "their biases are beyond 32 bits at the scale of their weights"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,17 +142,15 @@ class StaticInt8:
         """
         import onnx
 
-        if context.calibration is None:
-            raise CompressionInputError(
-                "no_calibration_data", f"{self.kind} needs calibration data; give a task with a calibration split"
-            )
+        data = required_calibration(self.kind, context)
         folded_path = context.work_dir / "static-folded.onnx"
         context.progress("folding constants", 0, 1)
+        refuse_handed_through(model_path, onnx.load_model(model_path), stored=False)
         fold_for_kernels(model_path, folded_path, least_opset=_PER_CHANNEL_OPSET)
-        check_calibration(open_session(folded_path), context.calibration)
+        check_calibration(open_session(folded_path), data)
         model = onnx.load_model(folded_path)
         grid = self._grid(context)
-        notes = self._quantize(model, folded_path, out_path, grid, context.calibration, context)
+        notes = self._quantize(model, folded_path, out_path, grid, data, context)
         quantized = onnx.load_model(out_path)
         return StepReport(
             settings={**step_settings(self), "reduce_range": grid.reduce_range, "symmetric": grid.symmetric},
@@ -186,7 +189,8 @@ class StaticInt8:
         """Write the QDQ model and return notes on what had to stay in float."""
         op_types = self._op_types()
         nodes = model.graph.node
-        excluded = kept_by_rule(model) | matching_nodes(nodes, self.keep_float, kind=self.kind, key="keep_float")
+        excluded = kept_by_rule(model) | island_nodes(model) | float_ends(model)
+        excluded |= matching_nodes(nodes, self.keep_float, kind=self.kind, key="keep_float")
         wide_nodes = matching_nodes(nodes, self.wide, kind=self.kind, key="wide")
         names = observed_tensors(model, op_types=op_types, excluded=excluded)
         wide = with_clipped(model, _touched((node for node in nodes if node.name in wide_nodes), names))
@@ -201,16 +205,16 @@ class StaticInt8:
         )
         unbounded = frozenset(names) - ranges.keys()
         floating = {node.name for node in nodes if node.op_type in op_types and unbounded & {*node.input, *node.output}}
-        quantize(
-            folded_path,
-            out_path,
-            ranges,
-            grid=grid,
-            op_types=op_types,
-            excluded=excluded | floating,
-            wide=wide & ranges.keys(),
+        write = partial(
+            quantize, folded_path, out_path, ranges, grid=grid, op_types=op_types, wide=wide & ranges.keys()
         )
-        return _unbounded_notes(sorted(floating - excluded))
+        cut_off = write(excluded=excluded | floating)
+        if cut_off:
+            write(excluded=excluded | floating | cut_off)
+        return (
+            *_floating_notes(sorted(floating - excluded), _UNBOUNDED),
+            *_floating_notes(sorted(cut_off), _CUT_OFF),
+        )
 
     def _op_types(self) -> frozenset[str]:
         if not self.op_types:
@@ -240,9 +244,8 @@ def _touched(nodes: Iterable[NodeProto], names: Iterable[str]) -> frozenset[str]
     return frozenset(names) & touched
 
 
-def _unbounded_notes(names: list[str]) -> tuple[str, ...]:
+def _floating_notes(names: list[str], why: str) -> tuple[str, ...]:
     if not names:
         return ()
     shown = ", ".join(names[:_SHOWN_NODES]) + (" and more" if len(names) > _SHOWN_NODES else "")
-    why = "their values were infinite, NaN or beyond 1e30 in calibration"
     return (f"{len(names)} operators stay in float, since {why}: {shown}",)

@@ -242,7 +242,7 @@ class WeightOnly:
 
 
 def _require_one_of(kind: str, key: str, value: object, choices: tuple[int, ...]) -> None:
-    if isinstance(value, bool) or value not in choices:
+    if type(value) is not int or value not in choices:
         known = ", ".join(str(one) for one in choices)
         raise RecipeError("invalid_setting", f"{kind}: {key} is {value!r}; write one of {known}")
 

@@ -63,12 +63,14 @@ def activation_ranges(
         found = float(values.min()), float(values.max())
         low, high = extremes.get(index, found)
         extremes[index] = min(low, found[0]), max(high, found[1])
+    # Of a tensor that was always zero no range is known; that of one step would leave no room to the next bias.
+    idle = {graph.name(index): _widened(found) for index, found in extremes.items() if found == (0.0, 0.0)}
     if rule.method == MINMAX:
-        return {graph.name(index): found for index, found in extremes.items()}
+        return {graph.name(index): found for index, found in extremes.items()} | idle
     counts = {index: np.zeros(BIN_COUNT, np.int64) for index in extremes}
     for index, values in _observed(session, graph, places, data, _counting(progress, 1, passes)):
         counts[index] += np.histogram(values, bins=BIN_COUNT, range=_widened(extremes[index]))[0]
-    return {graph.name(index): chosen_range(counts[index], extremes[index], rule) for index in extremes}
+    return {graph.name(index): chosen_range(counts[index], extremes[index], rule) for index in extremes} | idle
 
 
 def chosen_range(counts: NDArray[np.int64], extremes: Range, rule: RangeRule) -> Range:
@@ -125,7 +127,7 @@ def _observed(
     progress: Callable[[int, int], None],
 ) -> Iterator[tuple[int, NDArray[Any]]]:
     """Yield the values of each tensor for each batch; a last partial batch is filled from before it."""
-    size = batch_size(session)
+    size = data.batch(batch_size(session))
     starts = range(0, data.sample_count, size)
     for done, start in enumerate(starts, start=1):
         stop = min(start + size, data.sample_count)

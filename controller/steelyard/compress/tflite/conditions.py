@@ -33,7 +33,7 @@ def refuse_unfit(graph: Graph, name: str, kind: str) -> None:
 
     Raises:
         CompressionInputError: already_sparse, already_compressed, select_tf_ops, control_flow, several_signatures or
-            duplicate_names (of inputs or outputs).
+            duplicate_names or nameless_input (of inputs or outputs).
     """
     _refuse_other_forms(graph, name, kind)
     kinds = {graph.kind(operator) for operator in graph.operators}
@@ -85,6 +85,18 @@ def _refuse_one_name_twice(graph: Graph, name: str) -> None:
                 f"{name} has two {what} named {twice!r}, which data cannot tell apart; convert it again with names of "
                 "their own",
             )
+    inputs = {graph.name(index) for index in graph.inputs}
+    both = next((one for one in (graph.name(index) for index in graph.outputs) if one in inputs), None)
+    if both is not None:
+        raise CompressionInputError(
+            "duplicate_names",
+            f"{name} has an input and an output named {both!r}; convert it again with names of their own, and without "
+            "outputs that are inputs",
+        )
+    if "" in inputs:
+        raise CompressionInputError(
+            "nameless_input", f"{name} has an input without a name; convert it again with names for its inputs"
+        )
 
 
 def _make_names_distinct(graph: Graph) -> None:

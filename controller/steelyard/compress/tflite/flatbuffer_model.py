@@ -38,7 +38,12 @@ def read_model(path: Path) -> Any:
 
 
 def parse_model(content: bytes, *, name: str = "the model") -> Any:
-    """Return the bytes of a file as a ``ModelT``; see ``read_model``."""
+    """Return the bytes of a file as a ``ModelT``; ``name`` names the file in errors.
+
+    Raises:
+        CompressionInputError: model_too_large.
+        CompressionError: the bytes are damaged.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
     if len(content) > _MAX_BYTES:

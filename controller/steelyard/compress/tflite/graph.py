@@ -69,11 +69,7 @@ class Graph:
     def values(self, tensor: int) -> NDArray[Any] | None:
         """Return the stored values of a dense tensor in its shape and dtype, None when it has none."""
         data, dtype = self.data(tensor), DTYPES[self.tensors[tensor].type]
-        if (
-            data is None
-            or self.tensors[tensor].sparsity is not None
-            or dtype in {"int4", "uint4", "int2", "object", "bfloat16"}
-        ):
+        if data is None or self.tensors[tensor].sparsity is not None or dtype in _WITHOUT_NUMPY_TYPE:
             return None
         return np.frombuffer(data.tobytes(), np.dtype(dtype)).reshape(self.shape(tensor))
 
@@ -90,14 +86,6 @@ class Graph:
             if values is not None:
                 seen.add(tensor)
                 yield operator, tensor, values
-
-    def stored_floats(self) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Yield the dense float32 tensors with stored values: number and values."""
-        for index, tensor in enumerate(self.tensors):
-            if tensor.type == FLOAT32_TYPE:
-                values = self.values(index)
-                if values is not None:
-                    yield index, values
 
 
 def code_name(code: Any) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steelyard.compress.calibration import required_calibration
 from steelyard.compress.contract import StepContext, StepReport
-from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.recipe import step_settings
 from steelyard.compress.settings import AUTO
 from steelyard.compress.steps.dynamic_int8 import DynamicInt8
 from steelyard.compress.steps.static_int8 import StaticInt8
-from steelyard.compress.tflite.activation_ranges import METHODS, RangeRule, activation_ranges
+from steelyard.compress.tflite.activation_ranges import METHODS, Range, RangeRule, activation_ranges
 from steelyard.compress.tflite.conditions import float_graph
 from steelyard.compress.tflite.flatbuffer_model import write_model
 from steelyard.compress.tflite.graph import Graph
@@ -66,6 +68,26 @@ _DYNAMIC_OPERATORS = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticPlan:
+    """What static int8 of one model follows from: the float graph, ranges by name of tensor, bits of activations."""
+
+    parent: Graph
+    ranges: Mapping[str, Range]
+    bits: int
+    per_channel: bool
+
+    def quantized(self, keep_float: Sequence[str]) -> Graph:
+        """Return the model with the operators that fit one of these globs left in float.
+
+        Raises:
+            CompressionInputError: unknown_operator: a glob that fits nothing.
+            CompressionError: litert-quantizer failed.
+        """
+        kept = kept_scopes(self.parent, keep_float)
+        return quantize(self.parent, _static_rules(self.bits, self.per_channel, kept), ranges=self.ranges)
+
+
 def static_int8(step: StaticInt8, model_path: Path, out_path: Path, context: StepContext) -> StepReport:
     """Write the model with weights and activations in 8 bits (weights in 8, activations in 16: "int16").
 
@@ -75,29 +97,18 @@ def static_int8(step: StaticInt8, model_path: Path, out_path: Path, context: Ste
         CompressionInputError: the settings, the model or the calibration data do not suit this format.
         CompressionError: litert-quantizer or LiteRT failed.
     """
-    refuse_unhonoured(step, _STATIC_HONOURED, _STATIC_INSTEAD)
-    parent = float_graph(model_path, step.kind)
-    if context.calibration is None:
-        raise CompressionInputError(
-            "no_calibration_data", f"{step.kind} needs calibration data; give a task with a calibration split"
-        )
-    bits = 16 if step.activation_type == "int16" else 8
-    method = "minmax" if step.calibration_method == AUTO else step.calibration_method
-    rule = RangeRule(method=method, percentile=step.percentile, bits=bits)
-    ranges = activation_ranges(model_path, parent, context.calibration, rule, context.progress)
+    plan = static_plan(step, model_path, context)
     context.progress("quantizing", 0, 1)
-    per_channel = step.per_channel is not False
-    kept = kept_scopes(parent, globs_of(step, "keep_float"))
-    made = quantize(parent, _static_rules(bits, per_channel, kept), ranges=ranges)
+    made = plan.quantized(globs_of(step, "keep_float"))
     refuse_nothing_done(made, model_path.name, step.kind, "try float16")
     write_model(made.model, out_path)
     context.progress("quantizing", 1, 1)
     resolved = {
-        "activation_type": f"int{bits}",
+        "activation_type": f"int{plan.bits}",
         "weight_type": "int8",
-        "per_channel": per_channel,
+        "per_channel": plan.per_channel,
         "reduce_range": False,
-        "calibration_method": method,
+        "calibration_method": _method(step),
     }
     return StepReport(
         settings={**step_settings(step), **resolved},
@@ -113,6 +124,30 @@ def _static_notes(step: StaticInt8, made: Graph) -> list[str]:
     if step.activation_type == "int16":
         notes.append("16-bit activations have no fast kernels in LiteRT: they ran 20 to 30 times slower than float32")
     return notes
+
+
+def static_plan(step: StaticInt8, model_path: Path, context: StepContext) -> StaticPlan:
+    """Return what static int8 of a model follows from.
+
+    Raises:
+        CompressionInputError: the settings, the model or the calibration data do not suit this format.
+        CompressionError: LiteRT could not run the model.
+    """
+    refuse_unhonoured(step, _STATIC_HONOURED, _STATIC_INSTEAD)
+    parent = float_graph(model_path, step.kind)
+    data = required_calibration(step.kind, context)
+    bits = 16 if step.activation_type == "int16" else 8
+    rule = RangeRule(method=_method(step), percentile=step.percentile, bits=bits)
+    return StaticPlan(
+        parent=parent,
+        ranges=activation_ranges(model_path, parent, data, rule, context.progress),
+        bits=bits,
+        per_channel=step.per_channel is not False,
+    )
+
+
+def _method(step: StaticInt8) -> str:
+    return "minmax" if step.calibration_method == AUTO else step.calibration_method
 
 
 def _static_rules(activation_bits: int, per_channel: bool, kept_operators: list[str]) -> Rules:

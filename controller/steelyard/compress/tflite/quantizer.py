@@ -127,8 +127,8 @@ def refuse_nothing_done(graph: Graph, name: str, kind: str, advice: str) -> None
 
 def operators_note(graph: Graph, words: str) -> str:
     """Return how many operators work on quantized numbers, and which were left in float."""
-    counted = [operator for operator in graph.operators if graph.kind(operator) not in _CONVERSIONS]
-    left = Counter(graph.kind(operator) for operator in counted if not _reads_quantized(graph, operator))
+    counted = computing_operators(graph)
+    left = Counter(graph.kind(operator) for operator in counted if not reads_quantized(graph, operator))
     note = f"{len(counted) - left.total()} of {len(counted)} operators {words}"
     if not left:
         return note
@@ -136,7 +136,13 @@ def operators_note(graph: Graph, words: str) -> str:
     return f"{note}; left in float: {named}"
 
 
-def _reads_quantized(graph: Graph, operator: Any) -> bool:
+def computing_operators(graph: Graph) -> list[Any]:
+    """Return the operators but the conversions between forms of numbers, in the order of the file."""
+    return [operator for operator in graph.operators if graph.kind(operator) not in _CONVERSIONS]
+
+
+def reads_quantized(graph: Graph, operator: Any) -> bool:
+    """Return whether an operator works on quantized numbers, or on none that could be."""
     tensors = [graph.tensors[index] for index in (*inputs_of(operator), *outputs_of(operator))]
     if not any(tensor.type == FLOAT32_TYPE or is_quantized(tensor) for tensor in tensors):
         return True  # shapes and indices: nothing that could be quantized

@@ -9,5 +9,6 @@ TFLITE_FUNCTIONS = {
     "weight-only": "steelyard.compress.tflite.weight_formats:weight_only",
     "float16": "steelyard.compress.tflite.weight_formats:float16",
     "share-weights": "steelyard.compress.tflite.sharing:share_weights",
+    "sensitivity": "steelyard.compress.tflite.sensitivity:sensitivity",
     "sparsify": "steelyard.compress.tflite.sparsifying:sparsify",
 }

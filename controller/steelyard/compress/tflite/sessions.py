@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from steelyard.compress.calibration import CalibrationData
 from steelyard.compress.errors import CompressionInputError
+from steelyard.compress.tool_words import tool_words
 from steelyard.compress.tools import tool_errors
-from steelyard.errors import first_line
 
 # A whole inference of one batch; the largest models that fit one file (2 GiB) take seconds on one core.
 RUN_LIMIT_S = 120.0
@@ -98,7 +98,7 @@ def _interpreter(path: Path, *, observed: bool) -> Any:
     except (RuntimeError, ValueError) as error:
         raise CompressionInputError(
             "model_not_loadable",
-            f"LiteRT {ai_edge_litert.__version__} cannot load {path.name} ({first_line(error)}); remove custom and "
+            f"LiteRT {ai_edge_litert.__version__} cannot load {path.name} ({tool_words(error)}); remove custom and "
             "TensorFlow operators or convert for a version that it knows",
         ) from error
     return interpreter
@@ -157,17 +157,18 @@ def check_calibration(session: TfliteSession, data: CalibrationData) -> None:
             f"{', '.join(sorted(data.inputs))}; give data for every input",
         )
     for name, place in places.items():
-        given_dtype, given = data.inputs[name].dtype, data.inputs[name].values.shape
+        given_dtype, given = data.inputs[name].dtype, data.shown_shape(name)
+        # "N" is the batch: as many samples are fed as the model takes.
         fits = len(given) == len(place.shape) and all(
-            size < 0 or size == have for size, have in zip(place.shape[1:], given[1:], strict=True)
+            size < 0 or have in ("N", size) for size, have in zip(place.shape, given, strict=True)
         )
         if given_dtype != place.dtype or not fits:
             raise CompressionInputError(
                 "invalid_calibration",
                 f"the model's input {name!r} takes {place.dtype} {list(place.shape)} and the calibration data is "
-                f"{given_dtype} {['N', *given[1:]]}; prepare the data as the model takes it",
+                f"{given_dtype} {given}; prepare the data as the model takes it",
             )
-    size = batch_size(session)
+    size = data.batch(batch_size(session))
     if data.sample_count < size:
         raise CompressionInputError(
             "invalid_calibration",
@@ -181,10 +182,7 @@ def first_feed(
     """Return one batch of the calibration data, or a drawn one, or the reason why there is none."""
     if calibration is None:
         return drawn_feed(session, seed)
-    size = batch_size(session)
-    if calibration.sample_count < size:
-        return f"{calibration.sample_count} calibration samples are fewer than the model's batch of {size}"
-    return calibration.feed(0, size)
+    return calibration.first_feed(batch_size(session))
 
 
 def drawn_feed(session: TfliteSession, seed: int) -> dict[str, NDArray[Any]] | str:

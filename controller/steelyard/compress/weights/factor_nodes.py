@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from steelyard.compress.weights.editing import GraphEdit
 from steelyard.compress.weights.factors import Decomposition, decompose
-from steelyard.compress.weights.finding import Weight, WeightUse, attribute
+from steelyard.compress.weights.finding import Weight, WeightUse, attribute, input_axis
 from steelyard.compress.weights.layout import outputs_first
 from steelyard.compress.weights.second_moment import SecondMoment
 
@@ -82,19 +82,27 @@ def cuts(weight: Weight, ways: tuple[str, ...], moment: SecondMoment | None) -> 
 
 def reason_not_to_cut(weight: Weight) -> str:
     """Return why the layers of a weight cannot be cut, "" when they can."""
-    for use in weight.uses:
-        if not use.is_weight:
-            return "something reads it that does not multiply with it"
-        node = use.node
-        if node.op_type == "MatMul" and use.input_index == 0:
-            return "it stands on the left of its product"
-        if node.op_type == "Conv" and attribute(node, "group", 1) != 1:
-            return "a convolution in groups"
-        if node.op_type != "Conv" and len(weight.tensor.dims) != 2:
-            return "a stack of matrices"
+    reason = next(filter(None, (_reason_of(use) for use in weight.uses)), "")
+    if reason:
+        return reason
     if weight.is_output:
         return "the model gives it out"
+    if len({input_axis(use, len(weight.tensor.dims)) for use in weight.uses}) > 1:
+        return "its readers sum over different axes of it"
+    if "Conv" not in weight.op_types and len(weight.tensor.dims) != 2:
+        return "a stack of matrices"
     return "" if len(weight.op_types) == 1 else "operators of different types read it"
+
+
+def _reason_of(use: WeightUse) -> str:
+    node = use.node
+    if not use.is_weight:
+        return "something reads it that does not multiply with it"
+    if node.op_type == "MatMul" and use.input_index == 0:
+        return "it stands on the left of its product"
+    if node.op_type == "Conv" and attribute(node, "group", 1) != 1:
+        return "a convolution in groups"
+    return ""
 
 
 def _stored_factors(way: str, left: Square, right: Square, shape: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -118,10 +126,12 @@ def _matrix_nodes(edit: GraphEdit, use: WeightUse, names: tuple[str, str]) -> li
     between = edit.free_name(f"{node.output[0]}_low_rank")
     kept = {"alpha": attribute(node, "alpha", 1.0), "beta": attribute(node, "beta", 1.0)}
     is_gemm = node.op_type == "Gemm"
-    first = {"transA": attribute(node, "transA", 0)} if is_gemm else {}
+    is_turned = is_gemm and bool(attribute(node, "transA", 0))
+    # Gemm may go without a bias from opset 11 on only; MatMul always does.
+    first_op, first = ("Gemm", {"transA": 1}) if is_turned else ("MatMul", {})
     return [
         helper.make_node(
-            node.op_type, [node.input[0], names[0]], [between], name=edit.free_name(f"{node.name}_first"), **first
+            first_op, [node.input[0], names[0]], [between], name=edit.free_name(f"{node.name}_first"), **first
         ),
         helper.make_node(
             node.op_type,

@@ -83,7 +83,11 @@ class Weight:
         return array
 
     def set_values(self, values: NDArray[Any]) -> None:
-        """Store other values of the same shape, in the type that the tensor has."""
+        """Store other values of the same shape, in the type that the tensor has.
+
+        Raises:
+            AssertionError: another shape.
+        """
         from onnx import numpy_helper
 
         if list(values.shape) != list(self.tensor.dims):

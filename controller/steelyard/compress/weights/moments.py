@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.compress.calibration import CalibrationData
+from steelyard.compress.calibration import CalibrationData, required_calibration
 from steelyard.compress.contract import StepContext
 from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.sessions import batch_size, check_calibration, open_session, run_bounded
@@ -52,10 +52,7 @@ def stream_moments(
         CompressionInputError: no calibration data, or data that does not fit the model.
         CompressionError: onnxruntime cannot run the model.
     """
-    if context.calibration is None:
-        raise CompressionInputError(
-            "no_calibration_data", f"{what} needs calibration data; give a task with a calibration split"
-        )
+    data = required_calibration(what, context)
     known: list[tuple[Weight, list[_Observed]]] = []
     for weight in weights:
         found = [one for use in weight.uses if (one := _observed(use, weight, model)) is not None]
@@ -66,7 +63,7 @@ def stream_moments(
     passes = list(_passes(known))
     for number, some in enumerate(passes, start=1):
         part = f", part {number} of {len(passes)}" if len(passes) > 1 else ""
-        totals = _totals(model, {one for _, found in some for one in found}, context, context.calibration, part)
+        totals = _totals(model, {one for _, found in some for one in found}, context, data, part)
         for weight, observed in some:
             yield weight, sum((totals[one] for one in observed[1:]), totals[observed[0]])
 
@@ -137,7 +134,7 @@ def _batches(session: Any, data: CalibrationData) -> Iterator[tuple[dict[str, ND
     A last batch of a fixed size is filled from the samples before it, which then count twice.
     """
     is_fixed = any(spec.shape and isinstance(spec.shape[0], int) for spec in session.get_inputs())
-    at_once = batch_size(session) if is_fixed else min(_SAMPLES_AT_ONCE, data.sample_count)
+    at_once = data.batch(batch_size(session) if is_fixed else min(_SAMPLES_AT_ONCE, data.sample_count))
     if data.sample_count < at_once:
         raise CompressionInputError(
             "invalid_calibration",

@@ -17,16 +17,23 @@ from steelyard.tasks.metrics.settings import require_whole
 _MOST_TOP = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Top1:
-    """The share of samples whose highest output is the label's class; scores that are all NaN are a wrong answer."""
+class _OfLabels:
+    """What the shares of right answers have in common."""
 
-    kind: ClassVar[str] = "top1"
-    label: ClassVar[str] = "top-1 accuracy"
     unit: ClassVar[str] = "fraction"
     higher_is_better: ClassVar[bool] = True
     truth_arrays: ClassVar[tuple[str, ...]] = (LABELS,)
     needs_parent_outputs: ClassVar[bool] = False
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Top1(_OfLabels):
+    """The share of samples whose highest output is the label's class; scores that are all NaN are a wrong answer."""
+
+    kind: ClassVar[str] = "top1"
+    label: ClassVar[str] = "top-1 accuracy"
 
     @property
     def reduction(self) -> Reduction:
@@ -43,51 +50,19 @@ class Top1:
         return BinaryAnswers(correct=class_answers(outputs, labels.shape) == labels)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Top5:
-    """The share of samples whose label is among the five highest outputs."""
+class _AmongHighest(_OfLabels):
+    """Whether the label is among the highest outputs."""
 
-    kind: ClassVar[str] = "top5"
-    label: ClassVar[str] = "top-5 accuracy"
-    unit: ClassVar[str] = "fraction"
-    higher_is_better: ClassVar[bool] = True
-    truth_arrays: ClassVar[tuple[str, ...]] = (LABELS,)
-    needs_parent_outputs: ClassVar[bool] = False
+    __slots__ = ()
+
+    @property
+    def _most(self) -> int:
+        raise NotImplementedError
 
     @property
     def reduction(self) -> Reduction:
         """What the device has to send back."""
-        return Reduction(reducer="top_k", top_count=5)
-
-    def answers(self, truth: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]) -> BinaryAnswers:
-        """Say which samples are right; ``outputs`` holds ``indices`` int64 and ``scores`` [N, 5].
-
-        Raises:
-            TaskError: outputs that do not fit the labels.
-        """
-        return _among_highest(class_labels(truth), outputs, 5)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopK:
-    """The share of samples whose label is among the ``k`` highest outputs."""
-
-    kind: ClassVar[str] = "topk"
-    label: ClassVar[str] = "top-k accuracy"
-    unit: ClassVar[str] = "fraction"
-    higher_is_better: ClassVar[bool] = True
-    truth_arrays: ClassVar[tuple[str, ...]] = (LABELS,)
-    needs_parent_outputs: ClassVar[bool] = False
-
-    k: int = 5
-
-    def __post_init__(self) -> None:
-        require_whole(self.kind, "k", self.k, least=1, most=_MOST_TOP)
-
-    @property
-    def reduction(self) -> Reduction:
-        """What the device has to send back."""
-        return Reduction(reducer="top_k", top_count=self.k)
+        return Reduction(reducer="top_k", top_count=self._most)
 
     def answers(self, truth: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]) -> BinaryAnswers:
         """Say which samples are right; ``outputs`` holds ``indices`` int64 and ``scores`` [N, k].
@@ -95,7 +70,36 @@ class TopK:
         Raises:
             TaskError: outputs that do not fit the labels.
         """
-        return _among_highest(class_labels(truth), outputs, self.k)
+        return _among_highest(class_labels(truth), outputs, self._most)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Top5(_AmongHighest):
+    """The share of samples whose label is among the five highest outputs."""
+
+    kind: ClassVar[str] = "top5"
+    label: ClassVar[str] = "top-5 accuracy"
+
+    @property
+    def _most(self) -> int:
+        return 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopK(_AmongHighest):
+    """The share of samples whose label is among the ``k`` highest outputs."""
+
+    kind: ClassVar[str] = "topk"
+    label: ClassVar[str] = "top-k accuracy"
+
+    k: int = 5
+
+    def __post_init__(self) -> None:
+        require_whole(self.kind, "k", self.k, least=1, most=_MOST_TOP)
+
+    @property
+    def _most(self) -> int:
+        return self.k
 
 
 def _among_highest(labels: NDArray[np.int64], outputs: Mapping[str, NDArray[Any]], most: int) -> BinaryAnswers:

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.tasks.errors import TaskError
-from steelyard.tasks.metrics.contract import LABELS, Reduction
+from steelyard.tasks.metrics.contract import LABELS
 from steelyard.tasks.metrics.outputs import class_labels, finite_output
-from steelyard.tasks.metrics.settings import require_choice, require_text, require_whole
+from steelyard.tasks.metrics.settings import require_choice, require_whole
 from steelyard.tasks.metrics.weights import sample_counts
+from steelyard.tasks.metrics.whole_output import WholeOutput
 
 _SCORES = ("difference", "column", "softmax")
 _MOST_CLASSES = 100_000
@@ -21,7 +22,7 @@ _EVERY_CLASS = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Auc:
+class Auc(WholeOutput):
     """The area under the ROC curve: how often a positive sample scores above a negative one; a tie is half of that.
 
     Of two classes it is the area of class 1. Of more it is the mean over the classes that occur, each against the rest
@@ -41,19 +42,13 @@ class Auc:
     truth_arrays: ClassVar[tuple[str, ...]] = (LABELS,)
     needs_parent_outputs: ClassVar[bool] = False
 
-    output: str = ""
     positive: int = _EVERY_CLASS
     scores: str = "difference"
 
     def __post_init__(self) -> None:
-        require_text(self.kind, "output", self.output)
+        WholeOutput.__post_init__(self)
         require_whole(self.kind, "positive", self.positive, least=_EVERY_CLASS, most=_MOST_CLASSES)
         require_choice(self.kind, "scores", self.scores, _SCORES)
-
-    @property
-    def reduction(self) -> Reduction:
-        """What the device has to send back."""
-        return Reduction(reducer="full")
 
     def answers(self, truth: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]) -> AucAnswers:
         """Order the samples by score; ``outputs`` holds floats [N, C], [N, 1] or [N].

@@ -88,6 +88,11 @@ def output_array(outputs: Mapping[str, NDArray[Any]], name: str, sample_count: i
     return found, array
 
 
+def one_row_a_sample(array: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the values of an array [N, ...] as rows [N, values]."""
+    return array.reshape(array.shape[0], -1).astype(np.float64)
+
+
 def finite_output(outputs: Mapping[str, NDArray[Any]], name: str, sample_count: int) -> tuple[str, NDArray[Any]]:
     """Return the name and the floats [N, ...] of an output, "" for the first; in the dtype that the model gives.
 

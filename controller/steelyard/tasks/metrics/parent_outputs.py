@@ -10,17 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.tasks.errors import TaskError
-from steelyard.tasks.metrics.contract import Reduction
-from steelyard.tasks.metrics.outputs import finite_output
-from steelyard.tasks.metrics.settings import require_text
+from steelyard.tasks.metrics.outputs import finite_output, one_row_a_sample
 from steelyard.tasks.metrics.weights import MeanAnswers
+from steelyard.tasks.metrics.whole_output import WholeOutput
 
 # Equal outputs have no noise. Rounding of float32 alone is at about 150 dB, so that 200 dB says "equal".
 HIGHEST_SQNR_DB = 200.0
 
 
+class _AgainstParent(WholeOutput):
+    """How near a variant comes to its parent; ``output`` names one output, "" takes the mean over all floating ones."""
+
+    higher_is_better: ClassVar[bool] = True
+    truth_arrays: ClassVar[tuple[str, ...]] = ()
+    needs_parent_outputs: ClassVar[bool] = True
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cosine:
+class Cosine(_AgainstParent):
     """The cosine of the angle between a variant's and its parent's outputs, the mean over samples.
 
     ``output`` names one output; "" takes the mean over all floating-point outputs. Two outputs of zeros have the cosine
@@ -30,19 +39,6 @@ class Cosine:
     kind: ClassVar[str] = "cosine"
     label: ClassVar[str] = "cosine to the original's outputs"
     unit: ClassVar[str] = "fraction"
-    higher_is_better: ClassVar[bool] = True
-    truth_arrays: ClassVar[tuple[str, ...]] = ()
-    needs_parent_outputs: ClassVar[bool] = True
-
-    output: str = ""
-
-    def __post_init__(self) -> None:
-        require_text(self.kind, "output", self.output)
-
-    @property
-    def reduction(self) -> Reduction:
-        """What the device has to send back."""
-        return Reduction(reducer="full")
 
     def answers(self, truth: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]) -> MeanAnswers:
         """Return the cosine of each sample; ``truth`` holds the parent's outputs, by their names.
@@ -55,7 +51,7 @@ class Cosine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sqnr:
+class Sqnr(_AgainstParent):
     """The signal to quantization noise ratio, 10 log10(sum(parent²) / sum((parent - variant)²)), the mean over samples.
 
     ``output`` names one output; "" takes the mean over all floating-point outputs. Each sample's ratio is held between
@@ -65,19 +61,6 @@ class Sqnr:
     kind: ClassVar[str] = "sqnr"
     label: ClassVar[str] = "signal to quantization noise ratio"
     unit: ClassVar[str] = "dB"
-    higher_is_better: ClassVar[bool] = True
-    truth_arrays: ClassVar[tuple[str, ...]] = ()
-    needs_parent_outputs: ClassVar[bool] = True
-
-    output: str = ""
-
-    def __post_init__(self) -> None:
-        require_text(self.kind, "output", self.output)
-
-    @property
-    def reduction(self) -> Reduction:
-        """What the device has to send back."""
-        return Reduction(reducer="full")
 
     def answers(self, truth: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]) -> MeanAnswers:
         """Return the ratio of each sample in dB; ``truth`` holds the parent's outputs, by their names.
@@ -111,11 +94,7 @@ def _pairs(
                 f"output {name!r} has the shape {list(variant.shape)} and the original's has {list(parent.shape)}; "
                 "compare variants of one model",
             )
-        yield _rows(parent), _rows(variant)
-
-
-def _rows(array: NDArray[Any]) -> NDArray[np.float64]:
-    return array.reshape(array.shape[0], -1).astype(np.float64)
+        yield one_row_a_sample(parent), one_row_a_sample(variant)
 
 
 def _cosines(parent: NDArray[np.float64], variant: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -72,7 +72,11 @@ def metric_class(kind: str) -> type[Metric]:
 
 
 def metric_plugins(found: Metric) -> tuple[str, ...]:
-    """Return "NAME VERSION SHA256" of the plugins that a metric and its reducer come from."""
+    """Return "NAME VERSION SHA256" of the plugins that a metric and its reducer come from.
+
+    Raises:
+        PluginError: a plugin cannot be used.
+    """
     if found.kind in _METRICS and not isinstance(found, Reduced):
         return ()
     from steelyard.plugins.lookup import origin_text

@@ -10,32 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.tasks.errors import TaskError
-from steelyard.tasks.metrics.contract import TARGETS, Reduction
-from steelyard.tasks.metrics.outputs import described, finite_output, truth_array
-from steelyard.tasks.metrics.settings import require_text
+from steelyard.tasks.metrics.contract import TARGETS
+from steelyard.tasks.metrics.outputs import described, finite_output, one_row_a_sample, truth_array
 from steelyard.tasks.metrics.weights import MeanAnswers, sample_counts
+from steelyard.tasks.metrics.whole_output import WholeOutput
+
+
+class _AgainstTargets(WholeOutput):
+    """Errors in the unit of the targets; ``output`` is the output that they belong to, "" the first."""
+
+    unit: ClassVar[str] = ""
+    truth_arrays: ClassVar[tuple[str, ...]] = (TARGETS,)
+    needs_parent_outputs: ClassVar[bool] = False
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeanAbsoluteError:
+class MeanAbsoluteError(_AgainstTargets):
     """The mean of |output - target| over all values of a sample and all samples, in the unit of the targets."""
 
     kind: ClassVar[str] = "mae"
     label: ClassVar[str] = "mean absolute error"
-    unit: ClassVar[str] = ""
     higher_is_better: ClassVar[bool] = False
-    truth_arrays: ClassVar[tuple[str, ...]] = (TARGETS,)
-    needs_parent_outputs: ClassVar[bool] = False
-
-    output: str = ""
-
-    def __post_init__(self) -> None:
-        require_text(self.kind, "output", self.output)
-
-    @property
-    def reduction(self) -> Reduction:
-        """What the device has to send back."""
-        return Reduction(reducer="full")
 
     def answers(self, truth: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]) -> MeanAnswers:
         """Return the mean error of each sample; ``outputs`` holds floats of the targets' shape.
@@ -48,25 +45,12 @@ class MeanAbsoluteError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RootMeanSquareError:
+class RootMeanSquareError(_AgainstTargets):
     """The root of the mean of (output - target)² over all values and samples, in the unit of the targets."""
 
     kind: ClassVar[str] = "rmse"
     label: ClassVar[str] = "root mean square error"
-    unit: ClassVar[str] = ""
     higher_is_better: ClassVar[bool] = False
-    truth_arrays: ClassVar[tuple[str, ...]] = (TARGETS,)
-    needs_parent_outputs: ClassVar[bool] = False
-
-    output: str = ""
-
-    def __post_init__(self) -> None:
-        require_text(self.kind, "output", self.output)
-
-    @property
-    def reduction(self) -> Reduction:
-        """What the device has to send back."""
-        return Reduction(reducer="full")
 
     def answers(self, truth: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]) -> MeanAnswers:
         """Return the mean square error of each sample; ``outputs`` holds floats of the targets' shape.
@@ -79,7 +63,7 @@ class RootMeanSquareError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class R2:
+class R2(_AgainstTargets):
     """The coefficient of determination 1 - SS(residuals) / SS(targets about their mean).
 
     Of samples with several values it is the mean over the values' own. A value whose target is the same in every
@@ -88,20 +72,7 @@ class R2:
 
     kind: ClassVar[str] = "r2"
     label: ClassVar[str] = "coefficient of determination"
-    unit: ClassVar[str] = ""
     higher_is_better: ClassVar[bool] = True
-    truth_arrays: ClassVar[tuple[str, ...]] = (TARGETS,)
-    needs_parent_outputs: ClassVar[bool] = False
-
-    output: str = ""
-
-    def __post_init__(self) -> None:
-        require_text(self.kind, "output", self.output)
-
-    @property
-    def reduction(self) -> Reduction:
-        """What the device has to send back."""
-        return Reduction(reducer="full")
 
     def answers(self, truth: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]) -> R2Answers:
         """Set outputs against targets; ``outputs`` holds floats of the targets' shape.
@@ -114,7 +85,7 @@ class R2:
 
     def undefined_reason(self, truth: Mapping[str, NDArray[Any]]) -> str | None:
         """Return why no answers to these targets have a value: one of them never varies."""
-        targets = _rows(truth_array(truth, TARGETS, dtypes="fiu"))
+        targets = one_row_a_sample(truth_array(truth, TARGETS, dtypes="fiu"))
         if np.any(np.all(targets == targets[:1], axis=0)):
             return (
                 "a target has the same value in every sample, so that r2 has none; use rmse, or leave that target out"
@@ -163,11 +134,7 @@ def _targets_and_values(
             f"output {name!r} has the shape {list(array.shape)} and the targets have {list(stored.shape)}; name the "
             "output that the targets belong to (output = ...)",
         )
-    return _rows(stored), _rows(array)
-
-
-def _rows(array: NDArray[Any]) -> NDArray[np.float64]:
-    return array.reshape(array.shape[0], -1).astype(np.float64)
+    return one_row_a_sample(stored), one_row_a_sample(array)
 
 
 def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:

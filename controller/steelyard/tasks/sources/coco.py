@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -53,12 +54,7 @@ class CocoFiles:
                 crowd_count += 1
                 continue
             boxes.setdefault(one["image_id"], []).append(_box(one, numbers, path))
-        draw = Draw(
-            seed=self.seed,
-            evaluation=self.evaluation_count,
-            calibration=self.calibration_count,
-            validation=self.validation_count,
-        )
+        draw = Draw.of(self)
         splits = {}
         for name, indexes in draw.indexes(len(pictures), path).items():
             chosen = [pictures[index] for index in indexes]
@@ -100,13 +96,17 @@ def _truth(boxes: list[list[tuple[list[float], int]]], placings: list[Placing]) 
 
 def _box(one: dict[str, Any], numbers: dict[Any, int], path: Path) -> tuple[list[float], int]:
     try:
-        left, top, width, height = (float(value) for value in one["bbox"])
+        left, top, width, height = sizes = [float(value) for value in one["bbox"]]
         label = numbers[one["category_id"]]
     except (KeyError, TypeError, ValueError) as error:
         raise TaskError(
             "invalid_annotation",
             f"{path}: annotation {one.get('id')!r} has no box of four numbers or no known category ({error})",
         ) from error
+    if not all(map(math.isfinite, sizes)) or min(width, height) < 0:
+        raise TaskError(
+            "invalid_annotation", f"{path}: annotation {one.get('id')!r} has the box {sizes}; correct or remove it"
+        )
     return [left, top, left + width, top + height], label
 
 
@@ -120,7 +120,9 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise TaskError("invalid_annotation", f"{path} is no JSON ({error}); get it again") from error
     if not isinstance(content, dict):
-        raise TaskError("invalid_annotation", f"{path} holds no object with images, annotations and categories")
+        raise TaskError(
+            "invalid_annotation", f"{path} holds no object with images, annotations and categories; export it as COCO"
+        )
     return content
 
 

@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.tasks.errors import TaskError
+
+
+class DrawSettings(Protocol):
+    """The settings of a source whose samples are drawn."""
+
+    @property
+    def seed(self) -> int:
+        """Of the drawing."""
+        ...
+
+    @property
+    def evaluation_count(self) -> int:
+        """Samples to evaluate on; 0: all that are left."""
+        ...
+
+    @property
+    def calibration_count(self) -> int:
+        """Samples to calibrate on."""
+        ...
+
+    @property
+    def validation_count(self) -> int:
+        """Samples to validate on."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +50,20 @@ class Draw:
             count = getattr(self, name)
             if isinstance(count, bool) or not isinstance(count, int) or count < 0:
                 raise TaskError("invalid_setting", f"{name}_count is {count!r}; write a whole number, 0 for none")
+
+    @classmethod
+    def of(cls, settings: DrawSettings) -> Draw:
+        """Return what the settings of a source ask for.
+
+        Raises:
+            TaskError: a count below nothing.
+        """
+        return cls(
+            seed=settings.seed,
+            evaluation=settings.evaluation_count,
+            calibration=settings.calibration_count,
+            validation=settings.validation_count,
+        )
 
     def indexes(self, count: int, source: object) -> dict[str, NDArray[np.int64]]:
         """Return for each split that is not empty which of ``count`` samples it gets, in their stored order.

@@ -110,7 +110,9 @@ def read_idx(path: Path) -> NDArray[Any]:
     except (OSError, EOFError, zlib.error) as error:
         raise TaskError("invalid_idx", f"{path} cannot be read ({error}); get it again") from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES or not 1 <= content[3] <= 8:
-        raise TaskError("invalid_idx", f"{path} is no IDX file; its first bytes are {content[:4].hex()}")
+        raise TaskError(
+            "invalid_idx", f"{path} is no IDX file, it begins with {content[:4].hex() or 'nothing'!r}; get it again"
+        )
     head_bytes = 4 + 4 * content[3]
     if len(content) < head_bytes:
         raise TaskError("invalid_idx", f"{path} ends in its head; get it again")
@@ -121,7 +123,8 @@ def read_idx(path: Path) -> NDArray[Any]:
         wanted *= size
     if len(content) - head_bytes != wanted:
         raise TaskError(
-            "invalid_idx", f"{path} holds {len(content) - head_bytes} bytes of values and its head says {wanted}"
+            "invalid_idx",
+            f"{path} holds {len(content) - head_bytes} bytes of values and its head says {wanted}; get it again",
         )
     array = np.frombuffer(content, dtype=dtype, offset=head_bytes).reshape(shape)
     return array.astype(dtype.newbyteorder("="))

@@ -45,12 +45,7 @@ class ImageFolder:
             groups = {name: files_by_folder(below / part, pictures_below) for name, part in named.items() if part}
         else:
             groups = {"": files_by_folder(below, pictures_below)}
-        draw = Draw(
-            seed=self.seed,
-            evaluation=self.evaluation_count,
-            calibration=self.calibration_count,
-            validation=self.validation_count,
-        )
+        draw = Draw.of(self)
         return split_files(
             _limited(groups, draw),
             draw,

@@ -14,7 +14,7 @@ from steelyard.tasks.metrics.contract import LABELS
 from steelyard.tasks.sources.contract import SourceData
 from steelyard.tasks.sources.drawing import Draw
 from steelyard.tasks.sources.rows import read_rows
-from steelyard.tasks.sources.splitting import class_numbers
+from steelyard.tasks.sources.splitting import label_numbers
 from steelyard.tasks.task import ONLY_INPUT, Split
 
 Read = Callable[[Sequence[Path]], NDArray[Any]]
@@ -56,7 +56,7 @@ def split_files(
     Raises:
         TaskError: too_few_samples, or what ``read`` refuses.
     """
-    labels, class_names = _numbers([label for group in groups.values() for _, label in group])
+    labels, class_names = label_numbers([label for group in groups.values() for _, label in group])
     numbered = iter(labels)
     taken: dict[str, list[tuple[Path, int]]] = {
         name: [(path, int(next(numbered))) for path, _ in group] for name, group in groups.items()
@@ -84,9 +84,3 @@ def split_files(
         class_names=class_names,
         drawn={**told, **draw.told()},
     )
-
-
-def _numbers(labels: list[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    if labels and all(label.isdigit() for label in labels):
-        return np.array([int(label) for label in labels], dtype=np.int64), ()
-    return class_numbers(labels)

@@ -43,12 +43,7 @@ class MaskFolder:
         lost = [mask for mask in masks if not mask.is_file()]
         if lost:
             raise TaskError("data_not_found", f"there is no mask {lost[0]}; add it, or remove its picture")
-        draw = Draw(
-            seed=self.seed,
-            evaluation=self.evaluation_count,
-            calibration=self.calibration_count,
-            validation=self.validation_count,
-        )
+        draw = Draw.of(self)
         splits = {}
         for name, indexes in draw.indexes(len(pictures), below).items():
             pixels, _ = read_pictures([pictures[index] for index in indexes], self.geometry)

@@ -41,7 +41,7 @@ class PythonFile:
             found = runpy.run_path(str(path)).get(self.function)
         except FileNotFoundError as error:
             raise TaskError("data_not_found", f"there is no file {path}; check the path") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise TaskError(
                 "python_failed", f"{path} fails ({type(error).__name__}: {error}); run it by itself"
             ) from error
@@ -49,7 +49,7 @@ class PythonFile:
             raise TaskError("python_failed", f"{path} has no function {self.function!r}; name it in [source]")
         try:
             made = found()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise TaskError(
                 "python_failed", f"{self.function} of {path} fails ({type(error).__name__}: {error}); run it by itself"
             ) from error
@@ -69,7 +69,7 @@ class PythonFile:
 
 def _splits(made: object, what: str) -> dict[str, Split]:
     if not isinstance(made, Mapping) or "evaluation" not in made or not set(made) <= set(_SPLITS):
-        names = ", ".join(map(str, made)) if isinstance(made, Mapping) else type(made).__name__
+        names = ", ".join(map(str, made)) or "nothing" if isinstance(made, Mapping) else type(made).__name__
         raise TaskError("python_failed", f"{what} returns {names}; return a mapping of {', '.join(_SPLITS)}")
     return {str(name): _split(value, f"{what}, {name}") for name, value in made.items() if value is not None}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,8 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
 
 def _jsonl(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
     rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not by str.splitlines: a text may hold U+2028 and the like.
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -58,9 +60,14 @@ def _jsonl(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
 def _csv(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
     if path.suffix.lower() not in {".csv", ".tsv"}:
         raise TaskError("data_unreadable", f"{path} is neither .csv, .tsv nor .jsonl; name it so, or convert it")
-    reader = csv.DictReader(text.splitlines(), delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows = []
     try:
+        head = list(reader.fieldnames or ())
+        repeated = [name for number, name in enumerate(head) if name in head[:number]]
+        if repeated:
+            raise TaskError("invalid_row", f"{path} has the column {repeated[0]!r} twice; rename one of them")
         for row in reader:
             if None in row:
                 raise TaskError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,8 +47,11 @@ def drawn_data(
     )
 
 
-def class_numbers(names: list[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Return class numbers by the order of the sorted names, and those names."""
+def label_numbers(values: Sequence[object]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Return class numbers and the names of the classes: whole numbers stay, others go by the order of their names."""
+    names = [str(value) for value in values]
+    if all(name.isdigit() for name in names):
+        return np.array([int(name) for name in names], dtype=np.int64), ()
     known = tuple(sorted(set(names)))
     places = {name: index for index, name in enumerate(known)}
     return np.array([places[name] for name in names], dtype=np.int64), known

@@ -14,7 +14,7 @@ from steelyard.tasks.metrics.contract import LABELS, TARGETS
 from steelyard.tasks.sources.contract import SourceData
 from steelyard.tasks.sources.drawing import Draw
 from steelyard.tasks.sources.rows import read_rows
-from steelyard.tasks.sources.splitting import class_numbers, drawn_data
+from steelyard.tasks.sources.splitting import drawn_data, label_numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,24 +52,11 @@ class TableFile:
         return drawn_data(
             _numbers(rows, self.features, path).astype(np.float32),
             truth,
-            Draw(
-                seed=self.seed,
-                evaluation=self.evaluation_count,
-                calibration=self.calibration_count,
-                validation=self.validation_count,
-            ),
+            Draw.of(self),
             source=path,
             told={"kind": self.kind, "file": self.file, "features": list(self.features)},
             class_names=class_names,
         )
-
-
-def label_numbers(values: list[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Return class numbers: whole numbers as they are, anything else by the order of the names."""
-    texts = [str(value) for value in values]
-    if all(text.isdigit() for text in texts):
-        return np.array([int(text) for text in texts], dtype=np.int64), ()
-    return class_numbers(texts)
 
 
 def _numbers(rows: list[dict[str, Any]], columns: tuple[str, ...], path: Path) -> NDArray[np.float64]:

@@ -15,8 +15,8 @@ from steelyard.tasks.metrics.contract import LABELS, TARGETS, TEXTS
 from steelyard.tasks.sources.contract import SourceData
 from steelyard.tasks.sources.drawing import Draw
 from steelyard.tasks.sources.rows import read_rows
-from steelyard.tasks.sources.splitting import drawn_data
-from steelyard.tasks.sources.table import label_numbers, to_number
+from steelyard.tasks.sources.splitting import drawn_data, label_numbers
+from steelyard.tasks.sources.table import to_number
 
 _DTYPES = ("int64", "int32")
 
@@ -75,12 +75,7 @@ class TextFile:
         return drawn_data(
             self._tokens(rows, folder / self.tokenizer),
             truth,
-            Draw(
-                seed=self.seed,
-                evaluation=self.evaluation_count,
-                calibration=self.calibration_count,
-                validation=self.validation_count,
-            ),
+            Draw.of(self),
             source=path,
             told={"kind": self.kind, "file": self.file, "tokenizer": self.tokenizer, "max_length": self.max_length},
             class_names=class_names,

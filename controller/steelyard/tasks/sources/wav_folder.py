@@ -70,12 +70,7 @@ class WavFolder:
         """Return the recordings; see ``Source.read``."""
         below = folder / self.folder
         files = listed_files(folder / self.list) if self.list else files_by_folder(below, _waves_below)
-        draw = Draw(
-            seed=self.seed,
-            evaluation=self.evaluation_count,
-            calibration=self.calibration_count,
-            validation=self.validation_count,
-        )
+        draw = Draw.of(self)
         told = {
             "kind": self.kind,
             "folder": self.folder,

@@ -1,0 +1,1 @@
+"""Benchmarks of compression against peers, on models as people have them."""

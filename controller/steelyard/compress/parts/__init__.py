@@ -1,0 +1,1 @@
+"""Models in parts: an encoder and a decoder, or one model whose state goes out and comes in again."""
