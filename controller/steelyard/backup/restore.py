@@ -109,7 +109,7 @@ def _members(file: IO[bytes], path: Path) -> Iterator[tuple[tarfile.TarInfo, IO[
                 raise _damaged(path, f"{member.name[:80]!r} is no plain file")
             yield member, content
             # Members that were read are of no more use, and there may be a million.
-            archive.members.clear()
+            archive.members.clear()  # type: ignore[attr-defined]  # public, and not in its stub
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def make_registry(take: Callable[[], Figures]) -> CollectorRegistry:
             "extra_missing", "metrics need the package prometheus-client: pip install 'steelyard[metrics]'"
         ) from error
     registry = CollectorRegistry()
-    registry.register(ControllerCollector(take))  # type: ignore[arg-type]  # describe and collect are all it needs
+    registry.register(ControllerCollector(take))
     ProcessCollector(registry=registry)
     return registry
 

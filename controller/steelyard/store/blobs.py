@@ -71,6 +71,7 @@ class BlobStore:
         # Two openings of one partial file must not overlap; hashing what one holds must not stop all the others.
         self._begin_locks = [threading.Lock() for _ in range(16)]
         self._uploads: dict[Path, Upload] = {}
+        self._puts: set[Path] = set()
         if read_only:
             return
         with disk_errors(folder):
@@ -165,7 +166,7 @@ class BlobStore:
         removed_bytes = 0
         for partial in self._partials.iterdir():
             with suppress(FileNotFoundError), self._lock:
-                if partial in self._uploads:
+                if partial in self._uploads or partial in self._puts:
                     continue
                 found = partial.stat()
                 if self._clock_s() - found.st_mtime > _ABANDONED_S:
@@ -302,14 +303,18 @@ class BlobStore:
     def _put(self, chunks: Iterable[bytes], size_bytes: int) -> str:
         with disk_errors(self.folder):
             require_free_bytes(self.folder, size_bytes, self._free_bytes(self.folder))
-            descriptor, name = tempfile.mkstemp(prefix="put-", dir=self._partials)
+            with self._lock:
+                descriptor, name = tempfile.mkstemp(prefix="put-", dir=self._partials)
+                # However old a clock that was set anew makes it look, it is not abandoned.
+                self._puts.add(partial := Path(name))
             try:
                 digest = self._copy(chunks, descriptor)
-                self.keep(Path(name), digest)
+                self.keep(partial, digest)
             except BaseException:
-                Path(name).unlink(missing_ok=True)
+                partial.unlink(missing_ok=True)
                 raise
             finally:
+                self._puts.discard(partial)
                 os.close(descriptor)
         return digest
 
