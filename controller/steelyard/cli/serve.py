@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     metavar="HOST:PORT",
     help="Answer Prometheus there (127.0.0.1:9433; loopback only); needs the extra `metrics`.",
 )
+@click.option(
+    "--otlp-endpoint",
+    metavar="URL",
+    help="Send a trace of each job to this OpenTelemetry collector; needs the extra `tracing`.",
+)
 @plugin_flag
 @click.pass_context
 def serve(
@@ -47,6 +52,7 @@ def serve(
     advertise: tuple[str, ...],
     announce: bool,
     metrics_listen: str | None,
+    otlp_endpoint: str | None,
 ) -> None:
     """Run a controller until it is interrupted: agents dial in on loopback, commands use its socket.
 
@@ -60,6 +66,7 @@ def serve(
       steelyard serve --secure-listen 0.0.0.0:7443 --advertise lab.example.org --announce
       steelyard --listen 127.0.0.1:7500 serve
       steelyard serve --metrics-listen 127.0.0.1:9433
+      steelyard serve --otlp-endpoint http://127.0.0.1:4318
       steelyard serve --plugin mine.py
     """
     from steelyard.control.controller import Controller
@@ -83,6 +90,10 @@ def serve(
 
                     address = await stack.enter_async_context(metrics_server(controller, *metrics_address))
                     say(f"metrics: http://{address}/metrics")
+                if otlp_endpoint is not None:
+                    from steelyard.observe.tracing import tracing
+
+                    await stack.enter_async_context(tracing(controller, otlp_endpoint))
                 _say_doors(controller)
                 await ended.wait()
             say("ending; unfinished jobs go on with the next `steelyard serve`")

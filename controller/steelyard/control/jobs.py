@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections.abc import Callable
 from functools import partial
 
 from steelyard.analysis.scoring import score_of
@@ -43,6 +44,7 @@ class Jobs:
         self._measurements: dict[str, MeasurementJob] = {}
         # Per measurement: its device's id once known, and the blobs that this device may fetch.
         self._leased: dict[str, tuple[str, frozenset[str]]] = {}
+        self._on_over: Callable[[str], None] | None = None
 
     # -- taking in ----------------------------------------------------------------------------------------------
 
@@ -124,6 +126,10 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def when_over(self, call: Callable[[str], None] | None) -> None:
+        """Call this with the id of each job whose task is over; its final state may take a moment more. None: nobody."""
+        self._on_over = call
+
     def runs(self, job_id: str) -> bool:
         """Return whether a job runs here now."""
         return job_id in self._tasks
@@ -160,6 +166,8 @@ class Jobs:
         self._tasks.pop(job_id, None)
         self._measurements.pop(job_id, None)
         self._leased.pop(job_id, None)
+        if self._on_over is not None:
+            self._on_over(job_id)
 
     async def _guard(self, job_id: str, kind: control_pb2.JobKind.ValueType, request: bytes) -> None:
         """Run a job so that whatever happens it ends in a final state, a bug of ours included."""
