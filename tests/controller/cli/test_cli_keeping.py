@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from steelyard.control.connect import connect
+from steelyard.settings import Settings
 from tests.controller.cli.running import Ran, run_command
 
 pytestmark = pytest.mark.usefixtures("measured")
@@ -51,9 +53,9 @@ def test_a_backup_beside_a_running_controller_is_restored_into_an_empty_folder(
     assert back.code == 0, back.err
     assert manifest["controller_id"][:8] in back.err
     job_id = measured.document["measurements"][0]["job_id"]
-    shown = run_command("--state-directory", str(restored), "--listen", "127.0.0.1:0", "result", "list", "--json")
-    assert shown.code == 0, shown.err
-    assert job_id in shown.out
+    with connect(settings=Settings(state_directory=restored, agent_listen="127.0.0.1:0")) as client:
+        again = client.measurement(job_id).measurement
+    assert [variant.label for variant in again.variants] == ["original", "static-int8"]
 
 
 def test_a_backup_is_not_written_over(steelyard, tmp_path: Path) -> None:
