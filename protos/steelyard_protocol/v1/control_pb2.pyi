@@ -794,6 +794,7 @@ class SubmitMeasurementRequest(google.protobuf.message.Message):
     CHECK_LAYERS_FIELD_NUMBER: builtins.int
     PROBE_ROOFLINE_FIELD_NUMBER: builtins.int
     WITHOUT_ENERGY_FIELD_NUMBER: builtins.int
+    PRIORITY_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     device: builtins.str
     task_id: builtins.str
@@ -822,6 +823,8 @@ class SubmitMeasurementRequest(google.protobuf.message.Message):
     """Also probe what the device can do at most."""
     without_energy: builtins.bool
     """No energy pass, although the device has a sensor."""
+    priority: steelyard_protocol.v1.common_pb2.JobPriority.ValueType
+    """Who goes first where several jobs want the device."""
     @property
     def plan(self) -> steelyard_protocol.v1.plan_pb2.Plan:
         """The first artifact is the reference that the others are compared with."""
@@ -856,9 +859,10 @@ class SubmitMeasurementRequest(google.protobuf.message.Message):
         check_layers: builtins.bool = ...,
         probe_roofline: builtins.bool = ...,
         without_energy: builtins.bool = ...,
+        priority: steelyard_protocol.v1.common_pb2.JobPriority.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["plan", b"plan"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["budget_ms", b"budget_ms", "check_layers", b"check_layers", "device", b"device", "device_wait_ms", b"device_wait_ms", "energy_round_count", b"energy_round_count", "equivalence_margin", b"equivalence_margin", "extended_job_id", b"extended_job_id", "max_round_count", b"max_round_count", "meters", b"meters", "min_round_count", b"min_round_count", "minimum_effect", b"minimum_effect", "plan", b"plan", "probe_roofline", b"probe_roofline", "request_id", b"request_id", "requirements", b"requirements", "target_half_width", b"target_half_width", "task_id", b"task_id", "title", b"title", "without_energy", b"without_energy"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["budget_ms", b"budget_ms", "check_layers", b"check_layers", "device", b"device", "device_wait_ms", b"device_wait_ms", "energy_round_count", b"energy_round_count", "equivalence_margin", b"equivalence_margin", "extended_job_id", b"extended_job_id", "max_round_count", b"max_round_count", "meters", b"meters", "min_round_count", b"min_round_count", "minimum_effect", b"minimum_effect", "plan", b"plan", "priority", b"priority", "probe_roofline", b"probe_roofline", "request_id", b"request_id", "requirements", b"requirements", "target_half_width", b"target_half_width", "task_id", b"task_id", "title", b"title", "without_energy", b"without_energy"]) -> None: ...
 
 Global___SubmitMeasurementRequest: typing_extensions.TypeAlias = SubmitMeasurementRequest
 
@@ -897,6 +901,9 @@ class Job(google.protobuf.message.Message):
     ATTEMPT_FIELD_NUMBER: builtins.int
     ESTIMATED_MS_FIELD_NUMBER: builtins.int
     STEPS_FIELD_NUMBER: builtins.int
+    PRIORITY_FIELD_NUMBER: builtins.int
+    TEMPORARY_FIELD_NUMBER: builtins.int
+    FAILED_ATTEMPTS_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     kind: Global___JobKind.ValueType
     state: Global___JobState.ValueType
@@ -907,6 +914,10 @@ class Job(google.protobuf.message.Message):
     title: builtins.str
     attempt: builtins.int
     estimated_ms: builtins.int
+    priority: steelyard_protocol.v1.common_pb2.JobPriority.ValueType
+    """Measurement only."""
+    temporary: builtins.bool
+    """Taken in by a controller that a command started for itself: it ends with that command."""
     @property
     def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
@@ -918,6 +929,10 @@ class Job(google.protobuf.message.Message):
     @property
     def steps(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___LineageStep]:
         """Compression only: what each step did, also where another recipe had made the same variant before. Not in lists."""
+
+    @property
+    def failed_attempts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___FailedAttempt]:
+        """The attempts that failed and were made again, the oldest first."""
 
     def __init__(
         self,
@@ -934,11 +949,40 @@ class Job(google.protobuf.message.Message):
         attempt: builtins.int = ...,
         estimated_ms: builtins.int = ...,
         steps: collections.abc.Iterable[Global___LineageStep] | None = ...,
+        priority: steelyard_protocol.v1.common_pb2.JobPriority.ValueType = ...,
+        temporary: builtins.bool = ...,
+        failed_attempts: collections.abc.Iterable[Global___FailedAttempt] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["created_at", b"created_at", "error", b"error", "finished_at", b"finished_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "created_at", b"created_at", "device", b"device", "error", b"error", "estimated_ms", b"estimated_ms", "finished_at", b"finished_at", "job_id", b"job_id", "kind", b"kind", "state", b"state", "steps", b"steps", "title", b"title", "variant_digest", b"variant_digest"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "created_at", b"created_at", "device", b"device", "error", b"error", "estimated_ms", b"estimated_ms", "failed_attempts", b"failed_attempts", "finished_at", b"finished_at", "job_id", b"job_id", "kind", b"kind", "priority", b"priority", "state", b"state", "steps", b"steps", "temporary", b"temporary", "title", b"title", "variant_digest", b"variant_digest"]) -> None: ...
 
 Global___Job: typing_extensions.TypeAlias = Job
+
+@typing.final
+class FailedAttempt(google.protobuf.message.Message):
+    """A try at a job that did not end well, and was not the last."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ATTEMPT_FIELD_NUMBER: builtins.int
+    ERROR_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    attempt: builtins.int
+    @property
+    def error(self) -> steelyard_protocol.v1.common_pb2.ErrorInfo: ...
+    @property
+    def at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        attempt: builtins.int = ...,
+        error: steelyard_protocol.v1.common_pb2.ErrorInfo | None = ...,
+        at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["at", b"at", "error", b"error"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["at", b"at", "attempt", b"attempt", "error", b"error"]) -> None: ...
+
+Global___FailedAttempt: typing_extensions.TypeAlias = FailedAttempt
 
 @typing.final
 class GetJobRequest(google.protobuf.message.Message):

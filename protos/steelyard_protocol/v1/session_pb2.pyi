@@ -300,11 +300,14 @@ class JobOffer(google.protobuf.message.Message):
     PLAN_FIELD_NUMBER: builtins.int
     LEASE_TTL_MS_FIELD_NUMBER: builtins.int
     SEGMENT_FIELD_NUMBER: builtins.int
+    PRIORITY_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     attempt: builtins.int
     lease_ttl_ms: builtins.int
     segment: builtins.int
     """The segment that the coming rounds belong to."""
+    priority: steelyard_protocol.v1.common_pb2.JobPriority.ValueType
+    """A job that is more urgent than the one that holds the device gets it at the end of a round."""
     @property
     def plan(self) -> steelyard_protocol.v1.plan_pb2.Plan: ...
     def __init__(
@@ -315,9 +318,10 @@ class JobOffer(google.protobuf.message.Message):
         plan: steelyard_protocol.v1.plan_pb2.Plan | None = ...,
         lease_ttl_ms: builtins.int = ...,
         segment: builtins.int = ...,
+        priority: steelyard_protocol.v1.common_pb2.JobPriority.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["plan", b"plan"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "job_id", b"job_id", "lease_ttl_ms", b"lease_ttl_ms", "plan", b"plan", "segment", b"segment"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "job_id", b"job_id", "lease_ttl_ms", b"lease_ttl_ms", "plan", b"plan", "priority", b"priority", "segment", b"segment"]) -> None: ...
 
 Global___JobOffer: typing_extensions.TypeAlias = JobOffer
 
