@@ -11,6 +11,7 @@ import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import google.protobuf.timestamp_pb2
 import steelyard_protocol.v1.common_pb2
+import steelyard_protocol.v1.health_pb2
 import steelyard_protocol.v1.measurement_pb2
 import steelyard_protocol.v1.plan_pb2
 import steelyard_protocol.v1.result_pb2
@@ -134,6 +135,12 @@ class Device(google.protobuf.message.Message):
     TAGS_FIELD_NUMBER: builtins.int
     CERTIFICATE_NOT_AFTER_FIELD_NUMBER: builtins.int
     HEARTBEAT_READINGS_FIELD_NUMBER: builtins.int
+    DRAINING_FIELD_NUMBER: builtins.int
+    QUARANTINED_BECAUSE_FIELD_NUMBER: builtins.int
+    HEALTH_FIELD_NUMBER: builtins.int
+    POWER_SWITCH_FIELD_NUMBER: builtins.int
+    REPLACED_FIELD_NUMBER: builtins.int
+    REPLACED_BY_FIELD_NUMBER: builtins.int
     online: builtins.bool
     agent_version: builtins.str
     activity: builtins.str
@@ -142,6 +149,10 @@ class Device(google.protobuf.message.Message):
     free_disk_bytes: builtins.int
     standing: builtins.str
     """"enrolled", "suspended", "removed"; "" for a device that was never enrolled."""
+    draining: builtins.bool
+    """It finishes what it does and takes nothing new."""
+    quarantined_because: builtins.str
+    """Why it takes nothing new: its figures cannot be trusted. "" when they can."""
     @property
     def description(self) -> steelyard_protocol.v1.common_pb2.DeviceDescription: ...
     @property
@@ -156,6 +167,16 @@ class Device(google.protobuf.message.Message):
     def heartbeat_readings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[steelyard_protocol.v1.common_pb2.Reading]:
         """What its last heartbeat read: temperatures. Empty when offline."""
 
+    @property
+    def health(self) -> steelyard_protocol.v1.health_pb2.DeviceHealth: ...
+    @property
+    def power_switch(self) -> steelyard_protocol.v1.health_pb2.PowerSwitch: ...
+    @property
+    def replaced(self) -> steelyard_protocol.v1.health_pb2.DeviceReplacement:
+        """Set when this device took the place of another one, or another one that of this."""
+
+    @property
+    def replaced_by(self) -> steelyard_protocol.v1.health_pb2.DeviceReplacement: ...
     def __init__(
         self,
         *,
@@ -170,9 +191,15 @@ class Device(google.protobuf.message.Message):
         tags: collections.abc.Iterable[builtins.str] | None = ...,
         certificate_not_after: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         heartbeat_readings: collections.abc.Iterable[steelyard_protocol.v1.common_pb2.Reading] | None = ...,
+        draining: builtins.bool = ...,
+        quarantined_because: builtins.str = ...,
+        health: steelyard_protocol.v1.health_pb2.DeviceHealth | None = ...,
+        power_switch: steelyard_protocol.v1.health_pb2.PowerSwitch | None = ...,
+        replaced: steelyard_protocol.v1.health_pb2.DeviceReplacement | None = ...,
+        replaced_by: steelyard_protocol.v1.health_pb2.DeviceReplacement | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["certificate_not_after", b"certificate_not_after", "description", b"description", "last_seen", b"last_seen"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["activity", b"activity", "agent_version", b"agent_version", "certificate_not_after", b"certificate_not_after", "description", b"description", "free_disk_bytes", b"free_disk_bytes", "heartbeat_readings", b"heartbeat_readings", "last_seen", b"last_seen", "online", b"online", "running_job_id", b"running_job_id", "standing", b"standing", "tags", b"tags"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["certificate_not_after", b"certificate_not_after", "description", b"description", "health", b"health", "last_seen", b"last_seen", "power_switch", b"power_switch", "replaced", b"replaced", "replaced_by", b"replaced_by"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["activity", b"activity", "agent_version", b"agent_version", "certificate_not_after", b"certificate_not_after", "description", b"description", "draining", b"draining", "free_disk_bytes", b"free_disk_bytes", "health", b"health", "heartbeat_readings", b"heartbeat_readings", "last_seen", b"last_seen", "online", b"online", "power_switch", b"power_switch", "quarantined_because", b"quarantined_because", "replaced", b"replaced", "replaced_by", b"replaced_by", "running_job_id", b"running_job_id", "standing", b"standing", "tags", b"tags"]) -> None: ...
 
 Global___Device: typing_extensions.TypeAlias = Device
 
@@ -797,6 +824,7 @@ class SubmitMeasurementRequest(google.protobuf.message.Message):
     PRIORITY_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     device: builtins.str
+    """Name, id, or the first characters of an id; "tag:rack1" or "pool:raspberry-pi-5" for the first free device that fits."""
     task_id: builtins.str
     """Accuracy is evaluated for this task; "" for none."""
     budget_ms: builtins.int
@@ -904,6 +932,8 @@ class Job(google.protobuf.message.Message):
     PRIORITY_FIELD_NUMBER: builtins.int
     TEMPORARY_FIELD_NUMBER: builtins.int
     FAILED_ATTEMPTS_FIELD_NUMBER: builtins.int
+    DEVICE_ID_FIELD_NUMBER: builtins.int
+    POOL_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     kind: Global___JobKind.ValueType
     state: Global___JobState.ValueType
@@ -918,6 +948,10 @@ class Job(google.protobuf.message.Message):
     """Measurement only."""
     temporary: builtins.bool
     """Taken in by a controller that a command started for itself: it ends with that command."""
+    device_id: builtins.str
+    """Measurement only: the device that runs it, once that is known."""
+    pool: builtins.str
+    """"tag:rack1" or "pool:raspberry-pi-5" when the device is chosen from several; until then device says the same."""
     @property
     def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
@@ -952,9 +986,11 @@ class Job(google.protobuf.message.Message):
         priority: steelyard_protocol.v1.common_pb2.JobPriority.ValueType = ...,
         temporary: builtins.bool = ...,
         failed_attempts: collections.abc.Iterable[Global___FailedAttempt] | None = ...,
+        device_id: builtins.str = ...,
+        pool: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["created_at", b"created_at", "error", b"error", "finished_at", b"finished_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "created_at", b"created_at", "device", b"device", "error", b"error", "estimated_ms", b"estimated_ms", "failed_attempts", b"failed_attempts", "finished_at", b"finished_at", "job_id", b"job_id", "kind", b"kind", "priority", b"priority", "state", b"state", "steps", b"steps", "temporary", b"temporary", "title", b"title", "variant_digest", b"variant_digest"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "created_at", b"created_at", "device", b"device", "device_id", b"device_id", "error", b"error", "estimated_ms", b"estimated_ms", "failed_attempts", b"failed_attempts", "finished_at", b"finished_at", "job_id", b"job_id", "kind", b"kind", "pool", b"pool", "priority", b"priority", "state", b"state", "steps", b"steps", "temporary", b"temporary", "title", b"title", "variant_digest", b"variant_digest"]) -> None: ...
 
 Global___Job: typing_extensions.TypeAlias = Job
 
@@ -1489,12 +1525,15 @@ class PastSession(google.protobuf.message.Message):
     SERIES_FIELD_NUMBER: builtins.int
     FIGURE_FIELD_NUMBER: builtins.int
     VALUE_NS_FIELD_NUMBER: builtins.int
+    GENERATION_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     series: builtins.str
     """What was measured and how: the SHA-256 of the file's digest, the runtime with its options, and the mode."""
     figure: builtins.str
     """"p50" """
     value_ns: builtins.float
+    generation: builtins.int
+    """0: this device; 1: the one that it replaced; 2: the one that was replaced by that, and so on."""
     def __init__(
         self,
         *,
@@ -1502,8 +1541,9 @@ class PastSession(google.protobuf.message.Message):
         series: builtins.str = ...,
         figure: builtins.str = ...,
         value_ns: builtins.float = ...,
+        generation: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["figure", b"figure", "job_id", b"job_id", "series", b"series", "value_ns", b"value_ns"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["figure", b"figure", "generation", b"generation", "job_id", b"job_id", "series", b"series", "value_ns", b"value_ns"]) -> None: ...
 
 Global___PastSession: typing_extensions.TypeAlias = PastSession
 
@@ -1512,14 +1552,20 @@ class SessionHistory(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SESSIONS_FIELD_NUMBER: builtins.int
+    REPLACEMENTS_FIELD_NUMBER: builtins.int
     @property
     def sessions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___PastSession]: ...
+    @property
+    def replacements(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[steelyard_protocol.v1.health_pb2.DeviceReplacement]:
+        """The devices whose place was taken, the last one first: their sessions have generation 1, 2 and so on."""
+
     def __init__(
         self,
         *,
         sessions: collections.abc.Iterable[Global___PastSession] | None = ...,
+        replacements: collections.abc.Iterable[steelyard_protocol.v1.health_pb2.DeviceReplacement] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["sessions", b"sessions"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["replacements", b"replacements", "sessions", b"sessions"]) -> None: ...
 
 Global___SessionHistory: typing_extensions.TypeAlias = SessionHistory
 

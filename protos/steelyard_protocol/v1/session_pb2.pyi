@@ -207,9 +207,13 @@ class Hello(google.protobuf.message.Message):
     PROTOCOL_VERSION_FIELD_NUMBER: builtins.int
     LEASE_FIELD_NUMBER: builtins.int
     UNACKNOWLEDGED_FIELD_NUMBER: builtins.int
+    DEVICE_NOW_FIELD_NUMBER: builtins.int
+    RUN_ID_FIELD_NUMBER: builtins.int
     boot_id: builtins.str
     agent_version: builtins.str
     protocol_version: builtins.int
+    run_id: builtins.str
+    """Changes with each start of the agent."""
     @property
     def device(self) -> steelyard_protocol.v1.common_pb2.DeviceDescription: ...
     @property
@@ -220,6 +224,10 @@ class Hello(google.protobuf.message.Message):
     def unacknowledged(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[steelyard_protocol.v1.result_pb2.ResultKey]:
         """Results in the outbox that no controller has acknowledged."""
 
+    @property
+    def device_now(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """The device's wall clock, which may be wrong."""
+
     def __init__(
         self,
         *,
@@ -229,9 +237,11 @@ class Hello(google.protobuf.message.Message):
         protocol_version: builtins.int = ...,
         lease: Global___Lease | None = ...,
         unacknowledged: collections.abc.Iterable[steelyard_protocol.v1.result_pb2.ResultKey] | None = ...,
+        device_now: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        run_id: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["device", b"device", "lease", b"lease"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["agent_version", b"agent_version", "boot_id", b"boot_id", "device", b"device", "lease", b"lease", "protocol_version", b"protocol_version", "unacknowledged", b"unacknowledged"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["device", b"device", "device_now", b"device_now", "lease", b"lease"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["agent_version", b"agent_version", "boot_id", b"boot_id", "device", b"device", "device_now", b"device_now", "lease", b"lease", "protocol_version", b"protocol_version", "run_id", b"run_id", "unacknowledged", b"unacknowledged"]) -> None: ...
 
 Global___Hello: typing_extensions.TypeAlias = Hello
 
@@ -269,13 +279,23 @@ class Heartbeat(google.protobuf.message.Message):
     LEASE_FIELD_NUMBER: builtins.int
     FREE_DISK_BYTES_FIELD_NUMBER: builtins.int
     READINGS_FIELD_NUMBER: builtins.int
+    DEVICE_NOW_FIELD_NUMBER: builtins.int
+    HEARD_MESSAGE_ID_FIELD_NUMBER: builtins.int
+    HELD_NS_FIELD_NUMBER: builtins.int
     activity: builtins.str
     """"idle", "staging", "running"."""
     free_disk_bytes: builtins.int
+    heard_message_id: builtins.int
+    """The newest message of the controller that was read, and how long before device_now: what the clock's offset is told by."""
+    held_ns: builtins.int
     @property
     def lease(self) -> Global___Lease: ...
     @property
     def readings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[steelyard_protocol.v1.common_pb2.Reading]: ...
+    @property
+    def device_now(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """The device's wall clock, which may be wrong."""
+
     def __init__(
         self,
         *,
@@ -283,9 +303,12 @@ class Heartbeat(google.protobuf.message.Message):
         lease: Global___Lease | None = ...,
         free_disk_bytes: builtins.int = ...,
         readings: collections.abc.Iterable[steelyard_protocol.v1.common_pb2.Reading] | None = ...,
+        device_now: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        heard_message_id: builtins.int = ...,
+        held_ns: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["lease", b"lease"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["activity", b"activity", "free_disk_bytes", b"free_disk_bytes", "lease", b"lease", "readings", b"readings"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["device_now", b"device_now", "lease", b"lease"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["activity", b"activity", "device_now", b"device_now", "free_disk_bytes", b"free_disk_bytes", "heard_message_id", b"heard_message_id", "held_ns", b"held_ns", "lease", b"lease", "readings", b"readings"]) -> None: ...
 
 Global___Heartbeat: typing_extensions.TypeAlias = Heartbeat
 
