@@ -1,0 +1,80 @@
+"""Many campaigns, one line of JSON each, so that a run that was cut off goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos.campaign import Campaign, Outcome
+
+FAULTS_PER_CAMPAIGN = 25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongRun:
+    """``folder`` holds ``results.jsonl``, and the disks and logs of every campaign in which something did not hold."""
+
+    folder: Path
+    fault_count: int
+
+    @property
+    def results(self) -> Path:
+        """The file of the outcomes."""
+        return self.folder / "results.jsonl"
+
+    def outcomes(self) -> list[Outcome]:
+        """Return the campaigns that were run."""
+        if not self.results.exists():
+            return []
+        # The last line may be cut off.
+        lines = self.results.read_text().rpartition("\n")[0].splitlines()
+        return [Outcome(**json.loads(line)) for line in lines]
+
+    def run(self, seconds: float) -> Iterator[Outcome]:
+        """Run what is missing, until so much time is over; yield each outcome."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        deadline_s = time.monotonic() + seconds
+        while struck(self.outcomes()) < self.fault_count and time.monotonic() < deadline_s:
+            done = {outcome.seed for outcome in self.outcomes()}
+            outcome = self.run_one(next(seed for seed in range(len(done) + 1) if seed not in done))
+            with self.results.open("a") as file:
+                file.write(json.dumps(outcome.record()) + "\n")
+            yield outcome
+
+    def run_one(self, seed: int, fault_count: int = FAULTS_PER_CAMPAIGN) -> Outcome:
+        """Run the campaign of a seed, anew when it was run before."""
+        root = self.folder / f"seed-{seed}"
+        shutil.rmtree(root, ignore_errors=True)
+        outcome = Campaign(root, seed=seed, fault_count=fault_count).run()
+        if not outcome.violations:
+            shutil.rmtree(root)
+        return outcome
+
+
+def struck(outcomes: list[Outcome]) -> int:
+    """Return how many faults struck."""
+    return sum(sum(outcome.fault_counts.values()) for outcome in outcomes)
+
+
+def summary(outcomes: list[Outcome]) -> str:
+    """Say in words how the campaigns went."""
+    faults: Counter[str] = Counter()
+    states: Counter[str] = Counter()
+    for outcome in outcomes:
+        faults.update(outcome.fault_counts)
+        states.update(outcome.job_states)
+    violations = [violation for outcome in outcomes for violation in outcome.violations]
+    lines = [
+        f"{len(outcomes)} campaigns, {faults.total()} faults, {states.total()} jobs, {len(violations)} violations",
+        f"time: {sum(outcome.wall_s for outcome in outcomes) / 60:.0f} minutes",
+        "faults: " + ", ".join(f"{count} {name}" for name, count in sorted(faults.items())),
+        "jobs: " + ", ".join(f"{count} {name.removeprefix('JOB_STATE_')}" for name, count in sorted(states.items())),
+        f"longest wait for the last job after the last fault: {max((one.calm_s for one in outcomes), default=0):.0f} s",
+        *violations,
+    ]
+    return "\n".join(lines)
