@@ -133,6 +133,9 @@ class BlobClient:
         if not done:
             future.cancel()
             raise LinkDownError(f"a transfer stood still for {self._no_progress_s:g} s")
+        if future.cancelled():
+            # Not we: gRPC does it to the calls of a channel that was closed, which is no reason to end a task.
+            raise LinkDownError("the connection was closed in the middle of a transfer")
         return future.result()
 
     def _grant(self, grant: TransferGrant) -> BlobGrant:

@@ -20,11 +20,11 @@ from steelyard.control.measurement_job import JobContext, MeasurementJob
 from steelyard.control.meter_watch import MeterWatch
 from steelyard.control.numeric_run import keep_numeric
 from steelyard.control.passes import passes_after, passes_before
+from steelyard.control.unrecorded_ends import UnrecordedEnds
 from steelyard.errors import NotFoundError, SteelyardError, UsageError
 from steelyard.fleet.blob_servicer import BlobRefusedError
 from steelyard.log_context import DEVICE_ID, JOB_ID
 from steelyard.plugins.files import plugin_files
-from steelyard.store.errors import StoreError
 from steelyard.store.store import Store
 from steelyard_protocol.v1 import common_pb2, control_pb2
 
@@ -39,8 +39,7 @@ class Jobs:
     def __init__(self, world: JobWorld) -> None:
         self._world = world
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        # Ends of jobs that the store could not take.
-        self._unrecorded: dict[str, control_pb2.Job] = {}
+        self._ends = UnrecordedEnds(world.store)
         self._measurements: dict[str, MeasurementJob] = {}
         # Per measurement: its device's id once known, and the blobs that this device may fetch.
         self._leased: dict[str, tuple[str, frozenset[str]]] = {}
@@ -191,19 +190,11 @@ class Jobs:
 
     async def _fail(self, job_id: str, state: control_pb2.JobState.ValueType, reason: str, message: str) -> None:
         error = common_pb2.ErrorInfo(reason=reason, message=message)
-        try:
-            await self._world.store.call(Store.transition, job_id, state, message=message, error=error)
-        except StoreError as trouble:
-            # A full disk, mostly. Whoever waits must hear of the end; to the store the job is unfinished and resumable.
-            _log.warning("the end of job %s could not be recorded: %s", job_id, trouble)
-            self._unrecorded[job_id] = control_pb2.Job(state=state, error=error)
+        await self._ends.record(job_id, state, error)
 
     def as_known(self, job: control_pb2.Job) -> control_pb2.Job:
         """Return a stored job with its end, also when the store could not take that."""
-        end = self._unrecorded.get(job.job_id)
-        if end is not None:
-            job.MergeFrom(end)
-        return job
+        return self._ends.as_known(job)
 
     async def _measure(self, job_id: str, request: control_pb2.SubmitMeasurementRequest) -> None:
         world = self._world

@@ -31,6 +31,27 @@ async def test_a_transfer_that_stands_still_is_given_up() -> None:
             await client.download("0" * 64, offset=0, size_bytes=1, grant=GRANT, write=bytes)
 
 
+async def test_a_transfer_whose_connection_is_closed_beside_it_breaks_off_and_does_not_end_its_task(
+    tmp_path: Path,
+) -> None:
+    asked = asyncio.Event()
+
+    class Stuck(FakeController):
+        async def QueryUpload(self, request: Any, context: Any) -> QueryUploadResponse:
+            asked.set()
+            await asyncio.Event().wait()
+            raise AssertionError("never comes here")
+
+    (tmp_path / "file").write_bytes(b"x")
+    async with Stuck() as controller, open_channel(parse_controller_address(controller.address)) as channel:
+        client = BlobClient(channel, device_id="d")
+        uploading = asyncio.ensure_future(client.upload(digest_of(b"x"), tmp_path / "file", grant=GRANT))
+        await asked.wait()
+        await channel.close()
+        with pytest.raises(LinkDownError, match="closed in the middle"):
+            await uploading
+
+
 async def test_a_refused_upload_is_told_from_a_broken_link(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     async with FakeController() as controller:
