@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from steelyard.errors import NotFoundError, UsageError
-from steelyard.store import schema
+from steelyard.store import device_rules, schema
 from steelyard.store.access_rows import DeviceStanding, removed_devices, standings
 from steelyard.store.names import MIN_PREFIX_LENGTH, near_names, require_identifier, require_name
 from steelyard.store.paging import fetch_page
@@ -73,7 +73,9 @@ def page(connection: Connection, page_size: int, page_token: str) -> tuple[list[
 
 def _devices(connection: Connection, rows: Sequence[RowMapping]) -> list[control_pb2.Device]:
     known = standings(connection, [row["device_id"] for row in rows])
-    return [_device(row, known.get(row["device_id"])) for row in rows]
+    found = [_device(row, known.get(row["device_id"])) for row in rows]
+    device_rules.tell_of(connection, found)
+    return found
 
 
 def _device(row: RowMapping, standing: DeviceStanding | None) -> control_pb2.Device:

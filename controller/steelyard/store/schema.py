@@ -254,3 +254,66 @@ device_standing = Table(
     # Separated by spaces, in rising order.
     Column("tags", String, nullable=False),
 )
+
+# What was decided about a device beside its standing: whether it takes work, by which switch it is cycled, who took its
+# place, and how it fared.
+device_rules = Table(
+    "device_rules",
+    metadata,
+    Column("device_id", String, primary_key=True),
+    # 1 while it takes nothing new.
+    Column("draining", Integer, nullable=False),
+    # Why its figures cannot be trusted, "" when they can, and since when.
+    Column("quarantined_because", String, nullable=False),
+    Column("quarantined_at_ns", BigInteger, nullable=False),
+    # "" without a switch.
+    Column("power_switch", String, nullable=False),
+    Column("most_cycles_an_hour", Integer, nullable=False),
+    # The device that took its place, "" while none did.
+    Column("successor_id", String, nullable=False, index=True),
+    Column("replaced_at_ns", BigInteger, nullable=False),
+    # A serialized DeviceHealth, as of its last hello or goodbye.
+    Column("health", LargeBinary, nullable=False),
+)
+
+# What happened to devices; of each the newest are kept.
+device_events = Table(
+    "device_events",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    Column("device_id", String, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("message", String, nullable=False),
+    Index(None, "device_id", "number"),
+    sqlite_autoincrement=True,
+)
+
+# Workers that crashed, one row for each artifact and round: no longer there once the artifact ran well on that device.
+block_crashes = Table(
+    "block_crashes",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    Column("device_id", String, nullable=False),
+    Column("artifact_digest", String(64), nullable=False),
+    Column("job_id", String, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("pass_kind", Integer, nullable=False),
+    Column("round_index", BigInteger, nullable=False),
+    UniqueConstraint("device_id", "artifact_digest", "job_id", "attempt", "pass_kind", "round_index"),
+    sqlite_autoincrement=True,
+)
+
+# Artifacts that are not sent to a device any more.
+artifact_quarantines = Table(
+    "artifact_quarantines",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    Column("device_id", String, nullable=False),
+    Column("artifact_digest", String(64), nullable=False),
+    Column("reason", String, nullable=False),
+    Column("crash_count", Integer, nullable=False),
+    Column("quarantined_at_ns", BigInteger, nullable=False),
+    UniqueConstraint("device_id", "artifact_digest"),
+    sqlite_autoincrement=True,
+)

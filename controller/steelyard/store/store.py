@@ -27,6 +27,7 @@ from steelyard.store import (
 )
 from steelyard.store.access import AccessRecords
 from steelyard.store.database import Database
+from steelyard.store.fleet_records import FleetRecords
 from steelyard.store.migrate import is_current, migrate
 from steelyard.store.names import require_identifier
 from steelyard_protocol.v1 import common_pb2, control_pb2, result_pb2
@@ -53,6 +54,7 @@ class Store:
         self._database = Database(path)
         # Who may speak to the controller.
         self.access = AccessRecords(self._database, clock_ns)
+        self.fleet = FleetRecords(self._database, clock_ns)
         try:
             self._open(path)
         except BaseException:
