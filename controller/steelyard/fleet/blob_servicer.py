@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 import grpc.aio
 
 from steelyard.errors import NotFoundError, SteelyardError, UsageError
 from steelyard.fleet.chunk_size import CHUNK_S, ChunkSize
+from steelyard.fleet.read_ahead import read_ahead
 from steelyard.fleet.refusals import REASON_KEY
+from steelyard.fleet.standstill import NO_PROGRESS_S, SIGN_S, StoodStillError, Turns, within
 from steelyard.fleet.transport import MAX_PARALLEL_DOWNLOADS
 from steelyard.store.blobs import BlobStore
 from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc
+
+if TYPE_CHECKING:
+    # Generic in the stubs only.
+    _DownloadContext = grpc.aio.ServicerContext[blob_pb2.DownloadRequest, blob_pb2.DownloadResponse]
 
 # What one job may send up; a round of samples is some 100 KiB, outputs have a quota of their own in the plan.
 MAX_UPLOAD_BYTES = 2 * 1024**3
@@ -34,34 +41,58 @@ class BlobGate:
 
 
 class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
-    """Serves one blob store. Files are read and written in chunks; memory stays at a chunk a transfer."""
+    """Serves one blob store. Files are read and written in chunks, in threads; a transfer holds two chunks at most."""
 
-    def __init__(self, blobs: BlobStore, gate: BlobGate, *, chunk_s: float = CHUNK_S) -> None:
-        """Serve ``blobs`` to whom ``gate`` lets in; a chunk should take ``chunk_s``."""
+    def __init__(
+        self,
+        blobs: BlobStore,
+        gate: BlobGate,
+        *,
+        chunk_s: float = CHUNK_S,
+        no_progress_s: float = NO_PROGRESS_S,
+        sign_s: float = SIGN_S,
+    ) -> None:
+        """Serve ``blobs`` to whom ``gate`` lets in; a chunk should take ``chunk_s``.
+
+        A transfer whose other side neither reads nor sends for ``no_progress_s`` ends; a download that waits for its
+        turn shows every ``sign_s`` that it is not forgotten.
+        """
         self._blobs = blobs
         self._chunk_s = chunk_s
+        self._no_progress_s = no_progress_s
         self._gate = gate
-        self._downloads = asyncio.Semaphore(MAX_PARALLEL_DOWNLOADS)
+        self._turns = Turns(MAX_PARALLEL_DOWNLOADS, sign_s=sign_s)
 
-    async def Download(  # noqa: N802
-        self,
-        request: blob_pb2.DownloadRequest,
-        context: grpc.aio.ServicerContext[blob_pb2.DownloadRequest, blob_pb2.DownloadResponse],
-    ) -> AsyncIterator[blob_pb2.DownloadResponse]:
+    # A coroutine that writes, no generator: a write that nobody reads can be left alone, a yield cannot.
+    async def Download(  # type: ignore[override] # noqa: N802
+        self, request: blob_pb2.DownloadRequest, context: _DownloadContext
+    ) -> None:
         """Stream a blob from an offset."""
         try:
             await self._gate.may_download(request.grant, request.digest)
             size_bytes = self._blobs.size(request.digest)
             if not 0 <= request.offset <= size_bytes:
                 raise BlobRefusedError("bad_offset", f"offset {request.offset} lies outside the {size_bytes} bytes")
-            async with self._downloads:
-                yield blob_pb2.DownloadResponse(size_bytes=size_bytes)
-                size = ChunkSize(self._chunk_s)
-                for chunk in self._blobs.open(request.digest, request.offset, lambda: size.bytes):
-                    yield blob_pb2.DownloadResponse(chunk=chunk)
-                    size.sent(len(chunk))
+            # Before its turn: to wait in a queue is not to stand still.
+            await self._tell(context, blob_pb2.DownloadResponse(size_bytes=size_bytes))
+            await self._turns.take(lambda: self._tell(context, blob_pb2.DownloadResponse()))
+            try:
+                await self._send(request, context)
+            finally:
+                self._turns.leave()
         except SteelyardError as error:
             await _abort(context, error)
+
+    async def _send(self, request: blob_pb2.DownloadRequest, context: _DownloadContext) -> None:
+        size = ChunkSize(self._chunk_s)
+        chunks = self._blobs.open(request.digest, request.offset, lambda: size.bytes)
+        async with aclosing(read_ahead(chunks)) as ahead:
+            async for chunk in ahead:
+                await self._tell(context, blob_pb2.DownloadResponse(chunk=chunk))
+                size.sent(len(chunk))
+
+    async def _tell(self, context: _DownloadContext, message: blob_pb2.DownloadResponse) -> None:
+        await within(context.write(message), self._no_progress_s)
 
     async def QueryUpload(  # noqa: N802
         self,
@@ -83,7 +114,7 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
     ) -> blob_pb2.UploadResponse:
         """Take a blob from the offset in its header on."""
         try:
-            first = await anext(request_iterator, None)
+            first = await self._next(request_iterator)
             if first is None or first.WhichOneof("payload") != "header":
                 raise BlobRefusedError("no_header", "an upload begins with a header that names its digest and size")
             return await self._receive(first.header, request_iterator)
@@ -105,12 +136,16 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
                 raise BlobRefusedError(
                     "bad_offset", f"this upload goes on at byte {upload.offset}, not at {header.offset}; ask again"
                 )
-            async for request in chunks:
-                upload.write(request.chunk)
+            while (request := await self._next(chunks)) is not None:
+                # Hashes, and waits for a disk.
+                await asyncio.to_thread(upload.write, request.chunk)
             await asyncio.to_thread(upload.finish)
         finally:
             upload.pause()
         return blob_pb2.UploadResponse(size_bytes=header.size_bytes)
+
+    async def _next(self, requests: AsyncIterator[blob_pb2.UploadRequest]) -> blob_pb2.UploadRequest | None:
+        return await within(anext(requests, None), self._no_progress_s)
 
     async def _check_upload(self, grant: blob_pb2.BlobGrant, size_bytes: int) -> None:
         if not 0 <= size_bytes <= MAX_UPLOAD_BYTES:
@@ -131,10 +166,11 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: SteelyardEr
         code = grpc.StatusCode.NOT_FOUND
     elif isinstance(error, UsageError):
         code = grpc.StatusCode.INVALID_ARGUMENT
-    elif error.reason == "bad_offset":
+    elif error.reason == "bad_offset" or isinstance(error, StoodStillError):
         # Not final: another transfer of the same bytes moved the end; ask again where to go on.
         code = grpc.StatusCode.ABORTED
     elif isinstance(error, BlobRefusedError):
         code = grpc.StatusCode.PERMISSION_DENIED
+    # Where nobody reads, this waits behind the last message until the connection ends; the place is another's by then.
     await context.abort(code, str(error), trailing_metadata=((REASON_KEY, error.reason),))
     raise AssertionError("abort raises")

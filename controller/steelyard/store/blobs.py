@@ -9,7 +9,7 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -185,7 +185,7 @@ class BlobStore:
 
     def open(
         self, digest: str, offset: int = 0, chunk_bytes: Callable[[], int] = lambda: CHUNK_BYTES
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None, None]:
         """Return the blob's bytes from ``offset`` in chunks; read from 0 to the end, they are verified.
 
         ``chunk_bytes`` says how large the next chunk may be.
@@ -328,7 +328,9 @@ class BlobStore:
         flush_file(descriptor)
         return sha256.hexdigest()
 
-    def _read(self, place: Path, digest: str, offset: int, chunk_bytes: Callable[[], int]) -> Iterator[bytes]:
+    def _read(
+        self, place: Path, digest: str, offset: int, chunk_bytes: Callable[[], int]
+    ) -> Generator[bytes, None, None]:
         sha256 = hashlib.sha256()
         with disk_errors(self.folder), place.open("rb") as file:
             file.seek(offset)

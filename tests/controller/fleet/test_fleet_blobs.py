@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc
 from tests.controller.fleet.scripted_agent import ScriptedAgent, digest_of
 
 CONTENT = bytes(range(256)) * 20
+# More than all the buffers between two ends.
+LARGE = bytes(range(256)) * 100_000
+NO_PROGRESS_S = 0.5
 
 
 @dataclass
@@ -44,7 +48,8 @@ async def depot(tmp_path: Path) -> AsyncIterator[Depot]:
     made = Depot(blobs=BlobStore(tmp_path / "blobs", free_bytes=lambda _folder: free[0]), free_bytes=free)
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     gate = BlobGate(may_download=made.may_download, may_upload=made.may_upload)
-    blob_pb2_grpc.add_BlobServiceServicer_to_server(BlobServicer(made.blobs, gate), server)
+    servicer = BlobServicer(made.blobs, gate, no_progress_s=NO_PROGRESS_S, sign_s=NO_PROGRESS_S / 10)
+    blob_pb2_grpc.add_BlobServiceServicer_to_server(servicer, server)
     made.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     yield made
@@ -61,6 +66,13 @@ def refusal(caught: pytest.ExceptionInfo[grpc.aio.AioRpcError]) -> tuple[grpc.St
     """The code and the reason of a failed call."""
     reasons = [value for key, value in caught.value.trailing_metadata() if key == "steelyard-reason"]
     return caught.value.code(), str(reasons[0]) if reasons else ""
+
+
+async def _read_all(call: grpc.aio.UnaryStreamCall[blob_pb2.DownloadRequest, blob_pb2.DownloadResponse]) -> bytes:
+    received = bytearray()
+    while (message := await call.read()) is not grpc.aio.EOF:
+        received += message.chunk
+    return bytes(received)
 
 
 async def test_a_blob_goes_up_and_comes_down_whole(depot: Depot, agent: ScriptedAgent) -> None:
@@ -204,3 +216,57 @@ async def test_more_downloads_than_places_wait_for_their_turn(depot: Depot, agen
     depot.fetchable.add(digest)
     downloads = [agent.download(digest) for _ in range(3 * MAX_PARALLEL_DOWNLOADS)]
     assert await asyncio.gather(*downloads) == [CONTENT] * len(downloads)
+
+
+async def test_who_waits_for_a_turn_hears_at_once_how_much_there_is_and_signs_of_life_then(depot: Depot) -> None:
+    digest = depot.blobs.put_bytes(LARGE)
+    depot.fetchable.add(digest)
+    async with AsyncExitStack() as stack:
+        agents = [await stack.enter_async_context(ScriptedAgent(depot.address)) for _ in range(9)]
+        calls = []
+        for agent in agents[:MAX_PARALLEL_DOWNLOADS]:
+            calls.append(call := agent.blobs.Download(blob_pb2.DownloadRequest(digest=digest)))
+            # The size, then a first chunk: the place is taken, and not given back.
+            assert (await call.read()).size_bytes == len(LARGE)
+            assert (await call.read()).chunk
+        ninth = agents[MAX_PARALLEL_DOWNLOADS].blobs.Download(blob_pb2.DownloadRequest(digest=digest))
+        assert (await ninth.read()).size_bytes == len(LARGE)
+        assert not (await ninth.read()).chunk
+        # The eight read nothing: their places become free, and the ninth's blob comes.
+        assert await _read_all(ninth) == LARGE
+
+
+async def test_a_download_that_nobody_reads_is_told_that_it_stood_still(depot: Depot, agent: ScriptedAgent) -> None:
+    digest = depot.blobs.put_bytes(LARGE)
+    depot.fetchable.add(digest)
+    stuck = agent.blobs.Download(blob_pb2.DownloadRequest(digest=digest))
+    await stuck.read()
+    async with ScriptedAgent(depot.address) as other:
+        assert await other.download(digest) == LARGE
+    await asyncio.sleep(2 * NO_PROGRESS_S)
+    with pytest.raises(grpc.aio.AioRpcError, match="stood still") as caught:
+        await _read_all(stuck)
+    assert refusal(caught) == (grpc.StatusCode.ABORTED, "stood_still")
+
+
+async def test_an_upload_whose_sender_falls_silent_ends_and_may_go_on(depot: Depot, agent: ScriptedAgent) -> None:
+    digest = digest_of(CONTENT)
+    header = blob_pb2.UploadHeader(digest=digest, size_bytes=len(CONTENT), offset=0, grant=agent.grant("job-0001"))
+    call = agent.blobs.Upload()
+    await call.write(blob_pb2.UploadRequest(header=header))
+    await call.write(blob_pb2.UploadRequest(chunk=CONTENT[:3000]))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    assert refusal(caught) == (grpc.StatusCode.ABORTED, "stood_still")
+    header.offset = 3000
+    await agent.blobs.Upload(
+        iter([blob_pb2.UploadRequest(header=header), blob_pb2.UploadRequest(chunk=CONTENT[3000:])])
+    )
+    assert depot.blobs.read_bytes(digest) == CONTENT
+
+
+async def test_an_upload_that_never_says_what_it_is_ends(agent: ScriptedAgent) -> None:
+    call = agent.blobs.Upload()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    assert refusal(caught) == (grpc.StatusCode.ABORTED, "stood_still")
