@@ -7,6 +7,7 @@ from collections.abc import Callable
 from steelyard.store.database import Database
 from steelyard.store.device_log import DeviceLog
 from steelyard.store.device_rules import DeviceRules
+from steelyard.store.lease_epochs import LeaseEpochs
 from steelyard.store.quarantines import Quarantines
 
 
@@ -17,3 +18,4 @@ class FleetRecords:
         self.rules = DeviceRules(database, clock_ns)
         self.log = DeviceLog(database, clock_ns)
         self.quarantines = Quarantines(database, clock_ns)
+        self.leases = LeaseEpochs(database)

@@ -317,3 +317,12 @@ artifact_quarantines = Table(
     UniqueConstraint("device_id", "artifact_digest"),
     sqlite_autoincrement=True,
 )
+
+# The newest lease that a device granted a job: what comes with an older epoch is refused, also after a restart.
+lease_epochs = Table(
+    "lease_epochs",
+    metadata,
+    Column("job_id", String, ForeignKey("jobs.job_id"), primary_key=True),
+    Column("device_id", String, primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+)
