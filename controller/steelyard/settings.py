@@ -19,6 +19,7 @@ import tomllib
 
 from steelyard.errors import UsageError
 from steelyard.listening import beside, parse_advertised, parse_listen, parse_secure_listen
+from steelyard.state_limits import StateLimits, parse_state_limits, split_state_limits
 
 PROJECT_FILE = "steelyard.toml"
 DEFAULT_AGENT_LISTEN = "127.0.0.1:7433"
@@ -46,6 +47,8 @@ class Settings:
     controller: str | None = None
     # Whether `local` may be measured when no device was named.
     local_allowed: bool = True
+    # How long a job may stay in one state: "queued=12h,staging=10m".
+    state_limits: StateLimits = field(default_factory=StateLimits)
     origin: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -250,6 +253,10 @@ def _local_allowed(said: _Said) -> bool:
     return text in _TRUE
 
 
+def _state_limits(said: _Said) -> StateLimits:
+    return parse_state_limits(split_state_limits(_text(said)))
+
+
 _PARSERS: Mapping[str, Callable[[_Said], object]] = {
     "state_directory": _state_directory,
     "agent_listen": _agent_listen,
@@ -258,6 +265,7 @@ _PARSERS: Mapping[str, Callable[[_Said], object]] = {
     "advertise": _advertise,
     "controller": _controller,
     "local_allowed": _local_allowed,
+    "state_limits": _state_limits,
 }
 
 

@@ -8,12 +8,8 @@ import click
 
 from steelyard.control.axes import parse_axis
 from steelyard.control.written_values import parse_cores, parse_count, parse_shape
+from steelyard.durations import parse_duration
 from steelyard.errors import UsageError
-
-_DURATION = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<unit>ms|s|m|h|d)?")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 24 * 3600.0, None: 1.0}
-# Far beyond any measurement, and safe in every unit that travels (int64 milliseconds).
-_MAX_DURATION_S = 10_000 * 3600.0
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in newer click
@@ -29,13 +25,10 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in ne
         """Return seconds."""
         if isinstance(value, (int, float)):
             return float(value)
-        match = _DURATION.fullmatch(str(value).strip())
-        if match is None:
-            self.fail(f"{value!r} is not a time such as 90s, 10m or 1.5h", param, ctx)
-        seconds = float(match["number"]) * _SECONDS[match["unit"]]
-        if not (seconds > 0 or (seconds == 0 and self._may_be_zero)) or seconds > _MAX_DURATION_S:
-            self.fail(f"{value!r} is not more than 0 and at most {_MAX_DURATION_S / 3600:.0f}h", param, ctx)
-        return seconds
+        try:
+            return parse_duration(str(value), may_be_zero=self._may_be_zero)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class InputShape(click.ParamType):  # type: ignore[type-arg]  # generic only in newer click
