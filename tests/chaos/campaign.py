@@ -37,6 +37,8 @@ class Outcome:
     # Faults that found nothing to strike: no worker ran.
     missed_count: int
     job_states: dict[str, int]
+    # Of the jobs that were not recorded.
+    end_reasons: dict[str, int]
     calm_s: float
     wall_s: float
     violations: list[str] = field(default_factory=list)
@@ -80,6 +82,7 @@ class Campaign:
             fault_counts=dict(self._struck),
             missed_count=self._missed_count,
             job_states=dict(Counter(control_pb2.JobState.Name(job.state) for job in self._book.ended.values())),
+            end_reasons=dict(Counter(job.error.reason for job in self._book.ended.values() if job.error.reason)),
             calm_s=round(calm_s, 1),
             wall_s=round(time.monotonic() - began_s, 1),
             violations=self._violations,

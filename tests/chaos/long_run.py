@@ -31,9 +31,7 @@ class LongRun:
         """Return the campaigns that were run."""
         if not self.results.exists():
             return []
-        # The last line may be cut off.
-        lines = self.results.read_text().rpartition("\n")[0].splitlines()
-        return [Outcome(**json.loads(line)) for line in lines]
+        return [Outcome(**json.loads(line)) for line in self.results.read_text().splitlines()]
 
     def run(self, seconds: float) -> Iterator[Outcome]:
         """Run what is missing, until so much time is over; yield each outcome."""
@@ -42,8 +40,7 @@ class LongRun:
         while struck(self.outcomes()) < self.fault_count and time.monotonic() < deadline_s:
             done = {outcome.seed for outcome in self.outcomes()}
             outcome = self.run_one(next(seed for seed in range(len(done) + 1) if seed not in done))
-            with self.results.open("a") as file:
-                file.write(json.dumps(outcome.record()) + "\n")
+            self._keep([*self.outcomes(), outcome])
             yield outcome
 
     def run_one(self, seed: int, fault_count: int = FAULTS_PER_CAMPAIGN) -> Outcome:
@@ -55,6 +52,12 @@ class LongRun:
             shutil.rmtree(root)
         return outcome
 
+    def _keep(self, outcomes: list[Outcome]) -> None:
+        # Replaced as a whole: a run that is killed here leaves no half line.
+        temporary = self.results.with_suffix(".new")
+        temporary.write_text("".join(json.dumps(outcome.record()) + "\n" for outcome in outcomes))
+        temporary.replace(self.results)
+
 
 def struck(outcomes: list[Outcome]) -> int:
     """Return how many faults struck."""
@@ -65,7 +68,9 @@ def summary(outcomes: list[Outcome]) -> str:
     """Say in words how the campaigns went."""
     faults: Counter[str] = Counter()
     states: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
     for outcome in outcomes:
+        reasons.update(outcome.end_reasons)
         faults.update(outcome.fault_counts)
         states.update(outcome.job_states)
     violations = [violation for outcome in outcomes for violation in outcome.violations]
@@ -74,6 +79,7 @@ def summary(outcomes: list[Outcome]) -> str:
         f"time: {sum(outcome.wall_s for outcome in outcomes) / 60:.0f} minutes",
         "faults: " + ", ".join(f"{count} {name}" for name, count in sorted(faults.items())),
         "jobs: " + ", ".join(f"{count} {name.removeprefix('JOB_STATE_')}" for name, count in sorted(states.items())),
+        "reasons: " + ", ".join(f"{count} {name}" for name, count in sorted(reasons.items())),
         f"longest wait for the last job after the last fault: {max((one.calm_s for one in outcomes), default=0):.0f} s",
         *violations,
     ]

@@ -1,0 +1,45 @@
+"""A process whose clock and boot a file moves while it runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.chaos.moved_world import World, read_world
+
+_DAY_S = 86_400
+
+
+def test_a_process_follows_its_world_while_it_runs(tmp_path: Path) -> None:
+    module = tmp_path / "clock_teller.py"
+    module.write_text(
+        "import sys\nfrom time import time, time_ns\nfor _ in sys.stdin:\n"
+        "    print(time(), time_ns() // 10**9, sys.argv[1:], flush=True)\n"
+    )
+    world = tmp_path / "world"
+    World(clock_offset_s=_DAY_S).write(world)
+    command = [sys.executable, "-m", "tests.chaos.moved_world", str(world), "clock_teller", "argument"]
+    environment = {"PYTHONPATH": f"{Path(__file__).parents[2]}:{tmp_path}"}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for offset_s in (_DAY_S, -_DAY_S, 0):
+            World(clock_offset_s=offset_s).write(world)
+            process.stdin.write("\n")
+            process.stdin.flush()
+            now_s, whole_s, arguments = process.stdout.readline().split(maxsplit=2)
+            assert abs(float(now_s) - time.time() - offset_s) < _DAY_S / 4
+            assert abs(int(whole_s) - float(now_s)) < 60
+            assert arguments.strip() == "['argument']"
+
+
+def test_a_world_is_read_as_it_was_written(tmp_path: Path) -> None:
+    world = World(clock_offset_s=-1.5, boot_id="another")
+    world.write(tmp_path / "world")
+    assert read_world(tmp_path / "world") == world
+    assert set(json.loads((tmp_path / "world").read_text())) == {"clock_offset_s", "boot_id"}
