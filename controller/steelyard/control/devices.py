@@ -6,6 +6,7 @@ import os
 import time
 
 from steelyard.control.job_end import JobEnd
+from steelyard.control.pools import Pool, parse_pool
 from steelyard.errors import DeviceError, NotFoundError
 from steelyard.fleet.local_agent import LOCAL_NAME, LocalAgent
 from steelyard.fleet.registry import Fleet, Presence
@@ -16,6 +17,7 @@ from steelyard_protocol.v1 import common_pb2, control_pb2, plan_pb2
 _LOCAL_START_TIMEOUT_S = 60.0
 # An agent that cannot live is noticed before the whole time is over.
 _LOCAL_LOOK_S = 0.5
+_PAGE = 500
 
 
 class Devices:
@@ -27,23 +29,54 @@ class Devices:
         self._local_agent = local_agent
 
     async def check_known(self, name: str) -> None:
-        """Raise NotFoundError for a device that never connected; `local` is always known."""
+        """Raise NotFoundError for a device that never connected, or a pool without one; `local` is always known."""
         if name != LOCAL_NAME:
-            await self._store.call(Store.find_device, name)
+            await self._stand_in(name)
 
     async def runtimes(self, name: str) -> list[common_pb2.RuntimeDescription]:
         """Return the runtimes that a device described; none for `local` before its agent ever ran."""
         try:
-            return list((await self._store.call(Store.find_device, name)).description.runtimes)
+            return list((await self._stand_in(name)).description.runtimes)
         except NotFoundError:
             return []
 
     async def core_count(self, name: str) -> int:
-        """Return the logical cores of a device, 0 where it never described itself; `local` is this machine."""
+        """Return the logical cores of a device, 0 where it never described itself; `local` is this machine.
+
+        Of a pool those of the device that has the fewest: what is planned must fit every one.
+        """
+        pool = parse_pool(name)
         try:
-            return (await self._store.call(Store.find_device, name)).description.logical_core_count
+            found = await self.of_pool(pool) if pool is not None else [await self._stand_in(name)]
         except NotFoundError:
             return (os.cpu_count() or 0) if name == LOCAL_NAME else 0
+        return min((one.description.logical_core_count for one in found), default=0)
+
+    async def of_pool(self, pool: Pool) -> list[control_pb2.Device]:
+        """Return the devices of a pool, in the order in which they were first seen."""
+        found: list[control_pb2.Device] = []
+        token = ""
+        while True:
+            devices, token = await self._store.call(Store.list_devices, _PAGE, token)
+            found += [one for one in devices if pool.holds(one)]
+            if not token:
+                return found
+
+    async def _stand_in(self, name: str) -> control_pb2.Device:
+        """Return the device that is meant; of a pool one that is connected, where there is one.
+
+        Raises:
+            NotFoundError: ``device_not_found`` or ``pool_is_empty``.
+        """
+        pool = parse_pool(name)
+        if pool is None:
+            return await self._store.call(Store.find_device, name)
+        found = await self.of_pool(pool)
+        if not found:
+            how = "steelyard device tag NAME +" + pool.name if pool.kind == "tag" else "steelyard device show NAME"
+            raise NotFoundError("pool_is_empty", f"no device is in {pool}; see `steelyard device list` and `{how}`")
+        online = (one for one in found if self._fleet.presence(one.description.device_id) is not None)
+        return next(online, found[0])
 
     async def wait_online(self, name: str, timeout_s: float) -> str:
         """Return the id of a connected device, waiting a bounded time for it; starts `local`.
@@ -85,12 +118,12 @@ class Devices:
         return presence.link.device_id
 
     async def description(self, device: str) -> common_pb2.DeviceDescription:
-        """Return how a device that once connected described itself.
+        """Return how a device that once connected described itself; of a pool, one of its devices.
 
         Raises:
             NotFoundError: it never did.
         """
-        return (await self._store.call(Store.find_device, device)).description
+        return (await self._stand_in(device)).description
 
     async def description_or_none(self, name: str) -> common_pb2.DeviceDescription | None:
         """Return how a device described itself, None for `local` before its agent ever ran."""
@@ -111,11 +144,18 @@ class Devices:
         return any((one.runtime.name, one.runtime.environment) in compiling for one in plan.artifacts)
 
     async def processor_features(self, name: str) -> frozenset[str]:
-        """Return the features of a device's processor that matter for compressed models; none for no device."""
+        """Return the features of a device's processor that matter for compressed models; none for no device.
+
+        Of a pool those that every device has.
+        """
         if not name:
             return frozenset()
         if name == LOCAL_NAME:
             name = await self.wait_online(LOCAL_NAME, 0.0)
+        pool = parse_pool(name)
+        if pool is not None:
+            each = [frozenset(one.description.processor_features) for one in await self.of_pool(pool)]
+            return frozenset.intersection(*each) if each else frozenset()
         device = await self._store.call(Store.find_device, name)
         return frozenset(device.description.processor_features)
 

@@ -62,16 +62,20 @@ async def _check_not_extended(world: JobWorld, job: control_pb2.Job) -> None:
 
 async def _check_device(world: JobWorld, request: control_pb2.SubmitMeasurementRequest, job: control_pb2.Job) -> None:
     """Refuse another device than the one of the rounds that there are."""
-    if request.device in ("", job.device):
+    if request.device in ("", job.device) and not job.device_id:
         return
-    await world.devices.check_known(request.device)
+    named = request.device or job.device
+    await world.devices.check_known(named)
+    # By the id where it is known: another device may have taken the name meanwhile.
     asked, measured = [
-        (await world.store.call(Store.find_device, one)).description.device_id for one in (request.device, job.device)
+        (await world.store.call(Store.find_device, one)).description.device_id
+        for one in (named, job.device_id or job.device)
     ]
     if asked != measured:
         raise UsageError(
             "other_device",
-            f"job {job.job_id[:12]} was measured on {job.device}: rounds on {request.device} cannot be added to it; "
+            f"job {job.job_id[:12]} was measured on {job.device} ({measured[:8]}): rounds on {named} ({asked[:8]}) "
+            "cannot be added to it; "
             "measure anew there",
         )
 

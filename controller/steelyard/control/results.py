@@ -142,7 +142,7 @@ class Results:
         """Return all that a measurement's figures follow from, large things by their digests."""
         request = await self._request(job.job_id)
         chain = await self._chain(job.job_id)
-        device = (await self._store.call(Store.find_device, job.device)).description
+        device = (await self._store.call(Store.find_device, job.device_id or job.device)).description
         record = control_pb2.MeasurementRecord(
             job=job,
             request=request,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from steelyard.fleet.changes import Changes
 from steelyard.fleet.inbox import JobInbox, JobNews, LinkLost, LinkUp
 from steelyard_protocol.v1 import common_pb2, session_pb2
 
@@ -55,6 +56,8 @@ class Fleet:
         self._present: dict[str, Presence] = {}
         self._inboxes: dict[str, JobInbox] = {}
         self._changed = asyncio.Condition()
+        # Told when a device comes, goes or becomes free, and by whoever changes what it may do.
+        self.changes = Changes()
 
     def presence(self, device_id: str) -> Presence | None:
         """Return what is known of a connected device, None when it is not connected."""
@@ -74,6 +77,7 @@ class Fleet:
         presence = Presence(link=link, hello=hello, last_seen_ns=self._clock_ns(), lease=hello.lease)
         self._present[link.device_id] = presence
         self.tell_device(link.device_id, LinkUp(hello=hello))
+        self.changes.tell()
         async with self._changed:
             self._changed.notify_all()
 
@@ -84,6 +88,7 @@ class Fleet:
             return
         del self._present[link.device_id]
         self.tell_device(link.device_id, LinkLost(reason=reason))
+        self.changes.tell()
         async with self._changed:
             self._changed.notify_all()
 
@@ -97,6 +102,8 @@ class Fleet:
             presence.activity = heartbeat.activity
             presence.free_disk_bytes = heartbeat.free_disk_bytes
             presence.readings = tuple(heartbeat.readings)
+            if presence.lease.job_id and not heartbeat.lease.job_id:
+                self.changes.tell()
             presence.lease = heartbeat.lease
 
     async def wait_for(self, found: Callable[[Presence], bool], timeout_s: float) -> Presence | None:
