@@ -13,8 +13,8 @@ from steelyard.errors import UsageError
 class StateLimits:
     """Seconds; in ``queued`` and ``gating`` since the state was entered, elsewhere since anything was last told.
 
-    A day in the queue lets a nightly run pass; staging counts from the last 4 MiB (0.02 Mbit/s are enough); what runs is
-    silent for a whole evaluation at worst, which takes hours on a small board. A device that hangs is noticed by its
+    A day in the queue lets a nightly run pass; staging counts from the last 4 MiB (0.02 Mbit/s are enough); what runs
+    is silent for a whole evaluation at worst, which takes hours on a small board. A device that hangs is noticed by its
     link long before.
     """
 

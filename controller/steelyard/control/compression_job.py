@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,21 +32,35 @@ _SHOWN_DIGITS = 12
 _TELL_EVERY_S = 0.25
 
 
-async def compress_job(world: JobWorld, job_id: str, request: control_pb2.SubmitCompressionRequest) -> None:
-    """Compress an artifact and end the job with the variant's digest; raises SteelyardError when it cannot be made."""
+async def compress_job(
+    world: JobWorld,
+    job_id: str,
+    request: control_pb2.SubmitCompressionRequest,
+    *,
+    heard: Callable[[], None] = lambda: None,
+) -> None:
+    """Compress an artifact and end the job with the variant's digest; ``heard`` is called at each sign of progress.
+
+    Raises:
+        SteelyardError: It cannot be made.
+    """
     parent = await world.store.call(Store.find_artifact, request.artifact_digest)
     with plugin_files(request.plugin_paths):
-        await _compress(world, job_id, request, parent)
+        await _compress(world, job_id, request, parent, heard)
 
 
 async def _compress(
-    world: JobWorld, job_id: str, request: control_pb2.SubmitCompressionRequest, parent: control_pb2.Artifact
+    world: JobWorld,
+    job_id: str,
+    request: control_pb2.SubmitCompressionRequest,
+    parent: control_pb2.Artifact,
+    heard: Callable[[], None],
 ) -> None:
     with disk_errors(world.work_directory):
         world.work_directory.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(dir=world.work_directory, prefix="compress-")
     with folder as work:
-        job = _CompressionJob(world=world, job_id=job_id, request=request, parent=parent, work=Path(work))
+        job = _CompressionJob(world=world, job_id=job_id, request=request, parent=parent, work=Path(work), heard=heard)
         variant = await job.run()
     count = len(job.steps)
     await world.store.call(
@@ -72,6 +86,7 @@ class _CompressionJob:
         request: control_pb2.SubmitCompressionRequest,
         parent: control_pb2.Artifact,
         work: Path,
+        heard: Callable[[], None],
     ) -> None:
         self.recipe: Recipe = parse_recipe(request.recipe_toml)
         self._world = world
@@ -79,6 +94,7 @@ class _CompressionJob:
         self._request = request
         self._parent = parent
         self._work = work
+        self._heard = heard
         self._inputs = StepInputs(seed=request.seed)
         self._task = control_pb2.Task()
         self.steps: list[control_pb2.LineageStep] = []
@@ -244,6 +260,7 @@ class _CompressionJob:
 
     def _progress(self, message: str, done: int, total: int) -> None:
         """Note progress in the job's log; of work that is told sample by sample, a few times a second are enough."""
+        self._heard()
         now_s = time.monotonic()
         if message == self._told[0] and done < total and now_s - self._told[1] < _TELL_EVERY_S:
             return

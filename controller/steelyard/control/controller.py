@@ -14,6 +14,7 @@ import grpc.aio
 
 from steelyard.control.devices import Devices
 from steelyard.control.doors import Doors, require_blob_owner
+from steelyard.control.fencing import Fence, StaleEpochError
 from steelyard.control.identity_servicer import IdentityServicer, add_identity_service
 from steelyard.control.job_world import JobWorld
 from steelyard.control.jobs import Jobs
@@ -96,7 +97,9 @@ class Controller:
         self._listen_for_agents()
         self._build_parts()
         self._listen_off_loopback()
-        if not self.temporary:
+        if self.temporary:
+            await self.jobs.end_orphans()
+        else:
             # Before anybody comes in: a device that kept its lease finds its job running.
             await self.jobs.resume()
         await self._serve_people()
@@ -109,6 +112,7 @@ class Controller:
         self.devices = Devices(store=self.store, fleet=self.fleet, local_agent=self.local_agent)
         self.results = Results(store=self.store, blobs=self.blobs, controller_id=self.controller_id)
         self.models = Models(store=self.store, blobs=self.blobs)
+        self.fence = Fence(self.store)
         self.upkeep = Upkeep(
             store=self.store,
             blobs=self.blobs,
@@ -125,6 +129,9 @@ class Controller:
                 results=self.results,
                 models=self.models,
                 work_directory=self.state_directory / "work",
+                fence=self.fence,
+                limits=self._settings.state_limits,
+                temporary=self.temporary,
             )
         )
 
@@ -229,6 +236,7 @@ class Controller:
 
     async def _record(self, device_id: str, ready: session_pb2.RoundReady) -> result_pb2.RoundResult:
         await self.jobs.check_device(ready.key.job_id, device_id)
+        await self.fence.require_current(device_id, ready.key.job_id, ready.epoch)
         return await self.results.record(ready)
 
     async def _recorded(self, keys: list[result_pb2.ResultKey]) -> list[result_pb2.ResultKey]:
@@ -244,7 +252,15 @@ class Controller:
             raise BlobRefusedError(
                 "not_in_job", f"blob {digest[:12]} is not named by job {grant.job_id[:12]} of this device"
             )
+        await self._refuse_stale(grant)
 
     async def _device_may_upload(self, grant: blob_pb2.BlobGrant, _size_bytes: int) -> None:
         if not require_blob_owner(grant):
             await self.jobs.check_device(grant.job_id, grant.device_id)
+            await self._refuse_stale(grant)
+
+    async def _refuse_stale(self, grant: blob_pb2.BlobGrant) -> None:
+        try:
+            await self.fence.require_current(grant.device_id, grant.job_id, grant.epoch)
+        except StaleEpochError as error:
+            raise BlobRefusedError(error.reason, str(error)) from error

@@ -23,8 +23,8 @@ class StaleEpochError(SteelyardError):
     def __init__(self, job_id: str, epoch: int, newest: int) -> None:
         super().__init__(
             "stale_epoch",
-            f"epoch {epoch} of job {job_id[:12]} is over: this device has shown {newest}; is there a second device with "
-            "the same state directory? give one of them a new one",
+            f"epoch {epoch} of job {job_id[:12]} is over: this device has shown {newest}; is there a second device "
+            "with the same state directory? give one of them a new one",
         )
 
 

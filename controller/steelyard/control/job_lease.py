@@ -1,7 +1,7 @@
 """A job's hold on its device: offered until it is granted, and taken again whenever the device let the job go.
 
-Why a device lets go for a while (it was away, gives way to a more urgent job, its owner's rules) and what ends a job are
-told apart in here. Rounds that are recorded meanwhile count as ever.
+Why a device lets go for a while (it was away, gives way to a more urgent job, its owner's rules) and what ends a job
+are told apart in here. Rounds that are recorded meanwhile count as ever.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Note = Callable[[control_pb2.JobState.ValueType, str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regained:
-    """The device was away, or let the job go, and is the job's again: what was granted before has to be granted anew."""
+    """The device was away, or let the job go, and is the job's again: grants are to be made anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +178,7 @@ class JobLease:
     # -- the inbox ----------------------------------------------------------------------------------------------
 
     async def _answer(self, timeout_s: float, enough: Callable[[], bool]) -> session_pb2.LeaseAnswer | None:
-        """Return the device's answer; None after the time-out, when it came back, or when nothing is wanted any more."""
+        """Return the device's answer; None after the time-out, when it came back, or when it has ``enough``."""
         deadline = time.monotonic() + timeout_s
         while (left_s := deadline - time.monotonic()) > 0 and not enough():
             news = await self._next(left_s)
@@ -194,16 +194,16 @@ class JobLease:
         """Return the next news; a device that let the job go, or came back, is a ``LinkUp``."""
         assert self._inbox is not None
         news = await self._inbox.get(timeout_s)
+        while isinstance(news, session_pb2.JobFailed) and news.attempt not in {0, self._attempt}:
+            # Of an attempt that is over.
+            news = await self._inbox.get(timeout_s)
         if isinstance(news, session_pb2.JobFailed):
             return await self._let_go(news)
         if isinstance(news, LinkLost):
             return await self._wait_for_return(news)
         return news
 
-    async def _let_go(self, failed: session_pb2.JobFailed) -> LinkUp | None:
-        if failed.attempt not in {0, self._attempt}:
-            # Of an attempt that is over.
-            return None
+    async def _let_go(self, failed: session_pb2.JobFailed) -> LinkUp:
         reason, message = failed.error.reason, failed.error.message
         if reason not in _LET_GO:
             if reason in _USER_FAULTS:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from steelyard.control.devices import Devices
+from steelyard.control.fencing import Fence
 from steelyard.control.models import Models
 from steelyard.control.results import Results
 from steelyard.fleet.registry import Fleet
@@ -27,6 +28,7 @@ class JobWorld:
     results: Results
     models: Models
     work_directory: Path
+    fence: Fence
     # How long a device that went away in the middle of a job has to come back: three leases.
     lost_grace_s: float = DEFAULT_LOST_GRACE_S
     limits: StateLimits = field(default_factory=StateLimits)

@@ -11,6 +11,7 @@ from functools import partial
 from steelyard.analysis.scoring import score_of
 from steelyard.analysis.session_history import session_figures
 from steelyard.analysis.stop import StopPolicy
+from steelyard.control.assigning import Assigner
 from steelyard.control.compression_job import compress_job
 from steelyard.control.energy_plan import energy_round_count, reads_energy, settle_window
 from steelyard.control.intake import complete_measurement, plan_digests, requires_calibration
@@ -20,6 +21,9 @@ from steelyard.control.measurement_job import JobContext, MeasurementJob
 from steelyard.control.meter_watch import MeterWatch
 from steelyard.control.numeric_run import keep_numeric
 from steelyard.control.passes import passes_after, passes_before
+from steelyard.control.pools import parse_pool
+from steelyard.control.retries import RetryRule, keep_failed_attempt
+from steelyard.control.state_clock import StateClock, limited
 from steelyard.control.unrecorded_ends import UnrecordedEnds
 from steelyard.errors import NotFoundError, SteelyardError, UsageError
 from steelyard.fleet.blob_servicer import BlobRefusedError
@@ -31,6 +35,8 @@ from steelyard_protocol.v1 import common_pb2, control_pb2
 _log = logging.getLogger(__name__)
 
 DEFAULT_DEVICE_WAIT_S = 30.0
+# A task that was cancelled ends its transfers and its meters; one that does not is left behind.
+_CANCEL_GRACE_S = 10.0
 
 
 class Jobs:
@@ -44,6 +50,7 @@ class Jobs:
         # Per measurement: its device's id once known, and the blobs that this device may fetch.
         self._leased: dict[str, tuple[str, frozenset[str]]] = {}
         self._on_over: Callable[[str], None] | None = None
+        self._assigner = Assigner(store=world.store, fleet=world.fleet, devices=world.devices)
 
     # -- taking in ----------------------------------------------------------------------------------------------
 
@@ -59,9 +66,11 @@ class Jobs:
             job_id=uuid.uuid4().hex,
             kind=control_pb2.JOB_KIND_MEASUREMENT,
             device=request.device,
+            pool=request.device if parse_pool(request.device) else "",
             title=request.title,
             attempt=1,
             estimated_ms=estimated_ms,
+            priority=request.priority or common_pb2.JOB_PRIORITY_NORMAL,
         )
         return await self._take_in(job, request.SerializeToString(), request.request_id)
 
@@ -87,6 +96,7 @@ class Jobs:
         return await self._take_in(job, request.SerializeToString(), request.request_id)
 
     async def _take_in(self, job: control_pb2.Job, request: bytes, request_id: str) -> control_pb2.Job:
+        job.temporary = self._world.temporary
         stored, created = await self._world.store.call(Store.create_job, job, request, request_id or uuid.uuid4().hex)
         if created:
             self._start(stored, request)
@@ -99,6 +109,13 @@ class Jobs:
             await self._world.store.call(Store.append_event, job.job_id, "resumed by a new controller")
             self._start(job, request)
 
+    async def end_orphans(self) -> None:
+        """End the jobs of commands that died with the controller that they had started for themselves."""
+        for job in await self._world.store.call(Store.unfinished_jobs):
+            if job.temporary:
+                message = "the command that ran this job ended before it; what it finished is kept: submit it again"
+                await self._fail(job.job_id, control_pb2.JOB_STATE_CANCELLED, "command_ended", message)
+
     async def cancel(self, job_id: str) -> control_pb2.Job:
         """Cancel a job; one that has ended stays as it is."""
         job = await self._world.store.call(Store.get_job, job_id)
@@ -108,7 +125,8 @@ class Jobs:
         task = self._tasks.get(job.job_id)
         if task is not None:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            if (await asyncio.wait({task}, timeout=_CANCEL_GRACE_S))[1]:
+                _log.warning("job %s was cancelled and still works after %.0f s", job.job_id, _CANCEL_GRACE_S)
         parts = "steps" if job.kind == control_pb2.JOB_KIND_COMPRESSION else "rounds"
         await self._fail(
             job.job_id,
@@ -126,7 +144,7 @@ class Jobs:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def when_over(self, call: Callable[[str], None] | None) -> None:
-        """Call this with the id of each job whose task is over; its final state may take a moment more. None: nobody."""
+        """Call this with the id of each job whose task is over; its final state may take a moment more."""
         self._on_over = call
 
     def runs(self, job_id: str) -> bool:
@@ -142,7 +160,7 @@ class Jobs:
             return
         try:
             job = await self._world.store.call(Store.get_job, job_id)
-            device = await self._world.store.call(Store.find_device, job.device)
+            device = await self._world.store.call(Store.find_device, job.device_id or job.device)
         except NotFoundError as error:
             raise BlobRefusedError("unknown_job", f"no job {job_id[:12]!r} of this device is known here") from error
         if device.description.device_id != device_id:
@@ -165,6 +183,7 @@ class Jobs:
         self._tasks.pop(job_id, None)
         self._measurements.pop(job_id, None)
         self._leased.pop(job_id, None)
+        self._assigner.release(job_id)
         if self._on_over is not None:
             self._on_over(job_id)
 
@@ -172,11 +191,14 @@ class Jobs:
         """Run a job so that whatever happens it ends in a final state, a bug of ours included."""
         JOB_ID.set(job_id)
         try:
-            if kind == control_pb2.JOB_KIND_MEASUREMENT:
-                await self._measure(job_id, control_pb2.SubmitMeasurementRequest.FromString(request))
-            else:
-                compression = control_pb2.SubmitCompressionRequest.FromString(request)
-                await compress_job(self._world, job_id, compression)
+            async with limited(self._world.limits) as clock:
+                if kind == control_pb2.JOB_KIND_MEASUREMENT:
+                    await self._measure(job_id, control_pb2.SubmitMeasurementRequest.FromString(request), clock)
+                else:
+                    compression = control_pb2.SubmitCompressionRequest.FromString(request)
+                    await compress_job(
+                        self._world, job_id, compression, heard=partial(clock.told, control_pb2.JOB_STATE_RUNNING)
+                    )
         except JobEnd as end:
             await self._fail(job_id, end.state, end.reason, str(end))
         except UsageError as error:
@@ -196,14 +218,20 @@ class Jobs:
         """Return a stored job with its end, also when the store could not take that."""
         return self._ends.as_known(job)
 
-    async def _measure(self, job_id: str, request: control_pb2.SubmitMeasurementRequest) -> None:
+    async def _measure(self, job_id: str, request: control_pb2.SubmitMeasurementRequest, clock: StateClock) -> None:
         world = self._world
 
         async def note(state: control_pb2.JobState.ValueType, message: str, done: int, total: int) -> None:
+            clock.told(state)
             await world.store.call(Store.transition, job_id, state, message=message, done=done, total=total)
 
         wait_s = request.device_wait_ms / 1000 or DEFAULT_DEVICE_WAIT_S
-        device_id = await world.devices.wait_online(request.device, wait_s)
+
+        async def wait(message: str) -> None:
+            await note(control_pb2.JOB_STATE_QUEUED, message, 0, 0)
+
+        stored = await world.store.call(Store.get_job, job_id)
+        device_id = await self._assigner.assign(stored, request.plan, wait_s, tell=wait)
         DEVICE_ID.set(device_id)
         described = await world.devices.description(device_id)
         # Of a device that described itself after the job was submitted.
@@ -237,6 +265,10 @@ class Jobs:
                 reload=partial(world.results.rounds, job_id),
                 min_round_count=request.min_round_count,
                 lost_grace_s=world.lost_grace_s,
+                priority=request.priority or common_pb2.JOB_PRIORITY_NORMAL,
+                attempt=stored.attempt or 1,
+                retries=RetryRule(keep=partial(keep_failed_attempt, world.store, job_id)),
+                fence=world.fence,
             ),
         )
         self._measurements[job_id] = job

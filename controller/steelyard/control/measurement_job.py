@@ -1,4 +1,4 @@
-"""One measurement on one device: lease, rounds granted in batches until the stop rule is content, release.
+"""One measurement on one device: rounds granted in batches until the stop rule is content.
 
 The task of a job is the only one that decides for it; what the device does arrives in its inbox. Finished rounds live
 in the store before they count, so that the job can go on after a crash of the agent, the link or the controller.
@@ -6,25 +6,24 @@ in the store before they count, so that the job can go on after a crash of the a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from functools import partial
 
 from steelyard.analysis.duration import longest_energy_silence_ms, timed_window_ms
 from steelyard.analysis.stop import StopDecision
 from steelyard.analysis.validity import most_repeated, rounds_that_count
+from steelyard.control.fencing import Fence
 from steelyard.control.job_end import JobEnd
+from steelyard.control.job_lease import LEASE_TTL_S, JobLease, LeaseTerms, Regained
 from steelyard.control.meter_watch import MeterWatch
 from steelyard.control.older_agents import refuse_when_ignored
+from steelyard.control.retries import RetryRule
 from steelyard.control.vain_rounds import refuse_when_nothing_is_valid, refuse_when_nothing_runs
-from steelyard.fleet.inbox import JobInbox, JobNews, LinkLost, LinkUp, RoundRecorded
+from steelyard.fleet.inbox import RoundRecorded
 from steelyard.fleet.registry import Fleet
-from steelyard_protocol.v1 import control_pb2, plan_pb2, result_pb2, session_pb2
+from steelyard_protocol.v1 import common_pb2, control_pb2, plan_pb2, result_pb2, session_pb2
 
-LEASE_TTL_S = 45.0
-_LEASE_ANSWER_TIMEOUT_S = 30.0
-_REFUSED_RETRY_S = 2.0
 _STATE_OF_PHASE = {
     session_pb2.JOB_PHASE_STAGING: control_pb2.JOB_STATE_STAGING,
     session_pb2.JOB_PHASE_GATING: control_pb2.JOB_STATE_GATING,
@@ -40,12 +39,9 @@ PASS_WORDS = {
     result_pb2.PASS_NUMERIC: "numeric check",
     result_pb2.PASS_ROOFLINE: "roofline",
 }
-# What the plan is to blame for; everything else is the device's trouble.
-_USER_FAULTS = frozenset({"invalid_plan", "cancelled"})
 
 # After the device said that its rounds are done, what is still missing has this long to be recorded.
 _RECORDING_GRACE_S = 30.0
-_News = TypeVar("_News")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +69,12 @@ class JobContext:
     meters: MeterWatch | None = None
     min_round_count: int = 0
     lost_grace_s: float = 3 * LEASE_TTL_S
+    priority: common_pb2.JobPriority = common_pb2.JOB_PRIORITY_NORMAL
+    attempt: int = 1
+    # Which failures of the device are tried again.
+    retries: RetryRule = field(default_factory=lambda: RetryRule(keep=_keep_nothing))
+    # The newest epochs of leases; None in a test that needs none.
+    fence: Fence | None = None
 
 
 class MeasurementJob:
@@ -87,75 +89,52 @@ class MeasurementJob:
         context: JobContext,
         recorded: list[result_pb2.RoundResult],
     ) -> None:
-        self._job_id = job_id
-        self._device_id = device_id
         self._plan = plan
         self._context = context
-        self._fleet = context.fleet
         self._rounds = {(result.pass_kind, result.round_index): result for result in recorded}
-        self._segment = 1 + max((result.segment for result in recorded), default=-1)
-        self._attempt = 1
-        self._epoch = 0
+        terms = LeaseTerms(
+            job_id=job_id,
+            device_id=device_id,
+            plan=plan,
+            attempt=context.attempt,
+            priority=context.priority,
+            silence_s=_longest_silence_s(plan),
+            lost_grace_s=context.lost_grace_s,
+        )
+        self._lease = JobLease(
+            terms,
+            fleet=context.fleet,
+            segment=1 + max((result.segment for result in recorded), default=-1),
+            note=self._note,
+            count=self._count,
+            retries=context.retries,
+            fence=context.fence,
+        )
         rounds_at_least = context.min_round_count + len(context.passes_before) + len(context.passes_after)
         self._total_blocks = rounds_at_least * len(plan.artifacts)
         self.stop_reason = ""
 
     async def run(self) -> None:
         """Measure until the stop rule is content; raises JobEnd for every other end."""
-        inbox = self._fleet.listen(self._job_id, self._device_id)
+        self._lease.open()
         try:
-            await self._take_lease(inbox)
+            await self._lease.take()
             for pass_kind in self._context.passes_before:
-                await self._run_until(inbox, pass_kind, 1)
-            await self._run_latency(inbox)
+                await self._run_until(pass_kind, 1)
+            await self._run_latency()
             if self._context.energy_round_count:
-                await self._run_energy(inbox)
-            await self._run_after(inbox)
+                await self._run_energy()
+            await self._run_after()
         finally:
-            self._release()
-            self._fleet.unlisten(self._job_id)
-
-    # -- the lease ----------------------------------------------------------------------------------------------
-
-    async def _take_lease(self, inbox: JobInbox) -> None:
-        told_holder = ""
-        while True:
-            self._send(session_pb2.ConnectResponse(job_offer=self._offer()))
-            answer = await self._next(inbox, session_pb2.LeaseAnswer, _LEASE_ANSWER_TIMEOUT_S)
-            if answer is None:
-                continue
-            if answer.HasField("lease"):
-                self._epoch = answer.lease.epoch
-                self._set_quiet(_longest_silence_s(self._plan))
-                await self._note(control_pb2.JOB_STATE_LEASED, "the device is ours")
-                return
-            if answer.refused_because != told_holder:
-                told_holder = answer.refused_because
-                await self._note(control_pb2.JOB_STATE_QUEUED, f"waiting for the device: {answer.refused_because}")
-            await self._next(inbox, LinkUp, _REFUSED_RETRY_S)
-
-    def _offer(self) -> session_pb2.JobOffer:
-        return session_pb2.JobOffer(
-            job_id=self._job_id,
-            attempt=self._attempt,
-            plan=self._plan,
-            lease_ttl_ms=int(LEASE_TTL_S * 1000),
-            segment=self._segment,
-        )
-
-    def _release(self) -> None:
-        self._set_quiet(0.0)
-        release = session_pb2.LeaseRelease(job_id=self._job_id, attempt=self._attempt)
-        self._send(session_pb2.ConnectResponse(lease_release=release))
+            self._lease.close()
 
     def cancel_on_device(self, reason: str) -> None:
         """Tell the device to drop this job now."""
-        cancellation = session_pb2.JobCancellation(job_id=self._job_id, reason=reason)
-        self._send(session_pb2.ConnectResponse(job_cancellation=cancellation))
+        self._lease.cancel_on_device(reason)
 
     # -- the rounds ---------------------------------------------------------------------------------------------
 
-    async def _run_latency(self, inbox: JobInbox) -> None:
+    async def _run_latency(self) -> None:
         while True:
             refuse_when_nothing_runs(self.results())
             refuse_when_ignored(self.results(), self._plan)
@@ -165,13 +144,13 @@ class MeasurementJob:
                 refuse_when_nothing_is_valid(rounds, decision.reason)
                 self.stop_reason = decision.reason
                 return
-            await self._run_until(inbox, result_pb2.PASS_LATENCY, len(rounds) + decision.round_count)
+            await self._run_until(result_pb2.PASS_LATENCY, len(rounds) + decision.round_count)
 
-    async def _run_after(self, inbox: JobInbox) -> None:
+    async def _run_after(self) -> None:
         running = result_pb2.PASS_UNSPECIFIED
         try:
             for running in self._context.passes_after:
-                await self._run_until(inbox, running, 1)
+                await self._run_until(running, 1)
         except JobEnd as end:
             if end.reason != "invalid_plan":
                 raise
@@ -179,43 +158,49 @@ class MeasurementJob:
             word = PASS_WORDS.get(running, "?")
             await self._note(control_pb2.JOB_STATE_RUNNING, f"no {word}: the agent there does not know it; update it")
 
-    async def _run_energy(self, inbox: JobInbox) -> None:
+    async def _run_energy(self) -> None:
         meters = self._context.meters
         round_count = self._context.energy_round_count
         if meters is None or not self._missing(result_pb2.PASS_ENERGY, round_count):
-            await self._run_valid(inbox, result_pb2.PASS_ENERGY, round_count)
+            await self._run_valid(result_pb2.PASS_ENERGY, round_count)
             return
         try:
             for trouble in await meters.start():
                 await self._note(control_pb2.JOB_STATE_RUNNING, trouble)
             # Windows of minutes are not run for nobody; the traces still say why each meter has no value.
             if meters.any_reads or self._context.device_tells_energy:
-                await self._run_valid(inbox, result_pb2.PASS_ENERGY, round_count)
+                await self._run_valid(result_pb2.PASS_ENERGY, round_count)
         finally:
             # Also when the job is cancelled: no thread may go on reading.
             await meters.stop()
 
-    async def _run_valid(self, inbox: JobInbox, pass_kind: result_pb2.Pass.ValueType, round_count: int) -> None:
+    async def _run_valid(self, pass_kind: result_pb2.Pass.ValueType, round_count: int) -> None:
         """Run as many rounds of a pass as are asked for that are valid, within the bounds of repeating."""
         most = round_count + most_repeated(round_count)
         wanted = round_count
         while True:
-            await self._run_until(inbox, pass_kind, wanted)
+            await self._run_until(pass_kind, wanted)
             rounds = [result for result in self.results() if result.pass_kind == pass_kind]
             lacking = round_count - len(rounds_that_count(rounds))
             if lacking <= 0 or wanted >= most:
                 return
             wanted = min(most, wanted + lacking)
 
-    async def _run_until(self, inbox: JobInbox, pass_kind: result_pb2.Pass.ValueType, round_count: int) -> None:
+    async def _run_until(self, pass_kind: result_pb2.Pass.ValueType, round_count: int) -> None:
         """Grant rounds 0 to ``round_count`` of a pass that are missing, and wait until all are recorded."""
-        missing = self._missing(pass_kind, round_count)
-        blocks_known = (len(self._rounds) + len(missing)) * len(self._plan.artifacts)
+        missing = partial(self._missing, pass_kind, round_count)
+
+        def enough() -> bool:
+            return not missing()
+
+        blocks_known = (len(self._rounds) + len(missing())) * len(self._plan.artifacts)
         self._total_blocks = max(self._total_blocks, blocks_known)
-        self._grant(pass_kind, missing)
+        # A device that let the job go after the last rounds is taken back only for more.
+        await self._lease.take(enough)
+        self._grant(pass_kind, missing())
         finished = False
-        while missing:
-            news = await self._next_any(inbox, _RECORDING_GRACE_S if finished else None)
+        while missing():
+            news = await self._lease.news(_RECORDING_GRACE_S if finished else None, enough)
             if isinstance(news, RoundRecorded):
                 await self._count(news)
             elif isinstance(news, session_pb2.JobProgress):
@@ -223,18 +208,16 @@ class MeasurementJob:
             elif isinstance(news, session_pb2.GrantFinished):
                 finished = news.pass_kind == pass_kind
                 await self._reload()
-            elif isinstance(news, LinkUp):
+            elif isinstance(news, Regained):
                 finished = False
-                await self._reconcile(inbox, news)
                 await self._reload()
-                self._grant(pass_kind, self._missing(pass_kind, round_count))
-            missing = self._missing(pass_kind, round_count)
-            if news is None and missing:
+                self._grant(pass_kind, missing())
+            elif missing():
                 raise JobEnd(
                     control_pb2.JOB_STATE_AGENT_ERROR,
                     "rounds_not_recorded",
-                    f"the device finished, but {len(missing)} rounds could not be recorded: the controller's log says "
-                    "why; free its disk or submit the job again",
+                    f"the device finished, but {len(missing())} rounds could not be recorded: the controller's log "
+                    "says why; free its disk or submit the job again",
                 )
 
     async def _reload(self) -> None:
@@ -246,17 +229,8 @@ class MeasurementJob:
         return [index for index in range(round_count) if (pass_kind, index) not in self._rounds]
 
     def _grant(self, pass_kind: result_pb2.Pass.ValueType, missing: list[int]) -> None:
-        if not missing:
-            return
-        grant = session_pb2.RoundGrant(
-            job_id=self._job_id,
-            attempt=self._attempt,
-            epoch=self._epoch,
-            pass_kind=pass_kind,
-            first_round=missing[0],
-            round_count=missing[-1] - missing[0] + 1,
-        )
-        self._send(session_pb2.ConnectResponse(round_grant=grant))
+        if missing:
+            self._lease.grant(pass_kind, missing[0], missing[-1] - missing[0] + 1)
 
     async def _count(self, news: RoundRecorded) -> None:
         self._rounds[(news.key.pass_kind, news.key.round_index)] = news.result
@@ -282,61 +256,6 @@ class MeasurementJob:
         done = len(self._rounds) * len(self._plan.artifacts) + progress.blocks_done
         await self._note(state, message, done)
 
-    async def _reconcile(self, inbox: JobInbox, up: LinkUp) -> None:
-        """Go on after the device came back: with its lease when it kept it, with a new one when it restarted."""
-        if up.hello.lease.job_id == self._job_id and up.hello.lease.epoch == self._epoch:
-            self._set_quiet(_longest_silence_s(self._plan))
-            return
-        self._segment += 1
-        await self._take_lease(inbox)
-
-    # -- the inbox ----------------------------------------------------------------------------------------------
-
-    async def _next_any(self, inbox: JobInbox, timeout_s: float | None) -> JobNews | None:
-        """Return the next news; ends the job when the device says that it failed or stays away too long."""
-        news = await inbox.get(timeout_s)
-        if isinstance(news, session_pb2.JobFailed):
-            if news.error.reason == "lease_expired":
-                # The device thought us gone for good; to it we are back, without a lease.
-                return LinkUp(hello=session_pb2.Hello())
-            user_fault = news.error.reason in _USER_FAULTS
-            state = control_pb2.JOB_STATE_USER_ERROR if user_fault else control_pb2.JOB_STATE_AGENT_ERROR
-            raise JobEnd(state, news.error.reason, news.error.message)
-        if isinstance(news, LinkLost):
-            return await self._wait_for_return(inbox, news)
-        return news
-
-    async def _wait_for_return(self, inbox: JobInbox, lost: LinkLost) -> JobNews:
-        grace_s = self._context.lost_grace_s
-        message = f"the device left ({lost.reason}); waiting up to {grace_s:.0f} s for it"
-        await self._note(control_pb2.JOB_STATE_QUEUED, message)
-        deadline = time.monotonic() + grace_s
-        while (left_s := deadline - time.monotonic()) > 0:
-            news = await inbox.get(left_s)
-            if isinstance(news, LinkUp):
-                return news
-            if isinstance(news, RoundRecorded):
-                await self._count(news)
-        raise JobEnd(
-            control_pb2.JOB_STATE_DEVICE_LOST,
-            "device_lost",
-            f"the device went away ({lost.reason}) and did not come back within {grace_s:.0f} s; the "
-            f"{len(self._rounds)} finished rounds are kept: start its agent again and submit the job once more",
-        )
-
-    async def _next(self, inbox: JobInbox, kind: type[_News], timeout_s: float) -> _News | None:
-        """Return the next news of one kind, None after the time-out or when the device came back instead."""
-        deadline = time.monotonic() + timeout_s
-        while (left_s := deadline - time.monotonic()) > 0:
-            news = await self._next_any(inbox, left_s)
-            if isinstance(news, kind):
-                return news
-            if isinstance(news, RoundRecorded):
-                await self._count(news)
-            if isinstance(news, LinkUp):
-                return None
-        return None
-
     # -- small things -------------------------------------------------------------------------------------------
 
     def results(self) -> list[result_pb2.RoundResult]:
@@ -347,18 +266,12 @@ class MeasurementJob:
         blocks_done = len(self._rounds) * len(self._plan.artifacts) if done is None else done
         await self._context.note(state, message, blocks_done, max(self._total_blocks, blocks_done))
 
-    def _send(self, message: session_pb2.ConnectResponse) -> None:
-        presence = self._fleet.presence(self._device_id)
-        if presence is not None:
-            presence.link.send(message)
-
-    def _set_quiet(self, quiet_s: float) -> None:
-        presence = self._fleet.presence(self._device_id)
-        if presence is not None:
-            presence.quiet_s = quiet_s
-
 
 def _longest_silence_s(plan: plan_pb2.Plan) -> float:
     """Return how long a device may be silent within a block: until its time-out, on top of the longest timed window."""
     window_ms = max(timed_window_ms(plan), longest_energy_silence_ms(plan.energy))
     return (plan.block_timeout_ms + window_ms) / 1000 + 10
+
+
+async def _keep_nothing(_attempt: int, _error: common_pb2.ErrorInfo, _message: str) -> None:
+    """Nobody asks what failed before."""

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from steelyard.control.job_end import JobEnd
+from steelyard.store.store import Store
+from steelyard.store.worker import AsyncStore
 from steelyard_protocol.v1 import common_pb2, control_pb2
 
 MAX_ATTEMPTS = 3
@@ -41,3 +43,18 @@ class RetryRule:
         await self.keep(attempt, error, message)
         await self.pause(pause_s)
         return attempt + 1
+
+
+async def keep_failed_attempt(
+    store: AsyncStore, job_id: str, attempt: int, error: common_pb2.ErrorInfo, message: str
+) -> None:
+    """Store an attempt that failed beside its job, which waits for the next one."""
+    failed = control_pb2.FailedAttempt(attempt=attempt, error=error)
+    await store.call(
+        Store.transition,
+        job_id,
+        control_pb2.JOB_STATE_QUEUED,
+        message=message,
+        attempt=attempt + 1,
+        failed_attempt=failed,
+    )

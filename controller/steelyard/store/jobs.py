@@ -85,7 +85,7 @@ def extensions(connection: Connection, job_id: str) -> list[str]:
 
 
 def page(connection: Connection, page_size: int, page_token: str) -> tuple[list[control_pb2.Job], str]:
-    """List jobs, the newest first, without their steps: a page of those could outgrow a message."""
+    """List jobs, the newest first, without their steps and failed attempts: a page of those could outgrow a message."""
     query = select(_JOBS.c.number, _JOBS.c.message)
     rows, token = fetch_page(
         connection, query, _JOBS.c.number, page_size=page_size, page_token=page_token, newest_first=True
@@ -93,6 +93,7 @@ def page(connection: Connection, page_size: int, page_token: str) -> tuple[list[
     found = [control_pb2.Job.FromString(row["message"]) for row in rows]
     for job in found:
         job.ClearField("steps")
+        job.ClearField("failed_attempts")
     return found, token
 
 
@@ -112,6 +113,7 @@ def transition(
     variant_digest: str,
     steps: Sequence[control_pb2.LineageStep],
     attempt: int | None,
+    failed_attempt: control_pb2.FailedAttempt | None,
 ) -> control_pb2.JobEvent | None:
     """Set the state and append ``event``; see ``Store.transition``."""
     if state not in control_pb2.JobState.values() or state == control_pb2.JOB_STATE_UNSPECIFIED:
@@ -130,6 +132,9 @@ def transition(
         job.steps.extend(steps)
     if attempt is not None:
         job.attempt = attempt
+    if failed_attempt is not None:
+        job.failed_attempts.append(failed_attempt)
+        job.failed_attempts[-1].at.CopyFrom(event.at)
     if state in FINAL_STATES:
         job.finished_at.CopyFrom(event.at)
     change = update(_JOBS).where(_JOBS.c.job_id == job_id)

@@ -224,6 +224,7 @@ class Store:
         variant_digest: str = "",
         steps: Sequence[control_pb2.LineageStep] = (),
         attempt: int | None = None,
+        failed_attempt: control_pb2.FailedAttempt | None = None,
     ) -> control_pb2.JobEvent | None:
         """Set a job's state and append the event that says so, in one transaction.
 
@@ -245,6 +246,7 @@ class Store:
                 variant_digest=variant_digest,
                 steps=steps,
                 attempt=attempt,
+                failed_attempt=failed_attempt,
             )
 
     def append_event(self, job_id: str, message: str, done: int = 0, total: int = 0) -> control_pb2.JobEvent | None:
