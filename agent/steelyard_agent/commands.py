@@ -6,7 +6,6 @@ Nothing here raises for a program that is missing, denied, slow or wrong: its an
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -44,6 +43,8 @@ class CommandAnswer:
 
 def run_program(command: Sequence[str], timeout_s: float = DEFAULT_TIMEOUT_S) -> CommandAnswer:
     """Run a program of the device, without a shell and without input, and return what it printed."""
+    import shutil
+
     program = shutil.which(command[0]) or shutil.which(command[0], path=_ANDROID_FOLDER)
     if program is None:
         return CommandAnswer(output=None, reason=f"the program {command[0]} is not installed here")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from steelyard_agent import __version__
-from steelyard_agent import cli as cli_module
+from steelyard_agent.cli import arguments as arguments_module
 from steelyard_agent.cli import main
 from steelyard_agent.cli.arguments import build_parser
 from steelyard_agent.cli.measure_arguments import parse_shape
@@ -97,7 +97,7 @@ def test_a_controller_elsewhere_is_refused_with_the_way_to_reach_it(
 def raising(error: BaseException) -> Any:
     class Parser:
         def parse_args(self, arguments: object) -> Any:
-            return type("Options", (), {"verbose": False, "command": staticmethod(self.command)})
+            return type("Options", (), {"verbose": False, "log_format": "text", "command": staticmethod(self.command)})
 
         def command(self, options: object) -> int:
             raise error
@@ -122,7 +122,7 @@ def test_every_end_has_its_status(
     tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(cli_module, "build_parser", raising(error))
+    monkeypatch.setattr(arguments_module, "build_parser", raising(error))
     assert main([]) == status
     assert said in capsys.readouterr().err
     reports = list(tmp_path.rglob("*.txt"))
@@ -137,7 +137,7 @@ def test_a_crash_report_that_cannot_be_written_is_printed(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "file" / "x"))
-    monkeypatch.setattr(cli_module, "build_parser", raising(ZeroDivisionError("ours")))
+    monkeypatch.setattr(arguments_module, "build_parser", raising(ZeroDivisionError("ours")))
     assert main([]) == 70
     assert "no report could be written" in capsys.readouterr().err
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from steelyard_agent.description import RuntimeDescription, describe_device, read_boot_id
+from steelyard_agent.boot_id import read_boot_id
+from steelyard_agent.description import RuntimeDescription, describe_device
 from steelyard_agent.profiles import Identity, Match, Profile
 from tests.support.fake_sysfs import FakeSysfs, load_tree
 

@@ -11,7 +11,7 @@ import pytest
 from steelyard_agent import __version__
 from steelyard_agent.cli import main
 from steelyard_agent.cli.arguments import build_parser
-from steelyard_agent.cli.run import _profiles
+from steelyard_agent.cli.describing import chosen_profiles
 from steelyard_agent.profiles import load_profiles, read_profile
 
 MINE = 'schema_version = 2\nname = "mine"\ntitle = "My board"\n[match]\ndevice_tree_models = ["My board"]\n'
@@ -207,5 +207,5 @@ def test_what_makes_no_sense_is_a_usage_error(arguments, capsys):
 def test_an_agent_takes_the_profiles_of_its_user_and_its_own_and_leaves_broken_ones_out(tmp_path, state, caplog):
     mine(state / "profiles", "schema_version = 2\n")
     mine(tmp_path / "own" / "profiles")
-    assert "mine" in {one.name for one in _profiles(tmp_path / "own", None)}
+    assert "mine" in {one.name for one in chosen_profiles(tmp_path / "own", None)}
     assert "left out: device profile" in caplog.text

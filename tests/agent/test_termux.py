@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shlex
@@ -14,8 +15,9 @@ import pytest
 
 from steelyard_agent import block_runner, commands, memory_watch
 from steelyard_agent.block_runner import run_block
+from steelyard_agent.boot_id import read_boot_id
 from steelyard_agent.cli import main
-from steelyard_agent.description import describe_device, read_boot_id
+from steelyard_agent.description import describe_device
 from steelyard_agent.worker import birth
 from steelyard_agent.worker.block import KIND_PROBE, Block
 from steelyard_agent.worker.ending import Answer, Evidence, explain_end
@@ -45,7 +47,7 @@ def test_the_kernel_ends_workers_on_android_too(android, monkeypatch):
         def prctl(self, *arguments):
             asked.append(arguments)
 
-    monkeypatch.setattr(birth.ctypes, "CDLL", lambda _name: Library())
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: Library())
     birth.die_with_supervisor({birth.SUPERVISOR_VARIABLE: str(os.getppid())})
     assert asked == [(1, 9, 0, 0, 0)]
     assert birth.watch_stdin() is None

@@ -15,7 +15,8 @@ from steelyard_agent.adb.binary import RUNTIME_NAME
 from steelyard_agent.adb.elf import ElfProgram, read_elf
 from steelyard_agent.adb.runner import PhoneRunner
 from steelyard_agent.adb.system import PhoneFiles
-from steelyard_agent.description import DeviceDescription, describe_device, read_boot_id
+from steelyard_agent.boot_id import read_boot_id
+from steelyard_agent.description import DeviceDescription, describe_device
 from steelyard_agent.emulation import find_android_emulator
 from steelyard_agent.errors import UsageError
 from steelyard_agent.jobs.probing import probe_runtimes

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from steelyard_agent.cli.arguments import build_parser
 from steelyard_agent.cli.crash import write_crash_report
 from steelyard_agent.errors import AgentError
 from steelyard_agent.log_lines import make_formatter
@@ -24,17 +22,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     # gRPC's own log says what our one line says already.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # Not above: the process that idles comes by here without a parser.
+    from steelyard_agent.cli.arguments import build_parser
+
     options = build_parser().parse_args(arguments)
+    if arguments is None and getattr(options, "idles", False):
+        from steelyard_agent.cli.idle import become_idle
+        from steelyard_agent.cli.run_options import from_namespace
+
+        become_idle(from_namespace(options))
+    start_logging(verbose=options.verbose, log_format=options.log_format)
+    return run_command(lambda: int(options.command(options)))
+
+
+def start_logging(*, verbose: bool, log_format: str) -> None:
+    """Write the log of this process to standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(make_formatter(options.log_format))
-    logging.basicConfig(level=logging.DEBUG if options.verbose else logging.INFO, handlers=[handler], force=True)
+    handler.setFormatter(make_formatter(log_format))
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
-    return _run(options)
 
 
-def _run(options: argparse.Namespace) -> int:
+def run_command(command: Callable[[], int]) -> int:
+    """Return the exit status of a command, after a sentence when it is not fine."""
     try:
-        return int(options.command(options))
+        return command()
     except AgentError as error:
         print(f"steelyard-agent: {error}", file=sys.stderr)
         return error.exit_code

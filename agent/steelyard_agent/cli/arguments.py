@@ -121,7 +121,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--exit-with-stdin", action="store_true", help="end when standard input closes: the parent process is gone"
     )
     _add_profiles_folder(run)
-    run.set_defaults(command=_run_command)
+    run.set_defaults(command=_run_command, idles=True)
 
 
 def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -219,8 +219,9 @@ def _add(
 
 def _run_command(options: argparse.Namespace) -> int:
     from steelyard_agent.cli.run import run
+    from steelyard_agent.cli.run_options import from_namespace
 
-    return run(options)
+    return run(from_namespace(options))
 
 
 def _doctor_command(options: argparse.Namespace) -> int:

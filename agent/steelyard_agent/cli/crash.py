@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
-import tempfile
 import time
-import traceback
 from pathlib import Path
 
 from steelyard_agent import __version__
@@ -15,6 +12,10 @@ from steelyard_agent.state.directory import crash_folder, default_state_director
 
 def write_crash_report(error: BaseException) -> str:
     """Write what is needed to find the bug and return the end of a sentence that says where it is."""
+    import platform
+    import tempfile
+    import traceback
+
     text = "".join(
         [
             f"steelyard-agent {__version__}, Python {platform.python_version()}, {platform.platform()}\n",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from steelyard_agent.adb.adb import Adb, connect, find_adb
 from steelyard_agent.adb.phone import CableEnergyWatch, Phone
@@ -15,7 +15,7 @@ from steelyard_agent.jobs.description_message import description_message
 from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.pinning import pin_as_planned
 from steelyard_agent.jobs.preparation import Preparation, build_fingerprint
-from steelyard_agent.jobs.rounds import RoundTools
+from steelyard_agent.jobs.round_tools import RoundTools
 from steelyard_agent.jobs.validity import ValidityTools
 from steelyard_agent.link.agent import AgentParts
 from steelyard_agent.policy.owner import OwnersPolicy
@@ -27,8 +27,13 @@ from steelyard_agent.state.prepared import PreparedCache
 from steelyard_agent.state.settings import read_settings
 from steelyard_agent.validity.admission import ConditionGate
 
+if TYPE_CHECKING:
+    import argparse
 
-def connected_phone(options: argparse.Namespace, environment: Mapping[str, str]) -> Adb | None:
+    from steelyard_agent.cli.run_options import RunOptions
+
+
+def connected_phone(options: argparse.Namespace | RunOptions, environment: Mapping[str, str]) -> Adb | None:
     """Return the phone that the options name, None when this machine itself is to be measured.
 
     Raises:

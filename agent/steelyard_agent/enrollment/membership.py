@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -187,6 +186,8 @@ def forget(folder: MembershipFolder) -> None:
     Raises:
         StateError: It cannot be removed.
     """
+    import shutil
+
     try:
         (folder.path / _RECORD).unlink()
         shutil.rmtree(folder.path)

@@ -1,7 +1,4 @@
-"""Has the certificate renewed: on the live connection in good time, on the enrollment port after a long sleep.
-
-When it is time follows from the controller's clock alone: this device's may stand in 1970, or in 2040.
-"""
+"""Has the certificate renewed: on the live connection in good time, on the enrollment port after a long sleep."""
 
 from __future__ import annotations
 
@@ -14,21 +11,6 @@ from steelyard_agent.enrollment.port import CALL_TIMEOUT_S, asked, enrollment_po
 from steelyard_agent.enrollment.requesting import make_request
 from steelyard_protocol.v1.enrollment_pb2 import GetAuthorityRequest, RenewExpiredRequest, RenewRequest
 from steelyard_protocol.v1.enrollment_pb2_grpc import RenewalServiceStub
-
-
-def is_due(membership: Membership, *, device_now_s: float) -> bool:
-    """Return whether two thirds of the certificate's life are over."""
-    return device_now_s + membership.clock_offset_s >= membership.renew_at_s
-
-
-def is_over(membership: Membership, *, device_now_s: float) -> bool:
-    """Return whether the certificate has ended, as far as this device can know."""
-    return device_now_s + membership.clock_offset_s >= membership.not_after_s
-
-
-def due_in_s(membership: Membership, *, device_now_s: float) -> float:
-    """Return the seconds until the certificate is to be renewed, 0 when it is time."""
-    return max(0.0, membership.renew_at_s - device_now_s - membership.clock_offset_s)
 
 
 async def renew(

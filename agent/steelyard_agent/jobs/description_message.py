@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from steelyard_agent.cores import CoreGroup
-from steelyard_agent.description import DeviceDescription
+from steelyard_agent.description import DeviceDescription, RuntimeDescription
 from steelyard_agent.jobs.messages import reading_message
 from steelyard_protocol.v1 import common_pb2
 
@@ -57,6 +57,22 @@ def description_message(device: DeviceDescription) -> common_pb2.DeviceDescripti
             break
         runtime.ClearField("unusable_providers")
     return message
+
+
+def described_runtimes(message: common_pb2.DeviceDescription) -> tuple[RuntimeDescription, ...]:
+    """Return the runtimes that a description on the wire names; which providers cannot be used may be missing there."""
+    return tuple(
+        RuntimeDescription(
+            name=one.name,
+            version=one.version,
+            providers=tuple(one.providers),
+            reason=one.reason,
+            environment=one.environment,
+            compiling_providers=tuple(one.compiling_providers),
+            unusable_providers=tuple((each.name, each.reason) for each in one.unusable_providers),
+        )
+        for one in message.runtimes
+    )
 
 
 def _core_group_message(group: CoreGroup) -> common_pb2.CoreGroup:

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from steelyard_agent.errors import AgentError
 from steelyard_agent.jobs import wire
 from steelyard_agent.jobs.delivery import Delivery
 from steelyard_agent.jobs.errors import InvalidPlanError, JobError, TransferRefusedError
 from steelyard_agent.jobs.lease import HeldLease, LeaseKeeper
-from steelyard_agent.jobs.plan_check import check_offer
 from steelyard_agent.jobs.port import ControllerPort
-from steelyard_agent.jobs.rounds import RoundTools
-from steelyard_agent.jobs.run import JobRun, JobTools
+from steelyard_agent.jobs.round_tools import LaterTools, RoundTools, round_tools
 from steelyard_agent.jobs.work_policy import AnyWork, PolicyRefusal, WorkPolicy
 from steelyard_agent.state.blob_cache import BlobCache
+from steelyard_agent.state.durable import remove_tree
 from steelyard_agent.state.errors import StateError
 from steelyard_agent.state.outbox import Outbox, OutboxEntry, RoundKey
 from steelyard_agent.state.outbox_share import OutboxShare
@@ -34,6 +33,9 @@ from steelyard_protocol.v1.session_pb2 import (
     ResultAcknowledgement,
     RoundGrant,
 )
+
+if TYPE_CHECKING:
+    from steelyard_agent.jobs.run import JobRun, JobTools
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ class JobDesk:
         outbox: Outbox | OutboxShare,
         cache: BlobCache,
         port: ControllerPort,
-        rounds: RoundTools,
+        rounds: RoundTools | LaterTools,
         policy: WorkPolicy | None = None,
         controller_id: str = "",
     ) -> None:
@@ -73,15 +75,9 @@ class JobDesk:
         self._port = port
         self._work_folder = rounds.work_folder
         self.delivery = Delivery(outbox=outbox, port=port, gate=rounds.gate, on_refused=self._refuse_round)
-        self._tools = JobTools(
-            cache=cache,
-            outbox=outbox,
-            delivery=self.delivery,
-            port=port,
-            leases=leases,
-            rounds=rounds,
-            policy=self._policy,
-        )
+        self._cache = cache
+        self._rounds = rounds
+        self._made_tools: JobTools | None = None
         self._run: JobRun | None = None
         self._task: asyncio.Task[None] | None = None
         self._unsaid: list[ConnectRequest] = []
@@ -134,7 +130,26 @@ class JobDesk:
         if self._run is not None:
             await self._stop()
 
+    @property
+    def _tools(self) -> JobTools:
+        """What jobs are run with; an agent that idles has not imported it."""
+        if self._made_tools is None:
+            from steelyard_agent.jobs.run import JobTools
+
+            self._made_tools = JobTools(
+                cache=self._cache,
+                outbox=self._outbox,
+                delivery=self.delivery,
+                port=self._port,
+                leases=self._leases,
+                rounds=round_tools(self._rounds),
+                policy=self._policy,
+            )
+        return self._made_tools
+
     async def _offered(self, offer: JobOffer) -> None:
+        from steelyard_agent.jobs.plan_check import check_offer
+
         before = self.lease
         try:
             check_offer(offer, self._tools.rounds.interpreters)
@@ -177,6 +192,8 @@ class JobDesk:
         )
 
     def _start(self, lease: HeldLease, offer: JobOffer) -> None:
+        from steelyard_agent.jobs.run import JobRun
+
         _log.info("job %s (attempt %d) holds this device, epoch %d", lease.job_id, lease.attempt, lease.epoch)
         self._run = JobRun(lease=lease, plan=offer.plan, segment=offer.segment, tools=self._tools)
         self._task = asyncio.ensure_future(self._run.run())
@@ -283,6 +300,6 @@ def empty_folder(folder: Path) -> None:
         return
     for path in folder.iterdir():
         if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
+            remove_tree(path)
         else:
             path.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from steelyard_agent.runtimes.onnxruntime_providers import SUFFIX
 from steelyard_agent.runtimes.provider_names import full_name
 from steelyard_agent.state.prepared import PreparedCache, prepared_key
 from steelyard_agent.worker.block import KIND_PREPARATION, Block, WorkerResult
+from steelyard_protocol.v1 import common_pb2
 from steelyard_protocol.v1.plan_pb2 import PlannedArtifact
 
 
@@ -79,7 +80,7 @@ class Preparation:
         )
 
 
-def build_fingerprint(system: System, device: DeviceDescription) -> dict[str, str]:
+def build_fingerprint(system: System, device: DeviceDescription | common_pb2.DeviceDescription) -> dict[str, str]:
     """Return what of a device a compiled model depends on: processor, system, kernel, and NVIDIA's driver apart.
 
     Drivers of other accelerators come with the kernel, so that its release stands for theirs.

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from steelyard_agent.cores import NoSuchCoresError
 from steelyard_agent.jobs.block_messages import OutputsBlob, block_result
 from steelyard_agent.jobs.device_probe import device_turn
-from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.idle_turn import longest_silence_ms, with_baselines
-from steelyard_agent.jobs.pinning import Pin, Pinning, placed
+from steelyard_agent.jobs.pinning import Pinning, placed
 from steelyard_agent.jobs.planned_blocks import WITH_OUTPUTS, BlobPaths, block_for
 from steelyard_agent.jobs.planned_modes import planned_silence_ms
-from steelyard_agent.jobs.preparation import Preparation
 from steelyard_agent.jobs.retry_policy import Failure, RetryPolicy
 from steelyard_agent.jobs.round_gate import RoundGate, hear_nothing
-from steelyard_agent.jobs.validity import ValidityTools, judged, refused
+from steelyard_agent.jobs.round_tools import Outcome, RoundTools
+from steelyard_agent.jobs.validity import judged, refused
 from steelyard_agent.jobs.whole import run_whole
 from steelyard_agent.readings import Reading
 from steelyard_agent.state.blob_cache import digest_of
-from steelyard_agent.surroundings.contract import BlockSurroundings, Surroundings
+from steelyard_agent.surroundings.contract import BlockSurroundings
 from steelyard_agent.validity.admission import Admission
-from steelyard_agent.worker.block import Block, WorkerResult
+from steelyard_agent.worker.block import Block
 from steelyard_agent.worker.failure import BlockStatus
 from steelyard_protocol.v1.plan_pb2 import Plan, PlannedArtifact
 from steelyard_protocol.v1.result_pb2 import (
@@ -45,80 +43,6 @@ from steelyard_protocol.v1.result_pb2 import (
 _LONGEST_BUILD_S = 30 * 60.0
 # The link stays quiet through the others. A build is minutes: a controller that heard nothing would give the device up.
 _UNTIMED = frozenset({PASS_EVALUATION, PASS_PREPARATION, PASS_NUMERIC})
-
-
-class Outcome(Protocol):
-    """How a block ended (``block_runner.BlockOutcome``)."""
-
-    @property
-    def status(self) -> BlockStatus: ...  # noqa: D102 (the fields of BlockOutcome)
-    @property
-    def reason(self) -> str: ...  # noqa: D102
-    @property
-    def message(self) -> str: ...  # noqa: D102
-    @property
-    def result(self) -> WorkerResult | None: ...  # noqa: D102
-    @property
-    def started_at_unix_ns(self) -> int: ...  # noqa: D102
-    @property
-    def wall_ns(self) -> int: ...  # noqa: D102
-    @property
-    def notes(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def least_available_bytes(self) -> int | None: ...  # noqa: D102
-
-
-class BlockRunner(Protocol):
-    """Runs one block in a fresh process; cancelling it kills that process."""
-
-    async def __call__(
-        self,
-        block: Block,
-        *,
-        timeout_s: float,
-        memory_limit_bytes: int | None,
-        work_dir: Path,
-        python: Path | None = None,
-    ) -> Outcome:
-        """Return how the block ended; a model that misbehaves is an outcome, not an exception.
-
-        ``python`` is the interpreter of another runtime environment than the agent's own.
-        """
-        ...
-
-
-class EnergyWatch(Protocol):
-    """Watches the power and energy sources beside a block."""
-
-    async def start(self) -> None:
-        """Begin to sample."""
-        ...
-
-    async def stop(self, result: WorkerResult | None) -> list[Reading]:
-        """End sampling; return the energy of the window that ``result`` names, or the reason why there is none."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoundTools:
-    """What rounds are run with; tests give fakes.
-
-    ``pin`` says which cores the next block runs on, ``preparation`` where what was compiled lies; ``surroundings`` are
-    looked at before and after each block, ``energy_watch`` makes a watch for one block with the given cores kept free
-    of the sampler.
-    """
-
-    run_block: BlockRunner
-    surroundings: Surroundings
-    pin: Pin
-    preparation: Preparation
-    energy_watch: Callable[[tuple[int, ...]], EnergyWatch]
-    gate: QuietGate
-    work_folder: Path
-    # The interpreters of the other runtime environments of this device, by name.
-    interpreters: Mapping[str, Path] = field(default_factory=dict)
-    # By default every block may begin.
-    validity: ValidityTools = field(default_factory=ValidityTools)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

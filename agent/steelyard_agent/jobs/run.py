@@ -15,7 +15,8 @@ from steelyard_agent.jobs.messages import timestamp
 from steelyard_agent.jobs.plan_check import check_grant
 from steelyard_agent.jobs.planned_blocks import BlobPaths
 from steelyard_agent.jobs.port import ControllerPort, TransferGrant
-from steelyard_agent.jobs.rounds import FinishedRound, RoundRunner, RoundTools
+from steelyard_agent.jobs.round_tools import RoundTools
+from steelyard_agent.jobs.rounds import FinishedRound, RoundRunner
 from steelyard_agent.jobs.staging import Stager
 from steelyard_agent.jobs.whole import run_whole
 from steelyard_agent.jobs.wire import block_progress, staging_progress

@@ -11,8 +11,8 @@ from typing import Protocol
 
 import grpc.aio
 
+from steelyard_agent.enrollment.lifetime import due_in_s, is_due, is_over
 from steelyard_agent.enrollment.membership import Membership, MembershipFolder, with_clock
-from steelyard_agent.enrollment.renewal import controller_now_s, due_in_s, is_due, is_over, renew, renew_expired
 from steelyard_agent.errors import AgentError
 from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.link.address import ControllerAddress
@@ -150,9 +150,13 @@ class EnrolledAccess:
         asks = failure_count % _FAILURES_BEFORE_ASKING == 0
         try:
             if asks:
+                from steelyard_agent.enrollment.renewal import controller_now_s
+
                 self._complain_of_clock()
                 self._hear_clock(await controller_now_s(self._folder, self.membership))
             if is_over(self.membership, device_now_s=self._clock_s()) and (asks or failure_count == 1):
+                from steelyard_agent.enrollment.renewal import renew_expired
+
                 # Nothing is timed meanwhile: making the request takes a process of its own.
                 async with self._gate.traffic():
                     self.membership = await renew_expired(self._folder, self.membership, device_now_s=self._clock_s())
@@ -161,6 +165,8 @@ class EnrolledAccess:
             _log.warning("controller %s: %s", self.controller_id, error)
 
     async def _renew(self, channel: grpc.aio.Channel) -> None:
+        from steelyard_agent.enrollment.renewal import renew
+
         try:
             async with self._gate.traffic():
                 self.membership = await renew(channel, self._folder, self.membership, device_now_s=self._clock_s())

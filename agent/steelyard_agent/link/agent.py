@@ -13,7 +13,7 @@ from steelyard_agent.enrollment.membership import MembershipFolder
 from steelyard_agent.jobs.desk import JobDesk
 from steelyard_agent.jobs.lease import LeaseKeeper
 from steelyard_agent.jobs.messages import reading_message
-from steelyard_agent.jobs.rounds import RoundTools
+from steelyard_agent.jobs.round_tools import LaterTools, RoundTools
 from steelyard_agent.jobs.wire import key_message, lease_message
 from steelyard_agent.jobs.work_policy import AnyWork, WorkPolicy
 from steelyard_agent.link.access import Access, EnrolledAccess, PlainAccess
@@ -47,7 +47,7 @@ class AgentParts:
     identity: IdentityFile
     outbox: Outbox
     cache: BlobCache
-    rounds: RoundTools
+    rounds: RoundTools | LaterTools
     clock_s: Callable[[], float]
     free_bytes: Callable[[Path], int]
     read_temperature: Callable[[], list[Reading]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 
 def _random() -> float:
-    return random.random()  # noqa: S311 (spreads load, hides nothing)
+    # The module random brings hashlib and more, which an agent that idles does not hold.
+    return int.from_bytes(os.urandom(6), "big") / 2**48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,15 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from steelyard_agent.jobs.work_policy import PolicyRefusal
 from steelyard_agent.meters.contract import System
-from steelyard_agent.policy.document import PolicyRules, read_rules
 from steelyard_agent.policy.pause import read_pause
-from steelyard_agent.policy.sensors import busy_objection, charging_objection, metered_objection
 from steelyard_agent.policy.usage import DailyUsage
-from steelyard_agent.policy.windows import next_opening
+
+if TYPE_CHECKING:
+    from steelyard_agent.policy.document import PolicyRules
 
 
 class OwnersPolicy:
@@ -35,6 +36,9 @@ class OwnersPolicy:
 
     async def refusal(self) -> PolicyRefusal | None:
         """See ``WorkPolicy``: the first rule that says no."""
+        # Imported when work is offered: an agent that idles holds no reader of policies.
+        from steelyard_agent.policy.document import read_rules
+
         now = datetime.fromtimestamp(self._clock_s())  # noqa: DTZ006 (a window is meant by the clock on the wall)
         if (paused := self._paused(now)) is not None:
             return paused
@@ -46,6 +50,8 @@ class OwnersPolicy:
 
     def worked(self, duration_s: float) -> None:
         """See ``WorkPolicy``."""
+        from steelyard_agent.policy.document import read_rules
+
         try:
             counts = read_rules(self._root).minutes_per_day is not None
         except ValueError:
@@ -66,6 +72,8 @@ class OwnersPolicy:
         )
 
     def _by_time(self, rules: PolicyRules, now: datetime) -> PolicyRefusal | None:
+        from steelyard_agent.policy.windows import next_opening
+
         if rules.windows and (opens := next_opening(rules.windows, now)) > now:
             return _until(opens, "windows", "this device works in its maintenance windows only")
         if rules.minutes_per_day is None:
@@ -78,6 +86,8 @@ class OwnersPolicy:
         return _until(midnight, "minutes_per_day", f"this device has worked enough today ({used})")
 
     async def _by_sensors(self, rules: PolicyRules) -> PolicyRefusal | None:
+        from steelyard_agent.policy.sensors import busy_objection, charging_objection, metered_objection
+
         # Files and programs of a device that hangs must not hold up the link.
         if rules.charging_only and (why := await asyncio.to_thread(charging_objection, self._system)):
             return PolicyRefusal(rule="charging_only", sentence=f"{why}, and its owner lets it work only then")

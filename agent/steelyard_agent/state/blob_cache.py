@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Collection
@@ -114,6 +113,8 @@ class BlobCache:
 
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file in lower-case hexadecimal. Reads all of it."""
+    import hashlib
+
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_READ_BYTES):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from steelyard_agent.state.durable import remove_tree
 from steelyard_agent.state.errors import StateError, StateLockedError
 
 
@@ -73,7 +73,9 @@ def open_state_directory(root: Path) -> StateDirectory:
         state = StateDirectory(root=root, _lock_descriptor=_take_lock(root))
     except OSError as error:
         raise _unusable(root, error) from error
-    shutil.rmtree(state.work, ignore_errors=True)
+    # A stop empties it: only what was killed leaves something behind.
+    if state.work.exists() and any(state.work.iterdir()):
+        remove_tree(state.work)
     for folder in (state.blobs, state.outbox, state.work):
         folder.mkdir(mode=0o700, exist_ok=True)
     return state

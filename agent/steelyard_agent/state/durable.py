@@ -40,3 +40,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder and all in it, as far as that is possible."""
+    # shutil brings every compressor of the standard library, which an agent that idles does not hold.
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)

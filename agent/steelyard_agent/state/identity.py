@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import uuid
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard_agent.state.durable import write_durably
 from steelyard_agent.state.errors import StateError
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,7 @@ class Identity:
 
     def __post_init__(self) -> None:
         """Refuse an id that is no UUID and an epoch that is no count."""
-        if str(uuid.UUID(self.device_id)) != self.device_id:
+        if _UUID.fullmatch(self.device_id) is None:
             raise ValueError(f"device_id {self.device_id!r} is not a lower-case UUID")
         if isinstance(self.epoch, bool) or not isinstance(self.epoch, int) or self.epoch < 0:
             raise ValueError(f"epoch {self.epoch!r} is not a count")
@@ -36,7 +38,7 @@ class IdentityFile:
             StateError: The file is damaged. It is never replaced silently: the epoch must not fall back.
         """
         self._path = path
-        self._identity = _read(path) if path.exists() else self._write(Identity(device_id=str(uuid.uuid4()), epoch=0))
+        self._identity = _read(path) if path.exists() else self._write(Identity(device_id=_new_id(), epoch=0))
 
     @property
     def device_id(self) -> str:
@@ -68,6 +70,13 @@ class IdentityFile:
                 "--state-directory",
             ) from error
         return identity
+
+
+def _new_id() -> str:
+    # Once in a device's life: an agent that idles need not hold the module.
+    import uuid
+
+    return str(uuid.uuid4())
 
 
 def _read(path: Path) -> Identity:

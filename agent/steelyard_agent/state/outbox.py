@@ -6,17 +6,15 @@ A round is a folder ``JOB@ATTEMPT@PASS@ROUND`` that appears by one rename: ``ent
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from steelyard_agent.state.blob_cache import DIGEST
-from steelyard_agent.state.durable import sync_file, sync_folder, write_durably
+from steelyard_agent.state.durable import remove_tree, sync_file, sync_folder, write_durably
 from steelyard_agent.state.errors import DiskFullError, is_disk_full
 
 _log = logging.getLogger(__name__)
@@ -105,7 +103,7 @@ class Outbox:
         self._entries: dict[RoundKey, OutboxEntry] = {}
         for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns):
             if path.name.startswith(".unfinished-"):
-                shutil.rmtree(path, ignore_errors=True)
+                remove_tree(path)
             elif not path.name.startswith("damaged-"):
                 self._load(path)
 
@@ -129,6 +127,8 @@ class Outbox:
             DiskFullError: There is no room; nothing is left half-written.
             OSError: The folder cannot be written.
         """
+        import hashlib
+
         entry = OutboxEntry(
             key=key,
             epoch=epoch,
@@ -140,8 +140,10 @@ class Outbox:
         try:
             self._write(unfinished, entry, result, outputs)
         except OSError as error:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            remove_tree(unfinished)
             if is_disk_full(error):
+                import shutil
+
                 raise DiskFullError(
                     needed_bytes=len(result), free_bytes=shutil.disk_usage(self._folder).free, folder=self._folder
                 ) from error
@@ -164,10 +166,12 @@ class Outbox:
         # Renamed first: a kill in the middle of the removal must not leave half an entry under its name.
         doomed = self._folder / f".unfinished-{key.folder_name}"
         (self._folder / key.folder_name).rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+        remove_tree(doomed)
 
     def _write(self, unfinished: Path, entry: OutboxEntry, result: bytes, outputs: Mapping[str, Path]) -> None:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        import shutil
+
+        remove_tree(unfinished)
         unfinished.mkdir()
         for digest, path in outputs.items():
             shutil.move(path, unfinished / digest)
@@ -184,7 +188,7 @@ class Outbox:
             _log.warning("%s is not a round (%s); it was renamed and is not sent", path, error)
             # The newest of a name is kept: a folder that is in the way would keep the agent from starting.
             aside = path.with_name(f"damaged-{path.name}")
-            shutil.rmtree(aside, ignore_errors=True)
+            remove_tree(aside)
             path.rename(aside)
             return
         self._entries[entry.key] = entry

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from steelyard_agent.description import read_boot_id
+from steelyard_agent.boot_id import read_boot_id
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.cpufreq import CPUFREQ_FOLDER
 from steelyard_agent.meters.sysfs import text_or_empty

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -35,6 +34,8 @@ def die_with_supervisor(environment: Mapping[str, str]) -> None:
     if expected is None:
         return
     if has_linux_kernel():
+        import ctypes
+
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     _check_parent(expected)
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steelyard_agent.enrollment.lifetime import due_in_s, is_due, is_over
 from steelyard_agent.enrollment.membership import (
     Membership,
     forget,
@@ -17,7 +18,6 @@ from steelyard_agent.enrollment.membership import (
     membership_folders,
     with_clock,
 )
-from steelyard_agent.enrollment.renewal import due_in_s, is_due, is_over
 from steelyard_agent.state.errors import StateError
 
 DAY_S = 24 * 3600.0

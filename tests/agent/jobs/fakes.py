@@ -12,7 +12,7 @@ from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.pinning import Pinning
 from steelyard_agent.jobs.port import TransferGrant
 from steelyard_agent.jobs.preparation import Preparation
-from steelyard_agent.jobs.rounds import RoundTools
+from steelyard_agent.jobs.round_tools import RoundTools
 from steelyard_agent.readings import Kind, Reading, Scope, Status
 from steelyard_agent.state.prepared import PreparedCache
 from steelyard_agent.surroundings.contract import BlockSurroundings
