@@ -131,10 +131,10 @@ class Fleet:
         """Close the inbox of a job; what comes later is only recorded."""
         self._inboxes.pop(job_id, None)
 
-    def tell_job(self, job_id: str, news: JobNews) -> None:
-        """Hand news to the job that they are about, if it still listens."""
+    def tell_job(self, job_id: str, news: JobNews, *, device_id: str) -> None:
+        """Hand what a device says to the job that it is about, if that still listens, and to this device."""
         inbox = self._inboxes.get(job_id)
-        if inbox is not None:
+        if inbox is not None and inbox.device_id == device_id:
             inbox.put(news)
 
     def tell_device(self, device_id: str, news: JobNews) -> None:

@@ -24,6 +24,7 @@ from steelyard_protocol.v1 import result_pb2, session_pb2, session_pb2_grpc
 
 _log = logging.getLogger(__name__)
 
+_FromAgent = session_pb2.LeaseAnswer | session_pb2.JobProgress | session_pb2.GrantFinished | session_pb2.JobFailed
 Context = grpc.aio.ServicerContext[session_pb2.ConnectRequest, session_pb2.ConnectResponse]
 
 
@@ -158,16 +159,22 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             return
         receipt = session_pb2.Acknowledgement(message_id=message.message_id)
         link.send(session_pb2.ConnectResponse(acknowledgement=receipt))
+        if kind == "heartbeat":
+            # The release of a job that ended while the link broke was never heard.
+            self._release_dead_lease(link, message.heartbeat.lease)
         if kind == "lease_answer":
-            self._fleet.tell_job(message.lease_answer.job_id, message.lease_answer)
+            self._tell_job(link, message.lease_answer)
         elif kind == "job_progress":
-            self._fleet.tell_job(message.job_progress.job_id, message.job_progress)
+            self._tell_job(link, message.job_progress)
         elif kind == "grant_finished":
-            self._fleet.tell_job(message.grant_finished.job_id, message.grant_finished)
+            self._tell_job(link, message.grant_finished)
         elif kind == "job_failed":
-            self._fleet.tell_job(message.job_failed.job_id, message.job_failed)
+            self._tell_job(link, message.job_failed)
         elif kind == "round_ready":
             await self._record(link, message.round_ready)
+
+    def _tell_job(self, link: DeviceLink, news: _FromAgent) -> None:
+        self._fleet.tell_job(news.job_id, news, device_id=link.device_id)
 
     async def _record(self, link: DeviceLink, ready: session_pb2.RoundReady) -> None:
         try:
@@ -178,7 +185,8 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             return
         acknowledgement = session_pb2.ResultAcknowledgement(keys=[ready.key])
         link.send(session_pb2.ConnectResponse(result_acknowledgement=acknowledgement))
-        self._fleet.tell_job(ready.key.job_id, RoundRecorded(key=ready.key, result=result))
+        recorded = RoundRecorded(key=ready.key, result=result)
+        self._fleet.tell_job(ready.key.job_id, recorded, device_id=link.device_id)
 
 
 def _why_unread(writer: asyncio.Task[None]) -> str:

@@ -120,7 +120,7 @@ async def test_a_contended_round_is_repeated_and_the_job_ends_well() -> None:
     task, fleet, link = await running(reload)
     for result in rounds[:3]:
         tell(fleet, result)
-    fleet.tell_job("job-0001", finished())
+    fleet.tell_job("job-0001", finished(), device_id="device-1")
     await asyncio.sleep(0.05)
     assert not task.done()
     tell(fleet, rounds[3])
@@ -137,7 +137,7 @@ async def test_without_one_valid_round_the_job_ends_invalid_with_the_evidence() 
         return rounds
 
     task, fleet, _ = await running(reload)
-    fleet.tell_job("job-0001", finished())
+    fleet.tell_job("job-0001", finished(), device_id="device-1")
     with pytest.raises(JobEnd, match=r"no round was valid: 6 of 6 rounds .* original: others had it") as caught:
         await asyncio.wait_for(task, 10)
     assert (caught.value.state, caught.value.reason) == (control_pb2.JOB_STATE_INVALID, "not_valid")

@@ -20,7 +20,7 @@ async def end_of(rounds: Rounds) -> JobEnd:
         return rounds
 
     task, fleet, _ = await running(reload)
-    fleet.tell_job("job-0001", finished())
+    fleet.tell_job("job-0001", finished(), device_id="device-1")
     with pytest.raises(JobEnd) as caught:
         await asyncio.wait_for(task, 10)
     return caught.value

@@ -37,7 +37,7 @@ async def running(
     job = MeasurementJob(job_id="job-0001", device_id="device-1", plan=request.plan, context=context, recorded=[])
     task = asyncio.create_task(job.run())
     await asyncio.sleep(0)
-    fleet.tell_job("job-0001", session_pb2.LeaseAnswer(job_id="job-0001", attempt=1, lease=LEASE))
+    fleet.tell_job("job-0001", session_pb2.LeaseAnswer(job_id="job-0001", attempt=1, lease=LEASE), device_id="device-1")
     return task, fleet, link
 
 
@@ -47,7 +47,7 @@ def finished() -> session_pb2.GrantFinished:
 
 def tell(fleet: Fleet, result: result_pb2.RoundResult) -> None:
     key = result_pb2.ResultKey(job_id="job-0001", attempt=1, pass_kind=result.pass_kind, round_index=result.round_index)
-    fleet.tell_job("job-0001", RoundRecorded(key=key, result=result))
+    fleet.tell_job("job-0001", RoundRecorded(key=key, result=result), device_id="device-1")
 
 
 async def test_a_round_that_was_stored_without_being_told_is_read_from_the_store() -> None:
@@ -59,7 +59,7 @@ async def test_a_round_that_was_stored_without_being_told_is_read_from_the_store
     task, fleet, _ = await running(reload)
     tell(fleet, rounds[0])
     tell(fleet, rounds[2])
-    fleet.tell_job("job-0001", finished())
+    fleet.tell_job("job-0001", finished(), device_id="device-1")
     await asyncio.wait_for(task, 10)
 
 
@@ -72,7 +72,7 @@ async def test_rounds_that_cannot_be_recorded_end_the_job_instead_of_hanging_it(
         return []
 
     task, fleet, _ = await running(reload)
-    fleet.tell_job("job-0001", finished())
+    fleet.tell_job("job-0001", finished(), device_id="device-1")
     with pytest.raises(JobEnd, match="3 rounds could not be recorded") as caught:
         await asyncio.wait_for(task, 10)
     assert caught.value.state == control_pb2.JOB_STATE_AGENT_ERROR
@@ -88,7 +88,7 @@ async def test_one_killed_worker_is_no_reason_to_end_but_three_vain_rounds_are()
             return rounds
 
         task, fleet, _ = await running(reload)
-        fleet.tell_job("job-0001", finished())
+        fleet.tell_job("job-0001", finished(), device_id="device-1")
         if ends_well:
             await asyncio.wait_for(task, 10)
         else:
@@ -106,10 +106,10 @@ async def test_what_was_timed_stands_when_an_older_agent_does_not_know_a_pass_af
         return rounds
 
     task, fleet, _ = await running(reload, passes_after=(result_pb2.PASS_NUMERIC, result_pb2.PASS_OPERATORS))
-    fleet.tell_job("job-0001", finished())
+    fleet.tell_job("job-0001", finished(), device_id="device-1")
     await asyncio.sleep(0.01)
     error = common_pb2.ErrorInfo(reason=reason, message="the grant names no known pass")
-    fleet.tell_job("job-0001", session_pb2.JobFailed(job_id="job-0001", attempt=1, error=error))
+    fleet.tell_job("job-0001", session_pb2.JobFailed(job_id="job-0001", attempt=1, error=error), device_id="device-1")
     if ends_well:
         await asyncio.wait_for(task, 10)
     else:
