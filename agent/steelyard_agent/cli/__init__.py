@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from steelyard_agent.cli.crash import write_crash_report
 from steelyard_agent.errors import AgentError
 from steelyard_agent.log_lines import make_formatter
 
@@ -58,6 +57,8 @@ def run_command(command: Callable[[], int]) -> int:
         sys.stdout = None
         return EXIT_FINE
     except Exception as error:  # noqa: BLE001 (the one place where a bug may be met: it is told, then the process ends)
+        from steelyard_agent.cli.crash import write_crash_report
+
         where = write_crash_report(error)
         print(f"steelyard-agent: a bug of ours ({type(error).__name__}: {error}); {where}", file=sys.stderr)
         return EXIT_BUG

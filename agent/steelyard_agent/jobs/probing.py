@@ -7,7 +7,7 @@ from pathlib import Path
 
 from steelyard_agent.description import RuntimeDescription
 from steelyard_agent.environments import RuntimeEnvironment
-from steelyard_agent.jobs.round_tools import BlockRunner
+from steelyard_agent.jobs.block_running import BlockRunner
 from steelyard_agent.worker.block import KIND_PROBE, Block
 from steelyard_agent.worker.failure import BlockStatus
 

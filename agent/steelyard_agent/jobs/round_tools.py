@@ -5,76 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from steelyard_agent.jobs.gate import QuietGate
 
 if TYPE_CHECKING:
+    from steelyard_agent.jobs.block_running import BlockRunner, EnergyWatch
     from steelyard_agent.jobs.pinning import Pin
     from steelyard_agent.jobs.preparation import Preparation
     from steelyard_agent.jobs.validity import ValidityTools
-    from steelyard_agent.readings import Reading
     from steelyard_agent.surroundings.contract import Surroundings
-    from steelyard_agent.worker.block import Block, WorkerResult
-    from steelyard_agent.worker.failure import BlockStatus
 
 
 def _open_gate() -> ValidityTools:
     from steelyard_agent.jobs.validity import ValidityTools
 
     return ValidityTools()
-
-
-class Outcome(Protocol):
-    """How a block ended (``block_runner.BlockOutcome``)."""
-
-    @property
-    def status(self) -> BlockStatus: ...  # noqa: D102 (the fields of BlockOutcome)
-    @property
-    def reason(self) -> str: ...  # noqa: D102
-    @property
-    def message(self) -> str: ...  # noqa: D102
-    @property
-    def result(self) -> WorkerResult | None: ...  # noqa: D102
-    @property
-    def started_at_unix_ns(self) -> int: ...  # noqa: D102
-    @property
-    def wall_ns(self) -> int: ...  # noqa: D102
-    @property
-    def notes(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def least_available_bytes(self) -> int | None: ...  # noqa: D102
-
-
-class BlockRunner(Protocol):
-    """Runs one block in a fresh process; cancelling it kills that process."""
-
-    async def __call__(
-        self,
-        block: Block,
-        *,
-        timeout_s: float,
-        memory_limit_bytes: int | None,
-        work_dir: Path,
-        python: Path | None = None,
-    ) -> Outcome:
-        """Return how the block ended; a model that misbehaves is an outcome, not an exception.
-
-        ``python`` is the interpreter of another runtime environment than the agent's own.
-        """
-        ...
-
-
-class EnergyWatch(Protocol):
-    """Watches the power and energy sources beside a block."""
-
-    async def start(self) -> None:
-        """Begin to sample."""
-        ...
-
-    async def stop(self, result: WorkerResult | None) -> list[Reading]:
-        """End sampling; return the energy of the window that ``result`` names, or the reason why there is none."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

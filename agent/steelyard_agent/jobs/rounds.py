@@ -11,6 +11,7 @@ from pathlib import Path
 
 from steelyard_agent.cores import NoSuchCoresError
 from steelyard_agent.jobs.block_messages import OutputsBlob, block_result
+from steelyard_agent.jobs.block_running import Outcome
 from steelyard_agent.jobs.device_probe import device_turn
 from steelyard_agent.jobs.idle_turn import longest_silence_ms, with_baselines
 from steelyard_agent.jobs.pinning import Pinning, placed
@@ -18,7 +19,7 @@ from steelyard_agent.jobs.planned_blocks import WITH_OUTPUTS, BlobPaths, block_f
 from steelyard_agent.jobs.planned_modes import planned_silence_ms
 from steelyard_agent.jobs.retry_policy import Failure, RetryPolicy
 from steelyard_agent.jobs.round_gate import RoundGate, hear_nothing
-from steelyard_agent.jobs.round_tools import Outcome, RoundTools
+from steelyard_agent.jobs.round_tools import RoundTools
 from steelyard_agent.jobs.validity import judged, refused
 from steelyard_agent.jobs.whole import run_whole
 from steelyard_agent.readings import Reading

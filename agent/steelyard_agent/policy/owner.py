@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from steelyard_agent.jobs.work_policy import PolicyRefusal
 from steelyard_agent.meters.contract import System
-from steelyard_agent.policy.pause import read_pause
-from steelyard_agent.policy.usage import DailyUsage
 
 if TYPE_CHECKING:
     from steelyard_agent.policy.document import PolicyRules
+    from steelyard_agent.policy.usage import DailyUsage
 
 
 class OwnersPolicy:
@@ -32,7 +31,14 @@ class OwnersPolicy:
         self._system = system
         self._runs_here = runs_here
         self._clock_s = clock_s
-        self._usage = DailyUsage(state_root)
+        self._kept_usage: DailyUsage | None = None
+
+    @property
+    def _usage(self) -> DailyUsage:
+        from steelyard_agent.policy.usage import DailyUsage
+
+        self._kept_usage = self._kept_usage or DailyUsage(self._root)
+        return self._kept_usage
 
     async def refusal(self) -> PolicyRefusal | None:
         """See ``WorkPolicy``: the first rule that says no."""
@@ -40,7 +46,7 @@ class OwnersPolicy:
         from steelyard_agent.policy.document import read_rules
 
         now = datetime.fromtimestamp(self._clock_s())  # noqa: DTZ006 (a window is meant by the clock on the wall)
-        if (paused := self._paused(now)) is not None:
+        if (paused := self._paused()) is not None:
             return paused
         try:
             rules = read_rules(self._root)
@@ -60,9 +66,11 @@ class OwnersPolicy:
             day = datetime.fromtimestamp(self._clock_s()).date()  # noqa: DTZ006 (the owner's day)
             self._usage.add(day.isoformat(), duration_s)
 
-    def _paused(self, now: datetime) -> PolicyRefusal | None:
+    def _paused(self) -> PolicyRefusal | None:
+        from steelyard_agent.policy.pause import read_pause
+
         pause = read_pause(self._root)
-        if pause is None or (pause.until_s is not None and pause.until_s <= now.timestamp()):
+        if pause is None or (pause.until_s is not None and pause.until_s <= self._clock_s()):
             return None
         until = "until `steelyard-agent resume`" if pause.until_s is None else f"until {_shown(pause.until_s)}"
         return PolicyRefusal(
