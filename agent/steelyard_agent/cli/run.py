@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from steelyard_agent.cli.describing import Question, described_by_child
 from steelyard_agent.cli.device_name import refuse_unreadable_name
 from steelyard_agent.cli.run_options import RunOptions
 from steelyard_agent.cli.served import ServedControllers, served_controllers
+from steelyard_agent.enrollment.membership import membership_folders
 from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.round_tools import LaterTools, RoundTools
 from steelyard_agent.link.address import parse_controller_address
@@ -118,6 +119,7 @@ async def _parts(controllers: ServedControllers, state: StateDirectory, options:
     return AgentParts(
         address=controllers.address,
         memberships=controllers.memberships,
+        look=partial(membership_folders, state.root) if controllers.memberships else None,
         policy=OwnersPolicy(state.root, system=system),
         description=device,
         boot_id=read_boot_id(system),

@@ -40,16 +40,19 @@ class Delivery:
         port: ControllerPort,
         gate: QuietGate,
         on_refused: Callable[[OutboxEntry, TransferRefusedError], None],
+        newest_epoch: Callable[[], int],
         retry_pause_s: float = _RETRY_PAUSE_S,
     ) -> None:
         """Deliver from ``outbox`` through ``port`` whenever ``gate`` is open.
 
-        ``on_refused`` hears of a round that the controller does not take; it stays in the outbox.
+        ``on_refused`` hears of a round that the controller does not take; it stays in the outbox. What is sent is sent
+        under ``newest_epoch``: the round may be of a lease that is over, its sender must not be.
         """
         self._outbox = outbox
         self._port = port
         self._gate = gate
         self._on_refused = on_refused
+        self._newest_epoch = newest_epoch
         self._retry_pause_s = retry_pause_s
         self._announced: set[RoundKey] = set()
         self._recorded: set[RoundKey] = set()
@@ -116,15 +119,18 @@ class Delivery:
                 _log.warning("round %s was not taken: %s", entry.key.folder_name, error)
                 self._on_refused(entry, error)
                 return
-            if self._port.tell(round_ready(entry)):
+            if self._port.tell(round_ready(entry, epoch=self._epoch(entry))):
                 self._announced.add(entry.key)
 
     async def _upload(self, entry: OutboxEntry) -> None:
         """Outputs first: a round is only announced when all that it names is there."""
-        grant = TransferGrant(job_id=entry.key.job_id, epoch=entry.epoch)
+        grant = TransferGrant(job_id=entry.key.job_id, epoch=self._epoch(entry))
         for blob in entry.outputs:
             await self._port.upload(blob.digest, self._outbox.output_path(entry, blob), grant=grant)
         await self._port.upload(entry.result.digest, self._outbox.result_path(entry), grant=grant)
+
+    def _epoch(self, entry: OutboxEntry) -> int:
+        return max(entry.epoch, self._newest_epoch())
 
     def _forget_recorded(self) -> None:
         while self._recorded:

@@ -24,6 +24,7 @@ from steelyard_agent.state.durable import remove_tree
 from steelyard_agent.state.errors import StateError
 from steelyard_agent.state.outbox import Outbox, OutboxEntry, RoundKey
 from steelyard_agent.state.outbox_share import OutboxShare
+from steelyard_protocol.v1.common_pb2 import JobPriority
 from steelyard_protocol.v1.session_pb2 import (
     ConnectRequest,
     ConnectResponse,
@@ -74,7 +75,13 @@ class JobDesk:
         self._policy = policy or AnyWork()
         self._port = port
         self._work_folder = rounds.work_folder
-        self.delivery = Delivery(outbox=outbox, port=port, gate=rounds.gate, on_refused=self._refuse_round)
+        self.delivery = Delivery(
+            outbox=outbox,
+            port=port,
+            gate=rounds.gate,
+            on_refused=self._refuse_round,
+            newest_epoch=lambda: leases.newest_epoch,
+        )
         self._cache = cache
         self._rounds = rounds
         self._made_tools: JobTools | None = None
@@ -158,7 +165,13 @@ class JobDesk:
                 self._refuse_by_policy(offer, refusal)
                 return
             lease = self._leases.grant(
-                offer.job_id, offer.attempt, offer.lease_ttl_ms, controller_id=self._controller_id
+                offer.job_id,
+                offer.attempt,
+                offer.lease_ttl_ms,
+                controller_id=self._controller_id,
+                priority=offer.priority or JobPriority.JOB_PRIORITY_NORMAL,
+                # Not said later: who is away asks anyhow.
+                nudge=lambda: self._nudge(offer),
             )
         except (InvalidPlanError, StateError) as error:
             self._say(wire.failed(offer.job_id[:120], offer.attempt, error))
@@ -173,9 +186,15 @@ class JobDesk:
             self._run.segment = offer.segment
         self._port.tell(wire.granted(lease))
 
+    def _nudge(self, offer: JobOffer) -> None:
+        self._port.tell(wire.free_now(offer.job_id, offer.attempt))
+
     def _refuse(self, offer: JobOffer) -> None:
-        holder = self._leases.held
-        assert holder is not None
+        holder, following = self._leases.held, self._leases.next_in_turn()
+        if holder is None:
+            assert following is not None
+            self._port.tell(wire.refused_for_another(offer.job_id, offer.attempt, next_job_id=following.job_id))
+            return
         until_ns = time.time_ns() + int(self._leases.remaining_s() * 1e9)
         _log.info("job %s is refused: job %s holds this device", offer.job_id, holder.job_id)
         elsewhere = holder.controller_id != self._controller_id
@@ -215,29 +234,28 @@ class JobDesk:
     def _fail(self, error: AgentError) -> None:
         assert self._run is not None
         lease = self._run.lease
-        _log.warning("job %s ended: %s", lease.job_id, error)
+        _log.warning("job %s ended here: %s", lease.job_id, error)
         self._say(wire.failed(lease.job_id, lease.attempt, error))
         self._let_go()
 
-    def _let_go(self) -> None:
+    def _let_go(self, *, keep_lease: bool = False) -> None:
         self._run = self._task = None
         self.delivery.forget_notices()
         if self.lease is None:
             # The device is another controller's: its files are not ours to remove.
             return
-        self._leases.release()
+        if not keep_lease:
+            self._leases.release()
         empty_folder(self._work_folder)
 
     async def _stop(self, *, keep_lease: bool = False) -> None:
-        task, lease = self._task, self.lease
+        task = self._task
         # From here on the task's own end is no failure.
         self._task = None
         if task is not None:
             task.cancel()
             await asyncio.wait({task})
-        self._let_go()
-        if keep_lease:
-            self._leases.held = lease
+        self._let_go(keep_lease=keep_lease)
 
     async def _granted(self, grant: RoundGrant) -> None:
         run = self._run
@@ -250,6 +268,7 @@ class JobDesk:
             await self._stop_and_say(run, error)
 
     async def _cancelled(self, cancellation: JobCancellation) -> None:
+        self._leases.withdraw(cancellation.job_id, controller_id=self._controller_id)
         run = self._run
         if run is not None and run.lease.job_id == cancellation.job_id:
             await self._stop_and_say(run, CancelledError(cancellation.job_id, cancellation.reason))
@@ -260,6 +279,7 @@ class JobDesk:
         self._say(wire.failed(run.lease.job_id, run.lease.attempt, error))
 
     async def _released(self, release: LeaseRelease) -> None:
+        self._leases.withdraw(release.job_id, controller_id=self._controller_id)
         run = self._run
         if run is not None and run.lease.job_id == release.job_id and run.lease.attempt == release.attempt:
             _log.info("job %s let this device go", release.job_id)

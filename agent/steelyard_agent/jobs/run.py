@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
+from steelyard_agent.jobs.claims import Claim
 from steelyard_agent.jobs.delivery import Delivery
 from steelyard_agent.jobs.errors import JobError
 from steelyard_agent.jobs.lease import HeldLease, LeaseKeeper
@@ -30,6 +32,7 @@ from steelyard_protocol.v1.result_pb2 import Pass, RoundResult
 from steelyard_protocol.v1.session_pb2 import JobPhase, RoundGrant
 
 _log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
 
 
 class LeaseLapsedError(JobError):
@@ -40,6 +43,17 @@ class LeaseLapsedError(JobError):
             "lease_expired",
             f"nothing was heard about job {lease.job_id} for {lease.ttl_ms / 1000:g} s, so that its lease ran out; "
             "finished rounds are kept: offer the job again",
+        )
+
+
+class YieldedError(JobError):
+    """A more urgent job has the device next."""
+
+    def __init__(self, claim: Claim, *, elsewhere: bool) -> None:
+        whose = f" of controller {claim.controller_id or 'on loopback'}" if elsewhere else ""
+        super().__init__(
+            "yielded",
+            f"gave way to job {claim.job_id}{whose}, which is more urgent; finished rounds are kept, the others follow",
         )
 
 
@@ -114,23 +128,41 @@ class JobRun:
             report=report,
         )
         staging = asyncio.ensure_future(stager.stage(self._plan))
-        try:
-            # A controller that went away for good must not hold the device through a job that never started.
-            while not (await asyncio.wait({staging}, timeout=self._tools.leases.remaining_s()))[0]:
-                self._check_lease()
-            return BlobPaths(by_digest=await staging)
-        finally:
-            staging.cancel()
-            await asyncio.wait({staging})
+        # What is half here is gone on with later.
+        return BlobPaths(by_digest=await self._while_it_is_ours(staging))
 
     async def _next_grant(self) -> RoundGrant:
-        getting = asyncio.ensure_future(self._grants.get())
+        return await self._while_it_is_ours(asyncio.ensure_future(self._grants.get()))
+
+    async def _while_it_is_ours(self, doing: asyncio.Future[_Result]) -> _Result:
+        """Return what ``doing`` gives, unless the lease runs out or a more urgent job wants the device before that.
+
+        A controller that went away for good must not hold the device, also through a job that never started.
+        """
+        leases = self._tools.leases
+        contended = asyncio.ensure_future(leases.contended.wait())
         try:
-            while not (await asyncio.wait({getting}, timeout=self._tools.leases.remaining_s()))[0]:
-                self._check_lease()
-            return getting.result()
+            while not doing.done():
+                await asyncio.wait(
+                    {doing, contended}, timeout=leases.remaining_s(), return_when=asyncio.FIRST_COMPLETED
+                )
+                if not doing.done():
+                    self._check_lease()
+                    self._give_way()
+                    if contended.done():
+                        # Whoever wanted it waits no more.
+                        leases.contended.clear()
+                        contended = asyncio.ensure_future(leases.contended.wait())
+            return doing.result()
         finally:
-            getting.cancel()
+            doing.cancel()
+            contended.cancel()
+            await asyncio.wait({doing, contended})
+
+    def _give_way(self) -> None:
+        claim = self._tools.leases.more_urgent()
+        if claim is not None:
+            raise YieldedError(claim, elsewhere=claim.controller_id != self.lease.controller_id)
 
     def _check_lease(self) -> None:
         if self._tools.leases.remaining_s() <= 0:
@@ -138,9 +170,10 @@ class JobRun:
 
     async def _run_round(self, runner: RoundRunner, pass_kind: Pass.ValueType, index: int) -> None:
         key = RoundKey(job_id=self.lease.job_id, attempt=self.lease.attempt, pass_kind=pass_kind, round_index=index)
-        if key in self._done or key in self._tools.outbox:
+        if key in self._done or self._is_in_outbox(key):
             _log.info("round %s was granted again but ran already", key.folder_name)
             return
+        self._give_way()
         if (refusal := await self._tools.policy.refusal()) is not None:
             raise DevicePolicyError(refusal)
         segment, started_ns, began_s = self.segment, time.time_ns(), time.monotonic()
@@ -163,6 +196,10 @@ class JobRun:
         )
         await self._keep(key, result, finished)
         await self._tools.delivery.deliver()
+
+    def _is_in_outbox(self, key: RoundKey) -> bool:
+        """Return whether a round waits to be recorded, also one of an earlier attempt."""
+        return any(replace(entry.key, attempt=key.attempt) == key for entry in self._tools.outbox.entries())
 
     async def _keep(self, key: RoundKey, result: RoundResult, finished: FinishedRound) -> None:
         put = partial(

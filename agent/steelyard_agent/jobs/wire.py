@@ -68,6 +68,18 @@ def refused(
     )
 
 
+def refused_for_another(job_id: str, attempt: int, *, next_job_id: str) -> ConnectRequest:
+    """Say that the device is free, but not for this job: another one that waits has it first."""
+    because = f"job {next_job_id} waits for this device, too, and has it first; ask again"
+    return ConnectRequest(lease_answer=LeaseAnswer(job_id=job_id, attempt=attempt, refused_because=because))
+
+
+def free_now(job_id: str, attempt: int) -> ConnectRequest:
+    """Say to a job that was refused that it may ask again: nobody holds the device."""
+    answer = LeaseAnswer(job_id=job_id, attempt=attempt, refused_because="the device is free now; ask again")
+    return ConnectRequest(lease_answer=answer)
+
+
 def refused_by_policy(job_id: str, attempt: int, *, because: str, until_unix_ns: int | None) -> ConnectRequest:
     """Say which rule of the device's own refuses the job, and until when where that is known."""
     answer = LeaseAnswer(job_id=job_id, attempt=attempt, refused_because=because)
@@ -82,12 +94,12 @@ def failed(job_id: str, attempt: int, error: AgentError) -> ConnectRequest:
     return ConnectRequest(job_failed=JobFailed(job_id=job_id, attempt=attempt, error=info))
 
 
-def round_ready(entry: OutboxEntry) -> ConnectRequest:
-    """Say that a round was uploaded."""
+def round_ready(entry: OutboxEntry, *, epoch: int) -> ConnectRequest:
+    """Say that a round was uploaded, under the newest epoch of this device."""
     return ConnectRequest(
         round_ready=RoundReady(
             key=key_message(entry.key),
-            epoch=entry.epoch,
+            epoch=epoch,
             result_digest=entry.result.digest,
             result_size_bytes=entry.result.size_bytes,
         )

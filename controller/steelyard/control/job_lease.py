@@ -89,16 +89,15 @@ class JobLease:
         while not self.held and not enough():
             self._send(session_pb2.ConnectResponse(job_offer=self._offer()))
             answer = await self._answer(_LEASE_ANSWER_TIMEOUT_S, enough)
-            if answer is None:
-                continue
-            if answer.HasField("lease"):
+            if answer is not None and not answer.HasField("lease"):
+                if answer.refused_because != told_holder:
+                    told_holder = answer.refused_because
+                    await self._note(control_pb2.JOB_STATE_QUEUED, f"waiting for the device: {told_holder}")
+                # Until the device says that it is free, or a late answer comes.
+                answer = await self._answer(pause_s, enough)
+                pause_s = min(_REFUSED_RETRY_MOST_S, pause_s * 1.5)
+            if answer is not None and answer.HasField("lease") and answer.lease.attempt == self._attempt:
                 await self._taken(answer.lease)
-                return
-            if answer.refused_because != told_holder:
-                told_holder = answer.refused_because
-                await self._note(control_pb2.JOB_STATE_QUEUED, f"waiting for the device: {answer.refused_because}")
-            await self._answer(pause_s, enough)
-            pause_s = min(_REFUSED_RETRY_MOST_S, pause_s * 1.5)
 
     def open(self) -> None:
         """Begin to hear of the device."""

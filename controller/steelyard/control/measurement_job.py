@@ -197,8 +197,7 @@ class MeasurementJob:
         self._total_blocks = max(self._total_blocks, blocks_known)
         # A device that let the job go after the last rounds is taken back only for more.
         await self._lease.take(enough)
-        self._grant(pass_kind, missing())
-        finished = False
+        granted, finished = self._grant(pass_kind, missing()), False
         while missing():
             news = await self._lease.news(_RECORDING_GRACE_S if finished else None, enough)
             if isinstance(news, RoundRecorded):
@@ -206,12 +205,15 @@ class MeasurementJob:
             elif isinstance(news, session_pb2.JobProgress):
                 await self._progress(news)
             elif isinstance(news, session_pb2.GrantFinished):
-                finished = news.pass_kind == pass_kind
                 await self._reload()
+                following = [index for index in missing() if index > granted]
+                finished = news.pass_kind == pass_kind and not following
+                if news.pass_kind == pass_kind:
+                    granted = self._grant(pass_kind, following)
             elif isinstance(news, Regained):
                 finished = False
                 await self._reload()
-                self._grant(pass_kind, missing())
+                granted = self._grant(pass_kind, missing())
             elif missing():
                 raise JobEnd(
                     control_pb2.JOB_STATE_AGENT_ERROR,
@@ -228,9 +230,13 @@ class MeasurementJob:
     def _missing(self, pass_kind: result_pb2.Pass.ValueType, round_count: int) -> list[int]:
         return [index for index in range(round_count) if (pass_kind, index) not in self._rounds]
 
-    def _grant(self, pass_kind: result_pb2.Pass.ValueType, missing: list[int]) -> None:
-        if missing:
-            self._lease.grant(pass_kind, missing[0], missing[-1] - missing[0] + 1)
+    def _grant(self, pass_kind: result_pb2.Pass.ValueType, missing: list[int]) -> int:
+        """Grant the first missing rounds up to one that is there, which must not run again; return the last one."""
+        if not missing:
+            return -1
+        count = next((at for at, index in enumerate(missing) if index != missing[0] + at), len(missing))
+        self._lease.grant(pass_kind, missing[0], count)
+        return missing[0] + count - 1
 
     async def _count(self, news: RoundRecorded) -> None:
         self._rounds[(news.key.pass_kind, news.key.round_index)] = news.result

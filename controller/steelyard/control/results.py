@@ -32,7 +32,7 @@ class Results:
         self._controller_id = controller_id
 
     async def record(self, ready: session_pb2.RoundReady) -> result_pb2.RoundResult:
-        """Record a round whose blob was uploaded; a repeat changes nothing.
+        """Record a round whose blob was uploaded and return what is recorded: at a repeat that of the first time.
 
         Raises:
             SteelyardError: when the blob is missing, is not a round, makes no sense, or is a round of another job or
@@ -56,14 +56,19 @@ class Results:
         for block in result.blocks:
             if block.outputs_digest and not self._blobs.has(block.outputs_digest):
                 raise SteelyardError("outputs_missing", f"the outputs of {block.label} were not uploaded")
-        await self._store.call(
+        is_new = await self._store.call(
             Store.record_round,
             key,
             segment=result.segment,
             result_digest=ready.result_digest,
             recorded_at_ns=time.time_ns(),
         )
-        return result
+        return result if is_new else await self._recorded_before(key)
+
+    async def _recorded_before(self, key: result_pb2.ResultKey) -> result_pb2.RoundResult:
+        references = await self._store.call(Store.list_rounds, key.job_id)
+        digest = next(one.result_digest for one in references if one.key == key)
+        return parse_round(self._blobs.read_bytes(digest), digest)
 
     async def recorded(self, keys: list[result_pb2.ResultKey]) -> list[result_pb2.ResultKey]:
         """Return those of ``keys`` that are recorded already."""

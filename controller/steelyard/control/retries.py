@@ -13,9 +13,9 @@ from steelyard_protocol.v1 import common_pb2, control_pb2
 
 MAX_ATTEMPTS = 3
 _PAUSE_S = 5.0
-# A card that failed to write, a transfer that broke three times, a cable that was loose. A full disk, a model that is
+# A card that failed to write, a link that was down, a cable that was loose. A full disk, a model that is
 # refused or a plan that makes no sense would be the same a minute later.
-TRANSIENT = frozenset({"adb_failed", "blob_mismatch", "device_io", "identity_not_written", "link_down", "phone_silent"})
+TRANSIENT = frozenset({"adb_failed", "device_io", "identity_not_written", "link_down", "phone_silent"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,8 @@ class ScriptedAgent:
     def __init__(self, address: str, *, device_id: str = "dev-0001", name: str = "pi5") -> None:
         self.device_id = device_id
         self.name = name
+        # Of the lease that it granted last; what it sends, it sends under this one.
+        self.epoch = 1
         self.received: list[session_pb2.ConnectResponse] = []
         self.ended = asyncio.Event()
         self._channel = grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
@@ -114,7 +116,7 @@ class ScriptedAgent:
     # -- blobs --------------------------------------------------------------------------------------------------
 
     def grant(self, job_id: str) -> blob_pb2.BlobGrant:
-        return blob_pb2.BlobGrant(device_id=self.device_id, job_id=job_id, epoch=1)
+        return blob_pb2.BlobGrant(device_id=self.device_id, job_id=job_id, epoch=self.epoch)
 
     async def upload(
         self, content: bytes, job_id: str = "job-0001", refused_at: int | None = None, **header: Any
@@ -145,6 +147,7 @@ class ScriptedAgent:
     async def accept_job(self, epoch: int = 1, *, count: int = 1) -> session_pb2.JobOffer:
         """Wait for the ``count``-th offer and take it."""
         offer = await self.wait_for("job_offer", count)
+        self.epoch = epoch
         lease = session_pb2.Lease(job_id=offer.job_id, attempt=offer.attempt, epoch=epoch, ttl_ms=offer.lease_ttl_ms)
         await self.say(lease_answer=session_pb2.LeaseAnswer(job_id=offer.job_id, attempt=offer.attempt, lease=lease))
         return offer
