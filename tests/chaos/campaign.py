@@ -155,7 +155,7 @@ class Campaign:
         deadline_s = time.monotonic() + _WORKER_WAIT_S
         while time.monotonic() < deadline_s:
             for agent in self._agents:
-                for process in agent.family():
+                for process in agent.workers():
                     process.kill()
                     return True
             self._look()

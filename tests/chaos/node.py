@@ -17,6 +17,7 @@ import psutil
 
 from tests.chaos.disk import Disk, make_disk
 from tests.chaos.moved_world import World
+from tests.support.processes import children_running
 
 _REPOSITORY = Path(__file__).parents[2]
 # What a program ends with that could not use its disk; a service manager starts it again.
@@ -41,7 +42,7 @@ class Node:
         self._arguments = [argument.format(state=self.state) for argument in arguments]
         self._environment = {
             **os.environ,
-            "PYTHONPATH": str(_REPOSITORY),
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(_REPOSITORY), os.environ.get("PYTHONPATH")))),
             "GRPC_ENABLE_FORK_SUPPORT": "0",
             "XDG_CONFIG_HOME": str(root / "config"),
         }
@@ -73,7 +74,7 @@ class Node:
 
     def reboot(self, *, again_in_s: float) -> None:
         """KILL the process and all that it started, and let it come up in another boot."""
-        family = self.family()
+        family = self._family()
         self.kill(again_in_s=again_in_s)
         for one in family:
             with suppress(psutil.Error):
@@ -83,8 +84,15 @@ class Node:
     def move_clock(self, by_s: float) -> None:
         self._change_world(replace(self._world, clock_offset_s=self._world.clock_offset_s + by_s))
 
-    def family(self) -> list[psutil.Process]:
-        """Return what the process started and what that started."""
+    def workers(self) -> list[psutil.Process]:
+        """Return the workers of an agent that run now."""
+        if self._process is None:
+            return []
+        with suppress(psutil.Error):
+            return children_running("steelyard_agent.worker", self._process.pid)
+        return []
+
+    def _family(self) -> list[psutil.Process]:
         if self._process is None:
             return []
         with suppress(psutil.Error):
