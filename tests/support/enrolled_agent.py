@@ -46,6 +46,8 @@ class EnrolledAgent:
         self.agent = Agent(
             AgentParts(
                 memberships=membership_folders(self.root),
+                look=lambda: membership_folders(self.root),
+                look_s=0.02,
                 description=DeviceDescription(device_id=self.device_id, name="board"),
                 boot_id="boot",
                 identity=self.identity,

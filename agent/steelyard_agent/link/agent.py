@@ -117,7 +117,7 @@ class Agent:
             StateError: What is kept of a controller is damaged.
         """
         self._parts = parts
-        self._leases = LeaseKeeper(parts.identity, clock_s=parts.clock_s)
+        self.leases = LeaseKeeper(parts.identity, clock_s=parts.clock_s)
         self._links = {name: self._link(access) for name, access in _accesses(parts).items()}
 
     @property
@@ -166,8 +166,8 @@ class Agent:
         folders = {folder.path.name: folder for folder in self._parts.look()}
         for name in served.keys() - folders.keys():
             _log.info("controller %s was forgotten: it is served no more", name)
-            await served.pop(name).stop()
             del self._links[name]
+            await served.pop(name).stop()
         for name in sorted(folders.keys() - served.keys()):
             try:
                 self._links[name] = self._link(_enrolled(folders[name], self._parts))
@@ -185,7 +185,7 @@ class Agent:
             *(one.path.name for one in parts.memberships),
         }
         desk = JobDesk(
-            leases=self._leases,
+            leases=self.leases,
             outbox=OutboxShare(parts.outbox, controller_id=access.controller_id, takes_unnamed=only),
             cache=parts.cache,
             port=port,

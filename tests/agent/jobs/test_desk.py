@@ -70,8 +70,9 @@ async def test_a_second_job_hears_who_holds_the_device_and_until_when(device: De
     assert "job first holds this device" in answer.refused_because
     assert answer.held_until.ToNanoseconds() > 1_700_000_000_000_000_000
     await device.hear(lease_release=LeaseRelease(job_id="first", attempt=1))
+    assert "the device is free now" in device.port.all("lease_answer")[2].refused_because
     await device.offer("second")
-    assert device.port.all("lease_answer")[2].lease.epoch == 2
+    assert device.port.all("lease_answer")[3].lease.epoch == 2
 
 
 async def test_the_job_that_holds_the_device_keeps_its_epoch_and_learns_its_segment(device: Device) -> None:

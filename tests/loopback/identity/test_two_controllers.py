@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -17,9 +18,10 @@ from steelyard.identity.authority import (
     sign_client,
 )
 from steelyard.identity.subjects import Subject, controller_name
-from steelyard_agent.enrollment.membership import Membership, membership_folder
+from steelyard_agent.enrollment.membership import Membership, forget, membership_folder
 from steelyard_agent.jobs.work_policy import PolicyRefusal
 from steelyard_protocol.v1 import blob_pb2_grpc, session_pb2_grpc
+from steelyard_protocol.v1.common_pb2 import JOB_PRIORITY_INTERACTIVE, JOB_PRIORITY_NIGHTLY
 from steelyard_protocol.v1.result_pb2 import PASS_LATENCY
 from steelyard_protocol.v1.session_pb2 import JobOffer, LeaseRelease, RoundGrant
 from tests.agent.jobs.fakes import plan_of
@@ -76,8 +78,8 @@ class SecureController(FakeController):
             authorities=self.authority.certificate_pem.decode(),
         )
 
-    def offer(self, job_id: str, ttl_ms: int = 60_000) -> None:
-        self.say(job_offer=JobOffer(job_id=job_id, attempt=1, plan=plan_of(A), lease_ttl_ms=ttl_ms))
+    def offer(self, job_id: str, ttl_ms: int = 60_000, **more: Any) -> None:
+        self.say(job_offer=JobOffer(job_id=job_id, attempt=1, plan=plan_of(A), lease_ttl_ms=ttl_ms, **more))
 
     def grant(self, job_id: str, epoch: int, first: int = 0, count: int = 1) -> None:
         grant = RoundGrant(
@@ -130,7 +132,8 @@ async def test_the_second_controller_hears_who_holds_the_device_and_gets_it_afte
     two.first.say(lease_release=LeaseRelease(job_id="one", attempt=1))
     await two.first.until(lambda: two.board.agent.links[0].desk.lease is None)
     two.second.offer("two")
-    later = (await two.second.wait_for("lease_answer", 2)).lease
+    # The second answer said that the device is free.
+    later = (await two.second.wait_for("lease_answer", 3)).lease
     assert (later.job_id, later.epoch) == ("two", lease.epoch + 1)
     two.second.grant("two", later.epoch)
     await two.second.wait_for("grant_finished")
@@ -223,6 +226,60 @@ async def test_no_controller_overrides_the_owner_and_a_running_round_ends_at_its
         await two.first.wait_for("round_ready")
         assert two.first.keys() == [("one", 0)]
         assert len(owner.worked_s) == 1
+    finally:
+        await two.board.end()
+        for controller in (two.first, two.second):
+            await controller.stop()
+
+
+async def test_a_job_gives_way_to_a_more_urgent_one_of_another_controller_and_goes_on_behind_it(two: Two) -> None:
+    two.board.workers.hold = asyncio.Event()
+    two.first.offer("night", priority=JOB_PRIORITY_NIGHTLY)
+    epoch = (await two.first.wait_for("lease_answer")).lease.epoch
+    two.first.grant("night", epoch, count=3)
+    await two.board.workers.started.wait()
+    two.second.offer("urgent", priority=JOB_PRIORITY_INTERACTIVE)
+    # The answer waits for the end of the timed block, the wish does not.
+    await two.second.until(two.board.agent.leases.more_urgent)
+    two.board.workers.hold.set()
+    assert not (await two.second.wait_for("lease_answer")).HasField("lease")
+    failed = await two.first.wait_for("job_failed")
+    assert failed.error.reason == "yielded"
+    assert f"job urgent of controller {two.second.controller_id}" in failed.error.message
+    two.first.offer("night", priority=JOB_PRIORITY_NIGHTLY)
+    assert not (await two.first.wait_for("lease_answer", 2)).HasField("lease")
+    two.second.offer("urgent", priority=JOB_PRIORITY_INTERACTIVE)
+    lease = (await two.second.wait_for("lease_answer", 3)).lease
+    two.second.grant("urgent", lease.epoch)
+    await two.second.wait_for("grant_finished")
+    two.second.say(lease_release=LeaseRelease(job_id="urgent", attempt=1))
+    # Told that it is its turn.
+    await two.first.wait_for("lease_answer", 3)
+    two.first.offer("night", priority=JOB_PRIORITY_NIGHTLY)
+    lease = (await two.first.wait_for("lease_answer", 4)).lease
+    two.first.grant("night", lease.epoch, first=1, count=2)
+    await two.first.wait_for("grant_finished")
+    assert two.first.keys() == [("night", 0), ("night", 1), ("night", 2)]
+
+
+async def test_a_controller_that_is_joined_or_forgotten_while_the_agent_runs_is_noticed(tmp_path: Path) -> None:
+    two = Two(tmp_path / "board")
+    try:
+        for controller in (two.first, two.second):
+            await controller.start()
+        two.first.enroll(two.board.root, two.board.device_id)
+        two.board.start()
+        await two.first.wait_for("hello")
+        two.second.enroll(two.board.root, two.board.device_id)
+        await two.second.wait_for("hello")
+        two.second.offer("two")
+        assert (await two.second.wait_for("lease_answer")).lease.job_id == "two"
+        # Its job ends with it, and the other one has the device.
+        forget(membership_folder(two.board.root, two.second.controller_id))
+        await two.second.wait_for("goodbye")
+        two.first.offer("one")
+        assert (await two.first.wait_for("lease_answer")).lease.job_id == "one"
+        assert len(two.board.agent.links) == 1
     finally:
         await two.board.end()
         for controller in (two.first, two.second):
