@@ -46,3 +46,31 @@ def test_buffers_that_fill_at_once_are_not_taken_for_a_rate() -> None:
             clock.now_s += wait_s
             size.sent(size.bytes)
     assert size.bytes < 2 * 125_000 / 4
+
+
+def test_a_megabyte_that_buffers_swallow_at_the_start_makes_no_chunk_too_large() -> None:
+    clock = Clock()
+    size = ChunkSize(clock_s=clock)
+    for number in range(400):
+        # 125 kB/s once the first megabyte is under way.
+        clock.now_s += 0.0001 if number * MIN_CHUNK_BYTES < 1_000_000 else size.bytes / 125_000
+        size.sent(size.bytes)
+        assert size.bytes < 1.2 * 125_000 / 4
+
+
+def test_after_a_stall_chunks_are_small_and_grow_again() -> None:
+    clock = Clock()
+    size = ChunkSize(clock_s=clock)
+
+    def send_for(seconds: float) -> None:
+        until_s = clock.now_s + seconds
+        while clock.now_s < until_s:
+            clock.now_s += size.bytes / 400_000
+            size.sent(size.bytes)
+
+    send_for(5)
+    clock.now_s += 20
+    size.sent(size.bytes)
+    assert size.bytes == MIN_CHUNK_BYTES
+    send_for(5)
+    assert size.bytes == pytest.approx(100_000, rel=0.05)
