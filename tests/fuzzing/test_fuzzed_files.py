@@ -1,0 +1,32 @@
+"""Readers of files and texts: whatever they are given, they read it or refuse it in a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from tests.fuzzing.file_targets import FILE_TARGETS, FileTarget, feed
+
+EXAMPLE_COUNT = 40
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("target", FILE_TARGETS, ids=lambda target: target.name)
+def test_a_reader_reads_or_refuses_whatever_it_is_given(target: FileTarget, tmp_path: Path) -> None:
+    # The same examples in each run: `make fuzz` looks for new ones.
+    @settings(
+        max_examples=EXAMPLE_COUNT,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(target.values())
+    def read(value: Any) -> None:
+        feed(target, value, tmp_path)
+
+    read()
