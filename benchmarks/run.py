@@ -36,6 +36,8 @@ from benchmarks.idle_agent import IdleError
 from benchmarks.latency_block import BlockError
 from benchmarks.native_peer import PeerError
 from benchmarks.results_file import ResultsFile, this_machine
+from benchmarks.scale import growth
+from benchmarks.scale.line_process import LineProcessError
 from benchmarks.table import Table
 
 _MODULES = (
@@ -49,6 +51,7 @@ _MODULES = (
     round_overhead,
     same_accuracy,
     idle_agent,
+    growth,
     sampler_cost,
     sampler_aliasing,
     sparse_encoding,
@@ -94,7 +97,7 @@ def _run(name: str, options: argparse.Namespace) -> bool:
         ResultsFile(name).forget(this_machine())
     try:
         asyncio.run(_measure(benchmark, options))
-    except (PeerError, BlockError, IdleError) as error:
+    except (PeerError, BlockError, IdleError, LineProcessError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return False
     table = benchmark.table()
