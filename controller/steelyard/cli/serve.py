@@ -70,7 +70,9 @@ def serve(
       steelyard serve --plugin mine.py
     """
     from steelyard.control.controller import Controller
+    from steelyard.fleet.allocator import tune_allocator
 
+    tune_allocator()
     said = {"secure_listen": secure_listen, "enroll_listen": enroll_listen, "advertise": advertise}
     metrics_address = parse_listen(metrics_listen) if metrics_listen is not None else None
     settings = settings_of(ctx, {name: value for name, value in said.items() if value})

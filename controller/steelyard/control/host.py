@@ -9,6 +9,7 @@ from concurrent.futures import Future
 
 from steelyard.control.controller import Controller
 from steelyard.errors import SteelyardError
+from steelyard.fleet.allocator import tune_allocator
 from steelyard.settings import Settings
 from steelyard.store.guests import GuestLock
 
@@ -45,6 +46,7 @@ class ControllerHost:
         self._loop.close()
 
     async def _start(self) -> None:
+        tune_allocator()
         self._controller = Controller(self._settings, temporary=True)
         await self._controller.start()
 
