@@ -30,3 +30,10 @@ def test_a_reader_reads_or_refuses_whatever_it_is_given(target: FileTarget, tmp_
         feed(target, value, tmp_path)
 
     read()
+
+
+@pytest.mark.parametrize("target", [one for one in FILE_TARGETS if one.whole is not None], ids=lambda one: one.name)
+def test_what_is_damaged_was_whole_before(target: FileTarget, tmp_path: Path) -> None:
+    assert target.whole is not None
+    target.feed(target.whole(), tmp_path)
+    assert target.name not in {path.name for path in tmp_path.iterdir()}
