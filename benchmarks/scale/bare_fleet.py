@@ -56,7 +56,7 @@ class BareFleet(session_pb2_grpc.SessionServiceServicer):
             self._sessions.pop(device_id, None)
 
 
-async def start_bare(state: Path, controller_id: str) -> tuple[grpc.aio.Server, BareFleet, str]:
+async def start_bare(fleet: BareFleet, state: Path, controller_id: str) -> tuple[grpc.aio.Server, str]:
     """Listen with the authority of a controller's state directory; return where."""
     now = datetime.now(tz=timezone.utc)
     identity = IdentityFolder(state / "identity").open(controller_id, now)
@@ -66,8 +66,8 @@ async def start_bare(state: Path, controller_id: str) -> tuple[grpc.aio.Server, 
         root_certificates=identity.authorities_pem,
         require_client_auth=True,
     )
-    server, fleet = grpc.aio.server(options=SERVER_OPTIONS), BareFleet()
+    server = grpc.aio.server(options=SERVER_OPTIONS)
     session_pb2_grpc.add_SessionServiceServicer_to_server(fleet, server)
     port = server.add_secure_port("127.0.0.1:0", credentials)
     await server.start()
-    return server, fleet, f"127.0.0.1:{port}"
+    return server, f"127.0.0.1:{port}"

@@ -143,7 +143,7 @@ class BareServer:
 
     async def start(self, controller_id: str) -> dict[str, str]:
         """Begin to serve; return where."""
-        self._server, self._fleet, address = await start_bare(self._state, controller_id)
+        self._server, address = await start_bare(self._fleet, self._state, controller_id)
         return {"address": address}
 
     async def stop(self) -> None:
@@ -153,7 +153,7 @@ class BareServer:
 
     def dispatch(self) -> Dispatch:
         """Offer by the stream itself."""
-        return Dispatch(lambda device_id, offer: self._fleet.offer(device_id, offer), lambda: self._fleet.device_ids())
+        return Dispatch(self._fleet.offer, self._fleet.device_ids)
 
 
 async def _main(subject: str, state: Path) -> None:

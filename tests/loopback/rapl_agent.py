@@ -6,15 +6,18 @@ import sys
 import time
 from pathlib import Path
 
-from steelyard_agent.cli import device, main, run
+from steelyard_agent.cli import describing, device, local_tools, main, run
 from steelyard_agent.meters.contract import System
 
 
 def run_with_sensors_of(root: Path, arguments: list[str]) -> int:
     """Run the agent's command line with a tree that shows this machine in all but /sys."""
     here = System(root=root, clock_ns=time.monotonic_ns)
-    for module in (device, run):
-        module.this_system = lambda: here
+    device.this_system = lambda: here
+    for module in (local_tools, run):
+        module.System = lambda clock_ns: here
+    # In this process: a child would see the machine itself.
+    run.described_by_child = describing.describe
     return main(arguments)
 
 

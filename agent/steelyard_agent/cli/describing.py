@@ -93,7 +93,8 @@ def _read(output: bytes, status: int | None) -> DeviceDescription:
     raise kind(reason, sentence)
 
 
-async def _describe(question: Question) -> DeviceDescription:
+async def describe(question: Question) -> DeviceDescription:
+    """Return the description of this device, made in this process; raises as ``described_by_child``."""
     from steelyard_agent.cli.device import describe_this_device
     from steelyard_agent.environments import read_environments
     from steelyard_agent.jobs.description_message import description_message
@@ -131,7 +132,7 @@ def main(question_text: str) -> int:
     question = Question(**json.loads(question_text))
     start_logging(verbose=False, log_format=question.log_format)
     try:
-        answer = asyncio.run(_describe(question)).SerializeToString()
+        answer = asyncio.run(describe(question)).SerializeToString()
         status = 0
     except AgentError as error:
         told = {"usage": isinstance(error, UsageError), "reason": error.reason, "sentence": str(error)}

@@ -16,7 +16,7 @@ from steelyard_agent.cli.run_options import RunOptions, as_text, from_text
 
 def become_idle(options: RunOptions) -> NoReturn:
     """Replace this process by one that serves; it ends as ``run`` does."""
-    words = module_words("steelyard_agent.cli.idle", as_text(options))
+    words = module_words("steelyard_agent", "idle", as_text(options))
     os.execv(words[0], words)  # noqa: S606 (our own interpreter)
 
 
@@ -41,7 +41,3 @@ def main(text: str) -> int:
         return run(options)
 
     return run_command(serve)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1]))
