@@ -249,13 +249,13 @@ FILE_TARGETS: tuple[FileTarget, ...] = (
     ),
     FileTarget(
         name="idx",
-        whole=lambda: samples.idx(),
+        whole=samples.idx,
         values=lambda: damaged([samples.idx()]),
         feed=partial(_read_file, "d-idx3-ubyte", read_idx),
     ),
     FileTarget(
         name="wave",
-        whole=lambda: samples.wav(),
+        whole=samples.wav,
         values=lambda: damaged([samples.wav()]),
         feed=partial(_read_file, "d.wav", lambda path: read_wave(path, 16_000, resample=True)),
     ),
@@ -300,16 +300,14 @@ FILE_TARGETS: tuple[FileTarget, ...] = (
     ),
     FileTarget(
         name="sealed-identity",
-        whole=lambda: samples.sealed(),
+        whole=samples.sealed,
         values=lambda: damaged([samples.sealed()]),
         feed=_of(partial(folder_archive.unseal_files, passphrase=samples.PASSPHRASE, scrypt_n=2)),
     ),
-    FileTarget(
-        name="backup", whole=lambda: samples.backup(), values=lambda: damaged([samples.backup()]), feed=_restore
-    ),
+    FileTarget(name="backup", whole=samples.backup, values=lambda: damaged([samples.backup()]), feed=_restore),
     FileTarget(
         name="bundle",
-        whole=lambda: samples.bundle(),
+        whole=samples.bundle,
         values=lambda: st.one_of(damaged([samples.bundle()]), _rewritten_bundles()),
         feed=partial(_read_file, "b.zip", verify_bundle),
     ),
