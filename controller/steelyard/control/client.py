@@ -32,6 +32,7 @@ from steelyard_protocol.v1 import (
 if TYPE_CHECKING:
     from steelyard.compress.parts.result import CompressedParts
     from steelyard.compress.recipe import Recipe
+    from steelyard.control.fleet_client import FleetClient
     from steelyard.control.identity_client import IdentityClient
 
 _Response = TypeVar("_Response")
@@ -72,6 +73,13 @@ class Client:
         from steelyard.control.identity_client import IdentityClient
 
         return IdentityClient(self._channel)
+
+    @cached_property
+    def fleet(self) -> FleetClient:
+        """The rules of its devices: tags, quarantines, power switches, what happened to each."""
+        from steelyard.control.fleet_client import FleetClient
+
+        return FleetClient(self._channel)
 
     def collect_garbage(
         self, *, keep_samples_s: float = 0.0, grace_s: float = 0.0, dry_run: bool = False

@@ -12,19 +12,25 @@ from pathlib import Path
 
 import grpc.aio
 
+from steelyard.control.crashes import note_crashes
 from steelyard.control.devices import Devices
 from steelyard.control.doors import Doors, require_blob_owner
 from steelyard.control.fencing import Fence, StaleEpochError
+from steelyard.control.fleet_servicer import FleetServicer, add_fleet_service
 from steelyard.control.identity_servicer import IdentityServicer, add_identity_service
 from steelyard.control.job_world import JobWorld
 from steelyard.control.jobs import Jobs
 from steelyard.control.models import Models
+from steelyard.control.power import Power
+from steelyard.control.power_watch import PowerWatch
 from steelyard.control.results import Results
 from steelyard.control.servicer import ControlServicer, add_control_service
+from steelyard.control.shelf import Shelf
 from steelyard.control.upkeep import Upkeep
 from steelyard.control.upkeep_servicer import UpkeepServicer, add_upkeep_service
 from steelyard.errors import UsageError
 from steelyard.fleet.blob_servicer import BlobGate, BlobRefusedError, BlobServicer
+from steelyard.fleet.health_book import HealthBook
 from steelyard.fleet.local_agent import LOCAL_NAME, LocalAgent
 from steelyard.fleet.ports import add_port, refuse_taken_port
 from steelyard.fleet.registry import Fleet
@@ -91,7 +97,11 @@ class Controller:
         await self.store.open()
         self.blobs = BlobStore(self.state_directory / "blobs", clock_s=lambda: self._clock_ns() / 1e9)
         self.controller_id = await self.store.call(Store.controller_id, uuid.uuid4().hex)
-        self.fleet = Fleet()
+        self.fleet = Fleet(self._clock_ns)
+        self.health = HealthBook(self.store, clock_ns=self._clock_ns)
+        self.power = Power(self.store)
+        self._power_watch = PowerWatch(store=self.store, fleet=self.fleet, power=self.power, clock_ns=self._clock_ns)
+        self.fleet.watchers += [self.health, self._power_watch]
         self.doors = Doors(controller_id=self.controller_id, store=self.store, clock_ns=self._clock_ns)
         await self.doors.load()
         self._listen_for_agents()
@@ -109,7 +119,8 @@ class Controller:
         self.local_agent = LocalAgent(
             state_directory=self.state_directory / "local-agent", controller_address=self.agent_address
         )
-        self.devices = Devices(store=self.store, fleet=self.fleet, local_agent=self.local_agent)
+        self.devices = Devices(store=self.store, fleet=self.fleet, local_agent=self.local_agent, health=self.health)
+        self.shelf = Shelf(store=self.store, fleet=self.fleet, devices=self.devices, power=self.power)
         self.results = Results(store=self.store, blobs=self.blobs, controller_id=self.controller_id)
         self.models = Models(store=self.store, blobs=self.blobs)
         self.fence = Fence(self.store)
@@ -161,6 +172,7 @@ class Controller:
         add_control_service(ControlServicer(self), server)
         add_identity_service(IdentityServicer(self), server)
         add_upkeep_service(UpkeepServicer(self.upkeep), server)
+        add_fleet_service(FleetServicer(self.shelf), server)
 
     def _listen_off_loopback(self) -> None:
         """Take the ports with certificates, where they are wanted: devices and people come in by one of them."""
@@ -213,6 +225,10 @@ class Controller:
         for server in self._servers:
             await server.stop(_STOP_GRACE_S)
         self._servers.clear()
+        if hasattr(self, "health"):
+            await self._power_watch.close()
+            await self.power.close()
+            await self.health.close()
         if hasattr(self, "store"):
             await self.store.close()
         while self._stack:
@@ -232,12 +248,15 @@ class Controller:
                 f"the name {LOCAL_NAME!r} belongs to the agent that a controller starts by itself; give this one "
                 "another with --name",
             )
-        await self.store.call(Store.put_device, hello.device, hello.agent_version, time.time_ns())
+        await self.health.hello(hello)
+        await self.store.call(Store.put_device, hello.device, hello.agent_version)
 
     async def _record(self, device_id: str, ready: session_pb2.RoundReady) -> result_pb2.RoundResult:
         await self.jobs.check_device(ready.key.job_id, device_id)
         await self.fence.require_current(device_id, ready.key.job_id, ready.epoch)
-        return await self.results.record(ready)
+        result = await self.results.record(ready)
+        await note_crashes(self.store, device_id, ready.key, result)
+        return result
 
     async def _recorded(self, keys: list[result_pb2.ResultKey]) -> list[result_pb2.ResultKey]:
         return await self.results.recorded(keys)

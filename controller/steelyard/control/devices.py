@@ -8,6 +8,7 @@ import time
 from steelyard.control.job_end import JobEnd
 from steelyard.control.pools import Pool, parse_pool
 from steelyard.errors import DeviceError, NotFoundError
+from steelyard.fleet.health_book import HealthBook
 from steelyard.fleet.local_agent import LOCAL_NAME, LocalAgent
 from steelyard.fleet.registry import Fleet, Presence
 from steelyard.store.store import Store
@@ -23,9 +24,10 @@ _PAGE = 500
 class Devices:
     """The devices of this controller: those in the store joined with those that are connected."""
 
-    def __init__(self, *, store: AsyncStore, fleet: Fleet, local_agent: LocalAgent) -> None:
+    def __init__(self, *, store: AsyncStore, fleet: Fleet, local_agent: LocalAgent, health: HealthBook) -> None:
         self._store = store
         self._fleet = fleet
+        self._health = health
         self._local_agent = local_agent
 
     async def check_known(self, name: str) -> None:
@@ -87,7 +89,7 @@ class Devices:
         if name == LOCAL_NAME:
             return await self._wait_local()
         device_id = (await self._store.call(Store.find_device, name)).description.device_id
-        presence = await self._fleet.wait_for(lambda present: present.link.device_id == device_id, timeout_s)
+        presence = await self._fleet.wait_for_device(device_id, timeout_s)
         if presence is None:
             raise JobEnd(
                 control_pb2.JOB_STATE_DEVICE_LOST,
@@ -188,4 +190,7 @@ class Devices:
         device.free_disk_bytes = presence.free_disk_bytes
         device.heartbeat_readings.extend(presence.readings)
         device.last_seen.FromNanoseconds(presence.last_seen_ns)
+        health = self._health.of(device.description.device_id)
+        if health is not None:
+            device.health.CopyFrom(health)
         return device

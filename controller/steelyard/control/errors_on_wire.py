@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
 
 import grpc
 import grpc.aio
@@ -10,6 +11,7 @@ import grpc.aio
 from steelyard.errors import DeviceError, IncompleteError, NotFoundError, SteelyardError, UsageError
 from steelyard.fleet.refusals import REASON_KEY
 
+_Response = TypeVar("_Response")
 # The sentence travels as metadata, which peers refuse past 8 KiB; percent-encoded, a byte can take three.
 _MAX_SENTENCE_BYTES = 2000
 
@@ -56,6 +58,18 @@ def raise_from_rpc(error: grpc.RpcError) -> NoReturn:
     raise SteelyardError(
         "controller_failed", f"the controller failed ({code.name}: {detail}); its log says more"
     ) from None
+
+
+def called(call: Callable[[], _Response]) -> _Response:
+    """Return what a call answers.
+
+    Raises:
+        SteelyardError: What the controller meant by a failure.
+    """
+    try:
+        return call()
+    except grpc.RpcError as error:
+        raise_from_rpc(error)
 
 
 def _bounded(sentence: str) -> str:

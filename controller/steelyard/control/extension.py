@@ -74,9 +74,8 @@ async def _check_device(world: JobWorld, request: control_pb2.SubmitMeasurementR
     if asked != measured:
         raise UsageError(
             "other_device",
-            f"job {job.job_id[:12]} was measured on {job.device} ({measured[:8]}): rounds on {named} ({asked[:8]}) "
-            "cannot be added to it; "
-            "measure anew there",
+            f"job {job.job_id[:12]} was measured on {job.device} ({measured[:8]}): rounds on {named} cannot be added "
+            f"to it, which is {asked[:8]}; measure anew there",
         )
 
 

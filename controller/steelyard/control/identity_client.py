@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import grpc
 
-from steelyard.control.errors_on_wire import raise_from_rpc
+from steelyard.control.errors_on_wire import called
 from steelyard.identity.roles import Role
 from steelyard_protocol.v1 import control_pb2, identity_pb2, identity_pb2_grpc
 
-_Response = TypeVar("_Response")
 _TIMEOUT_S = 60.0
 
 
@@ -29,22 +27,22 @@ class IdentityClient:
     ) -> identity_pb2.JoinInvitation:
         """Make a join code for ``use_count`` devices; ``valid_s`` 0: an hour."""
         request = identity_pb2.InviteDeviceRequest(use_count=use_count, valid_ms=int(valid_s * 1000), tags=tags)
-        return _called(lambda: self._stub.InviteDevice(request, timeout=_TIMEOUT_S)).invitation
+        return called(lambda: self._stub.InviteDevice(request, timeout=_TIMEOUT_S)).invitation
 
     def remove_device(self, name: str) -> control_pb2.Device:
         """End at once what a device may do here; its results stay."""
         request = identity_pb2.RemoveDeviceRequest(device=name)
-        return _called(lambda: self._stub.RemoveDevice(request, timeout=_TIMEOUT_S)).device
+        return called(lambda: self._stub.RemoveDevice(request, timeout=_TIMEOUT_S)).device
 
     def suspend_device(self, name: str) -> control_pb2.Device:
         """Refuse a device until it is resumed."""
         request = identity_pb2.SuspendDeviceRequest(device=name)
-        return _called(lambda: self._stub.SuspendDevice(request, timeout=_TIMEOUT_S)).device
+        return called(lambda: self._stub.SuspendDevice(request, timeout=_TIMEOUT_S)).device
 
     def resume_device(self, name: str) -> control_pb2.Device:
         """Let a suspended device in again."""
         request = identity_pb2.ResumeDeviceRequest(device=name)
-        return _called(lambda: self._stub.ResumeDevice(request, timeout=_TIMEOUT_S)).device
+        return called(lambda: self._stub.ResumeDevice(request, timeout=_TIMEOUT_S)).device
 
     def invite_user(
         self, name: str, role: Role, *, valid_s: float = 0.0
@@ -53,7 +51,7 @@ class IdentityClient:
         request = identity_pb2.InviteUserRequest(
             name=name, role=identity_pb2.UserRole.ValueType(role), valid_ms=int(valid_s * 1000)
         )
-        response = _called(lambda: self._stub.InviteUser(request, timeout=_TIMEOUT_S))
+        response = called(lambda: self._stub.InviteUser(request, timeout=_TIMEOUT_S))
         return response.invitation, response.user
 
     def users(self) -> list[identity_pb2.User]:
@@ -70,30 +68,23 @@ class IdentityClient:
     def remove_user(self, name: str) -> identity_pb2.User:
         """Forget a person, whose certificates are refused from then on."""
         request = identity_pb2.RemoveUserRequest(name=name)
-        return _called(lambda: self._stub.RemoveUser(request, timeout=_TIMEOUT_S)).user
+        return called(lambda: self._stub.RemoveUser(request, timeout=_TIMEOUT_S)).user
 
     def authorities(self) -> identity_pb2.ListAuthoritiesResponse:
         """Return the authorities that are trusted now, and where the ports are."""
         request = identity_pb2.ListAuthoritiesRequest()
-        return _called(lambda: self._stub.ListAuthorities(request, timeout=_TIMEOUT_S))
+        return called(lambda: self._stub.ListAuthorities(request, timeout=_TIMEOUT_S))
 
     def export_authority(self, passphrase: str) -> bytes:
         """Return the authority with its key as PKCS#12, encrypted."""
         request = identity_pb2.ExportAuthorityRequest(passphrase=passphrase)
-        return _called(lambda: self._stub.ExportAuthority(request, timeout=_TIMEOUT_S)).archive
+        return called(lambda: self._stub.ExportAuthority(request, timeout=_TIMEOUT_S)).archive
 
     def rotate_authority(self, *, finish: bool = False) -> list[identity_pb2.Authority]:
         """Begin a change of the authority, or end one; return those that are trusted then."""
         request = identity_pb2.RotateAuthorityRequest(finish=finish)
-        return list(_called(lambda: self._stub.RotateAuthority(request, timeout=_TIMEOUT_S)).authorities)
+        return list(called(lambda: self._stub.RotateAuthority(request, timeout=_TIMEOUT_S)).authorities)
 
     def _page_of_users(self, token: str) -> identity_pb2.ListUsersResponse:
         request = identity_pb2.ListUsersRequest(page_token=token)
-        return _called(lambda: self._stub.ListUsers(request, timeout=_TIMEOUT_S))
-
-
-def _called(call: Callable[[], _Response]) -> _Response:
-    try:
-        return call()
-    except grpc.RpcError as error:
-        raise_from_rpc(error)
+        return called(lambda: self._stub.ListUsers(request, timeout=_TIMEOUT_S))

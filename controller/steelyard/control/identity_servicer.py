@@ -46,7 +46,13 @@ class IdentityServicer:
         return identity_pb2.SuspendDeviceResponse(device=device)
 
     async def resume_device(self, request: identity_pb2.ResumeDeviceRequest) -> identity_pb2.ResumeDeviceResponse:
-        """Let a suspended device in again."""
+        """Let a suspended device in again, and a drained one take work again."""
+        device = await self._store.call(Store.find_device, request.device)
+        is_suspended = device.standing == "suspended"
+        if device.draining:
+            device = await self._controller.shelf.end_drain(device)
+            if not is_suspended:
+                return identity_pb2.ResumeDeviceResponse(device=device)
         return identity_pb2.ResumeDeviceResponse(device=await self._set_standing(request.device, "enrolled", ""))
 
     async def invite_user(self, request: identity_pb2.InviteUserRequest) -> identity_pb2.InviteUserResponse:

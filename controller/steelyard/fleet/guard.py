@@ -21,7 +21,9 @@ from steelyard.membership.live_calls import LiveCalls
 
 _PACKAGE = "steelyard_protocol.v1"
 _FOR_DEVICES = frozenset({"SessionService", "BlobService", "RenewalService"})
-_FOR_PEOPLE = frozenset({"ControlService", "IdentityService", "UpkeepService", "BlobService", "RenewalService"})
+_FOR_PEOPLE = frozenset(
+    {"ControlService", "IdentityService", "UpkeepService", "FleetService", "BlobService", "RenewalService"}
+)
 
 if TYPE_CHECKING:
     # Generic in the stubs only.

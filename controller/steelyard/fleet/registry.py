@@ -6,10 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from steelyard.fleet.changes import Changes
 from steelyard.fleet.inbox import JobInbox, JobNews, LinkLost, LinkUp
 from steelyard_protocol.v1 import common_pb2, session_pb2
+
+# The last that was queued is the last that a device heard, but for what is under way.
+_REMEMBERED_MESSAGES = 4
 
 
 class DeviceLink:
@@ -20,12 +24,19 @@ class DeviceLink:
         self.name = name
         self.outgoing: asyncio.Queue[session_pb2.ConnectResponse | None] = asyncio.Queue()
         self._next_id = 1
+        # When the last messages were queued: by these a round trip is told.
+        self._sent: list[tuple[int, int]] = []
 
     def send(self, message: session_pb2.ConnectResponse) -> None:
         """Number a message and queue it."""
         message.message_id = self._next_id
+        self._sent = [*self._sent[1 - _REMEMBERED_MESSAGES :], (self._next_id, time.monotonic_ns())]
         self._next_id += 1
         self.outgoing.put_nowait(message)
+
+    def sent_ns(self, message_id: int) -> int | None:
+        """Return when a message was queued, on the monotonic clock; None for none of the last ones."""
+        return next((sent_ns for sent_id, sent_ns in self._sent if sent_id == message_id), None)
 
     def close(self) -> None:
         """Let the writer end after what is queued."""
@@ -48,6 +59,22 @@ class Presence:
     quiet_s: float = 0.0
 
 
+class Watcher(Protocol):
+    """Is told at once what a fleet sees; must not block."""
+
+    def came(self, presence: Presence) -> None:
+        """A device connected."""
+        ...
+
+    def heard(self, presence: Presence, heartbeat: session_pb2.Heartbeat) -> None:
+        """A device said how it fares."""
+        ...
+
+    def went(self, presence: Presence, reason: str) -> None:
+        """A device's session ended, and no newer one took its place."""
+        ...
+
+
 class Fleet:
     """The connected devices. Used from one event loop only."""
 
@@ -55,9 +82,13 @@ class Fleet:
         self._clock_ns = clock_ns
         self._present: dict[str, Presence] = {}
         self._inboxes: dict[str, JobInbox] = {}
+        # The same by device, and who waits for which: with thousands of both nobody may look through all of them.
+        self._inboxes_of: dict[str, dict[str, JobInbox]] = {}
+        self._awaited: dict[str, set[asyncio.Future[None]]] = {}
         self._changed = asyncio.Condition()
         # Told when a device comes, goes or becomes free, and by whoever changes what it may do.
         self.changes = Changes()
+        self.watchers: list[Watcher] = []
 
     def presence(self, device_id: str) -> Presence | None:
         """Return what is known of a connected device, None when it is not connected."""
@@ -76,8 +107,13 @@ class Fleet:
             before.link.close()
         presence = Presence(link=link, hello=hello, last_seen_ns=self._clock_ns(), lease=hello.lease)
         self._present[link.device_id] = presence
+        for waiting in self._awaited.pop(link.device_id, ()):
+            if not waiting.done():
+                waiting.set_result(None)
         self.tell_device(link.device_id, LinkUp(hello=hello))
         self.changes.tell()
+        for watcher in self.watchers:
+            watcher.came(presence)
         async with self._changed:
             self._changed.notify_all()
 
@@ -89,6 +125,8 @@ class Fleet:
         del self._present[link.device_id]
         self.tell_device(link.device_id, LinkLost(reason=reason))
         self.changes.tell()
+        for watcher in self.watchers:
+            watcher.went(presence, reason)
         async with self._changed:
             self._changed.notify_all()
 
@@ -105,6 +143,28 @@ class Fleet:
             if presence.lease.job_id and not heartbeat.lease.job_id:
                 self.changes.tell()
             presence.lease = heartbeat.lease
+            for watcher in self.watchers:
+                watcher.heard(presence, heartbeat)
+
+    async def wait_for_device(self, device_id: str, timeout_s: float) -> Presence | None:
+        """Return a device once it is connected, None when it does not come in time."""
+        presence = self._present.get(device_id)
+        if presence is not None:
+            return presence
+        came = asyncio.get_running_loop().create_future()
+        self._awaited.setdefault(device_id, set()).add(came)
+        try:
+            # Not asyncio.wait_for: see JobInbox.get.
+            async with asyncio.timeout(timeout_s):
+                await came
+        except TimeoutError:
+            return None
+        finally:
+            waiting = self._awaited.get(device_id, set())
+            waiting.discard(came)
+            if not waiting:
+                self._awaited.pop(device_id, None)
+        return self._present.get(device_id)
 
     async def wait_for(self, found: Callable[[Presence], bool], timeout_s: float) -> Presence | None:
         """Return the first connected device that ``found`` accepts, waiting a bounded time for it."""
@@ -124,12 +184,20 @@ class Fleet:
     def listen(self, job_id: str, device_id: str) -> JobInbox:
         """Open the inbox of a job."""
         inbox = JobInbox(job_id, device_id)
+        self.unlisten(job_id)
         self._inboxes[job_id] = inbox
+        self._inboxes_of.setdefault(device_id, {})[job_id] = inbox
         return inbox
 
     def unlisten(self, job_id: str) -> None:
         """Close the inbox of a job; what comes later is only recorded."""
-        self._inboxes.pop(job_id, None)
+        inbox = self._inboxes.pop(job_id, None)
+        if inbox is None:
+            return
+        mine = self._inboxes_of[inbox.device_id]
+        del mine[job_id]
+        if not mine:
+            del self._inboxes_of[inbox.device_id]
 
     def tell_job(self, job_id: str, news: JobNews, *, device_id: str) -> None:
         """Hand what a device says to the job that it is about, if that still listens, and to this device."""
@@ -139,6 +207,5 @@ class Fleet:
 
     def tell_device(self, device_id: str, news: JobNews) -> None:
         """Hand news of a device to every job that runs on it."""
-        for inbox in self._inboxes.values():
-            if inbox.device_id == device_id:
-                inbox.put(news)
+        for inbox in list(self._inboxes_of.get(device_id, {}).values()):
+            inbox.put(news)

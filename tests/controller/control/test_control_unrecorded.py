@@ -9,6 +9,7 @@ from typing import Any, cast
 from steelyard.control.job_world import JobWorld
 from steelyard.control.jobs import Jobs
 from steelyard.control.unrecorded_ends import UnrecordedEnds
+from steelyard.fleet.registry import Fleet
 from steelyard.store.errors import StoreError
 from steelyard.store.worker import AsyncStore
 from steelyard_protocol.v1 import common_pb2, control_pb2
@@ -38,14 +39,14 @@ class SoonFullStore(FullStore):
 
 
 async def test_the_end_of_a_job_is_told_when_it_cannot_be_stored() -> None:
-    jobs = Jobs(cast("JobWorld", SimpleNamespace(store=FullStore())))
+    jobs = Jobs(cast("JobWorld", SimpleNamespace(store=FullStore(), fleet=Fleet(), devices=None)))
     ended = await jobs.cancel("job-1")
     assert ended.state == control_pb2.JOB_STATE_CANCELLED
     assert ended.error.reason == "cancelled"
 
 
 def test_a_job_that_the_store_has_in_full_is_left_alone() -> None:
-    jobs = Jobs(cast("JobWorld", SimpleNamespace(store=FullStore())))
+    jobs = Jobs(cast("JobWorld", SimpleNamespace(store=FullStore(), fleet=Fleet(), devices=None)))
     job = control_pb2.Job(job_id="job-2", state=control_pb2.JOB_STATE_RECORDED)
     assert jobs.as_known(job) == control_pb2.Job(job_id="job-2", state=control_pb2.JOB_STATE_RECORDED)
 

@@ -1,0 +1,104 @@
+"""The health of every device: in memory while it is connected, in the store when it comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from steelyard.errors import NotFoundError
+from steelyard.fleet.health import DeviceHealth, Events
+from steelyard.fleet.registry import Presence
+from steelyard.store.errors import StoreError
+from steelyard.store.store import Store
+from steelyard.store.worker import AsyncStore
+from steelyard_protocol.v1 import health_pb2, session_pb2
+
+_log = logging.getLogger(__name__)
+
+
+class HealthBook:
+    """Watches a fleet. Used from one event loop."""
+
+    def __init__(
+        self,
+        store: AsyncStore,
+        *,
+        clock_ns: Callable[[], int] = time.time_ns,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """Keep what lasts in ``store``; offsets are against ``clock_ns`` (since the epoch)."""
+        self._store = store
+        self._clock_ns = clock_ns
+        self._monotonic_ns = monotonic_ns
+        self._devices: dict[str, DeviceHealth] = {}
+        self._writing: set[asyncio.Task[None]] = set()
+
+    def of(self, device_id: str) -> health_pb2.DeviceHealth | None:
+        """Return how a connected device fares; None for one that is not."""
+        found = self._devices.get(device_id)
+        return None if found is None else found.message
+
+    async def hello(self, hello: session_pb2.Hello) -> None:
+        """Take a hello in, before the store knows of it.
+
+        Raises:
+            StoreError: The database failed.
+        """
+        device_id = hello.device.device_id
+
+        def before(store: Store) -> tuple[health_pb2.DeviceHealth, str]:
+            try:
+                version = store.find_device(device_id).agent_version
+            except NotFoundError:
+                version = ""
+            return store.fleet.rules.health(device_id), version
+
+        kept, version = await self._store.call(before)
+        health = DeviceHealth(kept, monotonic_ns=self._monotonic_ns, clock_ns=self._clock_ns)
+        events = health.hello(hello, version)
+        self._devices[device_id] = health
+        await self._store.call(lambda store: _keep(store, device_id, health.message, events))
+
+    # -- what a fleet tells ---------------------------------------------------------------------------------------
+
+    def came(self, presence: Presence) -> None:
+        """See ``Watcher``; the hello said it all."""
+
+    def heard(self, presence: Presence, heartbeat: session_pb2.Heartbeat) -> None:
+        """See ``Watcher``."""
+        health = self._devices.get(presence.link.device_id)
+        if health is not None:
+            events = health.heartbeat(heartbeat, presence.link.sent_ns(heartbeat.heard_message_id))
+            if events:
+                self._write_later(presence.link.device_id, health.message, events)
+
+    def went(self, presence: Presence, reason: str) -> None:
+        """See ``Watcher``."""
+        health = self._devices.pop(presence.link.device_id, None)
+        if health is not None:
+            self._write_later(presence.link.device_id, health.message, [("left", f"left: {reason}")])
+
+    async def close(self) -> None:
+        """Wait until everything is in the store."""
+        while self._writing:
+            await asyncio.wait(self._writing)
+
+    def _write_later(self, device_id: str, health: health_pb2.DeviceHealth, events: Events) -> None:
+        task = asyncio.ensure_future(self._write(device_id, health, events))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def _write(self, device_id: str, health: health_pb2.DeviceHealth, events: Events) -> None:
+        try:
+            await self._store.call(lambda store: _keep(store, device_id, health, events))
+        except StoreError as error:
+            _log.warning("the history of device %s lacks a line: %s", device_id, error)
+
+
+def _keep(store: Store, device_id: str, health: health_pb2.DeviceHealth, events: Events) -> None:
+    with store.batch():
+        store.fleet.rules.put_health(device_id, health)
+        for kind, message in events:
+            store.fleet.log.append(device_id, kind, message)
