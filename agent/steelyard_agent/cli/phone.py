@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from steelyard_agent.jobs.validity import ValidityTools
 from steelyard_agent.link.agent import AgentParts
 from steelyard_agent.policy.owner import OwnersPolicy
 from steelyard_agent.state.blob_cache import BlobCache
+from steelyard_agent.state.blob_quota import chosen_quota_bytes
 from steelyard_agent.state.directory import StateDirectory
 from steelyard_agent.state.identity import IdentityFile
 from steelyard_agent.state.outbox import Outbox
@@ -63,7 +65,11 @@ async def phone_parts(phone: Phone, controllers: ServedControllers, state: State
         boot_id=phone.boot_id(),
         identity=identity,
         outbox=Outbox(state.outbox),
-        cache=BlobCache(state.blobs, free_bytes=lambda folder: shutil.disk_usage(folder).free),
+        cache=BlobCache(
+            state.blobs,
+            free_bytes=lambda folder: shutil.disk_usage(folder).free,
+            quota_bytes=chosen_quota_bytes(os.environ),
+        ),
         rounds=RoundTools(
             run_block=phone.run_block,
             surroundings=surroundings,

@@ -28,6 +28,7 @@ from steelyard_agent.meters.temperature import TemperatureMeter
 from steelyard_agent.policy.owner import OwnersPolicy
 from steelyard_agent.service.notify import forget_manager, service_manager, told_to_manager
 from steelyard_agent.state.blob_cache import BlobCache
+from steelyard_agent.state.blob_quota import chosen_quota_bytes
 from steelyard_agent.state.directory import StateDirectory, default_state_directory, open_state_directory
 from steelyard_agent.state.identity import IdentityFile
 from steelyard_agent.state.outbox import Outbox
@@ -125,7 +126,7 @@ async def _parts(controllers: ServedControllers, state: StateDirectory, options:
         boot_id=read_boot_id(system),
         identity=identity,
         outbox=Outbox(state.outbox),
-        cache=BlobCache(state.blobs, free_bytes=_free_bytes),
+        cache=BlobCache(state.blobs, free_bytes=_free_bytes, quota_bytes=chosen_quota_bytes(os.environ)),
         rounds=LaterTools(gate=gate, work_folder=state.work, make=tools),
         clock_s=time.monotonic,
         free_bytes=_free_bytes,

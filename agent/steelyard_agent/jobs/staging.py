@@ -63,7 +63,9 @@ class Stager:
         self.cache.make_room(needed, keep=keep)
         total, done = sum(missing.values()), 0
         for digest, size in missing.items():
-            await self._fetch(digest, size, _Progress(self.report, digest, done, total))
+            async with self.cache.only_one_fetches(digest) as is_here:
+                if not is_here:
+                    await self._fetch(digest, size, _Progress(self.report, digest, done, total))
             done += size
 
     async def _fetch(self, digest: str, size_bytes: int, progress: _Progress) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
+from weakref import WeakValueDictionary
 
+from steelyard_agent.state.blob_quota import default_quota_bytes
 from steelyard_agent.state.durable import sync_file, sync_folder
 from steelyard_agent.state.errors import DISK_RESERVE_BYTES, DiskFullError, StateError
 
@@ -22,10 +26,16 @@ class DigestMismatchError(StateError):
 class BlobCache:
     """A folder of blobs and of partial ones. Not thread safe; ``finish`` and ``verified`` may run in a thread."""
 
-    def __init__(self, folder: Path, *, free_bytes: Callable[[Path], int]) -> None:
-        """Use ``folder``; ``free_bytes`` tells how much room a folder's disk has."""
+    def __init__(self, folder: Path, *, free_bytes: Callable[[Path], int], quota_bytes: int | None = None) -> None:
+        """Use ``folder``; ``free_bytes`` tells how much room a folder's disk has.
+
+        What is kept beyond ``quota_bytes`` goes when the next job comes; None: see ``default_quota_bytes``.
+        """
         self._folder = folder
         self._free_bytes = free_bytes
+        self._quota_bytes = quota_bytes
+        # Forgotten once nobody fetches or waits.
+        self._fetching: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def folder(self) -> Path:
@@ -84,23 +94,35 @@ class BlobCache:
         sync_folder(self._folder)
         return self.path(digest)
 
+    @asynccontextmanager
+    async def only_one_fetches(self, digest: str) -> AsyncIterator[bool]:
+        """Wait until nobody else fetches the blob, then say whether it is here by now."""
+        lock = self._fetching.setdefault(digest, asyncio.Lock())
+        async with lock:
+            yield self.path(digest).is_file()
+
     def make_room(self, needed_bytes: int, *, keep: Collection[str]) -> None:
         """See that ``needed_bytes`` fit beside the reserve, dropping the least recently used blobs outside ``keep``.
+
+        Those that lie here beyond the quota go, too; what is in ``keep`` stays and may come, however large.
 
         Raises:
             DiskFullError: Even without them there is no room; nothing was dropped.
         """
-        idle = sorted(
-            (path for path in self._folder.iterdir() if path.name.split(".")[0] not in keep),
-            key=lambda path: path.stat().st_mtime_ns,
-        )
-        missing = needed_bytes + DISK_RESERVE_BYTES - self._free_bytes(self._folder)
-        if needed_bytes == 0 or missing <= 0:
-            return
-        if missing > sum(path.stat().st_size for path in idle):
+        sizes = {path: path.stat().st_size for path in self._folder.iterdir()}
+        idle = [path for path in sizes if path.name.split(".")[0] not in keep]
+        idle.sort(key=lambda path: path.stat().st_mtime_ns)
+        free_bytes = self._free_bytes(self._folder)
+        missing = needed_bytes + DISK_RESERVE_BYTES - free_bytes if needed_bytes else 0
+        if missing > sum(sizes[path] for path in idle):
             raise self.no_room_for(needed_bytes)
-        while missing > 0:
-            missing -= idle[0].stat().st_size
+        kept_bytes = sum(sizes.values())
+        quota_bytes = self._quota_bytes
+        if quota_bytes is None:
+            quota_bytes = default_quota_bytes(free_bytes=free_bytes, kept_bytes=kept_bytes)
+        missing = max(missing, kept_bytes + needed_bytes - quota_bytes)
+        while missing > 0 and idle:
+            missing -= sizes[idle[0]]
             idle.pop(0).unlink()
 
     def no_room_for(self, needed_bytes: int) -> DiskFullError:

@@ -1,3 +1,4 @@
+import asyncio
 import errno
 from pathlib import Path
 
@@ -121,3 +122,10 @@ async def test_a_disk_that_fills_up_meanwhile_is_told_and_cleaned(
         await staging.stager.stage(PLAN)
     if expected is DiskFullError:
         assert names_in(tmp_path) == []
+
+
+async def test_two_who_want_the_same_blobs_at_once_fetch_them_once(tmp_path: Path) -> None:
+    staging = Staging(tmp_path)
+    both = await asyncio.gather(staging.stager.stage(PLAN), staging.stager.stage(PLAN))
+    assert both[0] == both[1]
+    assert len(staging.port.offsets) == 3

@@ -1,3 +1,4 @@
+import asyncio
 import os
 from pathlib import Path
 
@@ -90,3 +91,36 @@ def test_nothing_is_dropped_when_it_would_not_help(tmp_path: Path) -> None:
 
 def test_a_full_disk_does_not_matter_when_nothing_is_needed(tmp_path: Path) -> None:
     BlobCache(tmp_path, free_bytes=lambda _folder: 0).make_room(0, keep=())
+
+
+def test_what_is_kept_beyond_the_quota_goes_when_the_next_job_comes(tmp_path: Path) -> None:
+    cache = BlobCache(tmp_path, free_bytes=lambda _folder: 10**12, quota_bytes=250)
+    old, new, kept = put(cache, b"o" * 100), put(cache, b"n" * 100), put(cache, b"k" * 100)
+    for age, digest in enumerate((new, old, kept)):
+        os.utime(cache.path(digest), (1_000_000 - age, 1_000_000 - age))
+    cache.make_room(0, keep={kept})
+    assert (cache.verified(kept), cache.verified(old), cache.verified(new)) == (True, False, True)
+
+
+def test_a_job_that_needs_more_than_the_quota_gets_it(tmp_path: Path) -> None:
+    cache = BlobCache(tmp_path, free_bytes=lambda _folder: 10**12, quota_bytes=50)
+    other, mine = put(cache, b"o" * 100), put(cache, b"m" * 100)
+    cache.make_room(500, keep={mine, "d" * 64})
+    assert (cache.verified(mine), cache.verified(other)) == (True, False)
+
+
+async def test_only_one_fetches_and_the_others_find_it_here(tmp_path: Path) -> None:
+    cache = cache_of(tmp_path)
+    digest = digest_of(b"model")
+    fetched = 0
+
+    async def fetch() -> None:
+        nonlocal fetched
+        async with cache.only_one_fetches(digest) as is_here:
+            if not is_here:
+                fetched += 1
+                await asyncio.sleep(0)
+                put(cache, b"model")
+
+    await asyncio.gather(*(fetch() for _ in range(5)))
+    assert fetched == 1
