@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
 
 _NEEDED = (
@@ -35,6 +36,17 @@ def main() -> None:
         sys.exit(_EXIT_USAGE)
     # gRPC's own lines ("Handshake failed ...") beside our sentences help nobody; set it to DEBUG to have them.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    _end_as_interrupted()
     from steelyard.cli.main import run
 
     sys.exit(run(sys.argv[1:]))
+
+
+def _end_as_interrupted() -> None:
+    """Let TERM, and HUP of a terminal that is closed, end a command as Ctrl-C does: its job is cancelled first.
+
+    A signal that is ignored (``nohup``) stays ignored.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)

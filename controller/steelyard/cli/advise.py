@@ -165,6 +165,7 @@ def _options(flags: dict[str, Any], max_drop: MaxDrop | None, title: str) -> Mea
         min_round_count=min(flags["min_rounds"], flags["max_rounds"]),
         max_round_count=flags["max_rounds"],
         device_wait_s=flags["device_wait"],
+        priority=flags["priority"],
         title=title,
         runtime=flags["runtime"],
         thread_count=flags["threads"],

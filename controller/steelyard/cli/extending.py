@@ -20,7 +20,18 @@ EXTEND_FLAG = click.option(
 )
 # Everything else is settled by the measurement that is extended.
 _FREE = frozenset(
-    {"extended_job", "max_rounds", "budget", "device_wait", "device", "local", "title", "as_json", "report_path"}
+    {
+        "extended_job",
+        "max_rounds",
+        "budget",
+        "device_wait",
+        "device",
+        "local",
+        "priority",
+        "title",
+        "as_json",
+        "report_path",
+    }
 )
 
 
@@ -50,6 +61,7 @@ def extend(ctx: click.Context, client: Client, job_id: str, flags: Mapping[str, 
         max_round_count=flags["max_rounds"] if _is_given(ctx, "max_rounds") else 0,
         budget_s=flags["budget"],
         device_wait_s=flags["device_wait"],
+        priority=flags["priority"],
         device=device,
         title=flags["title"],
     )

@@ -64,13 +64,15 @@ def show_job(ctx: click.Context, job_id: str, as_json: bool) -> None:
     with connected(ctx) as client:
         found = client.job(job_id)
         if found.kind == control_pb2.JOB_KIND_MEASUREMENT and client_has_rounds(client, found.job_id):
-            show_measurement(client, [client.measurement(found.job_id).measurement], as_json=as_json, details=True)
+            measurement = client.measurement(found.job_id).measurement
+            show_measurement(client, [measurement], as_json=as_json, details=True, job=found)
         elif as_json:
             emit_json("job", {"job": to_plain(found)})
         else:
-            from steelyard.report.terminal import render_jobs
+            from steelyard.report.terminal import render_attempts, render_jobs
 
             console().print(render_jobs([found], now=datetime.now(tz=timezone.utc)))
+            console().print(render_attempts(found))
 
 
 def client_has_rounds(client: object, job_id: str) -> bool:

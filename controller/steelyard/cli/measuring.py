@@ -20,7 +20,7 @@ from steelyard.cli.verdict_flags import VERDICT_FLAGS, verdict_options
 from steelyard.cli.writing import write_text
 from steelyard.control.plans import MeasurementOptions
 from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, EXIT_UNMET
-from steelyard_protocol.v1 import measurement_pb2
+from steelyard_protocol.v1 import control_pb2, measurement_pb2
 
 if TYPE_CHECKING:
     from steelyard.control.client import Client
@@ -79,6 +79,7 @@ def options_from(flags: Mapping[str, Any], *, requirements: Sequence[str] = ()) 
         min_round_count=min(flags["min_rounds"], flags["max_rounds"]),
         max_round_count=flags["max_rounds"],
         device_wait_s=flags["device_wait"],
+        priority=flags["priority"],
         title=flags["title"],
         runtime=flags["runtime"],
         thread_count=flags["threads"],
@@ -115,10 +116,11 @@ def show_measurement(
     report_path: Path | None = None,
     as_comparison: bool = False,
     details: bool = False,
+    job: control_pb2.Job | None = None,
 ) -> None:
     """Print measurements for people or programs, and write the HTML report when it was asked for.
 
-    People are shown what decides, and how to see the rest; with ``details`` everything.
+    People are shown what decides, and how to see the rest; with ``details`` everything; of ``job`` its failed attempts.
     """
     from steelyard.report.plain import to_plain
 
@@ -131,15 +133,19 @@ def show_measurement(
             "measurements": [to_plain(measurement) for measurement in measurements],
             "report": str(report_path) if report_path else None,
         }
+        if job is not None:
+            payload["job"] = to_plain(job)
         emit_json("measurement", payload)
         return
-    from steelyard.report.terminal import render_comparison, render_measurement
+    from steelyard.report.terminal import render_attempts, render_comparison, render_measurement
 
     render = render_comparison if as_comparison else render_measurement
     out = console()
     for measurement in measurements:
         out.print(f"controller {controller.controller_id[:8]}, device {_identity(measurement)}", markup=False)
         out.print(render(measurement, details=details))
+    if job is not None and job.failed_attempts:
+        out.print(render_attempts(job))
     if report_path is not None:
         say(f"report: {report_path}")
 

@@ -67,6 +67,7 @@ def profile_options(flags: Mapping[str, Any], *, roofline: bool) -> MeasurementO
         min_round_count=_ROUND_COUNT,
         max_round_count=_ROUND_COUNT,
         device_wait_s=flags["device_wait"],
+        priority=flags["priority"],
         runtime=flags["runtime"],
         thread_count=flags["threads"],
         providers=flags["providers"],

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from steelyard.cli.parameters import DURATION, INPUT_SHAPE
+from steelyard.priorities import DEFAULT_PRIORITY, PRIORITIES
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -29,6 +30,13 @@ RUN_FLAGS = (
         multiple=True,
         metavar="NAME=1x3x224x224",
         help="Sizes of a dynamic input; repeatable.",
+    ),
+    click.option(
+        "--priority",
+        type=click.Choice(list(PRIORITIES)),
+        default=DEFAULT_PRIORITY,
+        show_default=True,
+        help="Who goes first where several jobs want the device: a more urgent one at the end of a round.",
     ),
     click.option("--device-wait", type=DURATION, default="30s", show_default=True, help="For the device to connect."),
     click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout."),

@@ -19,6 +19,7 @@ from steelyard.control.errors_on_wire import raise_from_rpc
 from steelyard.control.job_handle import JobHandle
 from steelyard.control.plans import MeasurementOptions, build_plan
 from steelyard.fleet.transport import CHUNK_BYTES
+from steelyard.priorities import DEFAULT_PRIORITY, parse_priority
 from steelyard_protocol.v1 import (
     blob_pb2,
     blob_pb2_grpc,
@@ -275,6 +276,7 @@ class Client:
             min_round_count=options.min_round_count,
             max_round_count=options.max_round_count,
             device_wait_ms=int(options.device_wait_s * 1000),
+            priority=parse_priority(options.priority),
             title=options.title or artifacts[0].name,
             meters=options.meters,
             probe_roofline=options.roofline,
@@ -292,6 +294,7 @@ class Client:
         max_round_count: int = 0,
         budget_s: float = 0.0,
         device_wait_s: float = 30.0,
+        priority: str = DEFAULT_PRIORITY,
         device: str = "",
         title: str = "",
     ) -> JobHandle:
@@ -307,6 +310,7 @@ class Client:
             max_round_count=max_round_count,
             budget_ms=int(budget_s * 1000),
             device_wait_ms=int(device_wait_s * 1000),
+            priority=parse_priority(priority),
             title=title,
         )
         response = self._call(lambda: self._control.SubmitMeasurement(request, timeout=_CALL_TIMEOUT_S))

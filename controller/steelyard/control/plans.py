@@ -13,6 +13,7 @@ from steelyard.control.mode_plan import MOST_BATCH, ModeOptions, check_mode
 from steelyard.control.verdict_options import VerdictOptions
 from steelyard.control.written_values import CORE_KINDS
 from steelyard.errors import UsageError
+from steelyard.priorities import DEFAULT_PRIORITY, parse_priority
 from steelyard_protocol.v1 import control_pb2, plan_pb2
 
 # 10,000 hours: far beyond any measurement, and safe in int64 milliseconds.
@@ -47,6 +48,8 @@ class MeasurementOptions:
     min_round_count: int = 0
     max_round_count: int = 0
     device_wait_s: float = 30.0
+    # "interactive", "normal" or "nightly": who goes first where several jobs want the device.
+    priority: str = DEFAULT_PRIORITY
     title: str = ""
     labels: tuple[str, ...] = ()
     runtime: str = ""
@@ -84,6 +87,7 @@ class MeasurementOptions:
 
     def __post_init__(self) -> None:
         """Refuse values that no device can honour."""
+        parse_priority(self.priority)
         if not 1 <= self.thread_count <= 1024:
             raise UsageError("bad_threads", f"{self.thread_count} threads is not a count from 1 to 1024")
         if not 10 <= self.sample_window_ms <= 60_000:

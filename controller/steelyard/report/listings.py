@@ -104,6 +104,15 @@ def render_jobs(jobs: Sequence[control_pb2.Job], *, now: dt.datetime) -> Rendera
     return Group(table, *errors)
 
 
+def render_attempts(job: control_pb2.Job) -> RenderableType:
+    """Return a line for each attempt that failed and was made again."""
+    lines = [
+        Text(f"attempt {one.attempt} failed ({one.error.reason}): {one.error.message}", style="yellow")
+        for one in job.failed_attempts
+    ]
+    return Group(*lines)
+
+
 def render_artifacts(artifacts: Sequence[control_pb2.Artifact]) -> RenderableType:
     """Return the artifacts as a table."""
     if not artifacts:

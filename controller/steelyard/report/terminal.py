@@ -34,6 +34,7 @@ from steelyard.report.listings import (
     hanging,
     render_artifact,
     render_artifacts,
+    render_attempts,
     render_device,
     render_devices,
     render_jobs,
@@ -52,6 +53,7 @@ from steelyard_protocol.v1 import measurement_pb2
 __all__ = [
     "render_artifact",
     "render_artifacts",
+    "render_attempts",
     "render_comparison",
     "render_device",
     "render_devices",
