@@ -12,6 +12,8 @@ import pytest
 from steelyard.control.controller import Controller
 from steelyard.settings import Settings
 from steelyard_agent.enrollment.membership import membership_folders
+from steelyard_protocol.v1 import control_pb2
+from tests.controller.control.planned import add_model, ended, request_for
 from tests.loopback.identity.conftest import MovedClock, Ports
 from tests.support.enrolled_agent import EnrolledAgent
 
@@ -65,6 +67,22 @@ async def test_a_device_that_joined_by_the_command_is_served_and_leaves_with_a_g
     assert presence is not None
     serving.terminate()
     assert await asyncio.wait_for(serving.wait(), WAIT_S) == 0
+
+
+async def test_a_job_runs_on_a_device_that_joined_by_the_command_and_its_lease_is_stored(
+    ports: Ports, serving: asyncio.subprocess.Process
+) -> None:
+    controller = ports.controller
+    assert await controller.fleet.wait_for(lambda found: found.link.name == "kitchen-pi", WAIT_S) is not None
+    request = request_for([await add_model(controller)], device="kitchen-pi")
+    job_id = (await controller.jobs.submit_measurement(request)).job_id
+    job = await ended(controller, job_id)
+    assert job.state == control_pb2.JOB_STATE_RECORDED, job.error.message
+    measurement = await controller.results.measurement(job)
+    assert (measurement.device_name, measurement.round_count) == ("kitchen-pi", 3)
+    assert measurement.variants[0].p50_latency.value > 0
+    assert await controller.fence.newest(measurement.device.device_id, job_id) == 1
+    assert serving.returncode is None
 
 
 async def test_a_second_join_with_a_used_code_is_one_sentence_and_exit_status_4(ports: Ports, tmp_path: Path) -> None:
