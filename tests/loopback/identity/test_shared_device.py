@@ -93,14 +93,14 @@ async def test_two_controllers_share_a_device_and_urgent_jobs_of_both_go_first(s
         assert [key.round_index for key in keys] == list(range(ROUND_COUNT))
     ran = shared.ran()
     # Nothing ran twice, and after the round that was running both urgent jobs came first, each as a whole.
-    assert sorted(ran) == sorted(list(job_id for _, job_id in shared.jobs.values()) * ROUND_COUNT)
+    assert sorted(ran) == sorted([job_id for _, job_id in shared.jobs.values()] * ROUND_COUNT)
     assert set(ran[1 : 1 + 2 * ROUND_COUNT]) == set(urgent)
     assert len([job_id for job_id, _ in groupby(ran)]) == len(shared.jobs) + 1
     assert shared.board.agent.leases.held is None
     assert not shared.waiting()
 
 
-async def test_a_controller_that_dies_while_its_job_is_next_does_not_keep_the_device(shared: SharedDevice) -> None:
+async def test_a_controller_that_goes_away_while_its_job_is_next_does_not_keep_the_device(shared: SharedDevice) -> None:
     workers = shared.board.workers
     workers.hold = asyncio.Event()
     first, second = shared.controllers
@@ -109,7 +109,7 @@ async def test_a_controller_that_dies_while_its_job_is_next_does_not_keep_the_de
     await shared.submit(second, INTERACTIVE)
     await shared.board.until(shared.board.agent.leases.more_urgent)
     await second.stop()
-    # Nobody says that the urgent job waits no more: its claim lapses.
+    # Whether or not its last word came through: the claim lapses.
     claims = shared.board.agent.leases._claims
     claims._clock_s = lambda: asyncio.get_running_loop().time() + 60.0
     workers.hold.set()
