@@ -19,11 +19,26 @@ _HEARTBEAT_MS = 15_000
 Context = grpc.aio.ServicerContext[session_pb2.ConnectRequest, session_pb2.ConnectResponse]
 
 
+class _Stream:
+    """One session's answers: two writes at once end a call."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._writing = asyncio.Lock()
+        self._last_id = 0
+
+    async def say(self, message: session_pb2.ConnectResponse) -> None:
+        async with self._writing:
+            self._last_id += 1
+            message.message_id = self._last_id
+            await self._context.write(message)
+
+
 class BareFleet(session_pb2_grpc.SessionServiceServicer):
     """Welcomes, acknowledges, offers. Used from one event loop."""
 
     def __init__(self) -> None:
-        self._sessions: dict[str, Context] = {}
+        self._sessions: dict[str, _Stream] = {}
         self._answers: dict[str, asyncio.Future[None]] = {}
 
     def device_ids(self) -> list[str]:
@@ -33,7 +48,7 @@ class BareFleet(session_pb2_grpc.SessionServiceServicer):
     async def offer(self, device_id: str, offer: session_pb2.JobOffer) -> None:
         """Offer a job and wait for the answer."""
         answered = self._answers[offer.job_id] = asyncio.get_running_loop().create_future()
-        await self._sessions[device_id].write(session_pb2.ConnectResponse(message_id=1, job_offer=offer))
+        await self._sessions[device_id].say(session_pb2.ConnectResponse(job_offer=offer))
         await answered
 
     async def Connect(self, request_iterator: object, context: Context) -> None:  # type: ignore[override]  # noqa: N802
@@ -41,9 +56,10 @@ class BareFleet(session_pb2_grpc.SessionServiceServicer):
         first = await context.read()
         assert isinstance(first, session_pb2.ConnectRequest)
         device_id = first.hello.device.device_id
+        stream = _Stream(context)
         welcome = session_pb2.Welcome(controller_id="bare", heartbeat_interval_ms=_HEARTBEAT_MS)
-        await context.write(session_pb2.ConnectResponse(message_id=1, welcome=welcome))
-        self._sessions[device_id] = context
+        await stream.say(session_pb2.ConnectResponse(welcome=welcome))
+        self._sessions[device_id] = stream
         try:
             while isinstance(message := await context.read(), session_pb2.ConnectRequest):
                 kind = message.WhichOneof("payload")
@@ -51,7 +67,7 @@ class BareFleet(session_pb2_grpc.SessionServiceServicer):
                     self._answers.pop(message.lease_answer.job_id).set_result(None)
                 elif kind == "heartbeat":
                     receipt = session_pb2.Acknowledgement(message_id=message.message_id)
-                    await context.write(session_pb2.ConnectResponse(message_id=1, acknowledgement=receipt))
+                    await stream.say(session_pb2.ConnectResponse(acknowledgement=receipt))
         finally:
             self._sessions.pop(device_id, None)
 

@@ -31,7 +31,7 @@ _ONE_COUNT = 200
 _ALL_REPEATS = 3
 _RESULT_COUNT = 2_000
 _MOST_RESULT_AGENTS = 500
-_PATIENCE_S = 600.0
+_PATIENCE_S = 300.0
 _SUBJECTS = ("steelyard", "bare")
 SETTINGS = {"agent_counts": list(AGENT_COUNTS), "clients": CLIENT_COUNT, "idle_s": IDLE_S}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,8 @@ import grpc.aio
 
 from steelyard_agent.link.channel import CHANNEL_OPTIONS
 from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc, common_pb2, result_pb2, session_pb2, session_pb2_grpc
+
+_log = logging.getLogger(__name__)
 
 _LEASE_TTL_MS = 60_000
 _RUNTIMES = ("onnxruntime", "litert", "openvino")
@@ -45,19 +48,18 @@ class LightAgent:
         self._epoch = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._acknowledged: dict[tuple[str, int], asyncio.Future[None]] = {}
-        self.welcomed = asyncio.Event()
+        self._welcomed = asyncio.Event()
         # Whether a session that was welcomed broke.
         self.lost = False
 
     async def attach(self, timeout_s: float) -> bool:
         """Dial and be welcomed; false when that did not come about in time."""
         self._call = session_pb2_grpc.SessionServiceStub(self._channel).Connect()
-        self._tasks.append(asyncio.create_task(self._hold()))
-        try:
-            await asyncio.wait_for(self.welcomed.wait(), timeout_s)
-        except asyncio.TimeoutError:
-            return False
-        return True
+        holding = asyncio.create_task(self._hold())
+        waiting = asyncio.create_task(self._welcomed.wait())
+        self._tasks += [holding, waiting]
+        await asyncio.wait([holding, waiting], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        return self._welcomed.is_set()
 
     async def leave(self) -> None:
         """Say goodbye and close the connection."""
@@ -86,9 +88,9 @@ class LightAgent:
             await self._say(session_pb2.ConnectRequest(hello=_hello(self.device_id)))
             while isinstance(message := await self._call.read(), session_pb2.ConnectResponse):
                 await self._hear(message)
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            pass
-        self.lost = self.welcomed.is_set()
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+            _log.warning("agent %s: %s", self.device_id, error)
+        self.lost = self._welcomed.is_set()
 
     async def _hear(self, message: session_pb2.ConnectResponse) -> None:
         kind = message.WhichOneof("payload")
@@ -99,7 +101,7 @@ class LightAgent:
         if kind == "welcome":
             interval_s = message.welcome.heartbeat_interval_ms / 1000
             self._tasks.append(asyncio.create_task(self._beat(interval_s)))
-            self.welcomed.set()
+            self._welcomed.set()
         elif kind == "job_offer":
             await self._take(message.job_offer)
         elif kind == "result_acknowledgement":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import cast
 
 import grpc
 import grpc.aio
@@ -14,6 +15,7 @@ from steelyard.fleet.enrollment_servicer import EnrollmentServicer, RenewalServi
 from steelyard.fleet.guard import CertificateGuard
 from steelyard.fleet.ports import add_port, refuse_taken_port
 from steelyard.fleet.transport import CONTROL_SERVER_OPTIONS, SERVER_OPTIONS
+from steelyard.identity.authority import SignedKey
 from steelyard.membership.access_list import AccessList
 from steelyard.membership.admission import Admission
 from steelyard.membership.authorities import Authorities
@@ -79,20 +81,22 @@ class SecureServers:
         await asyncio.gather(self.server.stop(_STOP_GRACE_S), self.enrollment_server.stop(_STOP_GRACE_S))
 
     def _credentials(self) -> grpc.ServerCredentials:
-        # Asked again with each handshake, so that a change of the authority needs no new server.
-        held: tuple[object, grpc.ServerCertificateConfiguration] | None = None
+        # Asked again with each handshake, so that a change of the authority needs no new server. None says that
+        # nothing changed: gRPC puts what it is given in the place of what other handshakes use at that moment, and
+        # with a thousand dials at once aborted the process ("sync.cc: Check failed: prior > 0", grpcio 1.85).
+        given = self._authorities.server_keys
 
-        def configuration() -> grpc.ServerCertificateConfiguration:
-            nonlocal held
+        def changed() -> grpc.ServerCertificateConfiguration | None:
+            nonlocal given
             keys = self._authorities.server_keys
-            if held is None or held[0] is not keys:
-                shown, trusted_pem = keys
-                pair = [(shown.key_pem, shown.certificate_pem)]
-                held = (keys, grpc.ssl_server_certificate_configuration(pair, root_certificates=trusted_pem))
-            return held[1]
+            if keys is given:
+                return None
+            given = keys
+            return _configuration(*keys)
 
-        fetch: Callable[[], grpc.ServerCertificateConfiguration] = configuration
-        return grpc.dynamic_ssl_server_credentials(fetch(), fetch, require_client_authentication=True)
+        # The stubs leave the None out.
+        fetch = cast("Callable[[], grpc.ServerCertificateConfiguration]", changed)
+        return grpc.dynamic_ssl_server_credentials(_configuration(*given), fetch, require_client_authentication=True)
 
     async def _watch_expiry(self) -> None:
         while True:
@@ -109,3 +113,9 @@ class SecureServers:
                 # A full disk, say: both authorities stay trusted, and it is asked again.
                 _log.warning("the change of the authority could not be looked at: %s", error)
             await asyncio.sleep(_CHANGE_LOOK_S)
+
+
+def _configuration(shown: SignedKey, trusted_pem: bytes) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration(
+        [(shown.key_pem, shown.certificate_pem)], root_certificates=trusted_pem
+    )
