@@ -155,11 +155,13 @@ class JobDesk:
         return self._made_tools
 
     async def _offered(self, offer: JobOffer) -> None:
+        from steelyard_agent.jobs.named_files import refuse_own_files
         from steelyard_agent.jobs.plan_check import check_offer
 
         before = self.lease
         try:
             check_offer(offer, self._tools.rounds.interpreters)
+            refuse_own_files(offer.plan, self._work_folder.parent)
             # A job that has the device is told at the boundary of its round.
             if before is None and (refusal := await self._policy.refusal()) is not None:
                 self._refuse_by_policy(offer, refusal)
