@@ -89,14 +89,14 @@ class JobLease:
         while not self.held and not enough():
             self._send(session_pb2.ConnectResponse(job_offer=self._offer()))
             answer = await self._answer(_LEASE_ANSWER_TIMEOUT_S, enough)
-            if answer is not None and not answer.HasField("lease"):
-                if answer.refused_because != told_holder:
+            if answer is not None and not self._grants(answer):
+                if answer.refused_because not in {"", told_holder}:
                     told_holder = answer.refused_because
                     await self._note(control_pb2.JOB_STATE_QUEUED, f"waiting for the device: {told_holder}")
                 # Until the device says that it is free, or a late answer comes.
                 answer = await self._answer(pause_s, enough)
                 pause_s = min(_REFUSED_RETRY_MOST_S, pause_s * 1.5)
-            if answer is not None and answer.HasField("lease") and answer.lease.attempt == self._attempt:
+            if answer is not None and self._grants(answer):
                 await self._taken(answer.lease)
 
     def open(self) -> None:
@@ -155,6 +155,10 @@ class JobLease:
             segment=self.segment,
             priority=self._terms.priority,
         )
+
+    def _grants(self, answer: session_pb2.LeaseAnswer) -> bool:
+        """Say whether the device is ours; a lease of an attempt that is over is not."""
+        return answer.HasField("lease") and answer.lease.attempt == self._attempt
 
     async def _taken(self, lease: session_pb2.Lease) -> None:
         if self._fence is not None:
