@@ -10,13 +10,14 @@ TFLITE_STAMP := $(TFLITE_VENV)/.installed
 OLDER_VENV := .venv-older
 OLDER_STAMP := $(OLDER_VENV)/.installed
 
-.PHONY: demo test test-arm chaos check format stubs bench bench-compress coverage clean help
+.PHONY: demo test test-arm chaos fuzz check format stubs bench bench-compress coverage clean help
 
 help:
 	@echo "make demo   weigh two real models on this machine, with a report"
 	@echo "make test   run every test, with coverage"
 	@echo "make test-arm  the agent under 64-bit Arm emulation (docs/emulation.md); Debian or Ubuntu on x86_64"
 	@echo "make chaos  1,000 faults over a fleet of processes, 100 MB over a bad network (docs/chaos.md); an hour, goes on where it stopped"
+	@echo "make fuzz   damaged and absurd input for every reader and RPC (docs/threat-model.md); an hour, goes on where it stopped"
 	@echo "make check  linters, types, import rules, protobuf rules, committed stubs"
 	@echo "make bench  benchmarks against peers (docs/benchmarks.md); long"
 	@echo "make bench-compress  compression beside other quantizers; STEELYARD_BENCH_MODELS names the models' folder"
@@ -62,6 +63,11 @@ test: $(STAMP) $(TFLITE_STAMP) $(OLDER_STAMP)
 test-arm: $(STAMP)
 	$(BIN)/python tools/arm/build_root.py
 	$(BIN)/python -m pytest tests/arm
+
+# Progress and what crashed in .fuzz/; remove that folder to begin anew.
+FUZZ_SECONDS ?= 3600
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzzing --seconds $(FUZZ_SECONDS)
 
 # Outcomes in .chaos/results.jsonl; remove that folder to begin anew.
 chaos: $(STAMP)

@@ -13,6 +13,18 @@ DEVICE_ID: ContextVar[str] = ContextVar("steelyard_log_device_id", default="")
 
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
+# Words of others stand in messages: an id, a reason, a version. What begins a line or steers a terminal is written out.
+_STEERING = {code: ascii(chr(code))[1:-1] for code in (*range(32), *range(0x7F, 0xA0), 0x2028, 0x2029)}
+
+
+class PlainLines(logging.Formatter):
+    """One line a message, whatever is in it; a traceback follows on lines of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        """Return the line, without its end."""
+        record.message = record.message.translate(_STEERING)
+        return super().formatMessage(record)
+
 
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: at (UTC), level, logger, message; job_id, device_id and error where there are."""
@@ -42,4 +54,4 @@ def make_formatter(log_format: str) -> logging.Formatter:
     """
     if log_format not in {"text", "json"}:
         raise ValueError(f"log format {log_format!r} is neither text nor json")
-    return JsonFormatter() if log_format == "json" else logging.Formatter(TEXT_FORMAT)
+    return JsonFormatter() if log_format == "json" else PlainLines(TEXT_FORMAT)

@@ -49,3 +49,9 @@ def test_text_is_what_it_was_and_another_format_is_refused() -> None:
 def test_every_command_takes_the_format() -> None:
     assert build_parser().parse_args(["run", "--log-format", "json"]).log_format == "json"
     assert build_parser().parse_args(["doctor"]).log_format == "text"
+
+
+def test_what_a_controller_says_begins_no_line_and_steers_no_terminal() -> None:
+    record = logging.LogRecord("a", logging.INFO, __file__, 1, "goodbye: %s", ("late\nINFO all is well\x1b[2J",), None)
+    (line,) = make_formatter("text").format(record).splitlines()
+    assert line.endswith(r"goodbye: late\nINFO all is well\x1b[2J")

@@ -93,3 +93,12 @@ async def test_what_a_session_logs_names_its_device(
     await controller.stop()
     told = [one for one in read(lines) if one["message"].startswith("device pi5")]
     assert [one["device_id"] for one in told] == ["dev-7", "dev-7"]
+
+
+def test_what_a_device_says_of_itself_begins_no_line_and_steers_no_terminal() -> None:
+    said = "0.1\n2026-11-28 12:00:00 INFO steelyard: all is well\r\x1b[2J\x9b2J\u2028"
+    record = logging.LogRecord(
+        "steelyard", logging.INFO, __file__, 1, "device %s connected (agent %s)", ("pi", said), None
+    )
+    (line,) = make_formatter("text").format(record).splitlines()
+    assert line.endswith(r"(agent 0.1\n2026-11-28 12:00:00 INFO steelyard: all is well\r\x1b[2J\x9b2J\u2028)")

@@ -149,21 +149,46 @@ def make_message(kind: type[M], random: Random, words: Sequence[str] = (), depth
 def fill(message: Message, random: Random, words: Sequence[str] = (), depth: int = _MAX_DEPTH) -> None:
     """Set some fields of a message to odd values, the fields of the messages in it as well."""
     for field in message.DESCRIPTOR.fields:
-        if random.random() < 0.5 or (field.message_type is not None and depth == 0):
-            continue
-        if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            _fill_map(getattr(message, field.name), field.message_type.fields_by_name["value"], random, words)
-        elif field.message_type is not None and field.is_repeated:
-            for _ in range(random.randint(0, 3)):
-                fill(getattr(message, field.name).add(), random, words, depth - 1)
-        elif field.message_type is not None:
-            below = getattr(message, field.name)
-            below.SetInParent()
-            fill(below, random, words, depth - 1)
-        elif field.is_repeated:
-            getattr(message, field.name).extend(_plain(field, random, words) for _ in range(random.randint(0, 3)))
-        else:
-            setattr(message, field.name, _plain(field, random, words))
+        if random.random() < 0.5 and (field.message_type is None or depth > 0):
+            _set(message, field, random, words, depth)
+
+
+def _set(message: Message, field: FieldDescriptor, random: Random, words: Sequence[str], depth: int) -> None:
+    held = getattr(message, field.name)
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        _fill_map(held, field.message_type.fields_by_name["value"], random, words)
+    elif field.message_type is not None and field.is_repeated:
+        for _ in range(random.randint(0, 3)):
+            fill(held.add(), random, words, depth - 1)
+    elif field.message_type is not None:
+        held.SetInParent()
+        fill(held, random, words, depth - 1)
+    elif field.is_repeated:
+        held.extend(_plain(field, random, words) for _ in range(random.randint(0, 3)))
+    else:
+        setattr(message, field.name, _plain(field, random, words))
+
+
+def spoilt(message: M, random: Random, words: Sequence[str] = ()) -> M:
+    """Return a copy in which a few fields, at whatever depth, hold odd values or nothing."""
+    copy = type(message)()
+    copy.CopyFrom(message)
+    for _ in range(random.randint(1, 3)):
+        _spoil(copy, random, words)
+    return copy
+
+
+def _spoil(message: Message, random: Random, words: Sequence[str]) -> None:
+    field, value = random.choice(message.ListFields() or [(None, None)])
+    if field is None or random.random() < 0.2:
+        field = random.choice(message.DESCRIPTOR.fields)
+    elif field.message_type is not None and not field.message_type.GetOptions().map_entry and random.random() < 0.8:
+        _spoil(random.choice(value) if field.is_repeated else value, random, words)
+        return
+    if random.random() < 0.2:
+        message.ClearField(field.name)
+    else:
+        _set(message, field, random, words, 1)
 
 
 def _fill_map(entries: Any, value: FieldDescriptor, random: Random, words: Sequence[str]) -> None:

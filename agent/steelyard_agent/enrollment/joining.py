@@ -10,8 +10,15 @@ from pathlib import Path
 from steelyard_agent.enrollment.credentials import keep_credentials
 from steelyard_agent.enrollment.errors import EnrollmentError
 from steelyard_agent.enrollment.join_code import JoinCode
-from steelyard_agent.enrollment.membership import Membership, membership_folder
-from steelyard_agent.enrollment.port import CALL_TIMEOUT_S, asked, enrollment_port, fingerprint, shown_certificate
+from steelyard_agent.enrollment.membership import Membership, MembershipFolder, membership_folder
+from steelyard_agent.enrollment.port import (
+    CALL_TIMEOUT_S,
+    asked,
+    der_certificates,
+    enrollment_port,
+    fingerprint,
+    shown_certificate,
+)
 from steelyard_agent.enrollment.requesting import make_request
 from steelyard_protocol.v1.enrollment_pb2 import EnrollRequest, GetAuthorityRequest
 
@@ -73,6 +80,7 @@ async def _join_at(address: str, code: JoinCode, newcomer: Newcomer) -> Joined:
                 "told to it; ask for a new code, and look who listens there",
             )
         folder = membership_folder(newcomer.state_root, authority.controller_id)
+        _refuse_impostor(folder, authority.authority_pem)
         folder.prepare()
         request = EnrollRequest(
             secret=code.secret_text,
@@ -89,3 +97,15 @@ async def _join_at(address: str, code: JoinCode, newcomer: Newcomer) -> Joined:
         enrollment_pem=shown,
     )
     return Joined(membership=membership, name=answer.name, tags=tuple(answer.tags))
+
+
+def _refuse_impostor(folder: MembershipFolder, authority_pem: str) -> None:
+    """A controller says itself what its id is: it could name another one's, and be given that one's results."""
+    if not folder.is_joined() or der_certificates(authority_pem)[0] in der_certificates(folder.pem("authorities")):
+        return
+    name = folder.path.name
+    raise EnrollmentError(
+        "another_authority",
+        f"this device joined controller {name} already, whose authority was another one: if whoever administers it "
+        f"changed the authority, run `steelyard-agent controllers forget {name}` and enroll again",
+    )

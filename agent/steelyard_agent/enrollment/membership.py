@@ -80,6 +80,10 @@ class MembershipFolder:
         """The device's key for this controller; it never leaves the device."""
         return self.path / "key.pem"
 
+    def is_joined(self) -> bool:
+        """Return whether the controller was joined."""
+        return (self.path / _RECORD).is_file()
+
     def prepare(self) -> None:
         """Make the folder, for its owner alone.
 
@@ -176,7 +180,7 @@ def membership_folders(state_root: Path) -> tuple[MembershipFolder, ...]:
     folder = state_root / _FOLDER
     if not folder.is_dir():
         return ()
-    found = sorted(path for path in folder.iterdir() if (path / _RECORD).is_file() and _ID.fullmatch(path.name))
+    found = sorted(path for path in folder.iterdir() if MembershipFolder(path).is_joined() and _ID.fullmatch(path.name))
     return tuple(MembershipFolder(path) for path in found)
 
 

@@ -58,6 +58,23 @@ def fingerprint(port_certificate_pem: str, authority_pem: str) -> bytes:
     return hashlib.sha256(b"".join(ders)).digest()[:_FINGERPRINT_BYTES]
 
 
+def der_certificates(pem: str | bytes) -> list[bytes]:
+    """Return the certificates of a PEM text as DER, in their order.
+
+    Raises:
+        EnrollmentError: ``bad_answer``: there is none, or one that is no certificate.
+    """
+    text = pem if isinstance(pem, str) else pem.decode("ascii", "replace")
+    blocks = [f"{block}{ssl.PEM_FOOTER}" for block in text.split(ssl.PEM_FOOTER)[:-1]]
+    try:
+        found = [ssl.PEM_cert_to_DER_cert(block.strip()) for block in blocks]
+    except ValueError as error:
+        raise EnrollmentError("bad_answer", f"what should be certificates is none ({error}); enroll anew") from error
+    if not found:
+        raise EnrollmentError("bad_answer", "there are no certificates where some should be; enroll anew")
+    return found
+
+
 @asynccontextmanager
 async def enrollment_port(address: str, certificate_pem: bytes) -> AsyncIterator[EnrollmentServiceAsyncStub]:
     """Speak with the enrollment port at ``address`` that owns this certificate's key, and with nobody else."""

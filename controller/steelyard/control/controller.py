@@ -8,10 +8,12 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import grpc.aio
 
+from steelyard.control.blob_bases import find_bases
 from steelyard.control.crashes import note_crashes
 from steelyard.control.devices import Devices
 from steelyard.control.doors import Doors, require_blob_owner
@@ -157,7 +159,11 @@ class Controller:
             heartbeat_interval_s=self._heartbeat_s,
             clock_ns=self._clock_ns,
         )
-        gate = BlobGate(may_download=self._device_may_download, may_upload=self._device_may_upload)
+        gate = BlobGate(
+            may_download=self._device_may_download,
+            may_upload=self._device_may_upload,
+            find_bases=partial(self.store.call, find_bases),
+        )
         self._agent_blobs = BlobServicer(self.blobs, gate)
         self._add_agent_services(server)
         self.agent_address = add_port(server, self.agent_address, "agent_listen")
@@ -199,11 +205,13 @@ class Controller:
         self._add_people_services(server)
 
         async def open_to_people(_grant: blob_pb2.BlobGrant, _what: object) -> None:
-            """Whoever reaches the socket in the 0700 folder is this machine's user."""
+            """Whoever reaches the socket, which is for its owner alone, is this machine's user."""
 
         gate = BlobGate(may_download=open_to_people, may_upload=open_to_people)
         blob_pb2_grpc.add_BlobServiceServicer_to_server(BlobServicer(self.blobs, gate), server)
         server.add_insecure_port(f"unix:{self.socket_path}")
+        # The state directory may be open to others; nobody is heard before the server starts.
+        self.socket_path.chmod(0o600)
         # The parts are there now: agents may come in, too.
         await self._agent_server.start()
         await self.doors.start()

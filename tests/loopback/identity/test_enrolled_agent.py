@@ -218,3 +218,24 @@ async def test_the_port_of_enrollment_shows_the_certificate_that_is_kept(ports: 
     host, _, port = code.addresses[0].rpartition(":")
     shown = await asyncio.to_thread(ssl.get_server_certificate, (host, int(port)))
     assert membership_folders(board.root)[0].pem("enrollment").decode().strip() == shown.strip()
+
+
+async def test_a_controller_that_says_to_be_another_one_does_not_take_its_place(
+    ports: Ports, board: EnrolledAgent
+) -> None:
+    """Whoever made a code names the controller's id: results of the real one would wait for the impostor."""
+    await board.join(await ports.device_code())
+    (folder,) = membership_folders(board.root)
+    real = make_authority(ports.controller.controller_id, datetime.now(tz=timezone.utc))
+    (folder.path / "authorities.pem").write_bytes(real.certificate_pem)
+    held = serial(board.root)
+    with pytest.raises(EnrollmentError, match="controllers forget") as caught:
+        await board.join(await ports.device_code())
+    assert caught.value.reason == "another_authority"
+    assert (folder.pem("authorities"), serial(board.root)) == (real.certificate_pem, held)
+    # One of several that are trusted is enough: the authority may just be changing.
+    assert ports.doors.authorities is not None
+    both = real.certificate_pem + ports.doors.authorities.identity.authorities_pem
+    (folder.path / "authorities.pem").write_bytes(both)
+    await board.join(await ports.device_code())
+    assert serial(board.root) != held
