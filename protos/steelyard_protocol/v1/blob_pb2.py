@@ -24,29 +24,31 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n steelyard_protocol/v1/blob.proto\x12\x15steelyard_protocol.v1\"=\n\tBlobGrant\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\"b\n\x0f\x44ownloadRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12/\n\x05grant\x18\x03 \x01(\x0b\x32 .steelyard_protocol.v1.BlobGrant\"5\n\x10\x44ownloadResponse\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\"i\n\x12QueryUploadRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12/\n\x05grant\x18\x03 \x01(\x0b\x32 .steelyard_protocol.v1.BlobGrant\"7\n\x13QueryUploadResponse\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\"s\n\x0cUploadHeader\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12/\n\x05grant\x18\x04 \x01(\x0b\x32 .steelyard_protocol.v1.BlobGrant\"b\n\rUploadRequest\x12\x35\n\x06header\x18\x01 \x01(\x0b\x32#.steelyard_protocol.v1.UploadHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07payload\"$\n\x0eUploadResponse\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x32\xab\x02\n\x0b\x42lobService\x12]\n\x08\x44ownload\x12&.steelyard_protocol.v1.DownloadRequest\x1a\'.steelyard_protocol.v1.DownloadResponse0\x01\x12\x64\n\x0bQueryUpload\x12).steelyard_protocol.v1.QueryUploadRequest\x1a*.steelyard_protocol.v1.QueryUploadResponse\x12W\n\x06Upload\x12$.steelyard_protocol.v1.UploadRequest\x1a%.steelyard_protocol.v1.UploadResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n steelyard_protocol/v1/blob.proto\x12\x15steelyard_protocol.v1\"=\n\tBlobGrant\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\"\xb9\x01\n\x0f\x44ownloadRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12/\n\x05grant\x18\x03 \x01(\x0b\x32 .steelyard_protocol.v1.BlobGrant\x12?\n\x12\x61\x63\x63\x65pted_encodings\x18\x04 \x03(\x0e\x32#.steelyard_protocol.v1.BlobEncoding\x12\x14\n\x0cheld_digests\x18\x05 \x03(\t\"\x81\x01\n\x10\x44ownloadResponse\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\x12\x35\n\x08\x65ncoding\x18\x03 \x01(\x0e\x32#.steelyard_protocol.v1.BlobEncoding\x12\x13\n\x0b\x62\x61se_digest\x18\x04 \x01(\t\"i\n\x12QueryUploadRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12/\n\x05grant\x18\x03 \x01(\x0b\x32 .steelyard_protocol.v1.BlobGrant\"7\n\x13QueryUploadResponse\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\"s\n\x0cUploadHeader\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12/\n\x05grant\x18\x04 \x01(\x0b\x32 .steelyard_protocol.v1.BlobGrant\"b\n\rUploadRequest\x12\x35\n\x06header\x18\x01 \x01(\x0b\x32#.steelyard_protocol.v1.UploadHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07payload\"$\n\x0eUploadResponse\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03*c\n\x0c\x42lobEncoding\x12\x1d\n\x19\x42LOB_ENCODING_UNSPECIFIED\x10\x00\x12\x16\n\x12\x42LOB_ENCODING_ZSTD\x10\x01\x12\x1c\n\x18\x42LOB_ENCODING_ZSTD_DELTA\x10\x02\x32\xab\x02\n\x0b\x42lobService\x12]\n\x08\x44ownload\x12&.steelyard_protocol.v1.DownloadRequest\x1a\'.steelyard_protocol.v1.DownloadResponse0\x01\x12\x64\n\x0bQueryUpload\x12).steelyard_protocol.v1.QueryUploadRequest\x1a*.steelyard_protocol.v1.QueryUploadResponse\x12W\n\x06Upload\x12$.steelyard_protocol.v1.UploadRequest\x1a%.steelyard_protocol.v1.UploadResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'steelyard_protocol.v1.blob_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_BLOBENCODING']._serialized_start=861
+  _globals['_BLOBENCODING']._serialized_end=960
   _globals['_BLOBGRANT']._serialized_start=59
   _globals['_BLOBGRANT']._serialized_end=120
-  _globals['_DOWNLOADREQUEST']._serialized_start=122
-  _globals['_DOWNLOADREQUEST']._serialized_end=220
-  _globals['_DOWNLOADRESPONSE']._serialized_start=222
-  _globals['_DOWNLOADRESPONSE']._serialized_end=275
-  _globals['_QUERYUPLOADREQUEST']._serialized_start=277
-  _globals['_QUERYUPLOADREQUEST']._serialized_end=382
-  _globals['_QUERYUPLOADRESPONSE']._serialized_start=384
-  _globals['_QUERYUPLOADRESPONSE']._serialized_end=439
-  _globals['_UPLOADHEADER']._serialized_start=441
-  _globals['_UPLOADHEADER']._serialized_end=556
-  _globals['_UPLOADREQUEST']._serialized_start=558
-  _globals['_UPLOADREQUEST']._serialized_end=656
-  _globals['_UPLOADRESPONSE']._serialized_start=658
-  _globals['_UPLOADRESPONSE']._serialized_end=694
-  _globals['_BLOBSERVICE']._serialized_start=697
-  _globals['_BLOBSERVICE']._serialized_end=996
+  _globals['_DOWNLOADREQUEST']._serialized_start=123
+  _globals['_DOWNLOADREQUEST']._serialized_end=308
+  _globals['_DOWNLOADRESPONSE']._serialized_start=311
+  _globals['_DOWNLOADRESPONSE']._serialized_end=440
+  _globals['_QUERYUPLOADREQUEST']._serialized_start=442
+  _globals['_QUERYUPLOADREQUEST']._serialized_end=547
+  _globals['_QUERYUPLOADRESPONSE']._serialized_start=549
+  _globals['_QUERYUPLOADRESPONSE']._serialized_end=604
+  _globals['_UPLOADHEADER']._serialized_start=606
+  _globals['_UPLOADHEADER']._serialized_end=721
+  _globals['_UPLOADREQUEST']._serialized_start=723
+  _globals['_UPLOADREQUEST']._serialized_end=821
+  _globals['_UPLOADRESPONSE']._serialized_start=823
+  _globals['_UPLOADRESPONSE']._serialized_end=859
+  _globals['_BLOBSERVICE']._serialized_start=963
+  _globals['_BLOBSERVICE']._serialized_end=1262
 # @@protoc_insertion_point(module_scope)

@@ -4,7 +4,10 @@ isort:skip_file
 """
 
 import builtins
+import collections.abc
 import google.protobuf.descriptor
+import google.protobuf.internal.containers
+import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import sys
 import typing
@@ -15,6 +18,30 @@ else:
     import typing_extensions
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
+
+class _BlobEncoding:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _BlobEncodingEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_BlobEncoding.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    BLOB_ENCODING_UNSPECIFIED: _BlobEncoding.ValueType  # 0
+    """The blob's bytes as they are."""
+    BLOB_ENCODING_ZSTD: _BlobEncoding.ValueType  # 1
+    """One frame of Zstandard over the bytes from the offset on, a whole number of blocks in each chunk."""
+    BLOB_ENCODING_ZSTD_DELTA: _BlobEncoding.ValueType  # 2
+    """The same with the bytes of another blob, the base, as the prefix."""
+
+class BlobEncoding(_BlobEncoding, metaclass=_BlobEncodingEnumTypeWrapper):
+    """What the chunks of a download are made of. Whatever it is, offsets and sizes count the blob's own bytes."""
+
+BLOB_ENCODING_UNSPECIFIED: BlobEncoding.ValueType  # 0
+"""The blob's bytes as they are."""
+BLOB_ENCODING_ZSTD: BlobEncoding.ValueType  # 1
+"""One frame of Zstandard over the bytes from the offset on, a whole number of blocks in each chunk."""
+BLOB_ENCODING_ZSTD_DELTA: BlobEncoding.ValueType  # 2
+"""The same with the bytes of another blob, the base, as the prefix."""
+Global___BlobEncoding: typing_extensions.TypeAlias = BlobEncoding
 
 @typing.final
 class BlobGrant(google.protobuf.message.Message):
@@ -46,38 +73,60 @@ class DownloadRequest(google.protobuf.message.Message):
     DIGEST_FIELD_NUMBER: builtins.int
     OFFSET_FIELD_NUMBER: builtins.int
     GRANT_FIELD_NUMBER: builtins.int
+    ACCEPTED_ENCODINGS_FIELD_NUMBER: builtins.int
+    HELD_DIGESTS_FIELD_NUMBER: builtins.int
     digest: builtins.str
     offset: builtins.int
     @property
     def grant(self) -> Global___BlobGrant: ...
+    @property
+    def accepted_encodings(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___BlobEncoding.ValueType]:
+        """What this device can decode beside the bytes as they are."""
+
+    @property
+    def held_digests(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Blobs that may be the base of a delta: this device holds them and has the memory for it. At most 32."""
+
     def __init__(
         self,
         *,
         digest: builtins.str = ...,
         offset: builtins.int = ...,
         grant: Global___BlobGrant | None = ...,
+        accepted_encodings: collections.abc.Iterable[Global___BlobEncoding.ValueType] | None = ...,
+        held_digests: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["grant", b"grant"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["digest", b"digest", "grant", b"grant", "offset", b"offset"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted_encodings", b"accepted_encodings", "digest", b"digest", "grant", b"grant", "held_digests", b"held_digests", "offset", b"offset"]) -> None: ...
 
 Global___DownloadRequest: typing_extensions.TypeAlias = DownloadRequest
 
 @typing.final
 class DownloadResponse(google.protobuf.message.Message):
+    """The first message has the size. While a download waits for its turn, messages with nothing in them come."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SIZE_BYTES_FIELD_NUMBER: builtins.int
     CHUNK_FIELD_NUMBER: builtins.int
+    ENCODING_FIELD_NUMBER: builtins.int
+    BASE_DIGEST_FIELD_NUMBER: builtins.int
     size_bytes: builtins.int
     """Set in the first message only."""
     chunk: builtins.bytes
+    encoding: Global___BlobEncoding.ValueType
+    """Set before the first chunk, in a message without one, where the bytes are not sent as they are."""
+    base_digest: builtins.str
+    """Set with BLOB_ENCODING_ZSTD_DELTA."""
     def __init__(
         self,
         *,
         size_bytes: builtins.int = ...,
         chunk: builtins.bytes = ...,
+        encoding: Global___BlobEncoding.ValueType = ...,
+        base_digest: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["chunk", b"chunk", "size_bytes", b"size_bytes"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["base_digest", b"base_digest", "chunk", b"chunk", "encoding", b"encoding", "size_bytes", b"size_bytes"]) -> None: ...
 
 Global___DownloadResponse: typing_extensions.TypeAlias = DownloadResponse
 

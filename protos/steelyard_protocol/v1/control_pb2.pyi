@@ -444,10 +444,13 @@ class Artifact(google.protobuf.message.Message):
     SIGNATURE_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
     LINEAGE_FIELD_NUMBER: builtins.int
+    CONFIDENTIAL_FIELD_NUMBER: builtins.int
     digest: builtins.str
     name: builtins.str
     format: steelyard_protocol.v1.common_pb2.ArtifactFormat.ValueType
     size_bytes: builtins.int
+    confidential: builtins.bool
+    """Devices do not keep it beyond a job. For good, and of every variant."""
     @property
     def signature(self) -> steelyard_protocol.v1.common_pb2.Signature: ...
     @property
@@ -466,9 +469,10 @@ class Artifact(google.protobuf.message.Message):
         signature: steelyard_protocol.v1.common_pb2.Signature | None = ...,
         created_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         lineage: Global___Lineage | None = ...,
+        confidential: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["created_at", b"created_at", "lineage", b"lineage", "signature", b"signature"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["created_at", b"created_at", "digest", b"digest", "format", b"format", "lineage", b"lineage", "name", b"name", "signature", b"signature", "size_bytes", b"size_bytes"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["confidential", b"confidential", "created_at", b"created_at", "digest", b"digest", "format", b"format", "lineage", b"lineage", "name", b"name", "signature", b"signature", "size_bytes", b"size_bytes"]) -> None: ...
 
 Global___Artifact: typing_extensions.TypeAlias = Artifact
 
@@ -479,17 +483,20 @@ class CreateArtifactRequest(google.protobuf.message.Message):
     REQUEST_ID_FIELD_NUMBER: builtins.int
     DIGEST_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
+    CONFIDENTIAL_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     digest: builtins.str
     name: builtins.str
+    confidential: builtins.bool
     def __init__(
         self,
         *,
         request_id: builtins.str = ...,
         digest: builtins.str = ...,
         name: builtins.str = ...,
+        confidential: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["digest", b"digest", "name", b"name", "request_id", b"request_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["confidential", b"confidential", "digest", b"digest", "name", b"name", "request_id", b"request_id"]) -> None: ...
 
 Global___CreateArtifactRequest: typing_extensions.TypeAlias = CreateArtifactRequest
 

@@ -270,6 +270,7 @@ class PlannedArtifact(google.protobuf.message.Message):
     CORE_SELECTION_FIELD_NUMBER: builtins.int
     LAYERS_DIGEST_FIELD_NUMBER: builtins.int
     LAYERS_SIZE_BYTES_FIELD_NUMBER: builtins.int
+    CONFIDENTIAL_FIELD_NUMBER: builtins.int
     artifact_digest: builtins.str
     """SHA-256 of the file's bytes, lower-case hexadecimal."""
     label: builtins.str
@@ -282,6 +283,8 @@ class PlannedArtifact(google.protobuf.message.Message):
     layers_digest: builtins.str
     """The same model with the outputs of its layers among its outputs, for the numeric check; "" for none."""
     layers_size_bytes: builtins.int
+    confidential: builtins.bool
+    """Its files are removed from the device when the job ends, and the removal is told."""
     @property
     def runtime(self) -> Global___RuntimeSpec: ...
     @property
@@ -306,9 +309,10 @@ class PlannedArtifact(google.protobuf.message.Message):
         core_selection: Global___CoreSelection.ValueType = ...,
         layers_digest: builtins.str = ...,
         layers_size_bytes: builtins.int = ...,
+        confidential: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["runtime", b"runtime"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["artifact_digest", b"artifact_digest", "batch_size", b"batch_size", "core_ids", b"core_ids", "core_selection", b"core_selection", "format", b"format", "input_shapes", b"input_shapes", "label", b"label", "layers_digest", b"layers_digest", "layers_size_bytes", b"layers_size_bytes", "runtime", b"runtime", "size_bytes", b"size_bytes"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["artifact_digest", b"artifact_digest", "batch_size", b"batch_size", "confidential", b"confidential", "core_ids", b"core_ids", "core_selection", b"core_selection", "format", b"format", "input_shapes", b"input_shapes", "label", b"label", "layers_digest", b"layers_digest", "layers_size_bytes", b"layers_size_bytes", "runtime", b"runtime", "size_bytes", b"size_bytes"]) -> None: ...
 
 Global___PlannedArtifact: typing_extensions.TypeAlias = PlannedArtifact
 

@@ -28,51 +28,53 @@ from steelyard_protocol.v1 import plan_pb2 as steelyard__protocol_dot_v1_dot_pla
 from steelyard_protocol.v1 import result_pb2 as steelyard__protocol_dot_v1_dot_result__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#steelyard_protocol/v1/session.proto\x12\x15steelyard_protocol.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"steelyard_protocol/v1/common.proto\x1a steelyard_protocol/v1/plan.proto\x1a\"steelyard_protocol/v1/result.proto\"\xb5\x04\n\x0e\x43onnectRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\x04\x12-\n\x05hello\x18\x02 \x01(\x0b\x32\x1c.steelyard_protocol.v1.HelloH\x00\x12\x35\n\theartbeat\x18\x03 \x01(\x0b\x32 .steelyard_protocol.v1.HeartbeatH\x00\x12:\n\x0clease_answer\x18\x04 \x01(\x0b\x32\".steelyard_protocol.v1.LeaseAnswerH\x00\x12:\n\x0cjob_progress\x18\x05 \x01(\x0b\x32\".steelyard_protocol.v1.JobProgressH\x00\x12\x38\n\x0bround_ready\x18\x06 \x01(\x0b\x32!.steelyard_protocol.v1.RoundReadyH\x00\x12>\n\x0egrant_finished\x18\x07 \x01(\x0b\x32$.steelyard_protocol.v1.GrantFinishedH\x00\x12\x36\n\njob_failed\x18\x08 \x01(\x0b\x32 .steelyard_protocol.v1.JobFailedH\x00\x12\x31\n\x07goodbye\x18\t \x01(\x0b\x32\x1e.steelyard_protocol.v1.GoodbyeH\x00\x12\x41\n\x0f\x61\x63knowledgement\x18\n \x01(\x0b\x32&.steelyard_protocol.v1.AcknowledgementH\x00\x42\t\n\x07payload\"\x9b\x04\n\x0f\x43onnectResponse\x12\x12\n\nmessage_id\x18\x01 \x01(\x04\x12\x31\n\x07welcome\x18\x02 \x01(\x0b\x32\x1e.steelyard_protocol.v1.WelcomeH\x00\x12\x34\n\tjob_offer\x18\x03 \x01(\x0b\x32\x1f.steelyard_protocol.v1.JobOfferH\x00\x12\x38\n\x0bround_grant\x18\x04 \x01(\x0b\x32!.steelyard_protocol.v1.RoundGrantH\x00\x12\x42\n\x10job_cancellation\x18\x05 \x01(\x0b\x32&.steelyard_protocol.v1.JobCancellationH\x00\x12<\n\rlease_release\x18\x06 \x01(\x0b\x32#.steelyard_protocol.v1.LeaseReleaseH\x00\x12N\n\x16result_acknowledgement\x18\x07 \x01(\x0b\x32,.steelyard_protocol.v1.ResultAcknowledgementH\x00\x12\x31\n\x07goodbye\x18\x08 \x01(\x0b\x32\x1e.steelyard_protocol.v1.GoodbyeH\x00\x12\x41\n\x0f\x61\x63knowledgement\x18\t \x01(\x0b\x32&.steelyard_protocol.v1.AcknowledgementH\x00\x42\t\n\x07payload\"%\n\x0f\x41\x63knowledgement\x12\x12\n\nmessage_id\x18\x01 \x01(\x04\"G\n\x05Lease\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x0e\n\x06ttl_ms\x18\x04 \x01(\x03\"\xaa\x02\n\x05Hello\x12\x38\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32(.steelyard_protocol.v1.DeviceDescription\x12\x0f\n\x07\x62oot_id\x18\x02 \x01(\t\x12\x15\n\ragent_version\x18\x03 \x01(\t\x12\x18\n\x10protocol_version\x18\x04 \x01(\r\x12+\n\x05lease\x18\x05 \x01(\x0b\x32\x1c.steelyard_protocol.v1.Lease\x12\x38\n\x0eunacknowledged\x18\x06 \x03(\x0b\x32 .steelyard_protocol.v1.ResultKey\x12.\n\ndevice_now\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06run_id\x18\x08 \x01(\t\"\x84\x01\n\x07Welcome\x12\x15\n\rcontroller_id\x18\x01 \x01(\t\x12\x1a\n\x12\x63ontroller_version\x18\x02 \x01(\t\x12\x1d\n\x15heartbeat_interval_ms\x18\x03 \x01(\x03\x12\'\n\x03now\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf0\x01\n\tHeartbeat\x12\x10\n\x08\x61\x63tivity\x18\x01 \x01(\t\x12+\n\x05lease\x18\x02 \x01(\x0b\x32\x1c.steelyard_protocol.v1.Lease\x12\x17\n\x0f\x66ree_disk_bytes\x18\x03 \x01(\x03\x12\x30\n\x08readings\x18\x04 \x03(\x0b\x32\x1e.steelyard_protocol.v1.Reading\x12.\n\ndevice_now\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10heard_message_id\x18\x06 \x01(\x04\x12\x0f\n\x07held_ns\x18\x07 \x01(\x03\"\xb3\x01\n\x08JobOffer\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12)\n\x04plan\x18\x03 \x01(\x0b\x32\x1b.steelyard_protocol.v1.Plan\x12\x14\n\x0clease_ttl_ms\x18\x04 \x01(\x03\x12\x0f\n\x07segment\x18\x05 \x01(\r\x12\x34\n\x08priority\x18\x06 \x01(\x0e\x32\".steelyard_protocol.v1.JobPriority\"\xa4\x01\n\x0bLeaseAnswer\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12+\n\x05lease\x18\x03 \x01(\x0b\x32\x1c.steelyard_protocol.v1.Lease\x12\x17\n\x0frefused_because\x18\x04 \x01(\t\x12.\n\nheld_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x96\x01\n\nRoundGrant\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12.\n\tpass_kind\x18\x04 \x01(\x0e\x32\x1b.steelyard_protocol.v1.Pass\x12\x13\n\x0b\x66irst_round\x18\x05 \x01(\r\x12\x13\n\x0bround_count\x18\x06 \x01(\r\"\x86\x02\n\x0bJobProgress\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12.\n\x05phase\x18\x03 \x01(\x0e\x32\x1f.steelyard_protocol.v1.JobPhase\x12.\n\tpass_kind\x18\x04 \x01(\x0e\x32\x1b.steelyard_protocol.v1.Pass\x12\x13\n\x0bround_index\x18\x05 \x01(\r\x12\x13\n\x0b\x62locks_done\x18\x06 \x01(\r\x12\x13\n\x0b\x62lock_count\x18\x07 \x01(\r\x12\x0e\n\x06\x64\x65tail\x18\x08 \x01(\t\x12\x12\n\nbytes_done\x18\t \x01(\x03\x12\x13\n\x0b\x62ytes_total\x18\n \x01(\x03\"|\n\nRoundReady\x12-\n\x03key\x18\x01 \x01(\x0b\x32 .steelyard_protocol.v1.ResultKey\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x15\n\rresult_digest\x18\x03 \x01(\t\x12\x19\n\x11result_size_bytes\x18\x04 \x01(\x03\"o\n\rGrantFinished\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12.\n\tpass_kind\x18\x04 \x01(\x0e\x32\x1b.steelyard_protocol.v1.Pass\"]\n\tJobFailed\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12/\n\x05\x65rror\x18\x03 \x01(\x0b\x32 .steelyard_protocol.v1.ErrorInfo\"1\n\x0fJobCancellation\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"/\n\x0cLeaseRelease\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"G\n\x15ResultAcknowledgement\x12.\n\x04keys\x18\x01 \x03(\x0b\x32 .steelyard_protocol.v1.ResultKey\"\x19\n\x07Goodbye\x12\x0e\n\x06reason\x18\x01 \x01(\t*\x82\x01\n\x08JobPhase\x12\x19\n\x15JOB_PHASE_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_PHASE_STAGING\x10\x01\x12\x14\n\x10JOB_PHASE_GATING\x10\x02\x12\x15\n\x11JOB_PHASE_RUNNING\x10\x03\x12\x17\n\x13JOB_PHASE_UPLOADING\x10\x04\x32n\n\x0eSessionService\x12\\\n\x07\x43onnect\x12%.steelyard_protocol.v1.ConnectRequest\x1a&.steelyard_protocol.v1.ConnectResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#steelyard_protocol/v1/session.proto\x12\x15steelyard_protocol.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"steelyard_protocol/v1/common.proto\x1a steelyard_protocol/v1/plan.proto\x1a\"steelyard_protocol/v1/result.proto\"\xf3\x04\n\x0e\x43onnectRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\x04\x12-\n\x05hello\x18\x02 \x01(\x0b\x32\x1c.steelyard_protocol.v1.HelloH\x00\x12\x35\n\theartbeat\x18\x03 \x01(\x0b\x32 .steelyard_protocol.v1.HeartbeatH\x00\x12:\n\x0clease_answer\x18\x04 \x01(\x0b\x32\".steelyard_protocol.v1.LeaseAnswerH\x00\x12:\n\x0cjob_progress\x18\x05 \x01(\x0b\x32\".steelyard_protocol.v1.JobProgressH\x00\x12\x38\n\x0bround_ready\x18\x06 \x01(\x0b\x32!.steelyard_protocol.v1.RoundReadyH\x00\x12>\n\x0egrant_finished\x18\x07 \x01(\x0b\x32$.steelyard_protocol.v1.GrantFinishedH\x00\x12\x36\n\njob_failed\x18\x08 \x01(\x0b\x32 .steelyard_protocol.v1.JobFailedH\x00\x12\x31\n\x07goodbye\x18\t \x01(\x0b\x32\x1e.steelyard_protocol.v1.GoodbyeH\x00\x12\x41\n\x0f\x61\x63knowledgement\x18\n \x01(\x0b\x32&.steelyard_protocol.v1.AcknowledgementH\x00\x12<\n\rblobs_removed\x18\x0b \x01(\x0b\x32#.steelyard_protocol.v1.BlobsRemovedH\x00\x42\t\n\x07payload\"\x9b\x04\n\x0f\x43onnectResponse\x12\x12\n\nmessage_id\x18\x01 \x01(\x04\x12\x31\n\x07welcome\x18\x02 \x01(\x0b\x32\x1e.steelyard_protocol.v1.WelcomeH\x00\x12\x34\n\tjob_offer\x18\x03 \x01(\x0b\x32\x1f.steelyard_protocol.v1.JobOfferH\x00\x12\x38\n\x0bround_grant\x18\x04 \x01(\x0b\x32!.steelyard_protocol.v1.RoundGrantH\x00\x12\x42\n\x10job_cancellation\x18\x05 \x01(\x0b\x32&.steelyard_protocol.v1.JobCancellationH\x00\x12<\n\rlease_release\x18\x06 \x01(\x0b\x32#.steelyard_protocol.v1.LeaseReleaseH\x00\x12N\n\x16result_acknowledgement\x18\x07 \x01(\x0b\x32,.steelyard_protocol.v1.ResultAcknowledgementH\x00\x12\x31\n\x07goodbye\x18\x08 \x01(\x0b\x32\x1e.steelyard_protocol.v1.GoodbyeH\x00\x12\x41\n\x0f\x61\x63knowledgement\x18\t \x01(\x0b\x32&.steelyard_protocol.v1.AcknowledgementH\x00\x42\t\n\x07payload\"%\n\x0f\x41\x63knowledgement\x12\x12\n\nmessage_id\x18\x01 \x01(\x04\"G\n\x05Lease\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x0e\n\x06ttl_ms\x18\x04 \x01(\x03\"\xaa\x02\n\x05Hello\x12\x38\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32(.steelyard_protocol.v1.DeviceDescription\x12\x0f\n\x07\x62oot_id\x18\x02 \x01(\t\x12\x15\n\ragent_version\x18\x03 \x01(\t\x12\x18\n\x10protocol_version\x18\x04 \x01(\r\x12+\n\x05lease\x18\x05 \x01(\x0b\x32\x1c.steelyard_protocol.v1.Lease\x12\x38\n\x0eunacknowledged\x18\x06 \x03(\x0b\x32 .steelyard_protocol.v1.ResultKey\x12.\n\ndevice_now\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06run_id\x18\x08 \x01(\t\"\x84\x01\n\x07Welcome\x12\x15\n\rcontroller_id\x18\x01 \x01(\t\x12\x1a\n\x12\x63ontroller_version\x18\x02 \x01(\t\x12\x1d\n\x15heartbeat_interval_ms\x18\x03 \x01(\x03\x12\'\n\x03now\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf0\x01\n\tHeartbeat\x12\x10\n\x08\x61\x63tivity\x18\x01 \x01(\t\x12+\n\x05lease\x18\x02 \x01(\x0b\x32\x1c.steelyard_protocol.v1.Lease\x12\x17\n\x0f\x66ree_disk_bytes\x18\x03 \x01(\x03\x12\x30\n\x08readings\x18\x04 \x03(\x0b\x32\x1e.steelyard_protocol.v1.Reading\x12.\n\ndevice_now\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10heard_message_id\x18\x06 \x01(\x04\x12\x0f\n\x07held_ns\x18\x07 \x01(\x03\"\xb3\x01\n\x08JobOffer\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12)\n\x04plan\x18\x03 \x01(\x0b\x32\x1b.steelyard_protocol.v1.Plan\x12\x14\n\x0clease_ttl_ms\x18\x04 \x01(\x03\x12\x0f\n\x07segment\x18\x05 \x01(\r\x12\x34\n\x08priority\x18\x06 \x01(\x0e\x32\".steelyard_protocol.v1.JobPriority\"\xa4\x01\n\x0bLeaseAnswer\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12+\n\x05lease\x18\x03 \x01(\x0b\x32\x1c.steelyard_protocol.v1.Lease\x12\x17\n\x0frefused_because\x18\x04 \x01(\t\x12.\n\nheld_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x96\x01\n\nRoundGrant\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12.\n\tpass_kind\x18\x04 \x01(\x0e\x32\x1b.steelyard_protocol.v1.Pass\x12\x13\n\x0b\x66irst_round\x18\x05 \x01(\r\x12\x13\n\x0bround_count\x18\x06 \x01(\r\"\x86\x02\n\x0bJobProgress\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12.\n\x05phase\x18\x03 \x01(\x0e\x32\x1f.steelyard_protocol.v1.JobPhase\x12.\n\tpass_kind\x18\x04 \x01(\x0e\x32\x1b.steelyard_protocol.v1.Pass\x12\x13\n\x0bround_index\x18\x05 \x01(\r\x12\x13\n\x0b\x62locks_done\x18\x06 \x01(\r\x12\x13\n\x0b\x62lock_count\x18\x07 \x01(\r\x12\x0e\n\x06\x64\x65tail\x18\x08 \x01(\t\x12\x12\n\nbytes_done\x18\t \x01(\x03\x12\x13\n\x0b\x62ytes_total\x18\n \x01(\x03\"|\n\nRoundReady\x12-\n\x03key\x18\x01 \x01(\x0b\x32 .steelyard_protocol.v1.ResultKey\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x15\n\rresult_digest\x18\x03 \x01(\t\x12\x19\n\x11result_size_bytes\x18\x04 \x01(\x03\"o\n\rGrantFinished\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12.\n\tpass_kind\x18\x04 \x01(\x0e\x32\x1b.steelyard_protocol.v1.Pass\"]\n\tJobFailed\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12/\n\x05\x65rror\x18\x03 \x01(\x0b\x32 .steelyard_protocol.v1.ErrorInfo\"@\n\x0c\x42lobsRemoved\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x0f\n\x07\x64igests\x18\x03 \x03(\t\"1\n\x0fJobCancellation\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"/\n\x0cLeaseRelease\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"G\n\x15ResultAcknowledgement\x12.\n\x04keys\x18\x01 \x03(\x0b\x32 .steelyard_protocol.v1.ResultKey\"\x19\n\x07Goodbye\x12\x0e\n\x06reason\x18\x01 \x01(\t*\x82\x01\n\x08JobPhase\x12\x19\n\x15JOB_PHASE_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_PHASE_STAGING\x10\x01\x12\x14\n\x10JOB_PHASE_GATING\x10\x02\x12\x15\n\x11JOB_PHASE_RUNNING\x10\x03\x12\x17\n\x13JOB_PHASE_UPLOADING\x10\x04\x32n\n\x0eSessionService\x12\\\n\x07\x43onnect\x12%.steelyard_protocol.v1.ConnectRequest\x1a&.steelyard_protocol.v1.ConnectResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'steelyard_protocol.v1.session_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOBPHASE']._serialized_start=3404
-  _globals['_JOBPHASE']._serialized_end=3534
+  _globals['_JOBPHASE']._serialized_start=3532
+  _globals['_JOBPHASE']._serialized_end=3662
   _globals['_CONNECTREQUEST']._serialized_start=202
-  _globals['_CONNECTREQUEST']._serialized_end=767
-  _globals['_CONNECTRESPONSE']._serialized_start=770
-  _globals['_CONNECTRESPONSE']._serialized_end=1309
-  _globals['_ACKNOWLEDGEMENT']._serialized_start=1311
-  _globals['_ACKNOWLEDGEMENT']._serialized_end=1348
-  _globals['_LEASE']._serialized_start=1350
-  _globals['_LEASE']._serialized_end=1421
-  _globals['_HELLO']._serialized_start=1424
-  _globals['_HELLO']._serialized_end=1722
-  _globals['_WELCOME']._serialized_start=1725
-  _globals['_WELCOME']._serialized_end=1857
-  _globals['_HEARTBEAT']._serialized_start=1860
-  _globals['_HEARTBEAT']._serialized_end=2100
-  _globals['_JOBOFFER']._serialized_start=2103
-  _globals['_JOBOFFER']._serialized_end=2282
-  _globals['_LEASEANSWER']._serialized_start=2285
-  _globals['_LEASEANSWER']._serialized_end=2449
-  _globals['_ROUNDGRANT']._serialized_start=2452
-  _globals['_ROUNDGRANT']._serialized_end=2602
-  _globals['_JOBPROGRESS']._serialized_start=2605
-  _globals['_JOBPROGRESS']._serialized_end=2867
-  _globals['_ROUNDREADY']._serialized_start=2869
-  _globals['_ROUNDREADY']._serialized_end=2993
-  _globals['_GRANTFINISHED']._serialized_start=2995
-  _globals['_GRANTFINISHED']._serialized_end=3106
-  _globals['_JOBFAILED']._serialized_start=3108
-  _globals['_JOBFAILED']._serialized_end=3201
-  _globals['_JOBCANCELLATION']._serialized_start=3203
-  _globals['_JOBCANCELLATION']._serialized_end=3252
-  _globals['_LEASERELEASE']._serialized_start=3254
-  _globals['_LEASERELEASE']._serialized_end=3301
-  _globals['_RESULTACKNOWLEDGEMENT']._serialized_start=3303
-  _globals['_RESULTACKNOWLEDGEMENT']._serialized_end=3374
-  _globals['_GOODBYE']._serialized_start=3376
-  _globals['_GOODBYE']._serialized_end=3401
-  _globals['_SESSIONSERVICE']._serialized_start=3536
-  _globals['_SESSIONSERVICE']._serialized_end=3646
+  _globals['_CONNECTREQUEST']._serialized_end=829
+  _globals['_CONNECTRESPONSE']._serialized_start=832
+  _globals['_CONNECTRESPONSE']._serialized_end=1371
+  _globals['_ACKNOWLEDGEMENT']._serialized_start=1373
+  _globals['_ACKNOWLEDGEMENT']._serialized_end=1410
+  _globals['_LEASE']._serialized_start=1412
+  _globals['_LEASE']._serialized_end=1483
+  _globals['_HELLO']._serialized_start=1486
+  _globals['_HELLO']._serialized_end=1784
+  _globals['_WELCOME']._serialized_start=1787
+  _globals['_WELCOME']._serialized_end=1919
+  _globals['_HEARTBEAT']._serialized_start=1922
+  _globals['_HEARTBEAT']._serialized_end=2162
+  _globals['_JOBOFFER']._serialized_start=2165
+  _globals['_JOBOFFER']._serialized_end=2344
+  _globals['_LEASEANSWER']._serialized_start=2347
+  _globals['_LEASEANSWER']._serialized_end=2511
+  _globals['_ROUNDGRANT']._serialized_start=2514
+  _globals['_ROUNDGRANT']._serialized_end=2664
+  _globals['_JOBPROGRESS']._serialized_start=2667
+  _globals['_JOBPROGRESS']._serialized_end=2929
+  _globals['_ROUNDREADY']._serialized_start=2931
+  _globals['_ROUNDREADY']._serialized_end=3055
+  _globals['_GRANTFINISHED']._serialized_start=3057
+  _globals['_GRANTFINISHED']._serialized_end=3168
+  _globals['_JOBFAILED']._serialized_start=3170
+  _globals['_JOBFAILED']._serialized_end=3263
+  _globals['_BLOBSREMOVED']._serialized_start=3265
+  _globals['_BLOBSREMOVED']._serialized_end=3329
+  _globals['_JOBCANCELLATION']._serialized_start=3331
+  _globals['_JOBCANCELLATION']._serialized_end=3380
+  _globals['_LEASERELEASE']._serialized_start=3382
+  _globals['_LEASERELEASE']._serialized_end=3429
+  _globals['_RESULTACKNOWLEDGEMENT']._serialized_start=3431
+  _globals['_RESULTACKNOWLEDGEMENT']._serialized_end=3502
+  _globals['_GOODBYE']._serialized_start=3504
+  _globals['_GOODBYE']._serialized_end=3529
+  _globals['_SESSIONSERVICE']._serialized_start=3664
+  _globals['_SESSIONSERVICE']._serialized_end=3774
 # @@protoc_insertion_point(module_scope)

@@ -60,6 +60,7 @@ class ConnectRequest(google.protobuf.message.Message):
     JOB_FAILED_FIELD_NUMBER: builtins.int
     GOODBYE_FIELD_NUMBER: builtins.int
     ACKNOWLEDGEMENT_FIELD_NUMBER: builtins.int
+    BLOBS_REMOVED_FIELD_NUMBER: builtins.int
     message_id: builtins.int
     """Rises by one with each message of this stream, from 1."""
     @property
@@ -80,6 +81,8 @@ class ConnectRequest(google.protobuf.message.Message):
     def goodbye(self) -> Global___Goodbye: ...
     @property
     def acknowledgement(self) -> Global___Acknowledgement: ...
+    @property
+    def blobs_removed(self) -> Global___BlobsRemoved: ...
     def __init__(
         self,
         *,
@@ -93,10 +96,11 @@ class ConnectRequest(google.protobuf.message.Message):
         job_failed: Global___JobFailed | None = ...,
         goodbye: Global___Goodbye | None = ...,
         acknowledgement: Global___Acknowledgement | None = ...,
+        blobs_removed: Global___BlobsRemoved | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["acknowledgement", b"acknowledgement", "goodbye", b"goodbye", "grant_finished", b"grant_finished", "heartbeat", b"heartbeat", "hello", b"hello", "job_failed", b"job_failed", "job_progress", b"job_progress", "lease_answer", b"lease_answer", "payload", b"payload", "round_ready", b"round_ready"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["acknowledgement", b"acknowledgement", "goodbye", b"goodbye", "grant_finished", b"grant_finished", "heartbeat", b"heartbeat", "hello", b"hello", "job_failed", b"job_failed", "job_progress", b"job_progress", "lease_answer", b"lease_answer", "message_id", b"message_id", "payload", b"payload", "round_ready", b"round_ready"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["payload", b"payload"]) -> typing.Literal["hello", "heartbeat", "lease_answer", "job_progress", "round_ready", "grant_finished", "job_failed", "goodbye", "acknowledgement"] | None: ...
+    def HasField(self, field_name: typing.Literal["acknowledgement", b"acknowledgement", "blobs_removed", b"blobs_removed", "goodbye", b"goodbye", "grant_finished", b"grant_finished", "heartbeat", b"heartbeat", "hello", b"hello", "job_failed", b"job_failed", "job_progress", b"job_progress", "lease_answer", b"lease_answer", "payload", b"payload", "round_ready", b"round_ready"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["acknowledgement", b"acknowledgement", "blobs_removed", b"blobs_removed", "goodbye", b"goodbye", "grant_finished", b"grant_finished", "heartbeat", b"heartbeat", "hello", b"hello", "job_failed", b"job_failed", "job_progress", b"job_progress", "lease_answer", b"lease_answer", "message_id", b"message_id", "payload", b"payload", "round_ready", b"round_ready"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["payload", b"payload"]) -> typing.Literal["hello", "heartbeat", "lease_answer", "job_progress", "round_ready", "grant_finished", "job_failed", "goodbye", "acknowledgement", "blobs_removed"] | None: ...
 
 Global___ConnectRequest: typing_extensions.TypeAlias = ConnectRequest
 
@@ -536,6 +540,32 @@ class JobFailed(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "error", b"error", "job_id", b"job_id"]) -> None: ...
 
 Global___JobFailed: typing_extensions.TypeAlias = JobFailed
+
+@typing.final
+class BlobsRemoved(google.protobuf.message.Message):
+    """The confidential blobs of a job are no longer among the device's files, nor is what was made of them there. Sent again
+    until it is acknowledged.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: builtins.int
+    ATTEMPT_FIELD_NUMBER: builtins.int
+    DIGESTS_FIELD_NUMBER: builtins.int
+    job_id: builtins.str
+    attempt: builtins.int
+    @property
+    def digests(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        job_id: builtins.str = ...,
+        attempt: builtins.int = ...,
+        digests: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "digests", b"digests", "job_id", b"job_id"]) -> None: ...
+
+Global___BlobsRemoved: typing_extensions.TypeAlias = BlobsRemoved
 
 @typing.final
 class JobCancellation(google.protobuf.message.Message):
