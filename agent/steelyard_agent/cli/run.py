@@ -25,6 +25,7 @@ from steelyard_agent.link.agent import Agent, AgentParts
 from steelyard_agent.log_lines import DEVICE_ID
 from steelyard_agent.meters.contract import System
 from steelyard_agent.meters.temperature import TemperatureMeter
+from steelyard_agent.meters.under_voltage import UnderVoltageMeter
 from steelyard_agent.policy.owner import OwnersPolicy
 from steelyard_agent.service.notify import forget_manager, service_manager, told_to_manager
 from steelyard_agent.state.blob_cache import BlobCache
@@ -109,6 +110,7 @@ async def _parts(controllers: ServedControllers, state: StateDirectory, options:
     gate = QuietGate()
     temperature = TemperatureMeter(system)
     temperature.probe()
+    supply = UnderVoltageMeter(system)
 
     # One for all controllers: what it looks at is the device's.
     @cache
@@ -130,7 +132,7 @@ async def _parts(controllers: ServedControllers, state: StateDirectory, options:
         rounds=LaterTools(gate=gate, work_folder=state.work, make=tools),
         clock_s=time.monotonic,
         free_bytes=_free_bytes,
-        read_temperature=temperature.read,
+        read_temperature=lambda: [*temperature.read(), *supply.read()],
     )
 
 

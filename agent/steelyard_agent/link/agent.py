@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from steelyard_agent import __version__
 from steelyard_agent.enrollment.membership import MembershipFolder
 from steelyard_agent.jobs.desk import JobDesk
 from steelyard_agent.jobs.lease import LeaseKeeper
-from steelyard_agent.jobs.messages import reading_message
+from steelyard_agent.jobs.messages import reading_message, timestamp
 from steelyard_agent.jobs.round_tools import LaterTools, RoundTools
 from steelyard_agent.jobs.wire import key_message, lease_message
 from steelyard_agent.jobs.work_policy import AnyWork, WorkPolicy
@@ -117,6 +118,8 @@ class Agent:
             StateError: What is kept of a controller is damaged.
         """
         self._parts = parts
+        # A restart that nobody saw is told by it.
+        self._run_id = os.urandom(8).hex()
         self.leases = LeaseKeeper(parts.identity, clock_s=parts.clock_s)
         self._links = {name: self._link(access) for name, access in _accesses(parts).items()}
 
@@ -207,6 +210,7 @@ class Agent:
                 hello=lambda: self._hello(desk),
                 heartbeat=heartbeat,
                 backoff=parts.backoff,
+                wall_clock_s=parts.wall_clock_s,
             )
         )
 
@@ -217,6 +221,8 @@ class Agent:
             boot_id=self._parts.boot_id,
             agent_version=__version__,
             protocol_version=PROTOCOL_VERSION,
+            device_now=timestamp(int(self._parts.wall_clock_s() * 1e9)),
+            run_id=self._run_id,
             lease=lease_message(lease) if lease is not None else None,
             unacknowledged=[key_message(key) for key in desk.unacknowledged()[:_MAX_HELLO_KEYS]],
         )

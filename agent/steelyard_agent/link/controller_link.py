@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,7 @@ class LinkParts:
     hello: Callable[[], Hello]
     heartbeat: Callable[[], Awaitable[Heartbeat]]
     backoff: Backoff
+    wall_clock_s: Callable[[], float] = time.time
 
 
 class ControllerLink:
@@ -102,6 +104,7 @@ class ControllerLink:
                 on_welcome=welcomed,
                 on_message=parts.desk.handle,
                 on_any_message=parts.desk.heard,
+                wall_clock_s=parts.wall_clock_s,
             )
             return await self._talk(session, channel, stop)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -41,12 +42,13 @@ class Session:
         on_welcome: Callable[[Welcome], None],
         on_message: Callable[[ConnectResponse], Awaitable[None]],
         on_any_message: Callable[[], None],
+        wall_clock_s: Callable[[], float] = time.time,
     ) -> None:
         """Prepare a session on ``channel``.
 
         ``on_welcome`` is called once; ``on_message`` gets every later message that is not an acknowledgement, in
         order, after it was acknowledged; ``on_any_message`` is called for each of all. ``heartbeat`` is only
-        called when no block is timed.
+        called when no block is timed. ``wall_clock_s`` counts seconds since the epoch and may be wrong.
         """
         stub: SessionServiceAsyncStub = SessionServiceStub(channel)
         self._call: Call = stub.Connect()
@@ -55,6 +57,9 @@ class Session:
         self._on_welcome = on_welcome
         self._on_message = on_message
         self._on_any_message = on_any_message
+        self._wall_clock_s = wall_clock_s
+        # The newest message that was read, and when (monotonic).
+        self._heard = (0, 0)
         self._heartbeat_s = _DEFAULT_HEARTBEAT_S
         self._welcomed = asyncio.Event()
         self.outgoing = Outgoing(gate)
@@ -87,6 +92,7 @@ class Session:
             message = await self._read()
             if message is None:
                 return "the controller closed the session"
+            self._heard = (message.message_id, time.monotonic_ns())
             self._on_any_message()
             kind = message.WhichOneof("payload")
             if kind == "acknowledgement":
@@ -127,7 +133,14 @@ class Session:
             await asyncio.sleep(self._heartbeat_s)
             # One heartbeat right after a timed block, however many fell due while it ran.
             await self._gate.quiet_over()
-            self.outgoing.put(ConnectRequest(heartbeat=await self._heartbeat()))
+            self.outgoing.put(ConnectRequest(heartbeat=self._timed(await self._heartbeat())))
+
+    def _timed(self, heartbeat: Heartbeat) -> Heartbeat:
+        """Say what this device's clock shows, and by what the controller tells how far that is off."""
+        message_id, heard_ns = self._heard
+        heartbeat.device_now.FromNanoseconds(int(self._wall_clock_s() * 1e9))
+        heartbeat.heard_message_id, heartbeat.held_ns = message_id, time.monotonic_ns() - heard_ns
+        return heartbeat
 
     async def _expect_welcome(self) -> str:
         waiting = asyncio.ensure_future(self._welcomed.wait())

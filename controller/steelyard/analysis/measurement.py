@@ -18,9 +18,10 @@ from steelyard.analysis.numeric import NumericEvidence, add_numeric, not_shippab
 from steelyard.analysis.operators import add_operators, device_rates
 from steelyard.analysis.prepared import cache_warning
 from steelyard.analysis.primary import primary_of
+from steelyard.analysis.round_times import measured_between
 from steelyard.analysis.scoring import Scored, metric_of, score_each, score_of
 from steelyard.analysis.segment_warnings import changed_circumstances, segment_warnings
-from steelyard.analysis.session_history import spread_sentence
+from steelyard.analysis.session_history import replacement_sentence, spread_sentence
 from steelyard.analysis.stop import CONFIDENCE, LookConfidence, StopPolicy
 from steelyard.analysis.surroundings import merged_circumstances, merged_throttle, surroundings_warnings
 from steelyard.analysis.validity import mark_cut_short, repeated_round_count, rounds_that_count
@@ -121,12 +122,14 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
         measurement.metric.CopyFrom(metric_message(metric))
     if not emulated_by:
         _add_idle(measurement, given.rounds, list(variants.values()))
+    measurement.warnings.extend(filter(None, [replacement_sentence(given.request.plan, given.history)]))
     measurement.warnings.extend(external_warnings(meters))
     measurement.warnings.extend(numeric_warnings(messages))
     mark_cut_short(measurement, policy.why_cut_short(latency), given.request.min_round_count)
     if given.rounds:
-        measurement.started_at.FromNanoseconds(min(one.started_at.ToNanoseconds() for one in given.rounds))
-        measurement.finished_at.FromNanoseconds(max(one.finished_at.ToNanoseconds() for one in given.rounds))
+        started_ns, finished_ns = measured_between(given.job, given.rounds)
+        measurement.started_at.FromNanoseconds(started_ns)
+        measurement.finished_at.FromNanoseconds(finished_ns)
     return measurement
 
 

@@ -47,7 +47,9 @@ def spreads_of(plan: plan_pb2.Plan, history: control_pb2.SessionHistory | None) 
         return {}
     by_figure = {
         figure: [
-            SessionFigure(series=one.series, value=one.value_ns) for one in history.sessions if one.figure == figure
+            SessionFigure(series=one.series, value=one.value_ns, generation=one.generation)
+            for one in history.sessions
+            if one.figure == figure
         ]
         for figure in FIGURES
     }
@@ -69,4 +71,20 @@ def spread_sentence(spreads: Spreads) -> str:
     return (
         f"sessions on this device differ by {deviation:.1%} in p50 ({told}); no interval of latency is narrower than "
         "that allows"
+    )
+
+
+def replacement_sentence(plan: plan_pb2.Plan, history: control_pb2.SessionHistory | None) -> str:
+    """Return that a series goes on from a device whose place this one took, "" where none does."""
+    if history is None or not history.replacements:
+        return ""
+    planned = {series_of(one, plan.mode) for one in plan.artifacts}
+    generations = {one.generation for one in history.sessions if one.series in planned}
+    if not any(generations):
+        return ""
+    last = history.replacements[0]
+    day = last.at.ToDatetime().strftime("%Y-%m-%d")
+    return (
+        f"the device changed: it took the place of {last.old_device_name or 'another one'} on {day}, whose sessions go "
+        "on here; a step between figures from before and after that day may be the device's"
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from steelyard.analysis.duration import round_ms
 from steelyard.analysis.emulation import enough_rounds
+from steelyard.analysis.round_times import round_time_ns
 from steelyard.analysis.session_history import Spreads, spreads_of
 from steelyard.analysis.validity import rounds_that_count, why_no_more_repeats, why_no_round
 from steelyard.analysis.variant_rounds import VariantRounds, collect, paired_times
@@ -161,12 +162,14 @@ class StopPolicy:
         )
 
     def _progress(self, rounds: Sequence[result_pb2.RoundResult]) -> Progress:
-        times_ns = [one.finished_at.ToNanoseconds() - one.started_at.ToNanoseconds() for one in rounds]
-        spent_ns = [time for time, one in zip(times_ns, rounds, strict=True) if self._is_ours(one)]
+        times_ns = [time_ns for one in rounds if (time_ns := round_time_ns(one)) is not None]
+        # A round whose time cannot be told took as long as the others.
+        usual_ns = sum(times_ns) // len(times_ns) if times_ns else 0
+        spent_ns = (round_time_ns(one) for one in rounds if self._is_ours(one))
         return Progress(
             round_count=self._rounds_that_count(rounds),
-            device_time_ns=max(0, sum(spent_ns)),
-            round_time_ns=max(1, sum(times_ns) // len(times_ns)) if times_ns else None,
+            device_time_ns=sum(usual_ns if time_ns is None else time_ns for time_ns in spent_ns),
+            round_time_ns=max(1, usual_ns) if times_ns else None,
         )
 
     def _look(self, rounds: Sequence[result_pb2.RoundResult]) -> Look:

@@ -64,10 +64,13 @@ class Anonymiser:
         """Note who a record is of, before any text of it is replaced."""
         device = record.device
         self.learn("device", [device.name, device.device_id, record.job.device, record.request.device], ids=True)
+        for one in record.history.replacements:
+            self.learn("device", [one.new_device_name, one.new_device_id], ids=True)
+            self.learn("device", [one.old_device_name, one.old_device_id], ids=True)
         self.learn("controller", [record.controller_id], ids=True)
         for answers in record.numeric:
-            for one in answers.others:
-                self.learn("device", [one.device])
+            for other in answers.others:
+                self.learn("device", [other.device])
         for meter in record.request.meters:
             scheme, _, _ = meter.partition(":")
             self._note(meter, f"{scheme}:{self._next('meter')}")

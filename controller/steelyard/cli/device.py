@@ -7,12 +7,20 @@ from datetime import datetime, timezone
 import click
 
 from steelyard.cli.device_access import invite_device, remove_device, resume_device, suspend_device
+from steelyard.cli.device_power import device_power
+from steelyard.cli.device_rules import (
+    device_history,
+    drain_device,
+    quarantine,
+    replace_device,
+    tag_device,
+)
 from steelyard.cli.session import connected, console, emit_json
 
 
 @click.group()
 def device() -> None:
-    """List, show, invite and remove devices."""
+    """List, show, invite and remove devices, and look after them."""
 
 
 @device.command("list")
@@ -68,5 +76,16 @@ def show_device(ctx: click.Context, name: str, as_json: bool) -> None:
         console().print(render_device(found, now=datetime.now(tz=timezone.utc)))
 
 
-for _command in (invite_device, remove_device, suspend_device, resume_device):
+for _command in (
+    invite_device,
+    remove_device,
+    suspend_device,
+    resume_device,
+    tag_device,
+    drain_device,
+    quarantine,
+    device_power,
+    device_history,
+    replace_device,
+):
     device.add_command(_command)

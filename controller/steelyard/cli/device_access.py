@@ -81,14 +81,14 @@ def suspend_device(ctx: click.Context, name: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
 def resume_device(ctx: click.Context, name: str, as_json: bool) -> None:
-    """Let a suspended device in again.
+    """Let a suspended device in again, and a drained one take work again.
 
     \b
     Example:
       steelyard device resume pi5
     """
     with connected(ctx) as client:
-        _tell(client.identity.resume_device(name), "may connect again", as_json=as_json)
+        _tell(client.identity.resume_device(name), "may connect and takes work again", as_json=as_json)
 
 
 def _tell(device: control_pb2.Device, what: str, *, as_json: bool) -> None:

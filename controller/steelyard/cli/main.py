@@ -33,7 +33,7 @@ COMMANDS = {
     "compress": ("steelyard.cli.compress", "compress", "Make compressed variants of a model."),
     "demo": ("steelyard.cli.demo", "demo", "Weigh two real models on this machine, with a report."),
     "deploy": ("steelyard.cli.deploy", "deploy", "Bring an agent onto a device by ssh, or upgrade it."),
-    "device": ("steelyard.cli.device", "device", "List, show, invite and remove devices."),
+    "device": ("steelyard.cli.device", "device", "List, show, invite and remove devices, and look after them."),
     "export": ("steelyard.cli.export", "export", "Write a variant with its model card and a script that runs it."),
     "gc": ("steelyard.cli.gc", "gc", "Remove old samples, and blobs that nothing names."),
     "job": ("steelyard.cli.job", "job", "List, show and cancel jobs, and get their raw samples."),

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from steelyard.control.client import Client
 
 _OPTIONS = (
-    click.option("--device", metavar="NAME", help="Device to measure on; this machine when none is named."),
+    click.option(
+        "--device",
+        metavar="NAME",
+        help="Device to measure on: a name, or tag:TAG or pool:PROFILE for the first free one; this machine when none "
+        "is named.",
+    ),
     click.option("--local", is_flag=True, help="Measure this machine, also when CI is set."),
     click.option("--task", type=click.Path(path_type=Path), metavar="FILE", help="Labelled data: a .toml or an .npz."),
     click.option("--budget", type=DURATION, default="10m", show_default=True, help="Device time at most."),

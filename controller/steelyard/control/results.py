@@ -169,14 +169,19 @@ class Results:
         return record
 
     async def history(self, job: control_pb2.Job, device_id: str) -> control_pb2.SessionHistory:
-        """Return what a device's sessions left behind before a job was submitted, without those that it extends."""
+        """Return what a device's sessions left behind before a job was submitted, without those that it extends.
+
+        The sessions of the devices whose place it took are among them, marked.
+        """
+        before_ns = job.created_at.ToNanoseconds()
         sessions = await self._store.call(
             Store.past_sessions,
             device_id,
-            before_ns=job.created_at.ToNanoseconds(),
+            before_ns=before_ns,
             excluded_job_ids=await self._chain(job.job_id),
         )
-        return control_pb2.SessionHistory(sessions=sessions)
+        replaced = await self._store.call(lambda store: store.fleet.rules.predecessors(device_id, before_ns))
+        return control_pb2.SessionHistory(sessions=sessions, replacements=replaced)
 
     async def _request(self, job_id: str) -> control_pb2.SubmitMeasurementRequest:
         return control_pb2.SubmitMeasurementRequest.FromString(await self._store.call(Store.get_request, job_id))

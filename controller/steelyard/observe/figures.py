@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from steelyard.job_states import FINAL_STATES
 from steelyard.store.store import Store
-from steelyard_protocol.v1 import common_pb2, control_pb2
+from steelyard_protocol.v1 import common_pb2, control_pb2, health_pb2
 
 if TYPE_CHECKING:
     from steelyard.control.controller import Controller
+    from steelyard.fleet.registry import Presence
 
 # A label with as many values as a fleet has devices: beyond these, what is not told by name is counted.
 MAX_NAMED_DEVICES = 1000
@@ -33,6 +34,13 @@ class DeviceFigures:
     running: bool
     # The hottest sensor; None where none was read.
     temperature_cel: float | None
+    # The device's clock less the controller's, and within what; None where that is not known.
+    clock_offset_s: float | None
+    clock_uncertainty_s: float | None
+    # None where the device does not tell.
+    under_voltage: bool | None
+    boot_count: int
+    restart_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +85,7 @@ async def take_figures(controller: Controller, version: str) -> Figures:
         known_device_count=counts.devices,
         connected_devices={activity: connected[activity] for activity in (*ACTIVITIES, OTHER)},
         devices=tuple(
-            DeviceFigures(
-                name=one.link.name,
-                last_seen_s=one.last_seen_ns / 1e9,
-                free_disk_bytes=one.free_disk_bytes,
-                running=bool(one.lease.job_id),
-                temperature_cel=hottest_cel(one.readings),
-            )
+            _device_figures(one, controller.health.of(one.link.device_id) or health_pb2.DeviceHealth())
             for one in present[:MAX_NAMED_DEVICES]
         ),
         unnamed_device_count=max(0, len(present) - MAX_NAMED_DEVICES),
@@ -92,6 +94,23 @@ async def take_figures(controller: Controller, version: str) -> Figures:
         database_bytes=database.stat().st_size,
         state_free_bytes=shutil.disk_usage(controller.state_directory).free,
         waiting_store_calls=controller.store.waiting_call_count(),
+    )
+
+
+def _device_figures(presence: Presence, health: health_pb2.DeviceHealth) -> DeviceFigures:
+    knows_offset = health.HasField("clock_offset_ms")
+    knows_uncertainty = health.HasField("clock_uncertainty_ms")
+    return DeviceFigures(
+        name=presence.link.name,
+        last_seen_s=presence.last_seen_ns / 1e9,
+        free_disk_bytes=presence.free_disk_bytes,
+        running=bool(presence.lease.job_id),
+        temperature_cel=hottest_cel(presence.readings),
+        clock_offset_s=health.clock_offset_ms / 1e3 if knows_offset else None,
+        clock_uncertainty_s=health.clock_uncertainty_ms / 1e3 if knows_uncertainty else None,
+        under_voltage=health.under_voltage if health.HasField("under_voltage") else None,
+        boot_count=health.boot_count,
+        restart_count=health.restart_count,
     )
 
 

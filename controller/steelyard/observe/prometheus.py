@@ -94,6 +94,7 @@ def _device_metrics(figures: Figures) -> Iterable[Metric]:
     disk = _gauge("steelyard_device_free_disk_bytes", "Free space on a device's disk.", ("device",))
     heat = _gauge("steelyard_device_temperature_celsius", "A device's hottest sensor.", ("device",))
     running = _gauge("steelyard_device_leased", "Whether a device is leased to a job.", ("device",))
+    yield from _health_metrics(figures)
     for one in figures.devices:
         seen.add_metric((one.name,), one.last_seen_s)
         running.add_metric((one.name,), float(one.running))
@@ -103,6 +104,28 @@ def _device_metrics(figures: Figures) -> Iterable[Metric]:
         if one.free_disk_bytes:
             disk.add_metric((one.name,), one.free_disk_bytes)
     yield from (seen, disk, heat, running)
+
+
+def _health_metrics(figures: Figures) -> Iterable[Metric]:
+    from prometheus_client.core import CounterMetricFamily
+
+    clock = _gauge("steelyard_device_clock_offset_seconds", "A device's clock less the controller's.", ("device",))
+    within = _gauge("steelyard_device_clock_uncertainty_seconds", "The offset lies within it.", ("device",))
+    supply = _gauge("steelyard_device_under_voltage", "Whether a device's supply is too weak.", ("device",))
+    boots = CounterMetricFamily("steelyard_device_boots", "Boots that were seen.", labels=("device",))
+    restarts = CounterMetricFamily("steelyard_device_agent_restarts", "Agents that started anew.", labels=("device",))
+    for one in figures.devices:
+        boots.add_metric((one.name,), one.boot_count)
+        restarts.add_metric((one.name,), one.restart_count)
+        # What is not known has no series.
+        for metric, value in (
+            (clock, one.clock_offset_s),
+            (within, one.clock_uncertainty_s),
+            (supply, one.under_voltage),
+        ):
+            if value is not None:
+                metric.add_metric((one.name,), float(value))
+    yield from (clock, within, supply, boots, restarts)
 
 
 def _gauge(name: str, text: str, labels: tuple[str, ...]) -> GaugeMetricFamily:

@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from steelyard.report.device_health import concerns, health_facts, rule_facts
 from steelyard.report.shapes import shape_text
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import common_pb2, control_pb2
@@ -33,9 +34,12 @@ def render_devices(devices: Sequence[control_pb2.Device], *, now: dt.datetime) -
     """Return the devices as a table; ``now`` (with a time zone) is what "seen" counts from."""
     if not devices:
         return Text("no device has connected yet; start one with: steelyard-agent run --controller HOST:PORT")
-    table = _table("name", "id", "state", "model", "runtimes", "seen")
+    # A column that is empty for a shelf in order is left out.
+    with_notes = any(device.tags or concerns(device) for device in devices)
+    table = _table("name", "id", "state", "model", "runtimes", "seen", *(("notes",) if with_notes else ()))
     for device in devices:
         description = device.description
+        notes = "; ".join([*([", ".join(device.tags)] if device.tags else []), *concerns(device)])
         table.add_row(
             Text(description.name),
             Text(description.device_id[:_SHORT_ID]),
@@ -43,6 +47,7 @@ def render_devices(devices: Sequence[control_pb2.Device], *, now: dt.datetime) -
             Text(_what_it_is(description)),
             Text(", ".join(_named(one) for one in description.runtimes if one.version) or "none"),
             Text(age_text(device.last_seen, now) if device.HasField("last_seen") else "never"),
+            *((Text(notes),) if with_notes else ()),
         )
     return table
 
@@ -75,6 +80,8 @@ def render_device(device: control_pb2.Device, *, now: dt.datetime) -> Renderable
         ("agent", _agent(device)),
         ("seen", age_text(device.last_seen, now) if device.HasField("last_seen") else "never"),
         *_standing(device),
+        *health_facts(device),
+        *rule_facts(device),
     ]
     if description.emulated_by:
         facts.insert(2, ("emulated by", f"{description.emulated_by}: no figure of time is shown"))
@@ -219,6 +226,10 @@ def device_state(device: control_pb2.Device) -> Text:
     """Return in a word what a device does, or why it does nothing."""
     if device.standing in {"suspended", "removed"}:
         return Text(device.standing, style="red")
+    if device.quarantined_because:
+        return Text("quarantined", style="red")
+    if device.draining:
+        return Text("draining" if device.online and device.running_job_id else "drained", style="yellow")
     if not device.online:
         return Text("offline", style="dim")
     return Text(device.activity or "online", style="green")

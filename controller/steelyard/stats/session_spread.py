@@ -25,10 +25,14 @@ _MOST_LOG = 700.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFigure:
-    """A figure (p50 in ns, say) of one earlier session; ``series`` names what was measured and how."""
+    """A figure (p50 in ns, say) of one earlier session; ``series`` names what was measured and how.
+
+    ``generation`` tells a device from those whose place it took: their levels differ, their spreads say the same.
+    """
 
     series: str
     value: float
+    generation: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what has no logarithm."""
@@ -58,14 +62,14 @@ def session_spread(sessions: Iterable[SessionFigure], series: str) -> SessionSpr
     What ISO 5725-3 calls intermediate precision: the variance between the sessions of one series, corrected for how
     much sessions resemble their neighbours, drawn towards that of the device's series in all, and that towards 1 %.
     """
-    by_series: dict[str, list[float]] = {}
+    by_series: dict[tuple[str, int], list[float]] = {}
     for one in sessions:
-        by_series.setdefault(one.series, []).append(math.log(one.value))
+        by_series.setdefault((one.series, one.generation), []).append(math.log(one.value))
     pooled = _drawn(by_series.values(), _BELIEVED_DEVIATION**2)
-    own = by_series.get(series, [])
+    own = [values for (name, _), values in by_series.items() if name == series]
     return SessionSpread(
-        deviation=math.sqrt(_drawn([own], pooled)),
-        degrees=_degrees(own) + 2 * _BELIEF_DEGREES,
+        deviation=math.sqrt(_drawn(own, pooled)),
+        degrees=sum(map(_degrees, own)) + 2 * _BELIEF_DEGREES,
         session_count=sum(len(values) for values in by_series.values()),
     )
 

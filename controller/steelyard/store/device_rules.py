@@ -84,10 +84,10 @@ class DeviceRules:
                 _put(connection, old_id, successor_id=new_id, replaced_at_ns=self._clock_ns())
             return predecessors(connection, new_id)[0]
 
-    def predecessors(self, device_id: str) -> list[health_pb2.DeviceReplacement]:
-        """List the replacements that led to a device, the last one first."""
+    def predecessors(self, device_id: str, before_ns: int | None = None) -> list[health_pb2.DeviceReplacement]:
+        """List the replacements that led to a device, the last one first; those before a time, where one is given."""
         with self._database.read() as connection:
-            return predecessors(connection, device_id)
+            return predecessors(connection, device_id, before_ns)
 
     def bind_job(self, job_id: str, device_id: str, device_name: str) -> None:
         """Keep which device runs a job; one that was for a pool is for that device from now on.
@@ -126,12 +126,14 @@ def tell_of(connection: Connection, devices: Sequence[control_pb2.Device]) -> No
         by_id[row["successor_id"]].replaced.CopyFrom(_replacement(connection, row))
 
 
-def predecessors(connection: Connection, device_id: str) -> list[health_pb2.DeviceReplacement]:
+def predecessors(
+    connection: Connection, device_id: str, before_ns: int | None = None
+) -> list[health_pb2.DeviceReplacement]:
     """Return the replacements that led to a device; see ``DeviceRules.predecessors``."""
     found: list[health_pb2.DeviceReplacement] = []
     while len(found) < _MOST_REPLACEMENTS:
         row = connection.execute(select(_TABLE).where(_TABLE.c.successor_id == device_id)).mappings().first()
-        if row is None:
+        if row is None or (before_ns is not None and row["replaced_at_ns"] >= before_ns):
             break
         found.append(_replacement(connection, row))
         device_id = row["device_id"]

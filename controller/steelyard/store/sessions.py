@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import Connection, delete, insert, select
 
 from steelyard.store import schema
+from steelyard.store.device_rules import predecessors
 from steelyard_protocol.v1 import control_pb2
 
 _TABLE = schema.session_figures
@@ -30,10 +31,12 @@ def find(
     connection: Connection, device_id: str, before_ns: int, excluded_job_ids: Collection[str]
 ) -> list[control_pb2.PastSession]:
     """List figures of earlier sessions of a device, the oldest first; see ``Store.past_sessions``."""
+    replaced = predecessors(connection, device_id, before_ns)
+    generations = {device_id: 0, **{one.old_device_id: number for number, one in enumerate(replaced, 1)}}
     query = (
         select(_TABLE)
         .where(
-            _TABLE.c.device_id == device_id,
+            _TABLE.c.device_id.in_(list(generations)),
             _TABLE.c.recorded_at_ns < before_ns,
             _TABLE.c.job_id.not_in(list(excluded_job_ids)),
         )
@@ -42,6 +45,12 @@ def find(
     )
     rows = connection.execute(query).all()
     return [
-        control_pb2.PastSession(job_id=row.job_id, series=row.series, figure=row.figure, value_ns=row.value_ns)
+        control_pb2.PastSession(
+            job_id=row.job_id,
+            series=row.series,
+            figure=row.figure,
+            value_ns=row.value_ns,
+            generation=generations[row.device_id],
+        )
         for row in reversed(rows)
     ]

@@ -356,7 +356,7 @@ class Store:
     def past_sessions(
         self, device_id: str, *, before_ns: int, excluded_job_ids: Collection[str]
     ) -> list[control_pb2.PastSession]:
-        """List figures of the last sessions of a device that ended before a time, the oldest first."""
+        """List figures of the last sessions of a device, and of those it replaced, before a time; the oldest first."""
         with self._database.read() as connection:
             return sessions.find(connection, device_id, before_ns, excluded_job_ids)
 

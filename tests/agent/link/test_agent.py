@@ -245,6 +245,28 @@ async def test_a_thermometer_that_hangs_holds_up_the_heartbeat_and_nothing_else(
 
 
 @pytest.mark.parametrize("controller_options", [{"heartbeat_ms": 50}])
+async def test_a_hello_and_heartbeats_say_what_the_devices_clock_shows(fleet: Fleet) -> None:
+    controller = fleet.controller
+    before_s = time.time()
+    hello = await controller.wait_for("hello")
+    beat = await controller.wait_for("heartbeat", 2)
+    assert abs(hello.device_now.seconds - before_s) < 60
+    assert hello.device_now.ToNanoseconds() <= beat.device_now.ToNanoseconds()
+    # The acknowledgement of the first heartbeat, or the welcome where that was still under way.
+    assert beat.heard_message_id >= 2
+    assert beat.held_ns >= 0
+
+
+async def test_every_start_of_an_agent_has_an_id_of_its_own(fleet: Fleet) -> None:
+    first = await fleet.controller.wait_for("hello")
+    await fleet.stop_agent()
+    fleet.start_agent()
+    second = await fleet.controller.wait_for("hello", 2)
+    assert first.run_id != second.run_id
+    assert first.boot_id == second.boot_id
+
+
+@pytest.mark.parametrize("controller_options", [{"heartbeat_ms": 50}])
 async def test_heartbeats_say_what_the_device_does_and_keep_silent_while_a_block_is_timed(fleet: Fleet) -> None:
     controller = fleet.controller
     beat = await controller.wait_for("heartbeat")

@@ -27,13 +27,36 @@ ROOT = Path(__file__).parents[3]
 _UNITS = ("_bytes", "_seconds", "_celsius", "_total", "_info")
 _COUNTS = {
     *("steelyard_up", "steelyard_jobs_unfinished", "steelyard_artifacts", "steelyard_store_waiting_calls"),
+    "steelyard_device_under_voltage",
     *("steelyard_devices_known", "steelyard_devices_connected", "steelyard_devices_unnamed", "steelyard_device_leased"),
 }
 
 
 def figures() -> Figures:
-    device = DeviceFigures(name="pi5", last_seen_s=1.5e9, free_disk_bytes=7, running=True, temperature_cel=51.5)
-    silent = DeviceFigures(name="pi4", last_seen_s=1.5e9, free_disk_bytes=0, running=False, temperature_cel=None)
+    device = DeviceFigures(
+        name="pi5",
+        last_seen_s=1.5e9,
+        free_disk_bytes=7,
+        running=True,
+        temperature_cel=51.5,
+        clock_offset_s=-7200.0,
+        clock_uncertainty_s=0.004,
+        under_voltage=True,
+        boot_count=3,
+        restart_count=1,
+    )
+    silent = DeviceFigures(
+        name="pi4",
+        last_seen_s=1.5e9,
+        free_disk_bytes=0,
+        running=False,
+        temperature_cel=None,
+        clock_offset_s=None,
+        clock_uncertainty_s=None,
+        under_voltage=None,
+        boot_count=0,
+        restart_count=0,
+    )
     return Figures(
         version="1.2",
         unfinished_jobs={("measurement", "running"): 2},
@@ -69,11 +92,17 @@ def test_figures_are_told_with_their_labels() -> None:
         'steelyard_devices_connected{activity="idle"} 1.0',
         'steelyard_device_temperature_celsius{device="pi5"} 51.5',
         'steelyard_device_leased{device="pi4"} 0.0',
+        'steelyard_device_clock_offset_seconds{device="pi5"} -7200.0',
+        'steelyard_device_clock_uncertainty_seconds{device="pi5"} 0.004',
+        'steelyard_device_under_voltage{device="pi5"} 1.0',
+        'steelyard_device_boots_total{device="pi5"} 3.0',
+        'steelyard_device_agent_restarts_total{device="pi5"} 1.0',
     ):
         assert line in text.splitlines()
     # What a device did not say is no zero.
     assert 'steelyard_device_free_disk_bytes{device="pi4"}' not in text
-    assert 'steelyard_device_temperature_celsius{device="pi4"}' not in text
+    for name in ("temperature_celsius", "clock_offset_seconds", "clock_uncertainty_seconds", "under_voltage"):
+        assert f'steelyard_device_{name}{{device="pi4"}}' not in text
 
 
 def test_names_end_with_their_unit_or_are_plain_counts() -> None:

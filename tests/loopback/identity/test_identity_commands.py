@@ -61,7 +61,7 @@ def test_a_device_is_invited_shown_suspended_resumed_and_removed(state: Path, cl
     (device,) = here(state, "device", "list", "--json").document["devices"]
     assert (device["description"]["name"], device["standing"], device["tags"]) == ("shelf", "enrolled", ["rack1"])
     assert here(state, "device", "suspend", "shelf", "--json").document["device"]["standing"] == "suspended"
-    assert "may connect again" in here(state, "device", "resume", "shelf").err
+    assert "may connect and takes work again" in here(state, "device", "resume", "shelf").err
     assert "is removed" in here(state, "device", "remove", "shelf").err
     assert here(state, "device", "list", "--json").document["devices"] == []
     assert "was removed" in here(state, "device", "resume", "shelf").is_refused()
