@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from steelyard.control.devices import Devices
@@ -38,8 +38,8 @@ class Assigner:
         self._store = store
         self._fleet = fleet
         self._devices = devices
-        # Devices by the job that was given them: also jobs that still wait for the lease.
-        self._given: dict[str, str] = {}
+        # Devices and priorities by the job that was given them: also jobs that still wait for the lease.
+        self._given: dict[str, tuple[str, int]] = {}
 
     def release(self, job_id: str) -> None:
         """Note that a job is over."""
@@ -64,7 +64,7 @@ class Assigner:
             if not begun:
                 await self._wait_taken(device_id, plan, tell=tell)
         # Before anything is awaited: the next job that looks must see it.
-        self._given[job.job_id] = device_id
+        self._given[job.job_id] = (device_id, job.priority)
         name = await self._unambiguous_name(device_id)
         if job.device_id != device_id:
             await self._store.call(lambda store: store.fleet.rules.bind_job(job.job_id, device_id, name))
@@ -79,11 +79,12 @@ class Assigner:
         while True:
             seen = self._fleet.changes.count
             found = await self._look(pool, plan)
-            free = [one for one in found.free if one not in self._given.values()]
-            if free:
+            # Where none is free, one whose jobs are less urgent: they give way at the end of a round.
+            to_be_had = self._untaken(found.free) or self._outranked((*found.free, *found.busy), job.priority)
+            if to_be_had:
                 # Taken before the loop gives way to another job.
-                self._given[job.job_id] = free[0]
-                return free[0]
+                self._given[job.job_id] = (to_be_had[0], job.priority)
+                return to_be_had[0]
             if found.busy or found.free:
                 deadline = time.monotonic() + wait_s
                 message = f"waiting for a device of {pool}: all {len(found.busy) + len(found.free)} that fit are busy"
@@ -95,6 +96,18 @@ class Assigner:
                 told = message
                 await tell(message)
             await self._fleet.changes.wait(seen, min(_LOOK_S, max(0.0, deadline - time.monotonic()) + 0.01))
+
+    def _untaken(self, device_ids: Sequence[str]) -> list[str]:
+        taken = {device_id for device_id, _ in self._given.values()}
+        return [one for one in device_ids if one not in taken]
+
+    def _outranked(self, device_ids: Sequence[str], priority: int) -> list[str]:
+        """Return devices that were given to jobs of ours only, all of which are less urgent."""
+        most = dict.fromkeys(device_ids, -1)
+        for device_id, of_job in self._given.values():
+            if device_id in most:
+                most[device_id] = max(most[device_id], of_job)
+        return [one for one in device_ids if 0 <= most[one] < priority]
 
     async def _look(self, pool: Pool, plan: plan_pb2.Plan) -> _Found:
         free: list[str] = []
