@@ -47,7 +47,8 @@ class FuzzedAgent:
         for name in ("blobs", "outbox"):
             (self._folder / name).mkdir(parents=True)
         self._controller = FakeController()
-        self._words = (_JOB, *(self._controller.add_blob(content) for content in (_MODEL, _DATA)))
+        model, data = (self._controller.add_blob(content) for content in (_MODEL, _DATA))
+        self._words = {"job_id": (_JOB,), "artifact_digest": (model, data), "data_digest": (data, model)}
         await self._controller.start()
         identity = IdentityFile(self._folder / "device.json")
         agent = Agent(

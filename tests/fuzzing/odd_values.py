@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -16,6 +17,8 @@ from hypothesis import strategies as st
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
+# Texts that mean something to the other side, by the name of the field that they belong in.
+Words = Mapping[str, Sequence[str]]
 
 ODD_TEXTS = (
     *("", " ", ".", "..", "/", "../../etc/passwd", "\0", "a\nb", "\x1b[31m", "-", "--help", "%s%n", "{0}", "'; --"),
@@ -134,26 +137,26 @@ def _toml(value: Any) -> str:
     return str(value) if isinstance(value, float) else json.dumps(value)
 
 
-def messages(kind: type[M], words: Sequence[str] = ()) -> st.SearchStrategy[M]:
-    """Return messages whose bytes are valid and whose values need not be; ``words`` are texts that mean something."""
+def messages(kind: type[M], words: Words = MappingProxyType({})) -> st.SearchStrategy[M]:
+    """Return messages whose bytes are valid and whose values need not be; ``words`` mean something there."""
     return by_chance(lambda random: make_message(kind, random, words))
 
 
-def make_message(kind: type[M], random: Random, words: Sequence[str] = (), depth: int = _MAX_DEPTH) -> M:
+def make_message(kind: type[M], random: Random, words: Words = MappingProxyType({}), depth: int = _MAX_DEPTH) -> M:
     """Return one of ``messages``."""
     message = kind()
     fill(message, random, words, depth)
     return message
 
 
-def fill(message: Message, random: Random, words: Sequence[str] = (), depth: int = _MAX_DEPTH) -> None:
+def fill(message: Message, random: Random, words: Words = MappingProxyType({}), depth: int = _MAX_DEPTH) -> None:
     """Set some fields of a message to odd values, the fields of the messages in it as well."""
     for field in message.DESCRIPTOR.fields:
         if random.random() < 0.5 and (field.message_type is None or depth > 0):
             _set(message, field, random, words, depth)
 
 
-def _set(message: Message, field: FieldDescriptor, random: Random, words: Sequence[str], depth: int) -> None:
+def _set(message: Message, field: FieldDescriptor, random: Random, words: Words, depth: int) -> None:
     held = getattr(message, field.name)
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         _fill_map(held, field.message_type.fields_by_name["value"], random, words)
@@ -169,7 +172,7 @@ def _set(message: Message, field: FieldDescriptor, random: Random, words: Sequen
         setattr(message, field.name, _plain(field, random, words))
 
 
-def spoilt(message: M, random: Random, words: Sequence[str] = ()) -> M:
+def spoilt(message: M, random: Random, words: Words = MappingProxyType({})) -> M:
     """Return a copy in which a few fields, at whatever depth, hold odd values or nothing."""
     copy = type(message)()
     copy.CopyFrom(message)
@@ -178,7 +181,7 @@ def spoilt(message: M, random: Random, words: Sequence[str] = ()) -> M:
     return copy
 
 
-def _spoil(message: Message, random: Random, words: Sequence[str]) -> None:
+def _spoil(message: Message, random: Random, words: Words) -> None:
     field, value = random.choice(message.ListFields() or [(None, None)])
     if field is None or random.random() < 0.2:
         field = random.choice(message.DESCRIPTOR.fields)
@@ -191,19 +194,19 @@ def _spoil(message: Message, random: Random, words: Sequence[str]) -> None:
         _set(message, field, random, words, 1)
 
 
-def _fill_map(entries: Any, value: FieldDescriptor, random: Random, words: Sequence[str]) -> None:
-    key = _text(random, words)
+def _fill_map(entries: Any, value: FieldDescriptor, random: Random, words: Words) -> None:
+    key = _text(random, ())
     if value.message_type is not None:
         fill(entries[key], random, words, 1)
     else:
         entries[key] = _plain(value, random, words)
 
 
-def _text(random: Random, words: Sequence[str]) -> str:
-    return random.choice(words) if words and random.random() < 0.6 else random.choice(ODD_TEXTS)
+def _text(random: Random, meant: Sequence[str]) -> str:
+    return random.choice(meant) if meant and random.random() < 0.6 else random.choice(ODD_TEXTS)
 
 
-def _plain(field: FieldDescriptor, random: Random, words: Sequence[str]) -> Any:
+def _plain(field: FieldDescriptor, random: Random, words: Words) -> Any:
     if field.cpp_type in _INTEGERS:
         low, high = _INTEGERS[field.cpp_type]
         return random.choice([number for number in ODD_NUMBERS if low <= number <= high])
@@ -215,4 +218,6 @@ def _plain(field: FieldDescriptor, random: Random, words: Sequence[str]) -> Any:
         return random.random() < 0.5
     if field.type == FieldDescriptor.TYPE_BYTES:
         return random.randbytes(random.randint(0, 40))
-    return _text(random, words) if field.cpp_type == FieldDescriptor.CPPTYPE_STRING else random.choice(ODD_FLOATS)
+    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+        return _text(random, words.get(field.name, ()))
+    return random.choice(ODD_FLOATS)

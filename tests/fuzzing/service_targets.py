@@ -31,7 +31,7 @@ from steelyard.store.store import Store
 from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc, control_pb2, session_pb2
 from tests.controller.control.planned import add_model, add_task, request_for, round_for
 from tests.controller.fleet.scripted_agent import ScriptedAgent, hello_of
-from tests.fuzzing.odd_values import make_message, spoilt
+from tests.fuzzing.odd_values import Words, make_message, spoilt
 from tests.support.certificate_holder import enroll, enrollment_channel, make_key, request_pem
 
 CRASHES = frozenset({grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.DEADLINE_EXCEEDED})
@@ -80,7 +80,7 @@ class FuzzedController:
         self._loop = asyncio.Runner()
         self._controller = Controller(settings)
         self._boot_numbers = itertools.count()
-        self.words: tuple[str, ...] = ()
+        self.words: Words = {}
 
     def __enter__(self) -> Self:
         self._loop.run(self._start())
@@ -105,11 +105,21 @@ class FuzzedController:
         await self._agent.say_hello()
         self._request = request_for([self._model], task=self._task)
         job = await controller.jobs.submit_measurement(self._request)
-        secret = decode_join_code(self._code).secret_text
-        self.words = (
-            *(self._model.digest, self._model.name, self._task.task_id, job.job_id, "pi5", "dev-0001", "tag:rack1"),
-            *(secret, request_pem(make_key()), self._holder.credentials.certificate_pem, self._holder.device_id),
-        )
+        devices = ("pi5", "dev-0001", self._holder.device_id)
+        self.words = {
+            **dict.fromkeys(("digest", "artifact_digest", "artifact", "parent_digest"), (self._model.digest,)),
+            **dict.fromkeys(("device", "device_id", "old_device", "new_device"), devices),
+            **dict.fromkeys(("job_id", "extended_job_id"), (job.job_id,)),
+            "task_id": (self._task.task_id,),
+            "recipe_toml": ('name = "x"\nsteps = [{kind = "fold"}]',),
+            "name": ("ada", "pi5"),
+            "page_token": ("1",),
+            "requirements": ("p90<20ms", "drop<1pp"),
+            "secret": (decode_join_code(self._code).secret_text,),
+            "request_pem": (request_pem(make_key()),),
+            "certificate_pem": (self._holder.credentials.certificate_pem,),
+            "passphrase": ("correct horse battery",),
+        }
 
     async def _stop(self) -> None:
         await self._agent.close()
@@ -163,7 +173,7 @@ class FuzzedController:
         try:
             await agent.open()
             await agent.say(hello=hello)
-            await asyncio.wait({asyncio.ensure_future(agent.wait_for("welcome"))}, timeout=_CALL_TIMEOUT_S)
+            await agent.until(lambda: agent.all("welcome") or agent.ended.is_set())
             for message in said:
                 if agent.ended.is_set():
                     break
@@ -197,7 +207,7 @@ class FuzzedController:
         for number in range(random.randint(1, 6)):
             message = random.choice(good)
             if random.random() < 0.6:
-                message = spoilt(message, random, (*self.words, job_id))
+                message = spoilt(message, random, {**self.words, "job_id": (job_id,)})
             message.message_id = number + 2
             said.append(message)
         return hello, said
@@ -245,7 +255,7 @@ class FuzzedController:
         self._loop.run(move())
 
 
-def make_transfer(random: Random, words: Sequence[str]) -> list[Message]:
+def make_transfer(random: Random, words: Words) -> list[Message]:
     """Return the messages of a transfer."""
     kind = random.choice((blob_pb2.DownloadRequest, blob_pb2.QueryUploadRequest, blob_pb2.UploadRequest))
     count = random.randint(1, 4) if kind is blob_pb2.UploadRequest else 1

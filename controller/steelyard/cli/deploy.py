@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -203,7 +204,7 @@ def _tunnel(client: Client, remote: Remote, port: int | None) -> Iterator[None]:
         return
     with open_tunnel(remote, command):
         yield
-    say(f"no systemd of yours holds the tunnel; leave this running: {' '.join(command)}")
+    say(f"no systemd of yours holds the tunnel, and it ends now; run this, and leave it running: {shlex.join(command)}")
 
 
 def _last_seen(client: Client, name: str) -> datetime | None:

@@ -22,9 +22,9 @@ def tunnel_command(remote: Remote, *, device_port: int, controller_port: int) ->
 
 
 def tunnel_unit_name(remote: Remote) -> str:
-    """Return the name of the unit on this machine."""
-    host = "".join(character if character.isalnum() or character in ".-" else "-" for character in remote.target.host)
-    return f"steelyard-tunnel-{host}.service"
+    """Return the name of the unit on this machine: one a login, as several devices may lie behind one host's ports."""
+    login = str(remote.target).removeprefix("ssh://")
+    return f"steelyard-tunnel-{''.join(one if one.isalnum() or one in '.-' else '-' for one in login)}.service"
 
 
 def keep_tunnel(remote: Remote, command: list[str], *, home: Path) -> Path | None:
