@@ -8,8 +8,9 @@ from steelyard.clock_words import offset_text
 from steelyard.fleet.clock_offset import ClockOffset, from_round_trip
 from steelyard_protocol.v1 import common_pb2, health_pb2, session_pb2
 
-MOST_SAMPLES = 60
-_SAMPLE_EVERY_NS = 60 * 1_000_000_000
+# Two hours. With ten thousand devices a sample a minute would be a tenth of a gigabyte.
+MOST_SAMPLES = 24
+_SAMPLE_EVERY_NS = 300 * 1_000_000_000
 # Logs of both sides cannot be read together any more, and certificates begin to matter.
 _CLOCK_WORTH_TELLING_NS = 60 * 1_000_000_000
 # A few models and the rounds of a night; below it jobs begin to fail.

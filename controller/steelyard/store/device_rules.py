@@ -54,11 +54,13 @@ class DeviceRules:
         del kept.samples[:]
         self._set(device_id, health=kept.SerializeToString())
 
-    def health(self, device_id: str) -> health_pb2.DeviceHealth:
-        """Return how a device fared when that was last kept."""
+    def health(self, device_id: str) -> tuple[health_pb2.DeviceHealth, str]:
+        """Return how a device fared when that was last kept, and the version that its agent had then ("": none)."""
+        devices = schema.devices
         with self._database.read() as connection:
             content = connection.scalar(select(_TABLE.c.health).where(_TABLE.c.device_id == device_id))
-        return health_pb2.DeviceHealth.FromString(content or b"")
+            version = connection.scalar(select(devices.c.agent_version).where(devices.c.device_id == device_id))
+        return health_pb2.DeviceHealth.FromString(content or b""), version or ""
 
     def replace(self, old_id: str, new_id: str) -> health_pb2.DeviceReplacement:
         """Let a device take the place of another one: the series of the old one go on with the new one.

@@ -52,7 +52,7 @@ class DeviceHealth(google.protobuf.message.Message):
     """Sessions that were opened."""
     @property
     def samples(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___HealthSample]:
-        """The last ones of this run of the controller, the oldest first: at most 60, a minute apart at least."""
+        """The last ones of this session, the oldest first: at most 24, five minutes apart at least."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class DeviceEvent(google.protobuf.message.Message):
     cursor: builtins.int
     kind: builtins.str
     """"connected", "left", "boot", "restart", "agent", "clock", "disk", "under_voltage", "drained", "resumed",
-    "quarantined", "lifted", "power", "replaced", "tagged".
+    "quarantined", "lifted", "power", "power_cycle", "replaced".
     """
     message: builtins.str
     """One line for people."""

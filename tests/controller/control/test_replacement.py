@@ -13,9 +13,9 @@ from tests.controller.fleet.scripted_agent import ScriptedAgent
 
 async def measured(controller: Controller, agent: ScriptedAgent, model: control_pb2.Artifact) -> control_pb2.Job:
     """Measure a model on the agent's device."""
-    request = request_for([model], device=agent.device_id)
+    request, offers_before = request_for([model], device=agent.device_id), len(agent.all("job_offer"))
     job_id = (await controller.jobs.submit_measurement(request)).job_id
-    offer = await agent.accept_job(count=len(agent.all("job_offer")) + 1)
+    offer = await agent.accept_job(count=offers_before + 1)
     await agent.run_rounds([round_for(job_id, offer.plan, index) for index in range(3)])
     return await ended(controller, job_id)
 

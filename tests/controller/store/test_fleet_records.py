@@ -76,8 +76,8 @@ def test_what_was_decided_can_be_taken_back(store: Store) -> None:
 def test_samples_of_health_are_not_kept_on_the_disk(store: Store) -> None:
     health = health_pb2.DeviceHealth(boot_id="b1", samples=[health_pb2.HealthSample(free_disk_bytes=7)])
     store.fleet.rules.put_health(OLD, health)
-    assert store.fleet.rules.health(OLD) == health_pb2.DeviceHealth(boot_id="b1")
-    assert store.fleet.rules.health("dev-unknown") == health_pb2.DeviceHealth()
+    assert store.fleet.rules.health(OLD) == (health_pb2.DeviceHealth(boot_id="b1"), "0.1.0")
+    assert store.fleet.rules.health("dev-unknown") == (health_pb2.DeviceHealth(), "")
 
 
 def test_a_replacement_is_told_by_both_devices(store: Store, clock: Clock) -> None:
