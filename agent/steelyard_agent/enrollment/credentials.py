@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from steelyard_agent.enrollment.errors import EnrollmentError
 from steelyard_agent.enrollment.membership import Membership, MembershipFolder
+from steelyard_agent.enrollment.moments import unix_s
 from steelyard_protocol.v1.enrollment_pb2 import Credentials
 
 
@@ -29,7 +30,7 @@ def keep_credentials(
         )
     if "BEGIN CERTIFICATE" not in credentials.certificate_pem or "BEGIN CERTIFICATE" not in credentials.authorities_pem:
         raise EnrollmentError("bad_answer", "the credentials hold no certificates in PEM; enroll anew")
-    now_s = credentials.now.ToNanoseconds() / 1e9
+    now_s = unix_s(credentials.now)
     try:
         membership = Membership(
             controller_id=credentials.controller_id,
@@ -38,7 +39,7 @@ def keep_credentials(
             addresses=tuple(credentials.addresses),
             enrollment_addresses=tuple(credentials.enrollment_addresses),
             issued_at_s=now_s,
-            not_after_s=credentials.not_after.ToNanoseconds() / 1e9,
+            not_after_s=unix_s(credentials.not_after),
             clock_offset_s=now_s - device_now_s,
             last_good_address=last_good_address if last_good_address in credentials.addresses else "",
         )

@@ -7,6 +7,7 @@ import grpc.aio
 from steelyard_agent.enrollment.credentials import keep_credentials
 from steelyard_agent.enrollment.errors import EnrollmentError
 from steelyard_agent.enrollment.membership import Membership, MembershipFolder
+from steelyard_agent.enrollment.moments import unix_s
 from steelyard_agent.enrollment.port import CALL_TIMEOUT_S, asked, enrollment_port
 from steelyard_agent.enrollment.requesting import make_request
 from steelyard_protocol.v1.enrollment_pb2 import GetAuthorityRequest, RenewExpiredRequest, RenewRequest
@@ -76,7 +77,7 @@ async def controller_now_s(folder: MembershipFolder, membership: Membership) -> 
         try:
             async with enrollment_port(address, folder.pem("enrollment")) as port:
                 answer = await asked(port.GetAuthority(GetAuthorityRequest(), timeout=CALL_TIMEOUT_S), address)
-            return answer.now.ToNanoseconds() / 1e9
+            return unix_s(answer.now)
         except EnrollmentError as error:  # noqa: PERF203 (a network each time)
             failure = error
     raise failure

@@ -11,8 +11,10 @@ from typing import Protocol
 
 import grpc.aio
 
+from steelyard_agent.enrollment.errors import EnrollmentError
 from steelyard_agent.enrollment.lifetime import due_in_s, is_due, is_over
 from steelyard_agent.enrollment.membership import Membership, MembershipFolder, with_clock
+from steelyard_agent.enrollment.moments import unix_s
 from steelyard_agent.errors import AgentError
 from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.link.address import ControllerAddress
@@ -130,7 +132,10 @@ class EnrolledAccess:
         """Remember the address, and how far this device's clock is off."""
         before = self.membership
         if welcome.HasField("now"):
-            self._hear_clock(welcome.now.ToNanoseconds() / 1e9)
+            try:
+                self._hear_clock(unix_s(welcome.now))
+            except EnrollmentError as error:
+                _log.warning("controller %s: %s", self.controller_id, error)
         self.membership = replace(self.membership, last_good_address=address)
         moved_s = abs(self.membership.clock_offset_s - before.clock_offset_s)
         # Not at every welcome: a card wears out.
