@@ -43,7 +43,7 @@ class LeaseTerms:
     device_id: str
     plan: plan_pb2.Plan
     attempt: int = 1
-    priority: common_pb2.JobPriority = common_pb2.JOB_PRIORITY_NORMAL
+    priority: common_pb2.JobPriority.ValueType = common_pb2.JOB_PRIORITY_NORMAL
     silence_s: float = 0.0
     lost_grace_s: float = 3 * LEASE_TTL_S
 

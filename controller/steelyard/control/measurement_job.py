@@ -69,7 +69,7 @@ class JobContext:
     meters: MeterWatch | None = None
     min_round_count: int = 0
     lost_grace_s: float = 3 * LEASE_TTL_S
-    priority: common_pb2.JobPriority = common_pb2.JOB_PRIORITY_NORMAL
+    priority: common_pb2.JobPriority.ValueType = common_pb2.JOB_PRIORITY_NORMAL
     attempt: int = 1
     # Which failures of the device are tried again.
     retries: RetryRule = field(default_factory=lambda: RetryRule(keep=_keep_nothing))

@@ -53,16 +53,19 @@ async def add_task(controller: Controller, *, calibration: bool = False) -> cont
 
 
 def request_for(
-    artifacts: list[control_pb2.Artifact], *, device: str = "pi5", task: control_pb2.Task | None = None, **fields
+    artifacts: list[control_pb2.Artifact],
+    *,
+    device: str = "pi5",
+    task: control_pb2.Task | None = None,
+    gate: GateOptions = GateOptions(wanted=False),  # noqa: B008  (frozen)
+    **fields,
 ) -> control_pb2.SubmitMeasurementRequest:
     settings = {"min_round_count": 3, "max_round_count": 3, "device_wait_ms": 20_000, **fields}
     # No gate: where a round may wait, the first one is granted alone.
     names = tuple(f"{artifact.name}-{index}" for index, artifact in enumerate(artifacts))
     return control_pb2.SubmitMeasurementRequest(
         device=device,
-        plan=build_plan(
-            artifacts, MeasurementOptions(labels=names, numeric_check=False, gate=GateOptions(wanted=False))
-        ),
+        plan=build_plan(artifacts, MeasurementOptions(labels=names, numeric_check=False, gate=gate)),
         task_id=task.task_id if task is not None else "",
         **settings,
     )

@@ -15,6 +15,7 @@ from steelyard_agent.enrollment.membership import membership_folders
 from steelyard_protocol.v1 import control_pb2
 from tests.controller.control.planned import add_model, ended, request_for
 from tests.loopback.identity.conftest import MovedClock, Ports
+from tests.support.anywhere import ANYWHERE
 from tests.support.enrolled_agent import EnrolledAgent
 
 WAIT_S = 30.0
@@ -74,7 +75,7 @@ async def test_a_job_runs_on_a_device_that_joined_by_the_command_and_its_lease_i
 ) -> None:
     controller = ports.controller
     assert await controller.fleet.wait_for(lambda found: found.link.name == "kitchen-pi", WAIT_S) is not None
-    request = request_for([await add_model(controller)], device="kitchen-pi")
+    request = request_for([await add_model(controller)], device="kitchen-pi", gate=ANYWHERE)
     job_id = (await controller.jobs.submit_measurement(request)).job_id
     job = await ended(controller, job_id)
     assert job.state == control_pb2.JOB_STATE_RECORDED, job.error.message

@@ -50,7 +50,7 @@ class SharedDevice:
                 stack.push_async_callback(controller.stop)
             await self.board.end()
 
-    async def submit(self, controller: Controller, priority: common_pb2.JobPriority) -> str:
+    async def submit(self, controller: Controller, priority: common_pb2.JobPriority.ValueType) -> str:
         model = await add_model(controller, f"net{len(self.jobs)}", seed=len(self.jobs))
         request = request_for([model], device="board", priority=priority)
         job_id = (await controller.jobs.submit_measurement(request)).job_id
