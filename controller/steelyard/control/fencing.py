@@ -10,6 +10,7 @@ from collections import OrderedDict
 
 from steelyard.control.job_end import JobEnd
 from steelyard.errors import SteelyardError
+from steelyard.store.names import LARGEST_INTEGER
 from steelyard.store.worker import AsyncStore
 from steelyard_protocol.v1 import control_pb2
 
@@ -40,8 +41,14 @@ class Fence:
         """Take note of a lease that a device granted, durably.
 
         Raises:
-            JobEnd: AGENT_ERROR, ``stale_epoch``: it is older than one that the device granted this job before.
+            JobEnd: AGENT_ERROR, ``stale_epoch``: it is older than one that the device granted this job before;
+                ``bad_epoch``: it is none.
         """
+        if epoch > LARGEST_INTEGER:
+            # It may rise no more, and no table holds it.
+            raise JobEnd(
+                control_pb2.JOB_STATE_AGENT_ERROR, "bad_epoch", f"the device granted epoch {epoch}, which no lease has"
+            )
         newest = await self.newest(device_id, job_id)
         if epoch < newest:
             error = StaleEpochError(job_id, epoch, newest)

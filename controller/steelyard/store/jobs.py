@@ -9,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, update
 from steelyard.errors import NotFoundError, UsageError
 from steelyard.job_states import FINAL_STATES
 from steelyard.store import schema
-from steelyard.store.names import MIN_PREFIX_LENGTH, near_names, require_identifier
+from steelyard.store.names import LARGEST_INTEGER, MIN_PREFIX_LENGTH, near_names, require_identifier
 from steelyard.store.paging import fetch_page
 from steelyard_protocol.v1 import common_pb2, control_pb2
 
@@ -150,7 +150,7 @@ def append_event(connection: Connection, job_id: str, event: control_pb2.JobEven
 
 def list_events(connection: Connection, job_id: str, after_cursor: int, limit: int) -> list[control_pb2.JobEvent]:
     """Return the events of the job with this whole id after a cursor, the oldest first."""
-    mine = (_EVENTS.c.job_id == job_id) & (_EVENTS.c.cursor > after_cursor)
+    mine = (_EVENTS.c.job_id == job_id) & (_EVENTS.c.cursor > min(after_cursor, LARGEST_INTEGER))
     rows = connection.execute(select(_EVENTS).where(mine).order_by(_EVENTS.c.cursor).limit(limit)).mappings()
     return [_event(row) for row in rows]
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from steelyard.errors import UsageError
 
 DIGEST_LENGTH = 64
+# What SQLite and PostgreSQL hold; the wire has unsigned ones, up to twice that.
+LARGEST_INTEGER = 2**63 - 1
 MIN_PREFIX_LENGTH = 4
 MAX_NAME_LENGTH = 200
 
