@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from steelyard_agent.errors import AgentError
 from steelyard_agent.jobs import wire
+from steelyard_agent.jobs.confidential import ConfidentialWork
 from steelyard_agent.jobs.delivery import Delivery
 from steelyard_agent.jobs.errors import InvalidPlanError, JobError, TransferRefusedError
 from steelyard_agent.jobs.lease import HeldLease, LeaseKeeper
@@ -83,6 +84,10 @@ class JobDesk:
             newest_epoch=lambda: leases.newest_epoch,
         )
         self._cache = cache
+        if leases.held is None:
+            # What a killed agent left is nobody's.
+            cache.confidential.remove()
+        self._confidential = ConfidentialWork(cache.confidential, port, controller_id=controller_id)
         self._rounds = rounds
         self._made_tools: JobTools | None = None
         self._run: JobRun | None = None
@@ -116,6 +121,7 @@ class JobDesk:
         for message in self._unsaid:
             self._port.tell(message)
         self._unsaid.clear()
+        self._confidential.tell(running_job_id=self._run.lease.job_id if self._run is not None else None)
         self.delivery.session_opened(job_waits=self._run is not None and self._run.waiting)
 
     async def handle(self, message: ConnectResponse) -> None:
@@ -241,8 +247,10 @@ class JobDesk:
         self._let_go()
 
     def _let_go(self, *, keep_lease: bool = False) -> None:
-        self._run = self._task = None
+        over, self._run, self._task = self._run, None, None
         self.delivery.forget_notices()
+        if over is not None:
+            self._confidential.job_over(over.lease.job_id)
         if self.lease is None:
             # The device is another controller's: its files are not ours to remove.
             return

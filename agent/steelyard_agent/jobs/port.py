@@ -10,6 +10,18 @@ from typing import Protocol
 from steelyard_protocol.v1.session_pb2 import ConnectRequest
 
 
+class HeldBlobs(Protocol):
+    """Blobs on this device that may be the base of a delta."""
+
+    def offered(self, size_bytes: int) -> tuple[str, ...]:
+        """Return the digests of those that a blob of so many bytes may be a delta to, as far as memory allows."""
+        ...
+
+    def content(self, digest: str) -> bytes | None:
+        """Return the verified bytes of one, None when it is gone or damaged. Reads all of it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferGrant:
     """Why this device may read or write a blob: the job that names it and the epoch of its lease."""
@@ -49,8 +61,9 @@ class ControllerPort(Protocol):
         size_bytes: int,
         grant: TransferGrant,
         write: Callable[[bytes], object],
+        held: HeldBlobs | None = None,
     ) -> None:
-        """Fetch a blob from ``offset`` on, calling ``write`` with each chunk.
+        """Fetch a blob from ``offset`` on, calling ``write`` with each chunk; it may be a delta to one of ``held``.
 
         Raises:
             LinkDownError: It broke off or made no progress; resume from what was written.

@@ -43,6 +43,8 @@ class Preparation:
             return block
         key = self._key(artifact, block)
         folder = self.cache.begin(key) if block.kind == KIND_PREPARATION else self.cache.folder(key)
+        if artifact.confidential:
+            self.cache.mark_confidential(key)
         return replace(block, cache_folder=str(folder))
 
     def settled(self, artifact: PlannedArtifact, block: Block, result: WorkerResult) -> WorkerResult:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steelyard_agent.jobs.delta_bases import DeltaBases
 from steelyard_agent.jobs.errors import LinkDownError
 from steelyard_agent.jobs.numeric_turn import numeric_blobs
 from steelyard_agent.jobs.port import ControllerPort, TransferGrant
@@ -108,7 +109,14 @@ class Stager:
                 file.write(chunk)
                 progress.advance(file.tell())
 
-            await self.port.download(digest, offset=offset, size_bytes=size_bytes, grant=self.grant, write=write)
+            await self.port.download(
+                digest,
+                offset=offset,
+                size_bytes=size_bytes,
+                grant=self.grant,
+                write=write,
+                held=DeltaBases(cache=self.cache),
+            )
 
 
 class _Progress:

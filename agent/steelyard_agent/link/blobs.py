@@ -12,7 +12,8 @@ import grpc
 import grpc.aio
 
 from steelyard_agent.jobs.errors import LinkDownError, TransferRefusedError
-from steelyard_agent.jobs.port import TransferGrant
+from steelyard_agent.jobs.port import HeldBlobs, TransferGrant
+from steelyard_agent.link.blob_decoding import DELTA, STORED, ZSTD, Decoder, UndecodableError, can_decode
 from steelyard_agent.link.chunk_size import CHUNK_S, ChunkSize
 from steelyard_protocol.v1.blob_pb2 import (
     BlobGrant,
@@ -59,6 +60,8 @@ class BlobClient:
         self._device_id = device_id
         self._no_progress_s = no_progress_s
         self._chunk_s = chunk_s
+        # Blobs whose encoding went wrong.
+        self._as_they_are: set[str] = set()
 
     async def download(
         self,
@@ -68,21 +71,33 @@ class BlobClient:
         size_bytes: int,
         grant: TransferGrant,
         write: Callable[[bytes], object],
+        held: HeldBlobs | None = None,
     ) -> None:
         """See ``ControllerPort.download``."""
         _tune_once()
         request = DownloadRequest(digest=digest, offset=offset, grant=self._grant(grant))
+        if digest not in self._as_they_are and can_decode():
+            request.accepted_encodings.extend((ZSTD, DELTA))
+            request.held_digests.extend(held.offered(size_bytes) if held is not None else ())
         call = self._stub.Download(request)
         received = offset
+        decoder: Decoder | None = None
         try:
             while (message := await self._progress(call.read())) is not grpc.aio.EOF:
                 assert isinstance(message, DownloadResponse)
                 if message.size_bytes not in {0, size_bytes}:
                     raise _wrong_size(digest, message.size_bytes, size_bytes)
-                received += len(message.chunk)
-                if received > size_bytes:
-                    raise _wrong_size(digest, received, size_bytes)
-                write(message.chunk)
+                if message.encoding != STORED:
+                    _check_encoding(message, request, is_first=decoder is None and received == offset)
+                    decoder = await _decoder(message, size_bytes - offset, held)
+                for piece in (message.chunk,) if decoder is None else decoder.decode(message.chunk):
+                    received += len(piece)
+                    if received > size_bytes:
+                        raise _wrong_size(digest, received, size_bytes)
+                    write(piece)
+        except UndecodableError as error:
+            self._as_they_are.add(digest)
+            raise LinkDownError(f"blob {digest[:12]}…: {error}; it is asked for as it is") from error
         except grpc.aio.AioRpcError as error:
             raise _translated(error, f"blob {digest[:12]}… is not served") from error
         finally:
@@ -143,6 +158,31 @@ class BlobClient:
 
     def _grant(self, grant: TransferGrant) -> BlobGrant:
         return BlobGrant(device_id=self._device_id, job_id=grant.job_id, epoch=grant.epoch)
+
+
+def _check_encoding(message: DownloadResponse, request: DownloadRequest, *, is_first: bool) -> None:
+    """Refuse what was not asked for: it may take more memory than there is.
+
+    Raises:
+        UndecodableError: That is the case.
+    """
+    is_known = message.encoding != DELTA or message.base_digest in request.held_digests
+    if not (is_first and is_known and message.encoding in request.accepted_encodings):
+        raise UndecodableError("an encoding came that was not asked for")
+
+
+async def _decoder(message: DownloadResponse, left_bytes: int, held: HeldBlobs | None) -> Decoder:
+    """Return what decodes the chunks after ``message``.
+
+    Raises:
+        UndecodableError: It is a delta to what is not here any more.
+    """
+    if message.encoding != DELTA:
+        return Decoder(left_bytes)
+    base = await asyncio.to_thread(held.content, message.base_digest) if held is not None else None
+    if base is None:
+        raise UndecodableError(f"a delta to {message.base_digest[:12]!r} came, which is not here")
+    return Decoder(left_bytes, base)
 
 
 @cache

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard_agent.jobs.errors import LinkDownError
-from steelyard_agent.jobs.port import TransferGrant
+from steelyard_agent.jobs.port import HeldBlobs, TransferGrant
 from steelyard_agent.link.blobs import BlobClient
 from steelyard_agent.link.outgoing import Outgoing
 from steelyard_protocol.v1.session_pb2 import ConnectRequest
@@ -66,9 +66,10 @@ class GrpcPort:
         size_bytes: int,
         grant: TransferGrant,
         write: Callable[[bytes], object],
+        held: HeldBlobs | None = None,
     ) -> None:
         """See ``ControllerPort.download``."""
-        await self._blobs().download(digest, offset=offset, size_bytes=size_bytes, grant=grant, write=write)
+        await self._blobs().download(digest, offset=offset, size_bytes=size_bytes, grant=grant, write=write, held=held)
 
     async def upload(self, digest: str, path: Path, *, grant: TransferGrant) -> None:
         """See ``ControllerPort.upload``."""

@@ -12,6 +12,7 @@ from typing import BinaryIO
 from weakref import WeakValueDictionary
 
 from steelyard_agent.state.blob_quota import default_quota_bytes
+from steelyard_agent.state.confidential_blobs import SUFFIX, ConfidentialBlobs
 from steelyard_agent.state.durable import sync_file, sync_folder
 from steelyard_agent.state.errors import DISK_RESERVE_BYTES, DiskFullError, StateError
 
@@ -34,6 +35,8 @@ class BlobCache:
         self._folder = folder
         self._free_bytes = free_bytes
         self._quota_bytes = quota_bytes
+        # Compiled models lie beside the blobs in the state directory.
+        self.confidential = ConfidentialBlobs(folder, compiled=folder.parent / "prepared")
         # Forgotten once nobody fetches or waits.
         self._fetching: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -62,6 +65,12 @@ class BlobCache:
             return False
         os.utime(path)
         return True
+
+    def recently_used(self) -> list[tuple[str, int]]:
+        """Return the digest and the bytes of every whole blob that is here, the last used first; not verified."""
+        found = [(path, path.stat()) for path in self._folder.iterdir() if DIGEST.fullmatch(path.name)]
+        found.sort(key=lambda one: one[1].st_mtime_ns, reverse=True)
+        return [(path.name, status.st_size) for path, status in found]
 
     def partial_size(self, digest: str) -> int:
         """Return how many bytes of the blob an earlier try has left, 0 for none."""
@@ -109,7 +118,7 @@ class BlobCache:
         Raises:
             DiskFullError: Even without them there is no room; nothing was dropped.
         """
-        sizes = {path: path.stat().st_size for path in self._folder.iterdir()}
+        sizes = {path: path.stat().st_size for path in self._folder.iterdir() if path.suffix != SUFFIX}
         idle = [path for path in sizes if path.name.split(".")[0] not in keep]
         idle.sort(key=lambda path: path.stat().st_mtime_ns)
         free_bytes = self._free_bytes(self._folder)

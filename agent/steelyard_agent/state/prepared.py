@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from steelyard_agent.state.confidential_blobs import COMPILED_MARKER
 from steelyard_agent.state.durable import write_durably
 
 # Engines are about as large as their models; this holds some dozens of those that fit a board.
@@ -60,6 +61,14 @@ class PreparedCache:
         """
         write_durably(self._root / key / _NOTE, json.dumps({"build_ns": build_ns}).encode("utf-8"))
         self._drop_beyond_quota(keep=key)
+
+    def mark_confidential(self, key: str) -> None:
+        """Take note that what is built for a key goes with the job; see ``ConfidentialBlobs``.
+
+        Raises:
+            OSError: It cannot be marked.
+        """
+        (self._root / key / COMPILED_MARKER).touch(mode=0o600)
 
     def forget(self, key: str) -> None:
         """Remove what was built for a key."""

@@ -27,6 +27,35 @@ def variant() -> None:
     """List variants, with what each scored."""
 
 
+@artifact.command("add")
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
+@click.option("--name", default="", help="What it is called (default: the file's name without its ending).")
+@click.option(
+    "--confidential",
+    is_flag=True,
+    help="Devices remove it, and variants made from now on, when the job ends, and say so. For good.",
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
+@click.pass_context
+def add_artifact(ctx: click.Context, path: Path, name: str, confidential: bool, as_json: bool) -> None:
+    """Add a model file; the same bytes are the same model.
+
+    \b
+    Examples:
+      steelyard artifact add mobilenet.onnx
+      steelyard artifact add customer.onnx --confidential
+    """
+    from steelyard.report.plain import to_plain
+
+    with connected(ctx) as client:
+        added = client.add_model(path, name=name, confidential=confidential)
+    if as_json:
+        emit_json("artifact", {"artifact": to_plain(added)})
+        return
+    kept = "; devices keep it no longer than a job" if added.confidential else ""
+    click.echo(f"added {added.name} ({added.digest[:12]}, {added.size_bytes:,} bytes){kept}")
+
+
 @artifact.command("list")
 @list_flags
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")

@@ -122,14 +122,20 @@ class Client:
 
     # -- models and tasks ---------------------------------------------------------------------------------------
 
-    def add_model(self, path: Path | str, *, name: str = "") -> control_pb2.Artifact:
-        """Check a model file, upload it, register it; the same bytes give the same artifact."""
+    def add_model(self, path: Path | str, *, name: str = "", confidential: bool = False) -> control_pb2.Artifact:
+        """Check a model file, upload it, register it; the same bytes give the same artifact.
+
+        Devices keep a confidential one, and what is made of it, no longer than the job that needs it.
+        """
         from steelyard.control.uploads import prepared_model
 
         with prepared_model(Path(path)) as prepared:
             self._upload(prepared.bytes_path, prepared.digest, prepared.size_bytes)
         request = control_pb2.CreateArtifactRequest(
-            request_id=uuid.uuid4().hex, digest=prepared.digest, name=name or Path(path).stem
+            request_id=uuid.uuid4().hex,
+            digest=prepared.digest,
+            name=name or Path(path).stem,
+            confidential=confidential,
         )
         return self._call(lambda: self._control.CreateArtifact(request, timeout=_CALL_TIMEOUT_S)).artifact
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import grpc.aio
 
 from steelyard.control.blob_bases import find_bases
+from steelyard.control.confidential import removal_text
 from steelyard.control.crashes import note_crashes
 from steelyard.control.devices import Devices
 from steelyard.control.doors import Doors, require_blob_owner
@@ -151,7 +152,13 @@ class Controller:
     def _listen_for_agents(self) -> None:
         refuse_taken_port(self.agent_address, "agent_listen")
         server = grpc.aio.server(options=SERVER_OPTIONS)
-        hooks = SessionHooks(register=self._register, record=self._record, recorded=self._recorded, runs=self._runs)
+        hooks = SessionHooks(
+            register=self._register,
+            record=self._record,
+            recorded=self._recorded,
+            runs=self._runs,
+            removed=self._removed,
+        )
         self._sessions = SessionServicer(
             self.fleet,
             hooks,
@@ -271,6 +278,11 @@ class Controller:
 
     def _runs(self, job_id: str) -> bool:
         return self.jobs.runs(job_id)
+
+    async def _removed(self, device_id: str, removed: session_pb2.BlobsRemoved) -> None:
+        await self.jobs.check_device(removed.job_id, device_id)
+        told = removal_text(removed)
+        await self.store.call(lambda store: store.fleet.log.append(device_id, "confidential-removed", told))
 
     async def _device_may_download(self, grant: blob_pb2.BlobGrant, digest: str) -> None:
         if require_blob_owner(grant):

@@ -64,6 +64,7 @@ async def complete_measurement(world: JobWorld, request: control_pb2.SubmitMeasu
         planned.artifact_digest = artifact.digest
         planned.size_bytes = artifact.size_bytes
         planned.format = artifact.format
+        planned.confidential = artifact.confidential
     task = await world.store.call(Store.get_task, request.task_id) if request.task_id else None
     check_requirements(request, task)
     if task is not None:

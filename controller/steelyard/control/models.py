@@ -22,9 +22,9 @@ class Models:
         self._blobs = blobs
 
     async def create_artifact(
-        self, digest: str, name: str, lineage: control_pb2.Lineage | None = None
+        self, digest: str, name: str, lineage: control_pb2.Lineage | None = None, *, confidential: bool = False
     ) -> control_pb2.Artifact:
-        """Register the blob ``digest`` as a model.
+        """Register the blob ``digest`` as a model; a variant of a confidential one is confidential.
 
         Raises:
             UsageError: when the blob was not uploaded.
@@ -40,6 +40,7 @@ class Models:
             size_bytes=inspected.size_bytes,
             signature=inspected.signature,
             lineage=lineage,
+            confidential=confidential,
         )
         artifact.created_at.GetCurrentTime()
         return await self._store.call(Store.put_artifact, artifact)

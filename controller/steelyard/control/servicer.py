@@ -55,7 +55,9 @@ class ControlServicer:
 
     async def create_artifact(self, request: control_pb2.CreateArtifactRequest) -> control_pb2.CreateArtifactResponse:
         """Register an uploaded blob as a model."""
-        artifact = await self._controller.models.create_artifact(request.digest, request.name)
+        artifact = await self._controller.models.create_artifact(
+            request.digest, request.name, confidential=request.confidential
+        )
         return control_pb2.CreateArtifactResponse(artifact=artifact)
 
     async def get_artifact(self, request: control_pb2.GetArtifactRequest) -> control_pb2.GetArtifactResponse:

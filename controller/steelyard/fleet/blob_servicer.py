@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,6 +12,7 @@ import grpc
 import grpc.aio
 
 from steelyard.errors import NotFoundError, SteelyardError, UsageError
+from steelyard.fleet.blob_encoding import DELTA, STORED, EncodingChooser, Sending
 from steelyard.fleet.chunk_size import CHUNK_S, ChunkSize
 from steelyard.fleet.read_ahead import read_ahead
 from steelyard.fleet.refusals import REASON_KEY
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     # Generic in the stubs only.
     _DownloadContext = grpc.aio.ServicerContext[blob_pb2.DownloadRequest, blob_pb2.DownloadResponse]
 
+_MOST_HELD = 32
+_MOST_DELTAS = 2
 # What one job may send up; a round of samples is some 100 KiB, outputs have a quota of their own in the plan.
 MAX_UPLOAD_BYTES = 2 * 1024**3
 
@@ -32,12 +35,20 @@ class BlobRefusedError(SteelyardError):
     """Somebody asked for a blob that is not theirs to have or to bring."""
 
 
+async def _no_bases(_digest: str, _held: Sequence[str]) -> Sequence[str]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobGate:
-    """Who may have and bring what; each raises BlobRefusedError to refuse."""
+    """Who may have and bring what; each of the first two raises BlobRefusedError to refuse.
+
+    ``find_bases`` returns those of the digests that a blob may resemble, the most promising first.
+    """
 
     may_download: Callable[[blob_pb2.BlobGrant, str], Awaitable[None]]
     may_upload: Callable[[blob_pb2.BlobGrant, int], Awaitable[None]]
+    find_bases: Callable[[str, Sequence[str]], Awaitable[Sequence[str]]] = _no_bases
 
 
 class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
@@ -61,6 +72,8 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
         self._chunk_s = chunk_s
         self._no_progress_s = no_progress_s
         self._gate = gate
+        self._chooser = EncodingChooser(blobs)
+        self._delta_count = 0
         self._turns = Turns(MAX_PARALLEL_DOWNLOADS, sign_s=sign_s)
 
     # A coroutine that writes, no generator: a write that nobody reads can be left alone, a yield cannot.
@@ -85,11 +98,36 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
 
     async def _send(self, request: blob_pb2.DownloadRequest, context: _DownloadContext) -> None:
         size = ChunkSize(self._chunk_s)
-        chunks = self._blobs.open(request.digest, request.offset, lambda: size.bytes)
-        async with aclosing(read_ahead(chunks)) as ahead:
-            async for chunk in ahead:
-                await self._tell(context, blob_pb2.DownloadResponse(chunk=chunk))
-                size.sent(len(chunk))
+        async with self._sending(request) as sending:
+            encoding = sending.encoding
+            if encoding.kind != STORED:
+                head = blob_pb2.DownloadResponse(encoding=encoding.kind, base_digest=encoding.base_digest)
+                await self._tell(context, head)
+            left_bytes = self._blobs.size(request.digest) - request.offset
+            chunks = self._blobs.open(request.digest, request.offset, lambda: size.bytes)
+            async with aclosing(read_ahead(sending.chunks(chunks, left_bytes))) as ahead:
+                async for chunk in ahead:
+                    await self._tell(context, blob_pb2.DownloadResponse(chunk=chunk))
+                    size.sent(len(chunk))
+
+    @asynccontextmanager
+    async def _sending(self, request: blob_pb2.DownloadRequest) -> AsyncIterator[Sending]:
+        bases: Sequence[str] = ()
+        held = tuple(request.held_digests[:_MOST_HELD])
+        # Each holds its base in memory; whoever comes when there are enough does without.
+        is_delta = bool(held) and self._delta_count < _MOST_DELTAS
+        self._delta_count += is_delta
+        try:
+            if is_delta:
+                bases = await self._gate.find_bases(request.digest, held)
+            accepted = tuple(request.accepted_encodings)
+            sending = await asyncio.to_thread(self._chooser.sending, request.digest, accepted, bases)
+            if is_delta and sending.encoding.kind != DELTA:
+                is_delta = False
+                self._delta_count -= 1
+            yield sending
+        finally:
+            self._delta_count -= is_delta
 
     async def _tell(self, context: _DownloadContext, message: blob_pb2.DownloadResponse) -> None:
         await within(context.write(message), self._no_progress_s)

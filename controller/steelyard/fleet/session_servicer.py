@@ -28,19 +28,25 @@ _FromAgent = session_pb2.LeaseAnswer | session_pb2.JobProgress | session_pb2.Gra
 Context = grpc.aio.ServicerContext[session_pb2.ConnectRequest, session_pb2.ConnectResponse]
 
 
+async def _nobody_cares(_device_id: str, _removed: session_pb2.BlobsRemoved) -> None:
+    """Where no history is kept."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionHooks:
     """What the session needs from the controller.
 
     ``register`` stores who a device is, may give it the name that it has here, and raises to refuse it; ``record``
     stores a round that was uploaded and returns it (idempotent, raises SteelyardError when it is not to be had);
-    ``recorded`` tells which of these rounds are in the store already; ``runs`` tells whether a job runs here now.
+    ``recorded`` tells which of these rounds are in the store already; ``runs`` tells whether a job runs here now;
+    ``removed`` takes note that a device removed confidential blobs.
     """
 
     register: Callable[[session_pb2.Hello], Awaitable[None]]
     record: Callable[[str, session_pb2.RoundReady], Awaitable[result_pb2.RoundResult]]
     recorded: Callable[[list[result_pb2.ResultKey]], Awaitable[list[result_pb2.ResultKey]]]
     runs: Callable[[str], bool]
+    removed: Callable[[str, session_pb2.BlobsRemoved], Awaitable[None]] = _nobody_cares
 
 
 class SessionServicer(session_pb2_grpc.SessionServiceServicer):
@@ -172,6 +178,14 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             self._tell_job(link, message.job_failed)
         elif kind == "round_ready":
             await self._record(link, message.round_ready)
+        elif kind == "blobs_removed":
+            await self._removed(link, message.blobs_removed)
+
+    async def _removed(self, link: DeviceLink, removed: session_pb2.BlobsRemoved) -> None:
+        try:
+            await self._hooks.removed(link.device_id, removed)
+        except SteelyardError as error:
+            _log.warning("that device %s removed confidential blobs was not recorded: %s", link.device_id, error)
 
     def _tell_job(self, link: DeviceLink, news: _FromAgent) -> None:
         self._fleet.tell_job(news.job_id, news, device_id=link.device_id)

@@ -19,18 +19,24 @@ def put(connection: Connection, artifact: control_pb2.Artifact, clock_ns: Callab
     """Keep ``artifact`` and return what is stored; see ``Store.put_artifact``."""
     _check(artifact)
     known = _by_digest(connection, artifact.digest)
+    parent = _by_digest(connection, artifact.lineage.parent_digest) if artifact.HasField("lineage") else None
+    confidential = artifact.confidential or (parent is not None and parent.confidential)
     if known is None:
         stored = control_pb2.Artifact()
         stored.CopyFrom(artifact)
+        stored.confidential = confidential
         if not stored.HasField("created_at"):
             stored.created_at.FromNanoseconds(clock_ns())
         values = {"digest": stored.digest, "name": stored.name, "message": stored.SerializeToString()}
         connection.execute(insert(_TABLE).values(**values))
         return stored
+    if confidential and not known.confidential:
+        # Never the other way round: who adds the same bytes again need not know.
+        known.confidential = True
+        _replace(connection, known)
     if artifact.HasField("lineage") and (not known.HasField("lineage") or _goes_on(known.lineage, artifact.lineage)):
         known.lineage.CopyFrom(_newer_account(known.lineage, artifact.lineage))
-        change = update(_TABLE).where(_TABLE.c.digest == known.digest)
-        connection.execute(change.values(message=known.SerializeToString()))
+        _replace(connection, known)
     return known
 
 
@@ -52,6 +58,11 @@ def page(connection: Connection, page_size: int, page_token: str) -> tuple[list[
         connection, query, _TABLE.c.number, page_size=page_size, page_token=page_token, newest_first=True
     )
     return [control_pb2.Artifact.FromString(row["message"]) for row in rows], token
+
+
+def _replace(connection: Connection, artifact: control_pb2.Artifact) -> None:
+    change = update(_TABLE).where(_TABLE.c.digest == artifact.digest)
+    connection.execute(change.values(message=artifact.SerializeToString()))
 
 
 def _goes_on(old: control_pb2.Lineage, new: control_pb2.Lineage) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from steelyard_agent.jobs.errors import LinkDownError, TransferRefusedError
 from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.pinning import Pinning
-from steelyard_agent.jobs.port import TransferGrant
+from steelyard_agent.jobs.port import HeldBlobs, TransferGrant
 from steelyard_agent.jobs.preparation import Preparation
 from steelyard_agent.jobs.round_tools import RoundTools
 from steelyard_agent.readings import Kind, Reading, Scope, Status
@@ -152,6 +152,7 @@ class FakePort:
         size_bytes: int,
         grant: TransferGrant,
         write: Callable[[bytes], object],
+        held: HeldBlobs | None = None,
     ) -> None:
         self.offsets.append(offset)
         if digest not in self.blobs:

@@ -117,3 +117,15 @@ def test_recipes_are_listed_with_their_steps(steelyard) -> None:
     assert any(
         line.split()[:2] == ["int8-careful", "equalize+static-int8+bias-correction"] for line in listed.out.splitlines()
     )
+
+
+def test_a_model_is_added_under_a_name_and_confidential_for_good(steelyard, tmp_path: Path) -> None:
+    model = conv_model(tmp_path / "secret.onnx", depth=1, seed=77)
+    flags = ("--name", "hushed", "--confidential", "--json")
+    added = steelyard("artifact", "add", str(model), *flags).document["artifact"]
+    assert (added["name"], added["confidential"]) == ("hushed", True)
+    again = steelyard("artifact", "add", str(model))
+    assert again.code == 0, again.err
+    assert again.out.startswith("added hushed (")
+    assert "no longer than a job" in again.out
+    assert steelyard("artifact", "show", "hushed", "--json").document["artifact"]["confidential"] is True
