@@ -87,6 +87,7 @@ class JobDesk:
         if leases.held is None:
             # What a killed agent left is nobody's.
             cache.confidential.remove()
+            cache.confidential.remove_compiled()
         self._confidential = ConfidentialWork(cache.confidential, port, controller_id=controller_id)
         self._rounds = rounds
         self._made_tools: JobTools | None = None
@@ -254,6 +255,7 @@ class JobDesk:
         if self.lease is None:
             # The device is another controller's: its files are not ours to remove.
             return
+        self._cache.confidential.remove_compiled()
         if not keep_lease:
             self._leases.release()
         empty_folder(self._work_folder)

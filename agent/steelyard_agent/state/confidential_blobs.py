@@ -50,18 +50,27 @@ class ConfidentialBlobs:
             write_durably(self._marker(digest), json.dumps(asdict(owner)).encode("utf-8"))
 
     def remove(self, *, controller_id: str | None = None, job_id: str | None = None) -> None:
-        """Remove the blobs of a job, whole or in part, and all that was compiled of confidential ones; None: of any.
+        """Remove the blobs of a job, whole or in part; None: of any.
 
         What cannot be removed is logged, and tried again at the next start.
         """
+        found = [
+            path
+            for marker, owner in self._markers()
+            if controller_id in {None, owner.controller_id} and job_id in {None, owner.job_id}
+            for path in _blob_files(marker)
+            if path.exists()
+        ]
         try:
-            for marker, owner in self._markers():
-                if controller_id in {None, owner.controller_id} and job_id in {None, owner.job_id}:
-                    for path in _blob_files(marker):
-                        path.unlink(missing_ok=True)
-            sync_folder(self._folder)
+            for path in found:
+                path.unlink(missing_ok=True)
+            if found:
+                sync_folder(self._folder)
         except OSError as error:
             _log.warning("confidential blobs in %s could not be removed: %s", self._folder, error)
+
+    def remove_compiled(self) -> None:
+        """Remove what was compiled of confidential models; only while no job has the device."""
         for marker in self._compiled.glob(f"*/{COMPILED_MARKER}"):
             remove_tree(marker.parent)
 

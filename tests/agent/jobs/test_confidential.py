@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -68,13 +69,15 @@ async def test_what_was_removed_while_the_link_was_down_is_said_at_the_next_sess
 
 async def test_an_agent_that_was_killed_removes_it_at_its_start_and_says_so(device: Device) -> None:
     await _staged(device)
-    killed = device.desk
+    killed, delivering = device.desk, device.delivering
     device.start()
     try:
         assert digest_of(A) not in _here(device)
         assert list(device.port.all("blobs_removed")[0].digests) == [digest_of(A)]
     finally:
         await killed.close()
+        delivering.cancel()
+        await asyncio.wait({delivering})
 
 
 async def test_of_a_job_that_runs_nothing_is_said_to_be_gone(device: Device) -> None:

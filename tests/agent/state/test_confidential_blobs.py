@@ -86,7 +86,7 @@ def test_what_was_compiled_of_a_confidential_model_goes_too(tmp_path: Path, cach
         (compiled.begin(key) / "engine").write_bytes(b"engine")
         compiled.finish(key, 1)
     compiled.mark_confidential("secret")
-    cache.confidential.remove()
+    cache.confidential.remove_compiled()
     assert compiled.build_ns("secret") is None
     assert compiled.build_ns("plain") == 1
     assert not list(tmp_path.rglob("secret/**/engine"))
