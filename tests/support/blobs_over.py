@@ -20,7 +20,7 @@ from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc
 from tests.support.shaping_proxy import ShapingProxy
 
 _GRANT = TransferGrant(job_id="job", epoch=1)
-_NO_PROGRESS_S = 5.0
+_NO_PROGRESS_S = 30.0
 
 
 @contextlib.asynccontextmanager

@@ -11,7 +11,9 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
 _READ_BYTES = 16 * 1024
-_BUFFER_BYTES = 32 * 1024
+# Two seconds of 1 Mbit/s. Less than a few of loopback's segments (64 KiB) makes the kernel drop and send anew until
+# its time-out for unacknowledged data ends the connection.
+_BUFFER_BYTES = 256 * 1024
 # What a long delay may keep on its way without a rate: 4 MiB.
 _MOST_CHUNKS_ON_THE_WAY = 256
 

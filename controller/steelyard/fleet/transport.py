@@ -19,6 +19,9 @@ SERVER_OPTIONS: Final[list[tuple[str, int]]] = [
     # Without it a silent stream with 10 s keepalive is cut with "too many pings" after a minute or so.
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_pings_without_data", 0),
+    # What a device sends us waits in windows of this size, not in its kernel: see steelyard_agent.link.channel.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 512 * 1024),
     # A second controller on the same port must fail, not share it silently.
     ("grpc.so_reuseport", 0),
     ("grpc.server.max_pending_requests", 20_000),
