@@ -13,10 +13,13 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=1000)
     parser.add_argument("--folder", type=Path, default=Path(".chaos"))
     parser.add_argument("--minutes", type=float, default=24 * 60.0, help="begin no campaign after so long")
+    parser.add_argument(
+        "--first-seed", type=int, default=0, help="for a second run beside the first, in its own folder"
+    )
     parser.add_argument("--seed", type=int, help="run this campaign alone, and record nothing")
     parser.add_argument("--steps", type=int, default=FAULTS_PER_CAMPAIGN, help="with --seed: so many faults")
     options = parser.parse_args()
-    run = LongRun(folder=options.folder.absolute(), fault_count=options.faults)
+    run = LongRun(folder=options.folder.absolute(), fault_count=options.faults, first_seed=options.first_seed)
     if options.seed is not None:
         outcomes = [run.run_one(options.seed, options.steps)]
     else:

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from steelyard_protocol.v1 import control_pb2
-from tests.chaos.evidence import OutboxWatch, bugs_in, half_written, lost_or_doubled, orphans, waiting_rounds
+from tests.chaos.evidence import (
+    OutboxWatch,
+    bugs_in,
+    fallen_epochs,
+    half_written,
+    lost_or_doubled,
+    orphans,
+    waiting_rounds,
+)
 from tests.chaos.faults import Fault, Step, schedule
 from tests.chaos.job_book import JobBook
 from tests.chaos.network import Networks
@@ -77,6 +85,7 @@ class Campaign:
             calm_s = self._calm_down()
             self._stop()
         self._violations += bugs_in(node.log for node in self._nodes)
+        self._violations += fallen_epochs(agent.log for agent in self._agents)
         return Outcome(
             seed=self._seed,
             fault_counts=dict(self._struck),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sqlite3
@@ -25,6 +26,8 @@ from tests.chaos.job_book import ROUND_COUNT
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 # What only a bug writes into a log.
 _BUGS = ("Traceback (most recent call last)", "ended by a bug", "never retrieved", "was never awaited", "Fatal Python")
+# What an agent writes when a job gets its device.
+_EPOCH = re.compile(r"job \S+ \(attempt \d+\) holds this device, epoch (\d+)")
 _LOOK_S = 0.01
 
 
@@ -133,6 +136,15 @@ def bugs_in(logs: Iterable[Path]) -> Iterator[str]:
             if any(mark in line for mark in _BUGS):
                 yield f"{log}:{number} tells of a bug: {line.strip()[:200]}"
                 break
+
+
+def fallen_epochs(logs: Iterable[Path]) -> Iterator[str]:
+    """Say which agents gave out an epoch that was not above the one before it, whatever happened between."""
+    for log in logs:
+        epochs = [int(number) for number in _EPOCH.findall(log.read_text(errors="replace"))]
+        for before, after in itertools.pairwise(epochs):
+            if after <= before:
+                yield f"{log} tells of epoch {after} after epoch {before}"
 
 
 def _key(key: result_pb2.ResultKey) -> RoundKey:

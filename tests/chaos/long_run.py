@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import time
@@ -21,6 +22,7 @@ class LongRun:
 
     folder: Path
     fault_count: int
+    first_seed: int = 0
 
     @property
     def results(self) -> Path:
@@ -39,7 +41,7 @@ class LongRun:
         deadline_s = time.monotonic() + seconds
         while struck(self.outcomes()) < self.fault_count and time.monotonic() < deadline_s:
             done = {outcome.seed for outcome in self.outcomes()}
-            outcome = self.run_one(next(seed for seed in range(len(done) + 1) if seed not in done))
+            outcome = self.run_one(next(seed for seed in itertools.count(self.first_seed) if seed not in done))
             self._keep([*self.outcomes(), outcome])
             yield outcome
 

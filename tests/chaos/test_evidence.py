@@ -16,7 +16,15 @@ from steelyard_agent.state.blob_cache import BlobCache, digest_of
 from steelyard_agent.state.identity import IdentityFile
 from steelyard_agent.state.outbox import Outbox, RoundKey
 from steelyard_protocol.v1 import control_pb2, result_pb2
-from tests.chaos.evidence import OutboxWatch, bugs_in, half_written, lost_or_doubled, orphans, waiting_rounds
+from tests.chaos.evidence import (
+    OutboxWatch,
+    bugs_in,
+    fallen_epochs,
+    half_written,
+    lost_or_doubled,
+    orphans,
+    waiting_rounds,
+)
 from tests.chaos.job_book import ROUND_COUNT
 from tests.support.processes import wait_until
 
@@ -145,3 +153,11 @@ def test_a_log_that_tells_of_a_bug_is_named_with_its_line(tmp_path: Path) -> Non
     loud.write_text("INFO connected\nTask exception was never retrieved\n")
     (said,) = bugs_in([quiet, loud])
     assert said.startswith(f"{loud}:2 ")
+
+
+def test_an_epoch_that_does_not_rise_is_found(tmp_path: Path) -> None:
+    log = tmp_path / "board.log"
+    log.write_text("".join(f"INFO job j (attempt 1) holds this device, epoch {epoch}\n" for epoch in (1, 2, 7)))
+    assert not list(fallen_epochs([log]))
+    log.write_text(log.read_text() + "INFO connected\nINFO job j (attempt 2) holds this device, epoch 7\n")
+    assert list(fallen_epochs([log])) == [f"{log} tells of epoch 7 after epoch 7"]
