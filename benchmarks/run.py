@@ -29,6 +29,7 @@ from benchmarks import (
     sampler_aliasing,
     sampler_cost,
     sparse_encoding,
+    transfer,
     worker_vs_native,
 )
 from benchmarks.compression import advice, calibration_memory, repair, static_int8
@@ -52,6 +53,7 @@ _MODULES = (
     same_accuracy,
     idle_agent,
     growth,
+    transfer,
     sampler_cost,
     sampler_aliasing,
     sparse_encoding,
