@@ -20,6 +20,7 @@ from steelyard_agent.enrollment.port import (
     shown_certificate,
 )
 from steelyard_agent.enrollment.requesting import make_request
+from steelyard_agent.state.errors import StateError
 from steelyard_protocol.v1.enrollment_pb2 import EnrollRequest, GetAuthorityRequest
 
 _log = logging.getLogger(__name__)
@@ -101,7 +102,8 @@ async def _join_at(address: str, code: JoinCode, newcomer: Newcomer) -> Joined:
 
 def _refuse_impostor(folder: MembershipFolder, authority_pem: str) -> None:
     """A controller says itself what its id is: it could name another one's, and be given that one's results."""
-    if not folder.is_joined() or der_certificates(authority_pem)[0] in der_certificates(folder.pem("authorities")):
+    held = _held_authorities(folder)
+    if not held or der_certificates(authority_pem)[0] in held:
         return
     name = folder.path.name
     raise EnrollmentError(
@@ -109,3 +111,11 @@ def _refuse_impostor(folder: MembershipFolder, authority_pem: str) -> None:
         f"this device joined controller {name} already, whose authority was another one: if whoever administers it "
         f"changed the authority, run `steelyard-agent controllers forget {name}` and enroll again",
     )
+
+
+def _held_authorities(folder: MembershipFolder) -> list[bytes]:
+    """Return the authorities of a controller that was joined, none where enrolling anew is what mends the folder."""
+    try:
+        return der_certificates(folder.pem("authorities")) if folder.is_joined() else []
+    except (StateError, EnrollmentError):
+        return []

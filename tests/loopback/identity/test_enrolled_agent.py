@@ -239,3 +239,7 @@ async def test_a_controller_that_says_to_be_another_one_does_not_take_its_place(
     (folder.path / "authorities.pem").write_bytes(both)
     await board.join(await ports.device_code())
     assert serial(board.root) != held
+    # Nothing is known of what was damaged: enrolling is what mends it.
+    (folder.path / "authorities.pem").write_bytes(b"-----BEGIN")
+    await board.join(await ports.device_code())
+    assert folder.pem("authorities") == ports.doors.authorities.identity.authorities_pem
