@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -29,6 +30,13 @@ def controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FuzzedContr
         yield made
 
 
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[FuzzedController]:
+    """One whose device was neither removed nor drained by what another test asked for."""
+    with fuzzed_controller(tmp_path) as made:
+        yield made
+
+
 @pytest.mark.parametrize("rpc", rpcs(), ids=lambda rpc: rpc.method.name)
 def test_an_rpc_answers_or_refuses_whatever_it_is_asked(controller: FuzzedController, rpc: Rpc) -> None:
     @SETTINGS
@@ -39,19 +47,19 @@ def test_an_rpc_answers_or_refuses_whatever_it_is_asked(controller: FuzzedContro
     ask()
 
 
-def test_a_session_answers_or_ends_whatever_its_device_says(controller: FuzzedController) -> None:
+def test_a_session_answers_or_ends_whatever_its_device_says(fresh: FuzzedController) -> None:
     @settings(SETTINGS, max_examples=60)
     @given(CHANCE)
     def talk(random: Random) -> None:
-        controller.talk(*controller.make_conversation(random))
+        fresh.talk(*fresh.make_conversation(random))
 
     talk()
 
 
-def test_a_transfer_is_served_or_refused_whatever_is_asked_for(controller: FuzzedController) -> None:
+def test_a_transfer_is_served_or_refused_whatever_is_asked_for(fresh: FuzzedController) -> None:
     @settings(SETTINGS, max_examples=60)
     @given(CHANCE)
     def move(random: Random) -> None:
-        controller.transfer(make_transfer(random, controller.words))
+        fresh.transfer(make_transfer(random, fresh.words))
 
     move()
