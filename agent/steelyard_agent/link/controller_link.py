@@ -16,7 +16,6 @@ from steelyard_agent.jobs.errors import LinkDownError
 from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.link.access import Access
 from steelyard_agent.link.backoff import Backoff
-from steelyard_agent.link.blobs import BlobClient
 from steelyard_agent.link.port import GrpcPort
 from steelyard_agent.link.session import Session
 from steelyard_agent.state.errors import StateError
@@ -87,13 +86,12 @@ class ControllerLink:
     async def _dial_once(self, address: str, stop: asyncio.Event) -> str:
         parts = self._parts
         async with parts.access.open(address) as channel:
-            blobs = BlobClient(channel, device_id=parts.device_id)
 
             def welcomed(welcome: Welcome) -> None:
                 self._welcomed, self._failure_count = True, 0
                 _log.info("connected to controller %s at %s", welcome.controller_id, address)
                 parts.access.welcomed(address, welcome)
-                parts.port.opened(session.outgoing, blobs)
+                parts.port.opened(session.outgoing, channel, device_id=parts.device_id)
                 parts.desk.heard()
                 parts.desk.session_opened()
 

@@ -6,18 +6,26 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from steelyard_agent.jobs.errors import LinkDownError
 from steelyard_agent.jobs.port import HeldBlobs, TransferGrant
-from steelyard_agent.link.blobs import BlobClient
 from steelyard_agent.link.outgoing import Outgoing
 from steelyard_protocol.v1.session_pb2 import ConnectRequest
 
+if TYPE_CHECKING:
+    import grpc.aio
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+    from steelyard_agent.link.blobs import BlobClient
+
+
+@dataclass(slots=True, kw_only=True)
 class _Open:
     outgoing: Outgoing
-    blobs: BlobClient
+    channel: grpc.aio.Channel
+    device_id: str
+    # Made with the first transfer: an agent that idles moves no blobs.
+    blobs: BlobClient | None = None
 
 
 class GrpcPort:
@@ -27,9 +35,9 @@ class GrpcPort:
         self._open: _Open | None = None
         self._connected = asyncio.Event()
 
-    def opened(self, outgoing: Outgoing, blobs: BlobClient) -> None:
-        """A session was welcomed."""
-        self._open = _Open(outgoing=outgoing, blobs=blobs)
+    def opened(self, outgoing: Outgoing, channel: grpc.aio.Channel, *, device_id: str) -> None:
+        """A session was welcomed; blobs take the same channel."""
+        self._open = _Open(outgoing=outgoing, channel=channel, device_id=device_id)
         self._connected.set()
 
     def closed(self) -> None:
@@ -76,6 +84,11 @@ class GrpcPort:
         await self._blobs().upload(digest, path, grant=grant)
 
     def _blobs(self) -> BlobClient:
-        if self._open is None:
+        opened = self._open
+        if opened is None:
             raise LinkDownError("the controller is not connected")
-        return self._open.blobs
+        if opened.blobs is None:
+            from steelyard_agent.link.blobs import BlobClient
+
+            opened.blobs = BlobClient(opened.channel, device_id=opened.device_id)
+        return opened.blobs
