@@ -83,7 +83,7 @@ bench: $(STAMP)
 
 # The peers' environments (.venv-bench-*) are made on first use; benchmarks/compression/README.md has the models.
 bench-compress: $(STAMP)
-	$(BIN)/python -m benchmarks.run static_int8 repair calibration_memory sparse_encoding advice
+	$(BIN)/python -m benchmarks.run static_int8 repair calibration_memory sparse_encoding kernel_costs advice
 
 clean:
 	rm -rf $(VENV) $(TFLITE_VENV) $(OLDER_VENV) .arm-root .venv-stubs .coverage* dist build

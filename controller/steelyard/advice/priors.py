@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from steelyard.advice.contract import Expectation
 from steelyard.advice.facts import CONVOLUTIONS, PERCEPTRON, RECURRENCE, TRANSFORMER, Situation
 from steelyard.advice.families import CONVOLUTION, PRODUCT, RECURRENT
+from steelyard.advice.kernel_costs import expected_by_costs
 
 _ANY = "any"
 _VNNI = "on an x86 core with VNNI"
@@ -137,11 +138,16 @@ PRIORS = (
 
 
 def expectation(situation: Situation, kind: str) -> Expectation | None:
-    """Return what a step's kind may do to the speed of this model here, None where nothing comparable is known.
+    """Return what a step of a kind may do to the speed of this model here, None where nothing comparable is known.
 
-    Where the model's time was measured on the device, the share of it that the step cannot touch bounds the range
-    (Amdahl 1967).
+    By the costs of its layers where these are known, else by what became of other models. Where the model's time was
+    measured on the device, the share of it that the step cannot touch bounds that range (Amdahl 1967). ``kind`` may
+    have settings ("static-int8,per_channel=false").
     """
+    by_costs = expected_by_costs(situation, kind)
+    if by_costs is not None:
+        return by_costs
+    kind = kind.partition(",")[0]
     prior = _prior(situation, kind)
     if prior is None:
         return None

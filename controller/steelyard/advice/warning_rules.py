@@ -92,6 +92,8 @@ WARNING_RULES = (
         id="dynamic-touches-little",
         applies=lambda one: (
             one.by_onnxruntime
+            # It quantizes these, too.
+            and not one.model.has_kind("LSTM")
             and one.model.stored_product_count > 0
             and one.model.stored_product_share < _LITTLE
             and one.model.stored_product_parameter_share < _LITTLE
