@@ -155,7 +155,7 @@ class DynamicInt8:
 def _at_inputs_note(names: frozenset[str]) -> tuple[str, ...]:
     if not names:
         return ()
-    return (f"{len(names)} LSTM layers that read the model's input stay in float: one scale of a sequence drowns small values",)
+    return (f"{len(names)} LSTM layers that read the model's input stay in float: their inputs may span decades",)
 
 
 def _weight_counts(model: ModelProto) -> dict[str, int]:
