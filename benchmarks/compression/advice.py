@@ -262,8 +262,8 @@ def table() -> Table | None:
             f"best one's latency in {LEAST_SHARE:.0%} of the models (exact binomial intervals), and no warning wrong. "
             "A claim of a warning is wrong when the whole 95 % interval lies outside of it. To advice a model is new, "
             "or its ranges were set by it after it had been measured, or it was at hand when the rules were written. "
-            "Speeds of ONNX models are expected by costs of layers that were found in synthetic networks, and in none of "
-            "these models; that it is done this way was decided after 13 of these had been timed."
+            "Speeds of ONNX models are expected by costs of layers that were found in synthetic networks, in none of "
+            "these models; that it is done this way was decided after 13 of them had been timed."
         ),
         run=run,
         head=HEAD,

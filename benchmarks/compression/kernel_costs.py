@@ -25,6 +25,7 @@ from benchmarks.table import Table
 from steelyard.advice import kernel_costs as costs_module
 from steelyard.advice.kernel_costs import KernelCosts
 from steelyard.compress.steps.dynamic_int8 import DEFAULT_MIN_WEIGHTS
+from steelyard.layers.contract import LayerTable
 
 NAME = "kernel_costs"
 ROUND_COUNT = 440
@@ -66,6 +67,8 @@ def make_all(net_count: int) -> None:
 
 def time_all(net_count: int, *, until_s: float = float("inf")) -> None:
     """Time the networks that were made and not timed, until the monotonic clock reads ``until_s``."""
+    from steelyard.layers.read import read_layers
+
     done = {one["seed"] for one in ResultsFile(NAME).rounds(this_key(SETTINGS))}
     for seed in range(net_count):
         if seed in done or not (_folder(seed) / "made").is_file():
@@ -75,7 +78,12 @@ def time_all(net_count: int, *, until_s: float = float("inf")) -> None:
         say(f"{NAME}: timing network {seed} of {net_count}")
         net = synthetic_net(seed)
         files = {path.stem: path for path in sorted(_folder(seed).glob("*.onnx"))}
-        found = {"seed": seed, "family": net.family, "layers": _layers(files[FLOAT]), "median_ns": _timed(files, net)}
+        found = {
+            "seed": seed,
+            "family": net.family,
+            "layers": recorded_layers(read_layers(files[FLOAT])),
+            "median_ns": _timed(files, net),
+        }
         ResultsFile(NAME).append(this_key(SETTINGS), found)
     say("")
 
@@ -111,13 +119,6 @@ def _make(net: SyntheticNet, folder: Path) -> None:
                 (folder / f"{form}.txt").write_text(str(error))
 
 
-def _layers(path: Path) -> list[dict[str, Any]]:
-    """Return what costs are told from of each layer."""
-    from steelyard.layers.read import read_layers
-
-    return [{name: getattr(one, name) for name in RECORDED} for one in read_layers(path).layers]
-
-
 def _timed(files: Mapping[str, Path], net: SyntheticNet) -> dict[str, list[float]]:
     """Return by form the median time of an inference in each turn; sessions are opened anew, the order reversed."""
     given = np.random.default_rng(net.seed).standard_normal(net.input_shape).astype(np.float32)
@@ -150,6 +151,11 @@ def _median_ns(infer: Callable[[], None]) -> float:
         infer()
         samples.append(time.perf_counter_ns() - begun_ns)
     return float(statistics.median(samples))
+
+
+def recorded_layers(table: LayerTable) -> list[dict[str, Any]]:
+    """Return what costs are told from of each layer."""
+    return [{name: getattr(one, name) for name in RECORDED} for one in table.layers]
 
 
 def table() -> Table | None:

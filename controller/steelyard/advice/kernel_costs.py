@@ -70,9 +70,14 @@ class KernelCosts:
 @lru_cache(maxsize=1)
 def kernel_costs() -> KernelCosts:
     """Return the costs that ship with this version."""
+    return read_costs(files("steelyard.advice").joinpath(FILE).read_text(encoding="utf-8"))
+
+
+def read_costs(text: str) -> KernelCosts:
+    """Read costs from TOML, as the benchmark that finds them writes them."""
     import tomllib
 
-    content = tomllib.loads(files("steelyard.advice").joinpath(FILE).read_text(encoding="utf-8"))
+    content = tomllib.loads(text)
     return KernelCosts(
         source=content["source"],
         least_weights=content["least_weights"],

@@ -19,20 +19,8 @@ from steelyard.advice.kernel_costs import (
 from steelyard.advice.layer_terms import float_terms
 from steelyard.layers.contract import LayerTable
 from tests.controller.advice import situations
+from tests.controller.advice.shaped_layers import BY_CHANNEL, PRODUCTS, WIDE, layer, table
 from tests.controller.advice.situations import device, situation
-from tests.controller.advice.test_advice_layer_terms import layer, table
-
-WIDE = table(
-    layer("Conv", "x", "a", positions=1024, weights=(64, 64, 3, 3)),
-    layer("Relu", "a", "b"),
-    layer("Conv", "b", "y", positions=1024, weights=(64, 64, 3, 3)),
-)
-# Few channels by themselves, at many places: the 8-bit kernel runs those beyond a block of 16 one by one.
-BY_CHANNEL = table(
-    layer("Conv", "x", "a", positions=4096, weights=(12, 1, 3, 3), is_depthwise=True),
-    layer("Conv", "a", "y", positions=4096, weights=(12, 12, 1, 1)),
-)
-PRODUCTS = table(*(layer("Gemm", f"a{index}", f"a{index + 1}", positions=1, weights=(256, 256)) for index in range(6)))
 
 
 def _middle(layers: LayerTable, form: str) -> float:

@@ -14,27 +14,7 @@ from steelyard.advice.layer_terms import (
     float_terms,
     int8_terms,
 )
-from steelyard.layers.contract import Layer, LayerTable
-
-
-def layer(
-    kind: str, given: str, made: str, *, positions: int = 0, weights: tuple[int, ...] = (), **more: object
-) -> Layer:
-    count = 1
-    for size in weights:
-        count *= size
-    settings: dict[str, object] = {
-        "mac_count": positions * count if weights else 0,
-        "parameter_count": count if weights else 0,
-        "byte_count": 4000,
-        "weight_dtype": "float32" if weights else "",
-        "weight_shape": weights,
-    } | more
-    return Layer(index=0, name=made, kind=kind, inputs=(given,), outputs=(made,), **settings)  # type: ignore[arg-type]
-
-
-def table(*layers: Layer) -> LayerTable:
-    return LayerTable(layers=layers, parameter_count=sum(one.parameter_count for one in layers))
+from tests.controller.advice.shaped_layers import layer, table
 
 
 def _layers(found: list[LayerTerms]) -> list[LayerTerms]:
