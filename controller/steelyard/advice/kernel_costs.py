@@ -89,7 +89,10 @@ def read_costs(text: str) -> KernelCosts:
 def expected_by_costs(situation: Situation, form: str) -> Expectation | None:
     """Return the speed-up that a form is expected to bring, None where the costs do not hold for device or model."""
     costs = kernel_costs()
-    if not situation.by_onnxruntime or not situation.device.features >= _FEATURES or form not in costs.spreads:
+    device = situation.device
+    if device.emulated_by or not device.features >= _FEATURES:
+        return None
+    if not situation.by_onnxruntime or form not in costs.spreads:
         return None
     table = situation.model.table
     if not situation.model.mac_count or table.not_counted or not _is_covered(float_terms(table)):
