@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from steelyard.compress.preparation.end_operators import EndKinds, Placed, end_operators
+
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
+    from onnx import ModelProto
 
 # What moves values or selects among them, and computes none.
 _MOVING = frozenset({
@@ -29,28 +31,14 @@ _CONVOLUTION = "Conv"
 _LAYERS = frozenset({_CONVOLUTION, "ConvTranspose", "Gemm", "MatMul"})
 
 
-def float_ends(model: ModelProto) -> frozenset[str]:
-    """Return the names of the nodes of the top graph whose results reach the outputs as they are.
+_KINDS = EndKinds(moving=_MOVING, decoding=_DECODING, convolutions=frozenset({_CONVOLUTION}), layers=_LAYERS)
 
-    The convolutions among them are left out where nothing else would be left to quantize, as is arithmetic where there
-    is no layer in front of it.
-    """
-    outputs = {value.name for value in model.graph.output}
-    readers: dict[str, list[NodeProto]] = {}
-    for node in model.graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
-    moving: set[str] = set()
-    decoding: set[str] = set()
-    convolutions: set[str] = set()
-    for node in reversed(model.graph.node):
-        following = [reader.name for name in node.output for reader in readers.get(name, [])]
-        if not following and outputs.isdisjoint(node.output):
-            continue
-        if moving.issuperset(following) and node.op_type in _MOVING | {_CONVOLUTION}:
-            (moving if node.op_type in _MOVING else convolutions).add(node.name)
-        elif (moving | decoding).issuperset(following) and node.op_type in _MOVING | _DECODING:
-            decoding.add(node.name)
-    layers = {node.name for node in model.graph.node if node.op_type in _LAYERS}
-    ends = moving | decoding if layers else moving
-    return frozenset(ends | convolutions if layers - convolutions else ends)
+
+def float_ends(model: ModelProto) -> frozenset[str]:
+    """Return the names of the nodes of the top graph that lead to the outputs alone; see ``end_operators``."""
+    graph = model.graph
+    nodes = [
+        Placed(name=node.name, kind=node.op_type, inputs=tuple(node.input), outputs=tuple(node.output))
+        for node in graph.node
+    ]
+    return end_operators(nodes, (value.name for value in graph.output), _KINDS)

@@ -18,12 +18,14 @@ from steelyard.compress.calibrators.range_settings import MINMAX, MOVING_AVERAGE
 from steelyard.compress.contract import StepContext, StepReport
 from steelyard.compress.noise import Reference, Runs
 from steelyard.compress.recipe import step_settings
+from steelyard.compress.sensitivity_report import literal_pattern
 from steelyard.compress.settings import AUTO
 from steelyard.compress.steps.dynamic_int8 import DynamicInt8
 from steelyard.compress.steps.static_int8 import StaticInt8
 from steelyard.compress.tflite.activation_ranges import METHODS, Activations, Range, RangeRule
 from steelyard.compress.tflite.conditions import float_graph
 from steelyard.compress.tflite.flatbuffer_model import write_model
+from steelyard.compress.tflite.float_ends import float_ends
 from steelyard.compress.tflite.graph import Graph
 from steelyard.compress.tflite.quantizer import (
     ALL_LAYERS,
@@ -91,13 +93,14 @@ class StaticPlan:
     per_channel: bool
 
     def quantized(self, keep_float: Sequence[str]) -> Graph:
-        """Return the model with the operators that fit one of these globs left in float.
+        """Return the model with the operators that fit one of these globs left in float, and those at its ends.
 
         Raises:
             CompressionInputError: unknown_operator: a glob that fits nothing.
             CompressionError: litert-quantizer failed.
         """
-        kept = kept_scopes(self.parent, keep_float)
+        ends = map(literal_pattern, float_ends(self.parent))
+        kept = kept_scopes(self.parent, [*keep_float, *ends])
         return quantize(self.parent, _static_rules(self.bits, self.per_channel, kept), ranges=self.ranges)
 
 
