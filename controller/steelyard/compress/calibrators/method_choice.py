@@ -14,7 +14,7 @@ from steelyard.compress.calibrators.range_settings import MINMAX
 from steelyard.compress.contract import Progress
 from steelyard.compress.noise import Reference, Runs
 
-# Of eighteen models twelve had no activation beyond it (2.6 at most); one face detector had 48.
+# Most models have no activation beyond it, a small detector of speech one, a face detector 27, and 46 in TFLite.
 _STRETCHED = 4.0
 # What another method must gain: it cuts off values that did occur.
 _LEAST_GAIN_DB = 1.0
