@@ -96,7 +96,7 @@ bench: $(STAMP)
 
 # The peers' environments (.venv-bench-*) are made on first use; benchmarks/compression/README.md has the models.
 bench-compress: $(STAMP)
-	$(BIN)/python -m benchmarks.run static_int8 repair calibration_memory sparse_encoding advice
+	$(BIN)/python -m benchmarks.run static_int8 repair calibration_memory sparse_encoding kernel_costs advice
 
 # 10,000 agents need some 2 GB of memory and `ulimit -Hn` of 11,000 or more; ten minutes.
 bench-scale: $(STAMP)

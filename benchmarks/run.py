@@ -32,7 +32,7 @@ from benchmarks import (
     transfer,
     worker_vs_native,
 )
-from benchmarks.compression import advice, calibration_memory, repair, static_int8
+from benchmarks.compression import advice, calibration_memory, kernel_costs, repair, static_int8
 from benchmarks.idle_agent import IdleError
 from benchmarks.latency_block import BlockError
 from benchmarks.native_peer import PeerError
@@ -60,6 +60,7 @@ _MODULES = (
     static_int8,
     repair,
     calibration_memory,
+    kernel_costs,
     advice,
 )
 _BENCHMARKS = {module.NAME: module for module in _MODULES}

@@ -18,7 +18,7 @@ LEAST_SHARE = 0.8
 # Ranges and some rules of advice were set after these had been measured (docs/advice.md).
 SET_BY = frozenset({
     "digits", "tiny_resnet8", "tiny_wake_words", "tiny_keywords", "tiny_anomaly", "vad_teacher", "vad_small",
-    "kws_on_off", "resemblyzer",
+    "kws_on_off", "resemblyzer", "minilm",
 })  # fmt: skip
 # Nothing says that these were not looked at when the rules were written, so they are not counted as new.
 AT_HAND = frozenset({"efficientnet_lite0", "magika", "textline", "faces", "faces_tflite"})
@@ -36,10 +36,14 @@ HEAD = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelAdvice:
-    """What was recorded of one model; latencies and losses are by the stem of a file, ``ORIGINAL`` for the model."""
+    """What was recorded of one model; latencies and losses are by the stem of a file, ``ORIGINAL`` for the model.
+
+    ``keeps_model``: advice names the model as it is first, then ``advised``.
+    """
 
     name: str
     advised: Sequence[str] = ()
+    keeps_model: bool = False
     warnings: Sequence[Mapping[str, Any]] = ()
     made: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     median_ns: Mapping[str, Sequence[float | None]] | None = None
@@ -91,11 +95,11 @@ class ModelAdvice:
     def winner(self, top: int) -> str:
         """Return the stem of what following the first ``top`` recipes ends with; nothing within the bound: the model.
 
-        With ``top`` 1 nothing is measured by whom advice is given to: it is the first recipe's, whatever it loses.
+        With ``top`` 1 nothing is measured by whom advice is given to: it is what comes first, whatever that loses.
         """
         stems = [stem for recipe in self.advised[:top] if (stem := self.stem(recipe)) in (self.median_ns or {})]
         if top == 1:
-            return stems[0] if stems else ORIGINAL
+            return stems[0] if stems and not self.keeps_model else ORIGINAL
         return next(stem for stem in self.by_speed() if stem == ORIGINAL or (stem in stems and self.holds(stem)))
 
     def over_best(self, stem: str) -> float:
@@ -133,6 +137,7 @@ def figures_of(rounds: Sequence[Mapping[str, Any]], *, as_first_advised: bool = 
             ModelAdvice(
                 name=name,
                 advised=advice.get("advised", ()),
+                keeps_model=advice.get("keeps_model", False),
                 warnings=advice.get("warnings", ()),
                 made=made.get("made", {}),
                 median_ns=timed.get("median_ns"),
@@ -185,7 +190,8 @@ def rows(models: Sequence[ModelAdvice]) -> list[list[str]]:
         [
             model.name,
             _standing(model.name),
-            *(cell for top in (1, len(model.advised)) for cell in _followed(model, top)),
+            *_followed(model, 1),
+            *_followed(model, max(2, len(model.advised))),
             _named(model, model.best()),
             model.speedup(model.best()).text(2),
         ]
@@ -199,7 +205,7 @@ def _standing(name: str) -> str:
 
 
 def _followed(model: ModelAdvice, top: int) -> list[str]:
-    stem = model.winner(max(top, 1))
+    stem = model.winner(top)
     lost = "" if model.holds(stem) else ", beyond the bound"
     return [_named(model, stem), f"{model.over_best(stem):.2f}{lost}"]
 
@@ -276,11 +282,7 @@ def changed_sentence(models: Sequence[ModelAdvice], before: Sequence[ModelAdvice
     """Return what the verdicts were before rules of advice were changed for what was seen of these models."""
     first = {one.name: one for one in before}
     earlier = [first[one.name] for one in models]
-    changed = [
-        new.name
-        for new, old in zip(models, earlier, strict=True)
-        if (list(new.advised), list(new.warnings)) != (list(old.advised), list(old.warnings))
-    ]
+    changed = [new.name for new, old in zip(models, earlier, strict=True) if _said(new) != _said(old)]
     if not changed:
         return []
     told = (
@@ -289,6 +291,10 @@ def changed_sentence(models: Sequence[ModelAdvice], before: Sequence[ModelAdvice
         f"{warnings_sentence(earlier)}"
     )
     return [told]
+
+
+def _said(model: ModelAdvice) -> tuple[bool, list[str], list[Mapping[str, Any]]]:
+    return model.keeps_model, list(model.advised), list(model.warnings)
 
 
 def unfinished_sentence(models: Sequence[ModelAdvice]) -> list[str]:

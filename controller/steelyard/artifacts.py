@@ -21,7 +21,8 @@ class InspectedArtifact:
     """A model file that can be sent to a device.
 
     ``bytes_path`` is the file whose bytes ``digest`` (SHA-256, lower-case hex) and ``size_bytes`` are of: the file that
-    was given, or the one in the work folder that its external data was taken into. ``notes`` are sentences for people.
+    was given, or one in the work folder that its external data and inferred shapes were taken into. ``notes`` are
+    sentences for people.
     """
 
     digest: str
@@ -37,13 +38,14 @@ def read_artifact(path: Path, *, work_dir: Path | None = None) -> InspectedArtif
 
     Args:
         path: an ONNX or TFLite file; told apart by content.
-        work_dir: where a model with external data is written as one file; without it such a model is refused.
+        work_dir: where a model with external data, or without the shapes of its outputs, is written as one whole file;
+            without it such a model is refused.
 
     Raises:
         InvalidModelError: anything that keeps the file from being used; ``reason`` is one of model_not_found,
             model_is_a_directory, model_unreadable, empty_model, model_too_large, wrong_suffix, unknown_format,
             malformed_model, no_signature, unsupported_signature, external_data, external_data_missing,
-            external_data_escapes, truncated_external_data.
+            external_data_escapes, truncated_external_data, no_output_shapes.
         SteelyardError: model_not_inlined: the work folder's disk is full, mostly.
     """
     content = _content(path)
@@ -58,6 +60,7 @@ def read_artifact(path: Path, *, work_dir: Path | None = None) -> InspectedArtif
 def _read_onnx(path: Path, content: bytes, work_dir: Path | None) -> InspectedArtifact:
     from steelyard.artifact_formats.onnx_external import external_tensors, inline_external_data
     from steelyard.artifact_formats.onnx_file import check_onnx, onnx_signature, parse_onnx
+    from steelyard.artifact_formats.onnx_outputs import complete_outputs
 
     model = parse_onnx(path, content)
     notes: tuple[str, ...] = ()
@@ -66,9 +69,13 @@ def _read_onnx(path: Path, content: bytes, work_dir: Path | None) -> InspectedAr
         tensors = external_tensors(model)
         if tensors:
             files = inline_external_data(path, model, tensors)
-            content = model.SerializeToString(deterministic=True)
-            bytes_path = _write_inlined(path, content, work_dir)
             notes = (f"the external data in {', '.join(files)} was taken into one file",)
+        completed = complete_outputs(model)
+        if completed:
+            notes += (f"the shape of {', '.join(map(repr, completed))} was not in the file, and was inferred",)
+        if notes:
+            content = model.SerializeToString(deterministic=True)
+            bytes_path = _write_changed(path, content, work_dir, has_external_data=bool(tensors))
         signature = onnx_signature(path, model)
         notes += check_onnx(path, model, size_bytes=len(content))
     except UnicodeDecodeError as error:
@@ -120,11 +127,16 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _write_inlined(path: Path, content: bytes, work_dir: Path | None) -> Path:
-    if work_dir is None:
+def _write_changed(path: Path, content: bytes, work_dir: Path | None, *, has_external_data: bool) -> Path:
+    if work_dir is None and has_external_data:
         raise InvalidModelError(
             "external_data",
             f"{path} keeps its weights in other files; save it as one file (onnx.save_model without external data)",
+        )
+    if work_dir is None:
+        raise InvalidModelError(
+            "no_output_shapes",
+            f"{path} does not say the shapes of its outputs; save it with them (onnx.shape_inference.infer_shapes)",
         )
     target = work_dir / f"{hashlib.sha256(content).hexdigest()}.onnx"
     temporary = target.with_suffix(".part")
@@ -137,7 +149,7 @@ def _write_inlined(path: Path, content: bytes, work_dir: Path | None) -> Path:
             temporary.unlink(missing_ok=True)
         raise SteelyardError(
             "model_not_inlined",
-            f"{path} with its external data is {len(content)} bytes, and {work_dir} cannot hold it ({error}); free "
-            "space there, or set TMPDIR to a folder with more",
+            f"{path} as one file with all it needs is {len(content)} bytes, and {work_dir} cannot hold it ({error}); "
+            "free space there, or set TMPDIR to a folder with more",
         ) from error
     return target

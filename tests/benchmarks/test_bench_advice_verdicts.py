@@ -73,6 +73,26 @@ def test_advice_against_everything_is_right_where_nothing_is_better_than_the_mod
     assert not model(advised=[]).is_near(1)
 
 
+def test_advice_to_keep_the_model_is_right_where_the_model_is_near_the_best() -> None:
+    kept = model(keeps_model=True)
+    assert kept.winner(1) == "original"
+    assert not kept.is_near(1)
+    assert kept.winner(2) == "g", "those who measure all the same find what is faster"
+    assert model(keeps_model=True, losses={"f": 3.0, "g": 2.0}).is_near(1)
+
+
+def test_advice_that_now_keeps_the_model_is_told_as_changed() -> None:
+    before = {"kind": "advised", "model": "planted", "advised": ["slow", "good"], "warnings": []}
+    timed = {"kind": "timed", "model": "planted", "median_ns": model().median_ns}
+    scored = {"kind": "scored", "model": "planted", "losses": model().losses}
+    made = {"kind": "made", "model": "planted", "made": model().made}
+    rounds = [before, made, timed, scored, {**before, "keeps_model": True}]
+    new, old = figures_of(rounds), figures_of(rounds, as_first_advised=True)
+    assert [one.keeps_model for one in (*new, *old)] == [True, False]
+    assert "rules were changed after planted had been measured" in changed_sentence(new, old)[0]
+    assert changed_sentence(new, new) == []
+
+
 def test_files_are_scored_from_the_fastest_on_until_one_holds_then_the_advised() -> None:
     scored: dict[str, float | None] = {}
     order = []

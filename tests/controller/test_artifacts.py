@@ -185,6 +185,33 @@ def test_a_custom_domain_is_a_note(tmp_path: Path) -> None:
     assert "org.example" in note
 
 
+@pytest.mark.parametrize("has_type", [True, False])
+def test_an_output_without_a_shape_gets_the_one_that_follows(tmp_path: Path, has_type: bool) -> None:
+    path = linear_model(tmp_path / "m.onnx")
+    model = onnx.load_model(path)
+    (told,) = read_artifact(path).signature.outputs
+    if has_type:
+        model.graph.output[0].type.tensor_type.ClearField("shape")
+    else:
+        model.graph.output[0].ClearField("type")
+    onnx.save_model(model, path)
+    before = path.read_bytes()
+    artifact = read_artifact(path, work_dir=tmp_path / "work")
+    assert list(artifact.signature.outputs) == [told]
+    assert "was inferred" in artifact.notes[0]
+    assert hashlib.sha256(artifact.bytes_path.read_bytes()).hexdigest() == artifact.digest
+    assert path.read_bytes() == before
+    assert _reason(path) == "no_output_shapes"
+
+
+def test_an_output_whose_shape_does_not_follow_is_refused(tmp_path: Path) -> None:
+    path = unknown_op_model(tmp_path / "m.onnx")
+    model = onnx.load_model(path)
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    onnx.save_model(model, path)
+    assert _reason(path, work_dir=tmp_path / "work") == "malformed_model"
+
+
 def test_external_data_is_taken_into_one_file(tmp_path: Path) -> None:
     path = external_data_model(tmp_path / "m.onnx")
     before = path.read_bytes()

@@ -124,6 +124,12 @@ class Advice:
     warnings: tuple[AdviceWarning, ...]
     notes: tuple[str, ...]
 
+    @property
+    def keeps_model(self) -> bool:
+        """Whether the model as it is comes before every recipe: all that are to save time are expected to be slower."""
+        for_time = [one for one in self.recipes if not one.saves_only_space]
+        return all(one.expectation is not None and one.expectation.middle < 1.0 for one in for_time)
+
     def to_try(self, count: int) -> tuple[AdvisedRecipe, ...]:
         """Return the first ``count`` recipes for which nothing is missing."""
         return tuple(one for one in self.recipes if not one.needs)[:count]

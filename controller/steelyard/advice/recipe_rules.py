@@ -132,6 +132,16 @@ RECIPE_RULES = (
         prior_kind="static-int8",
     ),
     RecipeRule(
+        id="static-per-tensor",
+        recipe="static-int8,per_channel=false",
+        applies=lambda one: _static_pays(one) and one.by_onnxruntime and one.model.character == PERCEPTRON,
+        reason=lambda _one: (
+            "one scale a tensor instead of one a channel: onnxruntime's products of few rows run faster with it, at "
+            "some cost in accuracy"
+        ),
+        prior_kind="static-int8,per_channel=false",
+    ),
+    RecipeRule(
         id="unsigned-weights",
         recipe="static-int8,weight_type=uint8,per_channel=false",
         applies=lambda one: _static_pays(one) and one.by_onnxruntime and one.device.saturates,

@@ -43,6 +43,7 @@ def _layer(message: control_pb2.ModelLayer) -> Layer:
         parameter_count=message.parameter_count,
         byte_count=message.byte_count if message.HasField("byte_count") else None,
         weight_dtype=message.weight_dtype,
+        weight_shape=tuple(message.weight_shape),
         is_depthwise=message.is_depthwise,
         reason=message.reason,
     )

@@ -86,13 +86,12 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
     add_numeric(given.request.plan, messages, given.numeric, asks_layers=given.request.check_layers)
     analyses = [_barred_by_outputs(one) for one in analyses]
     _mark_front(analyses, metric)
-    for one in analyses:
-        add_mode_figures(one.message, variants[one.message.label], given.request.plan, CONFIDENCE)
     meters = read_meters(given.request.meters, rounds_that_count(given.rounds), given.traces)
-    for one in analyses:
-        one.message.external_energy_readings.extend(external_readings(one.message.label, meters))
+    for one in messages:
+        add_mode_figures(one, variants[one.label], given.request.plan, CONFIDENCE)
+        one.external_energy_readings.extend(external_readings(one.label, meters))
     rates, probe_trouble = device_rates(given.rounds)
-    add_operators(given.request.plan, [one.message for one in analyses], given.rounds, given.layers, emulated_by)
+    add_operators(given.request.plan, messages, given.rounds, given.layers, emulated_by)
     if not emulated_by:
         add_device_memory(given.request.plan, messages, given.rounds)
     measurement = measurement_pb2.Measurement(
@@ -101,7 +100,7 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
         device_name=given.device.name or given.request.device,
         device=given.device,
         plan=given.request.plan,
-        variants=[one.message for one in analyses],
+        variants=messages,
         decision=_decision(analyses, given.device.name or given.request.device, emulated_by, metric),
         task_name=given.task.name if given.task is not None else "",
         task_id=given.request.task_id,
@@ -126,11 +125,15 @@ def build_measurement(given: MeasurementInput) -> measurement_pb2.Measurement:
     measurement.warnings.extend(external_warnings(meters))
     measurement.warnings.extend(numeric_warnings(messages))
     mark_cut_short(measurement, policy.why_cut_short(latency), given.request.min_round_count)
+    _add_times(measurement, given)
+    return measurement
+
+
+def _add_times(measurement: measurement_pb2.Measurement, given: MeasurementInput) -> None:
     if given.rounds:
         started_ns, finished_ns = measured_between(given.job, given.rounds)
         measurement.started_at.FromNanoseconds(started_ns)
         measurement.finished_at.FromNanoseconds(finished_ns)
-    return measurement
 
 
 def _analyse(

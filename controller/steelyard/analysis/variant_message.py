@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -130,23 +130,31 @@ def analyse_variant(
     if comparison is not None:
         _add_comparison(message, comparison, rounds.primary.words)
     _add_answers(message, scores, is_reference=is_reference)
-    time = rounds.primary_time(confidence)
-    candidate = Candidate(
-        label=planned.label,
-        time=time,
-        figure_name=rounds.primary.words,
-        shown=rounds.primary.shown(time),
+    candidate = replace(
+        _candidate(planned, rounds, scores, confidence),
         is_reference=is_reference,
         size_bytes=artifact.size_bytes,
         speedup=comparison,
         is_same_model=is_same_model,
         accuracy_drop=lost if scores.metric is not None and not is_reference else None,
-        score_name=scores.name,
-        is_truth=scores.mine.is_truth,
         outcomes=tuple(outcomes),
-        failed="" if rounds.timed else rounds.why_nothing(),
     )
     return VariantAnalysis(message=message, candidate=candidate, figures=figures)
+
+
+def _candidate(
+    planned: plan_pb2.PlannedArtifact, rounds: VariantRounds, scores: Scores, confidence: float
+) -> Candidate:
+    time = rounds.primary_time(confidence)
+    return Candidate(
+        label=planned.label,
+        time=time,
+        figure_name=rounds.primary.words,
+        shown=rounds.primary.shown(time),
+        score_name=scores.name,
+        is_truth=scores.mine.is_truth,
+        failed="" if rounds.timed else rounds.why_nothing(),
+    )
 
 
 def _estimates(

@@ -115,8 +115,13 @@ def opset_of(model: ModelProto) -> int:
 
 def _converted(model: ModelProto, min_opset: int) -> ModelProto:
     """Return the model in ``min_opset`` when its own is lower, with stored tensors that are constants."""
-    from onnx import version_converter
+    from onnx import defs, version_converter
 
+    if min_opset > (latest := defs.onnx_opset_version()):
+        raise CompressionError(
+            "unknown_opset",
+            f"opset {min_opset} is newer than {latest}, the last that onnx here knows; ask for that one",
+        )
     _fix_constants(model)
     opset = opset_of(model)
     if not 0 < opset < min_opset:

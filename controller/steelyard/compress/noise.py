@@ -13,6 +13,8 @@ from steelyard.compress.qdq.running import feeds
 
 # Above 0 where two models agree exactly: an SQNR of at most 200 dB.
 _LEAST_SHARE = 1e-20
+# What lies beyond is no better to a user, and would outweigh in a mean.
+_MOST_MEANT_DB = 60.0
 _MOST_KEPT_BYTES = 64 * 1024 * 1024
 
 
@@ -49,6 +51,19 @@ class Reference:
         for expected, feed in self._batches():
             noise.add(expected, model.run(feed))
         return noise.sqnr_db()
+
+    def mean_sqnr_db(self, model: Runs) -> float:
+        """Return the mean over the batches of the ratio of each, from 0 to 60 dB.
+
+        One sample with outputs far beyond all others decides what ``sqnr_db`` says, and counts as one here.
+        """
+        return float(np.mean([self._bounded_sqnr_db(model, *batch) for batch in self._batches()]))
+
+    @staticmethod
+    def _bounded_sqnr_db(model: Runs, expected: list[NDArray[Any]], feed: dict[str, NDArray[Any]]) -> float:
+        noise = Noise()
+        noise.add(expected, model.run(feed))
+        return min(max(noise.sqnr_db(), 0.0), _MOST_MEANT_DB)
 
     def _batches(self) -> Iterator[tuple[list[NDArray[Any]], dict[str, NDArray[Any]]]]:
         found: list[list[NDArray[Any]]] = []

@@ -37,10 +37,15 @@ def open_session(path: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
+        words = tool_words(error)
+        told = f"onnxruntime {onnxruntime.__version__} cannot load {path.name} ({words}); "
+        if "same node name" in words:
+            raise CompressionInputError(
+                "model_not_loadable", told + "give each of its nodes a name of its own"
+            ) from error
         raise CompressionInputError(
             "model_not_loadable",
-            f"onnxruntime {onnxruntime.__version__} cannot load {path.name} ({tool_words(error)}); export it in "
-            "float32, without operators of custom domains, for a version that it knows",
+            told + "export it in float32, without operators of custom domains, for a version that it knows",
         ) from error
 
 

@@ -11,6 +11,7 @@ from steelyard.compress.folding import opset_of
 from steelyard.compress.preparation.float_guard import guard_float_layers
 from steelyard.compress.preparation.float_outputs import leave_outputs_in_float
 from steelyard.compress.preparation.kept_float import FLOAT_OPS
+from steelyard.compress.preparation.made_up_sizes import drop_made_up_sizes
 from steelyard.compress.tools import tool_errors
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 # QuantizeLinear of 16 bits is standard from opset 21 on; below, onnxruntime's own (since 1.16) has the same meaning.
 _WIDE_OPSET = 21
-_WIDE_TYPES = frozenset({"int16", "uint16"})
+WIDE_TYPES = frozenset({"int16", "uint16"})
 _MATRIX_RANK = 2
 
 
@@ -105,6 +106,7 @@ def quantize(
         quantizer.quantize_model()
         leave_outputs_in_float(quantizer.model.model, makers=makers, op_types=op_types, excluded=excluded)
         guard_float_layers(quantizer.model.model)
+        drop_made_up_sizes(quantizer.model.model)
         quantizer.model.save_model_to_file(str(out_path), False)
         return _cut_off(quantizer.model.model)
 
@@ -126,7 +128,7 @@ def _cut_off(model: ModelProto) -> frozenset[str]:
 
 
 def _options(model: ModelProto, grid: Grid, wide: Collection[str], types: Mapping[str, Any]) -> dict[str, Any]:
-    is_wide = bool(wide) or grid.activation_type in _WIDE_TYPES
+    is_wide = bool(wide) or grid.activation_type in WIDE_TYPES
     overrides: dict[str, list[dict[str, Any]]] = {
         name: [{"quant_type": types[grid.wider_type], "symmetric": grid.wider_type == "int16"}] for name in sorted(wide)
     }

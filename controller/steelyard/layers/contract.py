@@ -16,7 +16,8 @@ class Layer:
     padding too; element-wise arithmetic, pooling and normalisation count 0. None where it is not known, with why in
     ``reason``. ``parameter_count`` are the stored weights and biases that it reads, without scales and zero points.
     ``byte_count`` is what it reads and writes, None where a shape is not known. ``weight_dtype`` is the numpy name of
-    its stored weights' type, "" without any. ``is_depthwise``: a convolution whose every channel is one by itself.
+    its stored weights' type, "" without any. ``weight_shape`` is the shape of what it multiplies its input with, as
+    the file has it, () where that is not known. ``is_depthwise``: a convolution whose every channel is one by itself.
     """
 
     index: int
@@ -28,6 +29,7 @@ class Layer:
     parameter_count: int
     byte_count: int | None
     weight_dtype: str = ""
+    weight_shape: tuple[int, ...] = ()
     is_depthwise: bool = False
     reason: str = ""
 

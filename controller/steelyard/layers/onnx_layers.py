@@ -81,6 +81,7 @@ def _layer(index: int, node: NodeProto, tensors: Tensors, origins: _Origins, par
         parameter_count=parameter_count,
         byte_count=_byte_count(node, tensors),
         weight_dtype=origins.dtype(weight_input(node)),
+        weight_shape=tuple(tensors.shape(weight_input(node)) or ()),
         is_depthwise=is_depthwise(node, tensors),
         reason=macs.reason,
     )

@@ -74,6 +74,7 @@ def _layer(
         parameter_count=parameter_count,
         byte_count=None if other_shape else _byte_count([*inputs, *outputs]),
         weight_dtype=graph.tensors[stored].dtype if stored is not None else "",
+        weight_shape=tuple(graph.tensors[weight].shape) if weight >= 0 else (),
         is_depthwise=is_depthwise(operator.kind),
         reason=other_shape if depends else reason,
     )

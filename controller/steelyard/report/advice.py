@@ -15,6 +15,7 @@ from steelyard.report.listings import hanging
 from steelyard.stats.formatting import format_value
 
 _MOST_KINDS = 6
+KEEP = "keep the model as it is: nothing that is known of is expected to run faster here"
 
 
 def render_advice(advice: Advice, situation: Situation, *, next_command: str) -> RenderableType:
@@ -27,6 +28,8 @@ def render_advice(advice: Advice, situation: Situation, *, next_command: str) ->
     """
     parts: list[RenderableType] = [*_heads(situation), Text()]
     if advice.recipes:
+        if advice.keeps_model:
+            parts.append(hanging("", KEEP, "bold"))
         parts.append(Text("try, in this order", style="bold"))
         shown: set[str] = set()
         for number, one in enumerate(advice.recipes, start=1):
@@ -48,6 +51,7 @@ def plain_advice(advice: Advice, situation: Situation) -> dict[str, Any]:
     return {
         "model": _plain_model(situation),
         "device": _plain_device(situation),
+        "keeps_model": advice.keeps_model,
         "recipes": [dataclasses.asdict(one) for one in advice.recipes],
         "warnings": [
             {"id": one.id, "text": one.text, "claims": [plain_claim(claim) for claim in one.claims]}

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from steelyard.report.device_health import concerns, health_facts, rule_facts
+from steelyard.report.long_names import LongName
 from steelyard.report.shapes import shape_text
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import common_pb2, control_pb2
@@ -132,11 +133,11 @@ def render_artifacts(artifacts: Sequence[control_pb2.Artifact]) -> RenderableTyp
             parent = artifact.lineage.parent_digest
             made_from = f"{names.get(parent, parent[:_SHORT_DIGEST])} by {artifact.lineage.recipe_name}"
         table.add_row(
-            Text(artifact.name),
+            LongName(artifact.name),
             Text(artifact.digest[:_SHORT_DIGEST]),
             Text(common_pb2.ArtifactFormat.Name(artifact.format).removeprefix("ARTIFACT_FORMAT_").lower()),
             Text(format_value(artifact.size_bytes, "B")),
-            Text(made_from),
+            LongName(made_from),
         )
     return table
 
@@ -149,7 +150,7 @@ def render_variants(variants: Sequence[control_pb2.Artifact]) -> RenderableType:
     for one in variants:
         last = one.lineage.steps[-1] if one.lineage.steps else control_pb2.LineageStep()
         table.add_row(
-            Text(one.name),
+            LongName(one.name),
             Text(one.digest[:_SHORT_DIGEST]),
             Text(format_value(one.size_bytes, "B")),
             Text(format_value(last.output_deflated_bytes, "B") if last.output_deflated_bytes else ""),

@@ -1642,6 +1642,7 @@ class ModelLayer(google.protobuf.message.Message):
     PARAMETER_COUNT_FIELD_NUMBER: builtins.int
     BYTE_COUNT_FIELD_NUMBER: builtins.int
     WEIGHT_DTYPE_FIELD_NUMBER: builtins.int
+    WEIGHT_SHAPE_FIELD_NUMBER: builtins.int
     IS_DEPTHWISE_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
     index: builtins.int
@@ -1657,6 +1658,10 @@ class ModelLayer(google.protobuf.message.Message):
     def inputs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
     @property
     def outputs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def weight_shape(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Of what it multiplies its input with; empty where it is not known."""
+
     def __init__(
         self,
         *,
@@ -1669,11 +1674,12 @@ class ModelLayer(google.protobuf.message.Message):
         parameter_count: builtins.int = ...,
         byte_count: builtins.int | None = ...,
         weight_dtype: builtins.str = ...,
+        weight_shape: collections.abc.Iterable[builtins.int] | None = ...,
         is_depthwise: builtins.bool = ...,
         reason: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_byte_count", b"_byte_count", "_mac_count", b"_mac_count", "byte_count", b"byte_count", "mac_count", b"mac_count"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_byte_count", b"_byte_count", "_mac_count", b"_mac_count", "byte_count", b"byte_count", "index", b"index", "inputs", b"inputs", "is_depthwise", b"is_depthwise", "kind", b"kind", "mac_count", b"mac_count", "name", b"name", "outputs", b"outputs", "parameter_count", b"parameter_count", "reason", b"reason", "weight_dtype", b"weight_dtype"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_byte_count", b"_byte_count", "_mac_count", b"_mac_count", "byte_count", b"byte_count", "index", b"index", "inputs", b"inputs", "is_depthwise", b"is_depthwise", "kind", b"kind", "mac_count", b"mac_count", "name", b"name", "outputs", b"outputs", "parameter_count", b"parameter_count", "reason", b"reason", "weight_dtype", b"weight_dtype", "weight_shape", b"weight_shape"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_byte_count", b"_byte_count"]) -> typing.Literal["byte_count"] | None: ...
     @typing.overload

@@ -32,6 +32,7 @@ _LAYERS = st.builds(
     parameter_count=_COUNTS,
     byte_count=st.none() | _COUNTS,
     weight_dtype=_NAMES,
+    weight_shape=st.lists(_COUNTS, max_size=4).map(tuple),
     is_depthwise=st.booleans(),
     reason=_NAMES,
 )

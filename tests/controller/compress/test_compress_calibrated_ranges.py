@@ -18,7 +18,7 @@ from steelyard.compress.calibrators import passes
 from steelyard.compress.calibrators.observed import observed_tensors
 from steelyard.compress.calibrators.passes import observe_extremes, observe_histograms
 from steelyard.compress.calibrators.range_settings import RangeSettings
-from steelyard.compress.calibrators.ranges import Ranges, calibrated_ranges
+from steelyard.compress.calibrators.ranges import Ranges, calibrated_ranges, observed_activations
 from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.folding import fold
 from steelyard.compress.static_quantizer import quantizable_ops
@@ -34,15 +34,12 @@ def _folded(model: Path) -> Path:
     return path
 
 
-def _ranges(model: Path, data: Any, method: str = "minmax", **fields: Any) -> Ranges:
-    return calibrated_ranges(
-        _folded(model),
-        data,
-        RangeSettings(method=method),
-        op_types=quantizable_ops(),
-        progress=lambda *_: None,
-        **fields,
-    )
+def _ranges(model: Path, data: Any, method: str = "minmax", *, percentile: float = 99.999, **fields: Any) -> Ranges:
+    def progress(what: str, done: int, total: int) -> None:
+        pass
+
+    observed = observed_activations(_folded(model), data, op_types=quantizable_ops(), progress=progress, **fields)
+    return calibrated_ranges(observed, data, RangeSettings(method=method, percentile=percentile), progress=progress)
 
 
 def _truth(model: Path, names: list[str], data: Any) -> dict[str, np.ndarray]:
@@ -95,10 +92,7 @@ def test_methods_that_go_by_counts_cut_a_single_outlier(tmp_path: Path, method: 
     data = read_calibration(write_npz({"x.values": values}))
     model = mlp(tmp_path / "m.onnx")
     assert _ranges(model, data)["x"][1] == 60.0
-    settings = RangeSettings(method=method, percentile=99.9)
-    found = calibrated_ranges(
-        _folded(model), data, settings, op_types=quantizable_ops(), progress=lambda *_: None, whole={"layer0"}
-    )
+    found = _ranges(model, data, method, percentile=99.9, whole={"layer0"})
     assert 1.5 < found["x"][1] < 30.0
     assert found["layer0"] == _ranges(model, data)["layer0"]
 

@@ -43,6 +43,30 @@ def test_heads_and_what_moves_their_values_stay_in_float(tmp_path: Path) -> None
     assert float_ends(model) == kept
 
 
+def test_arithmetic_that_decodes_results_stays_in_float_and_the_layers_in_front_of_it_do_not(tmp_path: Path) -> None:
+    net = Graph()
+    body = net.node("Relu", [net.conv("image", "body", 3, 8)], "relu")
+    reach = net.node("Mul", [net.conv(body, "reach", 8, 2), net.store("stride", 8.0)], "scaled")
+    boxes = net.node("Add", [reach, net.drawn("places", 2, 8, 8)], "boxes")
+    scores = net.node("Sigmoid", [net.conv(body, "logits", 8, 1)], "scores")
+    net.node("Concat", [boxes, scores], "found", axis=1)
+    path = net.write(tmp_path / "m.onnx", [("image", ["batch", 3, 8, 8])], ("found", ["batch", 3, 8, 8]))
+    kept = {"scaled_node", "boxes_node", "scores_node", "found_node"}
+    assert float_ends(onnx.load_model(path)) == kept
+    made, _ = applied(StaticInt8(), path, samples(16, 3, 8, 8, name="image"))
+    run = run_ops(made)
+    assert (run["QLinearConv"], run["QLinearAdd"], run["QLinearMul"], run["QLinearSigmoid"]) == (3, 0, 0, 0)
+    # The input, and nothing behind the heads.
+    assert run["QuantizeLinear"] == 1
+
+
+def test_arithmetic_without_a_layer_in_front_of_it_is_quantized_all_the_same(tmp_path: Path) -> None:
+    net = Graph()
+    net.node("Add", ["x", net.drawn("b", 4)], "y")
+    path = net.write(tmp_path / "m.onnx", [("x", ["batch", 4])], ("y", ["batch", 4]))
+    assert not float_ends(onnx.load_model(path))
+
+
 def test_a_score_beside_a_far_background_keeps_its_digits(tmp_path: Path) -> None:
     path = _heads(tmp_path / "m.onnx")
     model = onnx.load_model(path)

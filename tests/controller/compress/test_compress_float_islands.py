@@ -19,6 +19,7 @@ from tests.controller.compress.int8_models import (
     samples,
     shortcut_cnn,
     sqnr_db,
+    transformer,
 )
 
 _WIDTH = 32
@@ -70,6 +71,32 @@ def test_a_norm_in_pieces_keeps_its_digits_and_the_products_beside_it_their_inte
     # The two inputs of the products: nothing else crosses.
     assert ops(made)["QuantizeLinear"] == 2
     assert run_ops(made)["QGemm"] == 2
+
+
+def test_the_sums_between_the_blocks_of_a_transformer_stay_in_float(tmp_path: Path) -> None:
+    path = transformer(tmp_path / "m.onnx")
+    kept = island_nodes(onnx.load_model(path))
+    assert {"summed_node", "out_node", "y_node", "down_node", "up_node"} <= kept
+    assert not {node for node in kept if node.endswith("_product_node")}
+    made, _ = applied(StaticInt8(), path, samples(64, 6, 32))
+    # What is left of them: the biases of query, key and value, which only products read.
+    assert run_ops(made)["QLinearAdd"] == 3
+
+
+def test_a_channel_far_beyond_all_others_in_those_sums_costs_the_others_nothing(tmp_path: Path) -> None:
+    path = transformer(tmp_path / "m.onnx")
+    model = onnx.load_model(path)
+    for tensor in model.graph.initializer:
+        if tensor.name == "out_b":
+            values = onnx.numpy_helper.to_array(tensor).copy()
+            values[3] = 2000.0
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, "out_b"))
+    onnx.save_model(model, path)
+    made, _ = applied(StaticInt8(), path, samples(64, 6, 32))
+    feed = {"x": drawn(64, 6, 32)}
+    others = [0, 1, 2, *range(4, 32)]
+    expected, given = outputs(path, feed)[..., others], outputs(made, feed)[..., others]
+    assert sqnr_db(expected, given) > 15
 
 
 def test_a_cnn_without_such_functions_has_no_island(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from steelyard.compress.errors import CompressionError
 from steelyard.compress.folding import fold, opset_of
 from steelyard.compress.preparation.batchnorm import fold_batchnorms
 from steelyard.compress.preparation.gemm import plain_gemms
@@ -233,3 +234,9 @@ def test_onnxslim_is_kept_only_where_the_outputs_agree(
     monkeypatch.setattr(onnxslim, "slim", spoil)
     _, report = applied(Fold(slim=True), model)
     assert "is not what it was" in report.notes[1]
+
+
+def test_an_opset_that_nobody_knows_is_refused_with_the_last_one(tmp_path: Path) -> None:
+    model = shortcut_cnn(tmp_path / "m.onnx")
+    with pytest.raises(CompressionError, match=f"opset 99 is newer than {onnx.defs.onnx_opset_version()}, the last"):
+        applied(Fold(min_opset=99), model)

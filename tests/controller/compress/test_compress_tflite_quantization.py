@@ -179,7 +179,7 @@ def test_a_file_of_before_2020_is_quantized_as_one_of_today(tmp_path: Path) -> N
     ("step", "words"),
     [
         (StaticInt8(reduce_range=True), 'write reduce_range = "auto"'),
-        (StaticInt8(calibration_method="entropy"), "write one of minmax, percentile, mse"),
+        (StaticInt8(calibration_method="entropy"), "write one of minmax, moving-average, percentile, mse"),
         (StaticInt8(weight_type="uint8", per_channel=False), 'write weight_type = "int8"'),
         (DynamicInt8(weight_type="uint8"), 'write weight_type = "int8"'),
         (DynamicInt8(weight_type="uint8", all_ops=True), 'write weight_type = "int8"'),

@@ -10,7 +10,7 @@ import pytest
 
 from steelyard.compress.calibration import CalibrationData, read_calibration
 from steelyard.compress.errors import CompressionInputError
-from steelyard.compress.tflite.activation_ranges import BIN_COUNT, RangeRule, activation_ranges, chosen_range
+from steelyard.compress.tflite.activation_ranges import BIN_COUNT, Activations, RangeRule, chosen_range
 from steelyard.tasks.packing import pack
 from tests.controller.compress.tflite_running import graph_of
 from tests.support.tflite_nets import Net, perceptron
@@ -21,7 +21,7 @@ def _data(values: np.ndarray) -> CalibrationData:
 
 
 def _ranges(model: Path, data: CalibrationData, rule: RangeRule) -> dict[str, tuple[float, float]]:
-    return activation_ranges(model, graph_of(model), data, rule, lambda message, done, total: None)
+    return Activations(model, graph_of(model), data, lambda message, done, total: None).ranges(rule)
 
 
 def _relu(path: Path, *, batch: int = 1) -> Path:
@@ -47,6 +47,16 @@ def test_percentile_leaves_a_planted_outlier_out_and_keeps_the_rest(tmp_path: Pa
     width = 41.0 / BIN_COUNT
     assert -1.0 - width < low < -0.95
     assert 0.95 < high < 1.0 + width
+
+
+def test_a_moving_average_is_that_of_the_extremes_of_samples_and_does_not_begin_at_zero(tmp_path: Path) -> None:
+    values = np.zeros((3, 8))
+    values[:, 0], values[:, 1] = -2.0, 4.0
+    values[2, 1] = 400.0
+    low, high = _ranges(_relu(tmp_path / "m.tflite"), _data(values), RangeRule(method="moving-average"))["x"]
+    assert low == pytest.approx(-2.0, rel=1e-6)
+    # The weights of 0.01, the last sample's most: 0.99 * 0.99, 0.99 and 1.
+    assert high == pytest.approx((4.0 * (0.9801 + 0.99) + 400.0) / (0.9801 + 0.99 + 1.0), rel=1e-6)
 
 
 def test_percentile_of_one_hundred_keeps_everything(tmp_path: Path) -> None:
@@ -87,8 +97,8 @@ def test_both_passes_are_in_the_progress(tmp_path: Path) -> None:
     model = perceptron(tmp_path / "m.tflite")
     data = _data(np.random.default_rng(0).standard_normal((5, 32)))
     rule = RangeRule(method="percentile", percentile=99.0)
-    activation_ranges(model, graph_of(model), data, rule, lambda *one: told.append(one))
-    assert told == [("calibrating", done, 10) for done in range(1, 11)]
+    Activations(model, graph_of(model), data, lambda *one: told.append(one)).ranges(rule)
+    assert told == [(what, done, 5) for what in ("calibrating", "counting values") for done in range(1, 6)]
 
 
 def test_nan_in_the_data_is_refused_with_the_sample(tmp_path: Path) -> None:

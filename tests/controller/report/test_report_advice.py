@@ -12,10 +12,11 @@ from steelyard.advice.checking import Outcome
 from steelyard.advice.contract import Interval
 from steelyard.advice.facts import MeasuredTimes
 from steelyard.advice.following import FollowUp, follow_up, parse_max_drop
-from steelyard.report.advice import plain_advice, render_advice
+from steelyard.report.advice import KEEP, plain_advice, render_advice
 from steelyard.report.advice_outcome import plain_follow_up, render_follow_up
 from steelyard_protocol.v1 import measurement_pb2
 from tests.controller.advice import situations
+from tests.controller.advice.shaped_layers import BY_CHANNEL, WIDE
 from tests.controller.advice.situations import device, situation
 from tests.support import measurements
 
@@ -44,6 +45,16 @@ def test_advice_fits_80_columns_and_says_what_it_rests_on() -> None:
     assert "[no-int8-dot]" in words
     assert "time measured on it: Conv 70 %, Resize 30 % (measurement 0123456789ab)" in words
     assert "steelyard advise net.onnx --device bench --run" in words
+
+
+def test_a_model_to_keep_is_said_before_what_could_be_tried() -> None:
+    one = situation(BY_CHANNEL)
+    words = _joined(_shown(render_advice(advise(one), one, next_command="")))
+    assert f"{KEEP} try, in this order" in words
+    assert plain_advice(advise(one), one)["keeps_model"] is True
+    gains = situation(WIDE)
+    assert "keep the model" not in _joined(_shown(render_advice(advise(gains), gains, next_command="")))
+    assert plain_advice(advise(gains), gains)["keeps_model"] is False
 
 
 def test_no_advice_names_no_next_command() -> None:

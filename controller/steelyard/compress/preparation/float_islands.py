@@ -1,9 +1,11 @@
-"""Element-wise arithmetic around functions without 8-bit kernels: normalization and activations in pieces.
+"""Element-wise arithmetic around functions without 8-bit kernels: normalization and activations, whole or in pieces.
 
-Between a square root, an exponential or a hyperbolic tangent and the next matrix product or convolution, 8 bits gain
-nothing: each crossing costs a conversion, and what such chains compute needs its digits. A variance as the mean of
-squares less the square of the mean is a small difference of large numbers: one classifier of file types with LayerNorm
-and GELU in pieces fell from 92.7 % to 56.8 % when their pieces were quantized, with no operator of them in 8 bits.
+Between LayerNormalization, a square root, an exponential or a hyperbolic tangent and the next matrix product or
+convolution, 8 bits gain nothing: each crossing costs a conversion, and what such chains compute needs its digits. A
+variance as the mean of squares less the square of the mean is a small difference of large numbers: one classifier of
+file types with LayerNorm and GELU in pieces fell from 92.7 % to 56.8 % when their pieces were quantized, with no
+operator of them in 8 bits. The sums between the blocks of a transformer have a few channels far beyond all others: one
+classifier of sentences fell from 91.6 % to 84.6 % with these sums in 8 bits.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-_FUNCTIONS = frozenset({"Erf", "Exp", "Log", "Pow", "Reciprocal", "Sqrt", "Tanh"})
+_FUNCTIONS = frozenset({
+    "Erf", "Exp", "Gelu", "LayerNormalization", "Log", "Pow", "RMSNormalization", "Reciprocal", "Sqrt", "Tanh",
+})  # fmt: skip
 # What an island spreads over. Not Relu, Clip or a sigmoid: behind a convolution they stand in 8 bits.
 _ARITHMETIC = frozenset({"Abs", "Add", "Div", "Max", "Mean", "Min", "Mul", "Neg", "Sub", "Sum"})
 _SHAPING = frozenset({"Cast", "Expand", "Identity", "Reshape", "Squeeze", "Unsqueeze"})

@@ -12,6 +12,7 @@ from steelyard.compress.errors import CompressionInputError, RecipeError
 from steelyard.compress.folding import fold
 from steelyard.compress.model_form import QUANTIZED_OPS, float_bodies_note, op_counts
 from steelyard.compress.preparation.node_names import matching_nodes
+from steelyard.compress.preparation.recurrent_inputs import recurrent_layers_at_inputs
 from steelyard.compress.processor import resolve_reduce_range
 from steelyard.compress.recipe import step_settings
 from steelyard.compress.settings import (
@@ -45,7 +46,9 @@ class DynamicInt8:
     """Quantize MatMul, Gemm and LSTM (``all_ops``: everything that onnxruntime can) with scales found at run time.
 
     Layers of fewer than ``min_weights`` weights stay in float beside larger ones: finding the scale of their input
-    costs more than the product gains. ``keep_float`` are patterns of node names or operators that stay in float.
+    costs more than the product gains. So do LSTM layers that read the model's input beside others, and a model with
+    LSTM gets a scale a channel, whatever ``per_channel`` says: 8 bits cost it the least that way. ``keep_float`` are
+    patterns of node names or operators that stay in float.
     ``reduce_range`` "auto" gives weights 7 bits where sums of u8 and s8 saturate. ``weight_type`` "int4" is for TFLite.
     """
 
@@ -102,13 +105,16 @@ class DynamicInt8:
         folded = onnx.load_model(folded_path)
         tiny, tiny_note = self._tiny(folded)
         kept = matching_nodes(folded.graph.node, self.keep_float, kind=self.kind, key="keep_float") | tiny
+        at_inputs = recurrent_layers_at_inputs(folded)
+        kept |= at_inputs
+        per_channel = self.per_channel or op_counts(folded)["LSTM"] > 0
         with tool_errors("dynamic quantization"):
             quantize_dynamic(
                 folded_path,
                 out_path,
                 op_types_to_quantize=None if self.all_ops else list(_PAYING_OPS),
                 nodes_to_exclude=sorted(kept | {name + _MATMUL_SUFFIX for name in kept}),
-                per_channel=self.per_channel,
+                per_channel=per_channel,
                 reduce_range=reduce_range,
                 weight_type=QuantType.QInt8 if self.weight_type == "int8" else QuantType.QUInt8,
             )
@@ -116,9 +122,9 @@ class DynamicInt8:
         note = self._quantized_note(model_path, folded, quantized)
         context.progress("quantizing weights", 1, 1)
         return StepReport(
-            settings={**step_settings(self), "reduce_range": reduce_range},
+            settings={**step_settings(self), "reduce_range": reduce_range, "per_channel": per_channel},
             tool_versions=tool_versions("onnxruntime", "onnx"),
-            notes=(note, *tiny_note, *float_bodies_note(quantized)),
+            notes=(note, *tiny_note, *_at_inputs_note(at_inputs), *float_bodies_note(quantized)),
         )
 
     def _tiny(self, model: ModelProto) -> tuple[frozenset[str], tuple[str, ...]]:
@@ -144,6 +150,12 @@ class DynamicInt8:
             )
         total = sum(parent[op] for op in (*_PAYING_OPS, "Conv", "Attention"))
         return f"{quantized_count} of {total} matrix products, convolutions and recurrent layers were quantized"
+
+
+def _at_inputs_note(names: frozenset[str]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    return (f"{len(names)} LSTM layers that read the model's input stay in float: their inputs may span decades",)
 
 
 def _weight_counts(model: ModelProto) -> dict[str, int]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from steelyard.compress.calibration import CalibrationData, required_calibration
+from steelyard.compress.calibrators.method_choice import MethodChoice
 from steelyard.compress.calibrators.observed import observed_tensors, with_clipped
-from steelyard.compress.calibrators.range_settings import METHODS, MINMAX, PERCENTILE, RangeSettings
-from steelyard.compress.calibrators.ranges import calibrated_ranges
+from steelyard.compress.calibrators.range_settings import METHODS, MINMAX, PERCENTILE
+from steelyard.compress.calibrators.ranges import observed_activations
 from steelyard.compress.contract import FLOAT32, INT8, ONNX, TFLITE, StepContext, StepReport
 from steelyard.compress.errors import CompressionInputError, RecipeError
 from steelyard.compress.folding import fold_for_kernels
@@ -30,7 +30,8 @@ from steelyard.compress.settings import (
     require_choice,
     require_globs,
 )
-from steelyard.compress.static_quantizer import Grid, known_ops, quantizable_ops, quantize
+from steelyard.compress.static_plan import StaticPlan
+from steelyard.compress.static_quantizer import WIDE_TYPES, Grid, known_ops, quantizable_ops
 from steelyard.compress.tools import tool_versions
 from steelyard.spelling import first_unknown, meant
 
@@ -38,26 +39,22 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 _TYPES = ("int8", "uint8")
-_WIDE_TYPES = ("int16", "uint16")
 DEFAULT_PERCENTILE = 99.999
 _LEAST_PERCENTILE, _MOST_PERCENTILE = 50.0, 100.0
 # A zero point and a scale a channel came to DequantizeLinear with opset 13.
 _PER_CHANNEL_OPSET = 13
-_NARROW_LEVELS, _WIDE_LEVELS = 256, 65_536
-_SHOWN_NODES = 5
-_UNBOUNDED = "their values were infinite, NaN or beyond 1e30 in calibration"
-_CUT_OFF = "their biases are beyond 32 bits at the scale of their weights"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticInt8:
     """Quantize everything that onnxruntime has 8-bit kernels for; by default u8 activations, s8 weights per channel.
 
-    ``calibration_method`` is "minmax", "moving-average" (of the extremes of batches), "entropy", "percentile" or "mse";
-    ``percentile`` (0 to 100) is for the last but one. ``symmetric`` puts the ranges of signed activations around zero;
-    "auto" does so for 16 bits. ``keep_float`` are patterns of node names or operators that stay in float, ``op_types``
-    the operators that are quantized (none named: all), and ``wide`` patterns of nodes whose activations get 16 bits.
-    ``reduce_range`` "auto" gives weights 7 bits where sums of u8 and s8 saturate.
+    ``calibration_method`` is "minmax", "moving-average" (of the extremes of batches), "entropy", "percentile", "mse" or
+    "auto", the extremes unless a few samples stretch them; ``percentile`` (0 to 100) is for that method alone.
+    ``symmetric`` puts the ranges of signed activations around zero; "auto" does so for 16 bits. ``keep_float`` are
+    patterns of node names or operators that stay in float, ``op_types`` the operators that are quantized (none named:
+    all), and ``wide`` patterns of nodes whose activations get 16 bits. ``reduce_range`` "auto" gives weights 7 bits
+    where sums of u8 and s8 saturate.
     """
 
     kind: ClassVar[str] = "static-int8"
@@ -71,7 +68,7 @@ class StaticInt8:
     weight_type: str = "int8"
     per_channel: bool = True
     reduce_range: bool | str = AUTO
-    calibration_method: str = MINMAX
+    calibration_method: str = AUTO
     percentile: float = DEFAULT_PERCENTILE
     symmetric: bool | str = AUTO
     keep_float: tuple[str, ...] = ()
@@ -80,11 +77,11 @@ class StaticInt8:
 
     def __post_init__(self) -> None:
         """Refuse settings of another type and combinations that no kernel runs."""
-        require_choice(self.kind, "activation_type", self.activation_type, (*_TYPES, *_WIDE_TYPES))
+        require_choice(self.kind, "activation_type", self.activation_type, (*_TYPES, *sorted(WIDE_TYPES)))
         require_choice(self.kind, "weight_type", self.weight_type, _TYPES)
         require_boolean(self.kind, "per_channel", self.per_channel)
         require_boolean_or_auto(self.kind, "reduce_range", self.reduce_range)
-        require_choice(self.kind, "calibration_method", self.calibration_method, METHODS)
+        require_choice(self.kind, "calibration_method", self.calibration_method, (AUTO, *METHODS))
         require_boolean_or_auto(self.kind, "symmetric", self.symmetric)
         for key in ("keep_float", "op_types", "wide"):
             require_globs(self.kind, key, getattr(self, key))
@@ -125,7 +122,7 @@ class StaticInt8:
                 f"{self.kind}: percentile is {self.percentile} and calibration_method {self.calibration_method!r} does "
                 'not read it; write calibration_method = "percentile"',
             )
-        if self.wide and self.activation_type in _WIDE_TYPES:
+        if self.wide and self.activation_type in WIDE_TYPES:
             raise RecipeError(
                 "impossible_setting",
                 f"{self.kind}: activation_type is {self.activation_type!r}, so that all activations are wide; leave "
@@ -150,12 +147,24 @@ class StaticInt8:
         check_calibration(open_session(folded_path), data)
         model = onnx.load_model(folded_path)
         grid = self._grid(context)
-        notes = self._quantize(model, folded_path, out_path, grid, data, context)
+        plan = self._plan(model, folded_path, grid, data, context)
+        choice = self._method(plan, context)
+        notes = plan.write(choice.method, out_path)
         quantized = onnx.load_model(out_path)
+        resolved = {
+            "calibration_method": choice.method,
+            "reduce_range": grid.reduce_range,
+            "symmetric": grid.symmetric,
+        }
         return StepReport(
-            settings={**step_settings(self), "reduce_range": grid.reduce_range, "symmetric": grid.symmetric},
+            settings={**step_settings(self), **resolved},
             tool_versions=tool_versions("onnxruntime", "onnx", "numpy"),
-            notes=(self._quantized_note(model_path, quantized), *notes, *float_bodies_note(quantized)),
+            notes=(
+                self._quantized_note(model_path, quantized),
+                *choice.notes,
+                *notes,
+                *float_bodies_note(quantized),
+            ),
         )
 
     def _grid(self, context: StepContext) -> Grid:
@@ -169,24 +178,9 @@ class StaticInt8:
             symmetric=self.activation_type == "int16" if self.symmetric == AUTO else bool(self.symmetric),
         )
 
-    def _range_settings(self, grid: Grid) -> RangeSettings:
-        return RangeSettings(
-            method=self.calibration_method,
-            percentile=float(self.percentile),
-            levels=_WIDE_LEVELS if self.activation_type in _WIDE_TYPES else _NARROW_LEVELS,
-            symmetric=grid.symmetric,
-        )
-
-    def _quantize(
-        self,
-        model: ModelProto,
-        folded_path: Path,
-        out_path: Path,
-        grid: Grid,
-        data: CalibrationData,
-        context: StepContext,
-    ) -> tuple[str, ...]:
-        """Write the QDQ model and return notes on what had to stay in float."""
+    def _plan(
+        self, model: ModelProto, folded_path: Path, grid: Grid, data: CalibrationData, context: StepContext
+    ) -> StaticPlan:
         op_types = self._op_types()
         nodes = model.graph.node
         excluded = kept_by_rule(model) | island_nodes(model) | float_ends(model)
@@ -194,27 +188,26 @@ class StaticInt8:
         wide_nodes = matching_nodes(nodes, self.wide, kind=self.kind, key="wide")
         names = observed_tensors(model, op_types=op_types, excluded=excluded)
         wide = with_clipped(model, _touched((node for node in nodes if node.name in wide_nodes), names))
-        ranges = calibrated_ranges(
-            folded_path,
-            data,
-            self._range_settings(grid),
+        return StaticPlan(
+            folded_path=folded_path,
+            data=data,
+            observed=observed_activations(
+                folded_path, data, op_types=op_types, excluded=excluded, whole=wide, progress=context.progress
+            ),
+            grid=grid,
             op_types=op_types,
-            excluded=excluded,
-            whole=wide,
+            excluded=frozenset(excluded),
+            wide=wide,
+            percentile=float(self.percentile),
             progress=context.progress,
         )
-        unbounded = frozenset(names) - ranges.keys()
-        floating = {node.name for node in nodes if node.op_type in op_types and unbounded & {*node.input, *node.output}}
-        write = partial(
-            quantize, folded_path, out_path, ranges, grid=grid, op_types=op_types, wide=wide & ranges.keys()
-        )
-        cut_off = write(excluded=excluded | floating)
-        if cut_off:
-            write(excluded=excluded | floating | cut_off)
-        return (
-            *_floating_notes(sorted(floating - excluded), _UNBOUNDED),
-            *_floating_notes(sorted(cut_off), _CUT_OFF),
-        )
+
+    def _method(self, plan: StaticPlan, context: StepContext) -> MethodChoice:
+        if self.calibration_method != AUTO:
+            return MethodChoice(method=self.calibration_method)
+        if self.activation_type in WIDE_TYPES:
+            return MethodChoice(method=MINMAX)  # 65,536 values need no clipping
+        return plan.method_choice(context.work_dir / "static-tried.onnx")
 
     def _op_types(self) -> frozenset[str]:
         if not self.op_types:
@@ -242,10 +235,3 @@ def _touched(nodes: Iterable[NodeProto], names: Iterable[str]) -> frozenset[str]
     """Return those of ``names`` that the nodes read or write."""
     touched = {name for node in nodes for name in (*node.input, *node.output)}
     return frozenset(names) & touched
-
-
-def _floating_notes(names: list[str], why: str) -> tuple[str, ...]:
-    if not names:
-        return ()
-    shown = ", ".join(names[:_SHOWN_NODES]) + (" and more" if len(names) > _SHOWN_NODES else "")
-    return (f"{len(names)} operators stay in float, since {why}: {shown}",)

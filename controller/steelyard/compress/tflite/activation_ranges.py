@@ -1,12 +1,13 @@
 """The ranges that activations take on calibration data, in bounded memory.
 
-A batch at a time runs through LiteRT's own kernels, with every tensor kept. "minmax" needs one pass; "percentile" and
-"mse" go over the data twice: the second pass counts values in bins between the extremes that the first one found.
+A batch at a time runs through LiteRT's own kernels, with every tensor kept. "minmax" and "moving-average" (of the
+extremes of batches) need one pass; "percentile" and "mse" go over the data twice: the second pass counts values in bins
+between the extremes that the first one found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.compress.calibration import CalibrationData
+from steelyard.compress.calibrators.range_settings import AVERAGING_SHARE, MINMAX, MOVING_AVERAGE, PERCENTILE
+from steelyard.compress.calibrators.range_settings import SQUARED_ERROR as MSE
 from steelyard.compress.contract import Progress
 from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.tflite.graph import FLOAT32_TYPE, Graph
 from steelyard.compress.tflite.sessions import TfliteSession, batch_size, check_calibration, open_observed
 from steelyard.compress.tools import tool_errors
 
-MINMAX, PERCENTILE, MSE = "minmax", "percentile", "mse"
-METHODS = (MINMAX, PERCENTILE, MSE)
+METHODS = (MINMAX, MOVING_AVERAGE, PERCENTILE, MSE)
 BIN_COUNT = 2048
 # Attention masks are made of the largest numbers there are; they say nothing of the range of scores.
 _MASK_MAGNITUDE = 3e38
@@ -41,36 +43,97 @@ class RangeRule:
     bits: int = 8
 
 
-def activation_ranges(
-    path: Path, graph: Graph, data: CalibrationData, rule: RangeRule, progress: Progress
-) -> dict[str, Range]:
-    """Return the lowest and the highest value to represent, by name of tensor.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenRange:
+    """The extremes of a tensor over all samples, and the moving average of those of batches."""
+
+    extremes: Range
+    average: Range
+
+    @property
+    def widths(self) -> tuple[float, float]:
+        """How wide the extremes are, and how wide their average is."""
+        return self.extremes[1] - self.extremes[0], self.average[1] - self.average[0]
+
+
+class Activations:
+    """What a model's activations are on calibration data; made by one pass over it.
 
     Raises:
         CompressionInputError: the data does not fit the model, or gives NaN.
         CompressionError: LiteRT could not run the model.
     """
-    session = open_observed(path)
-    check_calibration(session, data)
-    places = [
-        index
-        for index, tensor in enumerate(graph.tensors)
-        if tensor.type == FLOAT32_TYPE and graph.data(index) is None and graph.name(index)
-    ]
-    passes = 1 if rule.method == MINMAX else 2
-    extremes: dict[int, Range] = {}
-    for index, values in _observed(session, graph, places, data, _counting(progress, 0, passes)):
-        found = float(values.min()), float(values.max())
-        low, high = extremes.get(index, found)
-        extremes[index] = min(low, found[0]), max(high, found[1])
-    # Of a tensor that was always zero no range is known; that of one step would leave no room to the next bias.
-    idle = {graph.name(index): _widened(found) for index, found in extremes.items() if found == (0.0, 0.0)}
-    if rule.method == MINMAX:
-        return {graph.name(index): found for index, found in extremes.items()} | idle
-    counts = {index: np.zeros(BIN_COUNT, np.int64) for index in extremes}
-    for index, values in _observed(session, graph, places, data, _counting(progress, 1, passes)):
-        counts[index] += np.histogram(values, bins=BIN_COUNT, range=_widened(extremes[index]))[0]
-    return {graph.name(index): chosen_range(counts[index], extremes[index], rule) for index in extremes} | idle
+
+    def __init__(self, path: Path, graph: Graph, data: CalibrationData, progress: Progress) -> None:
+        self._session = open_observed(path)
+        check_calibration(self._session, data)
+        self._graph = graph
+        self._data = data
+        self._progress = progress
+        places = [
+            index
+            for index, tensor in enumerate(graph.tensors)
+            if tensor.type == FLOAT32_TYPE and graph.data(index) is None and graph.name(index)
+        ]
+        extremes: dict[int, Range] = {}
+        averages: dict[int, tuple[float, float, float]] = {}
+        for index, values in self._observed(places, "calibrating"):
+            found = float(values.min()), float(values.max())
+            low, high = extremes.get(index, found)
+            extremes[index] = min(low, found[0]), max(high, found[1])
+            averages[index] = _averaged(averages.get(index, (0.0, 0.0, 0.0)), found)
+        self._seen = {
+            index: SeenRange(
+                extremes=found,
+                average=(averages[index][0] / averages[index][2], averages[index][1] / averages[index][2]),
+            )
+            for index, found in extremes.items()
+        }
+
+    @property
+    def seen(self) -> tuple[SeenRange, ...]:
+        """What was seen of each tensor."""
+        return tuple(self._seen.values())
+
+    def ranges(self, rule: RangeRule) -> dict[str, Range]:
+        """Return the lowest and the highest value to represent, by name of tensor.
+
+        Raises:
+            CompressionInputError, CompressionError: as the first pass.
+        """
+        chosen = {
+            index: one.average if rule.method == MOVING_AVERAGE else one.extremes for index, one in self._seen.items()
+        }
+        if rule.method in {PERCENTILE, MSE}:
+            counts = {index: np.zeros(BIN_COUNT, np.int64) for index in chosen}
+            for index, values in self._observed(list(chosen), "counting values"):
+                counts[index] += np.histogram(values, bins=BIN_COUNT, range=_widened(chosen[index]))[0]
+            chosen = {index: chosen_range(counts[index], found, rule) for index, found in chosen.items()}
+        # Of a tensor that was always zero no range is known; that of one step would leave no room to the next bias.
+        idle = [index for index, one in self._seen.items() if one.extremes == (0.0, 0.0)]
+        chosen |= {index: _widened((0.0, 0.0)) for index in idle}
+        return {self._graph.name(index): found for index, found in chosen.items()}
+
+    def _observed(self, places: list[int], what: str) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yield the values of each tensor for each batch; a last partial batch is filled from before it."""
+        size = self._data.batch(batch_size(self._session))
+        starts = range(0, self._data.sample_count, size)
+        for done, start in enumerate(starts, start=1):
+            stop = min(start + size, self._data.sample_count)
+            with tool_errors("running the model for calibration"):
+                self._session.bind(self._data.feed(stop - size, stop))
+                self._session.interpreter.invoke()
+            for index in places:
+                values = _tensor(self._session, index)
+                if values is not None:
+                    yield index, _finite(values, self._graph.name(index), start)
+            self._progress(what, done, len(starts))
+
+
+def _averaged(before: tuple[float, float, float], found: Range) -> tuple[float, float, float]:
+    """Return the moving averages of the ends, and what all batches together weigh, with one more batch."""
+    low, high, weight = (one * (1.0 - AVERAGING_SHARE) for one in before)
+    return low + AVERAGING_SHARE * found[0], high + AVERAGING_SHARE * found[1], weight + AVERAGING_SHARE
 
 
 def chosen_range(counts: NDArray[np.int64], extremes: Range, rule: RangeRule) -> Range:
@@ -113,32 +176,6 @@ def _widened(extremes: Range) -> Range:
     # A tensor that is constant has a range all the same.
     low, high = extremes
     return (low, high) if high > low else (low - 0.5, high + 0.5)
-
-
-def _counting(progress: Progress, number: int, passes: int) -> Callable[[int, int], None]:
-    return lambda done, total: progress("calibrating", number * total + done, passes * total)
-
-
-def _observed(
-    session: TfliteSession,
-    graph: Graph,
-    places: list[int],
-    data: CalibrationData,
-    progress: Callable[[int, int], None],
-) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Yield the values of each tensor for each batch; a last partial batch is filled from before it."""
-    size = data.batch(batch_size(session))
-    starts = range(0, data.sample_count, size)
-    for done, start in enumerate(starts, start=1):
-        stop = min(start + size, data.sample_count)
-        with tool_errors("running the model for calibration"):
-            session.bind(data.feed(stop - size, stop))
-            session.interpreter.invoke()
-        for index in places:
-            values = _tensor(session, index)
-            if values is not None:
-                yield index, _finite(values, graph.name(index), start)
-        progress(done, len(starts))
 
 
 def _tensor(session: TfliteSession, index: int) -> NDArray[Any] | None:

@@ -8,14 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.compress.calibration import required_calibration
+from steelyard.compress.calibrators.method_choice import (
+    TRIED_SAMPLE_COUNT,
+    MethodChoice,
+    choose_method,
+    stretched_count,
+)
+from steelyard.compress.calibrators.range_settings import MINMAX, MOVING_AVERAGE, PERCENTILE
 from steelyard.compress.contract import StepContext, StepReport
+from steelyard.compress.noise import Reference, Runs
 from steelyard.compress.recipe import step_settings
+from steelyard.compress.sensitivity_report import literal_pattern
 from steelyard.compress.settings import AUTO
 from steelyard.compress.steps.dynamic_int8 import DynamicInt8
 from steelyard.compress.steps.static_int8 import StaticInt8
-from steelyard.compress.tflite.activation_ranges import METHODS, Range, RangeRule, activation_ranges
+from steelyard.compress.tflite.activation_ranges import METHODS, Activations, Range, RangeRule
 from steelyard.compress.tflite.conditions import float_graph
 from steelyard.compress.tflite.flatbuffer_model import write_model
+from steelyard.compress.tflite.float_ends import float_ends
 from steelyard.compress.tflite.graph import Graph
 from steelyard.compress.tflite.quantizer import (
     ALL_LAYERS,
@@ -27,8 +37,13 @@ from steelyard.compress.tflite.quantizer import (
     quantize,
     refuse_nothing_done,
 )
+from steelyard.compress.tflite.sessions import Runner
 from steelyard.compress.tflite.settings import globs_of, refuse_unhonoured
 from steelyard.compress.tools import tool_versions
+
+TRIED_METHODS = (MINMAX, MOVING_AVERAGE, PERCENTILE)
+# 16 bits need no clipping.
+_NARROW_BITS = 8
 
 _SIGNED_WEIGHTS = 'while TFLite kernels take signed weights; write weight_type = "int8"'
 _NO_SATURATION = (
@@ -78,13 +93,14 @@ class StaticPlan:
     per_channel: bool
 
     def quantized(self, keep_float: Sequence[str]) -> Graph:
-        """Return the model with the operators that fit one of these globs left in float.
+        """Return the model with the operators that fit one of these globs left in float, and those at its ends.
 
         Raises:
             CompressionInputError: unknown_operator: a glob that fits nothing.
             CompressionError: litert-quantizer failed.
         """
-        kept = kept_scopes(self.parent, keep_float)
+        ends = map(literal_pattern, float_ends(self.parent))
+        kept = kept_scopes(self.parent, [*keep_float, *ends])
         return quantize(self.parent, _static_rules(self.bits, self.per_channel, kept), ranges=self.ranges)
 
 
@@ -97,7 +113,7 @@ def static_int8(step: StaticInt8, model_path: Path, out_path: Path, context: Ste
         CompressionInputError: the settings, the model or the calibration data do not suit this format.
         CompressionError: litert-quantizer or LiteRT failed.
     """
-    plan = static_plan(step, model_path, context)
+    plan, choice = static_plan(step, model_path, context)
     context.progress("quantizing", 0, 1)
     made = plan.quantized(globs_of(step, "keep_float"))
     refuse_nothing_done(made, model_path.name, step.kind, "try float16")
@@ -108,12 +124,12 @@ def static_int8(step: StaticInt8, model_path: Path, out_path: Path, context: Ste
         "weight_type": "int8",
         "per_channel": plan.per_channel,
         "reduce_range": False,
-        "calibration_method": _method(step),
+        "calibration_method": choice.method,
     }
     return StepReport(
         settings={**step_settings(step), **resolved},
         tool_versions=tool_versions(*TOOLS),
-        notes=tuple(_static_notes(step, made)),
+        notes=(*_static_notes(step, made), *choice.notes),
     )
 
 
@@ -126,28 +142,34 @@ def _static_notes(step: StaticInt8, made: Graph) -> list[str]:
     return notes
 
 
-def static_plan(step: StaticInt8, model_path: Path, context: StepContext) -> StaticPlan:
-    """Return what static int8 of a model follows from.
+def static_plan(step: StaticInt8, model_path: Path, context: StepContext) -> tuple[StaticPlan, MethodChoice]:
+    """Return what static int8 of a model follows from, and the method that the ranges are by.
 
     Raises:
         CompressionInputError: the settings, the model or the calibration data do not suit this format.
-        CompressionError: LiteRT could not run the model.
+        CompressionError: LiteRT could not run the model, or litert-quantizer failed.
     """
     refuse_unhonoured(step, _STATIC_HONOURED, _STATIC_INSTEAD)
     parent = float_graph(model_path, step.kind)
     data = required_calibration(step.kind, context)
     bits = 16 if step.activation_type == "int16" else 8
-    rule = RangeRule(method=_method(step), percentile=step.percentile, bits=bits)
-    return StaticPlan(
-        parent=parent,
-        ranges=activation_ranges(model_path, parent, data, rule, context.progress),
-        bits=bits,
-        per_channel=step.per_channel is not False,
-    )
+    seen = Activations(model_path, parent, data, context.progress)
 
+    def planned(method: str) -> StaticPlan:
+        ranges = seen.ranges(RangeRule(method=method, percentile=step.percentile, bits=bits))
+        return StaticPlan(parent=parent, ranges=ranges, bits=bits, per_channel=step.per_channel is not False)
 
-def _method(step: StaticInt8) -> str:
-    return "minmax" if step.calibration_method == AUTO else step.calibration_method
+    def quantized(method: str) -> Runs:
+        path = context.work_dir / "static-tried.tflite"
+        write_model(planned(method).quantized(globs_of(step, "keep_float")).model, path)
+        return Runner(path)
+
+    choice = MethodChoice(method=MINMAX if step.calibration_method == AUTO else step.calibration_method)
+    stretched = stretched_count(one.widths for one in seen.seen)
+    if step.calibration_method == AUTO and stretched and bits == _NARROW_BITS:
+        reference = Reference(Runner(model_path), data, TRIED_SAMPLE_COUNT)
+        choice = choose_method(TRIED_METHODS, quantized, reference, stretched=stretched, progress=context.progress)
+    return planned(choice.method), choice
 
 
 def _static_rules(activation_bits: int, per_channel: bool, kept_operators: list[str]) -> Rules:

@@ -18,7 +18,7 @@ from steelyard.compress.tflite.flatbuffer_model import write_model
 from steelyard.compress.tflite.graph import WEIGHT_INPUTS, Graph, inputs_of, outputs_of
 from steelyard.compress.tflite.quantization import StaticPlan, static_plan
 from steelyard.compress.tflite.quantizer import TOOLS, computing_operators, reads_quantized
-from steelyard.compress.tflite.sessions import TfliteSession, batch_size, open_session, run_bounded
+from steelyard.compress.tflite.sessions import Runner
 
 
 def sensitivity(step: MeasureSensitivity, model_path: Path, out_path: Path, context: StepContext) -> StepReport:
@@ -37,7 +37,8 @@ def sensitivity(step: MeasureSensitivity, model_path: Path, out_path: Path, cont
             f"{step.kind} quantizes operators one by one as static-int8 does, and this recipe has no such step; put "
             "static-int8 before it",
         )
-    parts = TfliteParts(static_plan(static[-1], ancestor.path, context), static[-1].keep_float, ancestor.path, context)
+    plan, _ = static_plan(static[-1], ancestor.path, context)
+    parts = TfliteParts(plan, static[-1].keep_float, ancestor.path, context)
     return measured(step, parts, model_path, out_path, context, tools=TOOLS)
 
 
@@ -53,12 +54,12 @@ class TfliteParts:
 
     def float_runner(self) -> Runs:
         """Return the float model, ready to run."""
-        return _Runner(open_session(self.float_path))
+        return Runner(self.float_path)
 
     def runner(self, in_float: Collection[str]) -> Runs:
         """Return the quantized model with the named operators in float, ready to run."""
         self.write(in_float, self._tried_path)
-        return _Runner(open_session(self._tried_path))
+        return Runner(self._tried_path)
 
     def write(self, in_float: Collection[str], path: Path) -> None:
         """Write the quantized model with the named operators in float."""
@@ -86,15 +87,3 @@ class TfliteParts:
         return Operator(
             name=name, kind=graph.kind(operator), output=name, parameter_count=0 if values is None else int(values.size)
         )
-
-
-class _Runner:
-    def __init__(self, session: TfliteSession) -> None:
-        self._session = session
-
-    @property
-    def batch_size(self) -> int:
-        return batch_size(self._session)
-
-    def run(self, feed: dict[str, Any]) -> list[Any]:
-        return run_bounded(self._session, feed)

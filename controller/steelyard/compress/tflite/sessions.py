@@ -138,6 +138,22 @@ def run_bounded(
     return found
 
 
+class Runner:
+    """A session as what models are compared by."""
+
+    def __init__(self, path: Path) -> None:
+        self._session = open_session(path)
+
+    @property
+    def batch_size(self) -> int:
+        """The samples that it takes at once; 1 where it takes any number."""
+        return batch_size(self._session)
+
+    def run(self, feed: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Return the outputs for a feed, in their order."""
+        return run_bounded(self._session, feed)
+
+
 def batch_size(session: TfliteSession) -> int:
     """Return the fixed first dimension of the inputs, or 1 where it is open."""
     return max([1, *(place.shape[0] for place in session.inputs if place.shape)])
