@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 from benchmarks.compression.synthetic_nets import LEAST_MACS, MOST_MACS, synthetic_net
@@ -16,7 +15,6 @@ FAMILIES = 11
 @pytest.mark.parametrize("seed", range(FAMILIES))
 def test_a_network_of_each_family_runs(seed: int) -> None:
     net = synthetic_net(seed)
-    onnx.checker.check_model(net.model)
     session = onnxruntime.InferenceSession(net.model.SerializeToString(), providers=["CPUExecutionProvider"])
     given = np.random.default_rng(0).standard_normal(net.input_shape).astype(np.float32)
     (made,) = session.run(None, {"x": given})
