@@ -282,7 +282,7 @@ class Controller:
     async def _removed(self, device_id: str, removed: session_pb2.BlobsRemoved) -> None:
         await self.jobs.check_device(removed.job_id, device_id)
         told = removal_text(removed)
-        await self.store.call(lambda store: store.fleet.log.append(device_id, "confidential-removed", told))
+        await self.store.call(lambda store: store.fleet.log.append(device_id, "confidential_removed", told))
 
     async def _device_may_download(self, grant: blob_pb2.BlobGrant, digest: str) -> None:
         if require_blob_owner(grant):
