@@ -73,7 +73,8 @@ async def _enroll(server: LineProcess, clients: list[LineProcess], enrollment_pe
     code = await server.ask("invite", timeout_s=_PATIENCE_S, count=agent_count)
     share = agent_count // CLIENT_COUNT
     asked = {"code": code, "enrollment_pem": enrollment_pem, "count": share}
-    return max(await asyncio.gather(*(client.ask("enroll", timeout_s=_PATIENCE_S, **asked) for client in clients)))
+    took_s = await asyncio.gather(*(client.ask("enroll", timeout_s=_PATIENCE_S, **asked) for client in clients))
+    return float(max(took_s))
 
 
 async def _served(
@@ -179,7 +180,7 @@ def _rows(rounds: list[dict[str, Any]]) -> list[list[str]]:
     each = [(one, one[who], who) for one in rounds for who in _SUBJECTS]
 
     def of_all(which: str, figures: dict[str, Any]) -> float:
-        return sorted(one[which] for one in figures["all_ms"])[len(figures["all_ms"]) // 2]
+        return float(sorted(one[which] for one in figures["all_ms"])[len(figures["all_ms"]) // 2])
 
     def results(one: dict[str, Any], who: str, name: str) -> str:
         return f"{one['results'][name]:.0f}" if who == "steelyard" else "-"
@@ -203,7 +204,7 @@ def _rows(rounds: list[dict[str, Any]]) -> list[list[str]]:
 
 
 def _kib_each(one: dict[str, Any], figures: dict[str, Any]) -> float:
-    return float(figures["rss_bytes"] - figures["empty_rss_bytes"]) / one["agents"] / 1024
+    return float((figures["rss_bytes"] - figures["empty_rss_bytes"]) / one["agents"] / 1024)
 
 
 def _enrolled(one: dict[str, Any], who: str) -> str:

@@ -46,7 +46,7 @@ class LightAgent:
         self._writing = asyncio.Lock()
         self._last_id = 0
         self._epoch = 0
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[Any]] = []
         self._acknowledged: dict[tuple[str, int], asyncio.Future[None]] = {}
         self._welcomed = asyncio.Event()
         # Whether a session that was welcomed broke.

@@ -158,7 +158,8 @@ def test_everything_is_there_after_the_store_was_opened_again(open_store: Callab
     controller_id = store.call(Store.controller_id, "controller-1")
     kept = store.call(Store.put_artifact, messages.artifact())
     known = store.call(Store.put_task, messages.task())
-    device = store.call(Store.put_device, messages.description(), "0.1.0", 5)
+    store.call(Store.put_device, messages.description(), "0.1.0", 5)
+    device = store.call(Store.find_device, "pi5")
     store.call(Store.create_job, messages.job(), b"request", "request-1")
     event = store.call(Store.transition, "job-0001", RUNNING, message="go")
     store = open_store()
@@ -185,7 +186,8 @@ def test_pages_give_every_job_once_the_newest_first(store: Any) -> None:
 
 
 def test_a_device_is_found_by_name_by_id_and_by_the_beginning_of_its_id(store: Any) -> None:
-    stored = store.call(Store.put_device, messages.description(), "0.1.0", 1_000_000_000)
+    store.call(Store.put_device, messages.description(), "0.1.0", 1_000_000_000)
+    ((stored,), _) = store.call(Store.list_devices)
     assert stored.last_seen.seconds == 1
     for text in ("pi5", "d1e2f3a4", "d1e2"):
         assert store.call(Store.find_device, text) == stored

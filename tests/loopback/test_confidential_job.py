@@ -21,7 +21,7 @@ def test_a_confidential_model_leaves_no_file_on_the_device_and_a_line_in_its_his
     plain = client.add_model(model(name="plain.onnx", seed=2))
     client.measure([secret, plain], options=QUICK).wait()
     deadline_s = time.monotonic() + 20
-    while not (told := [one for one in client.fleet.events("local") if one.kind == "confidential-removed"]):
+    while not (told := [one for one in client.fleet.events("local") if one.kind == "confidential_removed"]):
         assert time.monotonic() < deadline_s, client.fleet.events("local")
         time.sleep(0.02)
     assert secret.digest[:12] in told[0].message

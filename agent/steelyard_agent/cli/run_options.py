@@ -34,7 +34,8 @@ class RunOptions:
 def from_namespace(options: argparse.Namespace) -> RunOptions:
     """Return what the parser read."""
     asked: dict[str, Any] = {name: getattr(options, name) for name in RunOptions.__slots__}
-    return RunOptions(**{name: str(value) if isinstance(value, Path) else value for name, value in asked.items()})
+    asked |= {name: str(value) for name, value in asked.items() if isinstance(value, Path)}
+    return RunOptions(**asked)
 
 
 def as_text(options: RunOptions) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +20,10 @@ _log = logging.getLogger(__name__)
 
 # After an upload that broke off although the session stands.
 _RETRY_PAUSE_S = 5.0
+# A round that was said, or refused, and is not acknowledged: the controller's disk may have been full. A session lasts
+# for weeks, so that it is not left to the next one; twice as long each time.
+_AGAIN_S = 15.0
+_MOST_AGAIN_S = 900.0
 
 
 @dataclass(slots=True)
@@ -31,7 +36,7 @@ class _Notice:
 
 
 class Delivery:
-    """Delivers the outbox, oldest first. Every round is announced once a session; the controller records it once."""
+    """Delivers the outbox, oldest first. A round is announced until it is acknowledged; it is recorded once."""
 
     def __init__(
         self,
@@ -42,6 +47,7 @@ class Delivery:
         on_refused: Callable[[OutboxEntry, TransferRefusedError], None],
         newest_epoch: Callable[[], int],
         retry_pause_s: float = _RETRY_PAUSE_S,
+        again_s: float = _AGAIN_S,
     ) -> None:
         """Deliver from ``outbox`` through ``port`` whenever ``gate`` is open.
 
@@ -54,7 +60,10 @@ class Delivery:
         self._on_refused = on_refused
         self._newest_epoch = newest_epoch
         self._retry_pause_s = retry_pause_s
-        self._announced: set[RoundKey] = set()
+        self._again_s = again_s
+        # What was announced in this session, with what will announce it again.
+        self._announced: dict[RoundKey, asyncio.TimerHandle] = {}
+        self._announced_counts: Counter[RoundKey] = Counter()
         self._recorded: set[RoundKey] = set()
         self._notices: list[_Notice] = []
         self._turn = asyncio.Lock()
@@ -65,7 +74,10 @@ class Delivery:
 
         ``job_waits`` says that no granted round is left to run; only then is the last grant's end said again.
         """
+        for timer in self._announced.values():
+            timer.cancel()
         self._announced.clear()
+        self._announced_counts.clear()
         self._notices = [notice for notice in self._notices[:-1] if not notice.read] + self._notices[-1:]
         for notice in self._notices:
             notice.told = notice.read and not job_waits
@@ -114,13 +126,21 @@ class Delivery:
             try:
                 await self._upload(entry)
             except TransferRefusedError as error:
-                # Not tried again in this session.
-                self._announced.add(entry.key)
+                self._note_announced(entry.key)
                 _log.warning("round %s was not taken: %s", entry.key.folder_name, error)
                 self._on_refused(entry, error)
                 return
             if self._port.tell(round_ready(entry, epoch=self._epoch(entry))):
-                self._announced.add(entry.key)
+                self._note_announced(entry.key)
+
+    def _note_announced(self, key: RoundKey) -> None:
+        pause_s = min(_MOST_AGAIN_S, self._again_s * 2.0 ** min(self._announced_counts[key], 16))
+        self._announced_counts[key] += 1
+        self._announced[key] = asyncio.get_running_loop().call_later(pause_s, self._announce_again, key)
+
+    def _announce_again(self, key: RoundKey) -> None:
+        if self._announced.pop(key, None) is not None and key in self._outbox:
+            self._wake.set()
 
     async def _upload(self, entry: OutboxEntry) -> None:
         """Outputs first: a round is only announced when all that it names is there."""
@@ -134,7 +154,11 @@ class Delivery:
 
     def _forget_recorded(self) -> None:
         while self._recorded:
-            self._outbox.remove(self._recorded.pop())
+            key = self._recorded.pop()
+            if (timer := self._announced.pop(key, None)) is not None:
+                timer.cancel()
+            self._announced_counts.pop(key, None)
+            self._outbox.remove(key)
 
     def _tell_notices(self) -> None:
         if any(entry.key not in self._announced for entry in self._outbox.entries()):

@@ -25,7 +25,8 @@ def refuse_own_files(plan: Plan, state_root: Path) -> None:
     Raises:
         InvalidPlanError: The sentence names the text.
     """
-    for runtime in (one.runtime for one in (*plan.artifacts, *plan.roofline.models)):
+    artifacts = (artifact.runtime for artifact in plan.artifacts)
+    for runtime in (*artifacts, *(model.runtime for model in plan.roofline.models)):
         for text in _texts(runtime):
             if any(_is_below(path, state_root) for path in _paths(text)):
                 raise InvalidPlanError(

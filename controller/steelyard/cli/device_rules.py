@@ -11,7 +11,8 @@ from steelyard.errors import UsageError
 from steelyard_protocol.v1 import fleet_pb2
 
 
-@click.command("tag", context_settings={"ignore_unknown_options": True})
+# Without -h for help: a tag that is taken away may begin with it.
+@click.command("tag", context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 @click.argument("name", metavar="DEVICE")
 @click.argument("changes", metavar="+TAG|-TAG...", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")

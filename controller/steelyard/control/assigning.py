@@ -113,9 +113,12 @@ class Assigner:
         free: list[str] = []
         busy: list[str] = []
         unfit: list[str] = []
+        labels = {one.artifact_digest: one.label for one in plan.artifacts}
+        # In one question: a pool may hold thousands, and is looked at whenever one of them comes or goes.
+        reasons = await self._store.call(lambda store: store.fleet.quarantines.reasons_by_device(labels))
         for device in await self._devices.of_pool(pool):
             name, device_id = device.description.name, device.description.device_id
-            refusal = refused_because(device, await self._quarantined(device_id, plan))
+            refusal = refused_because(device, sorted(labels[digest] for digest in reasons.get(device_id, ())))
             if refusal:
                 unfit.append(refusal)
                 continue
@@ -154,9 +157,6 @@ class Assigner:
                 told = refusal
                 await tell(f"waiting: {refusal}")
             await self._fleet.changes.wait(seen, _LOOK_S)
-
-    async def _quarantined(self, device_id: str, plan: plan_pb2.Plan) -> list[str]:
-        return sorted(await self._reasons(device_id, plan))
 
     async def _reasons(self, device_id: str, plan: plan_pb2.Plan) -> dict[str, str]:
         """Return why models of a plan may not run on a device, by label."""

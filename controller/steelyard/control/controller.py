@@ -7,8 +7,7 @@ import logging
 import shutil
 import time
 import uuid
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import grpc.aio
@@ -169,7 +168,7 @@ class Controller:
         gate = BlobGate(
             may_download=self._device_may_download,
             may_upload=self._device_may_upload,
-            find_bases=partial(self.store.call, find_bases),
+            find_bases=self._find_bases,
         )
         self._agent_blobs = BlobServicer(self.blobs, gate)
         self._add_agent_services(server)
@@ -282,7 +281,10 @@ class Controller:
     async def _removed(self, device_id: str, removed: session_pb2.BlobsRemoved) -> None:
         await self.jobs.check_device(removed.job_id, device_id)
         told = removal_text(removed)
-        await self.store.call(lambda store: store.fleet.log.append(device_id, "confidential-removed", told))
+        await self.store.call(lambda store: store.fleet.log.append(device_id, "confidential_removed", told))
+
+    async def _find_bases(self, digest: str, held: Sequence[str]) -> Sequence[str]:
+        return await self.store.call(find_bases, digest, held)
 
     async def _device_may_download(self, grant: blob_pb2.BlobGrant, digest: str) -> None:
         if require_blob_owner(grant):

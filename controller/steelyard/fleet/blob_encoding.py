@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from steelyard.errors import SteelyardError
@@ -104,7 +105,7 @@ class EncodingChooser:
             best, share = Encoding(kind=ZSTD), plain
         if DELTA in accepted and size_bytes <= MOST_DELTA_BYTES:
             for base_digest in bases[:_MOST_BASES_TRIED]:
-                found = self._share(digest, base_digest, lambda base=base_digest: self._against(digest, base))
+                found = self._share(digest, base_digest, partial(self._against, digest, base_digest))
                 if found < min(share, 1.0) * (_DELTA_PAYS_BELOW if best.kind != DELTA else 1.0):
                     best, share = Encoding(kind=DELTA, base_digest=base_digest), found
         return best

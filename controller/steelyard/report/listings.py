@@ -59,7 +59,8 @@ def render_device(device: control_pb2.Device, *, now: dt.datetime) -> Renderable
     if device.standing and not device.agent_version:
         name = ("device", f"{description.name} ({description.device_id})")
         return Group(
-            device_state(device), _facts([name, ("agent", "enrolled, has not connected yet"), *_standing(device)])
+            device_state(device),
+            _facts([name, ("agent", "enrolled, has not connected yet"), *_standing(device), *rule_facts(device)]),
         )
     facts = [
         ("device", f"{description.name} ({description.device_id})"),

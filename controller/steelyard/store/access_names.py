@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from steelyard.store import devices, schema
 from steelyard.store.access_rows import removed_devices
@@ -23,13 +23,21 @@ def give(connection: Connection, device_id: str, wished: str, now_ns: int) -> st
     require_name(wished, f"name of device {device_id}:")
     # A board takes the name of the removed one whose place it takes.
     others = (_TABLE.c.device_id != device_id) & _TABLE.c.device_id.not_in(removed_devices())
-    taken = set(connection.scalars(select(_TABLE.c.name).where(others))) | {_RESERVED}
-    # Shortened, so that the number still fits.
-    stem = wished[: MAX_NAME_LENGTH - 12].rstrip()
-    numbered = (f"{stem}-{number}" for number in range(2, len(taken) + 3))
-    name = wished if wished not in taken else next(one for one in numbered if one not in taken)
+    alike = select(_TABLE.c.device_id).where(_TABLE.c.name == wished, others)
+    name = wished
+    if wished == _RESERVED or connection.scalar(alike.limit(1)) is not None:
+        # Shortened, so that the number still fits.
+        stem = wished[: MAX_NAME_LENGTH - 12].rstrip()
+        name = _numbered(connection, stem, others)
     _keep(connection, device_id, name, now_ns)
     return name
+
+
+def _numbered(connection: Connection, stem: str, others: ColumnElement[bool]) -> str:
+    # Only now, when there is a clash, is more read than one row: a fleet has thousands of names.
+    begins = _TABLE.c.name.startswith(f"{stem}-", autoescape=True)
+    taken = set(connection.scalars(select(_TABLE.c.name).where(begins, others)))
+    return next(one for number in range(2, len(taken) + 3) if (one := f"{stem}-{number}") not in taken)
 
 
 def _keep(connection: Connection, device_id: str, name: str, now_ns: int) -> None:

@@ -19,9 +19,7 @@ _SPAWNED_NAME = "local"
 _COLUMNS = (_TABLE.c.number, _TABLE.c.device_id, _TABLE.c.agent_version, _TABLE.c.last_seen_ns, _TABLE.c.message)
 
 
-def put(
-    connection: Connection, description: common_pb2.DeviceDescription, agent_version: str, seen_at_ns: int
-) -> control_pb2.Device:
+def put(connection: Connection, description: common_pb2.DeviceDescription, agent_version: str, seen_at_ns: int) -> None:
     """Keep what a device says of itself; see ``Store.put_device``."""
     device_id = require_identifier(description.device_id, "device id")
     values = {
@@ -33,7 +31,6 @@ def put(
     mine = _TABLE.c.device_id == device_id
     if connection.execute(update(_TABLE).where(mine).values(**values)).rowcount == 0:
         connection.execute(insert(_TABLE).values(device_id=device_id, **values))
-    return _devices(connection, [connection.execute(select(*_COLUMNS).where(mine)).mappings().one()])[0]
 
 
 def find(connection: Connection, text: str) -> control_pb2.Device:

@@ -67,6 +67,17 @@ class Quarantines:
             )
             return {row.artifact_digest: row.reason for row in connection.execute(query)}
 
+    def reasons_by_device(self, digests: Collection[str]) -> dict[str, dict[str, str]]:
+        """Return the same for every device on which one of them may not run."""
+        found: dict[str, dict[str, str]] = {}
+        with self._database.read() as connection:
+            query = select(_TABLE.c.device_id, _TABLE.c.artifact_digest, _TABLE.c.reason).where(
+                _TABLE.c.artifact_digest.in_(list(digests))
+            )
+            for row in connection.execute(query):
+                found.setdefault(row.device_id, {})[row.artifact_digest] = row.reason
+        return found
+
     def page(self, device_id: str, page_size: int = 0, page_token: str = "") -> tuple[list[fleet_pb2.Quarantine], str]:
         """List quarantined artifacts of a device, of every one for "", the newest first, with the next page's token."""
         query = _named()

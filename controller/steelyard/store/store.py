@@ -134,8 +134,8 @@ class Store:
 
     def put_device(
         self, description: common_pb2.DeviceDescription, agent_version: str, seen_at_ns: int | None = None
-    ) -> control_pb2.Device:
-        """Keep what a device says of itself, the latest description of each id, and return it as a device.
+    ) -> None:
+        """Keep what a device says of itself, the latest description of each id.
 
         ``seen_at_ns`` is in nanoseconds since the epoch, None for now. Whether the device is online lives in memory,
         not here.
@@ -145,7 +145,7 @@ class Store:
         """
         with self._database.write() as connection:
             seen_at_ns = self._clock_ns() if seen_at_ns is None else seen_at_ns
-            return devices.put(connection, description, agent_version, seen_at_ns)
+            devices.put(connection, description, agent_version, seen_at_ns)
 
     def find_device(self, text: str) -> control_pb2.Device:
         """Find a device by its id, its name, or the first 4 or more characters of its id.

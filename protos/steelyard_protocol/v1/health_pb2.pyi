@@ -127,7 +127,7 @@ class DeviceEvent(google.protobuf.message.Message):
     cursor: builtins.int
     kind: builtins.str
     """"connected", "left", "boot", "restart", "agent", "clock", "disk", "under_voltage", "drained", "resumed",
-    "quarantined", "lifted", "power", "power_cycle", "replaced".
+    "quarantined", "lifted", "power", "power_cycle", "replaced", "confidential_removed".
     """
     message: builtins.str
     """One line for people."""

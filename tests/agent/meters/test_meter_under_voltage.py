@@ -10,13 +10,12 @@ from steelyard_agent.meters.under_voltage import UnderVoltageMeter
 from steelyard_agent.readings import Scope
 from tests.support.fake_sysfs import FakeSysfs, load_tree
 
-CHIP = "/sys/class/hwmon/hwmon5"
+CHIP = "/sys/class/hwmon/hwmon3"
 
 
 @pytest.fixture
 def pi(tmp_path: Path) -> FakeSysfs:
     tree = load_tree("raspberry_pi_5", tmp_path)
-    tree.write(f"{CHIP}/name", "rpi_volt")
     tree.write(f"{CHIP}/in0_lcrit_alarm", "0")
     return tree
 

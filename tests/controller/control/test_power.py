@@ -117,6 +117,7 @@ async def bench(tmp_path: Path, contact: Contact) -> AsyncIterator[Bench]:
     made = Bench(store)
     yield made
     await made.watch.close()
+    await made.power.close()
     await store.close()
 
 
@@ -209,7 +210,8 @@ async def test_an_hour_later_it_may_be_cycled_again(bench: Bench, contact: Conta
     await bench.lose()
     assert await bench.sleeper.pass_one() == SILENCE_S
     await bench.cycled()
-    assert contact.turns[0] is False
+    await bench.power.close()
+    assert contact.turns == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -254,6 +256,9 @@ async def test_a_job_that_took_its_lease_a_moment_ago_counts_as_well(bench: Benc
     presence.quiet_s = 30.0
     await bench.lose()
     assert await bench.sleeper.pass_one() == SILENCE_S
+    await bench.cycled()
+    await bench.power.close()
+    assert contact.turns == [False, True]
 
 
 @pytest.fixture

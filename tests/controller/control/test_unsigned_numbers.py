@@ -21,6 +21,8 @@ async def test_an_epoch_that_no_lease_has_ends_the_job_in_words(controller: Cont
 
 async def test_there_are_no_events_behind_the_last_cursor(controller: Controller, agent: ScriptedAgent) -> None:
     job_id = await submit(controller)
+    await agent.accept_job()
+    await agent.wait_for("round_grant")
     assert await controller.store.call(Store.list_events, job_id, 0, 10)
     assert await controller.store.call(Store.list_events, job_id, LARGEST, 10) == []
     await controller.jobs.cancel(job_id)

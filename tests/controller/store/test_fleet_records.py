@@ -166,6 +166,8 @@ def test_three_crashes_in_a_row_quarantine_an_artifact_on_that_device(store: Sto
     assert "3 workers crashed" in told[2]
     assert "SIGSEGV" in told[2]
     assert quarantines.reasons(OLD, [digest()]) == {digest(): told[2]}
+    assert quarantines.reasons_by_device([digest()]) == {OLD: {digest(): told[2]}}
+    assert quarantines.reasons_by_device([]) == {}
     assert quarantines.reasons(NEW, [digest()]) == {}
 
 

@@ -111,7 +111,8 @@ def test_a_device_that_comes_again_brings_its_latest_description(store: Store) -
 
 
 def test_a_device_that_says_no_time_was_seen_now(store: Store) -> None:
-    assert store.put_device(messages.description(), "0.1.0").last_seen.seconds == 1_700_000_000
+    store.put_device(messages.description(), "0.1.0")
+    assert store.find_device("pi5").last_seen.seconds == 1_700_000_000
 
 
 def test_a_device_with_a_bad_id_or_name_is_refused(store: Store) -> None:

@@ -1,0 +1,72 @@
+"""Rounds are brought to the controller until it acknowledges them, in a session that never ends as well."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from steelyard_agent.jobs.delivery import Delivery
+from steelyard_agent.jobs.errors import TransferRefusedError
+from steelyard_agent.jobs.gate import QuietGate
+from steelyard_agent.state.outbox import Outbox, OutboxEntry, RoundKey
+from steelyard_protocol.v1 import result_pb2
+from tests.agent.jobs.fakes import FakePort
+
+KEY = RoundKey(job_id="job", attempt=1, pass_kind=result_pb2.PASS_LATENCY, round_index=0)
+
+
+class Delivering:
+    """A delivery that runs, of an outbox with one round."""
+
+    def __init__(self, folder: Path, port: FakePort) -> None:
+        self.port = port
+        self.outbox = Outbox(folder)
+        self.outbox.put(KEY, epoch=1, result=b"round", outputs={})
+        self.refused: list[OutboxEntry] = []
+        self.delivery = Delivery(
+            outbox=self.outbox,
+            port=port,
+            gate=QuietGate(),
+            on_refused=self.refuse,
+            newest_epoch=lambda: 1,
+            again_s=0.01,
+        )
+
+    def refuse(self, entry: OutboxEntry, _error: TransferRefusedError) -> None:
+        self.refused.append(entry)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(20):
+            while not condition():
+                await asyncio.sleep(0.002)
+
+
+@pytest.fixture
+async def delivering(tmp_path: Path) -> AsyncIterator[Delivering]:
+    one = Delivering(tmp_path, FakePort())
+    running = asyncio.ensure_future(one.delivery.run())
+    yield one
+    running.cancel()
+    await asyncio.wait({running})
+
+
+async def test_a_round_that_is_not_acknowledged_is_announced_again_in_the_same_session(delivering: Delivering) -> None:
+    delivering.delivery.session_opened(job_waits=False)
+    await delivering.until(lambda: len(delivering.port.all("round_ready")) >= 3)
+    delivering.delivery.recorded([KEY])
+    await delivering.until(lambda: KEY not in delivering.outbox)
+    said = len(delivering.port.told)
+    await delivering.delivery.deliver()
+    assert len(delivering.port.told) == said
+
+
+async def test_a_round_that_was_refused_is_brought_again_until_it_is_taken(delivering: Delivering) -> None:
+    delivering.port.refuse_uploads = True
+    delivering.delivery.session_opened(job_waits=False)
+    await delivering.until(lambda: len(delivering.refused) >= 2)
+    assert not delivering.port.told
+    delivering.port.refuse_uploads = False
+    await delivering.until(lambda: delivering.port.all("round_ready"))
