@@ -90,6 +90,9 @@ def test_ctrl_c_cancels_the_job_and_ends_with_130(client: Client, state: Path, i
             out, err = process.communicate(timeout=60)
         finally:
             process.kill()
+            # A failure here must not keep the device from all tests that follow.
+            for job in started():
+                client.cancel(job.job_id)
     assert process.returncode == 130
     assert out == ""
     assert err.strip() == "interrupted"
