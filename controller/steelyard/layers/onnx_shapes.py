@@ -58,8 +58,10 @@ def known_tensors(model: ModelProto, input_shapes: Shapes, batch_size: int) -> T
     tensors = Tensors(stored=_stored(model))
     for name, tensor in tensors.stored.items():
         tensors.shapes[name], tensors.types[name] = tuple(tensor.dims), tensor.data_type
-    for _ in range(_MOST_TURNS):
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True, strict_mode=bool(input_shapes))
+    for turn in range(_MOST_TURNS):
+        # Sizes that contradict the model show in the first turn; what is evaluated may be narrower than declared.
+        strict = bool(input_shapes) and turn == 0
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True, strict_mode=strict)
         for value in (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output):
             _learn(tensors, value)
         sizes = fold_sizes(model, tensors.shapes)
