@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from steelyard.layers.contract import Shapes
+from steelyard.layers.onnx_sizes import fold_sizes
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
@@ -57,12 +58,17 @@ def known_tensors(model: ModelProto, input_shapes: Shapes, batch_size: int) -> T
     tensors = Tensors(stored=_stored(model))
     for name, tensor in tensors.stored.items():
         tensors.shapes[name], tensors.types[name] = tuple(tensor.dims), tensor.data_type
-    for _ in range(_MOST_TURNS):
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True, strict_mode=bool(input_shapes))
+    for turn in range(_MOST_TURNS):
+        # Sizes that contradict the model show in the first turn; what is evaluated may be narrower than declared.
+        strict = bool(input_shapes) and turn == 0
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True, strict_mode=strict)
         for value in (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output):
             _learn(tensors, value)
+        sizes = fold_sizes(model, tensors.shapes)
+        for name, tensor in sizes.items():
+            tensors.shapes[name], tensors.types[name] = tuple(tensor.dims), tensor.data_type
         found = _foreign(model, tensors)
-        if not found:
+        if not found and not sizes:
             break
         known = {value.name for value in model.graph.value_info}
         model.graph.value_info.extend(value for name, value in found.items() if name not in known)

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.controller.advice.convolutions import convolutions_only
 from tests.controller.cli.running import Ran
 from tests.support.anywhere import ANYWHERE_FLAGS
+from tests.support.models import conv_model
 
 QUICK = ("--min-rounds", "3", "--max-rounds", "3", *ANYWHERE_FLAGS)
 
 
-def test_advice_needs_no_measurement(steelyard, inputs: Path) -> None:
-    ran: Ran = steelyard("advise", inputs / "conv.onnx", "--local", "--task", inputs / "data.npz")
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of 16 million multiply-accumulates: 8 bits are worth trying on any processor."""
+    return conv_model(tmp_path_factory.mktemp("large") / "large.onnx", channels=64, depth=4)
+
+
+def test_advice_needs_no_measurement(steelyard, inputs: Path, large: Path) -> None:
+    ran: Ran = steelyard("advise", large, "--local", "--task", inputs / "data.npz")
     assert ran.code == 0, ran.err
     assert max(map(len, ran.out.splitlines())) <= 80
     words = " ".join(ran.out.split())
@@ -41,9 +50,9 @@ def test_layers_that_were_measured_are_looked_at(steelyard, inputs: Path) -> Non
     assert again["device"]["measured_times"]["job_id"]
 
 
-def test_what_is_advised_is_made_and_measured_and_judged(steelyard, inputs: Path) -> None:
+def test_what_is_advised_is_made_and_measured_and_judged(steelyard, inputs: Path, large: Path) -> None:
     words = ("--local", "--task", inputs / "data.npz", "--run", "--top", "1", "--max-drop", "90pp", *QUICK)
-    document = steelyard("advise", inputs / "conv.onnx", *words, "--json").document
+    document = steelyard("advise", large, *words, "--json").document
     done = document["follow_up"]
     assert done["sentence"]
     (recipe,) = done["recipes"]
@@ -58,10 +67,8 @@ def test_what_is_advised_is_made_and_measured_and_judged(steelyard, inputs: Path
     assert set(slower) <= {"static-int8"}
 
 
-def test_people_read_the_report_and_the_verdict_in_words(steelyard, inputs: Path) -> None:
-    ran: Ran = steelyard(
-        *("advise", inputs / "conv.onnx", "--local", "--task", inputs / "data.npz", "--run", "--top", "1", *QUICK)
-    )
+def test_people_read_the_report_and_the_verdict_in_words(steelyard, inputs: Path, large: Path) -> None:
+    ran: Ran = steelyard(*("advise", large, "--local", "--task", inputs / "data.npz", "--run", "--top", "1", *QUICK))
     words = " ".join(ran.out.split())
     assert "what came of the advice" in words
     assert "static-int8 ran at " in words
