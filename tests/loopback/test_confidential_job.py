@@ -11,7 +11,7 @@ from steelyard.control.plans import MeasurementOptions
 from steelyard.settings import Settings
 from tests.support.anywhere import ANYWHERE
 
-QUICK = MeasurementOptions(min_round_count=1, max_round_count=1, sample_window_ms=20, gate=ANYWHERE)
+QUICK = MeasurementOptions(min_round_count=3, max_round_count=3, sample_window_ms=20, gate=ANYWHERE)
 
 
 def test_a_confidential_model_leaves_no_file_on_the_device_and_a_line_in_its_history(
