@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import grpc
 
-from steelyard.control.errors_on_wire import raise_from_rpc
+from steelyard.control.blob_client import BlobClient
+from steelyard.control.errors_on_wire import called
 from steelyard.control.job_handle import JobHandle
 from steelyard.control.plans import MeasurementOptions, build_plan
-from steelyard.fleet.transport import CHUNK_BYTES
 from steelyard.priorities import DEFAULT_PRIORITY, parse_priority
 from steelyard_protocol.v1 import (
-    blob_pb2,
-    blob_pb2_grpc,
     control_pb2,
     control_pb2_grpc,
     result_pb2,
@@ -50,7 +48,7 @@ class Client:
     def __init__(self, channel: grpc.Channel, *, on_close: Callable[[], None] | None = None) -> None:
         self._channel = channel
         self._control = control_pb2_grpc.ControlServiceStub(channel)
-        self._blobs = blob_pb2_grpc.BlobServiceStub(channel)
+        self._blobs = BlobClient(channel)
         self._on_close = on_close
 
     def __enter__(self) -> Self:
@@ -94,15 +92,13 @@ class Client:
         )
         # Marking reads the whole database, sweeping the whole blob folder.
         stub = upkeep_pb2_grpc.UpkeepServiceStub(self._channel)
-        return self._call(lambda: stub.CollectGarbage(request, timeout=_COLLECT_TIMEOUT_S))
+        return called(lambda: stub.CollectGarbage(request, timeout=_COLLECT_TIMEOUT_S))
 
     # -- the controller and its devices -------------------------------------------------------------------------
 
     def controller(self) -> control_pb2.GetControllerResponse:
         """Return who the controller is and where it listens."""
-        return self._call(
-            lambda: self._control.GetController(control_pb2.GetControllerRequest(), timeout=_CALL_TIMEOUT_S)
-        )
+        return called(lambda: self._control.GetController(control_pb2.GetControllerRequest(), timeout=_CALL_TIMEOUT_S))
 
     def devices(self) -> list[control_pb2.Device]:
         """Return every device that this controller has seen."""
@@ -118,7 +114,7 @@ class Client:
     def device(self, name: str) -> control_pb2.Device:
         """Return one device by name, id, or the first characters of its id."""
         request = control_pb2.GetDeviceRequest(device=name)
-        return self._call(lambda: self._control.GetDevice(request, timeout=_CALL_TIMEOUT_S)).device
+        return called(lambda: self._control.GetDevice(request, timeout=_CALL_TIMEOUT_S)).device
 
     # -- models and tasks ---------------------------------------------------------------------------------------
 
@@ -130,19 +126,19 @@ class Client:
         from steelyard.control.uploads import prepared_model
 
         with prepared_model(Path(path)) as prepared:
-            self._upload(prepared.bytes_path, prepared.digest, prepared.size_bytes)
+            self._blobs.upload(prepared.bytes_path, prepared.digest, prepared.size_bytes)
         request = control_pb2.CreateArtifactRequest(
             request_id=uuid.uuid4().hex,
             digest=prepared.digest,
             name=name or Path(path).stem,
             confidential=confidential,
         )
-        return self._call(lambda: self._control.CreateArtifact(request, timeout=_CALL_TIMEOUT_S)).artifact
+        return called(lambda: self._control.CreateArtifact(request, timeout=_CALL_TIMEOUT_S)).artifact
 
     def artifact(self, text: str) -> control_pb2.Artifact:
         """Return an artifact by digest, the first characters of one, or name."""
         request = control_pb2.GetArtifactRequest(artifact=text)
-        return self._call(lambda: self._control.GetArtifact(request, timeout=_CALL_TIMEOUT_S)).artifact
+        return called(lambda: self._control.GetArtifact(request, timeout=_CALL_TIMEOUT_S)).artifact
 
     def artifacts(self) -> list[control_pb2.Artifact]:
         """Return every artifact, newest first."""
@@ -162,12 +158,12 @@ class Client:
         for data in blobs:
             self.upload_bytes(data)
         request = control_pb2.CreateTaskRequest(request_id=uuid.uuid4().hex, task=task)
-        return self._call(lambda: self._control.CreateTask(request, timeout=_CALL_TIMEOUT_S)).task
+        return called(lambda: self._control.CreateTask(request, timeout=_CALL_TIMEOUT_S)).task
 
     def task(self, task_id: str) -> control_pb2.Task:
         """Return a task by its id."""
         request = control_pb2.GetTaskRequest(task_id=task_id)
-        return self._call(lambda: self._control.GetTask(request, timeout=_CALL_TIMEOUT_S)).task
+        return called(lambda: self._control.GetTask(request, timeout=_CALL_TIMEOUT_S)).task
 
     # -- jobs ---------------------------------------------------------------------------------------------------
 
@@ -203,7 +199,7 @@ class Client:
             seed=seed,
             plugin_paths=paths_in_use(),
         )
-        response = self._call(lambda: self._control.SubmitCompression(request, timeout=_CALL_TIMEOUT_S))
+        response = called(lambda: self._control.SubmitCompression(request, timeout=_CALL_TIMEOUT_S))
         return JobHandle(self, response.job_id)
 
     def compress_parts(
@@ -290,7 +286,7 @@ class Client:
         )
         options.verdicts.add_to(request)
         options.energy.add_to(request)
-        response = self._call(lambda: self._control.SubmitMeasurement(request, timeout=_CALL_TIMEOUT_S))
+        response = called(lambda: self._control.SubmitMeasurement(request, timeout=_CALL_TIMEOUT_S))
         return JobHandle(self, response.job_id, estimated_ms=response.estimated_ms)
 
     def extend(
@@ -319,13 +315,13 @@ class Client:
             priority=parse_priority(priority),
             title=title,
         )
-        response = self._call(lambda: self._control.SubmitMeasurement(request, timeout=_CALL_TIMEOUT_S))
+        response = called(lambda: self._control.SubmitMeasurement(request, timeout=_CALL_TIMEOUT_S))
         return JobHandle(self, response.job_id, estimated_ms=response.estimated_ms)
 
     def job(self, job_id: str) -> control_pb2.Job:
         """Return a job by its id or the first characters of it."""
         request = control_pb2.GetJobRequest(job_id=job_id)
-        return self._call(lambda: self._control.GetJob(request, timeout=_CALL_TIMEOUT_S)).job
+        return called(lambda: self._control.GetJob(request, timeout=_CALL_TIMEOUT_S)).job
 
     def jobs(self) -> list[control_pb2.Job]:
         """Return every job, newest first."""
@@ -339,106 +335,63 @@ class Client:
     def newest_jobs(self, count: int) -> list[control_pb2.Job]:
         """Return the newest jobs, 1,000 at most."""
         request = control_pb2.ListJobsRequest(page_size=count)
-        return list(self._call(lambda: self._control.ListJobs(request, timeout=_CALL_TIMEOUT_S)).jobs)
+        return list(called(lambda: self._control.ListJobs(request, timeout=_CALL_TIMEOUT_S)).jobs)
 
     def cancel(self, job_id: str) -> control_pb2.Job:
         """Cancel a job; the rounds or steps that it finished are kept."""
         request = control_pb2.CancelJobRequest(job_id=job_id)
-        return self._call(lambda: self._control.CancelJob(request, timeout=_CALL_TIMEOUT_S)).job
+        return called(lambda: self._control.CancelJob(request, timeout=_CALL_TIMEOUT_S)).job
 
     def events(self, job_id: str, *, after: int = 0, wait_s: float = 0.0) -> control_pb2.ListEventsResponse:
         """Return the stored log of a job after a cursor, waiting for the next event when there is nothing new."""
         request = control_pb2.ListEventsRequest(job_id=job_id, after_cursor=after, wait_ms=int(wait_s * 1000))
-        return self._call(lambda: self._control.ListEvents(request, timeout=_CALL_TIMEOUT_S + wait_s))
+        return called(lambda: self._control.ListEvents(request, timeout=_CALL_TIMEOUT_S + wait_s))
 
     def measurement(self, job_id: str) -> control_pb2.GetMeasurementResponse:
         """Return all that a measurement says, computed anew from its recorded rounds."""
         request = control_pb2.GetMeasurementRequest(job_id=job_id)
-        return self._call(lambda: self._control.GetMeasurement(request, timeout=_CALL_TIMEOUT_S))
+        return called(lambda: self._control.GetMeasurement(request, timeout=_CALL_TIMEOUT_S))
 
     def measurement_record(self, job_id: str) -> control_pb2.MeasurementRecord:
         """Return all that a measurement's figures follow from; ``download`` returns the blobs that it names."""
         request = control_pb2.GetMeasurementRecordRequest(job_id=job_id)
-        return self._call(lambda: self._control.GetMeasurementRecord(request, timeout=_CALL_TIMEOUT_S)).record
+        return called(lambda: self._control.GetMeasurementRecord(request, timeout=_CALL_TIMEOUT_S)).record
 
     def rounds(self, job_id: str) -> Iterator[result_pb2.RoundResult]:
         """Yield every recorded round of a job with its raw samples.
 
         Samples of a block with the circumstance "emulated_by" are no latencies (docs/emulation.md).
         """
-        request = control_pb2.ListRoundsRequest(job_id=job_id)
-        response = self._call(lambda: self._control.ListRounds(request, timeout=_CALL_TIMEOUT_S))
-        for reference in response.rounds:
+        for reference in self._recorded(job_id).rounds:
             yield result_pb2.RoundResult.FromString(self.download(reference.result_digest))
 
     def traces(self, job_id: str) -> Iterator[control_pb2.MeterTrace]:
         """Yield what each external meter said beside a job's energy pass."""
-        request = control_pb2.ListRoundsRequest(job_id=job_id)
-        response = self._call(lambda: self._control.ListRounds(request, timeout=_CALL_TIMEOUT_S))
-        for reference in response.traces:
+        for reference in self._recorded(job_id).traces:
             yield control_pb2.MeterTrace.FromString(self.download(reference.trace_digest))
 
     # -- blobs --------------------------------------------------------------------------------------------------
 
     def download(self, digest: str) -> bytes:
         """Return a blob's bytes, verified."""
-
-        def read() -> bytes:
-            stream = self._blobs.Download(blob_pb2.DownloadRequest(digest=digest), timeout=_CALL_TIMEOUT_S)
-            return b"".join(response.chunk for response in stream)
-
-        data = self._call(read)
-        if hashlib.sha256(data).hexdigest() != digest:
-            from steelyard.errors import SteelyardError
-
-            raise SteelyardError(
-                "blob_damaged", f"blob {digest[:12]} does not match its digest: it was damaged on the way"
-            )
-        return data
+        return self._blobs.download(digest)
 
     def upload_bytes(self, data: bytes) -> str:
         """Store bytes with the controller and return their digest."""
         digest = hashlib.sha256(data).hexdigest()
-        self._upload(data, digest, len(data))
+        self._blobs.upload(data, digest, len(data))
         return digest
-
-    def _upload(self, source: Path | bytes, digest: str, size_bytes: int) -> None:
-        query = blob_pb2.QueryUploadRequest(digest=digest, size_bytes=size_bytes)
-        held = self._call(lambda: self._blobs.QueryUpload(query, timeout=_CALL_TIMEOUT_S))
-        if held.complete:
-            return
-        header = blob_pb2.UploadHeader(digest=digest, size_bytes=size_bytes, offset=held.offset)
-
-        def messages() -> Iterator[blob_pb2.UploadRequest]:
-            yield blob_pb2.UploadRequest(header=header)
-            for chunk in _chunks(source, held.offset):
-                yield blob_pb2.UploadRequest(chunk=chunk)
-
-        self._call(lambda: self._blobs.Upload(messages()))
 
     # -- small things -------------------------------------------------------------------------------------------
 
-    def _call(self, call: Callable[[], _Response]) -> _Response:
-        try:
-            return call()
-        except grpc.RpcError as error:
-            raise_from_rpc(error)
+    def _recorded(self, job_id: str) -> control_pb2.ListRoundsResponse:
+        request = control_pb2.ListRoundsRequest(job_id=job_id)
+        return called(lambda: self._control.ListRounds(request, timeout=_CALL_TIMEOUT_S))
 
     def _pages(self, page: Callable[[str], tuple[Sequence[_Response], str]]) -> Iterator[_Response]:
         token = ""
         while True:
-            items, token = self._call(lambda token=token: page(token))  # type: ignore[misc]
+            items, token = called(lambda token=token: page(token))  # type: ignore[misc]
             yield from items
             if not token:
                 return
-
-
-def _chunks(source: Path | bytes, offset: int) -> Iterator[bytes]:
-    if isinstance(source, bytes):
-        for start in range(offset, len(source), CHUNK_BYTES):
-            yield source[start : start + CHUNK_BYTES]
-        return
-    with source.open("rb") as file:
-        file.seek(offset)
-        while chunk := file.read(CHUNK_BYTES):
-            yield chunk

@@ -40,9 +40,14 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: SteelyardErr
     raise AssertionError("abort raises")
 
 
+def code_of(error: grpc.RpcError) -> grpc.StatusCode:
+    """Return how a call ended."""
+    return error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
+
+
 def raise_from_rpc(error: grpc.RpcError) -> NoReturn:
     """Raise what the controller meant by a failed call."""
-    code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
+    code = code_of(error)
     detail = (error.details() or "") if isinstance(error, grpc.Call) else str(error)
     reason = _reason(error)
     if reason:
