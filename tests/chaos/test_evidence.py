@@ -109,14 +109,14 @@ def test_files_that_are_not_what_their_names_promise_are_found(controller_state:
     digest = digest_of(content)
     with cache.open_partial(digest) as file:
         file.write(b"mod")
-    assert not list(half_written(controller_state, [agent])), "a partial file does not promise anything"
+    assert not list(half_written([controller_state], [agent])), "a partial file does not promise anything"
     cache.path(digest).write_bytes(b"mod")
     (agent / "outbox" / "damaged-job@1@2@0").mkdir()
     (agent / "device.json").write_text('{"device_id":')
     (blob,) = (path for path in (controller_state / "blobs").rglob("*") if path.is_file())
     blob.chmod(0o600)
     blob.write_bytes(b"half")
-    found = list(half_written(controller_state, [agent]))
+    found = list(half_written([controller_state], [agent]))
     assert [sentence.partition(" ")[0] for sentence in found] == [
         str(blob),
         str(cache.path(digest)),
