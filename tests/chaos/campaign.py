@@ -105,7 +105,7 @@ class Campaign:
             self._stop()
         self._violations += bugs_in(node.log for node in self._fleet.nodes)
         self._violations += fallen_epochs(agent.log for agent in self._fleet.agents)
-        ended = [job for side in self._fleet.sides for job in side.book.ended.values()]
+        ended = list(self._ended().values())
         return Outcome(
             seed=self._seed,
             fault_counts=dict(self._struck),
@@ -234,8 +234,7 @@ class Campaign:
             lambda: not list(waiting_rounds(outboxes)), _LEASE_TTL_S, f"rounds stay in outboxes, among {left}"
         )
         self._wait_until(lambda: not self._orphans(), 15, lambda: f"workers are left: {self._orphans()}")
-        for side in self._fleet.sides:
-            self._probe(side)
+        self._probe()
         return calm_s
 
     def _are_taken(self) -> bool:
@@ -247,22 +246,27 @@ class Campaign:
     def _open_jobs(self) -> list[str]:
         return [f"{job_id} on {device}" for side in self._fleet.sides for job_id, device in side.book.open.items()]
 
-    def _probe(self, side: Side) -> None:
+    def _probe(self) -> None:
         """A device whose lease is stuck takes no job of another name within its time to live."""
-        before = set(side.book.ended)
-        for name in self._fleet.names:
-            side.book.ask(name)
+        before = set(self._ended())
+        for side in self._fleet.sides:
+            for name in self._fleet.names:
+                side.book.ask(name)
         self._wait_until(
             lambda: self._are_taken() and self._are_over(),
             _LEASE_TTL_S + 30,
             lambda: f"devices take no job although nothing runs: {self._open_jobs()}",
         )
-        for job_id in set(side.book.ended) - before:
-            job = side.book.ended[job_id]
+        ended = self._ended()
+        for job_id in set(ended) - before:
+            job = ended[job_id]
             if job.state != control_pb2.JOB_STATE_RECORDED:
                 self._violate(
                     f"job {job_id} ended with {job.error.reason!r} ({job.error.message}) although all is well"
                 )
+
+    def _ended(self) -> dict[str, control_pb2.Job]:
+        return {job_id: job for side in self._fleet.sides for job_id, job in side.book.ended.items()}
 
     def _stop(self) -> None:
         fleet = self._fleet
@@ -276,7 +280,7 @@ class Campaign:
         for side in fleet.sides:
             book = side.book
             self._violations += lost_or_doubled(side.node.state, book.ended, book.request_count, fleet.watch.seen)
-        self._violations += strangers(fleet.watch.seen, {job_id for side in fleet.sides for job_id in side.book.ended})
+        self._violations += strangers(fleet.watch.seen, set(self._ended()))
 
     def _orphans(self) -> list[int]:
         wanted = {pid for agent in self._fleet.agents for pid in agent.pids()}

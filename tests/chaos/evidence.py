@@ -57,10 +57,12 @@ class OutboxWatch:
     def _look(self) -> None:
         lying = set(_round_folders(self._outboxes))
         for path in lying - self._lying:
-            digests = self.seen.setdefault(_key_of(path), set())
+            key = _key_of(path)
             # Acknowledged and gone in the meantime: what lay there is then known by its key alone.
+            digests: set[str] = set()
             with suppress(OSError):
-                digests.add(decode_entry((path / "entry.json").read_bytes()).result.digest)
+                digests = {decode_entry((path / "entry.json").read_bytes()).result.digest}
+            self.seen[key] = self.seen.get(key, set()) | digests
         self._lying = lying
 
 

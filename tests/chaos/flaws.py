@@ -14,12 +14,11 @@ class Flaw(Enum):
     """What a controller does wrong."""
 
     ACKNOWLEDGES_FIRST = "acknowledges a round before it is stored"
-    FORGETS_REQUESTS = "makes another job of a request that comes again"
 
 
 def plant(flaw: Flaw) -> None:
     """Let this process, which is to be a controller, have a flaw. Before it starts."""
-    {Flaw.ACKNOWLEDGES_FIRST: _acknowledge_first, Flaw.FORGETS_REQUESTS: _forget_requests}[flaw]()
+    {Flaw.ACKNOWLEDGES_FIRST: _acknowledge_first}[flaw]()
 
 
 def _acknowledge_first() -> None:
@@ -38,16 +37,3 @@ def _acknowledge_first() -> None:
         return parse_round(self._blobs.read_bytes(ready.result_digest), ready.result_digest)
 
     Results.record = acknowledge  # type: ignore[method-assign]
-
-
-def _forget_requests() -> None:
-    import uuid
-
-    from steelyard.store.store import Store
-
-    create = Store.create_job
-
-    def create_anew(self: Store, job: Any, request: bytes, _request_id: str) -> Any:
-        return create(self, job, request, uuid.uuid4().hex)
-
-    Store.create_job = create_anew  # type: ignore[method-assign]

@@ -76,8 +76,10 @@ def summary(outcomes: list[Outcome]) -> str:
         faults.update(outcome.fault_counts)
         states.update(outcome.job_states)
     violations = [violation for outcome in outcomes for violation in outcome.violations]
+    kinds = Counter(outcome.kind for outcome in outcomes)
     lines = [
         f"{len(outcomes)} campaigns, {faults.total()} faults, {states.total()} jobs, {len(violations)} violations",
+        "kinds: " + ", ".join(f"{count} {name}" for name, count in sorted(kinds.items())),
         f"time: {sum(outcome.wall_s for outcome in outcomes) / 60:.0f} minutes",
         "faults: " + ", ".join(f"{count} {name}" for name, count in sorted(faults.items())),
         "jobs: " + ", ".join(f"{count} {name.removeprefix('JOB_STATE_')}" for name, count in sorted(states.items())),

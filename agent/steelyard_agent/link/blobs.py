@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 import grpc
 import grpc.aio
 
-from steelyard_agent.jobs.errors import LinkDownError, TransferRefusedError
+from steelyard_agent.jobs.errors import ControllerFullError, LinkDownError, TransferRefusedError
 from steelyard_agent.jobs.port import HeldBlobs, TransferGrant
 from steelyard_agent.link.blob_decoding import DELTA, STORED, ZSTD, Decoder, UndecodableError, can_decode
 from steelyard_agent.link.chunk_size import CHUNK_S, ChunkSize
@@ -42,6 +42,8 @@ _LINK_CODES = frozenset(
         grpc.StatusCode.INTERNAL,
     }
 )
+# What a controller says in the trailing metadata of a refusal.
+_REASON_KEY = "steelyard-reason"
 
 
 class BlobClient:
@@ -203,8 +205,10 @@ def _wrong_size(digest: str, found: int, expected: int) -> TransferRefusedError:
     )
 
 
-def _translated(error: grpc.aio.AioRpcError, what: str) -> LinkDownError | TransferRefusedError:
+def _translated(error: grpc.aio.AioRpcError, what: str) -> LinkDownError | ControllerFullError | TransferRefusedError:
     sentence = f"{what} ({error.code().name.lower()}): {error.details() or 'no details'}"
     if error.code() in _LINK_CODES:
         return LinkDownError(sentence)
+    if dict(error.trailing_metadata() or ()).get(_REASON_KEY) == "disk_full":
+        return ControllerFullError(sentence)
     return TransferRefusedError("transfer_refused", sentence)

@@ -223,7 +223,7 @@ class Jobs:
 
         async def note(state: control_pb2.JobState.ValueType, message: str, done: int, total: int) -> None:
             clock.told(state)
-            await world.store.call(Store.transition, job_id, state, message=message, done=done, total=total)
+            await world.store.call_when_room(Store.transition, job_id, state, message=message, done=done, total=total)
 
         wait_s = request.device_wait_ms / 1000 or DEFAULT_DEVICE_WAIT_S
 
@@ -279,5 +279,6 @@ class Jobs:
             await note(control_pb2.JOB_STATE_UPLOADING, message, done, done)
 
         await keep_numeric(world, request.plan, job.results(), job_id=job_id, device_id=device_id, tell=tell)
-        await world.store.call(Store.record_sessions, device_id, session_figures(request.plan, job.results(), job_id))
+        figures = session_figures(request.plan, job.results(), job_id)
+        await world.store.call_when_room(Store.record_sessions, device_id, figures)
         await note(control_pb2.JOB_STATE_RECORDED, f"done: {job.stop_reason}", done, done)

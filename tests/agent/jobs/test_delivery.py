@@ -21,7 +21,7 @@ KEY = RoundKey(job_id="job", attempt=1, pass_kind=result_pb2.PASS_LATENCY, round
 class Delivering:
     """A delivery that runs, of an outbox with one round."""
 
-    def __init__(self, folder: Path, port: FakePort) -> None:
+    def __init__(self, folder: Path, port: FakePort, *, full_wait_s: float = 60.0) -> None:
         self.port = port
         self.outbox = Outbox(folder)
         self.outbox.put(KEY, epoch=1, result=b"round", outputs={})
@@ -33,6 +33,8 @@ class Delivering:
             on_refused=self.refuse,
             newest_epoch=lambda: 1,
             again_s=0.01,
+            retry_pause_s=0.01,
+            full_wait_s=full_wait_s,
         )
 
     def refuse(self, entry: OutboxEntry, _error: TransferRefusedError) -> None:
@@ -70,3 +72,23 @@ async def test_a_round_that_was_refused_is_brought_again_until_it_is_taken(deliv
     assert not delivering.port.told
     delivering.port.refuse_uploads = False
     await delivering.until(lambda: delivering.port.all("round_ready"))
+
+
+async def test_a_controller_without_room_is_asked_again_and_refuses_nothing_until_it_has_some(
+    delivering: Delivering,
+) -> None:
+    delivering.port.is_full = True
+    delivering.delivery.session_opened(job_waits=False)
+    await delivering.until(lambda: delivering.port.full_count >= 3)
+    assert not delivering.refused
+    assert not delivering.port.told
+    delivering.port.is_full = False
+    await delivering.until(lambda: delivering.port.all("round_ready"))
+
+
+async def test_a_controller_that_has_no_room_for_too_long_does_not_take_the_round(tmp_path: Path) -> None:
+    one = Delivering(tmp_path, FakePort(), full_wait_s=0.0)
+    one.port.is_full = True
+    await one.delivery.deliver()
+    assert [entry.key for entry in one.refused] == [KEY]
+    assert KEY in one.outbox
