@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,6 +87,8 @@ def main(words: Sequence[str] | None = None) -> int:
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(_BENCHMARKS)}")
     if options.rounds is not None and options.rounds < 1:
         parser.error(f"--rounds {options.rounds}: one is the least")
+    # As in our own processes: a peer that reports to Microsoft meanwhile (ONNX Runtime from 1.29 on) is no peer.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     names = [] if options.write_docs else options.names or list(_BENCHMARKS)
     failures = [name for name in names if not _run(name, options)]
     _DOCUMENT.write_text(page([table for each in _BENCHMARKS.values() if (table := each.table()) is not None]))
