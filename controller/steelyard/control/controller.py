@@ -269,7 +269,7 @@ class Controller:
         await self.jobs.check_device(ready.key.job_id, device_id)
         await self.fence.require_current(device_id, ready.key.job_id, ready.epoch)
         result = await self.results.record(ready)
-        await note_crashes(self.store, device_id, ready.key, result)
+        await note_crashes(self.store, device_id, ready.key, result, crash_limit=self._settings.crash_limit)
         return result
 
     async def _recorded(self, keys: list[result_pb2.ResultKey]) -> list[result_pb2.ResultKey]:
