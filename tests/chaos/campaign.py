@@ -50,6 +50,8 @@ class Outcome:
     wall_s: float
     # Of ``Kind``.
     kind: str = Kind.PLAIN.name
+    # What was said of the jobs that ended otherwise and that nobody cancelled.
+    sentences: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
     def record(self) -> dict[str, Any]:
@@ -115,6 +117,7 @@ class Campaign:
             calm_s=round(calm_s, 1),
             wall_s=round(time.monotonic() - began_s, 1),
             kind=self._kind.name,
+            sentences=[str(job.error.message) for job in ended if job.error.reason not in {"", "cancelled"}],
             violations=self._violations,
         )
 
