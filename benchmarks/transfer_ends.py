@@ -71,7 +71,7 @@ async def serve(folder: Path) -> None:
     from steelyard.store.blobs import BlobStore
     from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc
 
-    async def anybody(_grant: blob_pb2.BlobGrant, _what: object) -> None:
+    async def anybody(_grant: blob_pb2.BlobGrant, *_what: object) -> None:
         """Who may is not what is timed."""
 
     tune_allocator()

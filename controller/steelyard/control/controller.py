@@ -30,6 +30,7 @@ from steelyard.control.servicer import ControlServicer, add_control_service
 from steelyard.control.shelf import Shelf
 from steelyard.control.upkeep import Upkeep
 from steelyard.control.upkeep_servicer import UpkeepServicer, add_upkeep_service
+from steelyard.control.upload_quota import UploadQuota
 from steelyard.errors import UsageError
 from steelyard.fleet.blob_servicer import BlobGate, BlobRefusedError, BlobServicer
 from steelyard.fleet.health_book import HealthBook
@@ -114,6 +115,7 @@ class Controller:
         else:
             # Before anybody comes in: a device that kept its lease finds its job running.
             await self.jobs.resume()
+            await self._power_watch.expect_held()
         await self._serve_people()
         lock.publish(socket=str(self.socket_path), agent_address=self.agent_address)
 
@@ -126,6 +128,7 @@ class Controller:
         self.results = Results(store=self.store, blobs=self.blobs, controller_id=self.controller_id)
         self.models = Models(store=self.store, blobs=self.blobs)
         self.fence = Fence(self.store)
+        self._upload_quota = UploadQuota()
         self.upkeep = Upkeep(
             store=self.store,
             blobs=self.blobs,
@@ -210,7 +213,7 @@ class Controller:
         server = grpc.aio.server(options=CONTROL_SERVER_OPTIONS)
         self._add_people_services(server)
 
-        async def open_to_people(_grant: blob_pb2.BlobGrant, _what: object) -> None:
+        async def open_to_people(_grant: blob_pb2.BlobGrant, *_what: object) -> None:
             """Whoever reaches the socket, which is for its owner alone, is this machine's user."""
 
         gate = BlobGate(may_download=open_to_people, may_upload=open_to_people)
@@ -295,10 +298,11 @@ class Controller:
             )
         await self._refuse_stale(grant)
 
-    async def _device_may_upload(self, grant: blob_pb2.BlobGrant, _size_bytes: int) -> None:
+    async def _device_may_upload(self, grant: blob_pb2.BlobGrant, digest: str, size_bytes: int) -> None:
         if not require_blob_owner(grant):
             await self.jobs.check_device(grant.job_id, grant.device_id)
             await self._refuse_stale(grant)
+            self._upload_quota.take(grant.job_id, digest, size_bytes)
 
     async def _refuse_stale(self, grant: blob_pb2.BlobGrant) -> None:
         try:

@@ -107,6 +107,10 @@ class Jobs:
         for job in await self._world.store.call(Store.unfinished_jobs):
             request = await self._world.store.call(Store.get_request, job.job_id)
             await self._world.store.call(Store.append_event, job.job_id, "resumed by a new controller")
+            if job.kind == control_pb2.JOB_KIND_MEASUREMENT and job.device_id:
+                # It may hold its lease still, and go on fetching as soon as it comes in.
+                plan = control_pb2.SubmitMeasurementRequest.FromString(request).plan
+                self._leased[job.job_id] = (job.device_id, plan_digests(plan))
             self._start(job, request)
 
     async def end_orphans(self) -> None:
