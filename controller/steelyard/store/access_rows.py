@@ -89,9 +89,10 @@ def take_code(connection: Connection, certificate: CertificateRow, now_ns: int) 
     """Check the join code of a certificate and count it down; the same key again costs nothing. Return its tags."""
     code = connection.execute(select(_CODES).where(_CODES.c.secret_hash == certificate.secret_hash)).one_or_none()
     if code is None or code.user_name != (certificate.subject if certificate.kind == "user" else ""):
-        raise IdentityError("unknown_code", "this join code is not known here; ask for a new one")
+        raise IdentityError("unknown_code", "this join code is not known here; ask whoever runs the controller for one")
+    invite = "user invite" if code.user_name else "device invite"
     if code.not_after_ns <= now_ns:
-        raise IdentityError("code_expired", "this join code has expired; ask for a new one")
+        raise IdentityError("code_expired", f"this join code has expired; `steelyard {invite}` makes a new one")
     again = select(_CERTIFICATES.c.serial).where(
         _CERTIFICATES.c.secret_hash == certificate.secret_hash,
         _CERTIFICATES.c.kind == certificate.kind,
@@ -101,9 +102,10 @@ def take_code(connection: Connection, certificate: CertificateRow, now_ns: int) 
     )
     if connection.scalar(again.limit(1)) is None:
         if code.uses_left < 1:
+            times = "once" if code.use_count == 1 else f"{code.use_count} times"
             raise IdentityError(
                 "code_used",
-                f"this join code was used as often as it may be ({code.use_count} times); ask for a new one",
+                f"this join code was used as often as it may be ({times}); `steelyard {invite}` makes a new one",
             )
         mine = _CODES.c.secret_hash == certificate.secret_hash
         connection.execute(update(_CODES).where(mine).values(uses_left=_CODES.c.uses_left - 1))

@@ -62,6 +62,13 @@ class DeviceRules:
             version = connection.scalar(select(devices.c.agent_version).where(devices.c.device_id == device_id))
         return health_pb2.DeviceHealth.FromString(content or b""), version or ""
 
+    def note_seen(self, device_id: str, seen_at_ns: int) -> None:
+        """Keep that a device spoke ``seen_at_ns`` nanoseconds since the epoch; a later time that is known stays."""
+        devices = schema.devices
+        earlier = (devices.c.device_id == device_id) & (devices.c.last_seen_ns < seen_at_ns)
+        with self._database.write() as connection:
+            connection.execute(update(devices).where(earlier).values(last_seen_ns=seen_at_ns))
+
     def replace(self, old_id: str, new_id: str) -> health_pb2.DeviceReplacement:
         """Let a device take the place of another one: the series of the old one go on with the new one.
 
