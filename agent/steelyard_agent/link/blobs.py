@@ -32,7 +32,8 @@ T = TypeVar("T")
 
 _NO_PROGRESS_S = 30.0
 # Whatever these codes mean in detail: the link, not the request, is at fault. INTERNAL is among them because a write
-# on a call that the other side has just ended raises it in place of the status that is on its way.
+# on a call that the other side has just ended raises it in place of the status that is on its way; UNAUTHENTICATED
+# because a certificate that ended in the middle is renewed with the next session.
 _LINK_CODES = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -40,6 +41,7 @@ _LINK_CODES = frozenset(
         grpc.StatusCode.DEADLINE_EXCEEDED,
         grpc.StatusCode.ABORTED,
         grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAUTHENTICATED,
     }
 )
 # What a controller says in the trailing metadata of a refusal.

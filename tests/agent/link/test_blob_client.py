@@ -106,6 +106,18 @@ async def test_a_controller_whose_disk_is_full_is_told_from_one_that_refuses(tmp
             await client.upload(digest_of(b"x"), tmp_path / "file", grant=GRANT)
 
 
+async def test_a_certificate_that_ends_in_the_middle_is_the_links_trouble(tmp_path: Path) -> None:
+    class Strict(FakeController):
+        async def QueryUpload(self, request: Any, context: Any) -> Any:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the certificate has expired")
+
+    (tmp_path / "file").write_bytes(b"x")
+    async with Strict() as controller, open_channel(parse_controller_address(controller.address)) as channel:
+        client = BlobClient(channel, device_id="d")
+        with pytest.raises(LinkDownError, match="the certificate has expired"):
+            await client.upload(digest_of(b"x"), tmp_path / "file", grant=GRANT)
+
+
 async def test_an_upload_that_is_cut_short_may_be_tried_again_but_never_passes_for_done(tmp_path: Path) -> None:
     class Hasty(FakeController):
         async def Upload(self, request_iterator: Any, context: Any) -> Any:
