@@ -169,9 +169,15 @@ class Delivery:
     async def _upload(self, entry: OutboxEntry) -> None:
         """Outputs first: a round is only announced when all that it names is there."""
         grant = TransferGrant(job_id=entry.key.job_id, epoch=self._epoch(entry))
-        for blob in entry.outputs:
-            await self._port.upload(blob.digest, self._outbox.output_path(entry, blob), grant=grant)
-        await self._port.upload(entry.result.digest, self._outbox.result_path(entry), grant=grant)
+        try:
+            for blob in entry.outputs:
+                await self._port.upload(blob.digest, self._outbox.output_path(entry, blob), grant=grant)
+            await self._port.upload(entry.result.digest, self._outbox.result_path(entry), grant=grant)
+        except TransferRefusedError:
+            if self._epoch(entry) == grant.epoch:
+                raise
+            # This device was leased anew meanwhile: what is sent under the lease before is refused.
+            await self._upload(entry)
 
     def _epoch(self, entry: OutboxEntry) -> int:
         return max(entry.epoch, self._newest_epoch())
