@@ -25,5 +25,5 @@ def test_a_fleet_to_which_everything_happens_once_loses_nothing_and_repeats_noth
 def test_a_campaign_notices_a_controller_that_acknowledges_before_it_stores(tmp_path: Path) -> None:
     others = frozenset(Fault) - {Fault.KILL_CONTROLLER}
     flaw = Flaw.ACKNOWLEDGES_FIRST
-    outcome = Campaign(tmp_path / "fleet", seed=1, kind=Kind.PLAIN, fault_count=2, left_out=others, flaw=flaw).run()
+    outcome = Campaign(tmp_path / "fleet", seed=7, kind=Kind.PLAIN, fault_count=1, left_out=others, flaw=flaw).run()
     assert any("is not recorded" in violation for violation in outcome.violations), outcome.violations

@@ -43,3 +43,21 @@ def test_a_world_is_read_as_it_was_written(tmp_path: Path) -> None:
     world.write(tmp_path / "world")
     assert read_world(tmp_path / "world") == world
     assert json.loads((tmp_path / "world").read_text())["clock_offset_s"] == -1.5
+
+
+def test_a_world_leads_an_agent_elsewhere_shortens_certificates_and_plants_a_flaw() -> None:
+    script = (
+        "from tests.chaos.moved_world import World, differ\n"
+        "world = World(detours={'10.0.0.1:7443': '127.0.0.1:9'}, certificate_life_s=45.0, flaw='ACKNOWLEDGES_FIRST')\n"
+        "from steelyard_agent.link import channel\n"
+        "dialled = []\n"
+        "channel.open_secure_channel = lambda address, **others: dialled.append(address)\n"
+        "differ(world, 'steelyard_agent')\n"
+        "channel.open_secure_channel('10.0.0.1:7443', controller_name='x')\n"
+        "channel.open_secure_channel('10.0.0.2:7443', controller_name='x')\n"
+        "from steelyard.control.results import Results\n"
+        "from steelyard.membership.terms import Terms\n"
+        "print(dialled, Terms().device_life_ns, Results.record.__module__)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.stdout.strip() == "['127.0.0.1:9', '10.0.0.2:7443'] 45000000000 tests.chaos.flaws", done.stderr
