@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _Response = TypeVar("_Response")
 _CALL_TIMEOUT_S = 60.0
 _COLLECT_TIMEOUT_S = 3600.0
+_ROUNDS_A_PAGE = 500
 
 
 class Client:
@@ -362,7 +363,12 @@ class Client:
 
         Samples of a block with the circumstance "emulated_by" are no latencies (docs/emulation.md).
         """
-        for reference in self._recorded(job_id).rounds:
+
+        def page(token: str) -> tuple[Sequence[control_pb2.RoundReference], str]:
+            answer = self._recorded(job_id, token)
+            return answer.rounds, answer.next_page_token
+
+        for reference in self._pages(page):
             yield result_pb2.RoundResult.FromString(self.download(reference.result_digest))
 
     def traces(self, job_id: str) -> Iterator[control_pb2.MeterTrace]:
@@ -384,8 +390,8 @@ class Client:
 
     # -- small things -------------------------------------------------------------------------------------------
 
-    def _recorded(self, job_id: str) -> control_pb2.ListRoundsResponse:
-        request = control_pb2.ListRoundsRequest(job_id=job_id)
+    def _recorded(self, job_id: str, page_token: str = "") -> control_pb2.ListRoundsResponse:
+        request = control_pb2.ListRoundsRequest(job_id=job_id, page_size=_ROUNDS_A_PAGE, page_token=page_token)
         return called(lambda: self._control.ListRounds(request, timeout=_CALL_TIMEOUT_S))
 
     def _pages(self, page: Callable[[str], tuple[Sequence[_Response], str]]) -> Iterator[_Response]:

@@ -1266,13 +1266,20 @@ class ListRoundsRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
     job_id: builtins.str
+    page_size: builtins.int
+    """How many rounds at most, up to 1,000; 0: all of them, as clients from before there were pages expect."""
+    page_token: builtins.str
     def __init__(
         self,
         *,
         job_id: builtins.str = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["job_id", b"job_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["job_id", b"job_id", "page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
 
 Global___ListRoundsRequest: typing_extensions.TypeAlias = ListRoundsRequest
 
@@ -1282,17 +1289,23 @@ class ListRoundsResponse(google.protobuf.message.Message):
 
     ROUNDS_FIELD_NUMBER: builtins.int
     TRACES_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """"" on the last page."""
     @property
     def rounds(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RoundReference]: ...
     @property
-    def traces(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___MeterTraceReference]: ...
+    def traces(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___MeterTraceReference]:
+        """All of them, on the first page."""
+
     def __init__(
         self,
         *,
         rounds: collections.abc.Iterable[Global___RoundReference] | None = ...,
         traces: collections.abc.Iterable[Global___MeterTraceReference] | None = ...,
+        next_page_token: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["rounds", b"rounds", "traces", b"traces"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "rounds", b"rounds", "traces", b"traces"]) -> None: ...
 
 Global___ListRoundsResponse: typing_extensions.TypeAlias = ListRoundsResponse
 
