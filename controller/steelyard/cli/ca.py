@@ -124,6 +124,7 @@ def rotate(ctx: click.Context, finish: bool, as_json: bool) -> None:
       steelyard ca rotate --finish
     """
     with connected(ctx) as client:
+        before = client.identity.authorities().authorities
         authorities = client.identity.rotate_authority(finish=finish)
     if as_json:
         from steelyard.report.plain import to_plain
@@ -131,6 +132,10 @@ def rotate(ctx: click.Context, finish: bool, as_json: bool) -> None:
         emit_json("authorities", {"authorities": [to_plain(one) for one in authorities]})
         return
     _print_authorities(authorities)
+    kept = {one.fingerprint for one in authorities}
+    gone = sum(one.holder_count for one in before if one.fingerprint not in kept)
+    if gone:
+        say(f"{gone} certificates of the old authority count no more: invite those devices and people again")
 
 
 def _print_authorities(authorities: list[identity_pb2.Authority]) -> None:
