@@ -72,7 +72,7 @@ class Campaign:
         left_out: frozenset[Fault] = frozenset(),
         flaw: Flaw | None = None,
     ) -> None:
-        """Draw the faults; ``kind`` None is that of the seed, ``flaw`` what the controllers do wrong on purpose."""
+        """Draw the faults; ``kind`` None is that of the seed, ``flaw`` what the programs do wrong on purpose."""
         self._root = root
         self._seed = seed
         self._kind = kind or kind_of(seed)

@@ -1,4 +1,4 @@
-"""Faults of the program itself, planted on purpose: a campaign that does not notice one would notice none."""
+"""Faults of the programs themselves, planted on purpose: a campaign that does not notice one would notice none."""
 
 from __future__ import annotations
 
@@ -11,14 +11,28 @@ _LATE_S = 3.0
 
 
 class Flaw(Enum):
-    """What a controller does wrong."""
+    """What a controller or an agent does wrong."""
 
     ACKNOWLEDGES_FIRST = "acknowledges a round before it is stored"
+    FORGETS_REQUESTS = "makes another job of a request that comes again"
+    FORGETS_ROUNDS = "removes a round from its outbox once it was announced"
+    KEEPS_LEASES = "lets no job go that ended"
+
+    @property
+    def module(self) -> str:
+        """Whose flaw it is: the module that is run."""
+        of_agents = {Flaw.FORGETS_ROUNDS, Flaw.KEEPS_LEASES}
+        return "steelyard_agent" if self in of_agents else "steelyard"
 
 
 def plant(flaw: Flaw) -> None:
-    """Let this process, which is to be a controller, have a flaw. Before it starts."""
-    {Flaw.ACKNOWLEDGES_FIRST: _acknowledge_first}[flaw]()
+    """Let this process have a flaw. Before it starts."""
+    {
+        Flaw.ACKNOWLEDGES_FIRST: _acknowledge_first,
+        Flaw.FORGETS_REQUESTS: _forget_requests,
+        Flaw.FORGETS_ROUNDS: _forget_rounds,
+        Flaw.KEEPS_LEASES: _keep_leases,
+    }[flaw]()
 
 
 def _acknowledge_first() -> None:
@@ -37,3 +51,40 @@ def _acknowledge_first() -> None:
         return parse_round(self._blobs.read_bytes(ready.result_digest), ready.result_digest)
 
     Results.record = acknowledge  # type: ignore[method-assign]
+
+
+def _forget_requests() -> None:
+    import uuid
+
+    from steelyard.store.store import Store
+
+    create = Store.create_job
+
+    def create_anew(self: Store, job: Any, request: bytes, _request_id: str) -> Any:
+        # As after an answer that was lost: the request comes a second time.
+        create(self, type(job).FromString(job.SerializeToString()), request, uuid.uuid4().hex)
+        job.job_id = uuid.uuid4().hex
+        return create(self, job, request, uuid.uuid4().hex)
+
+    Store.create_job = create_anew  # type: ignore[method-assign]
+
+
+def _forget_rounds() -> None:
+    from steelyard_agent.jobs.delivery import Delivery
+
+    note = Delivery._note_announced
+
+    def note_and_forget(self: Delivery, key: Any) -> None:
+        note(self, key)
+        self.recorded([key])
+
+    Delivery._note_announced = note_and_forget  # type: ignore[method-assign]
+
+
+def _keep_leases() -> None:
+    from steelyard_agent.jobs.lease import LeaseKeeper
+
+    def keep(self: LeaseKeeper) -> None:
+        """The device stays whose it was."""
+
+    LeaseKeeper.release = keep  # type: ignore[method-assign]

@@ -65,9 +65,10 @@ class Fleet:
     """Starts everything; ``sides`` has one controller or two. Used from one thread."""
 
     def __init__(self, root: Path, stack: ExitStack, *, kind: Kind, seed: int, flaw: Flaw | None = None) -> None:
-        """Build it below ``root`` and let ``stack`` end it; ``flaw`` is what the controllers do wrong on purpose."""
+        """Build it below ``root`` and let ``stack`` end it; ``flaw`` is what the programs do wrong on purpose."""
         root.mkdir(parents=True)
-        self._root, self._stack, self._kind, self._flaw = root, stack, kind, flaw
+        self._root, self._stack, self._kind = root, stack, kind
+        self._flaw_name = flaw.name if flaw else ""
         self.names = tuple(f"board-{index}" for index in range(DEVICE_COUNT))
         self.sides = [self._side(number, seed) for number in range(2 if kind is Kind.SHARED else 1)]
         self.agents = [self._agent(index) for index in range(DEVICE_COUNT)]
@@ -93,7 +94,7 @@ class Fleet:
             arguments += ["--secure-listen", secure, "--enroll-listen", enrolling, "--advertise", "127.0.0.1"]
         world = World(
             certificate_life_s=_SHORT_LIFE_S if self._kind is Kind.RENEWED else 0.0,
-            flaw=self._flaw.name if self._flaw else "",
+            flaw=self._flaw_name,
         )
         node = Node(name, self._root, "steelyard", arguments, world=world)
         self._stack.callback(node.close)
@@ -108,7 +109,8 @@ class Fleet:
         ways = {side.address: f"127.0.0.1:{side.networks.proxies[index].port}" for side in self.sides}
         if self._kind is Kind.PLAIN:
             arguments += ["--controller", *ways.values()]
-        node = Node(self.names[index], self._root, "steelyard_agent", arguments, world=World(detours=ways))
+        world = World(detours=ways, flaw=self._flaw_name)
+        node = Node(self.names[index], self._root, "steelyard_agent", arguments, world=world)
         self._stack.callback(node.close)
         return node
 

@@ -30,7 +30,7 @@ class World:
     detours: Mapping[str, str] = field(default_factory=dict)
     # For how long a controller's certificates of devices are good; 0: as usual.
     certificate_life_s: float = 0.0
-    # The name of what a controller does wrong; "": nothing. See ``tests.chaos.flaws``.
+    # The name of what it does wrong; "": nothing. See ``tests.chaos.flaws``.
     flaw: str = ""
 
     def write(self, path: Path) -> None:
@@ -98,7 +98,8 @@ def differ(world: World, module: str) -> None:
     if world.flaw:
         from tests.chaos.flaws import Flaw, plant
 
-        plant(Flaw[world.flaw])
+        if Flaw[world.flaw].module == module:
+            plant(Flaw[world.flaw])
 
 
 if __name__ == "__main__":

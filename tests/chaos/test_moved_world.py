@@ -53,6 +53,7 @@ def test_a_world_leads_an_agent_elsewhere_shortens_certificates_and_plants_a_fla
         "dialled = []\n"
         "channel.open_secure_channel = lambda address, **others: dialled.append(address)\n"
         "differ(world, 'steelyard_agent')\n"
+        "differ(world, 'steelyard')\n"
         "channel.open_secure_channel('10.0.0.1:7443', controller_name='x')\n"
         "channel.open_secure_channel('10.0.0.2:7443', controller_name='x')\n"
         "from steelyard.control.results import Results\n"
