@@ -19,6 +19,7 @@ from tests.chaos.evidence import (
     lost_or_doubled,
     orphans,
     strangers,
+    unknown_boots,
     waiting_rounds,
 )
 from tests.chaos.faults import Fault, Step, schedule
@@ -87,6 +88,7 @@ class Campaign:
         self._violations: list[str] = []
         self._struck: Counter[str] = Counter()
         self._missed_count = 0
+        self._rebooted: set[str] = set()
         # What ends a lasting fault, and when.
         self._endings: list[tuple[float, Callable[[], None]]] = []
         self._step_number = 0
@@ -141,6 +143,7 @@ class Campaign:
                 side.node.kill(again_in_s=step.lasting_s)
             case Fault.REBOOT:
                 agent.reboot(again_in_s=step.lasting_s)
+                self._rebooted.add(agent.name)
             case Fault.CUT | Fault.SILENCE | Fault.STALL | Fault.DELAY:
                 self._disturb(step)
             case Fault.FILL_AGENT | Fault.FILL_CONTROLLER:
@@ -283,6 +286,7 @@ class Campaign:
         for side in fleet.sides:
             book = side.book
             self._violations += lost_or_doubled(side.node.state, book.ended, book.request_count, fleet.watch.seen)
+            self._violations += unknown_boots(side.node.state, self._rebooted)
         self._violations += strangers(fleet.watch.seen, set(self._ended()))
 
     def _orphans(self) -> list[int]:

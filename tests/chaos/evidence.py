@@ -110,6 +110,15 @@ def lost_or_doubled(
             yield from _wrong_result(key, seen[key], recorded.get(key))
 
 
+def unknown_boots(controller_state: Path, rebooted: Iterable[str]) -> Iterator[str]:
+    """Say which devices were rebooted without their controller's knowledge; nobody has its database open."""
+    with closing(Store(controller_state / DATABASE_NAME)) as store:
+        for name in sorted(set(rebooted)):
+            events, _ = store.fleet.log.page(store.find_device(name).description.device_id, 500)
+            if not any(event.kind == "boot" for event in events):
+                yield f"{name} was rebooted, and its controller knows of no boot"
+
+
 def strangers(seen: Iterable[RoundKey], job_ids: set[str]) -> Iterator[str]:
     """Say which rounds were made for a job that nobody asked for."""
     for key in sorted(seen):

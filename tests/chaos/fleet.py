@@ -83,8 +83,10 @@ class Fleet:
         self.watch = stack.enter_context(OutboxWatch(self.outboxes))
 
     def is_online(self) -> bool:
-        """Tell whether every device is connected to every controller."""
-        return all(side.book.online() == set(self.names) for side in self.sides)
+        """Tell whether every device is connected to every controller, each through its network."""
+        proxies = [proxy for side in self.sides for proxy in side.networks.proxies]
+        connected = all(side.book.online() == set(self.names) for side in self.sides)
+        return connected and all(proxy.traffic.connection_count for proxy in proxies)
 
     def _side(self, number: int, seed: int) -> Side:
         name = f"controller-{number}"

@@ -2,7 +2,7 @@
 
 The file also says which boot it sees, which way leads to a controller, and what else is different there.
 
-``python -m tests.chaos.moved_world FILE MODULE ARGUMENT...``. What it starts (workers) has the real clock.
+``python -m tests.chaos.moved_world FILE MODULE ARGUMENT...``. Workers have the real clock.
 """
 
 from __future__ import annotations
@@ -70,6 +70,16 @@ def move_boot(path: Path) -> None:
         boot_id.read_boot_id = lambda _system: world.boot_id
 
 
+def stay(path: Path) -> None:
+    """Let an agent that becomes another process take its world along, and what it starts from there."""
+    from steelyard_agent.cli import idle
+
+    def words_here(module: str, *words: str) -> tuple[str, ...]:
+        return (sys.executable, "-m", "tests.chaos.moved_world", str(path), module, *words)
+
+    idle.module_words = words_here
+
+
 def move_ways(detours: Mapping[str, str]) -> None:
     """Let the agent dial another address than it believes. Before anybody imports what dials by name."""
     from steelyard_agent.link import channel
@@ -106,6 +116,7 @@ if __name__ == "__main__":
     world_file, module = Path(sys.argv[1]), sys.argv[2]
     move_clock(world_file)
     if module == "steelyard_agent":
+        stay(world_file)
         move_boot(world_file)
     differ(read_world(world_file), module)
     sys.argv = [module, *sys.argv[3:]]

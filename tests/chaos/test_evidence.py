@@ -16,7 +16,7 @@ from steelyard.store.store import Store
 from steelyard_agent.state.blob_cache import BlobCache, digest_of
 from steelyard_agent.state.identity import IdentityFile
 from steelyard_agent.state.outbox import Outbox, RoundKey
-from steelyard_protocol.v1 import control_pb2, result_pb2
+from steelyard_protocol.v1 import common_pb2, control_pb2, result_pb2
 from tests.chaos.evidence import (
     OutboxWatch,
     bugs_in,
@@ -25,6 +25,7 @@ from tests.chaos.evidence import (
     lost_or_doubled,
     orphans,
     strangers,
+    unknown_boots,
     waiting_rounds,
 )
 from tests.chaos.job_book import ROUND_COUNT
@@ -178,3 +179,13 @@ def test_an_epoch_that_does_not_rise_is_found(tmp_path: Path) -> None:
     assert not list(fallen_epochs([log]))
     log.write_text(log.read_text() + "INFO connected\nINFO job j (attempt 2) holds this device, epoch 7\n")
     assert list(fallen_epochs([log])) == [f"{log} tells of epoch 7 after epoch 7"]
+
+
+def test_a_reboot_of_which_the_controller_knows_nothing_is_found(controller_state: Path) -> None:
+    with closing(Store(controller_state / DATABASE_NAME)) as store:
+        for name in ("board-0", "board-1"):
+            store.put_device(common_pb2.DeviceDescription(device_id=f"id-of-{name}", name=name), "1")
+            store.fleet.log.append(f"id-of-{name}", "connected", "connected")
+        store.fleet.log.append("id-of-board-0", "boot", "it started anew")
+    found = list(unknown_boots(controller_state, ["board-0", "board-1"]))
+    assert found == ["board-1 was rebooted, and its controller knows of no boot"]

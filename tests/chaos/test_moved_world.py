@@ -6,9 +6,12 @@ import json
 import subprocess
 import sys
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 from tests.chaos.moved_world import World, read_world
+from tests.chaos.node import Node
+from tests.support.processes import wait_until
 
 _DAY_S = 86_400
 
@@ -62,3 +65,15 @@ def test_a_world_leads_an_agent_elsewhere_shortens_certificates_and_plants_a_fla
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert done.stdout.strip() == "['127.0.0.1:9', '10.0.0.2:7443'] 45000000000 tests.chaos.flaws", done.stderr
+
+
+def test_an_agent_keeps_its_world_when_it_becomes_the_process_that_idles(tmp_path: Path) -> None:
+    arguments = ["run", "--name", "board", "--state-directory", "{state}", "--controller", "127.0.0.1:9"]
+    node = Node("board", tmp_path, "steelyard_agent", arguments, world=World(clock_offset_s=4000 * _DAY_S))
+    year = datetime.fromtimestamp(time.time() + 4000 * _DAY_S, tz=timezone.utc).year
+    try:
+        node.start()
+        wait_until(lambda: "no session with" in node.log.read_text())
+        assert f"\n{year}-" in f"\n{node.log.read_text()}"
+    finally:
+        node.close()
