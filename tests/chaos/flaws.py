@@ -15,14 +15,12 @@ class Flaw(Enum):
 
     ACKNOWLEDGES_FIRST = "acknowledges a round before it is stored"
     FORGETS_REQUESTS = "makes another job of a request that comes again"
-    FORGETS_ROUNDS = "removes a round from its outbox once it was announced"
     KEEPS_LEASES = "lets no job go that ended"
 
     @property
     def module(self) -> str:
         """Whose flaw it is: the module that is run."""
-        of_agents = {Flaw.FORGETS_ROUNDS, Flaw.KEEPS_LEASES}
-        return "steelyard_agent" if self in of_agents else "steelyard"
+        return "steelyard_agent" if self is Flaw.KEEPS_LEASES else "steelyard"
 
 
 def plant(flaw: Flaw) -> None:
@@ -30,7 +28,6 @@ def plant(flaw: Flaw) -> None:
     {
         Flaw.ACKNOWLEDGES_FIRST: _acknowledge_first,
         Flaw.FORGETS_REQUESTS: _forget_requests,
-        Flaw.FORGETS_ROUNDS: _forget_rounds,
         Flaw.KEEPS_LEASES: _keep_leases,
     }[flaw]()
 
@@ -67,18 +64,6 @@ def _forget_requests() -> None:
         return create(self, job, request, uuid.uuid4().hex)
 
     Store.create_job = create_anew  # type: ignore[method-assign]
-
-
-def _forget_rounds() -> None:
-    from steelyard_agent.jobs.delivery import Delivery
-
-    note = Delivery._note_announced
-
-    def note_and_forget(self: Delivery, key: Any) -> None:
-        note(self, key)
-        self.recorded([key])
-
-    Delivery._note_announced = note_and_forget  # type: ignore[method-assign]
 
 
 def _keep_leases() -> None:
