@@ -85,6 +85,7 @@ class Delivery:
             timer.cancel()
         self._announced.clear()
         self._announced_counts.clear()
+        self._full_since_s = None
         self._notices = [notice for notice in self._notices[:-1] if not notice.read] + self._notices[-1:]
         for notice in self._notices:
             notice.told = notice.read and not job_waits

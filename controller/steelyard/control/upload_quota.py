@@ -12,6 +12,7 @@ MAX_JOB_UPLOAD_BYTES = 16 * 1024**3
 MAX_JOB_UPLOAD_COUNT = 20_000
 # Of jobs that run or have just ended.
 _REMEMBERED_JOBS = 1_000
+_DIGEST_LENGTH = 64
 
 
 class UploadQuota:
@@ -28,6 +29,8 @@ class UploadQuota:
         Raises:
             BlobRefusedError: ``upload_quota``; nothing was counted.
         """
+        # More characters are no digest, which the store says in a moment.
+        digest = digest[:_DIGEST_LENGTH]
         sizes = self._sizes.setdefault(job_id, {})
         self._sizes.move_to_end(job_id)
         if len(self._sizes) > _REMEMBERED_JOBS:

@@ -34,3 +34,10 @@ def test_a_refused_blob_takes_nothing() -> None:
     with pytest.raises(BlobRefusedError):
         quota.take("job", ONE, 101)
     quota.take("job", TWO, 100)
+
+
+def test_what_is_no_digest_takes_no_more_memory_than_one() -> None:
+    quota = UploadQuota()
+    quota.take("job", "x" * 10**6, 1)
+    ((kept,),) = [sizes.keys() for sizes in quota._sizes.values()]
+    assert len(kept) == len(ONE)
