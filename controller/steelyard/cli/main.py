@@ -152,6 +152,8 @@ def _log_to_stderr(ctx: click.Context, *, verbose: bool, log_format: str) -> Non
     root, handler = logging.getLogger(), logging.StreamHandler(sys.stderr)
     handler.setFormatter(make_formatter(log_format))
     handler.setLevel(logging.INFO if verbose else logging.ERROR)
+    # Six lines at each start that say nothing of the controller.
+    handler.addFilter(lambda record: not record.name.startswith("alembic.runtime.plugins"))
     level = root.level
     root.addHandler(handler)
     root.setLevel(min(level, handler.level) if level else handler.level)

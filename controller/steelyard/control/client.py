@@ -105,9 +105,8 @@ class Client:
         """Return every device that this controller has seen."""
 
         def page(token: str) -> tuple[Sequence[control_pb2.Device], str]:
-            response = self._control.ListDevices(
-                control_pb2.ListDevicesRequest(page_token=token), timeout=_CALL_TIMEOUT_S
-            )
+            request = control_pb2.ListDevicesRequest(page_token=token)
+            response = self._control.ListDevices(request, timeout=_CALL_TIMEOUT_S)
             return response.devices, response.next_page_token
 
         return list(self._pages(page))
@@ -128,12 +127,8 @@ class Client:
 
         with prepared_model(Path(path)) as prepared:
             self._blobs.upload(prepared.bytes_path, prepared.digest, prepared.size_bytes)
-        request = control_pb2.CreateArtifactRequest(
-            request_id=uuid.uuid4().hex,
-            digest=prepared.digest,
-            name=name or Path(path).stem,
-            confidential=confidential,
-        )
+        request = control_pb2.CreateArtifactRequest(request_id=uuid.uuid4().hex, digest=prepared.digest)
+        request.name, request.confidential = name or Path(path).stem, confidential
         return called(lambda: self._control.CreateArtifact(request, timeout=_CALL_TIMEOUT_S)).artifact
 
     def artifact(self, text: str) -> control_pb2.Artifact:

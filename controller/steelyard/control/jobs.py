@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from steelyard.analysis.scoring import score_of
@@ -30,9 +30,12 @@ from steelyard.fleet.blob_servicer import BlobRefusedError
 from steelyard.log_context import DEVICE_ID, JOB_ID
 from steelyard.plugins.files import plugin_files
 from steelyard.store.store import Store
-from steelyard_protocol.v1 import common_pb2, control_pb2
+from steelyard_protocol.v1 import common_pb2, control_pb2, plan_pb2
 
 _log = logging.getLogger(__name__)
+
+# Takes a job's state, a line for its log, and how much of how much is done.
+_Note = Callable[[control_pb2.JobState.ValueType, str, int, int], Awaitable[None]]
 
 DEFAULT_DEVICE_WAIT_S = 30.0
 # A task that was cancelled ends its transfers and its meters; one that does not is left behind.
@@ -277,12 +280,16 @@ class Jobs:
         )
         self._measurements[job_id] = job
         await job.run()
-        done = len(job.results()) * len(request.plan.artifacts)
+        await self._keep(job_id, device_id, request.plan, job, note)
+
+    async def _keep(self, job_id: str, device_id: str, plan: plan_pb2.Plan, job: MeasurementJob, note: _Note) -> None:
+        """Store what follows from the rounds of a measurement that ran to its end, and end its job."""
+        world, done = self._world, len(job.results()) * len(plan.artifacts)
 
         async def tell(message: str) -> None:
             await note(control_pb2.JOB_STATE_UPLOADING, message, done, done)
 
-        await keep_numeric(world, request.plan, job.results(), job_id=job_id, device_id=device_id, tell=tell)
-        figures = session_figures(request.plan, job.results(), job_id)
+        await keep_numeric(world, plan, job.results(), job_id=job_id, device_id=device_id, tell=tell)
+        figures = session_figures(plan, job.results(), job_id)
         await world.store.call_when_room(Store.record_sessions, device_id, figures)
         await note(control_pb2.JOB_STATE_RECORDED, f"done: {job.stop_reason}", done, done)
