@@ -203,7 +203,8 @@ def replace_device(ctx: click.Context, old: str, new: str, as_json: bool) -> Non
 def _line(event: health_pb2.DeviceEvent, width: int) -> str:
     """Return what happened; what a device said of it neither steers the terminal nor looks like another line."""
     at = f"{event.at.ToDatetime(tzinfo=timezone.utc).astimezone():%Y-%m-%d %H:%M:%S}  "
-    text = visible(" ".join(f"{event.kind}: {event.message}".split()))
+    what = "" if event.message.startswith(event.kind) else f"{event.kind}: "
+    text = visible(" ".join(f"{what}{event.message}".split()))
     return textwrap.fill(
         text, width, initial_indent=at, subsequent_indent=" " * len(at), break_on_hyphens=False, break_long_words=False
     )
