@@ -114,7 +114,7 @@ class Node:
         if code is None:
             return ""
         self._process, self._start_at_s = None, now_s + _AGAIN_S
-        if code == _INFRASTRUCTURE and now_s - self._disk_was_full_s < 10:
+        if code == _INFRASTRUCTURE and now_s - max(self._disk_was_full_s, self.disk.was_full_s) < 10:
             return ""
         return f"{self.name} ended by itself with {code}; see {self.log}"
 
