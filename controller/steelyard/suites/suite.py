@@ -131,7 +131,7 @@ class Suite:
     """What a night measures.
 
     ``metrics`` are the rules of every metric that is judged, the defaults included. ``notify`` and ``heartbeat`` hold
-    their ``${NAME}`` as they are written, so that no secret is stored; ``substitution.substitute_tables`` fills them in.
+    their ``${NAME}`` as they are written, so that no secret is stored; ``substitute_tables`` fills them in.
     ``folder`` is where the suite's file lies; ``budget_s`` is device time for each device.
     """
 

@@ -86,7 +86,7 @@ class Table:
         return float(match["number"]) / 100
 
     def amount(self, key: str, default: float, *, unit: str) -> float:
-        """Return an amount such as "0.05ms" or "1MiB" in ``unit`` ("ns", "B", "J", "fraction"), a bare number in others."""
+        """Return an amount such as "0.05ms" in ``unit`` ("ns", "B", "J", "fraction"), a bare number in others."""
         value = self._values.get(key)
         if value is None:
             return default
