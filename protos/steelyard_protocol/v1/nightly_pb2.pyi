@@ -1416,6 +1416,7 @@ class Silence(google.protobuf.message.Message):
     ENDED_AT_FIELD_NUMBER: builtins.int
     ENDED_BY_FIELD_NUMBER: builtins.int
     ENDED_BECAUSE_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
     silence_id: builtins.str
     """Made by whoever asks for it."""
     json: builtins.str
@@ -1424,6 +1425,8 @@ class Silence(google.protobuf.message.Message):
     """The caller's certificate where there is one, else what the request says."""
     ended_by: builtins.str
     ended_because: builtins.str
+    version: builtins.int
+    """1 when it is made, one more when it is ended."""
     @property
     def expires_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
@@ -1443,9 +1446,10 @@ class Silence(google.protobuf.message.Message):
         ended_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         ended_by: builtins.str = ...,
         ended_because: builtins.str = ...,
+        version: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["created_at", b"created_at", "ended_at", b"ended_at", "expires_at", b"expires_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["created_at", b"created_at", "created_by", b"created_by", "ended_at", b"ended_at", "ended_because", b"ended_because", "ended_by", b"ended_by", "expires_at", b"expires_at", "json", b"json", "silence_id", b"silence_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["created_at", b"created_at", "created_by", b"created_by", "ended_at", b"ended_at", "ended_because", b"ended_because", "ended_by", b"ended_by", "expires_at", b"expires_at", "json", b"json", "silence_id", b"silence_id", "version", b"version"]) -> None: ...
 
 Global___Silence: typing_extensions.TypeAlias = Silence
 
@@ -1535,17 +1539,21 @@ class EndSilenceRequest(google.protobuf.message.Message):
     SILENCE_ID_FIELD_NUMBER: builtins.int
     WHO_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
+    JSON_FIELD_NUMBER: builtins.int
     silence_id: builtins.str
     who: builtins.str
     reason: builtins.str
+    json: builtins.str
+    """As it is afterwards; "" leaves the JSON as it was."""
     def __init__(
         self,
         *,
         silence_id: builtins.str = ...,
         who: builtins.str = ...,
         reason: builtins.str = ...,
+        json: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["reason", b"reason", "silence_id", b"silence_id", "who", b"who"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["json", b"json", "reason", b"reason", "silence_id", b"silence_id", "who", b"who"]) -> None: ...
 
 Global___EndSilenceRequest: typing_extensions.TypeAlias = EndSilenceRequest
 
