@@ -125,16 +125,15 @@ class Alert:
     """What is wrong with one series or device, since when, and what was done about it.
 
     Attributes:
-        alert_id: The same for the same subject and first night, so that a night that is resumed opens no second one.
+        alert_id: The same for the same subject and the night that opened it: a resumed night opens no second one.
         version: As the store counts it (0: not stored yet); a change is refused when the store's is another by then.
         first_night: The first night that was worse, ``first_at`` its time (UTC, ISO 8601, "" where it is not known).
         last_night: The last night that was worse.
-        good_nights: How many nights in a row were measured and fine since.
+        good_nights: How many nights in a row were measured and fine since, ``last_good_night`` the last of them.
         reason: One sentence: what is wrong, of the last night that was worse.
         evidence: What the last confirmation said (or the last night, before there was one); None for a device.
         acknowledged_until: UTC, ISO 8601; "" for no end. Only while it is acknowledged.
         baseline_night: The night from which an accepted change is the baseline.
-        parent_alert_id: The device's alert that explains this one, "" for none.
         events: Oldest first, never empty.
     """
 
@@ -148,10 +147,10 @@ class Alert:
     cause: Cause = Cause.UNKNOWN
     first_at: str = ""
     good_nights: int = 0
+    last_good_night: int | None = None
     evidence: Finding | None = None
     acknowledged_until: str = ""
     baseline_night: int | None = None
-    parent_alert_id: str = ""
     version: int = 0
 
     def __post_init__(self) -> None:
@@ -189,9 +188,10 @@ def new_alert(
     evidence: Finding | None = None,
 ) -> Alert:
     """Return the alert that a night opens; the picture of the series' nights is not kept with it."""
-    event = AlertEvent(at=at, who=STEELYARD, from_state=None, to_state=state, reason=reason, night_number=night_number)
+    why = reason[:MAX_REASON_CHARACTERS]
+    event = AlertEvent(at=at, who=STEELYARD, from_state=None, to_state=state, reason=why, night_number=night_number)
     return Alert(
-        alert_id=_alert_id(subject, first_night),
+        alert_id=_alert_id(subject, night_number),
         subject=subject,
         state=state,
         first_night=first_night,
@@ -209,6 +209,6 @@ def kept_evidence(finding: Finding | None) -> Finding | None:
     return None if finding is None else dataclasses.replace(finding, sparkline=None)
 
 
-def _alert_id(subject: AlertSubject, first_night: int) -> str:
-    named = json.dumps([*subject.key, first_night], ensure_ascii=False)
+def _alert_id(subject: AlertSubject, opening_night: int) -> str:
+    named = json.dumps([*subject.key, opening_night], ensure_ascii=False)
     return hashlib.sha256(named.encode()).hexdigest()[:12]

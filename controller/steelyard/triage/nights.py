@@ -3,72 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Iterable, Sequence
 
-from steelyard.nightly.night_findings import Finding, Outcome
-from steelyard.triage.alert import STEELYARD, Alert, AlertState, AlertSubject, kept_evidence, new_alert, subject_of
-from steelyard.triage.instants import instant_text, parse_instant
-from steelyard.triage.severity import is_worse_than
-from steelyard.triage.silence import Silence, silence_of
-from steelyard.triage.transitions import moved, without_acknowledgement
+from steelyard.nightly.night_findings import CauseGroup, Finding, Outcome
+from steelyard.triage.alert import Alert, AlertState, AlertSubject, subject_of
+from steelyard.triage.news import fixed_finding, held_back, news_of
+from steelyard.triage.silence import Silence
+from steelyard.triage.telling import OPENS, Teller
+from steelyard.triage.tonight import DevicesTonight, NightStamp, TriagedNight
 
 # One good night may be luck: a regression that comes and goes would open an alert every second night.
 NIGHTS_UNTIL_FIXED = 2
 
-_WORSE = frozenset({Outcome.CONFIRMED, Outcome.SUSPECTED, Outcome.UNDECIDED})
-_OPENS = {
-    Outcome.CONFIRMED: AlertState.CONFIRMED,
-    Outcome.SUSPECTED: AlertState.SUSPECTED,
-    Outcome.UNDECIDED: AlertState.UNDECIDED,
-}
-# Once confirmed, a later night without a confirmation does not take it back.
-_STANDING = frozenset({AlertState.CONFIRMED, AlertState.ACKNOWLEDGED})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NightStamp:
-    """Which night of which suite, and the time at its end (with a time zone)."""
-
-    suite: str
-    number: int
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceTrouble:
-    """A device that is not what it was; ``sentence`` says how that is known."""
-
-    device_id: str
-    device: str
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DevicesTonight:
-    """Devices that were measured: those in trouble, and the ids of those whose sentinel is steady."""
-
-    troubles: tuple[DeviceTrouble, ...] = ()
-    steady_ids: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TriagedNight:
-    """What a night comes to.
-
-    Attributes:
-        alerts: Every alert that was open before, or begins now, as it is now; closed ones among them ended tonight.
-        findings: The night's, with the outcomes that triage gives them (known, fixed, device) and their alerts' ids.
-    """
-
-    alerts: tuple[Alert, ...]
-    findings: tuple[Finding, ...]
-
-    @property
-    def open_alerts(self) -> tuple[Alert, ...]:
-        """Those that go on."""
-        return tuple(one for one in self.alerts if one.is_open)
+_AS_BEFORE = frozenset({Outcome.NOT_REPRODUCED, Outcome.IMPROVED, Outcome.FIXED, Outcome.STEADY})
 
 
 def next_alerts(
@@ -87,7 +34,7 @@ def next_alerts(
     steady (not measured) waits as it is. Changes on a device that is in trouble are held back: they open no alert.
 
     Args:
-        open_alerts: Of this suite.
+        open_alerts: Of this suite: those that were open when the night began, as they are now.
         findings: What the night says of each series that is not steady, before triage; one a series.
         steady: The series that were measured and are as they were.
         devices: What the sentinels say.
@@ -95,190 +42,73 @@ def next_alerts(
         night: The night that ends.
         nights_until_fixed: Good nights in a row until an alert ends.
     """
-    teller = _Teller(silences=silences, night=night, nights_until_fixed=nights_until_fixed)
+    teller = Teller(night=night, nights_until_fixed=nights_until_fixed)
     known = {alert.subject.key: teller.woken(alert) for alert in open_alerts}
-    ill = {trouble.device_id for trouble in devices.troubles}
-    told = []
-    for finding in findings:
-        subject = subject_of(finding.series, night.suite)
-        alert = known.get(subject.key)
-        after, seen = teller.finding(finding, subject, alert, held_back=finding.series.device_id in ill)
-        told.append(seen)
-        if after is not None:
-            known[subject.key] = after
+    _tell_devices(teller, known, devices)
+    seen = _tell_findings(teller, known, findings, devices, silences)
+    troubled = {trouble.device_id for trouble in devices.troubles}
     for subject in steady:
+        if subject.key in known and subject.device_id not in troubled:
+            known[subject.key] = teller.good(known[subject.key])
+    return TriagedNight(alerts=tuple(known.values()), findings=_with_fixed(seen, known.values(), night))
+
+
+def with_causes(alerts: Iterable[Alert], groups: Iterable[CauseGroup]) -> tuple[Alert, ...]:
+    """Return the alerts with the causes of the groups that hold their findings; the others as they are."""
+    causes = {finding.alert_id: group.cause for group in groups for finding in group.findings if finding.alert_id}
+    return tuple(
+        dataclasses.replace(alert, cause=causes[alert.alert_id]) if alert.alert_id in causes else alert
+        for alert in alerts
+    )
+
+
+_Known = dict[tuple[str, str, str, str, str], Alert]
+
+
+def _tell_devices(teller: Teller, known: _Known, devices: DevicesTonight) -> None:
+    for trouble in devices.troubles:
+        subject = AlertSubject(suite=teller.night.suite, device_id=trouble.device_id, device=trouble.device)
+        known[subject.key] = teller.troubled(subject, known.get(subject.key), trouble)
+    steady_ids = devices.steady_ids - {trouble.device_id for trouble in devices.troubles}
+    for key, alert in known.items():
+        if alert.subject.is_device and alert.subject.device_id in steady_ids:
+            known[key] = teller.good(alert)
+
+
+def _tell_findings(
+    teller: Teller,
+    known: _Known,
+    findings: Sequence[Finding],
+    devices: DevicesTonight,
+    silences: tuple[Silence, ...],
+) -> list[Finding]:
+    troubles = {trouble.device_id: trouble for trouble in devices.troubles}
+    seen = []
+    for finding in findings:
+        subject = subject_of(finding.series, teller.night.suite)
         alert = known.get(subject.key)
-        if alert is not None and subject.device_id not in ill:
-            known[subject.key] = teller.good(alert)
-    for alert in teller.devices(devices, known):
-        known[alert.subject.key] = alert
-    fixed = [one for one in known.values() if teller.ended_tonight(one) and one.state is AlertState.FIXED]
-    return TriagedNight(alerts=tuple(known.values()), findings=tuple(_with_fixed(told, fixed, night.suite)))
+        alert_id = alert.alert_id if alert is not None else ""
+        trouble = troubles.get(subject.device_id)
+        if finding.outcome is Outcome.DEVICE or (trouble is not None and finding.outcome in OPENS):
+            seen.append(held_back(finding, trouble, alert_id))
+        elif finding.outcome in OPENS:
+            after = teller.opened(subject, finding) if alert is None else teller.seen(alert, finding)
+            known[subject.key] = after
+            seen.append(news_of(finding, after, silences, teller.night.now))
+        else:
+            if finding.outcome in _AS_BEFORE and alert is not None and trouble is None:
+                known[subject.key] = teller.not_reproduced(alert, finding)
+            seen.append(dataclasses.replace(finding, alert_id=alert_id))
+    return seen
 
 
-def _with_fixed(findings: Sequence[Finding], fixed: Sequence[Alert], suite: str) -> list[Finding]:
+def _with_fixed(findings: Sequence[Finding], alerts: Iterable[Alert], night: NightStamp) -> tuple[Finding, ...]:
     """Return the findings with one of each series whose alert ended, in place of what else was found of it."""
-    ended = {alert.subject.key: alert for alert in fixed if alert.evidence is not None}
-    rest = [one for one in findings if subject_of(one.series, suite).key not in ended]
-    return [*rest, *(_fixed_finding(alert) for alert in ended.values())]
-
-
-def _fixed_finding(alert: Alert) -> Finding:
-    assert alert.evidence is not None
-    return dataclasses.replace(
-        alert.evidence, outcome=Outcome.FIXED, reason=alert.last_event.reason, alert_id=alert.alert_id, reproduce=""
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Teller:
-    """What one night says to one alert after the other."""
-
-    silences: tuple[Silence, ...]
-    night: NightStamp
-    nights_until_fixed: int
-
-    @property
-    def at(self) -> str:
-        return instant_text(self.night.now)
-
-    def ended_tonight(self, alert: Alert) -> bool:
-        return not alert.is_open and alert.last_event.night_number == self.night.number
-
-    def woken(self, alert: Alert) -> Alert:
-        """Return an alert whose acknowledgement is over as it was before."""
-        until = alert.acknowledged_until
-        if not until or parse_instant(until) > self.night.now:
-            return alert
-        reason = f"the acknowledgement until {until} is over"
-        return without_acknowledgement(alert, reason=reason, at=self.at, night_number=self.night.number)
-
-    def finding(
-        self, finding: Finding, subject: AlertSubject, alert: Alert | None, *, held_back: bool
-    ) -> tuple[Alert | None, Finding]:
-        """Return the series' alert after a finding (None: it needs none), and the finding as triage sees it."""
-        named = dataclasses.replace(finding, alert_id=alert.alert_id if alert is not None else "")
-        if finding.outcome is Outcome.DEVICE or (held_back and finding.outcome in _WORSE):
-            return alert, dataclasses.replace(named, outcome=Outcome.DEVICE)
-        if finding.outcome in (Outcome.NOT_REPRODUCED, Outcome.IMPROVED, Outcome.STEADY):
-            return (self._not_reproduced(alert, finding) if alert is not None else None), named
-        if finding.outcome not in _WORSE:
-            return alert, named
-        after = self._opened(finding, subject) if alert is None else self._seen(alert, finding)
-        return after, self._news(after, finding)
-
-    def _opened(self, finding: Finding, subject: AlertSubject) -> Alert:
-        return new_alert(
-            subject,
-            state=_OPENS[finding.outcome],
-            first_night=min(finding.first_bad_night or self.night.number, self.night.number),
-            first_at=finding.first_bad_at,
-            night_number=self.night.number,
-            at=self.at,
-            reason=finding.reason,
-            evidence=finding,
-        )
-
-    def _seen(self, alert: Alert, finding: Finding) -> Alert:
-        """Return an alert whose series is worse again, or still."""
-        seen = dataclasses.replace(
-            alert, last_night=max(alert.last_night, self.night.number), good_nights=0, reason=finding.reason
-        )
-        confirmed = finding.outcome is Outcome.CONFIRMED
-        if alert.state is AlertState.ACKNOWLEDGED:
-            if not (confirmed and is_worse_than(finding, alert.evidence)):
-                return seen
-            seen = self._moved(seen, AlertState.CONFIRMED, f"worse than what was acknowledged: {finding.reason}")
-        elif alert.state not in _STANDING and _OPENS[finding.outcome] is not alert.state:
-            to_state = _OPENS[finding.outcome]
-            # Suspected says less than undecided: it is kept, and tried again.
-            if not (alert.state is AlertState.UNDECIDED and to_state is AlertState.SUSPECTED):
-                seen = self._moved(seen, to_state, finding.reason)
-        if confirmed or alert.state not in _STANDING:
-            seen = dataclasses.replace(seen, evidence=kept_evidence(finding))
-        return seen
-
-    def _news(self, alert: Alert, finding: Finding) -> Finding:
-        """Return a finding with the outcome that its alert and the silences give it."""
-        named = dataclasses.replace(finding, alert_id=alert.alert_id)
-        if alert.state is AlertState.ACKNOWLEDGED:
-            known = alert.last_event
-            return dataclasses.replace(
-                named, outcome=Outcome.KNOWN, reason=f"acknowledged by {known.who}: {known.reason}"
-            )
-        silence = silence_of(alert.subject, self.silences, self.night.now)
-        if silence is not None:
-            words = f"silenced by {silence.created_by} until {silence.expires_at}: {silence.reason}"
-            return dataclasses.replace(named, outcome=Outcome.KNOWN, reason=words)
-        if alert.state is AlertState.CONFIRMED and finding.outcome is not Outcome.CONFIRMED:
-            return _still_there(named, alert)
-        return named
-
-    def _not_reproduced(self, alert: Alert, finding: Finding) -> Alert:
-        """Return an alert whose series a confirmation found to be as it was, or which is as good as ever."""
-        if alert.state in (AlertState.SUSPECTED, AlertState.CONFIRMING, AlertState.UNDECIDED):
-            return self._moved(alert, AlertState.NOT_REPRODUCED, finding.reason)
-        return self.good(alert)
-
-    def good(self, alert: Alert) -> Alert:
-        """Return an alert after a night that was measured and fine."""
-        if alert.last_night >= self.night.number or self._is_told(alert):
-            return alert
-        nights = alert.good_nights + 1
-        better = dataclasses.replace(alert, good_nights=nights)
-        if nights < self.nights_until_fixed:
-            return better
-        words = f"{nights} good nights in a row" if nights > 1 else "a good night"
-        if alert.state in (AlertState.SUSPECTED, AlertState.CONFIRMING, AlertState.UNDECIDED):
-            return self._moved(better, AlertState.NOT_REPRODUCED, f"not seen again: {words}")
-        return self._moved(better, AlertState.FIXED, f"as good as before: {words}")
-
-    def _is_told(self, alert: Alert) -> bool:
-        """Say whether this night was counted as a good one before (a night that is resumed)."""
-        return alert.last_night + alert.good_nights >= self.night.number or not alert.is_open
-
-    def devices(self, tonight: DevicesTonight, known: Mapping[tuple[str, ...], Alert]) -> list[Alert]:
-        """Return the alerts of devices that begin, go on or end."""
-        alerts = []
-        for trouble in tonight.troubles:
-            subject = AlertSubject(suite=self.night.suite, device_id=trouble.device_id, device=trouble.device)
-            alert = known.get(subject.key)
-            if alert is None:
-                alert = new_alert(
-                    subject,
-                    state=AlertState.CONFIRMED,
-                    first_night=self.night.number,
-                    first_at=self.at,
-                    night_number=self.night.number,
-                    at=self.at,
-                    reason=trouble.sentence,
-                )
-            last = max(alert.last_night, self.night.number)
-            alerts.append(dataclasses.replace(alert, last_night=last, good_nights=0, reason=trouble.sentence))
-        ill = {trouble.device_id for trouble in tonight.troubles}
-        alerts += [
-            self.good(alert)
-            for alert in known.values()
-            if alert.subject.is_device and alert.subject.device_id in tonight.steady_ids - ill
-        ]
-        return alerts
-
-    def _moved(self, alert: Alert, to_state: AlertState, reason: str) -> Alert:
-        return moved(alert, to_state, who=STEELYARD, reason=reason, at=self.at, night_number=self.night.number)
-
-
-def _still_there(finding: Finding, alert: Alert) -> Finding:
-    """Return a finding of a night without a confirmation, of a regression that an earlier night confirmed."""
-    if alert.evidence is None:
-        return finding
-    tonight = "tonight's confirmation was undecided" if finding.outcome is Outcome.UNDECIDED else "not confirmed anew"
-    return dataclasses.replace(
-        finding,
-        outcome=Outcome.CONFIRMED,
-        before=alert.evidence.before,
-        after=alert.evidence.after,
-        ratio=alert.evidence.ratio,
-        round_count=alert.evidence.round_count,
-        job_id=alert.evidence.job_id,
-        reason=f"still worse, {tonight}: {alert.evidence.reason}",
-    )
+    fixed: dict[tuple[str, ...], Finding] = {}
+    for alert in alerts:
+        finding = fixed_finding(alert)
+        is_of_tonight = alert.state is AlertState.FIXED and alert.last_event.night_number == night.number
+        if is_of_tonight and finding is not None:
+            fixed[alert.subject.key] = finding
+    rest = [one for one in findings if subject_of(one.series, night.suite).key not in fixed]
+    return (*rest, *fixed.values())
