@@ -39,11 +39,11 @@ class SeriesClient:
             recorded += called(lambda one=request: self._stub.RecordPoints(one, timeout=_TIMEOUT_S)).recorded_count  # type: ignore[misc]
         return recorded
 
-    def find(self, filter: nightly_pb2.SeriesFilter | None = None) -> list[nightly_pb2.Series]:  # noqa: A002
+    def find(self, chosen: nightly_pb2.SeriesFilter | None = None) -> list[nightly_pb2.Series]:
         """Return the series that fit, in the order in which they began."""
 
         def page(token: str) -> tuple[Sequence[nightly_pb2.Series], str]:
-            request = nightly_pb2.ListSeriesRequest(filter=filter, page_size=_PAGE_SIZE, page_token=token)
+            request = nightly_pb2.ListSeriesRequest(filter=chosen, page_size=_PAGE_SIZE, page_token=token)
             response = self._stub.ListSeries(request, timeout=_TIMEOUT_S)
             return response.series, response.next_page_token
 
@@ -51,16 +51,16 @@ class SeriesClient:
 
     def histories(
         self,
-        filter: nightly_pb2.SeriesFilter,
+        chosen: nightly_pb2.SeriesFilter,
         *,
         up_to_night: int = 0,
-        last: int = 64,  # noqa: A002
+        last: int = 64,
     ) -> Iterator[nightly_pb2.SeriesHistory]:
         """Yield the series that fit with the last values of each up to a night (0: all)."""
 
         def page(token: str) -> tuple[Sequence[nightly_pb2.SeriesHistory], str]:
             request = nightly_pb2.ListHistoriesRequest(
-                filter=filter, up_to_night=up_to_night, last_count=last, page_size=_PAGE_SIZE, page_token=token
+                filter=chosen, up_to_night=up_to_night, last_count=last, page_size=_PAGE_SIZE, page_token=token
             )
             response = self._stub.ListHistories(request, timeout=_TIMEOUT_S)
             return response.histories, response.next_page_token
