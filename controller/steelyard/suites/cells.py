@@ -24,7 +24,7 @@ class Cell:
     @property
     def key(self) -> str:
         """Return it as a key of what is stored of a night."""
-        return "\n".join((self.model, self.device_id, self.runtime))
+        return f"{self.model}\n{self.device_id}\n{self.runtime}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,7 @@ def suite_toml(suite: Suite) -> str:
                 "timezone": schedule.timezone,
                 "budget": f"{suite.budget_s:g}s",
                 "sentinel": _relative(suite.sentinel, suite.folder),
+                "sentinel_runtime": suite.sentinel_runtime,
             },
         ),
         *(_section("[[model]]", _item(one, suite.folder)) for one in suite.models),

@@ -14,7 +14,7 @@ from steelyard.suites.inheritance import load_tables
 from steelyard.suites.reading_slots import read_devices, read_models, read_runtimes, read_tasks
 from steelyard.suites.suite import (
     BUILT_IN_SENTINEL,
-    NO_SENTINEL,
+    SENTINEL_RUNTIME,
     MeasureSettings,
     NightSettings,
     Schedule,
@@ -26,7 +26,7 @@ _TOP_KEYS = (
     *("suite", "model", "device", "devices", "runtime", "task"),
     *("metrics", "measure", "night", "notify", "heartbeat"),
 )
-_SUITE_KEYS = ("name", "extends", "description", "at", "timezone", "budget", "sentinel")
+_SUITE_KEYS = ("name", "extends", "description", "at", "timezone", "budget", "sentinel", "sentinel_runtime")
 _METRIC_KEYS = ("enabled", "direction", "min_effect", "min_effect_abs", "confirm_effect", "p_value", "hard_limit")
 _NIGHT_KEYS = (
     *("window", "device_wait", "confirm", "max_confirmations", "confirmation_share", "confirmation_rounds"),
@@ -73,7 +73,8 @@ def read_suite(
         metrics=_metrics(top),
         schedule=_schedule(head),
         budget_s=head.duration("budget", Suite.__dataclass_fields__["budget_s"].default),
-        sentinel=_sentinel(head),
+        sentinel=head.text("sentinel", BUILT_IN_SENTINEL),
+        sentinel_runtime=head.text("sentinel_runtime", SENTINEL_RUNTIME),
         measure=_measure(top.table("measure")),
         night=_night(top.table("night")),
         notify={name: table.raw() for name, table in top.tables("notify")},
@@ -109,15 +110,6 @@ def _is_zone(name: str) -> bool:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
-
-
-def _sentinel(head: Table) -> str:
-    value = head.text("sentinel", BUILT_IN_SENTINEL)
-    if value not in {BUILT_IN_SENTINEL, NO_SENTINEL} and not Path(value).is_file():
-        head.complain(
-            "sentinel", f'{value!r} is no file; write "{BUILT_IN_SENTINEL}", "{NO_SENTINEL}" or a model\'s file'
-        )
-    return value
 
 
 def _metrics(top: Table) -> dict[str, MetricRule]:

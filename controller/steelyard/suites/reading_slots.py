@@ -37,7 +37,7 @@ def read_runtimes(top: Table) -> tuple[RuntimeSlot, ...]:
 def read_tasks(top: Table) -> tuple[TaskSlot, ...]:
     """Return the tasks."""
     return tuple(
-        TaskSlot(name=one.text("name"), file=_existing(one, "file", Path.is_file) or Path())
+        TaskSlot(name=one.text("name"), file=_named_path(one, "file") or Path())
         for one in _enabled(top, "task", _TASK_KEYS)
     )
 
@@ -134,8 +134,8 @@ def _model(one: Table, runtimes: tuple[str, ...], devices: tuple[str, ...]) -> M
         said = " and ".join(sources) if sources else "none of them"
         one.complain("", f"a model comes from one of file, registry, artifact and parent, and has {said}")
         return None
-    file = _existing(one, "file", Path.is_file) if "file" in one else None
-    registry = _existing(one, "registry", Path.is_dir) if "registry" in one else None
+    file = _named_path(one, "file") if "file" in one else None
+    registry = _named_path(one, "registry") if "registry" in one else None
     if not (file or registry or one.text("artifact") or one.text("parent")):
         return None
     return ModelSlot(
@@ -167,8 +167,11 @@ def _variant(slot: ModelSlot, recipe: str) -> ModelSlot:
 
 
 def _check_recipe(one: Table, recipe: str) -> None:
+    """Note a recipe that is none; one in a file that is not there is ``missing_files``' to find."""
     from steelyard.compress.recipe_text import load_recipe
 
+    if recipe.endswith(".toml") and not Path(recipe).is_file():
+        return
     try:
         load_recipe(recipe)
     except UsageError as error:
@@ -204,12 +207,10 @@ def _known(one: Table, key: str, known: Collection[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name in known)
 
 
-def _existing(one: Table, key: str, is_right: object) -> Path | None:
+def _named_path(one: Table, key: str) -> Path | None:
+    """Return a path; whether there is anything is asked when it is needed (``missing_files``)."""
     value = one.text(key)
     if not value:
         one.complain(key, f'{value!r} names nothing; write {key} = "…"')
         return None
-    path = Path(value)
-    if callable(is_right) and not is_right(path):
-        one.complain(key, f"there is no {'folder' if key == 'registry' else 'file'} {value}; check the path")
-    return path
+    return Path(value)

@@ -11,6 +11,7 @@ from steelyard.series.metric_rules import MetricRule
 
 BUILT_IN_SENTINEL = "built-in"
 NO_SENTINEL = "none"
+SENTINEL_RUNTIME = "onnxruntime"
 DEFAULT_RUNTIME = "default"
 
 
@@ -147,6 +148,8 @@ class Suite:
     budget_s: float = 90 * 60.0
     # "built-in", "none", or a model's file.
     sentinel: str = BUILT_IN_SENTINEL
+    # "NAME" or "NAME@ENVIRONMENT": one that nobody upgrades.
+    sentinel_runtime: str = SENTINEL_RUNTIME
     measure: MeasureSettings = field(default_factory=MeasureSettings)
     night: NightSettings = field(default_factory=NightSettings)
     notify: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
