@@ -117,7 +117,9 @@ def closed(alert: Alert, state: AlertState, *, who: str, reason: str, at: str) -
 
 def without_acknowledgement(alert: Alert, *, reason: str, at: str, night_number: int | None = None) -> Alert:
     """Return an acknowledged alert in the state that it had before."""
-    before = next(event.from_state for event in reversed(alert.events) if event.to_state is AlertState.ACKNOWLEDGED)
+    # An acknowledgement that was extended has several events.
+    earlier = (event.from_state for event in reversed(alert.events))
+    before = next(state for state in earlier if state is not AlertState.ACKNOWLEDGED)
     back = before if before in TRANSITIONS[AlertState.ACKNOWLEDGED] else AlertState.SUSPECTED
     assert back is not None
     return moved(alert, back, who=STEELYARD, reason=reason, at=at, night_number=night_number)
