@@ -57,6 +57,7 @@ COMMANDS = {
         "Find the layers of a model that lose most as integers.",
     ),
     "serve": ("steelyard.cli.serve", "serve", "Run a controller that devices connect to."),
+    "suite": ("steelyard.cli.suite", "suite", "Check and begin suites: what a night measures."),
     "undeploy": ("steelyard.cli.deploy", "undeploy", "Remove an agent that deploy brought, without a trace."),
     "top": ("steelyard.cli.top", "top", "Watch devices and jobs live."),
     "user": ("steelyard.cli.user", "user", "Invite, list and remove people who may use the controller."),

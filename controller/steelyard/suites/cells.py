@@ -73,6 +73,14 @@ def devices_of(
     return tuple(found.values()), tuple(kept)
 
 
+def devices_unasked(suite: Suite) -> tuple[NightDevice, ...]:
+    """Return one device for each of the suite's words, where no controller can be asked."""
+    return tuple(
+        NightDevice(device_id="", name=slot.name, budget_s=slot.budget_s or suite.budget_s, slots=(slot,))
+        for slot in suite.devices
+    )
+
+
 def cells_of(suite: Suite, devices: Sequence[NightDevice]) -> tuple[Cell, ...]:
     """Return the cells in the suite's order: by device, then model, then runtime."""
     return tuple(
