@@ -66,9 +66,8 @@ def _options(runtime: plan_pb2.RuntimeSpec) -> str:
         told.append(
             plan_pb2.GraphOptimization.Name(runtime.graph_optimization).removeprefix("GRAPH_OPTIMIZATION_").lower()
         )
-    for name in ("spinning", "arena"):
-        if runtime.HasField(name):  # type: ignore[arg-type]  # both are fields with presence
-            told.append(f"{name}={'on' if getattr(runtime, name) else 'off'}")
+    switches = {"spinning": runtime.spinning, "arena": runtime.arena}
+    told += [f"{name}={'on' if value else 'off'}" for name, value in switches.items() if runtime.HasField(name)]  # type: ignore[arg-type]
     return ", ".join(told)
 
 

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 _Note = TypeVar("_Note")
 
-SESSION, SENTINEL, CELL, PLAN, CONFIRMATION = "session", "sentinel", "cell", "plan", "confirmation"
+SESSION, SENTINEL, CELL, CONFIRMATION = "session", "sentinel", "cell", "confirmation"
 MODEL, NIGHT, NOTIFICATION = "model", "night", "notification"
 
 
 class CellState(Enum):
     """How far a cell is."""
 
+    PLANNED = "planned"
     SUBMITTED = "submitted"
     MEASURED = "measured"
     # Not tonight: the note says why.
@@ -33,7 +34,7 @@ class CellNote:
 
     state: CellState
     job_id: str = ""
-    attempts: int = 1
+    attempts: int = 0
     artifact_digest: str = ""
     device_s: float = 0.0
     began_s: float = 0.0
@@ -78,29 +79,11 @@ class SessionNote:
     claimed_at: str
     late_s: float = 0.0
     was_measured: bool = False
+    round_count: int = 0
+    budget_s: float = 0.0
     code: str = ""
     reason: str = ""
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOutNote:
-    """A cell that the plan has no time for."""
-
-    model: str
-    runtime: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanNote:
-    """What a device was to measure; kept, so that a night that is gone on with has the same plan."""
-
-    device: str
-    cells: tuple[tuple[str, str], ...]
-    round_count: int
-    budget_s: float
-    left_out: tuple[LeftOutNote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
