@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from steelyard.errors import first_line
+from steelyard.listening import is_loopback
 
 # How many time-outs an answer may take from first to last byte.
 ANSWER_TIMEOUTS = 2
@@ -125,10 +126,11 @@ def _connected(request: WebRequest) -> tuple[http.client.HTTPConnection, str]:
 
 
 def _proxy_for(target: SplitResult) -> SplitResult | None:
-    import urllib.request
+    from urllib.request import getproxies, proxy_bypass
 
-    proxy = urllib.request.getproxies_environment().get(target.scheme, "")
-    if not proxy or urllib.request.proxy_bypass_environment(target.netloc):
+    # A proxy elsewhere cannot reach this machine's own loopback.
+    proxy = "" if is_loopback(target.hostname or "") else getproxies().get(target.scheme, "")
+    if not proxy or proxy_bypass(target.netloc):
         return None
     return urlsplit(proxy if "//" in proxy else f"http://{proxy}")
 
