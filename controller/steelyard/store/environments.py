@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import Column, Connection, insert, select
+from sqlalchemy import Column, Connection, Insert, insert, select
 
 from steelyard.store.kept_values import require_json, require_text
 from steelyard.store.nightly_schema import environments, point_texts
@@ -26,8 +26,7 @@ def keep(connection: Connection, given: Sequence[Mapping[str, str]]) -> list[int
     by_digest = dict(zip(digests, documents, strict=True))
     numbers = _numbers(connection, environments.c.digest, environments.c.number, by_digest)
     for digest in by_digest.keys() - numbers.keys():
-        made = connection.execute(insert(environments).values(digest=digest, json=by_digest[digest]))
-        numbers[digest] = _key(made.inserted_primary_key)
+        numbers[digest] = _inserted(connection, insert(environments).values(digest=digest, json=by_digest[digest]))
     return [numbers[one] for one in digests]
 
 
@@ -47,8 +46,7 @@ def keep_texts(connection: Connection, texts: Collection[str]) -> dict[str, int]
         require_text(text, "text of a point", most=MAX_TEXT_CHARACTERS)
     numbers = _numbers(connection, point_texts.c.text, point_texts.c.number, texts)
     for text in sorted(set(texts) - numbers.keys()):
-        made = connection.execute(insert(point_texts).values(text=text))
-        numbers[text] = _key(made.inserted_primary_key)
+        numbers[text] = _inserted(connection, insert(point_texts).values(text=text))
     return numbers
 
 
@@ -70,9 +68,10 @@ def _numbers(
     connection: Connection, column: Column[str], number: Column[int], values: Collection[str]
 ) -> dict[str, int]:
     query = select(column, number).where(column.in_(sorted(values)))
-    return {row[0]: row[1] for row in connection.execute(query)}
+    return {str(text): int(key) for text, key in connection.execute(query)}
 
 
-def _key(inserted: object) -> int:
-    (number,) = inserted  # type: ignore[misc]
-    return int(number)
+def _inserted(connection: Connection, row: Insert) -> int:
+    key = connection.execute(row).inserted_primary_key
+    assert key is not None, "every row has a number"
+    return int(key[0])

@@ -115,7 +115,7 @@ def _rows(
     job_numbers = _job_numbers(connection, {point.job_id for point in request.points if point.job_id})
     rows: dict[int, dict[str, Any]] = {}
     for key, point in zip(keys, request.points, strict=True):
-        row = {
+        row: dict[str, Any] = {
             "series_number": numbers[key],
             "night_number": night["night_number"],
             **{name: getattr(point, name) if point.HasField(name) else None for name in _OPTIONAL},
