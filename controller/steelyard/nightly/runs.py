@@ -52,6 +52,8 @@ class RunningNight:
     options: NightOptions
     connect: Callable[[], Client]
     stop: threading.Event
+    # By ``clock.elapsed_s``, as ``ends_at_s``.
+    began_s: float
     ends_at_s: float
     models: Mapping[str, PreparedModel] = field(default_factory=dict)
     sentinel: control_pb2.Artifact | None = None
