@@ -22,7 +22,15 @@ from steelyard.membership.live_calls import LiveCalls
 _PACKAGE = "steelyard_protocol.v1"
 _FOR_DEVICES = frozenset({"SessionService", "BlobService", "RenewalService"})
 _FOR_PEOPLE = frozenset(
-    {"ControlService", "IdentityService", "UpkeepService", "FleetService", "BlobService", "RenewalService"}
+    {
+        "ControlService",
+        "IdentityService",
+        "UpkeepService",
+        "FleetService",
+        "NightlyService",
+        "BlobService",
+        "RenewalService",
+    }
 )
 
 if TYPE_CHECKING:
