@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from steelyard.control.client import Client
 
 SENTINEL_MODEL = "(sentinel)"
+# The controller of an earlier run of this night, and its job, ended with that run.
+_COMMAND_ENDED = "command_ended"
 # A second try, where the first one may have been bad luck.
 _MOST_ATTEMPTS = 2
 # Gaps that another run of the same night may fill.
@@ -250,6 +252,9 @@ def _is_left(note: CellNote) -> bool:
 def _settled(note: CellNote, ended: EndedJob) -> CellNote:
     """Return a cell's note after a try."""
     spent = note.device_s + ended.device_s
+    if ended.measurement is None and ended.code == _COMMAND_ENDED:
+        # No fault of the device's: this night was interrupted, and the controller with it.
+        return replace(note, state=CellState.PLANNED, job_id="", device_s=spent, attempts=note.attempts - 1)
     if ended.measurement is None:
         may_try = ended.job.state in PASSING_STATES and note.attempts < _MOST_ATTEMPTS
         state = CellState.PLANNED if may_try else CellState.GAP

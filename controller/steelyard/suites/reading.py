@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -83,9 +84,11 @@ def read_suite(
 
 
 def _name(head: Table) -> str:
-    name = head.text("name").strip()
-    if not name or len(name) > 100 or "/" in name:
-        head.complain("name", f'{name!r} is no name for a suite; add name = "shelf", without a slash')
+    name = head.text("name")
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name) is None:
+        head.complain(
+            "name", f'{name!r} is no name for a suite; write one of letters, digits, ".", "_" and "-": name = "shelf"'
+        )
     return name
 
 
