@@ -28,7 +28,14 @@ from steelyard.control.controller import Controller
 from steelyard.identity.join_code import decode_join_code
 from steelyard.settings import Settings
 from steelyard.store.store import Store
-from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc, control_pb2, session_pb2
+from steelyard_protocol.v1 import (
+    blob_pb2,
+    blob_pb2_grpc,
+    control_pb2,
+    nightly_pb2,
+    nightly_pb2_grpc,
+    session_pb2,
+)
 from tests.controller.control.planned import add_model, add_task, request_for, round_for
 from tests.controller.fleet.scripted_agent import ScriptedAgent, hello_of
 from tests.fuzzing.odd_values import Words, make_message, spoilt
@@ -121,6 +128,32 @@ class FuzzedController:
             "request_pem": (request_pem(make_key()),),
             "certificate_pem": (self._holder.credentials.certificate_pem,),
             "passphrase": ("correct horse battery",),
+            **await self._words_of_nights(job.job_id),
+        }
+
+    async def _words_of_nights(self, job_id: str) -> dict[str, tuple[str, ...]]:
+        """Begin a night with a point, so that series, environments and alerts are there."""
+        nights = nightly_pb2_grpc.NightlyServiceStub(self._people)
+        digest = self._controller.blobs.put_bytes(b"{}")
+        begin = nightly_pb2.BeginNightRequest(request_id="r1", suite_name="nightly", suite_digest=digest)
+        night_id = (await nights.BeginNight(begin)).night.night_id
+        key = nightly_pb2.SeriesKey(model="resnet", device_id="dev-0001", runtime="cpu", metric="p50", unit="ms")
+        point = nightly_pb2.Point(key=key, value=20.0, job_id=job_id, environment_index=1)
+        kept = nightly_pb2.PointEnvironment(entries={"os": "Debian 12"})
+        await nights.RecordPoints(
+            nightly_pb2.RecordPointsRequest(night_id=night_id, points=[point], environments=[kept])
+        )
+        alert = nightly_pb2.Alert(alert_id="alert-1", suite_name="nightly", state="confirmed", json="{}")
+        await nights.PutAlerts(nightly_pb2.PutAlertsRequest(night_id=night_id, alerts=[alert]))
+        return {
+            "night_id": (night_id,),
+            "suite_name": ("nightly",),
+            "suite_digest": (digest,),
+            "report_digest": (digest,),
+            "alert_id": ("alert-1",),
+            "json": ("{}", '{"a": [1]}'),
+            "metric": ("p50",),
+            "kind": ("candidate",),
         }
 
     async def _stop(self) -> None:
