@@ -16,6 +16,8 @@ from steelyard.stats.formatting import format_value
 from steelyard.stats.mcnemar import mcnemar
 from steelyard.stats.thresholds import percent
 
+_SIDES = {ConfirmationKind.CONFIRMED: Side.WORSE, ConfirmationKind.IMPROVED: Side.BETTER}
+
 
 def judge_confirmation(
     reference_rounds: Sequence[float],
@@ -23,14 +25,19 @@ def judge_confirmation(
     rule: MetricRule,
     *,
     confidence: float = DEFAULT_CONFIDENCE,
+    looked: Side | None = None,
 ) -> ConfirmationOutcome:
     """Judge the rounds of the last good one (reference) and of the current one (candidate), paired by round.
+
+    A change is confirmed where the interval excludes 1, the effect reaches the rule's minimum, the ranks of the rounds
+    do not contradict it, and it goes the way that the night looked.
 
     Args:
         reference_rounds: One figure per round, in the metric's unit.
         candidate_rounds: The same rounds, in the same order.
         rule: Of the metric, a continuous one.
         confidence: Of the interval that decides; with several looks, ``StopRule.look_confidence`` of it.
+        looked: Which way the night looked: the candidate's side. None where nothing was expected.
 
     Raises:
         ValueError: the rounds do not pair up, or the metric has no rounds.
@@ -46,10 +53,13 @@ def judge_confirmation(
         )
     compared = compare_rounds(reference_rounds, candidate_rounds, confidence=confidence, thresholds=rule.thresholds)
     kind = _kind(compared.verdict, rule)
+    against = _against(kind, compared, looked)
+    if against:
+        kind = ConfirmationKind.UNDECIDED
     ratio, low, high = _turned(compared)
     return ConfirmationOutcome(
         kind=kind,
-        reason=_reason(kind, compared, rule),
+        reason=against or _reason(kind, compared, rule),
         ratio=ratio,
         low=low,
         high=high,
@@ -142,6 +152,17 @@ def _kind(verdict: ComparisonVerdict, rule: MetricRule) -> ConfirmationKind:
         return ConfirmationKind.NOT_REPRODUCED
     is_more = verdict is ComparisonVerdict.SLOWER
     return ConfirmationKind.CONFIRMED if is_more == (rule.worse_sign > 0) else ConfirmationKind.IMPROVED
+
+
+def _against(kind: ConfirmationKind, compared: Comparison, looked: Side | None) -> str:
+    """Return the sentence that says what speaks against a change that the interval shows; "" where nothing does."""
+    if kind not in _SIDES:
+        return ""
+    if compared.contradiction:
+        return f"undecided: {compared.contradiction}"
+    if looked in _SIDES.values() and looked is not _SIDES[kind]:
+        return f"undecided: the night looked {looked.value}, the confirmation {_SIDES[kind].value}: {compared.because}"
+    return ""
 
 
 def _turned(compared: Comparison) -> tuple[float | None, float | None, float | None]:

@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from steelyard.series.early_warning import robust_deviation
 from steelyard.series.judgements import DeviceVerdict, DeviceVerdictKind
 from steelyard.stats.sentinel import LEAST_SESSIONS, SentinelVerdict, judge_sentinel
 
@@ -13,11 +16,18 @@ from steelyard.stats.sentinel import LEAST_SESSIONS, SentinelVerdict, judge_sent
 _LONGEST_PAST = 28
 # As the throttle verdict of one measurement has it: its last quarter against its first.
 MOST_MOVED = 0.05
+# Past nights further off than so many deviations were nights on which something else ran; one of them in four weeks
+# would otherwise make every later drift look usual.
+_USUAL_DEVIATIONS = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentinelNight:
-    """The sentinel's p50 in ns at the start and at the end of a device's session; None where it was not measured."""
+    """The sentinel's p50 in ns at the start and at the end of a device's session; None where it was not measured.
+
+    Each is best the median over its rounds (``sentinel_figure``): a launch beside which something else ran counts
+    for nothing then.
+    """
 
     start_ns: float | None
     end_ns: float | None
@@ -54,23 +64,44 @@ class SentinelNight:
         return math.exp((1.0 - position) * math.log(self.start_ns) + position * math.log(self.end_ns))
 
 
-def judge_device(device_id: str, past: Sequence[SentinelNight], tonight: SentinelNight) -> DeviceVerdict:
-    """Judge a device's night by its sentinel.
+def sentinel_figure(rounds_ns: Sequence[float]) -> float:
+    """Return a sentinel's figure from its p50 per round: their median."""
+    return float(np.median(rounds_ns))
 
-    Its level is held against the last 28 nights (a jump) and against the first 28 (a slow drift, which the last ones
-    share); its end against its start, beside what they differed by in past nights.
+
+def judge_device(device_id: str, past: Sequence[SentinelNight], tonight: SentinelNight) -> DeviceVerdict:
+    """Judge a device's night by its sentinel: the last of ``judge_nights_of_device``."""
+    return judge_nights_of_device(device_id, [*past, tonight])[-1]
+
+
+def judge_nights_of_device(device_id: str, nights: Sequence[SentinelNight]) -> tuple[DeviceVerdict, ...]:
+    """Judge each night of a device by those before it.
+
+    Its level is held against the last 28 usual nights (a jump) and against the first 28 (a slow drift, which the last
+    ones share); its end against its start, beside what they differed by. A night that is not usual itself tells nothing
+    of later ones: a device that changed for good is unlike itself until somebody accepts what it has become.
 
     Args:
         device_id: Of the device.
-        past: Its nights since its state was last accepted, oldest first.
-        tonight: This one.
+        nights: Since its state was last accepted, oldest first.
     """
+    usual: list[SentinelNight] = []
+    verdicts = []
+    for night in nights:
+        verdict = _judge(device_id, usual, night)
+        verdicts.append(verdict)
+        if not verdict.holds_back:
+            usual.append(night)
+    return tuple(verdicts)
+
+
+def _judge(device_id: str, past: Sequence[SentinelNight], tonight: SentinelNight) -> DeviceVerdict:
     level, moved = tonight.level_ns, tonight.moved
     if level is None:
-        reason = "its sentinel was not measured tonight, so that its models' changes may be its own"
+        reason = "its sentinel was not measured, so that its models' changes may be its own"
         return DeviceVerdict(device_id=device_id, kind=DeviceVerdictKind.UNKNOWN, reason=reason)
     levels = [one for night in past if (one := night.level_ns) is not None]
-    recent, first = judge_sentinel(levels[-_LONGEST_PAST:], level), judge_sentinel(levels[:_LONGEST_PAST], level)
+    recent, first = (_judged(part, level) for part in (levels[-_LONGEST_PAST:], levels[:_LONGEST_PAST]))
     within = _judge_moved([one for night in past if (one := night.moved) is not None], moved)
     kind, reason, change = _verdict(recent, first, within)
     return DeviceVerdict(
@@ -82,6 +113,16 @@ def judge_device(device_id: str, past: Sequence[SentinelNight], tonight: Sentine
     )
 
 
+def _judged(past: Sequence[float], now: float) -> SentinelVerdict:
+    """Judge a figure by past ones, of which the oddest are drawn in (Winsor)."""
+    if not past:
+        return judge_sentinel(past, now)
+    logs = np.log(past)
+    centre = float(np.median(logs))
+    reach = _USUAL_DEVIATIONS * robust_deviation(logs, centre)
+    return judge_sentinel(np.exp(np.clip(logs, centre - reach, centre + reach)).tolist(), now)
+
+
 def _judge_moved(past: Sequence[float], moved: float | None) -> str:
     """Return the sentence that says how the sentinel moved within the session, "" where it did not."""
     if moved is None:
@@ -89,8 +130,8 @@ def _judge_moved(past: Sequence[float], moved: float | None) -> str:
     words = f"its sentinel ended {abs(moved - 1.0):.1%} {'slower' if moved > 1.0 else 'faster'} than it began"
     if len(past) < LEAST_SESSIONS:
         return f"{words}; more than {MOST_MOVED:.0%} is not steady" if abs(math.log(moved)) > MOST_MOVED else ""
-    usual = judge_sentinel(past[-_LONGEST_PAST:], moved)
-    if usual.kind != "drifted":
+    usual = _judged(past[-_LONGEST_PAST:], moved)
+    if usual.kind != "drifted" or abs(math.log(moved)) <= MOST_MOVED:
         return ""
     return f"{words}, unlike in {min(len(past), _LONGEST_PAST)} past nights ({usual.allowed:.1%} could be chance)"
 

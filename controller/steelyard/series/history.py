@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.series.device_share import device_share
 from steelyard.series.metric_rules import MetricKind, MetricRule, SentinelUse
 from steelyard.series.series_key import SeriesKey
 
@@ -114,16 +115,17 @@ def history_of(
 def normalised_logs(history: History, rule: MetricRule) -> NDArray[np.float64]:
     """Return the natural logs of the values, freed of what the device did where the rule says so and it is known.
 
-    The sentinel counts where tonight has one; nights without are NaN then, since they cannot be compared. Without one
-    tonight, the plain logs are compared. Values that have no logarithm (0 and below) are NaN.
+    The sentinel counts, by the share that the series feels of it (``device_share``), where tonight has one; nights
+    without are NaN then, since they cannot be compared. Without one tonight, the plain logs are compared. Values that
+    have no logarithm (0 and below) are NaN.
     """
     if rule.kind is not MetricKind.CONTINUOUS:
         raise ValueError(f"{history.key.words}: only values with noise are compared on the log scale")
     logs = _logs(history.values)
     if rule.sentinel is SentinelUse.NONE or not history.count or not np.isfinite(history.sentinels[-1]):
         return logs
-    device = _logs(history.sentinels)
-    return logs - device if rule.sentinel is SentinelUse.DIVIDE else logs + device
+    device = _logs(history.sentinels) * (1.0 if rule.sentinel is SentinelUse.DIVIDE else -1.0)
+    return logs - device_share(logs[:-1], device[:-1]) * device
 
 
 def _numbers(values: Sequence[float | None], kept: Sequence[int]) -> NDArray[np.float64]:

@@ -13,8 +13,11 @@ from steelyard.series.metric_rules import MetricKind, MetricRule
 from steelyard.stats.formatting import format_value
 from steelyard.stats.thresholds import percent
 
-# A night passes by chance in one of twenty; what passes is confirmed or dropped by measuring again, never believed.
-CANDIDATE_P = 0.05
+# What passes is confirmed or dropped by measuring again, never believed, so that this is a matter of device time: about
+# one series in five passes, and confirming them takes some six minutes a device and night of 40 series.
+CANDIDATE_P = 0.15
+# Of the minimum effect, what must be seen: noise makes half of the changes of just that size look smaller.
+_SEEN_SHARE = 2.0 / 3.0
 # Of the shift over a window, what tonight must show itself: a bad night that is over is no candidate.
 _TONIGHTS_SHARE = 0.5
 
@@ -92,7 +95,7 @@ def _middle(recent: History) -> float:
 
 
 def _is_large(shift: Shift, before: float, rule: MetricRule) -> bool:
-    change = abs(math.expm1(shift.size))
+    change = abs(math.expm1(shift.size)) / _SEEN_SHARE
     return change >= rule.minimum_effect and change * before >= rule.minimum_effect_abs
 
 
