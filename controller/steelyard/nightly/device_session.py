@@ -74,7 +74,8 @@ class DeviceSession:
     @property
     def used_s(self) -> float:
         """Device time that the session took so far."""
-        return sum(one.device_s for one in (*self._notes.values(), *self._sentinels.values()))
+        cells_s = sum(one.device_s for one in self._notes.values())
+        return cells_s + sum(one.device_s for one in self._sentinels.values())
 
     def measure(self) -> SessionNote:
         """Measure what is left of the device's plan and return the session as it is then.

@@ -125,9 +125,9 @@ def _add_cell(
             point.sentinel = sentinel_ns
         made.points.append(point)
     for name, unit in sorted(known):
-        value = values.get(name)
-        if value is None or (value.value is None and not value.text):
-            reason = value.reason if value is not None and value.reason else f"{name} was not told this time"
+        told = values.get(name)
+        if told is None or (told.value is None and not told.text):
+            reason = told.reason if told is not None and told.reason else f"{name} was not told this time"
             made.points.append(_gap(running, cell, name, unit, reason))
 
 

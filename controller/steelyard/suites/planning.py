@@ -94,9 +94,8 @@ def plan_device(
         max_rounds: More are not worth it.
     """
     rounds = _rounds_that_fit(cells, costs, budget.cells_s, min_rounds, max_rounds)
-    if rounds is not None:
-        taken, left = list(cells), []
-    else:
+    taken, left = list(cells), list[Cell]()
+    if rounds is None:
         rounds = min_rounds
         taken, left = _rotated(cells, costs, budget.cells_s, last_nights, min_rounds)
     return DevicePlan(

@@ -15,6 +15,7 @@ from steelyard.suites.inheritance import load_tables
 from steelyard.suites.reading_slots import read_devices, read_models, read_runtimes, read_tasks
 from steelyard.suites.suite import (
     BUILT_IN_SENTINEL,
+    DEFAULT_BUDGET_S,
     SENTINEL_RUNTIME,
     MeasureSettings,
     NightSettings,
@@ -73,7 +74,7 @@ def read_suite(
         tasks=tasks,
         metrics=_metrics(top),
         schedule=_schedule(head),
-        budget_s=head.duration("budget", Suite.__dataclass_fields__["budget_s"].default),
+        budget_s=head.duration("budget", DEFAULT_BUDGET_S),
         sentinel=head.text("sentinel", BUILT_IN_SENTINEL),
         sentinel_runtime=head.text("sentinel_runtime", SENTINEL_RUNTIME),
         measure=_measure(top.table("measure")),

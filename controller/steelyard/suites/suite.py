@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from steelyard.series.metric_rules import MetricRule
 
@@ -13,6 +13,7 @@ BUILT_IN_SENTINEL = "built-in"
 NO_SENTINEL = "none"
 SENTINEL_RUNTIME = "onnxruntime"
 DEFAULT_RUNTIME = "default"
+DEFAULT_BUDGET_S = 90 * 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,9 @@ class DeviceSlot:
     runtimes: tuple[str, ...] = ()
 
 
+_Slot = TypeVar("_Slot", ModelSlot, RuntimeSlot, TaskSlot)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureSettings:
     """How each cell is measured; rounds are as many as the budget gives, between the least and the most."""
@@ -145,7 +149,7 @@ class Suite:
     tasks: tuple[TaskSlot, ...] = ()
     metrics: Mapping[str, MetricRule] = field(default_factory=dict)
     schedule: Schedule = field(default_factory=Schedule)
-    budget_s: float = 90 * 60.0
+    budget_s: float = DEFAULT_BUDGET_S
     # "built-in", "none", or a model's file.
     sentinel: str = BUILT_IN_SENTINEL
     # "NAME" or "NAME@ENVIRONMENT": one that nobody upgrades.
@@ -176,7 +180,7 @@ class Suite:
         return _named(self.tasks, name) if name else None
 
 
-def _named(items: tuple[Any, ...], name: str) -> Any:
+def _named(items: tuple[_Slot, ...], name: str) -> _Slot:
     for one in items:
         if one.name == name:
             return one
