@@ -115,18 +115,19 @@ def change_text(finding: Finding) -> str:
 
 def interval_text(finding: Finding) -> str:
     """Return "+6.1 % to +8.9 %", "" without an interval."""
-    ratio = finding.ratio
-    if ratio is None or ratio.low is None or ratio.high is None:
-        return ""
-    return f"{_signed(ratio.low, ratio)} to {_signed(ratio.high, ratio)}"
+    return "" if finding.ratio is None else _interval(finding.ratio)
 
 
 def ratio_text(finding: Finding) -> str:
     """Return the change with its interval: "+7.5 % (99 %: +6.1 % to +8.9 %)"."""
-    interval = interval_text(finding)
-    if not interval or finding.ratio is None:
-        return change_text(finding)
-    return f"{change_text(finding)} ({finding.ratio.confidence * 100:.0f}{_NO_BREAK}%: {interval})"
+    return change_text(finding) if finding.ratio is None else ratio_words(finding.ratio)
+
+
+def ratio_words(ratio: Ratio) -> str:
+    """Return a ratio as a change, with its interval where it has one: "+7.5 % (99 %: +6.1 % to +8.9 %)"."""
+    interval = _interval(ratio)
+    inside = f" ({ratio.confidence * 100:.0f}{_NO_BREAK}%: {interval})" if interval else ""
+    return _signed(ratio.value, ratio) + inside
 
 
 def since_text(finding: Finding) -> str:
@@ -171,6 +172,12 @@ def false_alarm_text(report: NightReport) -> str:
 def verdict_kind(verdict: NightVerdict) -> str:
     """Return the class of the verdict's colours."""
     return {NightVerdict.PASS: "ship", NightVerdict.REGRESSED: "unmet", NightVerdict.INCOMPLETE: "open"}[verdict]
+
+
+def _interval(ratio: Ratio) -> str:
+    if ratio.low is None or ratio.high is None:
+        return ""
+    return f"{_signed(ratio.low, ratio)} to {_signed(ratio.high, ratio)}"
 
 
 def _signed(value: float, ratio: Ratio) -> str:
