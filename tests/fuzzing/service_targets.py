@@ -90,6 +90,7 @@ class FuzzedController:
         self._controller = Controller(settings)
         self._boot_numbers = itertools.count()
         self.words: Words = {}
+        self._of_nights: tuple[Message, ...] = ()
 
     def __enter__(self) -> Self:
         self._loop.run(self._start())
@@ -140,11 +141,15 @@ class FuzzedController:
         key = nightly_pb2.SeriesKey(model="resnet", device_id="dev-0001", runtime="cpu", metric="p50", unit="ms")
         point = nightly_pb2.Point(key=key, value=20.0, job_id=job_id, environment_index=1)
         kept = nightly_pb2.PointEnvironment(entries={"os": "Debian 12"})
-        await nights.RecordPoints(
-            nightly_pb2.RecordPointsRequest(night_id=night_id, points=[point], environments=[kept])
-        )
+        # One that no other request ends.
+        other = nightly_pb2.BeginNightRequest(request_id="r2", suite_name="recorded", suite_digest=digest)
+        other_id = (await nights.BeginNight(other)).night.night_id
+        record = nightly_pb2.RecordPointsRequest(night_id=other_id, points=[point], environments=[kept])
         alert = nightly_pb2.Alert(alert_id="alert-1", suite_name="nightly", state="confirmed", json="{}")
-        await nights.PutAlerts(nightly_pb2.PutAlertsRequest(night_id=night_id, alerts=[alert]))
+        put = nightly_pb2.PutAlertsRequest(night_id=night_id, alerts=[alert])
+        await nights.RecordPoints(record)
+        await nights.PutAlerts(put)
+        self._of_nights = (begin, record, put)
         return {
             "night_id": (night_id,),
             "suite_name": ("nightly",),
@@ -167,8 +172,9 @@ class FuzzedController:
     def make_request(self, rpc: Rpc, random: Random) -> Message:
         """Return a request of a method; one that makes sense is spoilt where this class knows one."""
         kind = GetMessageClass(rpc.method.input_type)
-        if kind is control_pb2.SubmitMeasurementRequest and random.random() < 0.7:
-            return _harmless(spoilt(self._request, random, self.words))
+        good = [one for one in (self._request, *self._of_nights) if type(one) is kind]
+        if good and random.random() < 0.7:
+            return _harmless(spoilt(good[0], random, self.words))
         return _harmless(make_message(kind, random, self.words))
 
     def call(self, rpc: Rpc, request: Message) -> None:
