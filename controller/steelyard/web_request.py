@@ -7,7 +7,7 @@ import http.client
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -62,12 +62,12 @@ def exchange(request: WebRequest) -> WebAnswer:
     Raises:
         WebTroubleError: unreachable, silent, broken off, or not HTTP. It never repeats the path, headers or body.
     """
-    connection, path = _connected(request)
+    connection, line = _opened(request)
     try:
         with _hung_up_after(connection.sock, ANSWER_TIMEOUTS * request.timeout_s) as is_late:
             try:
                 connection.request(
-                    request.method, path, body=request.body, headers={"Connection": "close", **request.headers}
+                    request.method, line.path, body=request.body, headers={"Connection": "close", **line.headers}
                 )
                 response = connection.getresponse()
                 body = response.read(request.max_bytes)
@@ -104,25 +104,37 @@ def _hung_up_after(held: socket.socket, limit_s: float) -> Iterator[threading.Ev
         watchdog.cancel()
 
 
-def _connected(request: WebRequest) -> tuple[http.client.HTTPConnection, str]:
-    """Return a connection that stands, and what is written on the request line."""
+def _opened(request: WebRequest) -> tuple[http.client.HTTPConnection, _Line]:
+    """Return a connection that stands, and how the request is written on it."""
     target = urlsplit(request.address)
     proxy = _proxy_for(target) if request.through_proxy else None
+    login = _proxy_login(proxy) if proxy else {}
     is_tls = target.scheme == "https"
     kind = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
-    try:
-        connection = kind(proxy.netloc.rpartition("@")[2] if proxy else target.netloc, timeout=request.timeout_s)
-        if proxy and is_tls:
-            connection.set_tunnel(target.netloc, headers=_proxy_login(proxy))
-        connection.connect()
-    except TimeoutError as error:
-        raise _late(request.timeout_s, was_sent=False) from error
-    # The name of a host that cannot be encoded is a UnicodeError.
-    except (OSError, http.client.HTTPException, UnicodeError) as error:
-        through = f" through the proxy {proxy.hostname}" if proxy else ""
-        what = f"cannot be reached{through} ({first_line(error)}): check its address"
-        raise WebTroubleError(what, was_sent=False) from error
-    return connection, f"{request.address}{request.path}" if proxy and not is_tls else request.path
+    with ExitStack() as undone:
+        try:
+            connection = kind(proxy.netloc.rpartition("@")[2] if proxy else target.netloc, timeout=request.timeout_s)
+            undone.callback(connection.close)
+            if proxy and is_tls:
+                connection.set_tunnel(target.netloc, headers=login)
+            connection.connect()
+        except TimeoutError as error:
+            raise _late(request.timeout_s, was_sent=False) from error
+        # The name of a host that cannot be encoded is a UnicodeError.
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
+            through = f" through the proxy {proxy.hostname}" if proxy else ""
+            what = f"cannot be reached{through} ({first_line(error)}): check its address"
+            raise WebTroubleError(what, was_sent=False) from error
+        undone.pop_all()
+    if proxy and not is_tls:
+        return connection, _Line(path=f"{request.address}{request.path}", headers={**request.headers, **login})
+    return connection, _Line(path=request.path, headers=request.headers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    path: str
+    headers: Mapping[str, str]
 
 
 def _proxy_for(target: SplitResult) -> SplitResult | None:
