@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from steelyard.nightly.report_json import made, plain
+from steelyard.series.judgements import ConfirmationOutcome
 
 if TYPE_CHECKING:
     from steelyard.suites.cells import Cell
@@ -97,25 +98,33 @@ class ModelNote:
     reason: str = ""
 
 
+class Factor(Enum):
+    """What a confirmation puts back to what it was on the last good night."""
+
+    MODEL = "model"
+    RUNTIME = "runtime"
+    # Nothing could be put back: the current one is measured again, by itself.
+    AGAIN = "again"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmationNote:
-    """A cell's confirmation: the job, and what of the reference it is.
+    """One confirmation of a cell: its job and, once it ended, what it shows of each metric.
 
-    ``reference_label`` and ``current_label`` name the variants of the job; ``changed`` are the factors that differ
-    between them ("model", "runtime"), empty where nothing could be put back and the current one was measured again.
+    ``outcomes`` are by metric; ``silent`` are metrics with the reason why the job shows nothing of them, with the
+    metric "" where it shows nothing at all. ``limits`` is what could not be put back.
     """
 
+    factor: Factor
+    metrics: tuple[str, ...]
+    last_good_night: int
     job_id: str = ""
-    state: CellState = CellState.SUBMITTED
-    reference_label: str = ""
-    current_label: str = ""
-    changed: tuple[str, ...] = ()
+    is_over: bool = False
+    outcomes: tuple[tuple[str, ConfirmationOutcome], ...] = ()
+    silent: tuple[tuple[str, str], ...] = ()
     limits: str = ""
     reproduce: str = ""
     device_s: float = 0.0
-    round_limit: int = 0
-    least_rounds: int = 0
-    reason: str = ""
 
 
 class Items(Protocol):
@@ -153,6 +162,11 @@ class Journal:
 def cells_of_device(notes: Mapping[str, CellNote], cells: Mapping[str, Cell], device_id: str) -> dict[Cell, CellNote]:
     """Return the notes of a device's cells; ``cells`` are by their keys."""
     return {cells[key]: note for key, note in notes.items() if key in cells and cells[key].device_id == device_id}
+
+
+def confirmation_key(cell: Cell, factor: Factor) -> str:
+    """Return the key of a confirmation's note."""
+    return f"{cell.key}\n{factor.value}"
 
 
 def sentinel_key(device_id: str, end: str) -> str:
