@@ -15,6 +15,7 @@ from steelyard.notify.github import GitHub
 from steelyard.notify.gitlab import DEFAULT_API as GITLAB_API
 from steelyard.notify.gitlab import GitLab
 from steelyard.notify.secret import Secret
+from steelyard.notify.secret_keys import secret_of
 from steelyard.notify.sending import ALWAYS, NOT_PASS, Subscription
 from steelyard.notify.smtp import NO_TLS, STARTTLS, TLS, Mail
 from steelyard.notify.webhook import JSON, SLACK, Webhook
@@ -71,7 +72,7 @@ def _read(name: str, table: Table, folder: Path) -> Subscription | None:
 
 def _mail(name: str, table: Table, folder: Path) -> Channel | None:
     security = table.choice("security", STARTTLS, tuple(_PORTS))
-    user, password = table.text("user"), _secret(table, "password", folder)
+    user, password = table.text("user"), secret_of(table, "password", folder)
     host, sender, recipients = table.text("host"), table.text("from"), table.texts("to")
     if not host:
         table.complain("host", 'names no mail server; write host = "smtp.example.org"')
@@ -98,7 +99,7 @@ def _mail(name: str, table: Table, folder: Path) -> Channel | None:
 
 
 def _webhook(name: str, table: Table, folder: Path) -> Channel | None:
-    url, secret = table.text("url"), _secret(table, "url", folder)
+    url, secret = table.text("url"), secret_of(table, "url", folder)
     if bool(url) == bool(secret):
         table.complain(
             "url", "name one of url, url_env and url_file; an URL that is itself a secret is one of the last"
@@ -116,7 +117,7 @@ def _headers(table: Table, folder: Path) -> dict[str, Secret]:
     for name in table.raw():
         one = table.table(name)
         one.refuse_unknown(("env", "file"))
-        secret = _secret_of(one, one.text("env"), one.text("file"), folder)
+        secret = secret_of(one, "", folder)
         if re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) is None:
             table.complain(name, "is no name of a header")
         elif secret is not None:
@@ -179,22 +180,10 @@ def _number(table: Table, key: str) -> int | None:
 
 
 def _token(table: Table, folder: Path) -> Secret | None:
-    token = _secret(table, "token", folder)
+    token = secret_of(table, "token", folder)
     if token is None:
         table.complain("", "has no token: name token_env or token_file")
     return token
-
-
-def _secret(table: Table, key: str, folder: Path) -> Secret | None:
-    return _secret_of(table, table.text(f"{key}_env"), table.text(f"{key}_file"), folder)
-
-
-def _secret_of(table: Table, variable: str, file: str, folder: Path) -> Secret | None:
-    if variable and file:
-        table.complain("", f"names the variable {variable} and the file {file} for one secret: name one of them")
-    if variable:
-        return Secret(variable=variable)
-    return Secret(file=folder / Path(file).expanduser()) if file else None
 
 
 def _api(table: Table, default: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from steelyard.notify.contract import Channel
@@ -56,22 +57,23 @@ def send_to_all(
 ) -> tuple[ChannelResult, ...]:
     """Send a digest to the channels that want it, but for those in ``done`` (a night that is resumed)."""
     wanted = [one.channel for one in subscriptions if one.wants(digest) and one.channel.name not in done]
-    return tuple(_sent(channel, digest, world) for channel in wanted)
+    return tuple(
+        delivered(channel.name, channel.kind, partial(channel.send, digest, world), world) for channel in wanted
+    )
 
 
-def _sent(channel: Channel, digest: Digest, world: World) -> ChannelResult:
+def delivered(name: str, kind: str, send: Callable[[], None], world: World) -> ChannelResult:
+    """Send with retries, and return what became of it: a failure is a result, and stops nothing."""
     attempts = 0
 
-    def send() -> None:
+    def send_once() -> None:
         nonlocal attempts
         attempts += 1
-        channel.send(digest, world)
+        send()
 
     try:
-        with_retries(send, world)
+        with_retries(send_once, world)
     except NotifyError as error:
-        _logger.warning("the digest of %s did not reach %s: %s", digest.key, channel.name, error)
-        return ChannelResult(
-            channel=channel.name, kind=channel.kind, is_sent=False, reason=str(error), attempt_count=attempts
-        )
-    return ChannelResult(channel=channel.name, kind=channel.kind, is_sent=True, attempt_count=attempts)
+        _logger.warning("%s was not told: %s", name, error)
+        return ChannelResult(channel=name, kind=kind, is_sent=False, reason=str(error), attempt_count=attempts)
+    return ChannelResult(channel=name, kind=kind, is_sent=True, attempt_count=attempts)
