@@ -17,6 +17,7 @@ from steelyard.series.device_judging import judge_device
 from steelyard.series.history import History
 from steelyard.series.judgements import Candidate, DeviceVerdict, NoCandidate, NoCandidateCode
 from steelyard.series.judging import judge_night
+from steelyard.series.localisation import first_bad_night
 from steelyard.series.metric_rules import MetricRule
 from steelyard.series.ranking import ranked
 from steelyard.series.series_key import SeriesKey
@@ -95,7 +96,7 @@ def judge_device_night(
         if isinstance(judged, NoCandidate):
             quiet[one.key] = judged
         else:
-            candidates.append(_with_nights(judged, one, history, alert))
+            candidates.append(_with_nights(judged, one, history, rules[one.key.metric], alert))
     judged_count = len(candidates) + sum(one.code in _JUDGED for one in quiet.values())
     return DeviceJudgement(
         verdict=verdict,
@@ -106,15 +107,17 @@ def judge_device_night(
     )
 
 
-def _with_nights(candidate: Candidate, facts: SeriesFacts, history: History, alert: Alert | None) -> JudgedCandidate:
-    recent = history.recent()
-    window = min(candidate.window, recent.count - 1)
-    first_bad = int(recent.nights[-window]) if alert is None else alert.first_night
+def _with_nights(
+    candidate: Candidate, facts: SeriesFacts, history: History, rule: MetricRule, alert: Alert | None
+) -> JudgedCandidate:
+    nights = history.recent().nights
+    first_bad = alert.first_night if alert is not None else first_bad_night(history, rule, candidate)
+    good = nights[(nights < first_bad) & (nights < candidate.night)]
     return JudgedCandidate(
         candidate=candidate,
         facts=facts,
         history=history,
-        last_good_night=int(recent.nights[-window - 1]),
+        last_good_night=int(good[-1] if good.size else nights[0]),
         first_bad_night=first_bad,
         alert=alert,
     )
