@@ -160,8 +160,9 @@ def _against(kind: ConfirmationKind, compared: Comparison, looked: Side | None) 
         return ""
     if compared.contradiction:
         return f"undecided: {compared.contradiction}"
-    if looked in _SIDES.values() and looked is not _SIDES[kind]:
-        return f"undecided: the night looked {looked.value}, the confirmation {_SIDES[kind].value}: {compared.because}"
+    shown = _SIDES[kind]
+    if looked in {Side.WORSE, Side.BETTER} and looked is not shown:
+        return f"undecided: the night looked {looked.value}, the confirmation {shown.value}: {compared.because}"
     return ""
 
 
