@@ -20,7 +20,7 @@ def coverage_of(facts: NightFacts) -> Coverage:
     return Coverage(
         planned_count=len(cells),
         measured_count=len(measured),
-        gaps=tuple([*_cell_gaps(facts), *_metric_gaps(facts, set(measured))]),
+        gaps=(*_cell_gaps(facts), *_metric_gaps(facts, set(measured))),
     )
 
 

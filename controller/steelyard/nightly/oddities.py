@@ -43,8 +43,8 @@ def _clocks(facts: NightFacts) -> Iterator[str]:
         back_s = (previous.ended_at.ToNanoseconds() - night.started_at.ToNanoseconds()) / 1e9
         if back_s > 0:
             yield (
-                f"The clock of the machine that runs the nights went back: this one began {_hours(back_s)} before night "
-                f"{previous.night_number} ended by it. Nights are counted, so that their order is right."
+                f"The clock of the machine that runs the nights went back: this one began {_hours(back_s)} before the "
+                f"end of night {previous.night_number} by it. Nights are counted, so that their order is right."
             )
     skew_s = (night.started_at.ToNanoseconds() - night.begun_at.ToNanoseconds()) / 1e9
     if night.HasField("begun_at") and abs(skew_s) > _MOST_SKEW_S:
@@ -60,8 +60,8 @@ def _hours(seconds: float) -> str:
 
 def _models(facts: NightFacts) -> Iterator[str]:
     wanted = {one.name for one in facts.running.suite.models} | {SENTINEL_MODEL}
-    last = {}
-    first = {}
+    last: dict[str, int] = {}
+    first: dict[str, int] = {}
     for one in facts.series:
         if one.history.last_night is not None:
             last[one.key.model] = max(last.get(one.key.model, 0), one.history.last_night)
