@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,6 @@ from steelyard.suites.suite import RuntimeSlot
 from steelyard_protocol.v1 import measurement_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from steelyard.control.client import Client
 
 SENTINEL_MODEL = "(sentinel)"
@@ -64,7 +63,9 @@ class DeviceSession:
         self._costs = costs
         notes = self._journal.all(CELL, CellNote)
         self._notes = cells_of_device(notes, cells, device.device_id)
-        self._session = self._journal.get(SESSION, device.device_id, SessionNote) or self._new_session()
+        session = self._journal.get(SESSION, device.device_id, SessionNote)
+        assert session is not None, "noted with the plan"
+        self._session = session
         self._sentinels = {
             end: note
             for end in ("start", "end")
@@ -76,6 +77,16 @@ class DeviceSession:
         """Device time that the session took so far."""
         cells_s = sum(one.device_s for one in self._notes.values())
         return cells_s + sum(one.device_s for one in self._sentinels.values())
+
+    @property
+    def notes(self) -> Mapping[Cell, CellNote]:
+        """Its cells, each with its note."""
+        return self._notes
+
+    @property
+    def sentinels(self) -> Mapping[str, SentinelNote]:
+        """The sentinel's notes by "start" and "end"."""
+        return self._sentinels
 
     def measure(self) -> SessionNote:
         """Measure what is left of the device's plan and return the session as it is then.
@@ -106,15 +117,6 @@ class DeviceSession:
         self._keep(replace(self._session, state=SessionState.DONE, notes=notes or self._session.notes))
 
     # -- the turn -----------------------------------------------------------------------------------------------
-
-    def _new_session(self) -> SessionNote:
-        now = self._client.nightly.latest(self._running.suite.name).now
-        return SessionNote(
-            state=SessionState.WAITING,
-            device=self._device.name,
-            claimed_at=now.ToJsonString(),
-            budget_s=self._device.budget_s,
-        )
 
     def _take_turn(self) -> None:
         said = ""

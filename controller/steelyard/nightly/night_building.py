@@ -222,8 +222,10 @@ def _method(facts: NightFacts, judgements: Mapping[str, DeviceJudgement], findin
 def _sentences(facts: NightFacts, quiet: int) -> tuple[str, ...]:
     night = facts.running.suite.night
     told = [
-        "Series are held against up to 28 nights since the last accepted change, freed of what the device's sentinel "
-        "shows; what looks different (p < 0.05 and the least effect of its metric) is a candidate and no result.",
+        (
+            "Series are held against up to 28 nights since the last accepted change, freed of what the device's sentinel "
+            "shows; what looks different (p < 0.05 and the least effect of its metric) is a candidate and no result."
+        ),
     ]
     if night.confirm:
         told.append(
