@@ -44,6 +44,8 @@ class DeviceNights:
     counts: Counter[str] = field(default_factory=Counter)
     # Seconds of confirmations, a night each.
     confirmation_s: list[float] = field(default_factory=list)
+    # Nights online, from the first on which the device is sick, until its first line; None where there was none.
+    nights_to_line: int | None = None
     # Night of the confirmation of a planted regression, by series.
     found: dict[int, int] = field(default_factory=dict)
     # By series: the first night of the accepted level, and the true log effect in it.
@@ -74,6 +76,8 @@ class DeviceNights:
         word = "planted" if self._is_sick(night) else "quiet"
         self.counts[f"device nights, {word}"] += 1
         self.counts[f"device lines, {word}"] += verdict.holds_back
+        if word == "planted" and verdict.holds_back and self.nights_to_line is None:
+            self.nights_to_line = self.counts["device nights, planted"] - 1
         judged = [
             judge_night(self._history(index, night), _RULE, night=night) for index in range(len(self.device.series))
         ]

@@ -38,20 +38,15 @@ class SeriesPeer:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-PEERS = (
-    SeriesPeer(name="asv step detection", program="steps_of_asv.py", environment="asv"),
-    SeriesPeer(
-        name="Apache Otava",
-        program="changes_of_otava.py",
-        environment="otava",
-        settings={"least_magnitude": 0.0},
-    ),
-    SeriesPeer(
-        name="Apache Otava, 3 % and more",
-        program="changes_of_otava.py",
-        environment="otava",
-        settings={"least_magnitude": 0.03},
-    ),
+ASV = SeriesPeer(name="asv step detection", program="steps_of_asv.py", environment="asv", settings={"threshold": 0.05})
+OTAVA = SeriesPeer(
+    name="Apache Otava", program="changes_of_otava.py", environment="otava", settings={"least_magnitude": 0.0}
+)
+LARGE_OTAVA = SeriesPeer(
+    name="Apache Otava, 3 % and more",
+    program="changes_of_otava.py",
+    environment="otava",
+    settings={"least_magnitude": 0.03},
 )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import sys
 
-import numpy as np
 from otava.analysis import compute_change_points
 
 _WINDOW, _MOST_P = 50, 0.001
@@ -27,7 +26,8 @@ def alarms(values: list[float | None], least_magnitude: float) -> list[int]:
         if values[night] is None:
             continue
         places = [place for place, one in enumerate(values[: night + 1]) if one is not None]
-        series = np.array([values[place] for place in places], dtype=float)
+        # A list, as Otava's own reader gives: of an array its detector takes the whole for every window.
+        series = [float(values[place]) for place in places]
         points, _ = compute_change_points(series, window_len=_WINDOW, max_pvalue=_MOST_P, min_magnitude=least_magnitude)
         starts = [places[one.index] for one in points if one.stats.mean_2 > one.stats.mean_1]
         new = [start for start in starts if all(abs(start - one) > _SAME for one in known)]

@@ -19,7 +19,7 @@ from otava.change_point_divisive.calculator import PairDistanceCalculator
 def answers(series: np.ndarray) -> dict[str, object]:
     """Return what both say of one series."""
     best = PairDistanceCalculator(series).get_candidate_change_point(slice(0, len(series)))
-    points, _ = compute_change_points(series, window_len=50, max_pvalue=0.001)
+    points, _ = compute_change_points(series.tolist(), window_len=50, max_pvalue=0.001)
     split = ruptures.Dynp(model="l2", min_size=3, jump=1).fit(series).predict(n_bkps=1)
     return {
         "otava_split": [int(best.index), float(best.qhat)],
