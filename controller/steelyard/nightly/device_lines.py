@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from steelyard.nightly.device_judgement import DeviceJudgement
 from steelyard.nightly.night_facts import NightFacts
+from steelyard.nightly.night_findings import Finding, Outcome
 from steelyard.nightly.night_report import DeviceHealth, DeviceState
 from steelyard.nightly.notes import CellNote, CellState, SessionNote, sentinel_key
 from steelyard.series.judgements import DeviceVerdictKind
 from steelyard.suites.cells import NightDevice
 from steelyard.suites.suite import NO_SENTINEL
+from steelyard.triage.tonight import DeviceTrouble
 
 # A device that was there this much later than the night's start came late.
 _LATE_S = 300.0
 
 
-def device_lines(facts: NightFacts, judgements: Mapping[str, DeviceJudgement]) -> tuple[DeviceHealth, ...]:
-    """Return the devices of the suite, those that nobody has as offline."""
-    lines = [_line(facts, device, judgements.get(device.device_id)) for device in facts.devices]
+def device_lines(
+    facts: NightFacts,
+    judgements: Mapping[str, DeviceJudgement],
+    findings: Sequence[Finding],
+    troubles: Sequence[DeviceTrouble],
+) -> tuple[DeviceHealth, ...]:
+    """Return the devices of the suite, those that nobody has as offline; ``troubles`` hold back their ``findings``."""
+    held_back = Counter(one.series.device_id for one in findings if one.outcome is Outcome.DEVICE)
+    because = {one.device_id: one.sentence for one in troubles}
+    lines = [
+        _line(
+            facts,
+            device,
+            judgements.get(device.device_id),
+            trouble=because.get(device.device_id, ""),
+            held_back=held_back[device.device_id],
+        )
+        for device in facts.devices
+    ]
     lines += [
         DeviceHealth(
             device=one.name,
@@ -32,14 +51,17 @@ def device_lines(facts: NightFacts, judgements: Mapping[str, DeviceJudgement]) -
     return tuple(lines)
 
 
-def _line(facts: NightFacts, device: NightDevice, judgement: DeviceJudgement | None) -> DeviceHealth:
+def _line(
+    facts: NightFacts, device: NightDevice, judgement: DeviceJudgement | None, *, trouble: str, held_back: int
+) -> DeviceHealth:
     notes = {key: note for key, note in facts.notes.items() if _is_of(facts, key, device)}
     session = facts.sessions.get(device.device_id)
     measured = sum(one.state is CellState.MEASURED for one in notes.values())
     planned = sum(cell.device_id == device.device_id for cell in facts.cells.values())
     state, sentence = _state(facts, session, notes, judgement, measured=measured, planned=planned)
+    if trouble:
+        state, sentence = DeviceState.DRIFTED, trouble
     verdict = None if judgement is None else judgement.verdict
-    held_back = len(judgement.candidates) if judgement is not None and judgement.verdict.holds_back else 0
     seconds = _device_seconds(facts, device, notes)
     return DeviceHealth(
         device=device.name,
@@ -74,8 +96,6 @@ def _state(
         is_quarantined = session.code == "quarantined"
         return (DeviceState.QUARANTINED if is_quarantined else DeviceState.OFFLINE), session.reason
     sentinel = _sentinel_words(facts, judgement)
-    if judgement is not None and judgement.verdict.holds_back:
-        return DeviceState.DRIFTED, sentinel
     throttled = sum(one.is_throttled for one in notes.values())
     if throttled:
         return DeviceState.THROTTLED, f"it throttled in {throttled} of {measured} measurements; {sentinel}"

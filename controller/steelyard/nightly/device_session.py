@@ -152,7 +152,7 @@ class DeviceSession:
             slot,
             title=f"sentinel of {self._running.suite.name}",
             min_rounds=SENTINEL_ROUNDS,
-            max_rounds=SENTINEL_ROUNDS,
+            max_rounds=min(SENTINEL_ROUNDS, self._running.suite.measure.max_rounds),
             numeric_check=False,
             energy=False,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from steelyard.attribution.differences import differences
 from steelyard.nightly.device_judgement import DeviceJudgement, JudgedCandidate
 from steelyard.nightly.night_findings import (
     EnvironmentDifference,
@@ -68,14 +69,10 @@ def findings_of(
 
 
 def environment_differences(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[EnvironmentDifference, ...]:
-    """Return what differs between two environments, by name; nothing where one of them is not known at all."""
+    """Return what differs between two environments; nothing where one of them is not known at all."""
     if not before or not now:
         return ()
-    return tuple(
-        EnvironmentDifference(name=name, before=before.get(name), after=now.get(name))
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
-    )
+    return differences(before, now)
 
 
 def _follows_from_another_model(one: JudgedCandidate, before: Mapping[str, str], now: Mapping[str, str]) -> bool:
@@ -86,7 +83,7 @@ def _follows_from_another_model(one: JudgedCandidate, before: Mapping[str, str],
 def _finding(
     one: JudgedCandidate,
     rule: MetricRule,
-    differences: tuple[EnvironmentDifference, ...],
+    changed: tuple[EnvironmentDifference, ...],
     *,
     night: int,
     when: Callable[[int], str],
@@ -110,7 +107,7 @@ def _finding(
         first_bad_night=one.first_bad_night,
         first_bad_at=when(one.first_bad_night),
         sparkline=_sparkline(one, night),
-        environment=differences,
+        environment=changed,
         alert_id=one.alert.alert_id if one.alert is not None else "",
         p_value=candidate.p_value,
     )

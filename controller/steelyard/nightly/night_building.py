@@ -13,7 +13,7 @@ from steelyard.nightly.device_judgement import DeviceJudgement, judge_device_nig
 from steelyard.nightly.device_lines import device_lines
 from steelyard.nightly.environment_changes import environment_changes
 from steelyard.nightly.findings import findings_of
-from steelyard.nightly.grouping import regressions_by_cause
+from steelyard.nightly.grouping import attributed
 from steelyard.nightly.histories import SeriesFacts
 from steelyard.nightly.night_facts import NightFacts
 from steelyard.nightly.night_findings import Finding, Outcome
@@ -27,7 +27,7 @@ from steelyard.nightly.night_report import (
 )
 from steelyard.nightly.oddities import oddities
 from steelyard.nightly.verdicts import night_end
-from steelyard.series.judgements import NoCandidateCode
+from steelyard.series.judgements import DeviceVerdictKind, NoCandidateCode
 from steelyard.series.metric_rules import METRIC_RULES
 from steelyard.stats.comparison import DEFAULT_CONFIDENCE
 from steelyard.triage.alert import Alert, AlertSubject
@@ -61,19 +61,22 @@ def build_night(facts: NightFacts, *, when: Callable[[int], str]) -> BuiltNight:
             judgement, suite.metrics, facts.confirmations, facts.environments, night=facts.number, when=when
         )
     ]
+    # A board that is itself the cause inhibits the alerts of its models, as a sentinel that moved does.
+    worse = [one for one in found if one.outcome is Outcome.CONFIRMED]
+    devices = _devices_tonight(facts, judgements, attributed(facts, judgements, worse).troubles)
     triaged = next_alerts(
         facts.alerts,
         found,
         steady=_steady(judgements, suite.name),
-        devices=_devices_tonight(facts, judgements),
+        devices=devices,
         silences=tuple(facts.silences),
         night=NightStamp(suite=suite.name, number=facts.number, now=facts.now),
     )
     findings = triaged.findings
-    groups = regressions_by_cause(facts, judgements, [one for one in findings if one.outcome is Outcome.CONFIRMED])
-    coverage, devices = coverage_of(facts), device_lines(facts, judgements)
+    groups = attributed(facts, judgements, _with(findings, Outcome.CONFIRMED)).groups
+    coverage, lines = coverage_of(facts), device_lines(facts, judgements, findings, devices.troubles)
     alerts = with_causes(triaged.alerts, groups)
-    end = night_end(findings, coverage, devices)
+    end = night_end(findings, coverage, lines)
     report = NightReport(
         header=_header(facts),
         verdict=end.verdict,
@@ -88,7 +91,7 @@ def build_night(facts: NightFacts, *, when: Callable[[int], str]) -> BuiltNight:
         fixed=_with(findings, Outcome.FIXED),
         known=_with(findings, Outcome.KNOWN),
         environment_changes=environment_changes(facts),
-        devices=devices,
+        devices=lines,
         coverage=coverage,
         acknowledgements=kept_quiet(alerts, facts.silences, facts.now),
         failed_notifications=tuple(
@@ -138,15 +141,18 @@ def _steady(judgements: Mapping[str, DeviceJudgement], suite: str) -> list[Alert
     ]
 
 
-def _devices_tonight(facts: NightFacts, judgements: Mapping[str, DeviceJudgement]) -> DevicesTonight:
+def _devices_tonight(
+    facts: NightFacts, judgements: Mapping[str, DeviceJudgement], boards: Sequence[DeviceTrouble]
+) -> DevicesTonight:
     names = {device.device_id: device.name for device in facts.devices}
-    troubles = [
-        DeviceTrouble(device_id=device_id, device=names[device_id], sentence=one.verdict.reason)
+    troubles = {
+        device_id: DeviceTrouble(device_id=device_id, device=names[device_id], sentence=one.verdict.reason)
         for device_id, one in judgements.items()
         if one.verdict.holds_back
-    ]
-    steady = {device_id for device_id, one in judgements.items() if one.verdict.kind.value == "steady"}
-    return DevicesTonight(troubles=tuple(troubles), steady_ids=frozenset(steady))
+    }
+    troubles |= {one.device_id: one for one in boards if one.device_id not in troubles}
+    steady = {device_id for device_id, one in judgements.items() if one.verdict.kind is DeviceVerdictKind.STEADY}
+    return DevicesTonight(troubles=tuple(troubles.values()), steady_ids=frozenset(steady))
 
 
 def _header(facts: NightFacts) -> NightHeader:
@@ -223,8 +229,9 @@ def _sentences(facts: NightFacts, quiet: int) -> tuple[str, ...]:
     night = facts.running.suite.night
     told = [
         (
-            "Series are held against up to 28 nights since the last accepted change, freed of what the device's sentinel "
-            "shows; what looks different (p < 0.05 and the least effect of its metric) is a candidate and no result."
+            "Series are held against up to 28 nights since the last accepted change, freed of what the device's "
+            "sentinel shows; what looks different (p < 0.05 and the least effect of its metric) is a candidate and no "
+            "result."
         ),
     ]
     if night.confirm:
