@@ -35,6 +35,7 @@ COMMANDS = {
     "deploy": ("steelyard.cli.deploy", "deploy", "Bring an agent onto a device by ssh, or upgrade it."),
     "device": ("steelyard.cli.device", "device", "List, show, invite and remove devices, and look after them."),
     "export": ("steelyard.cli.export", "export", "Write a variant with its model card and a script that runs it."),
+    "gate": ("steelyard.cli.gate", "gate", "Judge a change: base beside head on devices, with an exit code for CI."),
     "gc": ("steelyard.cli.gc", "gc", "Remove old samples, and blobs that nothing names."),
     "job": ("steelyard.cli.job", "job", "List, show and cancel jobs, and get their raw samples."),
     "lineage": ("steelyard.cli.lineage", "lineage", "Show how a variant was made, as a tree."),

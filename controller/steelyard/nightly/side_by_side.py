@@ -118,7 +118,8 @@ class _Judge:
         before, after = paired_figures(reference, candidate, rule.metric)
         if len(before) < 3:
             why = next((self.rounds[one].why_nothing() for one in self.labels if not self.rounds[one].timed), "")
-            return why or f"{len(before)} rounds tell {rule.metric} of both; three are the least"
+            few = f"{len(before)} round{'s' * (len(before) != 1)} tell {rule.metric} of both, and three are the least"
+            return why or "; ".join(filter(None, [few, self.measurement.stop_reason]))
         return judge_confirmation(before, after, rule, confidence=self.confidence)
 
     def _accuracy(self, rule: MetricRule) -> ConfirmationOutcome | str:
