@@ -42,6 +42,7 @@ COMMANDS = {
     "login": ("steelyard.cli.login", "login", "Log in to a controller on another machine by a join code."),
     "measure": ("steelyard.cli.measure", "measure", "Measure models on a device and say which one to ship."),
     "meter": ("steelyard.cli.meter", "meter", "Try and list the power meters that the controller can read."),
+    "nightly": ("steelyard.cli.nightly", "nightly", "Run a suite's nights, and see when the last one was."),
     "operators": (
         "steelyard.cli.operators",
         "operators",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from steelyard import __version__
 from steelyard.nightly.device_session import SENTINEL_MODEL
 from steelyard.nightly.night_facts import NightFacts
+from steelyard.suites.effective import suite_digest
 
 # A runner and a controller whose clocks differ by less agree.
 _MOST_SKEW_S = 120.0
@@ -28,6 +29,8 @@ def oddities(facts: NightFacts) -> Iterator[str]:
                 f"The last night before this one that ended is night {previous.night_number}; those in between were "
                 "abandoned."
             )
+    if suite_digest(facts.running.suite) != night.suite_digest:
+        yield "The suite was edited while the night was interrupted; cells that were planned before stayed planned."
     yield from _clocks(facts)
     yield from _models(facts)
     before = facts.previous_report

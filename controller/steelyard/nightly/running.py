@@ -13,19 +13,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from steelyard.errors import SteelyardError, UsageError
+from steelyard.errors import SteelyardError
 from steelyard.nightly.clock import Clock, SystemClock
 from steelyard.nightly.device_night import run_device
 from steelyard.nightly.errors import StoppedError, is_gone
+from steelyard.nightly.finding_devices import find_devices
 from steelyard.nightly.night_building import BuiltNight, build_night, report_bytes
 from steelyard.nightly.night_facts import NightFacts, read_night
 from steelyard.nightly.night_planning import learnt_costs, note_plans
 from steelyard.nightly.notes import Journal
 from steelyard.nightly.preparing import prepare_models
-from steelyard.nightly.presence import LOCAL_NAME
 from steelyard.nightly.runs import NightOptions, RunningNight
 from steelyard.nightly.sentinel_model import sentinel_path
-from steelyard.suites.cells import Cell, NightDevice, UnmetDevice, cells_of, devices_of
+from steelyard.suites.cells import Cell, NightDevice, UnmetDevice, cells_of
 from steelyard.suites.effective import suite_digest, suite_toml
 from steelyard.suites.planning import CellCost
 from steelyard.triage.alert_json import alert_to_json
@@ -124,26 +124,6 @@ def _run(client: Client, running: RunningNight, *, was_resumed: bool) -> EndedNi
         ended_at=facts.now,
     )
     return EndedNight(night=night, built=built, facts=facts, was_resumed=was_resumed)
-
-
-def find_devices(
-    client: Client, suite: Suite, options: NightOptions
-) -> tuple[tuple[NightDevice, ...], tuple[UnmetDevice, ...]]:
-    """Return the devices of a night; the one that is started on demand is started where the suite names it.
-
-    Raises:
-        UsageError: ``no_such_device``: ``options.only`` names none of the suite's.
-    """
-    if any(slot.name == LOCAL_NAME for slot in suite.devices):
-        client.device(LOCAL_NAME)
-    devices, unmet = devices_of(suite, client.devices(), only=options.only, budget_s=options.budget_s)
-    if options.only and not devices and not unmet:
-        raise UsageError(
-            "no_such_device",
-            f"none of the suite's devices is {', '.join(options.only)}; it names "
-            f"{', '.join(slot.name for slot in suite.devices)}",
-        )
-    return devices, unmet
 
 
 def _cells_of_unmet(suite: Suite, unmet: Sequence[UnmetDevice]) -> tuple[Cell, ...]:

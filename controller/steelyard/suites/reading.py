@@ -32,7 +32,7 @@ _SUITE_KEYS = ("name", "extends", "description", "at", "timezone", "budget", "se
 _METRIC_KEYS = ("enabled", "direction", "min_effect", "min_effect_abs", "confirm_effect", "p_value", "hard_limit")
 _NIGHT_KEYS = (
     *("window", "device_wait", "confirm", "max_confirmations", "confirmation_share", "confirmation_rounds"),
-    "quarantine_drifted",
+    *("quarantine_drifted", "report_url"),
 )
 _MEASURE_KEYS = (
     *("min_rounds", "max_rounds", "sample_window", "block_timeout", "gate", "max_contention", "energy"),
@@ -187,4 +187,5 @@ def _night(table: Table) -> NightSettings:
         confirmation_share=share,
         confirmation_rounds=table.count("confirmation_rounds", usual.confirmation_rounds, low=6, high=1000),
         quarantine_drifted=table.flag("quarantine_drifted", usual.quarantine_drifted),
+        report_url=table.text("report_url"),
     )

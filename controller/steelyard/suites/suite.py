@@ -129,6 +129,8 @@ class NightSettings:
     confirmation_rounds: int = 28
     # A device whose sentinel drifted is sent nothing more until somebody lifts it.
     quarantine_drifted: bool = False
+    # Where the night's report will be found, for messages; "{night}" stands for its number.
+    report_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
