@@ -20,7 +20,7 @@ from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, EXIT_INTERRUPTED
 if TYPE_CHECKING:
     from steelyard.control.client import Client
     from steelyard.nightly.night_report import NightReport
-    from steelyard.nightly.notifying import Notifier
+    from steelyard.nightly.alive import Listeners
     from steelyard.nightly.running import EndedNight
     from steelyard.nightly.runs import NightOptions
     from steelyard.suites.suite import Suite
@@ -102,21 +102,21 @@ def run(
 
 def _run(ctx: click.Context, suite: Suite, options: NightOptions) -> NightReport:
     from steelyard.nightly.errors import StoppedError
-    from steelyard.nightly.notifying import Notifier
+    from steelyard.nightly.alive import Listeners
     from steelyard.notify.world import World
 
-    notifier = Notifier(suite, World())
+    listeners = Listeners(suite, World())
     stop = threading.Event()
     with connected(ctx) as client, _stopping(stop):
         try:
-            ended = _run_to_its_end(ctx, client, suite, options, notifier, stop)
+            ended = _run_to_its_end(ctx, client, suite, options, listeners, stop)
         except StoppedError:
             say(f"interrupted; `steelyard nightly run` goes on with this night of {suite.name}")
             ctx.exit(EXIT_INTERRUPTED)
         except Exception as error:
-            notifier.fail(getattr(error, "exit_code", 70))
+            listeners.fail(getattr(error, "exit_code", 70))
             raise
-        for failed in notifier.end(client, ended.built.report):
+        for failed in listeners.end(client, ended.built.report):
             say(f"not told: {failed.channel}: {failed.reason}")
     return ended.built.report
 
@@ -126,7 +126,7 @@ def _run_to_its_end(
     client: Client,
     suite: Suite,
     options: NightOptions,
-    notifier: Notifier,
+    listeners: Listeners,
     stop: threading.Event,
 ) -> EndedNight:
     from steelyard.control.connect import connect
@@ -137,7 +137,7 @@ def _run_to_its_end(
     def begun(night: nightly_pb2.Night, resumed: bool) -> None:
         word = "going on with" if resumed else "beginning"
         say(f"controller {client.controller().controller_id[:8]}: {word} night {night.night_number} of {suite.name}")
-        notifier.begin(client, night)
+        listeners.begin(client, night)
 
     return run_night(
         suite, lambda: connect(settings=settings), options=options, stop=stop, say=_progress(), on_begin=begun
@@ -223,8 +223,8 @@ def _show_plan(ctx: click.Context, suite: Suite, options: NightOptions, *, as_js
 def status(ctx: click.Context, suite_name: str, max_age: float | None, as_json: bool) -> None:
     """Show the last night of each suite: how it ended, and how long ago by the controller's clock.
 
-    A dead man's switch for any machine: with --max-age it ends with 3 where the last complete night of a suite is older,
-    or where there is none. An INCOMPLETE night does not count.
+    A dead man's switch for any machine: with --max-age it ends with 3 where the last complete night of a suite is
+    older, or where there is none. An INCOMPLETE night does not count.
 
     \b
     Examples:
