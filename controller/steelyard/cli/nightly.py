@@ -20,7 +20,7 @@ from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, EXIT_INTERRUPTED
 if TYPE_CHECKING:
     from steelyard.control.client import Client
     from steelyard.nightly.night_report import NightReport
-    from steelyard.nightly.alive import Listeners
+    from steelyard.nightly.notifying import Notifier
     from steelyard.nightly.running import EndedNight
     from steelyard.nightly.runs import NightOptions
     from steelyard.suites.suite import Suite
@@ -102,21 +102,21 @@ def run(
 
 def _run(ctx: click.Context, suite: Suite, options: NightOptions) -> NightReport:
     from steelyard.nightly.errors import StoppedError
-    from steelyard.nightly.alive import Listeners
+    from steelyard.nightly.notifying import Notifier
     from steelyard.notify.world import World
 
-    listeners = Listeners(suite, World())
+    notifier = Notifier(suite, World())
     stop = threading.Event()
     with connected(ctx) as client, _stopping(stop):
         try:
-            ended = _run_to_its_end(ctx, client, suite, options, listeners, stop)
+            ended = _run_to_its_end(ctx, client, suite, options, notifier, stop)
         except StoppedError:
             say(f"interrupted; `steelyard nightly run` goes on with this night of {suite.name}")
             ctx.exit(EXIT_INTERRUPTED)
         except Exception as error:
-            listeners.fail(getattr(error, "exit_code", 70))
+            notifier.fail(getattr(error, "exit_code", 70))
             raise
-        for failed in listeners.end(client, ended.built.report):
+        for failed in notifier.end(client, ended.built.report):
             say(f"not told: {failed.channel}: {failed.reason}")
     return ended.built.report
 
@@ -126,7 +126,7 @@ def _run_to_its_end(
     client: Client,
     suite: Suite,
     options: NightOptions,
-    listeners: Listeners,
+    notifier: Notifier,
     stop: threading.Event,
 ) -> EndedNight:
     from steelyard.control.connect import connect
@@ -137,7 +137,7 @@ def _run_to_its_end(
     def begun(night: nightly_pb2.Night, resumed: bool) -> None:
         word = "going on with" if resumed else "beginning"
         say(f"controller {client.controller().controller_id[:8]}: {word} night {night.night_number} of {suite.name}")
-        listeners.begin(client, night)
+        notifier.begin(client, night)
 
     return run_night(
         suite, lambda: connect(settings=settings), options=options, stop=stop, say=_progress(), on_begin=begun
