@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from steelyard.errors import SteelyardError
+from steelyard.nightly.alert_messages import alert_message
 from steelyard.nightly.clock import Clock, SystemClock
 from steelyard.nightly.device_night import run_device
 from steelyard.nightly.errors import StoppedError, is_gone
@@ -28,7 +29,6 @@ from steelyard.nightly.sentinel_model import sentinel_path
 from steelyard.suites.cells import Cell, NightDevice, UnmetDevice, cells_of
 from steelyard.suites.effective import suite_digest, suite_toml
 from steelyard.suites.planning import CellCost
-from steelyard.triage.alert_json import alert_to_json
 from steelyard_protocol.v1 import nightly_pb2
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from steelyard.control.client import Client
     from steelyard.suites.suite import Suite
-    from steelyard.triage.alert import Alert
 
 _STOP_LOOK_S = 0.5
 
@@ -115,7 +114,7 @@ def _run(client: Client, running: RunningNight, *, was_resumed: bool) -> EndedNi
     _run_devices(running, devices, {cell.key: cell for cell in cells}, costs)
     facts = read_night(client, running, devices=devices, unmet=unmet, cells=cells)
     built = build_night(facts, when=_Calendar(client, suite.name).when)
-    client.nightly.alerts.put(running.night.night_id, [_alert_message(one) for one in built.alerts])
+    client.nightly.alerts.put(running.night.night_id, [alert_message(one) for one in built.alerts])
     night = client.nightly.end(
         running.night.night_id,
         verdict=built.report.verdict.value,
@@ -255,22 +254,3 @@ class _Calendar:
                     raise
                 self._known[number] = ""
         return self._known[number]
-
-
-def _alert_message(alert: Alert) -> nightly_pb2.Alert:
-    subject = alert.subject
-    return nightly_pb2.Alert(
-        alert_id=alert.alert_id,
-        suite_name=subject.suite,
-        model=subject.model,
-        device_id=subject.device_id,
-        runtime=subject.runtime,
-        metric=subject.metric,
-        state=alert.state.value,
-        open=alert.is_open,
-        first_night=alert.first_night,
-        last_night=alert.last_night,
-        json=alert_to_json(alert),
-        version=alert.version,
-        changed_by=alert.last_event.who,
-    )
