@@ -20,6 +20,7 @@ from steelyard.spelling import meant
 # Name -> (module, object, help): the help stands here so that `steelyard --help` imports no command.
 COMMANDS = {
     "advise": ("steelyard.cli.advise", "advise", "Say what to try for a model on a device, why, and what to expect."),
+    "alerts": ("steelyard.cli.alerts", "alerts", "See what nights found, and say what you make of it."),
     "artifact": (
         "steelyard.cli.artifact",
         "artifact",
