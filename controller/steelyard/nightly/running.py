@@ -24,7 +24,7 @@ from steelyard.nightly.night_facts import NightFacts, read_night
 from steelyard.nightly.night_planning import learnt_costs, note_plans
 from steelyard.nightly.notes import Journal
 from steelyard.nightly.preparing import prepare_models
-from steelyard.nightly.runs import NightOptions, RunningNight
+from steelyard.nightly.runs import JudgePair, NightOptions, RunningNight
 from steelyard.nightly.sentinel_model import sentinel_path
 from steelyard.suites.cells import Cell, NightDevice, UnmetDevice, cells_of
 from steelyard.suites.effective import suite_digest, suite_toml
@@ -59,6 +59,7 @@ def run_night(
     stop: threading.Event | None = None,
     say: Callable[[str], None] = lambda _text: None,
     on_begin: Callable[[nightly_pb2.Night, bool], None] = lambda _night, _resumed: None,
+    judge_pair: JudgePair | None = None,
 ) -> EndedNight:
     """Run a suite's next night, or go on with the one that was interrupted, and keep its document.
 
@@ -70,6 +71,7 @@ def run_night(
         stop: Ends the night where it is; what is finished is kept.
         say: Is told what happens, from several threads.
         on_begin: Is called once the night is ours, with whether it was begun before.
+        judge_pair: Judges jobs of two variants; by their recorded rounds when left out.
 
     Raises:
         StoppedError: ``stop`` was set.
@@ -93,6 +95,7 @@ def run_night(
             ends_at_s=began_s + suite.night.window_s,
             clock=clock,
             say=say,
+            judge_pair=judge_pair,
         )
         with _held(running):
             return _run(client, running, was_resumed=begun.resumed)

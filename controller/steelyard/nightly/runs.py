@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,13 @@ from steelyard.nightly.clock import Clock, SystemClock
 if TYPE_CHECKING:
     from steelyard.control.client import Client
     from steelyard.nightly.preparing import PreparedModel
+    from steelyard.series.judgements import ConfirmationOutcome
+    from steelyard.series.metric_rules import MetricRule
     from steelyard.suites.suite import Suite
     from steelyard_protocol.v1 import control_pb2, nightly_pb2
+
+
+JudgePair = Callable[["Client", str, "Sequence[MetricRule]"], "Mapping[str, ConfirmationOutcome | str]"]
 
 
 def _silent(_text: str) -> None:
@@ -61,6 +66,8 @@ class RunningNight:
     say: Callable[[str], None] = _silent
     # Of each device the agent's version.
     agents: Mapping[str, str] = field(default_factory=dict)
+    # Says what a finished job of two variants shows of each metric: ``side_by_side.judge_job``.
+    judge_pair: JudgePair | None = None
 
     @property
     def window_is_open(self) -> bool:

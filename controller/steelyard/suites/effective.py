@@ -31,8 +31,13 @@ def suite_document(suite: Suite) -> dict[str, Any]:
 
 
 def suite_digest(suite: Suite) -> str:
-    """Return the SHA-256 of the effective suite: equal for equal nights, wherever the file lies."""
-    text = json.dumps(suite_document(suite), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    """Return the SHA-256 of the effective suite: equal for equal nights, wherever the file lies.
+
+    What is as it is by default is left out, so that a new setting of a later Steelyard is no edit of the suite.
+    """
+    usual = Suite(name="", folder=suite.folder, sources=(), models=(), devices=(), runtimes=(), metrics=METRIC_RULES)
+    told = _without_defaults(suite_document(suite), suite_document(usual))
+    text = json.dumps(told, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -62,6 +67,14 @@ def suite_toml(suite: Suite) -> str:
         _section("[heartbeat]", suite.heartbeat) if suite.heartbeat else "",
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _without_defaults(document: Any, usual: Any) -> Any:
+    if not (isinstance(document, dict) and isinstance(usual, dict)):
+        return document
+    told = {key: _without_defaults(value, usual.get(key)) for key, value in document.items() if value != usual.get(key)}
+    # A metric that is not judged is not there, which is no default.
+    return told | dict.fromkeys(usual.keys() - document.keys())
 
 
 def _metric(name: str, suite: Suite) -> str:
