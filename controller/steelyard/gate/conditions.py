@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from steelyard.errors import UsageError
+from steelyard.series.judgements import ConfirmationOutcome
 from steelyard.series.metric_rules import METRIC_RULES, Direction, MetricKind, MetricRule
 from steelyard.spelling import meant
 
@@ -35,6 +36,12 @@ class Condition:
     def metric(self) -> str:
         """The metric that it is on."""
         return self.rule.metric
+
+    def allows(self, outcome: ConfirmationOutcome) -> bool:
+        """Whether a change of an exact metric is no larger than it may be; of others the rule decides alone."""
+        if self.rule.kind is not MetricKind.EXACT or outcome.ratio is None:
+            return False
+        return (outcome.ratio - 1.0) * self.rule.worse_sign <= self.most_share
 
 
 def parse_conditions(texts: Sequence[str]) -> tuple[Condition, ...]:

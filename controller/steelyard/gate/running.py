@@ -12,7 +12,6 @@ from steelyard.gate.gate_report import GateLine, GateReport, LineKind
 from steelyard.gate.pairs import ModelPair, Pairs
 from steelyard.nightly.side_by_side import SideBySide, measure_side_by_side
 from steelyard.series.judgements import ConfirmationKind, ConfirmationOutcome
-from steelyard.series.metric_rules import MetricKind
 
 if TYPE_CHECKING:
     from steelyard.control.client import Client
@@ -128,15 +127,9 @@ def _line(pair: ModelPair, compared: SideBySide, condition: Condition) -> GateLi
 
 def _kind(outcome: ConfirmationOutcome, condition: Condition) -> tuple[LineKind, str]:
     kind = _KINDS[outcome.kind]
-    if kind is LineKind.FAILED and _is_allowed(outcome, condition):
+    if kind is LineKind.FAILED and condition.allows(outcome):
         return LineKind.FINE, f"{outcome.reason}; that is within {condition.text}"
     return kind, outcome.reason
-
-
-def _is_allowed(outcome: ConfirmationOutcome, condition: Condition) -> bool:
-    if condition.rule.kind is not MetricKind.EXACT or outcome.ratio is None:
-        return False
-    return (outcome.ratio - 1.0) * condition.rule.worse_sign <= condition.most_share
 
 
 def _not_measured(pair: ModelPair, device: str, condition: Condition, reason: str) -> GateLine:
