@@ -33,8 +33,10 @@ def wait_until_there(client: Client, running: RunningNight, device: NightDevice)
         if refusal:
             return ("quarantined" if found.quarantined_because else "draining"), refusal
         if not running.window_is_open:
-            words = "it was not connected" if not found.online else "it came too late"
-            return "offline", f"{words} while the night's window was open ({running.suite.night.window_s / 3600:g} h)"
+            window = f"the night's window of {running.suite.night.window_s / 3600:g} h"
+            if found.online or device.name == LOCAL_NAME:
+                return "window", f"{window} was over before its turn came"
+            return "offline", f"it was not connected while {window} was open"
         if found.online or device.name == LOCAL_NAME:
             return "", ""
         if not was_said:

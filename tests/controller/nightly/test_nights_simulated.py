@@ -8,7 +8,7 @@ from steelyard.nightly.night_findings import Cause, Outcome
 from steelyard.nightly.night_report import DeviceState, NightVerdict
 from tests.controller.nightly.conftest import Shelf
 
-QUIET_NIGHTS = 7
+QUIET_NIGHTS = 5
 
 
 def only_device(shelf: Shelf):
@@ -62,7 +62,7 @@ def test_a_confirmed_regression_stays_one_without_another_confirmation_until_it_
     first = shelf.night()
     assert first.verdict is NightVerdict.REGRESSED
     count = len(shelf.fleet.submitted("confirming"))
-    for _ in range(6):
+    for _ in range(3):
         assert shelf.night().verdict is NightVerdict.REGRESSED
     assert len(shelf.fleet.submitted("confirming")) == count
     only_device(shelf).runtime_factors = {}
