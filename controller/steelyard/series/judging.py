@@ -14,8 +14,8 @@ from steelyard.stats.formatting import format_value
 from steelyard.stats.thresholds import percent
 
 # What passes is confirmed or dropped by measuring again, never believed, so that this is a matter of device time: about
-# one series in five passes, and confirming them takes some six minutes a device and night of 40 series.
-CANDIDATE_P = 0.15
+# one series in four passes, and confirming them takes some seven minutes a device and night of 40 series.
+CANDIDATE_P = 0.20
 # Of the minimum effect, what must be seen: noise makes half of the changes of just that size look smaller.
 _SEEN_SHARE = 2.0 / 3.0
 # Of the shift over a window, what tonight must show itself: a bad night that is over is no candidate.
