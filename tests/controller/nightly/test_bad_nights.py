@@ -204,7 +204,7 @@ def test_a_suite_without_confirmations_leaves_what_got_worse_suspected(shelf: Sh
 
 
 def test_no_device_time_left_for_a_confirmation_is_said(shelf: Shelf) -> None:
-    shelf.change(sentinel="none", devices=(DeviceSlot(name="tag:rack", budget_s=25.0),))
+    shelf.change(sentinel="none", devices=(DeviceSlot(name="tag:rack", budget_s=16.0),))
     shelf.nights(5)
     shelf.fleet.default_p50_ns = 2.4e6
     report = shelf.night()
