@@ -26,7 +26,7 @@ _MOST_SERIES = 100
 @click.option("--model", default="", metavar="NAME", help="Of this model of the suite, or a pattern.")
 @click.option("--device", default="", metavar="NAME", help="On this device, by name or id, or a pattern.")
 @click.option("--runtime", default="", metavar="NAME", help="Under this runtime, or a pattern.")
-@click.option("--metric", default="", metavar="NAME", help="This metric (p50, peak_rss, accuracy), or a pattern.")
+@click.option("--metric", default="", metavar="NAME", help="This metric (p50, memory, accuracy), or a pattern.")
 @click.option(
     "--last", type=click.IntRange(1, 4000), default=90, show_default=True, metavar="N", help="So many nights."
 )

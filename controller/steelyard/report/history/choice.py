@@ -66,5 +66,5 @@ def _values(name: str, series: nightly_pb2.Series) -> tuple[str, ...]:
 
 def _some(choice: SeriesChoice, name: str, known: set[str]) -> str:
     """Return the nearest known names; hundreds of them make no sentence."""
-    near = get_close_matches(getattr(choice, name), sorted(known), n=_MOST_NAMED, cutoff=0.4)
+    near = get_close_matches(getattr(choice, name), sorted(known), n=_MOST_NAMED, cutoff=0.6)
     return meant(getattr(choice, name), near or sorted(known)[:_MOST_NAMED])
