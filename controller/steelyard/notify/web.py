@@ -10,7 +10,6 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from steelyard import __version__
 from steelyard.notify.errors import NotifyError
 from steelyard.notify.secret import without_secrets
 from steelyard.notify.world import World
@@ -49,7 +48,7 @@ class Service:
             NotifyError: ``service_silent`` or ``service_refused``.
         """
         content = None if body is None else json.dumps(body).encode()
-        headers = {"User-Agent": f"steelyard/{__version__}", "Accept": "application/json", **self.headers}
+        headers = {"User-Agent": "steelyard", "Accept": "application/json", **self.headers}
         if content is not None:
             headers["Content-Type"] = "application/json"
         request = WebRequest(

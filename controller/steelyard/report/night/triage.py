@@ -66,9 +66,10 @@ def state_text(alert: Alert) -> str:
 
 
 def _what(alert: Alert) -> str:
-    change = f": {words.change_text(alert.evidence)}" if alert.evidence is not None else ""
+    if alert.evidence is None:
+        return f"{alert.subject} ({alert.subject.suite}): {alert.reason}"
     cause = f", {words.CAUSE_WORDS[alert.cause]}" if alert.cause is not Cause.UNKNOWN else ""
-    return f"{alert.subject}{change}{cause} ({alert.subject.suite})"
+    return f"{alert.subject} ({alert.subject.suite}): {words.change_text(alert.evidence)}{cause}"
 
 
 def _state(state: AlertState) -> Text:
