@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 import threading
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -24,6 +20,7 @@ from steelyard.nightly.night_facts import NightFacts, read_night
 from steelyard.nightly.night_planning import learnt_costs, note_plans
 from steelyard.nightly.notes import Journal
 from steelyard.nightly.preparing import prepare_models
+from steelyard.nightly.runner import is_dead, runner_name
 from steelyard.nightly.runs import JudgePair, NightOptions, RunningNight
 from steelyard.nightly.sentinel_model import sentinel_path
 from steelyard.suites.cells import Cell, NightDevice, UnmetDevice, cells_of
@@ -78,10 +75,11 @@ def run_night(
         SteelyardError: the controller refuses, or is gone for good.
     """
     options = options or NightOptions()
-    options = options if options.runner else replace(options, runner=_runner())
+    options = options if options.runner else replace(options, runner=runner_name())
     clock, stop = clock or SystemClock(), stop or threading.Event()
     with connect() as client:
         begun = _begin(client, suite, options, clock, stop, say)
+        options = replace(options, runner=begun.night.runner)
         on_begin(begun.night, begun.resumed)
         began_s = clock.elapsed_s()
         running = RunningNight(
@@ -167,10 +165,6 @@ def _wait_for(futures: Sequence[Future[None]]) -> None:
 # -- whose night it is ------------------------------------------------------------------------------------------
 
 
-def _runner() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()} {os.getpid()} {uuid.uuid4().hex[:8]}"
-
-
 def _begin(
     client: Client,
     suite: Suite,
@@ -180,7 +174,7 @@ def _begin(
     say: Callable[[str], None],
 ) -> nightly_pb2.BeginNightResponse:
     """Begin the night, once nobody else runs one of the suite."""
-    was_said = False
+    runner, was_said = options.runner, False
     while True:
         try:
             return client.nightly.begin(
@@ -188,7 +182,7 @@ def _begin(
                 suite_digest=suite_digest(suite),
                 suite_text=suite_toml(suite),
                 started_at=clock.now(),
-                runner=options.runner,
+                runner=runner,
                 hold_s=options.hold_s,
             )
         except SteelyardError as error:
@@ -197,8 +191,17 @@ def _begin(
             if not was_said:
                 say(f"waiting: {error}")
                 was_said = True
-        if clock.wait(stop, min(options.look_s, options.hold_s)):
+        holder = _holder(client, suite.name)
+        if is_dead(holder):
+            # A run of this machine that was killed: its night is ours at once, under its name.
+            runner = holder
+        elif clock.wait(stop, min(options.look_s, options.hold_s)):
             raise StoppedError
+
+
+def _holder(client: Client, suite_name: str) -> str:
+    """Return who holds the suite's night, "" for nobody."""
+    return next((one.running.runner for one in client.nightly.latest(suite_name).suites), "")
 
 
 @contextmanager
