@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from steelyard.notify.address import split_url
 from steelyard.notify.digest import PASS, Digest
+from steelyard.notify.harmless import harmless
 from steelyard.notify.markers import find_marked, marked
 from steelyard.notify.paging import PAGE_SIZE, every
 from steelyard.notify.secret import Secret
@@ -75,7 +76,7 @@ class GitHub:
         pages = every(lambda page: service.ask("GET", f"{comments}?per_page={PAGE_SIZE}&page={page}", world))
         found = find_marked(pages, digest)
         start, room = marked(digest, _MAX_BODY)
-        body = {"body": start + shortened(digest.markdown, room, url=digest.url)}
+        body = {"body": start + shortened(harmless(digest.markdown), room, url=digest.url)}
         if found is not None:
             service.ask("PATCH", f"{repository}/issues/comments/{found}", world, body=body)
         else:
@@ -90,7 +91,7 @@ class GitHub:
             "conclusion": _CONCLUSIONS.get(digest.verdict, "neutral"),
             "output": {
                 "title": shortened_line(digest.title, _MAX_TITLE),
-                "summary": shortened(digest.markdown, _MAX_BODY, url=digest.url),
+                "summary": shortened(harmless(digest.markdown), _MAX_BODY, url=digest.url),
             },
         }
         if digest.url:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from steelyard.notify.address import split_url
 from steelyard.notify.digest import PASS, Digest
 from steelyard.notify.errors import NotifyError
+from steelyard.notify.harmless import harmless
 from steelyard.notify.markers import find_marked, marked
 from steelyard.notify.paging import PAGE_SIZE, every
 from steelyard.notify.secret import Secret
@@ -70,7 +71,7 @@ class GitLab:
         pages = every(lambda page: service.ask("GET", f"{notes}?per_page={PAGE_SIZE}&page={page}&sort=asc", world))
         found = find_marked(pages, digest)
         start, room = marked(digest, _MAX_NOTE)
-        body = {"body": start + shortened(digest.markdown, room, url=digest.url)}
+        body = {"body": start + shortened(harmless(digest.markdown), room, url=digest.url)}
         if found is not None:
             service.ask("PUT", f"{notes}/{found}", world, body=body)
         else:

@@ -92,6 +92,24 @@ def test_a_comment_behind_many_others_is_found() -> None:
     assert len(github.comments) == 250
 
 
+@pytest.mark.parametrize("text", ["@acme/team", "a (@ada)", "\\\\@ada", "**@ada**"])
+def test_the_name_of_a_model_mentions_nobody(text: str) -> None:
+    github = FakeGitHub()
+    with web_service(github) as service:
+        _channel(service).send(digest(markdown=text), world())
+        _channel(service, commit="abc123").send(digest(markdown=text), world())
+    for body in (github.comments[0]["body"], github.checks[0]["output"]["summary"]):
+        assert "@\N{ZERO WIDTH SPACE}a" in body
+        assert "@a" not in body
+
+
+def test_a_command_with_a_runtime_environment_can_still_be_copied() -> None:
+    github = FakeGitHub()
+    with web_service(github) as service:
+        _channel(service).send(digest(markdown="`--runtime onnxruntime@older`"), world())
+    assert github.comments[0]["body"].endswith("`--runtime onnxruntime@older`")
+
+
 def test_a_comment_is_cut_to_what_github_takes() -> None:
     github = FakeGitHub()
     with web_service(github) as service:
