@@ -125,7 +125,7 @@ class NightSettings:
     device_wait_s: float = 60.0
     confirm: bool = True
     max_confirmations: int = 12
-    confirmation_share: float = 1 / 3
+    confirmation_share: float = 0.33
     confirmation_rounds: int = 28
     # A device whose sentinel drifted is sent nothing more until somebody lifts it.
     quarantine_drifted: bool = False
