@@ -21,7 +21,7 @@ from benchmarks.nightly.measured_nights import MeasuredNights, measure_nights
 from benchmarks.progress import say
 from steelyard.series.device_share import device_share
 from steelyard.series.e_divisive import best_splits
-from steelyard.series.localisation import LEAST_NIGHTS, split_p_values
+from steelyard.series.localisation import LEAST_NIGHTS, MOST_P, change_points, split_p_values
 
 LENGTHS = (10, 15, 20, 30, 40, 50)
 _FIRST_SEED = 50_000
@@ -43,6 +43,8 @@ def main(words: Sequence[str] | None = None) -> int:
         allowed = min(allowed, quantiles[1])
         print(f"{count:>6}  " + "  ".join(f"{one:>8.1e}" for one in quantiles))
     print(f"1 % of the series of any length lie below {allowed:.1e}")
+    wrong = sum(bool(change_points(one)) for one in series)
+    print(f"with {MOST_P:.0e} a change is located in {wrong / len(series):.2%} of the series of {max(LENGTHS)} nights")
     return 0
 
 

@@ -19,7 +19,7 @@ def device_share(logs: NDArray[np.float64], sentinel_logs: NDArray[np.float64]) 
     """Return the share, 0 to 1.3, of the sentinel's log that belongs to the series' log.
 
     The slope of a ridge regression (Hoerl and Kennard 1970) towards 1, through the medians, over the last 28 nights,
-    each deviation clipped.
+    each night drawn in where it is far off.
 
     Args:
         logs: Of the series in past nights, tonight not among them [N].
@@ -29,7 +29,10 @@ def device_share(logs: NDArray[np.float64], sentinel_logs: NDArray[np.float64]) 
     series, sentinel = logs[known][-_LONGEST_PAST:], sentinel_logs[known][-_LONGEST_PAST:]
     if not series.size:
         return _BELIEVED
-    x = np.clip(sentinel - np.median(sentinel), -_MOST_SENTINEL, _MOST_SENTINEL)
-    y = np.clip(series - np.median(series), -_MOST_SERIES, _MOST_SERIES)
+    x, y = sentinel - np.median(sentinel), series - np.median(series)
+    # Drawn in along the line through the middle, so that a night's own slope stays what it is.
+    weights = _MOST_SENTINEL / np.maximum(_MOST_SENTINEL, np.abs(x))
+    weights = weights * _MOST_SERIES / np.maximum(_MOST_SERIES, np.abs(y) * weights)
+    x, y = x * weights, y * weights
     slope = (float(x @ y) + _BELIEVED * _BELIEF_SQUARES) / (float(x @ x) + _BELIEF_SQUARES)
     return min(_MOST, max(0.0, slope))

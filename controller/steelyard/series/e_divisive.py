@@ -13,13 +13,19 @@ from numpy.typing import NDArray
 
 # Series at a time, so that the distances of 50 nights stay within the processor's caches.
 _AT_A_TIME = 64
+_NONE = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Splits:
-    """The best split of each series: ``indices`` [S] of the first night after it, ``statistics`` [S] of Q."""
+    """The best split of each series.
+
+    ``indices`` [S] are of the first night after it, ``ends`` [S] one past the last night that was compared,
+    ``statistics`` [S] are Q.
+    """
 
     indices: NDArray[np.int64]
+    ends: NDArray[np.int64]
     statistics: NDArray[np.float64]
 
 
@@ -39,17 +45,23 @@ def best_splits(series: NDArray[np.float64], min_size: int = 3) -> Splits:
     if min_size < 1 or count < 2 * min_size:
         raise ValueError(f"series of shape {series.shape} have no two sides of {min_size} nights")
     parts = [_best_of_part(series[begin : begin + _AT_A_TIME], min_size) for begin in range(0, len(series), _AT_A_TIME)]
+    parts = parts or [Splits(indices=_NONE, ends=_NONE, statistics=np.zeros(0))]
     return Splits(
-        indices=np.concatenate([part.indices for part in parts]) if parts else np.zeros(0, dtype=np.int64),
-        statistics=np.concatenate([part.statistics for part in parts]) if parts else np.zeros(0),
+        indices=np.concatenate([part.indices for part in parts]),
+        ends=np.concatenate([part.ends for part in parts]),
+        statistics=np.concatenate([part.statistics for part in parts]),
     )
 
 
 def _best_of_part(series: NDArray[np.float64], min_size: int) -> Splits:
     statistics = split_statistics(series, min_size).reshape(len(series), -1)
     best = np.argmax(statistics, axis=1)
-    rows, _ = _ends(series.shape[1], min_size)
-    return Splits(indices=rows[best // rows.size], statistics=statistics[np.arange(len(series)), best])
+    splits, ends = _ends(series.shape[1], min_size)
+    return Splits(
+        indices=splits[best // ends.size],
+        ends=ends[best % ends.size],
+        statistics=statistics[np.arange(len(series)), best],
+    )
 
 
 def split_statistics(series: NDArray[np.float64], min_size: int = 3) -> NDArray[np.float64]:

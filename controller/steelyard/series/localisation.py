@@ -60,9 +60,9 @@ def change_points(
 def first_bad_night(history: History, rule: MetricRule, candidate: Candidate) -> int:
     """Return the first night of the level that the candidate's night belongs to.
 
-    By the last change that goes the candidate's way among up to 50 nights since the last accepted one; where none is
-    significant (three nights a side are needed), the first night of the candidate's window; of exact metrics and
-    accuracies, the first of the nights that have tonight's value.
+    By the last change that goes the candidate's way among up to 50 nights since the last accepted one. Sides of a split
+    have three nights at least, so that one of the last nights, or of no significance yet, is placed among them by least
+    squares. Of exact metrics and accuracies it is the first of the nights that have tonight's value.
     """
     recent = history.recent()
     if rule.kind is not MetricKind.CONTINUOUS:
@@ -71,9 +71,16 @@ def first_bad_night(history: History, rule: MetricRule, candidate: Candidate) ->
     known = np.flatnonzero(np.isfinite(logs))[-WINDOW:]
     sign = rule.worse_sign if candidate.side is Side.WORSE else -rule.worse_sign
     points = change_points(logs[known], least_size=math.log1p(rule.thresholds.minimum_effect))
-    if points and points[-1].size * sign > 0.0:
-        return int(recent.nights[known[points[-1].index]])
-    return int(recent.nights[known[max(0, known.size - candidate.window)]])
+    index = points[-1].index if points and points[-1].size * sign > 0.0 else known.size
+    if known.size - index < 2 * LEAST_NIGHTS:
+        index = _young(logs[known], min(index, known.size - LEAST_NIGHTS))
+    return int(recent.nights[known[index]])
+
+
+def _young(logs: NDArray[np.float64], first: int) -> int:
+    """Return where from ``first`` on the level changed, by least squares: the new one may be of one night only."""
+    places = range(max(1, first), logs.size)
+    return min(places, key=lambda place: sum(part.size * float(np.var(part)) for part in np.split(logs, [place])))
 
 
 def _since(recent: History) -> int:
@@ -88,8 +95,10 @@ def _since(recent: History) -> int:
 def _split(logs: NDArray[np.float64], begin: int, end: int, least_size: float, most_p: float) -> list[int]:
     if end - begin < 2 * LEAST_NIGHTS:
         return []
-    index = begin + int(best_splits(logs[None, begin:end], LEAST_NIGHTS).indices[0])
-    point = _test(logs, begin, index, end)
+    best = best_splits(logs[None, begin:end], LEAST_NIGHTS)
+    index = begin + int(best.indices[0])
+    # Against the nights up to which it differs most: a level that went back later is one, too.
+    point = _test(logs, begin, index, begin + int(best.ends[0]))
     if point.p_value > most_p or abs(point.size) < least_size:
         return []
     sides = _split(logs, begin, index, least_size, most_p), _split(logs, index, end, least_size, most_p)
