@@ -35,8 +35,9 @@ from benchmarks import (
 from benchmarks.compression import advice, calibration_memory, kernel_costs, repair, static_int8
 from benchmarks.idle_agent import IdleError
 from benchmarks.latency_block import BlockError
+from benchmarks.many_nights import nights_cost
 from benchmarks.native_peer import PeerError
-from benchmarks.nightly import simulated_fleet
+from benchmarks.nightly import real_nights, simulated_fleet
 from benchmarks.nightly.series_peers import SeriesPeerError
 from benchmarks.results_file import ResultsFile, this_machine
 from benchmarks.scale import growth
@@ -65,6 +66,8 @@ _MODULES = (
     kernel_costs,
     advice,
     simulated_fleet,
+    real_nights,
+    nights_cost,
 )
 _BENCHMARKS = {module.NAME: module for module in _MODULES}
 _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
