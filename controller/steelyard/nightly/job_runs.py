@@ -53,27 +53,37 @@ class EndedJob:
 
 
 def wait_for_job(client: Client, job_id: str, stop: threading.Event) -> EndedJob:
-    """Wait for the end of a job.
+    """Wait for the end of a measurement.
 
     Raises:
         StoppedError: ``stop`` was set; the job goes on where its controller does.
         SteelyardError: the controller is gone, or does not know the job.
     """
-    cursor = 0
+    job, events = wait_for_end(client, job_id, stop)
+    measurement = client.measurement(job_id).measurement if job.state == control_pb2.JOB_STATE_RECORDED else None
+    return EndedJob(job=job, device_s=device_seconds(events), measurement=measurement)
+
+
+def wait_for_end(
+    client: Client, job_id: str, stop: threading.Event
+) -> tuple[control_pb2.Job, list[control_pb2.JobEvent]]:
+    """Wait for the end of any job, and return it with its events.
+
+    Raises:
+        StoppedError: as ``wait_for_job``.
+    """
     events: list[control_pb2.JobEvent] = []
     while True:
         if stop.is_set():
             raise StoppedError
-        response = client.events(job_id, after=cursor, wait_s=_LOOK_S)
+        response = client.events(job_id, after=events[-1].cursor if events else 0, wait_s=_LOOK_S)
         events += response.events
-        cursor = events[-1].cursor if events else 0
         if response.finished:
             break
     job = client.job(job_id)
     if job.state not in FINAL_STATES:
         raise StoppedError
-    measurement = client.measurement(job_id).measurement if job.state == control_pb2.JOB_STATE_RECORDED else None
-    return EndedJob(job=job, device_s=device_seconds(events), measurement=measurement)
+    return job, events
 
 
 def device_seconds(events: Sequence[control_pb2.JobEvent]) -> float:
