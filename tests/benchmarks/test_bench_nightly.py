@@ -64,12 +64,19 @@ def test_a_sick_device_slows_its_sentinel_as_it_does_its_series(index: int) -> N
     assert shifts[1] == pytest.approx(1.0, abs=0.02)
 
 
-def test_a_device_is_judged_alike_every_time_and_its_plants_are_found() -> None:
-    first = judge_ours(0, 900_100)
-    assert first == judge_ours(0, 900_100)
-    assert first["planted"] > 0
-    assert first["found"]["ever"] >= 0.9 * first["planted"]
-    assert first["counts"].get("confirmed, nothing there", 0) <= 1
+def test_a_device_measures_the_same_every_time() -> None:
+    first, second = (
+        measure_nights(random, device(random, 0)) for random in (np.random.default_rng([5, 0]) for _ in range(2))
+    )
+    assert np.array_equal(first.values_ns, second.values_ns, equal_nan=True)
+    assert first.sentinels == second.sentinels
+
+
+def test_a_devices_plants_are_found_and_nothing_else() -> None:
+    judged = judge_ours(0, 900_100)
+    assert judged["planted"] > 0
+    assert judged["found"]["ever"] >= 0.9 * judged["planted"]
+    assert judged["counts"].get("confirmed, nothing there", 0) <= 1
     assert FLEET_SEED != 900_100
 
 
