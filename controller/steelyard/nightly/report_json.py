@@ -29,7 +29,7 @@ def from_json(text: str) -> NightReport:
     """
     try:
         return made(NightReport, _of_this_version(json.loads(text)))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UsageError("bad_night_report", f"this is no report of a night that can be read: {error}") from error
 
 

@@ -50,6 +50,6 @@ def _written(value: Alert | Silence) -> str:
 def _read(kind: type[_T], text: str, version: int) -> _T:
     try:
         return made(kind, {**json.loads(text), "version": version})
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         name = kind.__name__.lower()
         raise TriageError(f"bad_{name}", f"this is no {name} that can be read: {error}") from error

@@ -121,7 +121,9 @@ def test_alerts_and_silences_come_back_from_json_as_they_were() -> None:
     assert silence_from_json(silence_to_json(quiet), version=0) == quiet
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"alert_id": 3}', "null", "7"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"alert_id": 3}', "null", "7", pytest.param("[" * 100_000, id="deep")]
+)
 def test_what_is_no_alert_is_refused(text: str) -> None:
     with pytest.raises(TriageError) as refused:
         alert_from_json(text, version=1)
