@@ -23,6 +23,7 @@ from steelyard.nightly.heartbeat import read_heartbeat
 from steelyard.notify.reading import read_channels
 from steelyard.settings import load_settings
 from steelyard.stats.requirements import METRICS, parse_requirement
+from steelyard.suites.reading import load_suite
 from steelyard.suites.substitution import substitute_tables
 from steelyard.tasks.metrics.registry import metric
 from steelyard.tasks.task_file import parse_task_file
@@ -153,6 +154,9 @@ def test_every_toml_example_is_read_by_the_program(block: Block, tmp_path: Path)
         assert metric(content["metric"]["kind"], settings).kind == content["metric"]["kind"]
     elif "match" in content:
         parse_profile(block.content, block.page)
+    elif "suite" in content:
+        (tmp_path / "night.toml").write_text(block.content)
+        assert load_suite(tmp_path / "night.toml", {}).models
     elif content.keys() <= {"notify", "heartbeat"}:
         _read_notify(content, tmp_path)
     elif "windows" in content:

@@ -23,7 +23,7 @@ def brought(upload: Callable[[], _T], pause: Callable[[float], object]) -> _T:
     for _ in range(_MOST_TRIES):
         try:
             return upload()
-        except SteelyardError as error:  # noqa: PERF203  (one turn a collision)
+        except SteelyardError as error:
             if error.reason != _TAKEN_OVER:
                 raise
         pause(_PAUSE_S)
