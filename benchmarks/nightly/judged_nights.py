@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.nightly.fleet_plan import NIGHT_COUNT, SimulatedDevice
 from benchmarks.nightly.measured_nights import MeasuredNights, confirmation_rounds
-from steelyard.series.confirming import judge_confirmation
+from steelyard.series.confirming import as_the_night_looked, judge_confirmation
 from steelyard.series.device_judging import judge_nights_of_device
 from steelyard.series.history import History
 from steelyard.series.judgements import (
@@ -19,6 +19,7 @@ from steelyard.series.judgements import (
     DeviceVerdict,
     NoCandidate,
     NoCandidateCode,
+    Side,
 )
 from steelyard.series.judging import judge_night
 from steelyard.series.metric_rules import rule_for
@@ -92,7 +93,8 @@ class DeviceNights:
 
     def _confirm_in_turn(self, candidates: list[Candidate], hypotheses: int, night: int) -> None:
         spent_s = 0.0
-        for one in ranked(candidates, 2 * hypotheses):
+        # What got worse first, as nights do.
+        for one in sorted(ranked(candidates, 2 * hypotheses), key=lambda each: each.candidate.side is Side.BETTER):
             index = int(one.candidate.key.model)
             outcome = self._confirm(one.candidate, index, night, BUDGET_S - spent_s)
             if outcome is None:
@@ -132,11 +134,10 @@ class DeviceNights:
                 rounds[:look, 1].tolist(),
                 _RULE,
                 confidence=_STOP.look_confidence(DEFAULT_CONFIDENCE, look, is_last=look == most),
-                looked=candidate.side,
             )
             if outcome.kind is not ConfirmationKind.UNDECIDED:
                 break
-        return outcome
+        return as_the_night_looked(outcome, candidate.side)
 
     def _accepted_effect(self, index: int) -> float:
         return self.accepted.get(index, (0, 0.0))[1]

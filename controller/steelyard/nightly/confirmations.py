@@ -17,6 +17,7 @@ from steelyard.nightly.remeasured import judge_again
 from steelyard.nightly.rollback import Rollback, reproducing, rollbacks
 from steelyard.nightly.runs import RunningNight
 from steelyard.nightly.side_by_side import judge_job
+from steelyard.series.confirming import as_the_night_looked
 from steelyard.series.judgements import ConfirmationKind, ConfirmationOutcome, Side
 from steelyard.series.metric_rules import MetricKind, MetricRule
 from steelyard.suites.cells import Cell, NightDevice
@@ -191,7 +192,11 @@ class Confirmations:
             )
         else:
             judge = self._running.judge_pair or _judge_pair
-            told = judge(self._client, note.job_id, list(rules.values()))
+            sides = {one.candidate.key.metric: one.candidate.side for one in candidates}
+            told = {
+                metric: one if isinstance(one, str) else as_the_night_looked(one, sides.get(metric, Side.CHANGED))
+                for metric, one in judge(self._client, note.job_id, list(rules.values())).items()
+            }
         return replace(
             note,
             is_over=True,

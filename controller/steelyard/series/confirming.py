@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,19 +26,17 @@ def judge_confirmation(
     rule: MetricRule,
     *,
     confidence: float = DEFAULT_CONFIDENCE,
-    looked: Side | None = None,
 ) -> ConfirmationOutcome:
     """Judge the rounds of the last good one (reference) and of the current one (candidate), paired by round.
 
-    A change is confirmed where the interval excludes 1, the effect reaches the rule's minimum, the ranks of the rounds
-    do not contradict it, and it goes the way that the night looked.
+    A change is confirmed where the interval excludes 1, the effect reaches the rule's minimum, and the ranks of the
+    rounds do not contradict it. Of a night's candidate, ``as_the_night_looked`` follows.
 
     Args:
         reference_rounds: One figure per round, in the metric's unit.
         candidate_rounds: The same rounds, in the same order.
         rule: Of the metric, a continuous one.
         confidence: Of the interval that decides; with several looks, ``StopRule.look_confidence`` of it.
-        looked: Which way the night looked: the candidate's side. None where nothing was expected.
 
     Raises:
         ValueError: the rounds do not pair up, or the metric has no rounds.
@@ -53,13 +52,13 @@ def judge_confirmation(
         )
     compared = compare_rounds(reference_rounds, candidate_rounds, confidence=confidence, thresholds=rule.thresholds)
     kind = _kind(compared.verdict, rule)
-    against = _against(kind, compared, looked)
+    against = compared.contradiction if kind in _SIDES else ""
     if against:
         kind = ConfirmationKind.UNDECIDED
     ratio, low, high = _turned(compared)
     return ConfirmationOutcome(
         kind=kind,
-        reason=against or _reason(kind, compared, rule),
+        reason=f"undecided: {against}" if against else _reason(kind, compared, rule),
         ratio=ratio,
         low=low,
         high=high,
@@ -69,6 +68,18 @@ def judge_confirmation(
         round_count=compared.round_count,
         more_round_count=compared.more_round_count,
     )
+
+
+def as_the_night_looked(outcome: ConfirmationOutcome, looked: Side) -> ConfirmationOutcome:
+    """Return the outcome of a candidate's confirmation: undecided where it goes the other way than the night looked.
+
+    Two measurements of one night that contradict each other confirm nothing.
+    """
+    shown = _SIDES.get(outcome.kind)
+    if shown is None or looked in {shown, Side.CHANGED}:
+        return outcome
+    reason = f"undecided, the night looked {looked.value} and the confirmation {shown.value}: {outcome.reason}"
+    return replace(outcome, kind=ConfirmationKind.UNDECIDED, reason=reason)
 
 
 def judge_answers(
@@ -152,18 +163,6 @@ def _kind(verdict: ComparisonVerdict, rule: MetricRule) -> ConfirmationKind:
         return ConfirmationKind.NOT_REPRODUCED
     is_more = verdict is ComparisonVerdict.SLOWER
     return ConfirmationKind.CONFIRMED if is_more == (rule.worse_sign > 0) else ConfirmationKind.IMPROVED
-
-
-def _against(kind: ConfirmationKind, compared: Comparison, looked: Side | None) -> str:
-    """Return the sentence that says what speaks against a change that the interval shows; "" where nothing does."""
-    if kind not in _SIDES:
-        return ""
-    if compared.contradiction:
-        return f"undecided: {compared.contradiction}"
-    shown = _SIDES[kind]
-    if looked in {Side.WORSE, Side.BETTER} and looked is not shown:
-        return f"undecided: the night looked {looked.value}, the confirmation {shown.value}: {compared.because}"
-    return ""
 
 
 def _turned(compared: Comparison) -> tuple[float | None, float | None, float | None]:

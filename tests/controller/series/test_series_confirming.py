@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from steelyard.series.confirming import exact_outcome, judge_answers, judge_confirmation, judge_scores
+from steelyard.series.confirming import (
+    as_the_night_looked,
+    exact_outcome,
+    judge_answers,
+    judge_confirmation,
+    judge_scores,
+)
 from steelyard.series.history import history_of
 from steelyard.series.judgements import Candidate, ConfirmationKind, Side
 from steelyard.series.judging import judge_night
@@ -66,10 +72,15 @@ def test_rounds_without_a_difference_are_hardly_ever_confirmed() -> None:
 
 
 def test_a_confirmation_that_contradicts_the_night_is_undecided() -> None:
-    outcome = judge_confirmation(*rounds(0.95), P50, looked=Side.WORSE)
+    better, worse = (judge_confirmation(*rounds(ratio), P50) for ratio in (0.95, 1.05))
+    outcome = as_the_night_looked(better, Side.WORSE)
     assert outcome.kind is ConfirmationKind.UNDECIDED
-    assert "the night looked worse, the confirmation better" in outcome.reason
-    assert judge_confirmation(*rounds(1.05), P50, looked=Side.WORSE).kind is ConfirmationKind.CONFIRMED
+    assert "the night looked worse and the confirmation better" in outcome.reason
+    assert outcome.ratio == better.ratio
+    assert as_the_night_looked(worse, Side.WORSE) == worse
+    assert as_the_night_looked(better, Side.BETTER) == better
+    same = judge_confirmation(*rounds(1.0), P50)
+    assert as_the_night_looked(same, Side.WORSE) == same
 
 
 def test_what_has_no_ratio_is_undecided_and_what_has_no_rounds_is_refused() -> None:
