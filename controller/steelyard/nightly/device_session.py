@@ -96,7 +96,7 @@ class DeviceSession:
             SteelyardError: the controller is gone.
         """
         left = [cell for cell, note in self._notes.items() if _is_left(note)]
-        if not left:
+        if not left and not self._lacks_its_end():
             return self._session
         self._take_turn()
         code, reason = wait_until_there(self._client, self._running, self._device)
@@ -108,9 +108,14 @@ class DeviceSession:
         self._measure_sentinel("start")
         for cell in left:
             self._measure_until_settled(cell)
-        if any(note.state is CellState.MEASURED for note in self._notes.values()):
+        if self._lacks_its_end():
             self._measure_sentinel("end")
         return self._session
+
+    def _lacks_its_end(self) -> bool:
+        """Say whether something was measured and no sentinel after it, as where the night was killed in between."""
+        measured = any(note.state is CellState.MEASURED for note in self._notes.values())
+        return measured and self._running.sentinel is not None and "end" not in self._sentinels
 
     def done(self, *, notes: tuple[str, ...] = ()) -> None:
         """Let other nights have the device."""
