@@ -17,7 +17,7 @@ def environment_changes(facts: NightFacts) -> tuple[EnvironmentChange, ...]:
     found: dict[tuple[str, str, str | None, str | None], EnvironmentChange] = {}
     for one in facts.series:
         for difference in _of_series(facts, one):
-            change = _change(one, difference)
+            change = _change(facts, one, difference)
             key = (change.device_id, change.difference.name, difference.before, difference.after)
             found.setdefault(key, change)
     return tuple(sorted(found.values(), key=lambda one: (one.device, one.difference.name)))
@@ -31,9 +31,11 @@ def _of_series(facts: NightFacts, one: SeriesFacts) -> tuple[EnvironmentDifferen
     return environment_differences(before, facts.environments.get(one.environment_of(facts.number), {}))
 
 
-def _change(one: SeriesFacts, difference: EnvironmentDifference) -> EnvironmentChange:
+def _change(facts: NightFacts, one: SeriesFacts, difference: EnvironmentDifference) -> EnvironmentChange:
     if difference.name not in _OF_MODEL:
-        return EnvironmentChange(device=one.device, device_id=one.key.device_id, difference=difference)
+        return EnvironmentChange(
+            device=facts.device_name(one.key.device_id), device_id=one.key.device_id, difference=difference
+        )
     named = EnvironmentDifference(
         name=f"{difference.name} of {one.key.model}", before=difference.before, after=difference.after
     )

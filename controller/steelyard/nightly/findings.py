@@ -45,6 +45,7 @@ def findings_of(
     *,
     night: int,
     when: Callable[[int], str],
+    device: str,
 ) -> list[Finding]:
     """Return what one device's night says of each series that is not steady.
 
@@ -55,6 +56,7 @@ def findings_of(
         environments: By id, of all the candidates' nights.
         night: Its number.
         when: The time at which a night began, by its number; "" where it is not known.
+        device: Its name.
     """
     found = []
     for one in judgement.candidates:
@@ -63,7 +65,7 @@ def findings_of(
         now = environments.get(one.facts.environment_of(night), {})
         if _follows_from_another_model(one, before, now):
             continue
-        finding = _finding(one, rule, environment_differences(before, now), night=night, when=when)
+        finding = _finding(one, rule, environment_differences(before, now), night=night, when=when, device=device)
         found.append(_with_outcome(finding, one, rule, judgement, confirmations))
     return found
 
@@ -87,13 +89,14 @@ def _finding(
     *,
     night: int,
     when: Callable[[int], str],
+    device: str,
 ) -> Finding:
     candidate, key = one.candidate, one.candidate.key
     return Finding(
         series=SeriesName(
             model=key.model,
             device_id=key.device_id,
-            device=one.facts.device or key.device_id,
+            device=device,
             runtime=key.runtime,
             metric=key.metric,
         ),

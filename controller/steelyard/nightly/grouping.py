@@ -41,7 +41,11 @@ def _steady(
                 continue
             one = judgement.facts[key]
             name = SeriesName(
-                model=key.model, device_id=key.device_id, device=one.device, runtime=key.runtime, metric=key.metric
+                model=key.model,
+                device_id=key.device_id,
+                device=facts.device_name(key.device_id),
+                runtime=key.runtime,
+                metric=key.metric,
             )
             yield Surveyed(series=name, differences=_differences_since(facts, one, first_bad))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,9 +55,15 @@ def build_night(facts: NightFacts, *, when: Callable[[int], str]) -> BuiltNight:
     judgements = judge_all(facts)
     found = [
         finding
-        for judgement in judgements.values()
+        for device_id, judgement in judgements.items()
         for finding in findings_of(
-            judgement, suite.metrics, facts.confirmations, facts.environments, night=facts.number, when=when
+            judgement,
+            suite.metrics,
+            facts.confirmations,
+            facts.environments,
+            night=facts.number,
+            when=when,
+            device=facts.device_name(device_id),
         )
     ]
     # A board that is itself the cause inhibits the alerts of its models, as a sentinel that moved does.
@@ -67,7 +72,7 @@ def build_night(facts: NightFacts, *, when: Callable[[int], str]) -> BuiltNight:
     triaged = next_alerts(
         facts.alerts,
         found,
-        steady=_steady(judgements, suite.name),
+        steady=_steady(facts, judgements),
         devices=devices,
         silences=tuple(facts.silences),
         night=NightStamp(suite=suite.name, number=facts.number, now=facts.now),
@@ -125,12 +130,12 @@ def judge_all(facts: NightFacts) -> dict[str, DeviceJudgement]:
     }
 
 
-def _steady(judgements: Mapping[str, DeviceJudgement], suite: str) -> list[AlertSubject]:
+def _steady(facts: NightFacts, judgements: Mapping[str, DeviceJudgement]) -> list[AlertSubject]:
     return [
         AlertSubject(
-            suite=suite,
+            suite=key.suite,
             device_id=key.device_id,
-            device=judgement.facts[key].device,
+            device=facts.device_name(key.device_id),
             model=key.model,
             runtime=key.runtime,
             metric=key.metric,
@@ -259,12 +264,3 @@ def _versions(facts: NightFacts) -> tuple[tuple[str, str], ...]:
         if entries.get("runtime_version"):
             found.add((entries.get("runtime", "runtime"), entries["runtime_version"]))
     return tuple(sorted(found))
-
-
-def report_bytes(report: NightReport) -> bytes:
-    """Return the document as it is stored."""
-    from steelyard.nightly.report_json import to_json
-
-    text = to_json(report)
-    assert json.loads(text)["schema_version"] == report.schema_version
-    return text.encode()

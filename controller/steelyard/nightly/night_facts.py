@@ -69,6 +69,15 @@ class NightFacts:
     failed_before: Mapping[str, str] = field(default_factory=dict)
     invalid_alert_count: int = 0
 
+    def device_name(self, device_id: str) -> str:
+        """Return a device's name, its id where nobody knows it by one."""
+        named = (one.name for one in self.devices if one.device_id == device_id)
+        return (
+            next(named, "")
+            or next((one.device for one in self.series if one.key.device_id == device_id), "")
+            or device_id
+        )
+
     @property
     def number(self) -> int:
         """The night's number."""

@@ -15,11 +15,12 @@ from steelyard.nightly.clock import Clock, SystemClock
 from steelyard.nightly.device_night import run_device
 from steelyard.nightly.errors import StoppedError, is_gone
 from steelyard.nightly.finding_devices import find_devices
-from steelyard.nightly.night_building import BuiltNight, build_night, report_bytes
+from steelyard.nightly.night_building import BuiltNight, build_night
 from steelyard.nightly.night_facts import NightFacts, read_night
 from steelyard.nightly.night_planning import learnt_costs, note_plans
 from steelyard.nightly.notes import Journal
 from steelyard.nightly.preparing import prepare_models
+from steelyard.nightly.report_json import to_json
 from steelyard.nightly.runner import is_dead, runner_name
 from steelyard.nightly.runs import JudgePair, NightOptions, RunningNight
 from steelyard.nightly.sentinel_model import sentinel_path
@@ -130,7 +131,7 @@ def _run(client: Client, running: RunningNight, *, was_resumed: bool) -> EndedNi
         running.night.night_id,
         verdict=built.report.verdict.value,
         exit_code=built.report.exit_code,
-        report=report_bytes(built.report),
+        report=to_json(built.report).encode(),
         ended_at=facts.now,
     )
     return EndedNight(night=night, built=built, facts=facts, was_resumed=was_resumed)
