@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from steelyard.errors import UsageError
 from steelyard.store import environments, series_rows
@@ -59,8 +59,7 @@ class Histories:
         up_to_night = min(request.up_to_night or LARGEST_COUNT, LARGEST_COUNT)
         with self._database.read() as connection:
             told, token = _series_page(connection, request.filter, page_size, request.page_token)
-            query = _last_values([one.series_id for one in told], up_to_night, last_count)
-            values = {number: list(rows) for number, rows in groupby(connection.execute(query), key=itemgetter(0))}
+            values = _last_values(connection, [one.series_id for one in told], up_to_night, last_count)
             texts = environments.texts_of(connection, _text_numbers(values.values()))
         return [_history(one, values.get(one.series_id, []), texts) for one in told], token
 
@@ -86,32 +85,44 @@ def _series_page(
     return series_rows.messages_of(connection, rows), token
 
 
-def _last_values(numbers: Sequence[int], up_to_night: int, last_count: int) -> Select[Any]:
-    """Return the query of the last values of each series, oldest first.
+def _last_values(
+    connection: Connection, numbers: Sequence[int], up_to_night: int, last_count: int
+) -> dict[int, list[Row[Any]]]:
+    """Return the last values of each series, oldest first; the nights before them cost nothing.
 
-    For each series the night of the first value is looked for from its end, so that the nights before cost nothing.
+    Series whose values begin with the same night are read together, each by its key. One statement for all, with each
+    series' own beginning, is at the mercy of the planner: SQLite reads ten years of every series for it.
     """
-    inner = points.alias("inner_points")
+    by_beginning: dict[int, list[int]] = {}
+    for number, begins in connection.execute(_beginnings(numbers, up_to_night, last_count)):
+        by_beginning.setdefault(begins, []).append(number)
+    found: dict[int, list[Row[Any]]] = {}
+    for begins, those in by_beginning.items():
+        rows = connection.execute(_values(those, begins, up_to_night))
+        found |= {number: list(own) for number, own in groupby(rows, key=itemgetter(0))}
+    return found
+
+
+def _beginnings(numbers: Sequence[int], up_to_night: int, last_count: int) -> Select[Any]:
+    """Return the query of each series' night of the first of its last values, looked for from the end."""
     begins = (
-        select(inner.c.night_number)
-        .where(inner.c.series_number == series.c.number, inner.c.night_number <= up_to_night)
-        .where(inner.c.gap_number.is_(None))
-        .order_by(inner.c.night_number.desc())
+        select(points.c.night_number)
+        .where(points.c.series_number == series.c.number, points.c.night_number <= up_to_night)
+        .where(points.c.gap_number.is_(None))
+        .order_by(points.c.night_number.desc())
         .limit(1)
         .offset(last_count - 1)
         .scalar_subquery()
     )
+    return select(series.c.number, func.coalesce(begins, 0)).where(series.c.number.in_(numbers))
+
+
+def _values(numbers: Sequence[int], begins: int, up_to_night: int) -> Select[Any]:
     names = ("series_number", "night_number", "value", "sentinel", "environment_number", "text_number")
     return (
         select(*(points.c[name] for name in names))
-        .select_from(series)
-        .join(
-            points,
-            (points.c.series_number == series.c.number)
-            & (points.c.night_number >= func.coalesce(begins, 0))
-            & (points.c.night_number <= up_to_night),
-        )
-        .where(series.c.number.in_(numbers), points.c.gap_number.is_(None))
+        .where(points.c.series_number.in_(numbers), points.c.night_number.between(begins, up_to_night))
+        .where(points.c.gap_number.is_(None))
         .order_by(points.c.series_number, points.c.night_number)
     )
 

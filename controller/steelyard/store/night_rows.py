@@ -113,5 +113,5 @@ def _texts_of(row: RowMapping) -> dict[str, Any]:
 
 
 def _first(connection: Connection, *conditions: ColumnElement[bool]) -> RowMapping | None:
-    query = select(*COLUMNS).where(*conditions).order_by(nights.c.number.desc()).limit(1)
+    query = select(*COLUMNS).where(*conditions).order_by(nights.c.night_number.desc()).limit(1)
     return connection.execute(query).mappings().first()

@@ -43,7 +43,7 @@ nights = Table(
     Column("held_until_ns", BigInteger, nullable=False),
     Column("reason", String, nullable=False),
     UniqueConstraint("suite_name", "night_number"),
-    Index(None, "suite_name", "state", "number"),
+    Index(None, "suite_name", "state", "night_number"),
     sqlite_autoincrement=True,
 )
 

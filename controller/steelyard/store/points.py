@@ -82,20 +82,22 @@ class Points:
         """
         with self._database.read() as connection:
             night = night_rows.by_id(connection, night_id)
-            mine = series.c.suite_name == night["suite_name"], points.c.night_number == night["night_number"]
-            keys = series.c.suite_name, *(series.c[name] for name in series_rows.Key._fields)
-            query = _told().add_columns(*keys).join(series, series.c.number == points.c.series_number).where(*mine)
-            rows, token = fetch_page(
-                connection,
-                query,
-                points.c.series_number,
-                page_size=page_size,
-                page_token=page_token,
-                newest_first=False,
+            number = night["night_number"]
+            # Series first: they come in their order, and their points are found by their keys.
+            query = select(series).where(
+                series.c.suite_name == night["suite_name"],
+                series.c.first_night <= number,
+                series.c.last_night >= number,
             )
-            found = _messages(connection, rows)
-        for point, row in zip(found, rows, strict=True):
-            point.key.CopyFrom(series_rows.key_message(row))
+            rows, token = fetch_page(
+                connection, query, series.c.number, page_size=page_size, page_token=page_token, newest_first=False
+            )
+            keys = {row["number"]: row for row in rows}
+            mine = points.c.series_number.in_(list(keys)), points.c.night_number == number
+            measured = connection.execute(_told().where(*mine).order_by(points.c.series_number)).mappings().all()
+            found = _messages(connection, measured)
+        for point in found:
+            point.key.CopyFrom(series_rows.key_message(keys[point.series_id]))
         return found, token
 
 

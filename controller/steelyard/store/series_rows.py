@@ -159,7 +159,7 @@ def _shape(row: RowMapping) -> tuple[str, ...]:
 def _coming_night(connection: Connection, suite_name: str) -> int:
     """Return the number of the night that runs, or of the next one."""
     query = select(nights.c.night_number, nights.c.state).where(nights.c.suite_name == suite_name)
-    row = connection.execute(query.order_by(nights.c.number.desc()).limit(1)).first()
+    row = connection.execute(query.order_by(nights.c.night_number.desc()).limit(1)).first()
     return 1 if row is None else int(row.night_number) + (row.state != _RUNNING)
 
 

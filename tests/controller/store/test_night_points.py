@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.errors import NotFoundError, UsageError
+from steelyard.store.histories import _beginnings, _values
 from steelyard.store.store import Store
 from steelyard_protocol.v1 import nightly_pb2
 from tests.controller.store import messages
@@ -211,19 +212,35 @@ def test_points_of_a_night_come_in_pages_in_the_order_of_the_series(store: Store
     assert ([one.key.metric for one in (*first, *second)], end) == (["m0", "m1", "m2", "m3", "m4"], "")
 
 
-def test_the_last_values_of_a_series_are_found_by_its_key_not_by_a_scan(store: Store, database_path: Path) -> None:
-    from steelyard.store.histories import _last_values
-
+def test_what_is_read_of_many_nights_is_found_by_key_and_never_by_a_scan(store: Store, database_path: Path) -> None:
+    # With years of other nights in the way, a plan that reads them all takes minutes instead of milliseconds.
     run_night(store, [point(1.0)])
-    query = _last_values([1], 9, 3).compile(compile_kwargs={"literal_binds": True})
+    said: list[str] = []
     with closing(sqlite3.connect(database_path)) as connection:
-        plan = [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
-    searches = [line for line in plan if line.startswith("SEARCH")]
-    assert any("inner_points USING PRIMARY KEY (series_number=? AND night_number<?)" in line for line in searches)
-    assert any(
-        "points USING PRIMARY KEY (series_number=? AND night_number>? AND night_number<?)" in line for line in searches
-    )
-    assert not [line for line in plan if line.startswith("SCAN")]
+        for query in (_beginnings([1, 2], 9, 3), _values([1, 2], 4, 9)):
+            text = query.compile(compile_kwargs={"literal_binds": True})
+            said += [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {text}")]
+    assert [line for line in said if "points" in line] == [
+        "SEARCH points USING PRIMARY KEY (series_number=? AND night_number<?)",
+        "SEARCH points USING PRIMARY KEY (series_number=? AND night_number>? AND night_number<?)",
+    ]
+    assert not [line for line in said if line.startswith("SCAN")]
+
+
+def test_series_whose_values_begin_on_different_nights_come_together(store: Store) -> None:
+    for night in range(1, 11):
+        points = [point(float(night), metric="whole")]
+        points += [point(float(night), metric="ended")] if night < 5 else []
+        points += [point(float(night), metric="begun")] if night > 8 else []
+        run_night(store, points)
+    found = {one.series.key.metric: list(one.values) for one in histories(store, last_count=3)}
+    assert found == {"whole": [8.0, 9.0, 10.0], "ended": [2.0, 3.0, 4.0], "begun": [9.0, 10.0]}
+
+
+def test_a_night_lists_only_the_series_that_it_has_a_point_of(store: Store) -> None:
+    ids = [run_night(store, [point(1.0, metric=metric)]).night_id for metric in ("a", "b", "a")]
+    told = [[one.key.metric for one in store.nightly.points.of_night(one)[0]] for one in ids]
+    assert told == [["a"], ["b"], ["a"]]
 
 
 def test_a_database_of_the_first_release_keeps_nights(tmp_path: Path) -> None:

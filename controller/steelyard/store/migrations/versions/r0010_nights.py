@@ -54,7 +54,7 @@ def _nights() -> None:
         sa.UniqueConstraint("suite_name", "night_number", name="uq_nights_suite_name_night_number"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_nights_suite_name_state_number", "nights", ["suite_name", "state", "number"])
+    op.create_index("ix_nights_suite_name_state_night_number", "nights", ["suite_name", "state", "night_number"])
     op.create_table(
         "night_items",
         sa.Column("number", _NUMBER, nullable=False),
