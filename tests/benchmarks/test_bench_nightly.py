@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ from benchmarks.nightly import night_tables
 from benchmarks.nightly.alarms import over_sentinel, weigh_alarms
 from benchmarks.nightly.fleet_noise import NIGHT_ROUNDS, SeriesNoise, autoregression, series_noise, session_rounds
 from benchmarks.nightly.fleet_plan import NIGHT_COUNT, DeviceKind, SimulatedDevice, SimulatedSeries, device, kind_of
+from benchmarks.nightly.judged_nights import DeviceNights
 from benchmarks.nightly.measured_nights import MeasuredNights, confirmation_rounds, measure_nights
 from benchmarks.nightly.series_peers import threshold_alarms, window_t_alarms
-from benchmarks.nightly.simulated_fleet import FLEET_SEED, judge_ours
+from benchmarks.nightly.simulated_fleet import FLEET_SEED
 
 from steelyard.series.device_judging import SentinelNight
 
@@ -72,11 +74,20 @@ def test_a_device_measures_the_same_every_time() -> None:
     assert first.sentinels == second.sentinels
 
 
-def test_a_devices_plants_are_found_and_nothing_else() -> None:
-    judged = judge_ours(0, 900_100)
-    assert judged["planted"] > 0
-    assert judged["found"]["ever"] >= 0.9 * judged["planted"]
-    assert judged["counts"].get("confirmed, nothing there", 0) <= 1
+def test_a_devices_plants_are_found_and_hardly_anything_else() -> None:
+    random = np.random.default_rng([900_100, 0])
+    whole = device(random, 0)
+    planted = [one for one in whole.series if one.planted_night is not None][:6]
+    others = [one for one in whole.series if one.planted_night is None][:8]
+    made = replace(whole, series=(*planted, *others))
+    nights = DeviceNights(random=random, device=made, measured=measure_nights(random, made))
+    nights.judge_all()
+    waited = nights.nights_to_find()
+    assert len(waited) == len(planted) == 6
+    assert sum(one is not None and one <= 2 for one in waited) >= 5
+    # One in a hundred is what the confirmations' confidence allows.
+    assert nights.counts["confirmed, nothing there"] <= 0.01 * nights.counts["confirmations"]
+    assert nights.counts["not_reproduced, nothing there"] > 0.5 * nights.counts["confirmations"]
     assert FLEET_SEED != 900_100
 
 
