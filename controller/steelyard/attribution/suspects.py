@@ -56,9 +56,9 @@ class Suspect:
         return by_contrast or alone
 
     @property
-    def rank(self) -> tuple[int, float, int, bool]:
-        """How well it explains, the best lowest: proven first, then the least likely by chance, then the most hits."""
-        return (-len(self.proven), self.evidence.p_value, -len(self.evidence.hits), bool(self.model))
+    def rank(self) -> tuple[int, bool, float, int]:
+        """How well it explains, the best lowest: proven, of all models rather than one, not by chance, most hits."""
+        return (-len(self.proven), bool(self.model), self.evidence.p_value, -len(self.evidence.hits))
 
 
 def suspects(cells: Collection[Cell]) -> list[Suspect]:

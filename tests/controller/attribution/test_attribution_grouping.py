@@ -40,6 +40,13 @@ def test_one_runtime_on_several_devices_is_the_runtime() -> None:
     assert found.troubles == ()
 
 
+def test_a_change_that_every_cell_has_is_likely_and_says_that_nothing_could_be_compared() -> None:
+    found = attribute(night(is_worse=lambda model, _device: model != "m0", changed=lambda _model, _device: (RUNTIME,)))
+    (group,) = found.groups
+    assert group.cause is Cause.RUNTIME
+    assert "got worse, and there is no cell without it to compare with" in group.because
+
+
 def test_one_model_everywhere_is_the_model() -> None:
     found = attribute(
         night(
@@ -176,7 +183,7 @@ def test_one_model_that_a_new_runtime_made_slower_is_proven_by_its_confirmation(
     survey[0] = worse(survey[0].series, RUNTIME, put_back=Cause.RUNTIME)
     (group,) = attribute(survey).groups
     assert group.cause is Cause.RUNTIME
-    assert "1 of 3 cells of m0" in group.because
+    assert "1 of 24 cells" in group.because
 
 
 def test_one_model_of_many_under_a_new_runtime_without_a_confirmation_is_not_guessed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime, timezone
 
 import pytest
@@ -174,3 +175,16 @@ def test_a_change_that_triage_does_not_allow_is_refused(steelyard, opened: list[
 def test_without_alerts_the_list_says_so(steelyard) -> None:
     ran = steelyard("alerts", "list", "--suite", "no-such-suite")
     assert (ran.code, ran.out.splitlines()[0]) == (0, "no alert is open")
+
+
+def test_a_device_that_is_gone_from_the_series_has_no_baseline_to_accept(
+    steelyard, client: Client, opened: list[Alert]
+) -> None:
+    night = client.nightly.begin("vanished", suite_digest="ab" * 32, suite_text="", started_at=AT).night
+    lost = dataclasses.replace(
+        opened[1], alert_id="0" * 12, subject=dataclasses.replace(opened[1].subject, suite="vanished")
+    )
+    client.nightly.alerts.put(night.night_id, [alert_message(lost)])
+    refused = steelyard("alerts", "accept", lost.alert_id, *WHY).is_refused(2)
+    assert "has no series of mobilenet p50 on pi5" in refused
+    assert _state(client, lost) == "confirmed"
