@@ -138,14 +138,15 @@ def sick_verdict(rounds: Sequence[dict[str, Any]]) -> str:
     lines = [one["nights_to_line"] for one in sick if one["nights_to_line"] is not None]
     regressions = counted(sick)["model regressions on sick devices"]
     is_met = len(lines) == len(sick) and not regressions
-    nights = sorted(lines)
+    nights, sick_nights = sorted(lines), counted(sick)["device nights, planted"]
+    chance = false_share(rounds).value * sick_nights * SERIES_COUNT
     when = f", after {nights[len(nights) // 2]} nights in the middle, {nights[-1]} at most" if nights else ""
     return verdict_text(
         "Sick devices",
         "each has a device line, and none a regression of a model",
         Standing.MET if is_met else Standing.MISSED,
         f"{len(lines)} of {len(sick)} have a line{when}, and {regressions} regressions of models were confirmed on "
-        f"{counted(sick)['device nights, planted']} of their nights",
+        f"{sick_nights} of their nights, where chance would give {chance:.1f} at the rate of all nights",
     )
 
 

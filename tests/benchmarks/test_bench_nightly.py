@@ -175,3 +175,7 @@ def test_a_regression_of_a_sick_devices_model_misses_the_target() -> None:
     assert "missed" in night_tables.sick_verdict([*_rounds(3), sick, without])
     regressed = {**sick, "counts": {"model regressions on sick devices": 1}}
     assert "missed" in night_tables.sick_verdict([*_rounds(3), regressed])
+    often = _rounds(3, **{"confirmed, nothing there": 1})
+    on_nights = {**sick, "counts": {"device nights, planted": 100}}
+    # Three in 6,000 series-nights, of 100 nights with 40 series.
+    assert "chance would give 2.0 at the rate" in night_tables.sick_verdict([*often, on_nights])
