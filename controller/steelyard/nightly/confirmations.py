@@ -249,13 +249,13 @@ def _failed(ended: EndedJob) -> SteelyardError:
 def to_confirm(candidates: Iterable[JudgedCandidate], rules: Mapping[str, MetricRule]) -> list[JudgedCandidate]:
     """Return the candidates that need a confirmation, in its order.
 
-    Not exact metrics, of which two values that differ need no second look, and not those that an earlier night
-    confirmed.
+    Not exact metrics, of which two values that differ need no second look, not those that an earlier night confirmed,
+    and not what got better some nights ago.
     """
     wanted = [
         one
         for one in candidates
-        if not one.is_standing and rules[one.candidate.key.metric].kind is not MetricKind.EXACT
+        if not (one.is_standing or one.is_old_news) and rules[one.candidate.key.metric].kind is not MetricKind.EXACT
     ]
     return sorted(wanted, key=lambda one: one.candidate.side is Side.BETTER)
 

@@ -15,7 +15,7 @@ from steelyard.nightly.histories import (
 )
 from steelyard.series.device_judging import judge_device
 from steelyard.series.history import History
-from steelyard.series.judgements import Candidate, DeviceVerdict, NoCandidate, NoCandidateCode
+from steelyard.series.judgements import Candidate, DeviceVerdict, NoCandidate, NoCandidateCode, Side
 from steelyard.series.judging import judge_night
 from steelyard.series.localisation import first_bad_night
 from steelyard.series.metric_rules import MetricRule
@@ -43,6 +43,15 @@ class JudgedCandidate:
     def is_standing(self) -> bool:
         """Whether an earlier night confirmed it already."""
         return self.alert is not None and self.alert.state in STANDING
+
+    @property
+    def is_old_news(self) -> bool:
+        """Whether it only got better, and did so before the last two nights: it was told then."""
+        return (
+            self.candidate.side is Side.BETTER
+            and self.alert is None
+            and self.first_bad_night < self.candidate.night - 1
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,7 +63,7 @@ def findings_of(
         rule = rules[one.candidate.key.metric]
         before = environments.get(one.facts.environment_of(one.last_good_night), {})
         now = environments.get(one.facts.environment_of(night), {})
-        if _follows_from_another_model(one, before, now):
+        if one.is_old_news or _follows_from_another_model(one, before, now):
             continue
         finding = _finding(one, rule, environment_differences(before, now), night=night, when=when, device=device)
         found.append(_with_outcome(finding, one, rule, judgement, confirmations))
@@ -142,15 +142,33 @@ def _with_outcome(
         return replace(finding, outcome=Outcome.DEVICE, reason=reason)
     if rule.kind is MetricKind.EXACT:
         return told(finding, exact_outcome(one.candidate))
-    notes = _notes_of(one, confirmations)
     if one.is_standing:
-        return replace(finding, reason=f"{finding.reason}; an earlier night confirmed it")
+        return _standing(finding, one)
+    return _confirmed(finding, one, rule, _notes_of(one, confirmations))
+
+
+def _standing(finding: Finding, one: JudgedCandidate) -> Finding:
+    """Return a finding that an earlier night confirmed, with how that can be seen again."""
+    evidence = one.alert.evidence if one.alert is not None else None
+    return replace(
+        finding,
+        reason=f"{finding.reason}; an earlier night confirmed it",
+        reproduce=evidence.reproduce if evidence is not None else "",
+        limits=evidence.limits if evidence is not None else "",
+    )
+
+
+def _confirmed(finding: Finding, one: JudgedCandidate, rule: MetricRule, notes: Sequence[ConfirmationNote]) -> Finding:
+    """Return a candidate's finding with what the most telling of its confirmations says."""
     decided = [(note, outcome) for note in notes for metric, outcome in note.outcomes if metric == rule.metric]
     decided.sort(key=lambda pair: _TELLING.index(pair[1].kind))
     if not decided:
         return _unconfirmed(finding, one, notes, rule.metric)
     note, outcome = decided[0]
     made = replace(told(finding, outcome), job_id=note.job_id, reproduce=note.reproduce, limits=note.limits)
+    if outcome.kind is ConfirmationKind.UNDECIDED and one.candidate.side is Side.BETTER:
+        # Nothing that anybody must look after: it opens no alert.
+        return replace(made, outcome=Outcome.IMPROVED, reason=f"{finding.reason}; not confirmed: {outcome.reason}")
     if outcome.kind is ConfirmationKind.NOT_REPRODUCED and _is_elsewhere(one, rule, note, outcome):
         words = "model" if note.factor is Factor.MODEL else "runtime"
         reason = f"the {words} is not it ({outcome.reason}), but it is still unlike the nights before"

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from steelyard.control.client import Client
 from steelyard.control.connect import connect
 from steelyard.nightly.night_report import NightReport
+from steelyard.nightly.report_json import to_json
 from steelyard.nightly.running import EndedNight, run_night
 from steelyard.nightly.runs import NightOptions
 from steelyard.settings import Settings
+from steelyard.suites.effective import suite_toml
 from steelyard.suites.reading import load_suite
 from steelyard.suites.suite import Suite
+from steelyard_protocol.v1 import nightly_pb2
 from tests.support import models
 from tests.support.simulated_fleet import SimulatedClock, SimulatedDevice, SimulatedFleet
 
@@ -63,10 +69,48 @@ class Shelf:
             **changes,
         )
 
-    def nights(self, count: int) -> NightReport:
-        """Run several nights and return the last one's report."""
-        reports = [self.night() for _ in range(count)]
-        return reports[-1]
+    def nights(self, count: int) -> None:
+        """Run one night, and keep more that are like it but for noise."""
+        first = self.ended()
+        random = np.random.default_rng(count)
+        with self.fleet.client() as client:
+            points = list(client.nightly.series.night_points(first.night.night_id))
+            known = client.nightly.series.environments([one.environment_id for one in points])
+            for _ in range(count - 1):
+                self._keep_another(client, first, points, known, 1.0 + random.normal(0.0, 0.004, size=len(points)))
+
+    def _keep_another(
+        self,
+        client: Any,
+        first: EndedNight,
+        points: list[nightly_pb2.Point],
+        known: Mapping[int, Mapping[str, str]],
+        noise: NDArray[np.float64],
+    ) -> None:
+        self.clock.set(self.clock.now() + timedelta(days=1))
+        begun = client.nightly.begin(
+            self.suite.name,
+            suite_digest=first.night.suite_digest,
+            suite_text=suite_toml(self.suite),
+            started_at=self.clock.now(),
+        )
+        ids = sorted(known)
+        copies = []
+        for one, factor in zip(points, noise.tolist(), strict=True):
+            copy = nightly_pb2.Point(key=one.key, text=one.text, environment_index=ids.index(one.environment_id) + 1)
+            if one.HasField("value"):
+                copy.value = one.value * (factor if one.key.unit == "ns" else 1.0)
+            if one.HasField("sentinel"):
+                copy.sentinel = one.sentinel * factor
+            copies.append(copy)
+        client.nightly.series.record(begun.night.night_id, copies, [known[one] for one in ids])
+        client.nightly.end(
+            begun.night.night_id,
+            verdict="PASS",
+            exit_code=0,
+            report=to_json(first.built.report).encode(),
+            ended_at=self.clock.now(),
+        )
 
     def write_model(self, name: str = "keywords.onnx", *, seed: int = 0) -> None:
         """Write another model into the suite's file."""

@@ -25,7 +25,9 @@ def test_the_first_night_ever_says_that_there_is_no_history_and_passes(shelf: Sh
 
 
 def test_quiet_nights_confirm_nothing(shelf: Shelf) -> None:
-    report = shelf.nights(QUIET_NIGHTS)
+    shelf.nights(QUIET_NIGHTS)
+    shelf.night()
+    report = shelf.night()
     assert report.verdict is NightVerdict.PASS
     assert report.regressions == ()
     assert report.devices[0].state is DeviceState.MEASURED
@@ -123,3 +125,20 @@ def test_a_series_that_jumps_once_is_not_reproduced(shelf: Shelf) -> None:
     report = shelf.night()
     assert [one.outcome for one in report.not_reproduced] == [Outcome.NOT_REPRODUCED]
     assert report.verdict is NightVerdict.PASS
+
+
+def test_what_got_better_is_told_for_two_nights_and_confirmed_by_then(shelf: Shelf) -> None:
+    shelf.nights(QUIET_NIGHTS)
+    shelf.write_model("fast.onnx", seed=6)
+    (shelf.folder / "fast.onnx").replace(shelf.folder / "keywords.onnx")
+    with shelf.fleet.client() as client:
+        shelf.fleet.p50_ns[client.add_model(shelf.folder / "keywords.onnx").digest] = 1.6e6
+    first = shelf.night()
+    assert first.verdict is NightVerdict.PASS
+    (better,) = [one for one in first.improved if one.series.metric == "p50"]
+    assert better.ratio is not None
+    assert better.ratio.value == pytest.approx(0.8, abs=0.03)
+    shelf.night()
+    third = shelf.night()
+    assert third.improved == ()
+    assert third.verdict is NightVerdict.PASS
