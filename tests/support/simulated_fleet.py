@@ -133,7 +133,9 @@ class SimulatedFleet:
         self, artifacts: Sequence[control_pb2.Artifact], device_id: str, options: MeasurementOptions
     ) -> control_pb2.Job:
         """Measure at once."""
-        device = self.devices[device_id]
+        device = self.devices.get(device_id)
+        if device is None:
+            raise NotFoundError("device_not_found", f"no device {device_id}")
         self.before_job(device_id, options.title)
         with self._lock:
             job_id = f"job{next(self._numbers):05d}"

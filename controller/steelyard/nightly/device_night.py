@@ -30,9 +30,11 @@ def run_device(
 
     A controller that is restarted meanwhile is waited for: every step is noted, and the session goes on where it was.
 
+    What goes wrong with this device alone (it was removed meanwhile, say) is its gap, and not the end of the night.
+
     Raises:
         StoppedError: the night was told to stop.
-        SteelyardError: the controller did not come back in time, or refuses.
+        SteelyardError: the controller did not come back in time.
     """
     gone_since: float | None = None
     pause_s = _FIRST_PAUSE_S
@@ -45,7 +47,8 @@ def run_device(
                 return
         except SteelyardError as error:  # noqa: PERF203  (one turn a loss of the controller)
             if not is_gone(error):
-                raise
+                _give_up(running, device, error, cells=cells, costs=costs)
+                return
             now = running.clock.elapsed_s()
             gone_since = now if gone_since is None else gone_since
             if now - gone_since > running.options.gone_s:
@@ -54,6 +57,21 @@ def run_device(
             if running.clock.wait(running.stop, pause_s):
                 raise StoppedError from error
             pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
+
+
+def _give_up(
+    running: RunningNight,
+    device: NightDevice,
+    error: SteelyardError,
+    *,
+    cells: Mapping[str, Cell],
+    costs: Mapping[Cell, CellCost],
+) -> None:
+    """Note why a device's session ended early."""
+    running.say(f"{device.name}: given up: {error}")
+    with running.connect() as client:
+        session = DeviceSession(running, device, client, cells=cells, costs=costs)
+        session.give_up(error.reason, str(error))
 
 
 def _run_once(

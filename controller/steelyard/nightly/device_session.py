@@ -117,6 +117,11 @@ class DeviceSession:
         measured = any(note.state is CellState.MEASURED for note in self._notes.values())
         return measured and self._running.sentinel is not None and "end" not in self._sentinels
 
+    def give_up(self, code: str, reason: str) -> None:
+        """Note what is left as gaps, and let other nights have the device."""
+        self._give_up([cell for cell, note in self._notes.items() if _is_left(note)], code, reason)
+        self.done(notes=(*self._session.notes, f"its session ended early: {reason}"))
+
     def done(self, *, notes: tuple[str, ...] = ()) -> None:
         """Let other nights have the device."""
         self._keep(replace(self._session, state=SessionState.DONE, notes=notes or self._session.notes))

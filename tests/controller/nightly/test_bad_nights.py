@@ -92,6 +92,24 @@ def test_a_device_that_is_lost_again_and_again_is_a_gap_with_the_reason(shelf: S
     assert len(shelf.fleet.submitted("keywords")) == 2
 
 
+def test_a_device_that_is_removed_meanwhile_is_its_own_gap_and_not_the_nights_end(shelf: Shelf) -> None:
+    other = SimulatedDevice(device_id=f"other-{shelf.suite.name}", name="other", tags=("rack",))
+    shelf.fleet.devices[other.device_id] = other
+    removed = first(shelf)
+
+    def remove(device_id: str, title: str) -> None:
+        if "sentinel" in title and device_id == removed.device_id:
+            shelf.fleet.devices.pop(device_id)
+
+    shelf.fleet.before_job = remove
+    report = shelf.night()
+    assert report.verdict is NightVerdict.INCOMPLETE
+    assert report.coverage.measured_count == 1
+    assert [gap.code for gap in report.coverage.gaps] == ["device_not_found"]
+    lines = {one.device: one for one in report.devices}
+    assert any("ended early" in note for note in lines[removed.name].notes)
+
+
 def test_a_quarantined_device_is_not_waited_for(shelf: Shelf) -> None:
     first(shelf).quarantined = "the fan is broken"
     report = shelf.night()
