@@ -203,9 +203,9 @@ def table() -> Table | None:
             "every series (what the early warning looks at), the night's points and notes, the environments of tonight "
             f"and the night before, and the open alerts. A history is that of one of {HISTORY_COUNT} series chosen by "
             "chance. Cold: the system's cache of the file was dropped before, as where an old report is rebuilt; at "
-            "the end of a night the pages that its report reads have just been written. A month has no 90 nights, so that "
-            "row holds 90 nights against 30. Paired by round, the first database in turn; 95 % intervals are t over "
-            "the logs of the ratios."
+            "the end of a night the pages that its report reads have just been written. A month has no 90 nights, so "
+            "that row holds 90 nights against 30. Paired by round, the first database in turn; 95 % intervals are t "
+            "over the logs of the ratios."
         ),
         run=run,
         head=["figure", "a month", "ten years", "ratio (95 %)"],
