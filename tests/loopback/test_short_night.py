@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -39,7 +40,16 @@ numeric_check = false
 
 
 def command(settings: Settings, *words: str) -> list[str]:
-    return [sys.executable, "-m", "steelyard", "--state-directory", str(settings.state_directory), *words]
+    return [
+        sys.executable,
+        "-m",
+        "steelyard",
+        "--state-directory",
+        str(settings.state_directory),
+        "--listen",
+        settings.agent_listen,
+        *words,
+    ]
 
 
 def test_a_killed_night_is_gone_on_with_and_its_report_is_kept(
