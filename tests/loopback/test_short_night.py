@@ -52,9 +52,14 @@ def command(settings: Settings, *words: str) -> list[str]:
     ]
 
 
-def test_a_killed_night_is_gone_on_with_and_its_report_is_kept(
-    settings: Settings, model: Write, tmp_path: Path
-) -> None:
+def free_address() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+def test_a_killed_night_is_gone_on_with_and_its_report_is_kept(model: Write, tmp_path: Path) -> None:
+    settings = Settings(state_directory=tmp_path / "state", agent_listen=free_address())
     for seed, name in enumerate(("first", "second")):
         model(name=f"{name}.onnx", seed=seed)
     suite = tmp_path / "night.toml"
