@@ -103,8 +103,13 @@ def _refuse_forks(ctx: click.Context) -> None:
         ctx.exit(EXIT_INCOMPLETE)
 
 
+def pool_address(text: str) -> str:
+    """Return "pool:raspberry-pi-5" for "raspberry-pi-5"; "tag:rack1" stays."""
+    return text if text.partition(":")[0] in {"tag", "pool"} else f"pool:{text}"
+
+
 def _devices(ctx: click.Context, pools: tuple[str, ...], flags: dict[str, Any]) -> tuple[str, ...]:
-    named = tuple(one if one.partition(":")[0] in {"tag", "pool"} else f"pool:{one}" for one in pools)
+    named = tuple(map(pool_address, pools))
     if named and not flags["device"] and not flags["local"]:
         return named
     return (*named, choose_device(ctx, flags["device"], local=flags["local"]))
