@@ -10,7 +10,7 @@ TFLITE_STAMP := $(TFLITE_VENV)/.installed
 OLDER_VENV := .venv-older
 OLDER_STAMP := $(OLDER_VENV)/.installed
 
-.PHONY: demo test test-arm chaos fuzz check format stubs bench bench-compress bench-scale coverage clean help
+.PHONY: demo test test-arm chaos fuzz check format stubs bench bench-compress bench-nightly bench-scale coverage clean help
 
 help:
 	@echo "make demo   weigh two real models on this machine, with a report"
@@ -20,6 +20,7 @@ help:
 	@echo "make fuzz   damaged and absurd input for every reader and RPC (docs/threat-model.md); an hour, goes on where it stopped"
 	@echo "make check  linters, types, import rules, protobuf rules, committed stubs"
 	@echo "make bench  benchmarks against peers (docs/benchmarks.md); long"
+	@echo "make bench-nightly  60 nights of a simulated fleet, beside other detectors of changes"
 	@echo "make bench-scale  10,000 agents on one controller, beside bare grpc.aio"
 	@echo "make bench-compress  compression beside other quantizers; STEELYARD_BENCH_MODELS names the models' folder"
 
@@ -97,6 +98,10 @@ bench: $(STAMP)
 # The peers' environments (.venv-bench-*) are made on first use; benchmarks/compression/README.md has the models.
 bench-compress: $(STAMP)
 	$(BIN)/python -m benchmarks.run static_int8 repair calibration_memory sparse_encoding kernel_costs advice
+
+# Deterministic; the other detectors' environments (.venv-bench-asv, .venv-bench-otava) are made on first use.
+bench-nightly: $(STAMP)
+	$(BIN)/python -m benchmarks.run nightly
 
 # 10,000 agents need some 2 GB of memory and `ulimit -Hn` of 11,000 or more; ten minutes.
 bench-scale: $(STAMP)

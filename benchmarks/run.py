@@ -36,7 +36,10 @@ from benchmarks import (
 from benchmarks.compression import advice, calibration_memory, kernel_costs, repair, static_int8
 from benchmarks.idle_agent import IdleError
 from benchmarks.latency_block import BlockError
+from benchmarks.many_nights import nights_cost
 from benchmarks.native_peer import PeerError
+from benchmarks.nightly import real_nights, simulated_fleet
+from benchmarks.nightly.series_peers import SeriesPeerError
 from benchmarks.results_file import ResultsFile, this_machine
 from benchmarks.scale import growth
 from benchmarks.scale.line_process import LineProcessError
@@ -63,6 +66,9 @@ _MODULES = (
     calibration_memory,
     kernel_costs,
     advice,
+    simulated_fleet,
+    real_nights,
+    nights_cost,
 )
 _BENCHMARKS = {module.NAME: module for module in _MODULES}
 _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -100,10 +106,11 @@ def _run(name: str, options: argparse.Namespace) -> bool:
     """Measure and print; false when it cannot be measured here, after a sentence that says why."""
     benchmark = _BENCHMARKS[name]
     if options.fresh:
-        ResultsFile(name).forget(this_machine())
+        for file in getattr(_BENCHMARKS[name], "FILES", (name,)):
+            ResultsFile(file).forget(this_machine())
     try:
         asyncio.run(_measure(benchmark, options))
-    except (PeerError, BlockError, IdleError, LineProcessError) as error:
+    except (PeerError, BlockError, IdleError, LineProcessError, SeriesPeerError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return False
     table = benchmark.table()

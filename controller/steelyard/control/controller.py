@@ -23,6 +23,7 @@ from steelyard.control.identity_servicer import IdentityServicer, add_identity_s
 from steelyard.control.job_world import JobWorld
 from steelyard.control.jobs import Jobs
 from steelyard.control.models import Models
+from steelyard.control.nightly_servicer import NightlyServicer, add_nightly_service
 from steelyard.control.power import Power
 from steelyard.control.power_watch import PowerWatch
 from steelyard.control.results import Results
@@ -188,6 +189,7 @@ class Controller:
         add_identity_service(IdentityServicer(self), server)
         add_upkeep_service(UpkeepServicer(self.upkeep), server)
         add_fleet_service(FleetServicer(self.shelf), server)
+        add_nightly_service(NightlyServicer(self.store, self.blobs), server)
 
     def _listen_off_loopback(self) -> None:
         """Take the ports with certificates, where they are wanted: devices and people come in by one of them."""

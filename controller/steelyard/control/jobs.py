@@ -24,6 +24,7 @@ from steelyard.control.passes import passes_after, passes_before
 from steelyard.control.pools import parse_pool
 from steelyard.control.retries import RetryRule, keep_failed_attempt
 from steelyard.control.state_clock import StateClock, limited
+from steelyard.control.token_scope import require_in_scope, submitter
 from steelyard.control.unrecorded_ends import UnrecordedEnds
 from steelyard.errors import NotFoundError, SteelyardError, UsageError
 from steelyard.fleet.blob_servicer import BlobRefusedError
@@ -63,8 +64,11 @@ class Jobs:
         Raises:
             UsageError: for a plan that makes no sense, with what to change.
             NotFoundError: for an artifact, task or device that nobody knows.
+            IdentityError: where the caller's token does not reach.
         """
         estimated_ms = await complete_measurement(self._world, request)
+        # Not before: a measurement that goes on with another one has its device and meters from there.
+        await require_in_scope(self._world.store, request)
         job = control_pb2.Job(
             job_id=uuid.uuid4().hex,
             kind=control_pb2.JOB_KIND_MEASUREMENT,
@@ -100,6 +104,7 @@ class Jobs:
 
     async def _take_in(self, job: control_pb2.Job, request: bytes, request_id: str) -> control_pb2.Job:
         job.temporary = self._world.temporary
+        job.submitted_by = submitter()
         stored, created = await self._world.store.call(Store.create_job, job, request, request_id or uuid.uuid4().hex)
         if created:
             self._start(stored, request)

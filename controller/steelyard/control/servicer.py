@@ -11,6 +11,7 @@ import grpc.aio
 from steelyard import __version__
 from steelyard.control.by_name import add_service
 from steelyard.control.round_pages import page_of_rounds
+from steelyard.control.token_scope import require_own_job
 from steelyard.errors import IncompleteError
 from steelyard.identity.roles import Role
 from steelyard.job_states import FINAL_STATES
@@ -110,6 +111,7 @@ class ControlServicer:
 
     async def cancel_job(self, request: control_pb2.CancelJobRequest) -> control_pb2.CancelJobResponse:
         """Cancel a job."""
+        require_own_job(await self._store.call(Store.get_job, request.job_id))
         return control_pb2.CancelJobResponse(job=await self._controller.jobs.cancel(request.job_id))
 
     async def list_events(self, request: control_pb2.ListEventsRequest) -> control_pb2.ListEventsResponse:

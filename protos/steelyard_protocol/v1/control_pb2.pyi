@@ -941,6 +941,7 @@ class Job(google.protobuf.message.Message):
     FAILED_ATTEMPTS_FIELD_NUMBER: builtins.int
     DEVICE_ID_FIELD_NUMBER: builtins.int
     POOL_FIELD_NUMBER: builtins.int
+    SUBMITTED_BY_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     kind: Global___JobKind.ValueType
     state: Global___JobState.ValueType
@@ -959,6 +960,8 @@ class Job(google.protobuf.message.Message):
     """Measurement only: the device that runs it, once that is known."""
     pool: builtins.str
     """"tag:rack1" or "pool:raspberry-pi-5" when the device is chosen from several; until then device says the same."""
+    submitted_by: builtins.str
+    """Who submitted it over a network; "" for a command of the controller's own machine."""
     @property
     def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
@@ -995,9 +998,10 @@ class Job(google.protobuf.message.Message):
         failed_attempts: collections.abc.Iterable[Global___FailedAttempt] | None = ...,
         device_id: builtins.str = ...,
         pool: builtins.str = ...,
+        submitted_by: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["created_at", b"created_at", "error", b"error", "finished_at", b"finished_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "created_at", b"created_at", "device", b"device", "device_id", b"device_id", "error", b"error", "estimated_ms", b"estimated_ms", "failed_attempts", b"failed_attempts", "finished_at", b"finished_at", "job_id", b"job_id", "kind", b"kind", "pool", b"pool", "priority", b"priority", "state", b"state", "steps", b"steps", "temporary", b"temporary", "title", b"title", "variant_digest", b"variant_digest"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "created_at", b"created_at", "device", b"device", "device_id", b"device_id", "error", b"error", "estimated_ms", b"estimated_ms", "failed_attempts", b"failed_attempts", "finished_at", b"finished_at", "job_id", b"job_id", "kind", b"kind", "pool", b"pool", "priority", b"priority", "state", b"state", "steps", b"steps", "submitted_by", b"submitted_by", "temporary", b"temporary", "title", b"title", "variant_digest", b"variant_digest"]) -> None: ...
 
 Global___Job: typing_extensions.TypeAlias = Job
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,33 +19,11 @@ from steelyard.identity.errors import IdentityError, JoinCodeError
 from steelyard.identity.join_code import CodeKind, JoinCode, decode_join_code, encode_join_code
 from steelyard.settings import Settings
 from tests.controller.cli.running import Ran, run_command
+from tests.loopback.identity.conftest import here
 from tests.support.certificate_holder import enroll
 from tests.support.models import linear_model
 
 PASSPHRASE = "correct horse battery"
-
-
-@pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A state directory; logins go into a folder of this test."""
-    for name in ("CI", "STEELYARD_STATE_DIRECTORY", "STEELYARD_CONTROLLER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "state"
-
-
-@pytest.fixture
-def client(state: Path) -> Iterator[Client]:
-    settings = Settings(state_directory=state, agent_listen="127.0.0.1:0", secure_listen="127.0.0.1:0")
-    with connect(settings=settings) as connected:
-        yield connected
-
-
-def here(state: Path, *words: str) -> Ran:
-    """Run a command on the controller's own machine."""
-    return run_command("--state-directory", str(state), *words)
 
 
 def code_of(ran: Ran) -> str:

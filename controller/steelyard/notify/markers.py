@@ -1,0 +1,29 @@
+"""Hidden markers by which a comment of ours is found again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from steelyard.notify.digest import Digest
+
+
+def marker(digest: Digest) -> str:
+    """Return a comment of HTML that a page does not show: one a row of messages, so that the last one is replaced."""
+    return f"<!-- steelyard {digest.key} -->"
+
+
+def marked(digest: Digest, room: int) -> tuple[str, int]:
+    """Return the start of a marked text, and how much room is left for the rest."""
+    start = f"{marker(digest)}\n"
+    return start, room - len(start)
+
+
+def find_marked(comments: Iterable[Any], digest: Digest) -> int | None:
+    """Return the id of the last comment that begins with the marker; one that only quotes it is somebody else's."""
+    found = None
+    for comment in comments:
+        if isinstance(comment, dict) and str(comment.get("body", "")).startswith(marker(digest)):
+            identity = comment.get("id")
+            found = identity if isinstance(identity, int) else found
+    return found
