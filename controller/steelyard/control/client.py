@@ -371,7 +371,7 @@ class Client:
             answer = self._recorded(job_id, token)
             return answer.rounds, answer.next_page_token
 
-        for reference in self._pages(page):
+        for reference in paged(page):
             yield result_pb2.RoundResult.FromString(self.download(reference.result_digest))
 
     def traces(self, job_id: str) -> Iterator[control_pb2.MeterTrace]:
