@@ -10,11 +10,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
 
-from steelyard.cli.main import cli
+from tests.support.parsed_commands import parse
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "nightly"
 COMMAND = re.compile(r"steelyard (?:--controller \S+ )?nightly .*")
@@ -39,20 +38,6 @@ def commands() -> list[tuple[str, str]]:
     names = sorted(path.name for path in FOLDER.iterdir())
     found = [(name, match[0]) for name in names for match in COMMAND.finditer(text_of(name))]
     return [(name, command) for name, command in found if "`" not in command]
-
-
-def parse(words: list[str]) -> None:
-    """Parse a command line without running it."""
-    command: click.Command = cli
-    context: click.Context | None = None
-    name: str | None = "steelyard"
-    while isinstance(command, click.Group):
-        context = click.Context(command, info_name=name, parent=context)
-        _, words, _ = command.make_parser(context).parse_args(list(words))
-        name, found, words = command.resolve_command(context, words)
-        assert found is not None
-        command = found
-    command.make_context(name, words, parent=context)
 
 
 @pytest.mark.parametrize(("name", "command"), commands(), ids=lambda value: str(value)[:40])

@@ -50,8 +50,8 @@ def connect(
     if settings is None:
         flags = {"controller": controller, "state_directory": str(state_directory) if state_directory else None}
         settings = load_settings({key: value for key, value in flags.items() if value})
-    token = os.environ.get(TOKEN_VARIABLE, "").strip()
-    if token and not (settings.controller or "").startswith("unix:"):
+    token = os.environ.get(TOKEN_VARIABLE)
+    if token is not None and not (settings.controller or "").startswith("unix:"):
         return _reach_by_token(token, settings.controller)
     if settings.controller:
         return _reach(settings.controller)

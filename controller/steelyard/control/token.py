@@ -47,6 +47,8 @@ def decode_token(text: str, now_s: float | None = None) -> Login:
         UsageError: ``invalid_token`` or ``token_expired``.
     """
     compact = "".join(text.split())
+    if not compact:
+        _refuse("is empty, as where a job gets no secret (one of a fork, say)")
     if not compact.startswith(_PREFIX):
         _refuse(f"does not begin with {_PREFIX!r}")
     if len(compact) > _MAX_TEXT_LENGTH:

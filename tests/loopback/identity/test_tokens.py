@@ -24,8 +24,9 @@ from steelyard_protocol.v1 import (
     nightly_pb2,
     upkeep_pb2,
 )
-from tests.controller.control.planned import add_model, request_for
+from tests.controller.control.planned import add_model, ended, request_for, round_for
 from tests.loopback.identity.conftest import Ports
+from tests.loopback.identity.test_lying_devices import connected
 from tests.support.certificate_holder import Holder, enroll, make_key, refused, request_pem
 
 DAY_MS = 24 * 3600 * 1000
@@ -155,6 +156,23 @@ async def test_a_token_names_no_meter_that_the_controller_would_ask(
 ) -> None:
     request = wanted(rack, "pi5", meters=["shelly:http://127.0.0.1:1"])
     assert (await refused(holder.SubmitMeasurement(request, timeout=10))).reason == "not_for_a_token"
+
+
+async def test_a_measurement_outside_the_scope_is_not_gone_on_with(ports: Ports, rack: str) -> None:
+    request = control_pb2.SubmitMeasurementRequest()
+    async with connected(await ports.device("theirs")) as agent:
+        job = await ports.controller.jobs.submit_measurement(wanted(rack, "theirs"))
+        offer = await agent.accept_job()
+        await agent.wait_for("round_grant")
+        await agent.run_rounds([round_for(job.job_id, offer.plan, index) for index in range(3)])
+        await ended(ports.controller, job.job_id)
+        request.extended_job_id = job.job_id
+        async with (await token(ports, "tag:rack1")).channel() as channel:
+            stub = control_pb2_grpc.ControlServiceStub(channel)
+            assert (await refused(stub.SubmitMeasurement(request, timeout=10))).reason == "outside_scope"
+        async with (await token(ports, "theirs", name="lent")).channel() as channel:
+            stub = control_pb2_grpc.ControlServiceStub(channel)
+            assert (await stub.SubmitMeasurement(request, timeout=10)).job_id
 
 
 async def test_a_token_cancels_its_own_jobs_only(
