@@ -18,8 +18,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("change")
     for side, depth in (("base", 1), ("head", 2)):
         (folder / side).mkdir()
-        conv_model(folder / side / "same.onnx")
-        conv_model(folder / side / "net.onnx", depth=depth)
+        conv_model(folder / side / "same.onnx", seed=20)
+        conv_model(folder / side / "net.onnx", depth=depth, seed=21)
     return folder
 
 
