@@ -24,7 +24,6 @@ from steelyard.nightly.report_json import to_json
 from steelyard.nightly.runner import is_dead, runner_name
 from steelyard.nightly.runs import JudgePair, NightOptions, RunningNight
 from steelyard.nightly.sentinel_model import sentinel_path
-from steelyard.nightly.uploading import brought
 from steelyard.suites.cells import Cell, NightDevice, UnmetDevice, cells_of
 from steelyard.suites.effective import suite_digest, suite_toml
 from steelyard.suites.planning import CellCost
@@ -112,12 +111,9 @@ def _run(client: Client, running: RunningNight, *, was_resumed: bool) -> EndedNi
             suite,
             Journal(client.nightly, running.night.night_id),
             stop=running.stop,
-            pause=running.pause,
             say=running.say,
         ),
-        sentinel=None
-        if sentinel is None
-        else brought(lambda: client.add_model(sentinel, name="sentinel"), running.pause),
+        sentinel=None if sentinel is None else client.add_model(sentinel, name="sentinel"),
         agents={one.description.device_id: one.agent_version for one in client.devices()},
     )
     cells = [*cells_of(suite, devices), *_cells_of_unmet(suite, unmet)]
