@@ -26,6 +26,7 @@ from steelyard.nightly.notes import (
 from steelyard.nightly.presence import address_of, wait_until_there
 from steelyard.nightly.runs import RunningNight
 from steelyard.nightly.turns import night_ahead
+from steelyard.series.device_judging import sentinel_figure
 from steelyard.suites.cells import Cell, NightDevice
 from steelyard.suites.estimating import SENTINEL_ROUNDS, budget_of
 from steelyard.suites.planning import CellCost
@@ -300,12 +301,14 @@ def _sentinel_note(digest: str, ended: EndedJob) -> SentinelNote:
     if ended.measurement is None:
         return SentinelNote(p50_ns=None, job_id=ended.job.job_id, device_s=ended.device_s, reason=ended.reason)
     variant = ended.measurement.variants[0]
-    if not variant.p50_latency.HasField("value"):
+    # By the median over its rounds, unlike the figures of models: see ``sentinel_figure``.
+    rounds_ns = [one.p50_ns for one in variant.rounds if one.p50_ns > 0.0]
+    if not rounds_ns or not variant.p50_latency.HasField("value"):
         reason = variant.failure.message or variant.p50_latency.reason or "the sentinel has no p50"
         return SentinelNote(p50_ns=None, job_id=ended.job.job_id, device_s=ended.device_s, reason=reason)
     runtime = variant.runtime
     return SentinelNote(
-        p50_ns=variant.p50_latency.value,
+        p50_ns=sentinel_figure(rounds_ns),
         epoch=f"{digest[:12]} {runtime.name} {variant.runtime_version}",
         job_id=ended.job.job_id,
         device_s=ended.device_s,

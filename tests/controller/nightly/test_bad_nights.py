@@ -189,6 +189,15 @@ def test_an_interrupted_night_goes_on_without_measuring_finished_cells_again(she
     assert len(shelf.fleet.submitted("faces")) == 1
 
 
+def test_one_odd_launch_of_the_sentinel_is_no_drift_of_the_device(shelf: Shelf) -> None:
+    shelf.nights(6)
+    shelf.fleet.odd_launch = lambda title: 1.6 if "sentinel" in title else 1.0
+    (line,) = shelf.night().devices
+    assert line.state is DeviceState.MEASURED
+    assert line.sentinel_change is not None
+    assert abs(line.sentinel_change) < 0.03
+
+
 def test_a_controller_that_is_restarted_meanwhile_is_waited_for(shelf: Shelf) -> None:
     gone_since: list[float] = []
 
