@@ -114,8 +114,6 @@ def judge_all(facts: NightFacts) -> dict[str, DeviceJudgement]:
     of_device: dict[str, list[SeriesFacts]] = {}
     for one in facts.series:
         of_device.setdefault(one.key.device_id, []).append(one)
-    # What this night opened itself is not known of beforehand when it is told a second time.
-    before = [alert for alert in facts.alerts if alert.events[0].night_number != facts.number]
     return {
         device.device_id: judge_device_night(
             device.device_id,
@@ -123,7 +121,7 @@ def judge_all(facts: NightFacts) -> dict[str, DeviceJudgement]:
             facts.running.suite.metrics,
             night=facts.number,
             environments=facts.environments,
-            alerts=before,
+            alerts=facts.alerts,
         )
         for device in facts.devices
         if any(one.history.last_night == facts.number for one in of_device.get(device.device_id, ()))

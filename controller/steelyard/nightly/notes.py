@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _Note = TypeVar("_Note")
 
 SESSION, SENTINEL, CELL, CONFIRMATION = "session", "sentinel", "cell", "confirmation"
-MODEL, NIGHT, NOTIFICATION = "model", "night", "notification"
+MODEL, NOTIFICATION, ENDED_ALERTS = "model", "notification", "ended_alerts"
 
 
 class CellState(Enum):
@@ -125,6 +125,13 @@ class ConfirmationNote:
     limits: str = ""
     reproduce: str = ""
     device_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedAlertsNote:
+    """The alerts that end with the night, noted before they are closed: one that is told again tells them again."""
+
+    alert_ids: tuple[str, ...]
 
 
 class Items(Protocol):

@@ -18,7 +18,7 @@ from steelyard.nightly.finding_devices import find_devices
 from steelyard.nightly.night_building import BuiltNight, build_night
 from steelyard.nightly.night_facts import NightFacts, read_night
 from steelyard.nightly.night_planning import learnt_costs, note_plans
-from steelyard.nightly.notes import Journal
+from steelyard.nightly.notes import ENDED_ALERTS, EndedAlertsNote, Journal
 from steelyard.nightly.preparing import prepare_models
 from steelyard.nightly.report_json import to_json
 from steelyard.nightly.runner import is_dead, runner_name
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from steelyard.suites.suite import Suite
 
 _STOP_LOOK_S = 0.5
+# Somebody may acknowledge an alert just then.
+_TELLINGS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,9 +122,9 @@ def _run(client: Client, running: RunningNight, *, was_resumed: bool) -> EndedNi
     costs = learnt_costs(client, suite, cells, running.previous)
     note_plans(client, running, devices, costs)
     _run_devices(running, devices, {cell.key: cell for cell in cells}, costs)
-    facts = read_night(client, running, devices=devices, unmet=unmet, cells=cells)
-    built = build_night(facts, when=_Calendar(client, suite.name).when)
-    client.nightly.alerts.put(running.night.night_id, [alert_message(one) for one in built.alerts])
+    facts, built = _told(
+        client, running, lambda: read_night(client, running, devices=devices, unmet=unmet, cells=cells)
+    )
     night = client.nightly.end(
         running.night.night_id,
         verdict=built.report.verdict.value,
@@ -131,6 +133,24 @@ def _run(client: Client, running: RunningNight, *, was_resumed: bool) -> EndedNi
         ended_at=facts.now,
     )
     return EndedNight(night=night, built=built, facts=facts, was_resumed=was_resumed)
+
+
+def _told(client: Client, running: RunningNight, read: Callable[[], NightFacts]) -> tuple[NightFacts, BuiltNight]:
+    """Build the night's document and keep its alerts; where somebody changed one meanwhile, it is told again."""
+    journal, when = Journal(client.nightly, running.night.night_id), _Calendar(client, running.suite.name).when
+    for left in reversed(range(_TELLINGS)):
+        facts = read()
+        built = build_night(facts, when=when)
+        ended = EndedAlertsNote(alert_ids=tuple(one.alert_id for one in built.alerts if not one.is_open))
+        journal.put(ENDED_ALERTS, "all", ended)
+        try:
+            client.nightly.alerts.put(running.night.night_id, [alert_message(one) for one in built.alerts])
+        except SteelyardError as error:
+            if error.reason != "alert_changed" or not left:
+                raise
+        else:
+            return facts, built
+    raise AssertionError("the last telling returns or raises")
 
 
 def _cells_of_unmet(suite: Suite, unmet: Sequence[UnmetDevice]) -> tuple[Cell, ...]:
