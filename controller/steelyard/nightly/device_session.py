@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from steelyard.errors import SteelyardError
 from steelyard.nightly.errors import StoppedError, is_gone
-from steelyard.nightly.job_runs import PASSING_STATES, EndedJob, wait_for_job
+from steelyard.nightly.job_runs import COMMAND_ENDED, PASSING_STATES, EndedJob, wait_for_job
 from steelyard.nightly.measuring import cell_options
 from steelyard.nightly.notes import (
     CELL,
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from steelyard.control.client import Client
 
 SENTINEL_MODEL = "(sentinel)"
-# The controller of an earlier run of this night, and its job, ended with that run.
-_COMMAND_ENDED = "command_ended"
 # A second try, where the first one may have been bad luck.
 _MOST_ATTEMPTS = 2
 # Gaps that another run of the same night may fill.
@@ -266,7 +264,7 @@ def _is_left(note: CellNote) -> bool:
 def _settled(note: CellNote, ended: EndedJob) -> CellNote:
     """Return a cell's note after a try."""
     spent = note.device_s + ended.device_s
-    if ended.measurement is None and ended.code == _COMMAND_ENDED:
+    if ended.measurement is None and ended.code == COMMAND_ENDED:
         # No fault of the device's: this night was interrupted, and the controller with it.
         return replace(note, state=CellState.PLANNED, job_id="", device_s=spent, attempts=note.attempts - 1)
     if ended.measurement is None:

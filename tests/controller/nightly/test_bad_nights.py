@@ -189,6 +189,23 @@ def test_an_interrupted_night_goes_on_without_measuring_finished_cells_again(she
     assert len(shelf.fleet.submitted("faces")) == 1
 
 
+def test_a_confirmation_that_fails_leaves_a_suspicion_with_its_job_and_counts_its_device_time(shelf: Shelf) -> None:
+    shelf.nights(6)
+    quiet = shelf.night().devices[0].device_minutes
+    shelf.write_model("keywords.onnx", seed=5)
+    with shelf.fleet.client() as client:
+        shelf.fleet.p50_ns[client.add_model(shelf.folder / "keywords.onnx").digest] = 2.2e6
+    shelf.fleet.failing = lambda _device, title: (
+        common_pb2.ErrorInfo(reason="model_crashed", message="the worker was killed") if "confirming" in title else None
+    )
+    report = shelf.night()
+    (finding,) = [one for one in report.suspected if one.series.metric == "p50"]
+    assert finding.reason.endswith("not confirmed: the confirmation did not end well: the worker was killed")
+    assert finding.job_id
+    assert finding.reproduce.startswith("steelyard compare ")
+    assert report.devices[0].device_minutes == pytest.approx(quiet + 10.0 / 60.0)
+
+
 def test_one_odd_launch_of_the_sentinel_is_no_drift_of_the_device(shelf: Shelf) -> None:
     shelf.nights(6)
     shelf.fleet.odd_launch = lambda title: 1.6 if "sentinel" in title else 1.0
