@@ -11,6 +11,7 @@ from steelyard.bisect.records import BisectRecord, Comparison
 from steelyard.bisect.search import Answer, Ask, Step, next_step
 from steelyard.errors import SteelyardError
 from steelyard.gate.conditions import Condition
+from steelyard.nightly.errors import is_gone
 from steelyard.nightly.side_by_side import measure_side_by_side
 from steelyard.series.judgements import ConfirmationKind
 
@@ -89,6 +90,9 @@ def _compare(
             follow=lambda handle: follow(handle, title),
         )
     except SteelyardError as error:
+        if is_gone(error):
+            # Nothing of the candidate; an answer that is kept would never be asked for again.
+            raise
         return Comparison(index=index, answer=Answer.SKIPPED, reason=str(error), job_id="")
     outcome = compared.outcomes[bisection.condition.metric]
     if isinstance(outcome, str):

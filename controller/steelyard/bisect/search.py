@@ -67,10 +67,7 @@ def next_step(count: int, answers: Mapping[int, Answer]) -> Step:
         return Ask(index=count - 1)
     if last is not Answer.BAD:
         return NothingToFind(last=last)
-    first_bad = min(index for index, answer in answers.items() if answer is Answer.BAD)
-    last_good = max(
-        (index for index, answer in answers.items() if answer is Answer.GOOD and index < first_bad), default=0
-    )
+    last_good, first_bad = _bounds(answers)
     open_ones = [index for index in range(last_good + 1, first_bad) if index not in answers]
     if not open_ones:
         return Found(last_good=last_good, first_bad=first_bad)
@@ -85,6 +82,12 @@ def comparisons_left(count: int, answers: Mapping[int, Answer]) -> int:
         return 0
     if step.index == count - 1 and count - 1 not in answers:
         return 1 + max(0, count - 2).bit_length()
-    bad = min(index for index, answer in answers.items() if answer is Answer.BAD)
-    good = max((index for index, answer in answers.items() if answer is Answer.GOOD and index < bad), default=0)
-    return max(1, (bad - good - 1).bit_length())
+    last_good, first_bad = _bounds(answers)
+    return max(1, (first_bad - last_good - 1).bit_length())
+
+
+def _bounds(answers: Mapping[int, Answer]) -> tuple[int, int]:
+    """Return the last good candidate before the first bad one, and that one; there is a bad one."""
+    first_bad = min(index for index, answer in answers.items() if answer is Answer.BAD)
+    good = (index for index, answer in answers.items() if answer is Answer.GOOD and index < first_bad)
+    return max(good, default=0), first_bad

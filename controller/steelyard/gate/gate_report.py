@@ -58,20 +58,23 @@ class GateLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateReport:
-    """All of a gate; ``notes`` are sentences on what was not compared."""
+    """All of a gate; ``notes`` are sentences on what was not compared, ``same_count`` models had the same bytes."""
 
     base: str
     head: str
     lines: tuple[GateLine, ...]
     notes: tuple[str, ...] = ()
     controller: str = ""
+    same_count: int = 0
 
     @property
     def verdict(self) -> GateVerdict:
-        """REGRESSED where a line failed; else INCOMPLETE where one is open, or where there is none."""
+        """REGRESSED where a line failed; else INCOMPLETE where one is open, or where base and head share no model."""
         kinds = {line.kind for line in self.lines}
         if LineKind.FAILED in kinds:
             return GateVerdict.REGRESSED
+        if not kinds and not self.same_count:
+            return GateVerdict.INCOMPLETE
         return GateVerdict.PASS if kinds <= {LineKind.FINE} else GateVerdict.INCOMPLETE
 
     @property
@@ -87,8 +90,9 @@ class GateReport:
             for kind in (LineKind.FAILED, LineKind.UNDECIDED, LineKind.NOT_MEASURED)
         )
         if not self.lines:
-            return "no model differs between base and head" if self.notes else "nothing was compared"
-        parts = [f"{failed} of {len(self.lines)} conditions failed" if failed else ""]
+            return f"no model {'differs between' if self.same_count else 'is in both'} base and head"
+        conditions = "1 condition" if len(self.lines) == 1 else f"{len(self.lines)} conditions"
+        parts = [f"{failed} of {conditions} failed" if failed else ""]
         parts += [f"{undecided} undecided" if undecided else "", f"{silent} not measured" if silent else ""]
         told = ", ".join(filter(None, parts))
-        return told or f"all {len(self.lines)} conditions hold"
+        return told or ("the condition holds" if len(self.lines) == 1 else f"all {conditions} hold")

@@ -10,6 +10,7 @@ from steelyard.errors import SteelyardError
 from steelyard.gate.conditions import Condition
 from steelyard.gate.gate_report import GateLine, GateReport, LineKind
 from steelyard.gate.pairs import ModelPair, Pairs
+from steelyard.nightly.errors import is_gone
 from steelyard.nightly.side_by_side import SideBySide, measure_side_by_side
 from steelyard.series.judgements import ConfirmationKind, ConfirmationOutcome
 
@@ -48,7 +49,7 @@ def run_gate(
 ) -> GateReport:
     """Measure every pair on every device, one after the other, and judge it.
 
-    What could not be measured is a line that says so; a controller that cannot be reached ends the gate.
+    What could not be measured is a line that says so.
 
     Args:
         client: Of the controller whose devices measure.
@@ -56,6 +57,9 @@ def run_gate(
         resolve: Returns the artifact of a file or a name.
         follow: Waits for a job under a title.
         names: Base and head as they were typed.
+
+    Raises:
+        SteelyardError: the controller cannot be reached, or a model of base or head cannot be read.
     """
     count = max(1, len(gate.pairs.pairs) * len(gate.devices))
     options = replace(gate.options, budget_s=gate.options.budget_s / count)
@@ -69,6 +73,7 @@ def run_gate(
         lines=tuple(lines),
         notes=tuple(_notes(gate.pairs)),
         controller=client.controller().controller_id,
+        same_count=len(gate.pairs.same),
     )
 
 
@@ -94,6 +99,8 @@ def _lines_of(
             follow=lambda handle: follow(handle, f"{pair.name} on {device}"),
         )
     except SteelyardError as error:
+        if is_gone(error):
+            raise
         return [_not_measured(pair, device, one, str(error)) for one in gate.conditions]
     return [_line(pair, compared, one) for one in gate.conditions]
 

@@ -28,5 +28,7 @@ def line(kind: LineKind = LineKind.FINE, **changes: Any) -> GateLine:
     return replace(made, **changes)
 
 
-def report(*lines: GateLine, notes: tuple[str, ...] = ()) -> GateReport:
-    return GateReport(base="main/a.onnx", head="a.onnx", lines=lines, notes=notes, controller="lab")
+def report(*lines: GateLine, notes: tuple[str, ...] = (), same_count: int = 0) -> GateReport:
+    return GateReport(
+        base="main/a.onnx", head="a.onnx", lines=lines, notes=notes, controller="lab", same_count=same_count
+    )

@@ -18,6 +18,8 @@ from tests.controller.gate.gates import line, report
             "1 of 2 conditions failed, 1 not measured",
         ),
         ([LineKind.FINE, LineKind.UNDECIDED], GateVerdict.INCOMPLETE, 3, "1 undecided"),
+        ([LineKind.FINE], GateVerdict.PASS, 0, "the condition holds"),
+        ([LineKind.FAILED], GateVerdict.REGRESSED, 1, "1 of 1 condition failed"),
         ([LineKind.NOT_MEASURED], GateVerdict.INCOMPLETE, 3, "1 not measured"),
     ],
 )
@@ -30,6 +32,13 @@ def test_the_verdict_follows_from_the_lines(
 
 
 def test_a_change_that_touches_no_model_passes_and_says_so() -> None:
-    made = report(notes=("a.onnx: the same bytes on both sides",))
+    made = report(notes=("a.onnx: the same bytes on both sides",), same_count=1)
 
     assert (made.verdict, made.sentence) == (GateVerdict.PASS, "no model differs between base and head")
+
+
+def test_folders_without_a_model_in_common_are_no_pass() -> None:
+    made = report(notes=("a.onnx: new in head, with nothing to compare it with",))
+
+    assert (made.verdict, made.exit_code) == (GateVerdict.INCOMPLETE, 3)
+    assert made.sentence == "no model is in both base and head"
