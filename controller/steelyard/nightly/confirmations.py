@@ -256,14 +256,15 @@ def to_confirm(candidates: Iterable[JudgedCandidate], rules: Mapping[str, Metric
     """Return the candidates that need a confirmation, in its order.
 
     Not exact metrics, of which two values that differ need no second look, not those that an earlier night confirmed,
-    and not what got better some nights ago.
+    and not what got better some nights ago. What got worse comes first, and of that what an earlier night left open;
+    then the most certain.
     """
     wanted = [
         one
         for one in candidates
         if not (one.is_standing or one.is_old_news) and rules[one.candidate.key.metric].kind is not MetricKind.EXACT
     ]
-    return sorted(wanted, key=lambda one: one.candidate.side is Side.BETTER)
+    return sorted(wanted, key=lambda one: (one.candidate.side is Side.BETTER, one.alert is None))
 
 
 def by_cell(candidates: Iterable[JudgedCandidate]) -> dict[Cell, list[JudgedCandidate]]:

@@ -67,11 +67,22 @@ def _give_up(
     cells: Mapping[str, Cell],
     costs: Mapping[Cell, CellCost],
 ) -> None:
-    """Note why a device's session ended early."""
+    """Note why a device's session ended early, and record what it had measured by then.
+
+    Raises:
+        SteelyardError: the controller is gone.
+    """
     running.say(f"{device.name}: given up: {error}")
     with running.connect() as client:
         session = DeviceSession(running, device, client, cells=cells, costs=costs)
         session.give_up(error.reason, str(error))
+        try:
+            record_device(client, running, device, session.notes, session.sentinels)
+        except SteelyardError as again:
+            if is_gone(again):
+                raise
+            # The same that ended the session, most likely: the night goes on without this device.
+            running.say(f"{device.name}: not recorded: {again}")
 
 
 def _run_once(

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from steelyard.control.client import Client
+    from steelyard.nightly.night_report import NightReport
     from steelyard.suites.suite import Suite
 
 _STOP_LOOK_S = 0.5
@@ -59,6 +60,7 @@ def run_night(
     stop: threading.Event | None = None,
     say: Callable[[str], None] = lambda _text: None,
     on_begin: Callable[[nightly_pb2.Night, bool], None] = lambda _night, _resumed: None,
+    on_told: Callable[[Client, NightReport], None] = lambda _client, _report: None,
     judge_pair: JudgePair | None = None,
 ) -> EndedNight:
     """Run a suite's next night, or go on with the one that was interrupted, and keep its document.
@@ -71,6 +73,7 @@ def run_night(
         stop: Ends the night where it is; what is finished is kept.
         say: Is told what happens, from several threads.
         on_begin: Is called once the night is ours, with whether it was begun before.
+        on_told: Is called with its document just before the night ends; the same again after an interruption then.
         judge_pair: Judges jobs of two variants; by their recorded rounds when left out.
 
     Raises:
@@ -99,10 +102,12 @@ def run_night(
             judge_pair=judge_pair,
         )
         with _held(running):
-            return _run(client, running, was_resumed=begun.resumed)
+            return _run(client, running, on_told, was_resumed=begun.resumed)
 
 
-def _run(client: Client, running: RunningNight, *, was_resumed: bool) -> EndedNight:
+def _run(
+    client: Client, running: RunningNight, on_told: Callable[[Client, NightReport], None], *, was_resumed: bool
+) -> EndedNight:
     suite = running.suite
     devices, unmet = find_devices(client, suite, running.options)
     sentinel = sentinel_path(suite)
@@ -125,6 +130,7 @@ def _run(client: Client, running: RunningNight, *, was_resumed: bool) -> EndedNi
     facts, built = _told(
         client, running, lambda: read_night(client, running, devices=devices, unmet=unmet, cells=cells)
     )
+    on_told(client, built.report)
     night = client.nightly.end(
         running.night.night_id,
         verdict=built.report.verdict.value,

@@ -11,7 +11,9 @@ from steelyard.errors import UsageError
 from steelyard.nightly.errors import StoppedError
 from steelyard.nightly.night_findings import Outcome
 from steelyard.nightly.night_report import DeviceState, NightVerdict
+from steelyard.nightly.notifying import Notifier
 from steelyard.nightly.runs import NightOptions
+from steelyard.notify.world import World
 from steelyard.suites.suite import DeviceSlot, NightSettings
 from steelyard_protocol.v1 import common_pb2
 from tests.controller.nightly.conftest import SUITE, Shelf
@@ -108,6 +110,33 @@ def test_a_device_that_is_removed_meanwhile_is_its_own_gap_and_not_the_nights_en
     assert [gap.code for gap in report.coverage.gaps] == ["device_not_found"]
     lines = {one.device: one for one in report.devices}
     assert any("ended early" in note for note in lines[removed.name].notes)
+
+
+def test_what_a_device_measured_before_it_was_removed_is_recorded(shelf: Shelf) -> None:
+    shelf.write_model("faces.onnx", seed=3)
+    shelf.reload(SUITE + SECOND_MODEL)
+    removed = first(shelf)
+
+    def remove(device_id: str, title: str) -> None:
+        if "keywords" in title:
+            shelf.fleet.devices.pop(device_id)
+
+    shelf.fleet.before_job = remove
+    ended = shelf.ended()
+    with shelf.fleet.client() as client:
+        points = list(client.nightly.series.night_points(ended.night.night_id))
+    told = {one.key.model for one in points if one.key.device_id == removed.device_id and one.HasField("value")}
+    assert told == {"(sentinel)", "keywords"}
+    assert ended.built.report.coverage.measured_count == 1
+
+
+def test_a_digest_that_a_run_did_not_live_to_send_is_told_of_the_next_night(shelf: Shelf) -> None:
+    shelf.change(notify={"team": {"kind": "webhook", "url": "http://127.0.0.1:9/hook"}})
+    notifier = Notifier(shelf.suite, World(environ={}))
+    shelf.ended(on_told=notifier.announce)
+    (failed,) = shelf.night().failed_notifications
+    assert (failed.channel, failed.night_number) == ("team", 1)
+    assert failed.reason == "the run ended before it was sent"
 
 
 def test_a_quarantined_device_is_not_waited_for(shelf: Shelf) -> None:
