@@ -35,6 +35,8 @@ from steelyard.triage.instants import instant_text
 from steelyard.triage.nights import next_alerts, with_causes
 from steelyard.triage.tonight import DevicesTonight, DeviceTrouble, NightStamp
 
+_QUIET = {NoCandidateCode.STEADY: Outcome.STEADY, NoCandidateCode.NOT_MEASURED: Outcome.NOT_MEASURED}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltNight:
@@ -200,8 +202,10 @@ def _outcomes(
             if _place(key.model, key.device_id, key.runtime, key.metric) in told:
                 continue
             quiet = judgement.quiet.get(key)
-            if quiet is None or quiet.code is not NoCandidateCode.NOT_MEASURED:
-                yield key.metric, Outcome.STEADY
+            outcome = Outcome.STEADY if quiet is None else _QUIET.get(quiet.code, Outcome.NOT_JUDGED)
+            # What was not measured is told by the gaps.
+            if outcome is not Outcome.NOT_MEASURED:
+                yield key.metric, outcome
     for gap in coverage.gaps:
         yield gap.metric or "cell", Outcome.NOT_MEASURED
 

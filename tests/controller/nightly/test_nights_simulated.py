@@ -26,6 +26,8 @@ def test_the_first_night_ever_says_that_there_is_no_history_and_passes(shelf: Sh
     assert report.header.night_number == 1
     assert any("first night" in note for note in report.notes)
     assert report.method.hypothesis_count == 0
+    outcomes = {outcome for row in report.matrix for outcome, _ in row.counts}
+    assert outcomes == {Outcome.NOT_JUDGED}
     assert len(shelf.fleet.submitted("sentinel")) == 2
 
 

@@ -19,6 +19,7 @@ OUTCOME_WORDS = {
     Outcome.FIXED: "fixed",
     Outcome.KNOWN: "known",
     Outcome.DEVICE: "held back",
+    Outcome.NOT_JUDGED: "not judged",
     Outcome.NOT_MEASURED: "not measured",
 }
 CAUSE_WORDS = {
@@ -47,6 +48,7 @@ MATRIX_ORDER = (
     Outcome.IMPROVED,
     Outcome.FIXED,
     Outcome.STEADY,
+    Outcome.NOT_JUDGED,
     Outcome.NOT_MEASURED,
 )
 # Spaces that keep a figure and its unit on one line.
