@@ -143,6 +143,26 @@ def test_an_alert_that_somebody_acknowledges_while_the_night_ends_is_told_as_kno
     assert [one.reason for one in report.known] == ["acknowledged by ada: ticket 41"]
 
 
+def test_what_is_suspected_again_with_nothing_to_put_back_is_never_confirmed_and_waits_for_somebody(
+    shelf: Shelf,
+) -> None:
+    shelf.nights(QUIET_NIGHTS)
+    with shelf.fleet.client() as client:
+        shelf.fleet.p50_ns[client.add_model(shelf.folder / "keywords.onnx").digest] = 2.2e6
+    first = shelf.night()
+    again = [shelf.night() for _ in range(5)]
+    assert {one.verdict for one in (first, *again)} == {NightVerdict.INCOMPLETE}
+    assert "somebody must decide" not in first.suspected[0].reason
+    (finding,) = again[-1].suspected
+    assert f"suspected since night {QUIET_NIGHTS + 1}, and somebody must decide" in finding.reason
+    assert f"`steelyard alerts ack {finding.alert_id}`" in finding.reason
+    with shelf.fleet.client() as client:
+        triage = Triage(client.nightly)
+        person = Person(who="ada", reason="looked into", now=shelf.clock.now())
+        triage.acknowledge(triage.alert(finding.alert_id), person)
+    assert shelf.night().verdict is NightVerdict.PASS
+
+
 def test_a_slower_runtime_is_told_from_a_slower_model_by_putting_the_old_one_back(shelf: Shelf) -> None:
     shelf.nights(QUIET_NIGHTS)
     device = only_device(shelf)
