@@ -11,7 +11,14 @@ from steelyard.nightly.device_judgement import DeviceJudgement, JudgedCandidate
 from steelyard.nightly.errors import is_gone
 from steelyard.nightly.job_runs import COMMAND_ENDED, EndedJob, wait_for_job
 from steelyard.nightly.measuring import cell_options
-from steelyard.nightly.notes import CONFIRMATION, ConfirmationNote, Factor, Journal, confirmation_key
+from steelyard.nightly.notes import (
+    CONFIRMATION,
+    ConfirmationNote,
+    Factor,
+    Journal,
+    confirmation_key,
+    confirmations_s,
+)
 from steelyard.nightly.presence import address_of, wait_until_there
 from steelyard.nightly.remeasured import judge_again
 from steelyard.nightly.rollback import Rollback, reproducing, rollbacks
@@ -49,10 +56,9 @@ class Confirmations:
         self._device = device
         self._client = client
         self._costs = costs
-        self._left_s = device.budget_s - used_s
         self._journal = Journal(client.nightly, running.night.night_id)
         self._notes = self._journal.all(CONFIRMATION, ConfirmationNote)
-        self._left_s -= sum(note.device_s for key, note in self._notes.items() if device.device_id in key.split("\n"))
+        self._left_s = device.budget_s - used_s - confirmations_s(self._notes, device.device_id)
 
     def run(self, judgement: DeviceJudgement, environments: Mapping[int, Mapping[str, str]]) -> None:
         """Confirm what the budget allows: what got worse first, then what got better, the most certain first.

@@ -176,6 +176,11 @@ def confirmation_key(cell: Cell, factor: Factor) -> str:
     return f"{cell.key}\n{factor.value}"
 
 
+def confirmations_s(notes: Mapping[str, ConfirmationNote], device_id: str) -> float:
+    """Return the device time that a device's confirmations took, in s; ``notes`` are by their keys."""
+    return sum(note.device_s for key, note in notes.items() if key.split("\n")[1] == device_id)
+
+
 def sentinel_key(device_id: str, end: str) -> str:
     """Return the key of a sentinel's note; ``end`` is "start" or "end"."""
     return f"{device_id}\n{end}"
