@@ -52,10 +52,17 @@ def _subject(row: RowMapping) -> tuple[str, ...]:
 
 
 def _renamed(text: str, device_id: str, device: str) -> str:
-    """Return an alert's document with another device, in its subject and in the series of its evidence."""
-    document: dict[str, Any] = json.loads(text)
-    evidence = document.get("evidence") or {}
-    for place in (document.get("subject"), evidence.get("series")):
-        if place is not None:
+    """Return an alert's document with another device, in its subject and in the series of its evidence.
+
+    It is made by triage, which this does not know: what is not there, or is no table, stays as it is.
+    """
+    document: Any = json.loads(text)
+    for place in (_table(document, "subject"), _table(_table(document, "evidence"), "series")):
+        if place:
             place |= {"device_id": device_id, "device": device}
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def _table(document: Any, name: str) -> dict[str, Any]:
+    found = document.get(name) if isinstance(document, dict) else None
+    return found if isinstance(found, dict) else {}

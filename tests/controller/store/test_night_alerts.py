@@ -209,7 +209,7 @@ def test_open_alerts_go_on_with_the_series_of_a_replaced_device(store: Store) ->
         [
             alert("0000aaaa", **of_series),
             alert("1111aaaa", **{**of_series, "metric": "p95"}),
-            alert("2222aaaa", model="", json='{"subject": {}, "evidence": null}'),
+            alert("2222aaaa", model="", json='"another tool\'s"'),
             alert("3333aaaa", state="fixed", open=False, **of_series),
         ],
     )
