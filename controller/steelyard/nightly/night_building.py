@@ -55,19 +55,7 @@ def build_night(facts: NightFacts, *, when: Callable[[int], str]) -> BuiltNight:
     """
     suite = facts.running.suite
     judgements = judge_all(facts)
-    found = [
-        finding
-        for device_id, judgement in judgements.items()
-        for finding in findings_of(
-            judgement,
-            suite.metrics,
-            facts.confirmations,
-            facts.environments,
-            night=facts.number,
-            when=when,
-            device=facts.device_name(device_id),
-        )
-    ]
+    found = _found(facts, judgements, when)
     # A board that is itself the cause inhibits the alerts of its models, as a sentinel that moved does.
     worse = [one for one in found if one.outcome is Outcome.CONFIRMED]
     devices = _devices_tonight(facts, judgements, attributed(facts, judgements, worse).troubles)
@@ -109,6 +97,22 @@ def build_night(facts: NightFacts, *, when: Callable[[int], str]) -> BuiltNight:
         notes=tuple(oddities(facts)),
     )
     return BuiltNight(report=report, alerts=alerts)
+
+
+def _found(facts: NightFacts, judgements: Mapping[str, DeviceJudgement], when: Callable[[int], str]) -> list[Finding]:
+    return [
+        finding
+        for device_id, judgement in judgements.items()
+        for finding in findings_of(
+            judgement,
+            facts.running.suite.metrics,
+            facts.confirmations,
+            facts.environments,
+            night=facts.number,
+            when=when,
+            device=facts.device_name(device_id),
+        )
+    ]
 
 
 def judge_all(facts: NightFacts) -> dict[str, DeviceJudgement]:
