@@ -37,7 +37,7 @@ class MeasuredNights:
 
 def measure_nights(random: np.random.Generator, device: SimulatedDevice) -> MeasuredNights:
     """Draw every night of a device. Series are measured in another order each night."""
-    values = np.array([_values(random, device, one) for one in device.series])
+    values = np.array([_values(random, one) for one in device.series])
     count = len(device.series)
     places = np.array([random.permutation(count) for _ in range(NIGHT_COUNT)]).T / max(1, count - 1)
     loadings = np.array([one.noise.loading for one in device.series])[:, None]
@@ -47,20 +47,25 @@ def measure_nights(random: np.random.Generator, device: SimulatedDevice) -> Meas
     return MeasuredNights(values_ns=values, places=places, sentinels=_sentinels(random, device))
 
 
-def _values(random: np.random.Generator, device: SimulatedDevice, series: SimulatedSeries) -> NDArray[np.float64]:
-    """Return a series' values [nights] in ns on a device without a level of its own."""
-    noise = series.noise
+def night_levels(random: np.random.Generator, noise: SeriesNoise) -> NDArray[np.float64]:
+    """Return what all sessions of a series share in each night [nights], on the log scale."""
     nights = autoregression(random, NIGHT_COUNT, noise.night_sd, noise.night_memory)
     nights += noise.night_gap * (random.random(NIGHT_COUNT) < noise.night_mode)
+    return nights
+
+
+def session_log(random: np.random.Generator, noise: SeriesNoise) -> float:
+    """Return the log of a session's figure around its night's: of the geometric mean over its rounds."""
+    return float(np.mean(session_rounds(random, noise, NIGHT_ROUNDS, 1)))
+
+
+def _values(random: np.random.Generator, series: SimulatedSeries) -> NDArray[np.float64]:
+    """Return a series' values [nights] in ns on a device without a level of its own."""
+    nights = night_levels(random, series.noise)
     for night in range(NIGHT_COUNT):
-        nights[night] += _p50(session_rounds(random, noise, NIGHT_ROUNDS, 1)) + series.effect(night)
+        nights[night] += session_log(random, series.noise) + series.effect(night)
     values: NDArray[np.float64] = series.level_ns * np.exp(nights)
     return values
-
-
-def _p50(rounds: NDArray[np.float64]) -> float:
-    """Return the figure of a session: the geometric mean over its rounds, as estimates over rounds are made."""
-    return float(np.mean(rounds))
 
 
 def _sentinels(random: np.random.Generator, device: SimulatedDevice) -> tuple[SentinelNight, ...]:

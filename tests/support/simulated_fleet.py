@@ -88,6 +88,10 @@ class SimulatedFleet:
         self.noise = 0.004
         self.failing: Callable[[str, str], control_pb2.ErrorInfo | None] = lambda _device, _title: None
         self.before_job: Callable[[str, str], None] = lambda _device, _title: None
+        self.before_alerts: Callable[[], None] = lambda: None
+        self.before_end: Callable[[], None] = lambda: None
+        # How much slower the first launch of a job is, by the job's title: something else ran beside it.
+        self.odd_launch: Callable[[str], float] = lambda _title: 1.0
         self._random = np.random.default_rng(seed)
         self._numbers = itertools.count(1)
         self._ran: dict[str, _Ran] = {}
@@ -171,12 +175,15 @@ class SimulatedFleet:
             p50_ns = self._truth(artifact, device, version)
             session = 1.0 + self._random.normal(0.0, self.noise) if len(arms) == 1 else 1.0
             values = p50_ns * session * (1.0 + self._random.normal(0.0, self.noise, size=count))
+            values[0] *= self.odd_launch(options.title)
             variant = measurement.variants.add(
                 artifact_digest=artifact.digest, label=f"{number}", size_bytes=artifact.size_bytes
             )
             variant.runtime.name, variant.runtime.environment = "onnxruntime", environment
             variant.runtime_version = version
-            _fill(variant.p50_latency, float(np.median(values)), "ns", count)
+            _fill(variant.p50_latency, float(np.exp(np.mean(np.log(values)))), "ns", count)
+            for index, value in enumerate(values.tolist()):
+                variant.rounds.add(round_index=index, p50_ns=value)
             if artifact.digest in self.accuracies:
                 _fill(variant.accuracy, self.accuracies[artifact.digest], "fraction", 1000)
             rounds[f"{number}"] = {"p50": values.tolist()}
@@ -202,9 +209,33 @@ class _Through:
 
 
 class _Nightly(_Through):
+    def __init__(self, real: Any, fleet: SimulatedFleet) -> None:
+        super().__init__(real)
+        self._fleet = fleet
+
+    def end(self, night_id: str, **values: Any) -> Any:
+        """End a night, after what a test wants to happen just before."""
+        self._fleet.before_end()
+        return self._real.end(night_id, **values)
+
+    @property
+    def alerts(self) -> Any:
+        """The alerts; a test may do something just before they are kept."""
+        return _Alerts(self._real.alerts, self._fleet)
+
     @property
     def series(self) -> Any:
         return _Series(self._real.series)
+
+
+class _Alerts(_Through):
+    def __init__(self, real: Any, fleet: SimulatedFleet) -> None:
+        super().__init__(real)
+        self._fleet = fleet
+
+    def put(self, night_id: str, alerts: Sequence[Any]) -> Any:
+        self._fleet.before_alerts()
+        return self._real.put(night_id, alerts)
 
 
 class _Series(_Through):
@@ -242,7 +273,7 @@ class SimulatedClient:
 
     @property
     def nightly(self) -> Any:
-        return _Nightly(self._real.nightly)
+        return _Nightly(self._real.nightly, self._fleet)
 
     def devices(self) -> list[control_pb2.Device]:
         return [self._fleet.described(one) for one in self._fleet.devices.values()]

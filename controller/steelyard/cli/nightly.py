@@ -140,7 +140,13 @@ def _run_to_its_end(
         notifier.begin(client, night)
 
     return run_night(
-        suite, lambda: connect(settings=settings), options=options, stop=stop, say=_progress(), on_begin=begun
+        suite,
+        lambda: connect(settings=settings),
+        options=options,
+        stop=stop,
+        say=_progress(),
+        on_begin=begun,
+        on_told=notifier.announce,
     )
 
 

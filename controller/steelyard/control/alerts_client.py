@@ -11,8 +11,8 @@ from steelyard_protocol.v1 import nightly_pb2, nightly_pb2_grpc
 
 _TIMEOUT_S = 60.0
 _PAGE_SIZE = 100
-# A controller takes 1 MiB a message.
-_BYTES_AT_ONCE = 512 * 1024
+# A controller takes 1 MiB a message, and 1,000 alerts.
+_BYTES_AT_ONCE, _ALERTS_AT_ONCE = 512 * 1024, 500
 
 
 class AlertsClient:
@@ -119,7 +119,8 @@ class AlertsClient:
 def _requests(night_id: str, alerts: Sequence[nightly_pb2.Alert]) -> list[nightly_pb2.PutAlertsRequest]:
     requests, size = [nightly_pb2.PutAlertsRequest(night_id=night_id)], 0
     for alert in alerts:
-        if size and size + alert.ByteSize() > _BYTES_AT_ONCE:
+        is_full = size + alert.ByteSize() > _BYTES_AT_ONCE or len(requests[-1].alerts) == _ALERTS_AT_ONCE
+        if size and is_full:
             requests.append(nightly_pb2.PutAlertsRequest(night_id=night_id))
             size = 0
         requests[-1].alerts.add().CopyFrom(alert)

@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING
 from steelyard.errors import NotFoundError, SteelyardError
 from steelyard.nightly.device_judgement import DeviceJudgement, JudgedCandidate
 from steelyard.nightly.errors import is_gone
-from steelyard.nightly.job_runs import EndedJob, wait_for_job
+from steelyard.nightly.job_runs import COMMAND_ENDED, EndedJob, wait_for_job
 from steelyard.nightly.measuring import cell_options
-from steelyard.nightly.notes import CONFIRMATION, ConfirmationNote, Factor, Journal, confirmation_key
+from steelyard.nightly.notes import (
+    CONFIRMATION,
+    ConfirmationNote,
+    Factor,
+    Journal,
+    confirmation_key,
+    confirmations_s,
+)
 from steelyard.nightly.presence import address_of, wait_until_there
 from steelyard.nightly.remeasured import judge_again
 from steelyard.nightly.rollback import Rollback, reproducing, rollbacks
@@ -49,10 +56,9 @@ class Confirmations:
         self._device = device
         self._client = client
         self._costs = costs
-        self._left_s = device.budget_s - used_s
         self._journal = Journal(client.nightly, running.night.night_id)
         self._notes = self._journal.all(CONFIRMATION, ConfirmationNote)
-        self._left_s -= sum(note.device_s for key, note in self._notes.items() if device.device_id in key.split("\n"))
+        self._left_s = device.budget_s - used_s - confirmations_s(self._notes, device.device_id)
 
     def run(self, judgement: DeviceJudgement, environments: Mapping[int, Mapping[str, str]]) -> None:
         """Confirm what the budget allows: what got worse first, then what got better, the most certain first.
@@ -110,27 +116,33 @@ class Confirmations:
         if note.is_over:
             return note
         try:
-            note = self._run_job(cell, way, note, key)
-            note = self._judged(note, candidates)
-        except _NoTimeError as error:
-            note = replace(note, is_over=True, silent=(("", str(error)),))
-        except SteelyardError as error:
-            if is_gone(error):
+            note = self._judged(self._run_job(cell, way, note, key), candidates)
+        except (_NoTimeError, SteelyardError) as error:
+            if isinstance(error, SteelyardError) and is_gone(error):
                 raise
-            note = replace(note, is_over=True, silent=(("", str(error)),))
-        self._left_s -= note.device_s
+            # With the job and its device time, where there was one.
+            note = replace(self._notes.get(key, note), is_over=True, silent=(("", str(error)),))
         return self._keep(key, note)
 
     def _run_job(self, cell: Cell, way: Rollback, note: ConfirmationNote, key: str) -> ConfirmationNote:
-        if not note.job_id:
-            note = self._submit(cell, way, note, key)
-        ended = wait_for_job(self._client, note.job_id, self._running.stop)
-        if ended.code == "command_ended" and ended.measurement is None:
-            note = self._submit(cell, way, note, key)
+        """Run the confirmation's job, a second one where the first ended with the night that it was begun by.
+
+        Raises:
+            SteelyardError: it did not end well; its device time counts all the same.
+        """
+        for is_last in (False, True):
+            if not note.job_id:
+                note = self._submit(cell, way, note, key)
             ended = wait_for_job(self._client, note.job_id, self._running.stop)
-        if ended.measurement is None:
-            raise _failed(ended)
-        return replace(note, device_s=ended.device_s)
+            # Written down only once it is over: a job that is waited for again counts once.
+            note = self._notes[key] = replace(note, device_s=note.device_s + ended.device_s)
+            self._left_s -= ended.device_s
+            if ended.measurement is not None:
+                return note
+            if is_last or ended.code != COMMAND_ENDED:
+                raise _failed(ended)
+            note = replace(note, job_id="")
+        raise AssertionError("the last try returns or raises")
 
     def _submit(self, cell: Cell, way: Rollback, note: ConfirmationNote, key: str) -> ConfirmationNote:
         rounds = self._affordable_rounds(cell, way)
@@ -250,14 +262,15 @@ def to_confirm(candidates: Iterable[JudgedCandidate], rules: Mapping[str, Metric
     """Return the candidates that need a confirmation, in its order.
 
     Not exact metrics, of which two values that differ need no second look, not those that an earlier night confirmed,
-    and not what got better some nights ago.
+    and not what got better some nights ago. What got worse comes first, and of that what an earlier night left open;
+    then the most certain.
     """
     wanted = [
         one
         for one in candidates
         if not (one.is_standing or one.is_old_news) and rules[one.candidate.key.metric].kind is not MetricKind.EXACT
     ]
-    return sorted(wanted, key=lambda one: one.candidate.side is Side.BETTER)
+    return sorted(wanted, key=lambda one: (one.candidate.side is Side.BETTER, one.alert is None))
 
 
 def by_cell(candidates: Iterable[JudgedCandidate]) -> dict[Cell, list[JudgedCandidate]]:

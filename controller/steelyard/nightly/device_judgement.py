@@ -21,7 +21,7 @@ from steelyard.series.localisation import first_bad_night
 from steelyard.series.metric_rules import MetricRule
 from steelyard.series.ranking import ranked
 from steelyard.series.series_key import SeriesKey
-from steelyard.triage.alert import Alert, AlertState
+from steelyard.triage.alert import Alert, AlertState, before_night
 
 _JUDGED = frozenset({NoCandidateCode.STEADY})
 # Confirmed on an earlier night: what it was compared with then is what it is compared with now.
@@ -87,12 +87,14 @@ def judge_device_night(
         rules: Of the metrics that the suite judges.
         night: The night's number.
         environments: By id, those of the sentinel's points at least.
-        alerts: The suite's open ones; a series with one is held against the nights before it.
+        alerts: The suite's open ones, and those that this night ended when it was told before; a series with one that
+            is older than the night is held against the nights before the alert.
     """
     sentinel = sentinel_nights(facts, environments)
     past = sentinel.past(night, since=accepted_sentinel_night(facts))
     verdict = judge_device(device_id, past, sentinel.tonight(night))
-    open_alerts = {alert.subject.key: alert for alert in alerts}
+    earlier = (before_night(alert, night) for alert in alerts)
+    open_alerts = {alert.subject.key: alert for alert in earlier if alert is not None}
     candidates: list[JudgedCandidate] = []
     quiet: dict[SeriesKey, NoCandidate] = {}
     models = [one for one in facts if one.key.model != SENTINEL_MODEL and one.key.metric in rules]

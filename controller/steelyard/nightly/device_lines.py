@@ -9,7 +9,7 @@ from steelyard.nightly.device_judgement import DeviceJudgement
 from steelyard.nightly.night_facts import NightFacts
 from steelyard.nightly.night_findings import Finding, Outcome
 from steelyard.nightly.night_report import DeviceHealth, DeviceState
-from steelyard.nightly.notes import CellNote, CellState, SessionNote, sentinel_key
+from steelyard.nightly.notes import CellNote, CellState, SessionNote, confirmations_s, sentinel_key
 from steelyard.series.judgements import DeviceVerdictKind
 from steelyard.suites.cells import NightDevice
 from steelyard.suites.suite import NO_SENTINEL
@@ -119,9 +119,7 @@ def _device_seconds(facts: NightFacts, device: NightDevice, notes: Mapping[str, 
     for end in ("start", "end"):
         sentinel = facts.sentinels.get(sentinel_key(device.device_id, end))
         total += sentinel.device_s if sentinel is not None else 0.0
-    return total + sum(
-        note.device_s for key, note in facts.confirmations.items() if device.device_id in key.split("\n")
-    )
+    return total + confirmations_s(facts.confirmations, device.device_id)
 
 
 def _notes(facts: NightFacts, device: NightDevice, session: SessionNote | None) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from steelyard.errors import SteelyardError
+from steelyard.nightly.alert_messages import alert_of
 from steelyard.nightly.confirmations import Confirmations
 from steelyard.nightly.device_judgement import judge_device_night
 from steelyard.nightly.device_session import DeviceSession
@@ -15,7 +16,6 @@ from steelyard.nightly.recording import record_device
 from steelyard.nightly.runs import RunningNight
 from steelyard.suites.cells import Cell, NightDevice
 from steelyard.suites.planning import CellCost
-from steelyard.triage.alert_json import alert_from_json
 
 if TYPE_CHECKING:
     from steelyard.control.client import Client
@@ -67,11 +67,22 @@ def _give_up(
     cells: Mapping[str, Cell],
     costs: Mapping[Cell, CellCost],
 ) -> None:
-    """Note why a device's session ended early."""
+    """Note why a device's session ended early, and record what it had measured by then.
+
+    Raises:
+        SteelyardError: the controller is gone.
+    """
     running.say(f"{device.name}: given up: {error}")
     with running.connect() as client:
         session = DeviceSession(running, device, client, cells=cells, costs=costs)
         session.give_up(error.reason, str(error))
+        try:
+            record_device(client, running, device, session.notes, session.sentinels)
+        except SteelyardError as again:
+            if is_gone(again):
+                raise
+            # The same that ended the session, most likely: the night goes on without this device.
+            running.say(f"{device.name}: not recorded: {again}")
 
 
 def _run_once(
@@ -88,7 +99,7 @@ def _run_once(
     facts = read_facts(client, running.suite.name, device_id=device.device_id, up_to_night=running.night.night_number)
     environments = client.nightly.series.environments([one for each in facts for one in each.environment_ids])
     alerts = [
-        alert_from_json(one.json, version=one.version)
+        alert_of(one)
         for one in client.nightly.alerts.find(running.suite.name, device_id=device.device_id, open_only=True)
     ]
     judgement = judge_device_night(

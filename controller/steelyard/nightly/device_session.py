@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from steelyard.errors import SteelyardError
 from steelyard.nightly.errors import StoppedError, is_gone
-from steelyard.nightly.job_runs import PASSING_STATES, EndedJob, wait_for_job
+from steelyard.nightly.job_runs import COMMAND_ENDED, PASSING_STATES, EndedJob, wait_for_job
 from steelyard.nightly.measuring import cell_options
 from steelyard.nightly.notes import (
     CELL,
@@ -26,6 +26,7 @@ from steelyard.nightly.notes import (
 from steelyard.nightly.presence import address_of, wait_until_there
 from steelyard.nightly.runs import RunningNight
 from steelyard.nightly.turns import night_ahead
+from steelyard.series.device_judging import sentinel_figure
 from steelyard.suites.cells import Cell, NightDevice
 from steelyard.suites.estimating import SENTINEL_ROUNDS, budget_of
 from steelyard.suites.planning import CellCost
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from steelyard.control.client import Client
 
 SENTINEL_MODEL = "(sentinel)"
-# The controller of an earlier run of this night, and its job, ended with that run.
-_COMMAND_ENDED = "command_ended"
 # A second try, where the first one may have been bad luck.
 _MOST_ATTEMPTS = 2
 # Gaps that another run of the same night may fill.
@@ -265,7 +264,7 @@ def _is_left(note: CellNote) -> bool:
 def _settled(note: CellNote, ended: EndedJob) -> CellNote:
     """Return a cell's note after a try."""
     spent = note.device_s + ended.device_s
-    if ended.measurement is None and ended.code == _COMMAND_ENDED:
+    if ended.measurement is None and ended.code == COMMAND_ENDED:
         # No fault of the device's: this night was interrupted, and the controller with it.
         return replace(note, state=CellState.PLANNED, job_id="", device_s=spent, attempts=note.attempts - 1)
     if ended.measurement is None:
@@ -300,12 +299,14 @@ def _sentinel_note(digest: str, ended: EndedJob) -> SentinelNote:
     if ended.measurement is None:
         return SentinelNote(p50_ns=None, job_id=ended.job.job_id, device_s=ended.device_s, reason=ended.reason)
     variant = ended.measurement.variants[0]
-    if not variant.p50_latency.HasField("value"):
+    # By the median over its rounds, unlike the figures of models: see ``sentinel_figure``.
+    rounds_ns = [one.p50_ns for one in variant.rounds if one.p50_ns > 0.0]
+    if not rounds_ns or not variant.p50_latency.HasField("value"):
         reason = variant.failure.message or variant.p50_latency.reason or "the sentinel has no p50"
         return SentinelNote(p50_ns=None, job_id=ended.job.job_id, device_s=ended.device_s, reason=reason)
     runtime = variant.runtime
     return SentinelNote(
-        p50_ns=variant.p50_latency.value,
+        p50_ns=sentinel_figure(rounds_ns),
         epoch=f"{digest[:12]} {runtime.name} {variant.runtime_version}",
         job_id=ended.job.job_id,
         device_s=ended.device_s,

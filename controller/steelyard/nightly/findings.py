@@ -20,6 +20,7 @@ from steelyard.series.confirming import exact_outcome
 from steelyard.series.judgements import ConfirmationKind, ConfirmationOutcome, Side
 from steelyard.series.metric_rules import MetricKind, MetricRule
 from steelyard.suites.cells import Cell
+from steelyard.triage.alert import Alert
 
 _SHOWN_NIGHTS = 30
 _OUTCOMES = {
@@ -207,13 +208,23 @@ def _unconfirmed(finding: Finding, one: JudgedCandidate, notes: Sequence[Confirm
     note = notes[0] if notes else None
     why = silent[0] if silent else "no confirmation was run"
     is_better = one.candidate.side is Side.BETTER
+    again = "" if one.alert is None or is_better else _suspected_again(one.alert)
     return replace(
         finding,
         outcome=Outcome.IMPROVED if is_better else Outcome.SUSPECTED,
-        reason=f"{finding.reason}; not confirmed: {why}",
+        reason=f"{finding.reason}; not confirmed: {why}{again}",
         job_id=note.job_id if note is not None else "",
         reproduce=note.reproduce if note is not None else "",
         limits=note.limits if note is not None else "",
+    )
+
+
+def _suspected_again(alert: Alert) -> str:
+    """Return who decides on what nights suspect again and again: repeating is no proof (docs/decisions/0027)."""
+    name = alert.alert_id
+    return (
+        f"; suspected since night {alert.first_night}, and somebody must decide: `steelyard alerts ack {name}` where "
+        f"it is looked into, `steelyard alerts accept {name}` where it is to stay"
     )
 
 

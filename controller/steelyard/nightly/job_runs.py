@@ -26,6 +26,8 @@ _ON_DEVICE = frozenset(
         control_pb2.JOB_STATE_UPLOADING,
     }
 )
+# Why a job ended whose controller, that of an earlier run of the night, ended with that run.
+COMMAND_ENDED = "command_ended"
 # What another try may well bring.
 PASSING_STATES = frozenset(
     {control_pb2.JOB_STATE_DEVICE_LOST, control_pb2.JOB_STATE_TIMEOUT, control_pb2.JOB_STATE_AGENT_ERROR}

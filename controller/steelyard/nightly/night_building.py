@@ -35,6 +35,8 @@ from steelyard.triage.instants import instant_text
 from steelyard.triage.nights import next_alerts, with_causes
 from steelyard.triage.tonight import DevicesTonight, DeviceTrouble, NightStamp
 
+_QUIET = {NoCandidateCode.STEADY: Outcome.STEADY, NoCandidateCode.NOT_MEASURED: Outcome.NOT_MEASURED}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltNight:
@@ -53,19 +55,7 @@ def build_night(facts: NightFacts, *, when: Callable[[int], str]) -> BuiltNight:
     """
     suite = facts.running.suite
     judgements = judge_all(facts)
-    found = [
-        finding
-        for device_id, judgement in judgements.items()
-        for finding in findings_of(
-            judgement,
-            suite.metrics,
-            facts.confirmations,
-            facts.environments,
-            night=facts.number,
-            when=when,
-            device=facts.device_name(device_id),
-        )
-    ]
+    found = _found(facts, judgements, when)
     # A board that is itself the cause inhibits the alerts of its models, as a sentinel that moved does.
     worse = [one for one in found if one.outcome is Outcome.CONFIRMED]
     devices = _devices_tonight(facts, judgements, attributed(facts, judgements, worse).troubles)
@@ -109,13 +99,27 @@ def build_night(facts: NightFacts, *, when: Callable[[int], str]) -> BuiltNight:
     return BuiltNight(report=report, alerts=alerts)
 
 
+def _found(facts: NightFacts, judgements: Mapping[str, DeviceJudgement], when: Callable[[int], str]) -> list[Finding]:
+    return [
+        finding
+        for device_id, judgement in judgements.items()
+        for finding in findings_of(
+            judgement,
+            facts.running.suite.metrics,
+            facts.confirmations,
+            facts.environments,
+            night=facts.number,
+            when=when,
+            device=facts.device_name(device_id),
+        )
+    ]
+
+
 def judge_all(facts: NightFacts) -> dict[str, DeviceJudgement]:
     """Judge every device that the night measured anything on, by its id."""
     of_device: dict[str, list[SeriesFacts]] = {}
     for one in facts.series:
         of_device.setdefault(one.key.device_id, []).append(one)
-    # What this night opened itself is not known of beforehand when it is told a second time.
-    before = [alert for alert in facts.alerts if alert.events[0].night_number != facts.number]
     return {
         device.device_id: judge_device_night(
             device.device_id,
@@ -123,7 +127,7 @@ def judge_all(facts: NightFacts) -> dict[str, DeviceJudgement]:
             facts.running.suite.metrics,
             night=facts.number,
             environments=facts.environments,
-            alerts=before,
+            alerts=facts.alerts,
         )
         for device in facts.devices
         if any(one.history.last_night == facts.number for one in of_device.get(device.device_id, ()))
@@ -202,8 +206,10 @@ def _outcomes(
             if _place(key.model, key.device_id, key.runtime, key.metric) in told:
                 continue
             quiet = judgement.quiet.get(key)
-            if quiet is None or quiet.code is not NoCandidateCode.NOT_MEASURED:
-                yield key.metric, Outcome.STEADY
+            outcome = Outcome.STEADY if quiet is None else _QUIET.get(quiet.code, Outcome.NOT_JUDGED)
+            # What was not measured is told by the gaps.
+            if outcome is not Outcome.NOT_MEASURED:
+                yield key.metric, outcome
     for gap in coverage.gaps:
         yield gap.metric or "cell", Outcome.NOT_MEASURED
 

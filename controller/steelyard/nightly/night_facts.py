@@ -9,18 +9,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from steelyard.errors import SteelyardError
+from steelyard.nightly.alert_messages import alert_of, silence_of
 from steelyard.nightly.errors import is_gone
 from steelyard.nightly.histories import SeriesFacts, read_facts
 from steelyard.nightly.night_report import NightReport
 from steelyard.nightly.notes import (
     CELL,
     CONFIRMATION,
+    ENDED_ALERTS,
     MODEL,
     NOTIFICATION,
     SENTINEL,
     SESSION,
     CellNote,
     ConfirmationNote,
+    EndedAlertsNote,
     Journal,
     ModelNote,
     SentinelNote,
@@ -30,7 +33,6 @@ from steelyard.nightly.report_json import from_json
 from steelyard.nightly.runs import RunningNight
 from steelyard.suites.cells import Cell, NightDevice, UnmetDevice
 from steelyard.triage.alert import Alert
-from steelyard.triage.alert_json import alert_from_json, silence_from_json
 from steelyard.triage.silence import Silence
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class NightFacts:
 
     ``cells`` are by their keys; ``unmet`` are devices of the suite that the controller does not have. ``gaps`` are the
     reasons of metrics that measured cells lack. ``failed_before`` are the previous night's channels that failed, with
-    the reason.
+    the reason. ``alerts`` are the open ones, and those that this night ended when it was told before.
     """
 
     running: RunningNight
@@ -96,7 +98,6 @@ def read_night(
     night, suite = running.night, running.suite
     journal = Journal(client.nightly, night.night_id)
     series = read_facts(client, suite.name, up_to_night=night.night_number)
-    found = client.nightly.alerts.find(suite.name, open_only=True)
     gaps = {
         (one.key.model, one.key.device_id, one.key.runtime, one.key.metric): one.gap_reason
         for one in client.nightly.series.night_points(night.night_id)
@@ -116,13 +117,21 @@ def read_night(
         models=journal.all(MODEL, ModelNote),
         series=series,
         environments=client.nightly.series.environments(_recent_environments(series)),
-        alerts=[alert_from_json(one.json, version=one.version) for one in found],
-        silences=[silence_from_json(one.json, version=0) for one in client.nightly.alerts.silences(active_only=True)],
+        alerts=_alerts(client, suite.name, journal),
+        silences=[silence_of(one) for one in client.nightly.alerts.silences(active_only=True)],
         gaps=gaps,
         previous_report=_previous_report(client, running.previous),
         failed_before=_failed_notifications(client, running.previous),
         invalid_alert_count=len(client.nightly.alerts.find(suite.name, states=["invalid"])),
     )
+
+
+def _alerts(client: Client, suite_name: str, journal: Journal) -> list[Alert]:
+    """Return the open alerts, behind those that this night ended already, before it was interrupted."""
+    still_open = [alert_of(one) for one in client.nightly.alerts.find(suite_name, open_only=True)]
+    notes = journal.all(ENDED_ALERTS, EndedAlertsNote).values()
+    ended_ids = {alert_id for note in notes for alert_id in note.alert_ids} - {one.alert_id for one in still_open}
+    return [*(alert_of(client.nightly.alerts.get(alert_id)) for alert_id in sorted(ended_ids)), *still_open]
 
 
 def _recent_environments(series: Sequence[SeriesFacts]) -> list[int]:

@@ -24,6 +24,8 @@ class Outcome(Enum):
     KNOWN = "known"
     # Held back, because the device itself is not what it was: its line is among the devices.
     DEVICE = "device"
+    # Measured, with too few nights before it to say anything.
+    NOT_JUDGED = "not_judged"
     NOT_MEASURED = "not_measured"
 
 

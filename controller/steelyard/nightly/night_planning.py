@@ -79,9 +79,9 @@ def note_plans(
     for device in devices:
         cells = cells_of(suite, [device])
         for cell in cells:
-            reason = running.models[cell.model].note
-            if cell.key not in known and reason.reason:
-                journal.put(CELL, cell.key, CellNote(state=CellState.GAP, code=reason.code, reason=reason.reason))
+            note = running.models[cell.model].note
+            if cell.key not in known and note.reason:
+                journal.put(CELL, cell.key, CellNote(state=CellState.GAP, code=note.code, reason=note.reason))
         open_cells = [cell for cell in cells if cell.key not in known and not running.models[cell.model].note.reason]
         plan = plan_of_device(suite, device, open_cells, costs, last_nights)
         for cell in plan.cells:

@@ -138,8 +138,8 @@ class FailedNotification:
 class Method:
     """How the night was judged.
 
-    ``false_alarm_count`` of ``quiet_series_night_count``: confirmations of this fleet that confirmed a change on nights
-    of series where nothing had changed; None where there were no such nights yet, with the reason in ``sentences``.
+    ``false_alarm_count``: alerts of the suite that somebody closed as invalid; beside ``quiet_series_night_count``
+    nights of series that were steady or not reproduced. None where there were none yet; ``sentences`` say so.
     """
 
     # Series of tonight that could be judged at all, each in both directions.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _Note = TypeVar("_Note")
 
 SESSION, SENTINEL, CELL, CONFIRMATION = "session", "sentinel", "cell", "confirmation"
-MODEL, NIGHT, NOTIFICATION = "model", "night", "notification"
+MODEL, NOTIFICATION, ENDED_ALERTS = "model", "notification", "ended_alerts"
 
 
 class CellState(Enum):
@@ -127,6 +127,13 @@ class ConfirmationNote:
     device_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedAlertsNote:
+    """The alerts that end with the night, noted before they are closed: one that is told again tells them again."""
+
+    alert_ids: tuple[str, ...]
+
+
 class Items(Protocol):
     """Where notes are kept: ``client.nightly``."""
 
@@ -167,6 +174,11 @@ def cells_of_device(notes: Mapping[str, CellNote], cells: Mapping[str, Cell], de
 def confirmation_key(cell: Cell, factor: Factor) -> str:
     """Return the key of a confirmation's note."""
     return f"{cell.key}\n{factor.value}"
+
+
+def confirmations_s(notes: Mapping[str, ConfirmationNote], device_id: str) -> float:
+    """Return the device time that a device's confirmations took, in s; ``notes`` are by their keys."""
+    return sum(note.device_s for key, note in notes.items() if key.split("\n")[1] == device_id)
 
 
 def sentinel_key(device_id: str, end: str) -> str:

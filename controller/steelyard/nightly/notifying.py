@@ -9,6 +9,7 @@ from steelyard.nightly.digests import digest_of
 from steelyard.nightly.heartbeat import Heartbeat, read_heartbeat
 from steelyard.nightly.night_report import NightReport
 from steelyard.nightly.notes import NOTIFICATION
+from steelyard.notify.digest import Digest
 from steelyard.notify.reading import read_channels
 from steelyard.notify.sending import ChannelResult, Subscription, send_to_all
 from steelyard.notify.world import World
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from steelyard.control.client import Client
     from steelyard.suites.suite import Suite
     from steelyard_protocol.v1 import nightly_pb2
+
+_NOT_SENT = "the run ended before it was sent"
 
 
 class Notifier:
@@ -44,13 +47,22 @@ class Notifier:
             if result is not None:
                 self._note(client, night.night_id, result)
 
+    def announce(self, client: Client, report: NightReport) -> None:
+        """Note, just before the night ends, whom its digest is for: a run that is killed then is told of tomorrow."""
+        night_id = report.header.night_id
+        digest, done = self._digest(report), self._told(client, night_id)
+        for one in self._channels:
+            if one.wants(digest) and one.channel.name not in done:
+                untold = ChannelResult(
+                    channel=one.channel.name, kind=one.channel.kind, is_sent=False, reason=_NOT_SENT, attempt_count=0
+                )
+                self._note(client, night_id, untold)
+
     def end(self, client: Client, report: NightReport) -> tuple[ChannelResult, ...]:
         """Send the night's digest to the channels that want it and were not told before; return what failed."""
         night_id = report.header.night_id
-        told = client.nightly.items(night_id, NOTIFICATION)
-        done = [channel for channel, note in told.items() if note.get("is_sent")]
-        url = self._suite.night.report_url.replace("{night}", str(report.header.night_number))
-        results = list(send_to_all(self._channels, digest_of(report, url=url), self._world, done=done))
+        done = self._told(client, night_id)
+        results = list(send_to_all(self._channels, self._digest(report), self._world, done=done))
         if self._heartbeat is not None:
             results.append(self._heartbeat.ping_end(report.exit_code, self._world))
         for one in results:
@@ -61,6 +73,15 @@ class Notifier:
         """Tell the switch of a night that ends without a report."""
         if self._heartbeat is not None:
             self._heartbeat.ping_end(exit_code, self._world)
+
+    def _digest(self, report: NightReport) -> Digest:
+        url = self._suite.night.report_url.replace("{night}", str(report.header.night_number))
+        return digest_of(report, url=url)
+
+    def _told(self, client: Client, night_id: str) -> list[str]:
+        """Return the channels that were told of the night."""
+        notes = client.nightly.items(night_id, NOTIFICATION)
+        return [channel for channel, note in notes.items() if note.get("is_sent")]
 
     def _note(self, client: Client, night_id: str, result: ChannelResult) -> None:
         client.nightly.put_item(night_id, NOTIFICATION, result.channel, result.to_plain())

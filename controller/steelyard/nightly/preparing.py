@@ -13,7 +13,6 @@ from steelyard.errors import NotFoundError, SteelyardError
 from steelyard.nightly.errors import is_gone
 from steelyard.nightly.job_runs import wait_for_end
 from steelyard.nightly.notes import MODEL, Journal, ModelNote
-from steelyard.nightly.uploading import brought
 from steelyard.suites.missing_files import missing_source, newest_of
 from steelyard.suites.suite import ModelSlot, Suite
 from steelyard_protocol.v1 import control_pb2
@@ -40,7 +39,6 @@ def prepare_models(
     journal: Journal,
     *,
     stop: threading.Event,
-    pause: Callable[[float], object],
     say: Callable[[str], None] = lambda _text: None,
 ) -> dict[str, PreparedModel]:
     """Return each model of the suite by its name.
@@ -53,7 +51,7 @@ def prepare_models(
         StoppedError: the night was told to stop.
         SteelyardError: the controller is gone.
     """
-    preparation = _Preparation(client, suite, stop=stop, pause=pause)
+    preparation = _Preparation(client, suite, stop=stop)
     notes = journal.all(MODEL, ModelNote)
     for slot in _parents_first(suite):
         kept = notes.get(slot.name)
@@ -87,14 +85,11 @@ def _parents_first(suite: Suite) -> list[ModelSlot]:
 class _Preparation:
     """The models of one night, one after the other, parents before what is made of them."""
 
-    def __init__(
-        self, client: Client, suite: Suite, *, stop: threading.Event, pause: Callable[[float], object]
-    ) -> None:
+    def __init__(self, client: Client, suite: Suite, *, stop: threading.Event) -> None:
         self.models: dict[str, PreparedModel] = {}
         self._client = client
         self._suite = suite
         self._stop = stop
-        self._pause = pause
 
     def prepare(self, slot: ModelSlot, kept: ModelNote | None) -> PreparedModel:
         """Return a slot's artifact: the one that was noted, where one was, else a fresh one."""
@@ -134,7 +129,7 @@ class _Preparation:
         path = slot.file if slot.file is not None else newest_of(slot.registry or Path(), slot.newest)
         if path is None:
             return ModelNote(code="removed_model", reason=f"nothing in {slot.registry} matches {slot.newest!r}")
-        return brought(lambda: self._client.add_model(path, name=path.stem), self._pause)
+        return self._client.add_model(path, name=path.stem)
 
     def _task(self, slot: ModelSlot, start: control_pb2.Artifact) -> control_pb2.Task | None:
         task = self._suite.task(slot.task)
@@ -142,7 +137,7 @@ class _Preparation:
             return None
         if slot.parent and self._suite.model(slot.parent).task == slot.task:
             return self.models[slot.parent].task
-        return brought(lambda: self._client.add_task(task.file, start), self._pause)
+        return self._client.add_task(task.file, start)
 
     def _compressed(
         self, slot: ModelSlot, start: control_pb2.Artifact, task: control_pb2.Task | None

@@ -18,13 +18,12 @@ from steelyard.nightly.finding_devices import find_devices
 from steelyard.nightly.night_building import BuiltNight, build_night
 from steelyard.nightly.night_facts import NightFacts, read_night
 from steelyard.nightly.night_planning import learnt_costs, note_plans
-from steelyard.nightly.notes import Journal
+from steelyard.nightly.notes import ENDED_ALERTS, EndedAlertsNote, Journal
 from steelyard.nightly.preparing import prepare_models
 from steelyard.nightly.report_json import to_json
 from steelyard.nightly.runner import is_dead, runner_name
 from steelyard.nightly.runs import JudgePair, NightOptions, RunningNight
 from steelyard.nightly.sentinel_model import sentinel_path
-from steelyard.nightly.uploading import brought
 from steelyard.suites.cells import Cell, NightDevice, UnmetDevice, cells_of
 from steelyard.suites.effective import suite_digest, suite_toml
 from steelyard.suites.planning import CellCost
@@ -34,9 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from steelyard.control.client import Client
+    from steelyard.nightly.night_report import NightReport
     from steelyard.suites.suite import Suite
 
 _STOP_LOOK_S = 0.5
+# Somebody may acknowledge an alert just then.
+_TELLINGS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ def run_night(
     stop: threading.Event | None = None,
     say: Callable[[str], None] = lambda _text: None,
     on_begin: Callable[[nightly_pb2.Night, bool], None] = lambda _night, _resumed: None,
+    on_told: Callable[[Client, NightReport], None] = lambda _client, _report: None,
     judge_pair: JudgePair | None = None,
 ) -> EndedNight:
     """Run a suite's next night, or go on with the one that was interrupted, and keep its document.
@@ -70,6 +73,7 @@ def run_night(
         stop: Ends the night where it is; what is finished is kept.
         say: Is told what happens, from several threads.
         on_begin: Is called once the night is ours, with whether it was begun before.
+        on_told: Is called with its document just before the night ends; the same again after an interruption then.
         judge_pair: Judges jobs of two variants; by their recorded rounds when left out.
 
     Raises:
@@ -98,10 +102,12 @@ def run_night(
             judge_pair=judge_pair,
         )
         with _held(running):
-            return _run(client, running, was_resumed=begun.resumed)
+            return _run(client, running, on_told, was_resumed=begun.resumed)
 
 
-def _run(client: Client, running: RunningNight, *, was_resumed: bool) -> EndedNight:
+def _run(
+    client: Client, running: RunningNight, on_told: Callable[[Client, NightReport], None], *, was_resumed: bool
+) -> EndedNight:
     suite = running.suite
     devices, unmet = find_devices(client, suite, running.options)
     sentinel = sentinel_path(suite)
@@ -112,21 +118,19 @@ def _run(client: Client, running: RunningNight, *, was_resumed: bool) -> EndedNi
             suite,
             Journal(client.nightly, running.night.night_id),
             stop=running.stop,
-            pause=running.pause,
             say=running.say,
         ),
-        sentinel=None
-        if sentinel is None
-        else brought(lambda: client.add_model(sentinel, name="sentinel"), running.pause),
+        sentinel=None if sentinel is None else client.add_model(sentinel, name="sentinel"),
         agents={one.description.device_id: one.agent_version for one in client.devices()},
     )
     cells = [*cells_of(suite, devices), *_cells_of_unmet(suite, unmet)]
     costs = learnt_costs(client, suite, cells, running.previous)
     note_plans(client, running, devices, costs)
     _run_devices(running, devices, {cell.key: cell for cell in cells}, costs)
-    facts = read_night(client, running, devices=devices, unmet=unmet, cells=cells)
-    built = build_night(facts, when=_Calendar(client, suite.name).when)
-    client.nightly.alerts.put(running.night.night_id, [alert_message(one) for one in built.alerts])
+    facts, built = _told(
+        client, running, lambda: read_night(client, running, devices=devices, unmet=unmet, cells=cells)
+    )
+    on_told(client, built.report)
     night = client.nightly.end(
         running.night.night_id,
         verdict=built.report.verdict.value,
@@ -135,6 +139,24 @@ def _run(client: Client, running: RunningNight, *, was_resumed: bool) -> EndedNi
         ended_at=facts.now,
     )
     return EndedNight(night=night, built=built, facts=facts, was_resumed=was_resumed)
+
+
+def _told(client: Client, running: RunningNight, read: Callable[[], NightFacts]) -> tuple[NightFacts, BuiltNight]:
+    """Build the night's document and keep its alerts; where somebody changed one meanwhile, it is told again."""
+    journal, when = Journal(client.nightly, running.night.night_id), _Calendar(client, running.suite.name).when
+    for left in reversed(range(_TELLINGS)):
+        facts = read()
+        built = build_night(facts, when=when)
+        ended = EndedAlertsNote(alert_ids=tuple(one.alert_id for one in built.alerts if not one.is_open))
+        journal.put(ENDED_ALERTS, "all", ended)
+        try:
+            client.nightly.alerts.put(running.night.night_id, [alert_message(one) for one in built.alerts])
+        except SteelyardError as error:
+            if error.reason != "alert_changed" or not left:
+                raise
+        else:
+            return facts, built
+    raise AssertionError("the last telling returns or raises")
 
 
 def _cells_of_unmet(suite: Suite, unmet: Sequence[UnmetDevice]) -> tuple[Cell, ...]:

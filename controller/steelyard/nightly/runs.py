@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from steelyard.nightly.clock import Clock, SystemClock
-from steelyard.nightly.errors import StoppedError
 
 if TYPE_CHECKING:
     from steelyard.control.client import Client
@@ -74,12 +73,3 @@ class RunningNight:
     def window_is_open(self) -> bool:
         """Whether a measurement may still begin."""
         return self.clock.elapsed_s() < self.ends_at_s
-
-    def pause(self, seconds: float) -> None:
-        """Wait so long.
-
-        Raises:
-            StoppedError: the night was told to stop.
-        """
-        if self.clock.wait(self.stop, seconds):
-            raise StoppedError

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from steelyard.notify.address import split_url
 from steelyard.notify.digest import PASS, Digest
 from steelyard.notify.harmless import harmless
-from steelyard.notify.markers import find_marked, marked
+from steelyard.notify.markers import find_marked, marked_text
 from steelyard.notify.paging import PAGE_SIZE, every
 from steelyard.notify.secret import Secret
 from steelyard.notify.shortening import shortened, shortened_line
@@ -75,8 +75,7 @@ class GitHub:
         comments = f"{repository}/issues/{self.issue}/comments"
         pages = every(lambda page: service.ask("GET", f"{comments}?per_page={PAGE_SIZE}&page={page}", world))
         found = find_marked(pages, digest)
-        start, room = marked(digest, _MAX_BODY)
-        body = {"body": start + shortened(harmless(digest.markdown), room, url=digest.url)}
+        body = {"body": marked_text(digest, _MAX_BODY)}
         if found is not None:
             service.ask("PATCH", f"{repository}/issues/comments/{found}", world, body=body)
         else:

@@ -11,11 +11,10 @@ from urllib.parse import quote
 from steelyard.notify.address import split_url
 from steelyard.notify.digest import PASS, Digest
 from steelyard.notify.errors import NotifyError
-from steelyard.notify.harmless import harmless
-from steelyard.notify.markers import find_marked, marked
+from steelyard.notify.markers import find_marked, marked_text
 from steelyard.notify.paging import PAGE_SIZE, every
 from steelyard.notify.secret import Secret
-from steelyard.notify.shortening import shortened, shortened_line
+from steelyard.notify.shortening import shortened_line
 from steelyard.notify.web import Service
 from steelyard.notify.world import World
 
@@ -70,8 +69,7 @@ class GitLab:
     def _note(self, service: Service, notes: str, digest: Digest, world: World) -> None:
         pages = every(lambda page: service.ask("GET", f"{notes}?per_page={PAGE_SIZE}&page={page}&sort=asc", world))
         found = find_marked(pages, digest)
-        start, room = marked(digest, _MAX_NOTE)
-        body = {"body": start + shortened(harmless(digest.markdown), room, url=digest.url)}
+        body = {"body": marked_text(digest, _MAX_NOTE)}
         if found is not None:
             service.ask("PUT", f"{notes}/{found}", world, body=body)
         else:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from steelyard.notify.digest import Digest
+from steelyard.notify.harmless import harmless
+from steelyard.notify.shortening import shortened
 
 
 def marker(digest: Digest) -> str:
@@ -13,10 +15,10 @@ def marker(digest: Digest) -> str:
     return f"<!-- steelyard {digest.key} -->"
 
 
-def marked(digest: Digest, room: int) -> tuple[str, int]:
-    """Return the start of a marked text, and how much room is left for the rest."""
+def marked_text(digest: Digest, limit: int) -> str:
+    """Return the text of a comment, at most ``limit`` characters: the marker, then the digest's Markdown."""
     start = f"{marker(digest)}\n"
-    return start, room - len(start)
+    return start + shortened(harmless(digest.markdown), limit - len(start), url=digest.url)
 
 
 def find_marked(comments: Iterable[Any], digest: Digest) -> int | None:

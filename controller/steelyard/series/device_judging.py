@@ -25,8 +25,7 @@ _USUAL_DEVIATIONS = 4.0
 class SentinelNight:
     """The sentinel's p50 in ns at the start and at the end of a device's session; None where it was not measured.
 
-    Each is best the median over its rounds (``sentinel_figure``): a launch beside which something else ran counts
-    for nothing then.
+    Each is the median over its rounds (``sentinel_figure``).
     """
 
     start_ns: float | None
@@ -65,7 +64,10 @@ class SentinelNight:
 
 
 def sentinel_figure(rounds_ns: Sequence[float]) -> float:
-    """Return a sentinel's figure from its p50 per round: their median."""
+    """Return a sentinel's figure from its p50 per round, in ns: their median.
+
+    A launch beside which something else ran counts for nothing then, and would shift a mean.
+    """
     return float(np.median(rounds_ns))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from steelyard.errors import UsageError
-from steelyard.store import jobs, schema, series_rows
+from steelyard.store import jobs, moved_alerts, schema, series_rows
 from steelyard.store.database import Database
 from steelyard_protocol.v1 import control_pb2, health_pb2
 
@@ -70,7 +70,7 @@ class DeviceRules:
             connection.execute(update(devices).where(earlier).values(last_seen_ns=seen_at_ns))
 
     def replace(self, old_id: str, new_id: str) -> health_pb2.DeviceReplacement:
-        """Let a device take the place of another one: the series of the old one go on with the new one.
+        """Let a device take the place of another one: series and open alerts of the old one go on with the new one.
 
         Raises:
             UsageError: ``same_device``, ``already_replaced``, ``already_replaces`` or ``replaced_in_a_circle``.
@@ -94,7 +94,8 @@ class DeviceRules:
             now_ns = self._clock_ns()
             _put(connection, old_id, successor_id=new_id, replaced_at_ns=now_ns)
             replacement = predecessors(connection, new_id)[0]
-            series_rows.continue_under(connection, old_id, new_id, _replacement_text(replacement), now_ns)
+            moved = series_rows.continue_under(connection, old_id, new_id, _replacement_text(replacement), now_ns)
+            moved_alerts.continue_under(connection, old_id, new_id, moved, now_ns)
             return replacement
 
     def predecessors(self, device_id: str, before_ns: int | None = None) -> list[health_pb2.DeviceReplacement]:

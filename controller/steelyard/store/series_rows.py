@@ -124,20 +124,25 @@ def accept(
     _mark(connection, [(one, night_number) for one in fresh], kind=ACCEPTED, message=reason, who=who, at_ns=at_ns)
 
 
-def continue_under(connection: Connection, old_id: str, new_id: str, message: str, at_ns: int) -> None:
+def continue_under(connection: Connection, old_id: str, new_id: str, message: str, at_ns: int) -> list[RowMapping]:
     """Let the series of a device go on as another one's, marked from the next night on.
 
     A series that the other device has of its own goes on by itself and is marked; the old one stays as it is.
+
+    Returns:
+        The rows, as they were, of the series that go on as the other one's.
     """
     own = {_shape(row): row["number"] for row in _series_of_device(connection, new_id)}
-    marked = []
+    marked, moved = [], []
     for row in _series_of_device(connection, old_id):
         number = own.get(_shape(row))
         if number is None:
             number = row["number"]
             connection.execute(update(series).where(series.c.number == number).values(device_id=new_id))
+            moved.append(row)
         marked.append((number, max(_coming_night(connection, row["suite_name"]), row["last_night"] + 1)))
     _mark(connection, marked, kind=DEVICE_REPLACED, message=message, who="", at_ns=at_ns)
+    return moved
 
 
 def _known(connection: Connection, suite_name: str, keys: Collection[Key]) -> dict[Key, int]:

@@ -204,6 +204,22 @@ def new_alert(
     )
 
 
+def before_night(alert: Alert, night_number: int) -> Alert | None:
+    """Return an alert in the state that it had when a night began, None where that night opened it.
+
+    So a night that is judged a second time, after it was interrupted, is judged as it was the first time.
+    """
+    index = next((place for place, event in enumerate(alert.events) if event.night_number == night_number), None)
+    if index is None:
+        return alert
+    if index == 0:
+        return None
+    events = alert.events[:index]
+    return dataclasses.replace(
+        alert, state=events[-1].to_state, events=events, acknowledged_until="", baseline_night=None
+    )
+
+
 def kept_evidence(finding: Finding | None) -> Finding | None:
     """Return a finding as an alert keeps it."""
     return None if finding is None else dataclasses.replace(finding, sparkline=None)

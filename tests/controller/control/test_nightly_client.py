@@ -156,6 +156,13 @@ async def test_alerts_are_put_changed_accepted_and_found(ask: Caller) -> None:
     assert [one.alert_id for one in open_ones] == ["alert-11", "alert-10", "alert-09"]
 
 
+async def test_more_alerts_than_a_message_may_hold_are_put_in_several(ask: Caller) -> None:
+    night_id = (await begin(ask)).night.night_id
+    given = [alert(f"{number:012x}", json="{}") for number in range(1_050)]
+    kept = await ask(lambda client: client.nightly.alerts.put(night_id, given))
+    assert [one.alert_id for one in kept] == [one.alert_id for one in given]
+
+
 async def test_silences_are_made_listed_and_ended(ask: Caller) -> None:
     silence = nightly_pb2.Silence(silence_id="s1", json="{}", created_by="ada")
     silence.expires_at.FromDatetime(datetime(2100, 1, 1, tzinfo=UTC))

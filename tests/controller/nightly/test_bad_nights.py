@@ -11,7 +11,9 @@ from steelyard.errors import UsageError
 from steelyard.nightly.errors import StoppedError
 from steelyard.nightly.night_findings import Outcome
 from steelyard.nightly.night_report import DeviceState, NightVerdict
+from steelyard.nightly.notifying import Notifier
 from steelyard.nightly.runs import NightOptions
+from steelyard.notify.world import World
 from steelyard.suites.suite import DeviceSlot, NightSettings
 from steelyard_protocol.v1 import common_pb2
 from tests.controller.nightly.conftest import SUITE, Shelf
@@ -110,6 +112,33 @@ def test_a_device_that_is_removed_meanwhile_is_its_own_gap_and_not_the_nights_en
     assert any("ended early" in note for note in lines[removed.name].notes)
 
 
+def test_what_a_device_measured_before_it_was_removed_is_recorded(shelf: Shelf) -> None:
+    shelf.write_model("faces.onnx", seed=3)
+    shelf.reload(SUITE + SECOND_MODEL)
+    removed = first(shelf)
+
+    def remove(device_id: str, title: str) -> None:
+        if "keywords" in title:
+            shelf.fleet.devices.pop(device_id)
+
+    shelf.fleet.before_job = remove
+    ended = shelf.ended()
+    with shelf.fleet.client() as client:
+        points = list(client.nightly.series.night_points(ended.night.night_id))
+    told = {one.key.model for one in points if one.key.device_id == removed.device_id and one.HasField("value")}
+    assert told == {"(sentinel)", "keywords"}
+    assert ended.built.report.coverage.measured_count == 1
+
+
+def test_a_digest_that_a_run_did_not_live_to_send_is_told_of_the_next_night(shelf: Shelf) -> None:
+    shelf.change(notify={"team": {"kind": "webhook", "url": "http://127.0.0.1:9/hook"}})
+    notifier = Notifier(shelf.suite, World(environ={}))
+    shelf.ended(on_told=notifier.announce)
+    (failed,) = shelf.night().failed_notifications
+    assert (failed.channel, failed.night_number) == ("team", 1)
+    assert failed.reason == "the run ended before it was sent"
+
+
 def test_a_quarantined_device_is_not_waited_for(shelf: Shelf) -> None:
     first(shelf).quarantined = "the fan is broken"
     report = shelf.night()
@@ -187,6 +216,32 @@ def test_an_interrupted_night_goes_on_without_measuring_finished_cells_again(she
     assert ended.built.report.coverage.measured_count == 2
     assert len(shelf.fleet.submitted("keywords")) == 1
     assert len(shelf.fleet.submitted("faces")) == 1
+
+
+def test_a_confirmation_that_fails_leaves_a_suspicion_with_its_job_and_counts_its_device_time(shelf: Shelf) -> None:
+    shelf.nights(6)
+    quiet = shelf.night().devices[0].device_minutes
+    shelf.write_model("keywords.onnx", seed=5)
+    with shelf.fleet.client() as client:
+        shelf.fleet.p50_ns[client.add_model(shelf.folder / "keywords.onnx").digest] = 2.2e6
+    shelf.fleet.failing = lambda _device, title: (
+        common_pb2.ErrorInfo(reason="model_crashed", message="the worker was killed") if "confirming" in title else None
+    )
+    report = shelf.night()
+    (finding,) = [one for one in report.suspected if one.series.metric == "p50"]
+    assert finding.reason.endswith("not confirmed: the confirmation did not end well: the worker was killed")
+    assert finding.job_id
+    assert finding.reproduce.startswith("steelyard compare ")
+    assert report.devices[0].device_minutes == pytest.approx(quiet + 10.0 / 60.0)
+
+
+def test_one_odd_launch_of_the_sentinel_is_no_drift_of_the_device(shelf: Shelf) -> None:
+    shelf.nights(6)
+    shelf.fleet.odd_launch = lambda title: 1.6 if "sentinel" in title else 1.0
+    (line,) = shelf.night().devices
+    assert line.state is DeviceState.MEASURED
+    assert line.sentinel_change is not None
+    assert abs(line.sentinel_change) < 0.03
 
 
 def test_a_controller_that_is_restarted_meanwhile_is_waited_for(shelf: Shelf) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from steelyard.nightly import running
+from steelyard.nightly.night_building import BuiltNight, build_night
 from steelyard.nightly.night_findings import Cause, Outcome
-from steelyard.nightly.night_report import DeviceState, NightVerdict
+from steelyard.nightly.night_report import DeviceState, NightReport, NightVerdict
+from steelyard.nightly.triaging import Person, Triage
 from tests.controller.nightly.conftest import Shelf
 
 QUIET_NIGHTS = 5
@@ -21,6 +26,8 @@ def test_the_first_night_ever_says_that_there_is_no_history_and_passes(shelf: Sh
     assert report.header.night_number == 1
     assert any("first night" in note for note in report.notes)
     assert report.method.hypothesis_count == 0
+    outcomes = {outcome for row in report.matrix for outcome, _ in row.counts}
+    assert outcomes == {Outcome.NOT_JUDGED}
     assert len(shelf.fleet.submitted("sentinel")) == 2
 
 
@@ -72,6 +79,88 @@ def test_a_confirmed_regression_stays_one_without_another_confirmation_until_it_
     fixed = shelf.night()
     assert [one.outcome for one in fixed.fixed] == [Outcome.FIXED]
     assert fixed.verdict is NightVerdict.PASS
+
+
+class KilledError(Exception):
+    """What stands for the end of the process."""
+
+
+def killed() -> None:
+    raise KilledError
+
+
+def said_of(report: NightReport) -> list[tuple[object, ...]]:
+    lists = (*(group.findings for group in report.regressions), report.fixed, report.known, report.not_reproduced)
+    return [(one.series, one.outcome, one.reason, one.ratio) for findings in lists for one in findings]
+
+
+def test_a_night_that_is_killed_at_its_end_says_the_same_when_it_is_told_again(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[BuiltNight] = []
+
+    def build(*given: Any, **named: Any) -> BuiltNight:
+        told.append(build_night(*given, **named))
+        return told[-1]
+
+    shelf.nights(QUIET_NIGHTS)
+    device = only_device(shelf)
+    device.runtimes = {"": "1.21.0", "old": "1.20.0"}
+    shelf.change(sentinel_runtime="onnxruntime@old")
+    monkeypatch.setattr(running, "build_night", build)
+    for factor, verdict in ((1.1, NightVerdict.REGRESSED), (1.0, NightVerdict.PASS), (1.0, NightVerdict.PASS)):
+        device.runtime_factors = {"1.21.0": factor}
+        shelf.fleet.before_end = killed
+        with pytest.raises(KilledError):
+            shelf.night()
+        shelf.fleet.before_end = lambda: None
+        assert shelf.ended().was_resumed
+        first, again = (one.report for one in told[-2:])
+        assert again.verdict is verdict
+        assert said_of(again) == said_of(first)
+    assert [one.outcome for one in told[-1].report.fixed] == [Outcome.FIXED]
+
+
+def test_an_alert_that_somebody_acknowledges_while_the_night_ends_is_told_as_known(shelf: Shelf) -> None:
+    shelf.nights(QUIET_NIGHTS)
+    device = only_device(shelf)
+    device.runtimes = {"": "1.21.0", "old": "1.20.0"}
+    device.runtime_factors = {"1.21.0": 1.1}
+    shelf.change(sentinel_runtime="onnxruntime@old")
+    (alert,) = shelf.ended().built.alerts
+
+    def acknowledge() -> None:
+        shelf.fleet.before_alerts = lambda: None
+        with shelf.fleet.client() as client:
+            triage = Triage(client.nightly)
+            triage.acknowledge(
+                triage.alert(alert.alert_id), Person(who="ada", reason="ticket 41", now=shelf.clock.now())
+            )
+
+    shelf.fleet.before_alerts = acknowledge
+    report = shelf.night()
+    assert report.verdict is NightVerdict.PASS
+    assert [one.reason for one in report.known] == ["acknowledged by ada: ticket 41"]
+
+
+def test_what_is_suspected_again_with_nothing_to_put_back_is_never_confirmed_and_waits_for_somebody(
+    shelf: Shelf,
+) -> None:
+    shelf.nights(QUIET_NIGHTS)
+    with shelf.fleet.client() as client:
+        shelf.fleet.p50_ns[client.add_model(shelf.folder / "keywords.onnx").digest] = 2.2e6
+    first = shelf.night()
+    again = [shelf.night() for _ in range(5)]
+    assert {one.verdict for one in (first, *again)} == {NightVerdict.INCOMPLETE}
+    assert "somebody must decide" not in first.suspected[0].reason
+    (finding,) = again[-1].suspected
+    assert f"suspected since night {QUIET_NIGHTS + 1}, and somebody must decide" in finding.reason
+    assert f"`steelyard alerts ack {finding.alert_id}`" in finding.reason
+    with shelf.fleet.client() as client:
+        triage = Triage(client.nightly)
+        person = Person(who="ada", reason="looked into", now=shelf.clock.now())
+        triage.acknowledge(triage.alert(finding.alert_id), person)
+    assert shelf.night().verdict is NightVerdict.PASS
 
 
 def test_a_slower_runtime_is_told_from_a_slower_model_by_putting_the_old_one_back(shelf: Shelf) -> None:

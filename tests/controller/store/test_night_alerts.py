@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -192,6 +193,40 @@ def test_a_series_that_the_new_device_has_of_its_own_goes_on_by_itself(store: St
     assert (old.key.device_id, list(old.marks)) == (DEVICE, [])
     # The night that runs is the first that the mark can be of.
     assert (new.key.device_id, [one.night_number for one in new.marks]) == (OTHER_DEVICE, [2])
+
+
+def test_open_alerts_go_on_with_the_series_of_a_replaced_device(store: Store) -> None:
+    night = run_night(store, [point(1.0), point(7.0, metric="p95"), point(7.0, metric="p95", device_id=OTHER_DEVICE)])
+    document = json.dumps(
+        {
+            "subject": {"device_id": DEVICE, "device": "pi5-a", "model": "mobilenet"},
+            "evidence": {"series": {"device_id": DEVICE, "device": "pi5-a"}, "reason": f"on {DEVICE}"},
+        }
+    )
+    of_series = {"runtime": "onnxruntime", "metric": "p50", "json": document}
+    store.nightly.alerts.put(
+        night.night_id,
+        [
+            alert("0000aaaa", **of_series),
+            alert("1111aaaa", **{**of_series, "metric": "p95"}),
+            alert("2222aaaa", model="", json='"another tool\'s"'),
+            alert("3333aaaa", state="fixed", open=False, **of_series),
+        ],
+    )
+    store.fleet.rules.replace(DEVICE, OTHER_DEVICE)
+    found = {one[:4]: store.nightly.alerts.get(one) for one in ("0000aaaa", "1111aaaa", "2222aaaa", "3333aaaa")}
+    # The p95 of the other device is a series of its own; what is closed is history.
+    moved = {name: (one.device_id, one.version) for name, one in found.items()}
+    assert moved == {
+        "0000": (OTHER_DEVICE, 2),
+        "1111": (DEVICE, 1),
+        "2222": (OTHER_DEVICE, 2),
+        "3333": (DEVICE, 1),
+    }
+    assert json.loads(found["0000"].json) == {
+        "subject": {"device_id": OTHER_DEVICE, "device": "pi5-b", "model": "mobilenet"},
+        "evidence": {"series": {"device_id": OTHER_DEVICE, "device": "pi5-b"}, "reason": f"on {DEVICE}"},
+    }
 
 
 # -- silences ---------------------------------------------------------------------------------------------------

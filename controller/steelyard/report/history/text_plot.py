@@ -60,7 +60,8 @@ def _overview_lines(story: SeriesStory, width: int, glyphs: Glyphs) -> Iterator[
     room = width - 4 - 22
     shown = story.nights[-room:]
     known = [one.value for one in shown if one.value is not None]
-    bars = "".join(_bar(one, lay_out(shown, room), glyphs) for one in shown) if known else ""
+    layout = lay_out(shown, room) if known else None
+    bars = "" if layout is None else "".join(_bar(one, layout, glyphs) for one in shown)
     yield f"  {textwrap.shorten(last, 21, placeholder='...'):<22}{bars}".rstrip()
 
 

@@ -68,6 +68,10 @@ def _steady(report: NightReport) -> Iterator[ET.Element]:
         steady = dict(row.counts).get(Outcome.STEADY, 0)
         if steady:
             yield junit_case("steady", row.metric, output=f"{steady:,} series of {row.metric} are steady")
+        young = dict(row.counts).get(Outcome.NOT_JUDGED, 0)
+        if young:
+            skipped = f"{young:,} series of {row.metric} have too few nights to be judged"
+            yield junit_case("not judged", row.metric, skipped=skipped)
 
 
 def _names(finding: Finding) -> tuple[str, str]:

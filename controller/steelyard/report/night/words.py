@@ -19,6 +19,7 @@ OUTCOME_WORDS = {
     Outcome.FIXED: "fixed",
     Outcome.KNOWN: "known",
     Outcome.DEVICE: "held back",
+    Outcome.NOT_JUDGED: "not judged",
     Outcome.NOT_MEASURED: "not measured",
 }
 CAUSE_WORDS = {
@@ -47,6 +48,7 @@ MATRIX_ORDER = (
     Outcome.IMPROVED,
     Outcome.FIXED,
     Outcome.STEADY,
+    Outcome.NOT_JUDGED,
     Outcome.NOT_MEASURED,
 )
 # Spaces that keep a figure and its unit on one line.
@@ -67,7 +69,7 @@ def finding_lists(report: NightReport) -> Iterator[FindingList]:
     lists = (
         ("Suspected", "Looked worse, and was not confirmed tonight.", report.suspected),
         ("Undecided", "A confirmation ran and did not decide.", report.undecided),
-        ("Not reproduced", "Looked worse, and was as before when measured side by side.", report.not_reproduced),
+        ("Not reproduced", "Looked worse, and was as before when measured again.", report.not_reproduced),
         ("Improvements", "Got better than it was.", report.improved),
         ("Fixed", "Open regressions that are gone.", report.fixed),
         ("Known", "Open regressions that somebody acknowledged: no news.", report.known),
@@ -139,10 +141,11 @@ def since_text(finding: Finding) -> str:
 
 
 def rounds_text(finding: Finding) -> str:
-    """Return how many interleaved rounds the confirmation took."""
+    """Return how many rounds the confirmation took; without an interval it had nothing beside it."""
     if not finding.round_count:
         return ""
-    return f"{finding.round_count} interleaved round{'s' * (finding.round_count != 1)}"
+    is_interleaved = finding.ratio is not None and finding.ratio.low is not None
+    return f"{finding.round_count} {'interleaved ' * is_interleaved}round{'s' * (finding.round_count != 1)}"
 
 
 def difference_text(difference: EnvironmentDifference) -> str:

@@ -16,6 +16,7 @@ from steelyard.nightly.night_report import (
     DeviceHealth,
     DeviceState,
     Gap,
+    MatrixRow,
     NightReport,
     NightVerdict,
 )
@@ -23,6 +24,7 @@ from steelyard.report.night.html import MOST_ROWS, render_night
 from steelyard.report.night.junit import render_junit
 from steelyard.report.night.markdown import render_markdown
 from steelyard.report.night.terminal import render_night_summary
+from steelyard.report.night.words import rounds_text
 from tests.controller.nightly.night_documents import bad_night, finding, quiet_night
 
 FORMATS: dict[str, Callable[[NightReport], str]] = {
@@ -268,3 +270,21 @@ def test_nights_without_a_value_leave_a_hole_in_the_line(
 
     assert page.count('class="thread"') == paths
     assert page.count("<circle") == dots
+
+
+def test_series_without_a_history_are_skipped_and_not_steady() -> None:
+    young = MatrixRow(metric="p50", counts=((Outcome.STEADY, 3), (Outcome.NOT_JUDGED, 2)))
+    cases = ET.fromstring(render_junit(replace(quiet_night(), matrix=(young,)))).iter("testcase")
+    told = {case.get("classname"): case for case in cases if case.get("name") == "p50"}
+    assert told["steady"].find("skipped") is None
+    skipped = told["not judged"].find("skipped")
+    assert skipped is not None
+    assert "2 series of p50 have too few nights" in (skipped.get("message") or "")
+
+
+def test_rounds_are_interleaved_only_where_something_was_measured_beside_them() -> None:
+    beside = finding()
+    assert beside.ratio is not None
+    alone = replace(beside, ratio=replace(beside.ratio, low=None, high=None))
+    assert rounds_text(beside) == "12 interleaved rounds"
+    assert rounds_text(alone) == "12 rounds"
