@@ -54,9 +54,12 @@ $(OLDER_STAMP): $(STAMP) tools/requirements-older.txt
 demo: $(STAMP)
 	$(BIN)/steelyard demo
 
+# A file's tests stay together: many share a controller that is started once.
+TEST_PROCESSES ?= 2
 test: $(STAMP) $(TFLITE_STAMP) $(OLDER_STAMP)
 	$(BIN)/coverage erase
-	@set --; test -e $(TFLITE_STAMP) || set -- -m "not tflite_environment"; \
+	@set -- -n $(TEST_PROCESSES) --dist loadfile; \
+	  test -e $(TFLITE_STAMP) || set -- "$$@" -m "not tflite_environment"; \
 	  echo $(BIN)/coverage run -m pytest "$$@"; $(BIN)/coverage run -m pytest "$$@"
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
