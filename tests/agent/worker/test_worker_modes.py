@@ -167,7 +167,9 @@ def test_a_runtime_that_keeps_pythons_lock_is_named(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("runtime", "write"), [("onnxruntime", models.linear_model), ("litert", tflite_linear_model)], ids=str
+    ("runtime", "write"),
+    [("onnxruntime", models.linear_model), ("litert", tflite_linear_model)],
+    ids=["onnxruntime", "litert"],
 )
 def test_streams_run_in_sessions_of_their_own(tmp_path: Path, runtime: str, write: Any) -> None:
     model = write(tmp_path / ("m.onnx" if runtime == "onnxruntime" else "m.tflite"))
