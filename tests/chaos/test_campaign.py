@@ -13,8 +13,8 @@ from tests.chaos.long_run import struck
 _QUICK = frozenset(Fault) - SLOW
 
 
-def test_a_fleet_to_which_everything_happens_once_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
-    campaign = Campaign(tmp_path / "fleet", seed=6, kind=Kind.SHARED, fault_count=len(_QUICK), left_out=SLOW)
+def test_a_fleet_to_which_everything_happens_once_loses_nothing_and_repeats_nothing(short_path: Path) -> None:
+    campaign = Campaign(short_path / "fleet", seed=6, kind=Kind.SHARED, fault_count=len(_QUICK), left_out=SLOW)
     outcome = campaign.run()
     assert outcome.violations == []
     assert struck([outcome]) + outcome.missed_count == len(_QUICK)
@@ -22,8 +22,8 @@ def test_a_fleet_to_which_everything_happens_once_loses_nothing_and_repeats_noth
     assert outcome.job_states["JOB_STATE_RECORDED"] >= 6
 
 
-def test_a_campaign_notices_a_controller_that_acknowledges_before_it_stores(tmp_path: Path) -> None:
+def test_a_campaign_notices_a_controller_that_acknowledges_before_it_stores(short_path: Path) -> None:
     others = frozenset(Fault) - {Fault.KILL_CONTROLLER}
     flaw = Flaw.ACKNOWLEDGES_FIRST
-    outcome = Campaign(tmp_path / "fleet", seed=7, kind=Kind.PLAIN, fault_count=1, left_out=others, flaw=flaw).run()
+    outcome = Campaign(short_path / "fleet", seed=7, kind=Kind.PLAIN, fault_count=1, left_out=others, flaw=flaw).run()
     assert any("is not recorded" in violation for violation in outcome.violations), outcome.violations
