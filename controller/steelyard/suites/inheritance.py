@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import tomllib
-
 from steelyard.errors import first_line
 from steelyard.suites.errors import Problems
 from steelyard.suites.substitution import substitute
 from steelyard.suites.suite import BUILT_IN_SENTINEL, NO_SENTINEL
+from steelyard.toml_text import parse_toml
 
 # Lists whose items have names, by which an item of a suite is laid over that of the suite it extends.
 NAMED_LISTS = ("model", "device", "runtime", "task")
@@ -89,11 +88,11 @@ def _load(
 
 def _read(path: Path, problems: Problems) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        problems.add(path.name, f"this is not valid TOML: {error}")
+        return parse_toml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         problems.add(str(path), f"the suite cannot be read ({first_line(error)}); check the path")
+    except ValueError as error:
+        problems.add(path.name, f"this is not valid TOML: {error}")
     problems.refuse("unreadable_suite")
     raise AssertionError("a problem was noted")
 
