@@ -79,7 +79,7 @@ def _load(
     extends = suite.pop("extends", None) if isinstance(suite, dict) else None
     if extends is None:
         return shown, (path,)
-    if not isinstance(extends, str) or not extends:
+    if not isinstance(extends, str) or not extends or not extends.isprintable():
         problems.add(f"{path.name} [suite] extends", f'{extends!r} is no file\'s name; write extends = "base.toml"')
         return shown, (path,)
     base, sources = _load(path.parent / extends, environ, problems, (*above, path))
@@ -104,7 +104,9 @@ def _with_paths(table: dict[str, Any], folder: Path) -> dict[str, Any]:
             if isinstance(item, dict):
                 _resolve(item, keys, folder)
     suite = table.get("suite")
-    if isinstance(suite, dict) and suite.get("sentinel") not in {None, BUILT_IN_SENTINEL, NO_SENTINEL}:
+    sentinel = suite.get("sentinel") if isinstance(suite, dict) else None
+    # What is no text is refused where the suite is read.
+    if isinstance(sentinel, str) and sentinel not in {BUILT_IN_SENTINEL, NO_SENTINEL}:
         _resolve(suite, ("sentinel",), folder)
     return table
 
