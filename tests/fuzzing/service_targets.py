@@ -39,10 +39,8 @@ from steelyard_protocol.v1 import (
 from tests.controller.control.planned import add_model, add_task, request_for, round_for
 from tests.controller.fleet.scripted_agent import ScriptedAgent, hello_of
 from tests.fuzzing.odd_values import Words, make_message, spoilt
-from tests.support.certificate_holder import enroll, enrollment_channel, make_key, request_pem
+from tests.support.certificate_holder import OWN_WRITE_FAILED, enroll, enrollment_channel, make_key, request_pem
 
-# What gRPC says on this side, before the other's status arrives, of a write on a session that the other has just ended.
-_OWN_WRITE_FAILED = (grpc.StatusCode.INTERNAL, "Internal error from Core")
 CRASHES = frozenset({grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.DEADLINE_EXCEEDED})
 _CALL_TIMEOUT_S = 20.0
 _LONGEST_WAIT_MS = 20
@@ -227,7 +225,7 @@ class FuzzedController:
         try:
             async with asyncio.timeout(_CALL_TIMEOUT_S):
                 code, details = await agent.status()
-            if (code, details) == _OWN_WRITE_FAILED:
+            if (code, details) == OWN_WRITE_FAILED:
                 return
         except TimeoutError:
             code, details = grpc.StatusCode.DEADLINE_EXCEEDED, "the session does not end"
