@@ -15,12 +15,12 @@ from types import MappingProxyType
 from typing import Any
 
 import platformdirs
-import tomllib
 
 from steelyard.crash_limit import DEFAULT_CRASH_LIMIT, require_crash_limit
 from steelyard.errors import UsageError
 from steelyard.listening import beside, parse_advertised, parse_listen, parse_secure_listen
 from steelyard.state_limits import StateLimits, parse_state_limits, split_state_limits
+from steelyard.toml_text import parse_toml
 
 PROJECT_FILE = "steelyard.toml"
 DEFAULT_AGENT_LISTEN = "127.0.0.1:7433"
@@ -177,7 +177,7 @@ def _from_environment(environ: Mapping[str, str], cwd: Path) -> dict[str, _Said]
 
 def _from_file(file: Path) -> dict[str, _Said]:
     try:
-        table = tomllib.loads(file.read_text("utf-8"))
+        table = parse_toml(file.read_text("utf-8"))
     except FileNotFoundError:
         return {}
     except OSError as error:

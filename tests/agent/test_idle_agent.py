@@ -47,17 +47,38 @@ def test_options_of_another_version_are_refused() -> None:
         from_text('{"speed": 9}')
 
 
+def _plain() -> dict[str, str]:
+    """Return this environment where coverage is not measured in processes of ours: it brings modules of its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
 def test_the_process_that_idles_imports_no_parser_and_nothing_of_a_job() -> None:
     script = "import sys, steelyard_agent.cli.idle, steelyard_agent.cli.run\nprint(*sys.modules)"
-    # Where coverage is measured in processes of ours, too, it brings modules of its own.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     words = [sys.executable, "-c", script]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60, env=env)
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60, env=_plain())
     loaded = set(done.stdout.split())
     assert "steelyard_agent.link.agent" in loaded
     unwanted = {"argparse", "psutil", "shutil", "hashlib", "random", "tempfile", "ctypes", "tomllib", "email", "uuid"}
     of_jobs = {"block_runner", "description", "jobs.rounds", "jobs.run", "jobs.plan_check", "profiles", "surroundings"}
     assert loaded & (unwanted | {f"steelyard_agent.{name}" for name in of_jobs}) == set()
+
+
+def test_a_module_that_others_import_is_loaded_on_first_use() -> None:
+    script = """
+import sys
+from steelyard_agent.late_module import load_late
+load_late("ipaddress")
+load_late("json")
+load_late("no_such_module")
+import json, pathlib, urllib.parse
+late = sys.modules["ipaddress"]
+print("IPv4Network" in vars(late))
+import ipaddress
+print(ipaddress.ip_address("127.0.0.1").is_loopback, "IPv4Network" in vars(late), late is ipaddress)
+print(urllib.parse.urlsplit("http://[::1]:80/").hostname, json.dumps(1), "no_such_module" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, env=_plain())
+    assert done.stdout.split("\n")[:3] == ["False", "True True True", "::1 1 False"], done.stderr
 
 
 def test_a_child_looks_in_the_current_folder_only_where_its_parent_does(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,10 +106,10 @@ def test_the_last_stage_runs_as_nobody_special_and_without_a_shell(name: str) ->
 def test_extras_that_are_installed_exist(name: str) -> None:
     declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     installing = next(rest for word, rest in instructions(name) if word == "RUN" and "pip install" in rest)
-    extras = re.search(r"'\.\[([a-z,]+)\]'|\"\.\[\$\{RUNTIME\}\]\"", installing)
+    default = next((rest.partition("=")[2] for word, rest in instructions(name) if word == "ARG"), "")
+    extras = re.search(r"""["']\.\[([a-z,]+)\]["']""", installing.replace("${RUNTIME}", default))
     assert extras is not None
-    default = [rest.partition("=")[2] for word, rest in instructions(name) if word == "ARG"]
-    for extra in extras[1].split(",") if extras[1] else default:
+    for extra in extras[1].split(","):
         assert f"\n{extra} = [" in declared, extra
 
 
@@ -148,6 +148,13 @@ def test_the_compose_file_names_files_that_exist_and_ports_that_are_exposed() ->
     assert re.findall(r'"(\d+):\1"', text) == exposed
     volume = next(rest for word, rest in instructions("Dockerfile.controller") if word == "VOLUME")
     assert f"state:{volume}" in text
+    # What is asked is a program, and asks a port that is exposed.
+    health = re.search(r"test: (\[.*\])", text)
+    assert health is not None
+    kind, program, flag, code = json.loads(health[1])
+    assert (kind, program, flag) == ("CMD", "python", "-c")
+    compile(code, "compose.yaml", "exec")
+    assert any(port in code for port in exposed)
     run = re.search(r"command: (\[.*\])", text)
     assert run is not None
     words = json.loads(run[1])

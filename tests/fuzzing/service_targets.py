@@ -39,10 +39,8 @@ from steelyard_protocol.v1 import (
 from tests.controller.control.planned import add_model, add_task, request_for, round_for
 from tests.controller.fleet.scripted_agent import ScriptedAgent, hello_of
 from tests.fuzzing.odd_values import Words, make_message, spoilt
-from tests.support.certificate_holder import enroll, enrollment_channel, make_key, request_pem
+from tests.support.certificate_holder import OWN_WRITE_FAILED, enroll, enrollment_channel, make_key, request_pem
 
-# What gRPC says on this side, before the other's status arrives, of a write on a session that the other has just ended.
-_OWN_WRITE_FAILED = (grpc.StatusCode.INTERNAL, "Internal error from Core")
 CRASHES = frozenset({grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.DEADLINE_EXCEEDED})
 _CALL_TIMEOUT_S = 20.0
 _LONGEST_WAIT_MS = 20
@@ -227,7 +225,7 @@ class FuzzedController:
         try:
             async with asyncio.timeout(_CALL_TIMEOUT_S):
                 code, details = await agent.status()
-            if (code, details) == _OWN_WRITE_FAILED:
+            if (code, details) == OWN_WRITE_FAILED:
                 return
         except TimeoutError:
             code, details = grpc.StatusCode.DEADLINE_EXCEEDED, "the session does not end"
@@ -257,11 +255,14 @@ class FuzzedController:
 
     async def _job(self) -> str:
         jobs, _ = await self._controller.store.call(Store.list_jobs, 100, "")
-        running = [job.job_id for job in jobs if self._controller.jobs.runs(job.job_id) and job.device == "pi5"]
+        mine = [job.job_id for job in jobs if job.device in {"pi5", "dev-0001"}]
+        running = [job_id for job_id in mine if self._controller.jobs.runs(job_id)]
         if running:
             return running[0]
         request = control_pb2.SubmitMeasurementRequest()
         request.CopyFrom(self._request)
+        # By its id: a device that is not enrolled may call itself otherwise in its next hello.
+        request.device = "dev-0001"
         return (await self._controller.jobs.submit_measurement(request)).job_id
 
     async def _good_messages(self, job_id: str) -> list[session_pb2.ConnectRequest]:

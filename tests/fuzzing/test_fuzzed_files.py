@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.fuzzing.file_targets import FILE_TARGETS, FileTarget, feed
+from tests.fuzzing.input_targets import INPUT_TARGETS
 from tests.fuzzing.night_targets import NIGHT_TARGETS
 
 EXAMPLE_COUNT = 40
-TARGETS = (*FILE_TARGETS, *NIGHT_TARGETS)
+TARGETS = (*FILE_TARGETS, *INPUT_TARGETS, *NIGHT_TARGETS)
 
 
 @pytest.mark.filterwarnings("ignore")

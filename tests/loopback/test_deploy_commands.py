@@ -67,6 +67,14 @@ def test_a_device_is_enrolled_by_deploy_and_forgotten_by_undeploy(
         assert "has dialled back" in run(settings, "deploy", target, *wished, "--yes").stdout
         assert client.device(NAME).standing == "enrolled"
 
+        # An authority that the device has not heard of: it enrolls again, with its key and under its name.
+        client.identity.rotate_authority(finish=False)
+        client.identity.rotate_authority(finish=True)
+        changed = run(settings, "deploy", target, *nameless, "--yes")
+        assert "enrolling far-board" in changed.stderr
+        assert f"{NAME} runs" in changed.stdout
+        assert client.device(NAME).online
+
         assert "removed" in run(settings, "undeploy", target, *place, "--yes").stdout
         assert device.files() == before
         nothing = run(settings, "undeploy", target, *place, "--yes").stdout

@@ -105,6 +105,10 @@ async def enroll(
     )
 
 
+# What gRPC says on this side, before the other's status arrives, of a write on a session that the other has just ended.
+OWN_WRITE_FAILED = (grpc.StatusCode.INTERNAL, "Internal error from Core")
+
+
 class Session:
     """An agent's session, spoken by hand."""
 

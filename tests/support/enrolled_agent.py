@@ -38,9 +38,9 @@ class EnrolledAgent:
     def device_id(self) -> str:
         return self.identity.device_id
 
-    async def join(self, code: str, name: str = "board") -> Joined:
+    async def join(self, code: str, name: str = "board", *, new_authority: bool = False) -> Joined:
         newcomer = Newcomer(device_id=self.device_id, name=name, state_root=self.root, clock_s=self.now_s)
-        return await join(decode_join_code(code), newcomer)
+        return await join(decode_join_code(code), newcomer, new_authority=new_authority)
 
     def start(self) -> Agent:
         self.agent = Agent(

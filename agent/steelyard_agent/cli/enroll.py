@@ -42,7 +42,7 @@ def enroll(options: argparse.Namespace) -> int:
         state_root=root,
         clock_s=time.time,
     )
-    joined = asyncio.run(join(code, newcomer))
+    joined = asyncio.run(join(code, newcomer, new_authority=options.new_authority))
     tagged = f", tagged {', '.join(joined.tags)}" if joined.tags else ""
     print(f"this device is {joined.name!r} of controller {joined.membership.controller_id}{tagged}")
     print(f"its certificate is renewed by itself; this one ends {_moment(joined.membership.not_after_s)}")

@@ -11,6 +11,7 @@ examples:
   steelyard-agent enroll sy1-aeawxbpphx7xxnx6u56nfodgfsyzxpjsklbr5xlag6sm6fiorwviufrrhezc4mjwhaxdclrsga5donbugs7kio73
   steelyard-agent enroll CODE --name kitchen-pi
   steelyard-agent enroll -
+  steelyard-agent enroll CODE --new-authority
 
 The code comes from `steelyard device invite` on the controller's machine.
 """
@@ -34,6 +35,11 @@ def add_membership_commands(commands: argparse._SubParsersAction[argparse.Argume
     enroll = add(commands, "enroll", "join the controller that made a join code", ENROLL_EXAMPLES)
     enroll.add_argument("code", metavar="CODE", help="the join code; - reads it from standard input")
     enroll.add_argument("--name", default="", help="what this device would like to be called (default: its host name)")
+    enroll.add_argument(
+        "--new-authority",
+        action="store_true",
+        help="a controller that this device joined changed its authority: believe the code, and keep the key",
+    )
     enroll.set_defaults(command=_enroll)
     controllers = add(commands, "controllers", "the controllers that this device joined", CONTROLLERS_EXAMPLES)
     actions = controllers.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="action")

@@ -45,8 +45,11 @@ class Newcomer:
     clock_s: Callable[[], float]
 
 
-async def join(code: JoinCode, newcomer: Newcomer) -> Joined:
+async def join(code: JoinCode, newcomer: Newcomer, *, new_authority: bool = False) -> Joined:
     """Try the code's addresses in turn until one leads to the controller that made it.
+
+    ``new_authority`` is the owner's word that a controller which this device joined has another authority now: the code
+    vouches for it as for a stranger's. The device's key stays.
 
     Raises:
         EnrollmentError: None does (``wrong_fingerprint`` when one was somebody else's), or the code is refused.
@@ -60,7 +63,7 @@ async def join(code: JoinCode, newcomer: Newcomer) -> Joined:
     failures: list[EnrollmentError] = []
     for address in code.addresses:
         try:
-            return await _join_at(address, code, newcomer)
+            return await _join_at(address, code, newcomer, new_authority=new_authority)
         except EnrollmentError as error:  # noqa: PERF203 (a network each time)
             if error.reason not in {"controller_unreachable", "wrong_fingerprint", "bad_answer"}:
                 raise
@@ -69,7 +72,7 @@ async def join(code: JoinCode, newcomer: Newcomer) -> Joined:
     raise next((error for error in failures if error.reason == "wrong_fingerprint"), failures[-1])
 
 
-async def _join_at(address: str, code: JoinCode, newcomer: Newcomer) -> Joined:
+async def _join_at(address: str, code: JoinCode, newcomer: Newcomer, *, new_authority: bool) -> Joined:
     shown = await shown_certificate(address)
     async with enrollment_port(address, shown.encode("ascii")) as port:
         authority = await asked(port.GetAuthority(GetAuthorityRequest(), timeout=CALL_TIMEOUT_S), address)
@@ -81,7 +84,8 @@ async def _join_at(address: str, code: JoinCode, newcomer: Newcomer) -> Joined:
                 "told to it; ask for a new code, and look who listens there",
             )
         folder = membership_folder(newcomer.state_root, authority.controller_id)
-        _refuse_impostor(folder, authority.authority_pem)
+        if not new_authority:
+            _refuse_impostor(folder, authority.authority_pem)
         folder.prepare()
         request = EnrollRequest(
             secret=code.secret_text,
@@ -109,7 +113,7 @@ def _refuse_impostor(folder: MembershipFolder, authority_pem: str) -> None:
     raise EnrollmentError(
         "another_authority",
         f"this device joined controller {name} already, whose authority was another one: if whoever administers it "
-        f"changed the authority, run `steelyard-agent controllers forget {name}` and enroll again",
+        "changed the authority, enroll again with --new-authority",
     )
 
 

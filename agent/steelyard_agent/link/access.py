@@ -119,7 +119,10 @@ class EnrolledAccess:
         return self.membership.dialling_order()
 
     def open(self, address: str) -> grpc.aio.Channel:
-        """See ``Access``; the files are read anew, so that the next dial shows what a renewal gave."""
+        """See ``Access``; the files are read anew: a renewal, or an owner who enrolled again, may have changed them."""
+        kept = self._folder.read()
+        if kept.issued_at_s != self.membership.issued_at_s:
+            self.membership = kept
         return open_secure_channel(
             address,
             controller_name=self.membership.controller_name,

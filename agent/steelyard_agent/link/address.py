@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
+import socket
 from dataclasses import dataclass
 
 from steelyard_agent.errors import UsageError
 
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
+_LOOPBACK_6 = bytes(15) + b"\x01"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +48,12 @@ def parse_controller_address(text: str) -> ControllerAddress:
 
 
 def _is_loopback(host: str) -> bool:
+    # By hand: ipaddress is a quarter of a megabyte, and every idle agent asks this once.
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        packed = socket.inet_pton(family, host)
+    except OSError:
         return False
+    return packed == _LOOPBACK_6 if family is socket.AF_INET6 else packed[0] == 127

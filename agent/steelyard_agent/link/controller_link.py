@@ -77,7 +77,7 @@ class ControllerLink:
             if _OTHER_AUTHORITY in why:
                 why = (
                     "whoever answers there shows no certificate of the authority that this device knows; if that was "
-                    "changed: steelyard-agent controllers forget, and enroll again"
+                    "changed: enroll again with a new join code and --new-authority"
                 )
             if self._welcomed:
                 untried.clear()

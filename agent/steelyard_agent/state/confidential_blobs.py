@@ -102,6 +102,6 @@ def _blob_files(marker: Path) -> tuple[Path, Path]:
 def _owner(marker: Path) -> BlobOwner:
     try:
         return BlobOwner(**json.loads(marker.read_bytes()))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         # Whose it was is lost; what it marks goes all the same.
         return BlobOwner(controller_id="", job_id="", attempt=0)

@@ -83,7 +83,7 @@ def _read(path: Path) -> Identity:
     try:
         record = json.loads(path.read_bytes())
         return Identity(**record)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise StateError(
             "identity_damaged",
             f"{path} is not a device identity ({error}); restore it, or delete it to give this device a new one",

@@ -90,7 +90,7 @@ def decode_entry(content: bytes) -> OutboxEntry:
             outputs=tuple(OutboxBlob(**blob) for blob in record.pop("outputs")),
             **record,
         )
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"not an outbox entry: {error}") from error
 
 

@@ -60,7 +60,7 @@ class BisectRecord:
             return _comparisons(json.loads(self.path.read_text("utf-8")))
         except FileNotFoundError:
             return ()
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise UsageError(
                 "bad_record", f"{self.path} does not hold a bisection ({error}): --restart begins anew"
             ) from error

@@ -95,6 +95,7 @@ def deploy(
     from steelyard.deploy.deployment import Deployment, Errand
     from steelyard.deploy.plan import Wishes, make_plan
     from steelyard.deploy.probe import probe
+    from steelyard.deploy.room import refuse_full
 
     remote = _remote(target, ssh_options)
     wishes = Wishes(
@@ -111,6 +112,7 @@ def deploy(
         facts = probe(remote)
         plan = make_plan(facts, wishes, label=packed.label, wheel_name=packed.path.name, has_wheels=wheels is not None)
         deployment = Deployment(remote, say=say)
+        refuse_full(facts.host, plan.layout, deployment.rooms(plan.layout))
         there = deployment.installed(plan)
         click.echo("\n".join(f"- {line}" for line in plan.lines(there)))
         if dry_run or not _agreed(yes):
@@ -161,13 +163,11 @@ def undeploy(
 
 
 def _deploy(client: Client, deployment: Deployment, errand: Errand, there: Installed) -> None:
-    from dataclasses import replace
-
     plan = errand.plan
     if plan.enrolls:
-        errand = replace(errand, enrolls=not _is_ours(client, there))
-        # Before anything is copied: an agent that reaches nobody would be for nothing.
         ports = client.identity.authorities()
+        errand = _as_known(client, errand, there, [one.certificate_pem for one in ports.authorities])
+        # Before anything is copied: an agent that reaches nobody would be for nothing.
         _refuse_unreachable(deployment, plan, ports.enrollment_addresses if errand.enrolls else ports.addresses)
     before = {one.description.device_id: _last_seen(one) for one in client.devices()}
 
@@ -184,26 +184,42 @@ def _deploy(client: Client, deployment: Deployment, errand: Errand, there: Insta
         say(f"it is called {name} here and keeps that name: {plan.name} is another's, or it had joined before")
 
 
-def _is_ours(client: Client, there: Installed) -> bool:
-    """Return whether the device holds a certificate of this controller that still counts.
+def _as_known(client: Client, errand: Errand, there: Installed, authorities: Sequence[str]) -> Errand:
+    """Return the errand for a device that may be ours: it enrolls unless it holds a certificate that still counts.
+
+    Raises:
+        UsageError: ``device_suspended``.
+    """
+    from dataclasses import replace
+
+    from steelyard.deploy.installed import still_counts
+
+    controller_id = client.controller().controller_id
+    has_joined = controller_id in there.controller_ids
+    name = _enrolled_name(client, there.device_id) if has_joined and there.device_id else ""
+    held = there.certificates.get(controller_id, b"")
+    counts = bool(name) and still_counts(held, authorities, datetime.now(tz=timezone.utc))
+    return replace(errand, enrolls=not counts, known_name=name, has_joined=has_joined)
+
+
+def _enrolled_name(client: Client, device_id: str) -> str:
+    """Return what a device is called that is enrolled here, "" for another one.
 
     Raises:
         UsageError: ``device_suspended``.
     """
     from steelyard.errors import NotFoundError, UsageError
 
-    if client.controller().controller_id not in there.controller_ids or not there.device_id:
-        return False
     try:
-        device = client.device(there.device_id)
+        device = client.device(device_id)
     except NotFoundError:
-        return False
+        return ""
+    name = str(device.description.name)
     if device.standing == "suspended":
-        name = device.description.name
         raise UsageError(
             "device_suspended", f"device {name} is suspended and could not dial back: `steelyard device resume {name}`"
         )
-    return device.standing == "enrolled"
+    return name if device.standing == "enrolled" else ""
 
 
 def _refuse_unreachable(deployment: Deployment, plan: Plan, addresses: Sequence[str]) -> None:

@@ -99,7 +99,16 @@ def emit_json(kind: str, payload: Mapping[str, Any]) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line of progress or identity on stderr; results alone go to stdout."""
+    """Print a line of progress or identity on stderr, as a log where logs are JSON; results alone go to stdout."""
+    context = click.get_current_context(silent=True)
+    if context is not None and context.find_root().params.get("log_format") == "json":
+        import logging
+
+        from steelyard.log_context import make_formatter
+
+        said = logging.LogRecord("steelyard.cli", logging.INFO, "", 0, text, None, None)
+        click.echo(make_formatter("json").format(said), err=True)
+        return
     click.echo(visible(text), err=True)
 
 

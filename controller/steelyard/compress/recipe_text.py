@@ -6,8 +6,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import tomllib
-
 from steelyard.compress.built_in_recipes import builtin_recipes
 from steelyard.compress.contract import Step
 from steelyard.compress.errors import RecipeError
@@ -15,6 +13,7 @@ from steelyard.compress.inline_text import parse_inline
 from steelyard.compress.recipe import Recipe
 from steelyard.compress.registry import all_step_kinds, step_class, step_kinds
 from steelyard.spelling import first_unknown, meant
+from steelyard.toml_text import parse_toml
 
 
 def load_recipe(name_or_path: str) -> Recipe:
@@ -49,8 +48,8 @@ def parse_recipe(text: str, *, source: str = "the recipe") -> Recipe:
         RecipeError: no TOML, an unknown key or kind (the nearest is named), or an impossible combination.
     """
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        content = parse_toml(text)
+    except ValueError as error:
         raise RecipeError("invalid_recipe", f"{source} is not valid TOML: {error}") from error
     _refuse_unknown(content, ("name", "steps"), source)
     name, tables = content.get("name"), content.get("steps")

@@ -150,7 +150,7 @@ def _load(folder: Path) -> Login:
             certificate_pem=(folder / _CERTIFICATE).read_bytes(),
             authorities_pem=(folder / _AUTHORITIES).read_bytes(),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise UsageError(
             "invalid_login", f"the login in {folder} cannot be read; remove that folder and log in with a new code"
         ) from error

@@ -102,11 +102,11 @@ class Shelf:
         """Say by which switch a device's supply goes off and on; an empty address takes it away. Nothing is switched.
 
         Raises:
-            UsageError: ``bad_switch`` or ``bad_cycle_count``.
+            UsageError: ``bad_switch`` (also for a program that is missing here) or ``bad_cycle_count``.
         """
         device_id = (await self._found(named)).description.device_id
         if switch.address:
-            make_switch(switch.address)
+            make_switch(switch.address).require_usable()
         if switch.most_cycles_an_hour > MOST_CYCLES_AN_HOUR:
             raise UsageError(
                 "bad_cycle_count",

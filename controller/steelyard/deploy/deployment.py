@@ -18,6 +18,7 @@ from steelyard.deploy.layout import Layout
 from steelyard.deploy.plan import RUNTIME_PACKAGES, Plan
 from steelyard.deploy.probe import DeviceFacts
 from steelyard.deploy.remote import Remote
+from steelyard.deploy.room import Room, parse_rooms, written_folders
 
 _INSTALL_TIMEOUT_S = 1800.0
 _START_TIMEOUT_S = 420.0
@@ -27,7 +28,9 @@ _START_TIMEOUT_S = 420.0
 class Errand:
     """A plan, the wheel it names, and a folder with further wheels (None: they are fetched when they are needed).
 
-    ``enrolls`` asks for a join code: the plan wants a certificate, and the device has none of this controller yet.
+    ``enrolls`` asks for a join code: the plan wants a certificate, and the device has none that counts here.
+    ``known_name`` is what the device is called here already, ``has_joined`` whether it knows this controller: by an
+    authority, perhaps, that it has no more.
     """
 
     plan: Plan
@@ -35,6 +38,8 @@ class Errand:
     wheel: AgentWheel
     more_wheels: Path | None = None
     enrolls: bool = False
+    known_name: str = ""
+    has_joined: bool = False
 
 
 class Deployment:
@@ -67,8 +72,7 @@ class Deployment:
             self._run(plan, scripts.INSTALL, _install_variables(plan, folder), timeout_s=_INSTALL_TIMEOUT_S)
             self._run(plan, scripts.PREPARE)
             if errand.enrolls:
-                self._say(f"enrolling {plan.name}")
-                self._run(plan, scripts.ENROLL, {"NAME": plan.name, "CODE": code()})
+                self._enroll(errand, code())
             self._say("starting the agent")
             self._switch(plan, folder)
         device_id = self.installed(plan).device_id
@@ -76,6 +80,11 @@ class Deployment:
             self._go_back(plan)
         self._run(plan, scripts.PRUNE)
         return device_id
+
+    def rooms(self, layout: Layout) -> tuple[Room, ...]:
+        """Return what is free where files are written: the scratch folder first; looking changes nothing."""
+        variables = {"FOLDERS": "\n".join(written_folders(layout))}
+        return parse_rooms(self._remote.run(scripts.ROOM, variables=variables))
 
     def reachable(self, plan: Plan, addresses: Sequence[str]) -> tuple[str, ...]:
         """Return which addresses take a connection from the device."""
@@ -130,6 +139,13 @@ class Deployment:
             platforms = wheel_platforms(errand.facts, plan.interpreter)
             download_wheels(needed, folder, platforms=platforms, interpreter=plan.interpreter)
         return folder
+
+    def _enroll(self, errand: Errand, code: str) -> None:
+        # Whoever may bring the agent itself may say which authority it believes.
+        flags = "--new-authority" if errand.has_joined else ""
+        name = errand.known_name or errand.plan.name
+        self._say(f"enrolling {name}")
+        self._run(errand.plan, scripts.ENROLL, {"NAME": name, "CODE": code, "ENROLL_FLAGS": flags})
 
     def _switch(self, plan: Plan, folder: str) -> None:
         answer = self._run(plan, scripts.SWITCH, {"LABEL": plan.label, "STAGED": folder}, timeout_s=_START_TIMEOUT_S)

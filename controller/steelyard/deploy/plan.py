@@ -12,8 +12,6 @@ from steelyard.deploy.privileges import Privileges, privileges
 from steelyard.deploy.probe import MAX_PYTHON, MIN_PYTHON, DeviceFacts, Interpreter
 from steelyard.deploy.unit import agent_command, agent_unit
 
-# An installed agent with onnxruntime takes about 350 MB, twice during an upgrade.
-NEEDED_BYTES = 800 * 1024 * 1024
 # What pip installs for each; tflite-runtime is the system's own where it is still used.
 RUNTIME_PACKAGES = {"onnxruntime": "onnxruntime", "litert": "ai-edge-litert", "openvino": "openvino"}
 RUNTIMES = (*RUNTIME_PACKAGES, "tflite-runtime", "none")
@@ -112,17 +110,12 @@ def make_plan(facts: DeviceFacts, wishes: Wishes, *, label: str, wheel_name: str
     """Decide; with ``has_wheels`` nothing is fetched, whatever the device could.
 
     Raises:
-        UnfitDeviceError: ``no_python``, ``disk_too_small`` or ``no_systemd``.
+        UnfitDeviceError: ``no_python`` or ``no_systemd``.
     """
     interpreter = _interpreter(facts)
     layout = choose_layout(facts, wishes)
     runtime = wishes.runtime or ("onnxruntime" if interpreter.bits == 64 else "tflite-runtime")
     uses_system = interpreter.bits == 32 or runtime == "tflite-runtime"
-    if facts.free_bytes < NEEDED_BYTES:
-        raise UnfitDeviceError(
-            "disk_too_small",
-            f"{facts.host} has {facts.free_bytes // 2**20} MiB free; an agent needs {NEEDED_BYTES // 2**20}: make room",
-        )
     is_system = layout.kind is ServiceKind.SYSTEM
     user = wishes.service_user if is_system else facts.login
     given = privileges(facts, user=user) if is_system else _NO_PRIVILEGES

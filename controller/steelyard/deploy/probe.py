@@ -33,9 +33,6 @@ for group in @GROUPS@; do
 done
 if [ -e /dev/vcio ]; then say path /dev/vcio; fi
 if ls /sys/class/powercap/intel-rapl:* >/dev/null 2>&1; then say path /sys/class/powercap; fi
-folder="$HOME"
-while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
-say free_kib "$(df -Pk "$folder" | awk 'NR==2 {print $4}')"
 for name in python3.13 python3.12 python3.11 python3.14 python3.10 python3; do
   found=$(command -v "$name" 2>/dev/null) || continue
   told=$("$found" -c 'import struct, sys, venv
@@ -90,7 +87,6 @@ class DeviceFacts:
     glibc: tuple[int, int] | None
     has_systemd: bool
     has_user_systemd: bool
-    free_bytes: int
     interpreters: tuple[Interpreter, ...]
     has_internet: bool
     groups: tuple[str, ...] = ()
@@ -142,7 +138,6 @@ def parse_facts(answer: str) -> DeviceFacts:
         glibc=(int(libc[1]), int(libc[2])) if libc else None,
         has_systemd=told["system_state"] in _RUNNING,
         has_user_systemd=told["user_state"] in _RUNNING,
-        free_bytes=int(told["free_kib"]) * 1024,
         interpreters=tuple(_interpreter(value) for key, value in pairs if key == "python"),
         has_internet=told["internet"] == "yes",
         groups=tuple(value for key, value in pairs if key == "group"),

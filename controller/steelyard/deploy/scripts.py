@@ -146,13 +146,13 @@ if [ -n "$SERVICE_USER" ]; then chown "$SERVICE_USER:$(id -gn "$SERVICE_USER")" 
 """
 )
 
-# LABEL, NAME, CODE.
+# LABEL, NAME, CODE, ENROLL_FLAGS.
 ENROLL = (
     _FUNCTIONS
     + r"""
 # By standard input: arguments are everybody's to read in /proc.
 printf '%s\n' "$CODE" | as_service_user "$PREFIX/versions/$LABEL/bin/python" -m steelyard_agent enroll - \
-  --name "$NAME" --state-directory "$STATE" >&2
+  --name "$NAME" --state-directory "$STATE" $ENROLL_FLAGS >&2
 """
 )
 
@@ -200,6 +200,19 @@ for version in "$PREFIX"/versions/*; do
 done
 """
 
+# FOLDERS (one a line). Prints "room KIB<tab>MOUNT<tab>FOLDER" for the scratch folder and for each of them, looked up
+# where the next folder above is that is there. Never as root: its scratch folder may be another.
+ROOM = r"""
+room() {
+  there="$1"
+  while [ ! -d "$there" ]; do there=$(dirname "$there"); done
+  printf 'room %s\t%s\n' "$(df -Pk "$there" | awk 'NR == 2 {
+    free = $4; for (field = 1; field < 6; field++) sub(/^[^ ]+ +/, ""); print free "\t" $0 }')" "$1"
+}
+room "${TMPDIR:-/tmp}"
+printf '%s\n' "$FOLDERS" | while IFS= read -r folder; do room "$folder"; done
+"""
+
 # PYTHON, ADDRESSES ("host:port host:port"). Prints those that take a connection.
 REACH = r"""
 for address in $ADDRESSES; do
@@ -210,14 +223,19 @@ print(sys.argv[1])' "$address" 2>/dev/null || true
 done
 """
 
-# Prints "label LABEL", "device ID" and "joined CONTROLLER", as far as there is any of it.
+# Prints "label LABEL", "device ID", "joined CONTROLLER" and "certificate CONTROLLER BASE64", as far as there is any.
 INSTALLED = r"""
 if [ -L "$PREFIX/current" ]; then echo "label $(basename "$(readlink "$PREFIX/current")")"; fi
 if [ -f "$STATE/device.json" ]; then
   echo "device $(sed -n 's/.*"device_id": *"\([0-9A-Za-z-]*\)".*/\1/p' "$STATE/device.json")"
 fi
 for record in "$STATE"/controllers/*/controller.json; do
-  if [ -f "$record" ]; then echo "joined $(basename "$(dirname "$record")")"; fi
+  if [ -f "$record" ]; then
+    folder=$(dirname "$record"); controller=$(basename "$folder")
+    echo "joined $controller"
+    # What stands between the lines of PEM is DER in base64.
+    echo "certificate $controller $(grep -v -e '^--' "$folder/certificate.pem" 2>/dev/null | tr -d '\r\n')"
+  fi
 done
 """
 

@@ -110,7 +110,7 @@ def _check_target(directory: Path, artifact: control_pb2.Artifact) -> None:
 
 def _previous_export(directory: Path) -> tuple[str, set[str]]:
     """Return the digest of the artifact that was exported here, "" for none, and the names of its files."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         document = json.loads((directory / _SIGNATURE).read_text("utf-8"))
         lines = (directory / CHECKSUMS).read_text("utf-8").splitlines()
         if isinstance(document, dict) and document.get("kind") == EXPORT_KIND:

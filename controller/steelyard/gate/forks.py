@@ -29,7 +29,7 @@ def _github(event_path: str) -> str:
     try:
         event = json.loads(Path(event_path).read_text("utf-8"))
         head, base = (_repository(event["pull_request"][side]) for side in ("head", "base"))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "a repository that the event does not name"
     return "" if head == base else head
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import subprocess
 
 from steelyard.errors import UsageError, first_line
@@ -28,10 +29,26 @@ def make_switch(address: str) -> PowerSwitch:
     if not words or _PLACE not in template or words[0].startswith(_PLACE):
         raise UsageError("bad_switch", f"switch {address!r} is no command with {_PLACE} in it, such as {_EXAMPLE!r}")
 
-    def turn(on: bool) -> None:
-        _run([word.replace(_PLACE, "on" if on else "off") for word in words])
+    def told(on: bool) -> list[str]:
+        return [word.replace(_PLACE, "on" if on else "off") for word in words]
 
-    return PowerSwitch(description=f"the command {template!r}", turn=turn)
+    def require_usable() -> None:
+        for program in dict.fromkeys((told(False)[0], told(True)[0])):
+            _require_program(program, template)
+
+    return PowerSwitch(
+        description=f"the command {template!r}", turn=lambda on: _run(told(on)), require_usable=require_usable
+    )
+
+
+def _require_program(program: str, template: str) -> None:
+    """Refuse a program that is not there: it would be noticed when a device hangs, which is too late."""
+    if shutil.which(program) is None:
+        raise UsageError(
+            "bad_switch",
+            f"the command {template!r} cannot be run where the controller runs: {program!r} is no program there that "
+            "it may start; install it there, or name it by its whole path",
+        )
 
 
 def _run(words: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from steelyard.errors import DeviceError
 
@@ -14,10 +14,14 @@ class PowerError(DeviceError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerSwitch:
-    """A switch; ``turn`` blocks for seconds at most, and raises PowerError when the supply is not as it should be."""
+    """A switch; ``turn`` blocks for seconds at most, and raises PowerError when the supply is not as it should be.
+
+    ``require_usable`` raises UsageError ``bad_switch`` for what can be known to be missing without switching anything.
+    """
 
     description: str
     turn: Callable[[bool], None]
+    require_usable: Callable[[], None] = field(default=lambda: None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import tomllib
-
 from steelyard.errors import first_line
 from steelyard.suites.errors import Problems
 from steelyard.suites.substitution import substitute
 from steelyard.suites.suite import BUILT_IN_SENTINEL, NO_SENTINEL
+from steelyard.toml_text import parse_toml
 
 # Lists whose items have names, by which an item of a suite is laid over that of the suite it extends.
 NAMED_LISTS = ("model", "device", "runtime", "task")
@@ -80,7 +79,7 @@ def _load(
     extends = suite.pop("extends", None) if isinstance(suite, dict) else None
     if extends is None:
         return shown, (path,)
-    if not isinstance(extends, str) or not extends:
+    if not isinstance(extends, str) or not extends or not extends.isprintable():
         problems.add(f"{path.name} [suite] extends", f'{extends!r} is no file\'s name; write extends = "base.toml"')
         return shown, (path,)
     base, sources = _load(path.parent / extends, environ, problems, (*above, path))
@@ -89,11 +88,11 @@ def _load(
 
 def _read(path: Path, problems: Problems) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        problems.add(path.name, f"this is not valid TOML: {error}")
+        return parse_toml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         problems.add(str(path), f"the suite cannot be read ({first_line(error)}); check the path")
+    except ValueError as error:
+        problems.add(path.name, f"this is not valid TOML: {error}")
     problems.refuse("unreadable_suite")
     raise AssertionError("a problem was noted")
 
@@ -105,7 +104,9 @@ def _with_paths(table: dict[str, Any], folder: Path) -> dict[str, Any]:
             if isinstance(item, dict):
                 _resolve(item, keys, folder)
     suite = table.get("suite")
-    if isinstance(suite, dict) and suite.get("sentinel") not in {None, BUILT_IN_SENTINEL, NO_SENTINEL}:
+    sentinel = suite.get("sentinel") if isinstance(suite, dict) else None
+    # What is no text is refused where the suite is read.
+    if isinstance(sentinel, str) and sentinel not in {BUILT_IN_SENTINEL, NO_SENTINEL}:
         _resolve(suite, ("sentinel",), folder)
     return table
 

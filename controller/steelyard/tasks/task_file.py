@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import tomllib
-
 from steelyard.spelling import first_unknown, meant
 from steelyard.tasks.errors import TaskError
 from steelyard.tasks.metrics.contract import LABELS, Metric
@@ -16,6 +14,7 @@ from steelyard.tasks.metrics.registry import metric
 from steelyard.tasks.operations import PlacedOperation, parse_operations
 from steelyard.tasks.preprocess import Preprocess
 from steelyard.tasks.task import ONLY_INPUT
+from steelyard.toml_text import parse_toml
 
 SPLITS = ("evaluation", "calibration", "validation")
 _TOP_KEYS = (
@@ -62,8 +61,8 @@ def parse_task_file(text: str, *, source: Path) -> TaskFile:
         TaskError: no TOML, an unknown key (the nearest known one is named), a missing key or a value of another type.
     """
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        content = parse_toml(text)
+    except ValueError as error:
         raise TaskError("invalid_task", f"{source} is not valid TOML: {error}") from error
     refuse_unknown(content, _TOP_KEYS, f"{source}")
     metric_table = dict(_table(content, "metric", source))

@@ -62,16 +62,15 @@ def check_step(
 
 def _check_recipe(step: Step) -> None:
     """Check that the settings stand in a recipe, and come back from it."""
-    import tomllib
-
     from steelyard.compress.recipe import Recipe, step_settings
+    from steelyard.toml_text import parse_toml
 
     if step.needs_float_ancestor:
         return
     text = Recipe((step,)).to_toml()
     try:
-        (table,) = tomllib.loads(text)["steps"]
-    except tomllib.TOMLDecodeError as error:
+        (table,) = parse_toml(text)["steps"]
+    except ValueError as error:
         raise AssertionError(f"the settings of {step.kind} cannot stand in TOML ({error}): {text}") from error
     told = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items() if key != "kind"}
     assert told == dict(step_settings(step)), f"{step.kind}: its settings come back from TOML as {told}"

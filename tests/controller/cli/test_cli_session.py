@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
 import pytest
 
-from steelyard.cli.session import connected
+from steelyard.cli.session import connected, say
 from steelyard.errors import UsageError
 
 
@@ -38,3 +39,19 @@ def test_a_command_that_did_its_work_says_done(capsys: pytest.CaptureFixture[str
     with connected(click.Context(click.Command("any"))):
         pass
     assert capsys.readouterr().err.startswith("done; another command uses this controller")
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_what_is_said_beside_logs_in_json_is_json_too(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
+    @click.command()
+    @click.option("--log-format")
+    def command(log_format: str) -> None:
+        say("agents: 100 % of\nthem")
+
+    command.main(["--log-format", log_format], standalone_mode=False)
+    said = capsys.readouterr().err
+    if log_format == "text":
+        assert said == "agents: 100 % of\nthem\n"
+    else:
+        told = json.loads(said)
+        assert (told["message"], told["level"], told["logger"]) == ("agents: 100 % of\nthem", "info", "steelyard.cli")

@@ -183,6 +183,15 @@ async def test_nothing_can_be_done_with_a_device_that_nobody_knows(
     assert set(await refused_by(controller.shelf, "nobody")) == {"device_not_found"}
 
 
+async def test_a_switch_whose_program_is_missing_is_refused_when_it_is_set(
+    controller: Controller, agent: ScriptedAgent
+) -> None:
+    missing = health_pb2.PowerSwitch(address="command:steelyard-no-such-program {action}")
+    with pytest.raises(UsageError, match="'steelyard-no-such-program' is no program there"):
+        await controller.shelf.set_switch("pi5", missing)
+    assert (await controller.store.call(Store.find_device, "pi5")).power_switch.address == ""
+
+
 async def test_the_rules_outlive_the_controller(controller: Controller, agent: ScriptedAgent) -> None:
     await controller.shelf.drain("pi5")
     await controller.shelf.set_switch("pi5", health_pb2.PowerSwitch(address="tasmota://plug", most_cycles_an_hour=1))

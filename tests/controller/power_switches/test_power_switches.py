@@ -85,6 +85,24 @@ def test_a_program_that_is_not_there_is_an_error() -> None:
         make_switch("command:steelyard-no-such-program {action}").turn(True)
 
 
+@pytest.mark.parametrize("name", ["steelyard-no-such-program", "./no-such-{action}"])
+def test_a_program_that_is_missing_is_noticed_before_it_is_needed(name: str) -> None:
+    switch = make_switch(f"command:{name} {{action}} 7")
+    with pytest.raises(UsageError, match="is no program there that it may start; install it") as refused:
+        switch.require_usable()
+    assert refused.value.reason == "bad_switch"
+
+
+def test_both_programs_of_a_switch_with_one_for_each_word_must_be_there(tmp_path: Path) -> None:
+    switch = make_switch(f"command:{tmp_path}/poe-{{action}}")
+    for word in ("on", "off"):
+        with pytest.raises(UsageError, match=r"poe-o(n|ff)' is no program"):
+            switch.require_usable()
+        (tmp_path / f"poe-{word}").write_text("#!/bin/sh\n")
+        (tmp_path / f"poe-{word}").chmod(0o755)
+    switch.require_usable()
+
+
 def test_a_program_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "_TIMEOUT_S", 0.3)
     with pytest.raises(PowerError, match="did not end within"):

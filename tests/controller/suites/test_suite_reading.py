@@ -144,6 +144,8 @@ def test_all_problems_are_named_at_once_with_their_places(tmp_path: Path) -> Non
         ('[[model]]\nname = "b"\nfile = "b.onnx"\ndevices = ["pi6"]\n', "'pi6' is not in this suite"),
         ('[[device]]\nname = "tag:"\n', "names no tag"),
         ('[[model]]\nname = "b"\nfile = "${NOPE}.onnx"\n', "the environment has no NOPE"),
+        ('[suite]\nname = "shelf"\nsentinel = [1]\n', "sentinel"),
+        ('[suite]\nname = "shelf"\nextends = "a\\u0000b.toml"\n', "is no file's name"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_sentence(tmp_path: Path, lines: str, part: str) -> None:

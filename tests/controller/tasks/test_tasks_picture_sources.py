@@ -159,6 +159,10 @@ def test_coco_boxes_are_scaled_with_their_pictures(tmp_path: Path) -> None:
     [
         ({"annotations": [{"id": 1, "image_id": 0, "category_id": 9, "bbox": [1, 2, 3, 4]}]}, "annotation 1"),
         ({"annotations": [{"id": 5, "image_id": 0, "category_id": 7, "bbox": [1, 2]}]}, "annotation 5"),
+        ({"annotations": [{"id": 6, "image_id": [0], "category_id": 7, "bbox": [1, 2, 3, 4]}]}, "image_id"),
+        ({"annotations": [{"id": 8, "image_id": 0, "category_id": 7, "bbox": [1, 2, 3, 10**400]}]}, "annotation 8"),
+        ({"categories": [{"id": None, "name": "cup"}]}, "'categories' has the id 'None'"),
+        ({"images": [{"id": {}, "file_name": "a.png"}]}, "'images' has the id"),
         ({"categories": "none"}, "'categories'"),
     ],
 )

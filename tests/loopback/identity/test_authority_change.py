@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import grpc
 import pytest
 
 from steelyard.identity.errors import IdentityError
 from steelyard.membership.authorities import Authorities
+from steelyard_agent.enrollment.errors import EnrollmentError
+from steelyard_agent.enrollment.membership import membership_folders
 from steelyard_protocol.v1 import enrollment_pb2, enrollment_pb2_grpc
 from tests.loopback.identity.conftest import Ports
 from tests.support.certificate_holder import Holder, Session, enroll, refused, request_pem
+from tests.support.enrolled_agent import EnrolledAgent
 
 DAY_S = 24 * 3600
 
@@ -56,6 +62,39 @@ async def test_devices_of_both_authorities_come_in_while_it_changes_and_only_of_
     assert (await refused(opened(old))).code is grpc.StatusCode.UNAVAILABLE
     # The one that holds both knows the controller by its new certificate.
     await opened(new)
+
+
+@pytest.fixture
+async def board(tmp_path: Path) -> AsyncIterator[EnrolledAgent]:
+    made = EnrolledAgent(tmp_path / "board")
+    yield made
+    await made.end()
+
+
+async def test_a_device_that_was_left_behind_comes_back_with_its_key_when_its_owner_says_so(
+    ports: Ports, board: EnrolledAgent, caplog: pytest.LogCaptureFixture
+) -> None:
+    def attached() -> object:
+        return ports.controller.fleet.presence(board.device_id)
+
+    await board.join(await ports.device_code())
+    (folder,) = membership_folders(board.root)
+    key = folder.key.read_bytes()
+    board.start()
+    await board.until(attached)
+    authorities_of(ports).begin_change()
+    await authorities_of(ports).finish_change()
+    await board.until(lambda: "--new-authority" in caplog.text)
+    with pytest.raises(EnrollmentError, match="--new-authority"):
+        await board.join(await ports.device_code())
+    assert attached() is None
+    # The agent runs all the while.
+    joined = await board.join(await ports.device_code(), new_authority=True)
+    await board.until(attached)
+    assert folder.key.read_bytes() == key
+    assert folder.pem("authorities") == authorities_of(ports).identity.authorities_pem
+    await board.until(lambda: folder.read().last_good_address in joined.membership.addresses)
+    assert folder.read().issued_at_s == joined.membership.issued_at_s
 
 
 async def test_a_change_ends_by_itself_when_everybody_who_was_seen_holds_the_new_authority(ports: Ports) -> None:

@@ -32,7 +32,7 @@ def power_pw(text: str) -> int:
     place = " ".join(COMMAND)
     try:
         told = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SourceError("not_json", f"{place} said {text[:60]!r}, which is no JSON; is Termux:API alive?") from error
     if not isinstance(told, dict):
         raise SourceError("not_json", f"{place} said {text[:60]!r}, which is no JSON object")

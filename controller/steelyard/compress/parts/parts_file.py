@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tomllib
-
 from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.parts.sources import FixedInput, GreedyInput, PartOutput, Source, StateInput, TaskInput
 from steelyard.spelling import first_unknown, meant
+from steelyard.toml_text import parse_toml
 
 STEP_WORDS = ("stack", "last", "mean", "max")
 # Of parts: they name files, and PART.OUTPUT and PART=RECIPE name them.
@@ -77,7 +76,7 @@ def load_parts(path: Path) -> PartsFile:
             missing key, or a value of another type.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CompressionInputError("parts_not_found", f"there is no file {path}; check the path") from error
     except (OSError, ValueError) as error:

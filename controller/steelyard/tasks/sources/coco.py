@@ -98,7 +98,7 @@ def _box(one: dict[str, Any], numbers: dict[Any, int], path: Path) -> tuple[list
     try:
         left, top, width, height = sizes = [float(value) for value in one["bbox"]]
         label = numbers[one["category_id"]]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise TaskError(
             "invalid_annotation",
             f"{path}: annotation {one.get('id')!r} has no box of four numbers or no known category ({error})",
@@ -135,4 +135,17 @@ def _rows(content: dict[str, Any], key: str, path: Path) -> list[dict[str, Any]]
         raise TaskError(
             "invalid_annotation", f"{path}: {key!r} is no list of objects with {', '.join(wanted)}; export it as COCO"
         )
+    number = "image_id" if key == "annotations" else "id"
+    odd = [one[number] for one in rows if not _is_id(one[number], key)]
+    if odd:
+        raise TaskError(
+            "invalid_annotation", f"{path}: {key!r} has the {number} {str(odd[0])[:40]!r}, which is none; correct it"
+        )
     return rows
+
+
+def _is_id(value: object, key: str) -> bool:
+    """Return whether something names a row: COCO's ids are integers, and some tools write them as texts."""
+    if isinstance(value, str):
+        return key != "categories" or (value.isdecimal() and len(value) < 10)
+    return isinstance(value, int) and not isinstance(value, bool)
