@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from steelyard.triage.silence import Silence
 
 _STATES = (
-    *("suspected", "confirming", "confirmed", "not_reproduced", "undecided", "acknowledged", "fixed", "accepted"),
+    *("suspected", "confirmed", "not_reproduced", "undecided", "acknowledged", "fixed", "accepted"),
     *("invalid", "infrastructure", "device"),
 )
 _Command = TypeVar("_Command", bound=Callable[..., Any])
