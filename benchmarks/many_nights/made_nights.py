@@ -1,6 +1,6 @@
 """A controller's database with many nights of 5,000 series, as a suite that ran each night would have left it.
 
-Night after night in the order in which a suite records, so that the pages of a series lie as far apart in the file as
+Night after night in the order in which a suite records, so that the nights of a series lie as far apart in the file as
 they do after years. Interrupted, the same call goes on.
 """
 

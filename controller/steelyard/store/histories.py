@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
@@ -14,7 +15,6 @@ from steelyard.errors import UsageError
 from steelyard.store import environments, series_rows
 from steelyard.store.database import Database
 from steelyard.store.kept_values import LARGEST_COUNT
-from steelyard.store.looking_back import beginnings
 from steelyard.store.nightly_schema import points, series
 from steelyard.store.paging import DEFAULT_PAGE_SIZE, fetch_page
 from steelyard_protocol.v1 import nightly_pb2
@@ -26,6 +26,8 @@ MAX_VALUES_A_PAGE = 200_000
 MAX_ENVIRONMENTS = 1000
 # Reading over a point of another series costs less than looking for a place in the table.
 _DENSE = 4
+# Named one by one in a query, for which SQLite has room for 32,766 values.
+_MOST_NIGHTS = 8000
 
 
 class Histories:
@@ -92,7 +94,7 @@ def _last_values(
 ) -> dict[int, list[Row[Any]]]:
     """Return the last values of each series, oldest first; the nights before them cost nothing.
 
-    Series with the same last night are read together: as many nights as values are wanted, then further back for those
+    Series with the same last night are read together: as many nights as values are wanted, then a few more for those
     that have gaps among them.
     """
     by_end: dict[int, dict[int, int]] = {}
@@ -107,20 +109,19 @@ def _last_values(
 def _last_until(
     connection: Connection, first_nights: dict[int, int], end: int, last_count: int
 ) -> dict[int, list[Row[Any]]]:
-    found: dict[int, list[Row[Any]]] = {number: [] for number in first_nights}
-    short, last = first_nights, end
-    for begin in beginnings(min(first_nights.values()), end, last_count):
-        earlier: dict[int, list[Row[Any]]] = {}
-        for row in connection.execute(_values(sorted(short), range(begin, last + 1))):
+    found: defaultdict[int, list[Row[Any]]] = defaultdict(list)
+    short, night_count, more = first_nights, last_count, 0
+    while short:
+        begin = max(end - night_count + 1, min(short.values()))
+        for row in connection.execute(_values(sorted(short), range(begin, end + 1))).all():
             if row[0] in short:
-                earlier.setdefault(row[0], []).append(row)
-        for number, rows in earlier.items():
-            found[number] = sorted(rows, key=itemgetter(1)) + found[number]
-        short = {one: night for one, night in short.items() if night < begin and len(found[one]) < last_count}
-        last = begin - 1
-        if not short:
-            break
-    return {number: rows[-last_count:] for number, rows in found.items()}
+                found[row[0]].append(row)
+        short = {one: first for one, first in short.items() if first < begin and len(found[one]) < last_count}
+        end = begin - 1
+        # A night for each value that is missing, and twice as many each time: of those, too, some may be gaps.
+        more = max([2 * more, *(last_count - len(found[one]) for one in short)])
+        night_count = min(more, _MOST_NIGHTS)
+    return {one: sorted(rows, key=itemgetter(1))[-last_count:] for one, rows in found.items()}
 
 
 def _values(numbers: Sequence[int], nights: range) -> Select[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping, Select, delete, insert, select
@@ -11,7 +11,6 @@ from steelyard.errors import NotFoundError, UsageError
 from steelyard.store import environments, night_rows, series_rows
 from steelyard.store.database import Database
 from steelyard.store.kept_values import LARGEST_COUNT, require_count, require_finite
-from steelyard.store.looking_back import beginnings
 from steelyard.store.nightly_schema import points, series
 from steelyard.store.paging import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, fetch_page
 from steelyard.store.schema import jobs
@@ -64,7 +63,7 @@ class Points:
         with self._database.read() as connection:
             (row,) = series_rows.by_numbers(connection, [series_id])
             end = min(up_to_night or LARGEST_COUNT, row["last_night"])
-            for begin in beginnings(row["first_night"], end, min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE) + 1):
+            for begin in _beginnings(row["first_night"], end, min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE) + 1):
                 rows, token = fetch_page(
                     connection,
                     query.where(points.c.night_number.in_(range(begin, end + 1))),
@@ -103,6 +102,17 @@ class Points:
         for point in found:
             point.key.CopyFrom(series_rows.key_message(keys[point.series_id]))
         return found, token
+
+
+def _beginnings(first_night: int, end: int, count: int) -> Iterator[int]:
+    """Yield nights to begin at, each time twice as far before ``end``: of the nearest nights some may have no point.
+
+    Points lie night by night, so that nights are named one by one: a range of them would be a read of all series.
+    """
+    while end - count + 1 > first_night:
+        yield end - count + 1
+        count *= 2
+    yield min(first_night, end + 1)
 
 
 def _told() -> Select[Any]:
