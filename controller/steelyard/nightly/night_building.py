@@ -80,6 +80,7 @@ def build_night(facts: NightFacts, *, when: Callable[[int], str]) -> BuiltNight:
         matrix=_matrix(judgements, findings, coverage),
         regressions=groups,
         suspected=_with(findings, Outcome.SUSPECTED),
+        watched=_with(findings, Outcome.WATCHED),
         undecided=_with(findings, Outcome.UNDECIDED),
         not_reproduced=_with(findings, Outcome.NOT_REPRODUCED),
         improved=_with(findings, Outcome.IMPROVED),

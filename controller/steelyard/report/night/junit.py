@@ -39,7 +39,7 @@ def _others(report: NightReport) -> Iterator[ET.Element]:
     for one in words.finding_lists(report):
         for finding in one.findings:
             note = f"{words.OUTCOME_WORDS[finding.outcome]}: {_figures(finding)}. {finding.reason}"
-            if finding.outcome in {Outcome.SUSPECTED, Outcome.UNDECIDED}:
+            if finding.outcome in {Outcome.SUSPECTED, Outcome.WATCHED, Outcome.UNDECIDED}:
                 # Neither good nor bad: a tool that counts passes must not count these.
                 yield junit_case(*_names(finding), skipped=note)
             else:

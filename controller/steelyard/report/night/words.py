@@ -13,6 +13,7 @@ OUTCOME_WORDS = {
     Outcome.STEADY: "steady",
     Outcome.CONFIRMED: "regressed",
     Outcome.SUSPECTED: "suspected",
+    Outcome.WATCHED: "watched",
     Outcome.UNDECIDED: "undecided",
     Outcome.NOT_REPRODUCED: "not reproduced",
     Outcome.IMPROVED: "improved",
@@ -42,6 +43,7 @@ MATRIX_ORDER = (
     Outcome.CONFIRMED,
     Outcome.SUSPECTED,
     Outcome.UNDECIDED,
+    Outcome.WATCHED,
     Outcome.NOT_REPRODUCED,
     Outcome.DEVICE,
     Outcome.KNOWN,
@@ -69,6 +71,7 @@ def finding_lists(report: NightReport) -> Iterator[FindingList]:
     lists = (
         ("Suspected", "Looked worse, and was not confirmed tonight.", report.suspected),
         ("Undecided", "A confirmation ran and did not decide.", report.undecided),
+        ("Watched", "Looks worse with nothing changed that is known: no news until it lasts.", report.watched),
         ("Not reproduced", "Looked worse, and was as before when measured again.", report.not_reproduced),
         ("Improvements", "Got better than it was.", report.improved),
         ("Fixed", "Open regressions that are gone.", report.fixed),
