@@ -288,3 +288,16 @@ def test_rounds_are_interleaved_only_where_something_was_measured_beside_them() 
     alone = replace(beside, ratio=replace(beside.ratio, low=None, high=None))
     assert rounds_text(beside) == "12 interleaved rounds"
     assert rounds_text(alone) == "12 rounds"
+
+
+@pytest.mark.parametrize("name", [*FORMATS, "terminal"])
+def test_what_is_watched_is_listed_in_a_night_that_passes_and_no_pass_itself(name: str) -> None:
+    watched = finding(outcome=Outcome.WATCHED, reason="measured again tonight it is 1.29 ms; watched until it lasts")
+    report = replace(quiet_night(), watched=(watched,))
+    text = on_terminal(report) if name == "terminal" else FORMATS[name](report)
+    assert "watched until it lasts" in text
+    if name == "junit":
+        (case,) = [one for one in ET.fromstring(text).iter("testcase") if one.get("name") == "keywords p50"]
+        assert case.find("skipped") is not None
+    else:
+        assert "Watched" in text
