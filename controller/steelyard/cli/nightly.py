@@ -248,7 +248,7 @@ def status(ctx: click.Context, suite_name: str, max_age: float | None, as_json: 
         for one in found:
             click.echo(one.sentence)
         if not found:
-            click.echo("no suite has a night yet; `steelyard nightly run SUITE` begins one")
+            click.echo(_none_yet(""))
     late = any(one.is_late for one in found) or (max_age is not None and not found)
     ctx.exit(EXIT_INCOMPLETE if late else EXIT_FINE)
 
@@ -276,9 +276,16 @@ def list_nights(ctx: click.Context, suite_name: str, limit: int, as_json: bool) 
         documents: list[dict[str, Any]] = [night_document(one) for one in nights]
         emit_json("nights", {"nights": documents})
         return
+    if not nights:
+        click.echo(_none_yet(suite_name))
+        return
     table = Table(box=None, pad_edge=False)
     for heading in ("SUITE", "NIGHT", "BEGAN (UTC)", "TOOK", "RESULT"):
         table.add_column(heading)
     for one in nights:
         table.add_row(*night_words(one))
     console().print(table)
+
+
+def _none_yet(suite_name: str) -> str:
+    return f"{suite_name or 'no suite'} has no night yet; `steelyard nightly run SUITE` begins one"

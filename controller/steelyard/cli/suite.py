@@ -143,7 +143,7 @@ def _document(
     loaded: Suite, devices: Sequence[NightDevice], unmet: Sequence[UnmetDevice], unchecked: str
 ) -> dict[str, Any]:
     from steelyard.suites.effective import suite_digest, suite_document
-    from steelyard.suites.outlook import outlook_of
+    from steelyard.suites.outlook import outlook_of, unfitting
 
     names = {one.device_id or one.name: one.name for one in devices}
     outlook = outlook_of(loaded, devices)
@@ -170,31 +170,40 @@ def _document(
             for _, plan in outlook
             for cell in (*plan.cells, *(one.cell for one in plan.left_out))
         ],
-        "warnings": [*(f"{one.name}: {one.reason}" for one in unmet), *filter(None, [unchecked])],
+        "warnings": [
+            *unfitting(outlook),
+            *(f"{one.name}: {one.reason}" for one in unmet),
+            *filter(None, [unchecked]),
+        ],
     }
 
 
 def _show(loaded: Suite, devices: Sequence[NightDevice], unmet: Sequence[UnmetDevice], unchecked: str) -> None:
     from rich.table import Table
 
-    from steelyard.suites.outlook import outlook_of
+    from steelyard.suites.outlook import outlook_of, unfitting
+    from steelyard.suites.planning import minutes_text
 
     table = Table(box=None, pad_edge=False)
     for heading in ("DEVICE", "CELLS", "ROUNDS", "MINUTES", "BUDGET", "OTHER NIGHTS"):
         table.add_column(heading, justify="left" if heading == "DEVICE" else "right")
     outlook = outlook_of(loaded, devices)
     for device, plan in outlook:
-        figures = (len(plan.cells), plan.round_count, f"{plan.estimated_s / 60:.1f}", f"{device.budget_s / 60:g}")
+        figures = (len(plan.cells), plan.round_count, f"{plan.estimated_s / 60:.1f}", minutes_text(device.budget_s))
         table.add_row(device.name, *map(str, figures), str(len(plan.left_out) or ""))
     count = sum(len(plan.cells) + len(plan.left_out) for _, plan in outlook)
     out = console()
     out.print(
-        f"suite {loaded.name}: {len(loaded.models)} models, {len(loaded.runtimes)} runtimes, {len(devices)} devices, "
-        f"{count} cells",
+        f"suite {loaded.name}: {_counted(len(loaded.models), 'model')}, {_counted(len(loaded.runtimes), 'runtime')}, "
+        f"{_counted(len(devices), 'device')}, {_counted(count, 'cell')}",
         markup=False,
     )
     out.print(table)
-    for one in unmet:
-        say(f"warning: {one.reason}")
+    for one in (*unfitting(outlook), *(one.reason for one in unmet)):
+        say(f"warning: {one}")
     if unchecked:
         say(f"note: {unchecked}")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -92,8 +92,10 @@ def _read(path: Path, problems: Problems) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         problems.add(path.name, f"this is not valid TOML: {error}")
-    except (OSError, UnicodeDecodeError) as error:
-        problems.add(str(path), f"the suite cannot be read ({first_line(error)}); check the path")
+    except UnicodeDecodeError:
+        problems.add(path.name, "this is not text in UTF-8, as TOML is; save it so, or name another file")
+    except OSError as error:
+        problems.add(str(path), f"the suite cannot be read ({error.strerror or first_line(error)}); check the path")
     problems.refuse("unreadable_suite")
     raise AssertionError("a problem was noted")
 

@@ -86,7 +86,8 @@ def read_suite(
 
 def _name(head: Table) -> str:
     name = head.text("name")
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name) is None:
+    is_text = isinstance(head.raw().get("name", ""), str)
+    if is_text and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name) is None:
         head.complain(
             "name", f'{name!r} is no name for a suite; write one of letters, digits, ".", "_" and "-": name = "shelf"'
         )

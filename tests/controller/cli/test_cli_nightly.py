@@ -102,6 +102,8 @@ def test_a_complete_night_is_listed_and_young_enough(state: Path, capsys: pytest
     assert "other: night 1 PASS 0 min ago" in capsys.readouterr().out
     assert nightly(state, "list", "other") == 0
     assert "PASS" in capsys.readouterr().out
+    assert nightly(state, "list", "nobody") == 0
+    assert "nobody has no night yet" in capsys.readouterr().out
     assert nightly(state, "status", "nobody", "--max-age", "1h") == 3
 
 

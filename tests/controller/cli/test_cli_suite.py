@@ -18,7 +18,7 @@ def test_a_new_suite_passes_its_check(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run(["suite", "new", str(tmp_path / "lab.toml")]) == 0
     assert check(tmp_path, str(tmp_path / "lab.toml")) == 0
     out, err = capsys.readouterr()
-    assert "suite lab: 1 models, 1 runtimes, 1 devices, 1 cells" in out
+    assert "suite lab: 1 model, 1 runtime, 1 device, 1 cell\n" in out
     assert "no controller runs here" in err
 
 
@@ -51,6 +51,17 @@ def test_a_missing_file_is_a_problem_of_a_check(tmp_path: Path, capsys: pytest.C
     document = json.loads(capsys.readouterr().out)
     assert (document["kind"], document["is_right"]) == ("suite_check", False)
     assert "gone.onnx" in document["problems"][0]["sentence"]
+
+
+def test_a_budget_that_no_cell_fits_into_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["suite", "new", str(tmp_path / "lab.toml")]) == 0
+    text = (tmp_path / "lab.toml").read_text("utf-8").replace('budget = "90m"', 'budget = "1s"')
+    (tmp_path / "lab.toml").write_text(text, encoding="utf-8")
+    assert check(tmp_path, str(tmp_path / "lab.toml")) == 0
+    out, err = capsys.readouterr()
+    assert "0.017" in out
+    assert "warning: local: 6 rounds take" in err
+    assert "0.017 min leave for cells; raise the budget" in err
 
 
 def test_the_effective_suite_is_printed_alone_and_as_json_with_its_cells(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from steelyard.nightly.night_findings import Cause, EnvironmentDifference, Finding, Outcome, Ratio
-from steelyard.nightly.night_report import DeviceState, NightReport, NightVerdict
+from steelyard.nightly.night_report import DeviceHealth, DeviceState, NightReport, NightVerdict
 from steelyard.stats.formatting import format_value
 
 OUTCOME_WORDS = {
@@ -30,7 +30,7 @@ CAUSE_WORDS = {
     Cause.ENVIRONMENT: "environment",
     Cause.UNKNOWN: "cause unknown",
 }
-STATE_WORDS = {
+_STATE_WORDS = {
     DeviceState.MEASURED: "measured",
     DeviceState.PARTLY: "partly measured",
     DeviceState.OFFLINE: "offline",
@@ -80,6 +80,13 @@ def finding_lists(report: NightReport) -> Iterator[FindingList]:
     for title, about, findings in lists:
         if findings:
             yield FindingList(title=title, about=about, findings=findings)
+
+
+def state_text(device: DeviceHealth) -> str:
+    """Return how a device's night went: "measured", "drifted"."""
+    if device.state is DeviceState.PARTLY and not device.measured_count:
+        return "nothing measured"
+    return _STATE_WORDS[device.state]
 
 
 def series_text(finding: Finding) -> str:

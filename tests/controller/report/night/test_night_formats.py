@@ -122,6 +122,24 @@ def test_a_bad_night_has_its_line_on_the_terminal(name: str) -> None:
     assert line in plain_words(on_terminal(report))
 
 
+def test_gaps_of_one_device_are_counted_where_there_are_several() -> None:
+    gap = Gap(model="faces", device="pi5", runtime="cpu", metric="", code="not_valid", reason="others were busy")
+    gaps = (gap, replace(gap, model="words"), replace(gap, model="boxes", reason="it crashed"))
+    night = replace(quiet_night(), coverage=Coverage(planned_count=24, measured_count=21, gaps=gaps))
+
+    for text in (plain_words(on_terminal(night)), plain_words(FORMATS["markdown"](night))):
+        assert "pi5 (2 gaps): faces (cpu), words (cpu): others were busy" in text
+        assert "pi5: boxes (cpu): it crashed" in text
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_device_that_measured_nothing_is_not_partly_measured(form: str) -> None:
+    nothing = device(DeviceState.PARTLY, "0 of 24 cells were measured")
+    text = FORMATS[form](replace(quiet_night(), devices=(nothing, replace(nothing, device="pi5", measured_count=3))))
+
+    assert (text.count("nothing measured"), text.count("partly measured")) == ((0, 0) if form == "junit" else (1, 1))
+
+
 @pytest.mark.parametrize("form", ["html", "markdown"])
 def test_odd_things_about_the_night_come_first(form: str) -> None:
     notes = ("This is the suite's first night: there is nothing to compare with.", "The clock went back by 2 h.")
