@@ -64,14 +64,13 @@ def bisect(
     """
     from steelyard.bisect.records import BisectRecord
     from steelyard.bisect.running import Bisection, run_bisection
-    from steelyard.gate.conditions import parse_condition
+    from steelyard.gate.conditions import parse_condition, refuse_without_labels
 
     _check_kind(models, revisions, environments, recipe)
     parsed = parse_condition(condition)
+    refuse_without_labels([parsed], has_task=bool(flags["task"]))
     device = choose_device(ctx, flags["device"], local=flags["local"])
     options = options_from(flags)
-    if parsed.metric == "accuracy" and not flags["task"]:
-        raise UsageError("no_task", f"--fail-if {condition!r} needs labelled data: add --task FILE")
     with connected(ctx) as client:
         candidates = _candidates(client, models, revisions, environments, recipe, flags)
         question = (device, parsed.text, str(flags["task"] or ""), flags["runtime"], str(flags["threads"]))

@@ -70,12 +70,13 @@ def gate(
       steelyard gate main/model.onnx model.onnx --pool raspberry-pi-5 --fail-if 'p50 > +3%'
       steelyard gate base/ head/ --device pi5 --budget 15m --markdown gate.md --junit gate.xml
     """
-    from steelyard.gate.conditions import parse_conditions
+    from steelyard.gate.conditions import parse_conditions, refuse_without_labels
     from steelyard.gate.pairs import pair_models
     from steelyard.gate.running import Gate
 
     texts = conditions or (*_DEFAULT_CONDITIONS, *((_WITH_TASK,) if flags["task"] else ()))
     parsed = parse_conditions(texts)
+    refuse_without_labels(parsed, has_task=bool(flags["task"]))
     pairs = pair_models(base, head)
     if flags["axes"]:
         raise UsageError("bad_axis", "--vary makes more than the two that a gate compares: use steelyard measure")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from steelyard.cli.parameters import DURATION
-from steelyard.cli.session import connected, console, emit_json, human_duration, say, settings_of
+from steelyard.cli.session import connected, console, emit_json, say, settings_of
+from steelyard.durations import human_duration
 from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, EXIT_INTERRUPTED
 
 if TYPE_CHECKING:

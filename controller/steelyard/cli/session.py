@@ -106,15 +106,3 @@ def say(text: str) -> None:
 def is_terminal() -> bool:
     """Return whether progress has somebody to look at it."""
     return sys.stderr.isatty()
-
-
-def human_duration(seconds: float) -> str:
-    """Return a duration for people: "45 s", "2 min 5 s", "1 h 10 min"."""
-    whole = max(1, round(seconds))
-    if whole < 90:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"

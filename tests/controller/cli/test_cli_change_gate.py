@@ -62,6 +62,7 @@ def test_a_device_that_is_not_there_leaves_the_gate_incomplete(steelyard, folder
     [
         (["BASE", "HEAD", "--fail-if", "p50"], "is no condition"),
         (["BASE", "NET"], "two models or two folders"),
+        (["BASE", "HEAD", "--fail-if", "accuracy < -0.5pp", "--local"], "needs labelled data: add --task FILE"),
         (["BASE", "HEAD", "--vary", "threads=1,2", "--local"], "steelyard measure"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from steelyard.cli import follow as following
-from steelyard.cli import main, session
+from steelyard.cli import main
 from steelyard.control.client import Client
 from steelyard.errors import DeviceError, IncompleteError, SteelyardError, UsageError
 from steelyard.store.lock import lock_holder
@@ -226,19 +226,3 @@ def test_an_interrupted_wait_cancels_its_job() -> None:
     with pytest.raises(KeyboardInterrupt):
         following.follow(handle, "conv on local")
     assert handle.cancelled
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.0, "1 s"),
-        (45.4, "45 s"),
-        (89.4, "89 s"),
-        (120, "2 min"),
-        (125, "2 min 5 s"),
-        (3600, "1 h"),
-        (4200, "1 h 10 min"),
-    ],
-)
-def test_durations_are_for_people(seconds: float, words: str) -> None:
-    assert session.human_duration(seconds) == words
