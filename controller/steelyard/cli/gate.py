@@ -12,6 +12,7 @@ import click
 from steelyard.cli.follow import follow
 from steelyard.cli.measuring import measurement_options, options_from
 from steelyard.cli.models import resolve_model
+from steelyard.cli.reader import reader_may_leave
 from steelyard.cli.session import choose_device, connected, console, emit_json
 from steelyard.cli.writing import write_text
 from steelyard.errors import EXIT_INCOMPLETE, UsageError
@@ -88,7 +89,8 @@ def gate(
         options = replace(options, operators=True)
     work = Gate(pairs=pairs, devices=devices, conditions=parsed, options=options, task=str(flags["task"] or ""))
     report = _run(ctx, work, (base, head))
-    _show(report, markdown, junit, as_json=flags["as_json"])
+    with reader_may_leave():
+        _show(report, markdown, junit, as_json=flags["as_json"])
     ctx.exit(report.exit_code)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from steelyard.cli.reader import forget_reader
 from steelyard.cli.visible import visible
 from steelyard.errors import SteelyardError, UsageError
 from steelyard.settings import Settings, load_settings
@@ -99,8 +100,11 @@ def emit_json(kind: str, payload: Mapping[str, Any]) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line of progress or identity on stderr; results alone go to stdout."""
-    click.echo(visible(text), err=True)
+    """Print a line of progress or identity on stderr; results alone go to stdout. Nobody has to read it."""
+    try:
+        click.echo(visible(text), err=True)
+    except BrokenPipeError:
+        forget_reader(sys.stderr)
 
 
 def is_terminal() -> bool:
