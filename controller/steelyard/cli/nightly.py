@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from steelyard.cli.night_files import make_folder, write_night_files
 from steelyard.cli.parameters import DURATION
+from steelyard.cli.reader import reader_may_leave
 from steelyard.cli.session import connected, console, emit_json, say, settings_of
 from steelyard.durations import human_duration
 from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, EXIT_INTERRUPTED
@@ -21,6 +23,7 @@ from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, EXIT_INTERRUPTED
 if TYPE_CHECKING:
     from steelyard.control.client import Client
     from steelyard.nightly.night_report import NightReport
+    from steelyard.nightly.night_status import SuiteStatus
     from steelyard.nightly.notifying import Notifier
     from steelyard.nightly.running import EndedNight
     from steelyard.nightly.runs import NightOptions
@@ -81,32 +84,32 @@ def run(
       steelyard nightly run night.toml --dry-run
       steelyard --controller lab:7421 nightly run night.toml --json
     """
+    from steelyard.nightly.notifying import Notifier
     from steelyard.nightly.runs import NightOptions
+    from steelyard.notify.world import World
     from steelyard.suites.reading import load_suite
 
     suite = load_suite(suite_file, os.environ)
     if window is not None:
         suite = replace(suite, night=replace(suite.night, window_s=window))
     options = NightOptions(only=devices, budget_s=budget)
+    notifier = Notifier(suite, World())
     if dry_run:
         _show_plan(ctx, suite, options, as_json=as_json)
         return
-    report = _run(ctx, suite, options)
     if folder is not None:
-        from steelyard.cli.night_files import write_night_files
-
-        for path in write_night_files(report, folder):
-            say(f"report: {path}")
-    _show(report, as_json=as_json)
+        make_folder(folder)
+    report = _run(ctx, suite, options, notifier)
+    with reader_may_leave():
+        _show(report, as_json=as_json)
+    for path in write_night_files(report, folder) if folder is not None else ():
+        say(f"report: {path}")
     ctx.exit(report.exit_code)
 
 
-def _run(ctx: click.Context, suite: Suite, options: NightOptions) -> NightReport:
+def _run(ctx: click.Context, suite: Suite, options: NightOptions, notifier: Notifier) -> NightReport:
     from steelyard.nightly.errors import StoppedError
-    from steelyard.nightly.notifying import Notifier
-    from steelyard.notify.world import World
 
-    notifier = Notifier(suite, World())
     stop = threading.Event()
     with connected(ctx) as client, _stopping(stop):
         try:
@@ -243,15 +246,20 @@ def status(ctx: click.Context, suite_name: str, max_age: float | None, as_json: 
 
     with connected(ctx) as client:
         found = statuses(client.nightly.latest(suite_name), suite_name, max_age_s=max_age)
-    if as_json:
-        emit_json("night_status", {"suites": [one.document() for one in found]})
-    else:
-        for one in found:
-            click.echo(one.sentence)
-        if not found:
-            click.echo(_none_yet(""))
+    with reader_may_leave():
+        _show_statuses(found, as_json=as_json)
     late = any(one.is_late for one in found) or (max_age is not None and not found)
     ctx.exit(EXIT_INCOMPLETE if late else EXIT_FINE)
+
+
+def _show_statuses(found: Sequence[SuiteStatus], *, as_json: bool) -> None:
+    if as_json:
+        emit_json("night_status", {"suites": [one.document() for one in found]})
+        return
+    for one in found:
+        click.echo(one.sentence)
+    if not found:
+        click.echo(_none_yet(""))
 
 
 @nightly.command("list")
@@ -289,4 +297,5 @@ def list_nights(ctx: click.Context, suite_name: str, limit: int, as_json: bool) 
 
 
 def _none_yet(suite_name: str) -> str:
-    return f"{suite_name or 'no suite'} has no night yet; `steelyard nightly run SUITE` begins one"
+    nobody = f"{suite_name} has no night yet" if suite_name else "no suite has a night yet"
+    return f"{nobody}; `steelyard nightly run SUITE` begins one"

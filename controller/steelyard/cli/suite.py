@@ -102,12 +102,15 @@ def _quoted(text: str) -> str:
 
 def _load(file: Path) -> tuple[Suite | None, tuple[Problem, ...]]:
     """Return the suite, and what keeps it from being run."""
+    from steelyard.nightly.notifying import Notifier
+    from steelyard.notify.world import World
     from steelyard.suites.errors import SuiteError
     from steelyard.suites.missing_files import missing_files
     from steelyard.suites.reading import load_suite
 
     try:
         loaded = load_suite(file, os.environ)
+        Notifier(loaded, World())
     except SuiteError as error:
         return None, error.problems
     return loaded, missing_files(loaded)

@@ -53,6 +53,14 @@ def test_a_missing_file_is_a_problem_of_a_check(tmp_path: Path, capsys: pytest.C
     assert "gone.onnx" in document["problems"][0]["sentence"]
 
 
+def test_whom_a_suite_tells_is_checked_with_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["suite", "new", str(tmp_path / "lab.toml")]) == 0
+    with (tmp_path / "lab.toml").open("a", encoding="utf-8") as file:
+        file.write('[notify.team]\nkind = "emial"\n')
+    assert check(tmp_path, str(tmp_path / "lab.toml")) == 2
+    assert "did you mean 'email'?" in capsys.readouterr().err
+
+
 def test_a_budget_that_no_cell_fits_into_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["suite", "new", str(tmp_path / "lab.toml")]) == 0
     text = (tmp_path / "lab.toml").read_text("utf-8").replace('budget = "90m"', 'budget = "1s"')

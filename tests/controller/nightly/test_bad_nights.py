@@ -40,6 +40,9 @@ def test_no_device_at_all_is_incomplete_and_never_a_pass(shelf: Shelf) -> None:
     assert report.coverage.planned_count == 1
     assert report.devices[0].state is DeviceState.OFFLINE
     assert "no device of the controller belongs to tag:rack" in report.devices[0].sentence
+    (gap,) = report.coverage.gaps
+    assert (gap.code, gap.device, gap.reason) == ("no_device", "tag:rack", report.devices[0].sentence)
+    assert "(no device)" in report.sentence
 
 
 def test_a_device_that_stays_away_is_waited_for_until_the_window_closes_and_is_a_gap(shelf: Shelf) -> None:
