@@ -21,7 +21,8 @@ from steelyard.nightly.notes import (
 )
 from steelyard.nightly.presence import address_of, wait_until_there
 from steelyard.nightly.remeasured import SeenAgain, judge_again
-from steelyard.nightly.rollback import Rollback, reproducing, rollbacks
+from steelyard.nightly.reproducing import reproducing
+from steelyard.nightly.rollback import Rollback, rollbacks
 from steelyard.nightly.runs import RunningNight
 from steelyard.nightly.side_by_side import judge_job
 from steelyard.series.confirming import as_the_night_looked
@@ -163,8 +164,8 @@ class Confirmations:
             way,
             artifact=model.artifact.digest,
             device=self._device.name,
-            runtime=slot.runtime,
-            threads=slot.threads,
+            slot=slot,
+            measure=self._running.suite.measure,
         )
         return self._keep(key, replace(note, job_id=handle.job_id, reproduce=command))
 
