@@ -105,7 +105,8 @@ def _more(found: Sequence[object]) -> str:
 def _environment(report: NightReport) -> Iterator[str]:
     changes = report.environment_changes
     if changes:
-        lines = [f"{one.device}: {words.difference_text(one.difference)}" for one in changes[:_MOST_ROWS]]
+        shown = changes[:_MOST_ROWS]
+        lines = [f"{one.device or 'any device'}: {words.difference_text(one.difference)}" for one in shown]
         yield folded(f"Environment changes ({len(changes):,})", _list(lines) + _more(changes))
 
 

@@ -122,6 +122,14 @@ def test_a_bad_night_has_its_line_on_the_terminal(name: str) -> None:
     assert line in plain_words(on_terminal(report))
 
 
+@pytest.mark.parametrize("form", ["html", "markdown"])
+def test_a_change_of_a_model_is_that_of_any_device(form: str) -> None:
+    change = replace(bad_night().environment_changes[0], device="", device_id="")
+    text = plain_words(FORMATS[form](replace(quiet_night(), environment_changes=(change,))))
+
+    assert re.search(r"any( device:)? runtime", text)
+
+
 def test_gaps_of_one_device_are_counted_where_there_are_several() -> None:
     gap = Gap(model="faces", device="pi5", runtime="cpu", metric="", code="not_valid", reason="others were busy")
     gaps = (gap, replace(gap, model="words"), replace(gap, model="boxes", reason="it crashed"))
