@@ -42,7 +42,7 @@ def nightly() -> None:
     """
 
 
-@nightly.command()
+@nightly.command(short_help="Measure a suite, confirm what changed, say what got worse.")
 @click.argument("suite_file", type=click.Path(path_type=Path), metavar="SUITE")
 @click.option(
     "--device", "devices", multiple=True, metavar="NAME", help="Only this one of the suite's devices; repeatable."
@@ -225,7 +225,7 @@ def _show_plan(ctx: click.Context, suite: Suite, options: NightOptions, *, as_js
         say(f"warning: {problem}")
 
 
-@nightly.command()
+@nightly.command(short_help="Show the last night of each suite, and how long ago.")
 @click.argument("suite_name", required=False, default="", metavar="[SUITE]")
 @click.option("--max-age", type=DURATION, metavar="TIME", help="End with 3 where the last complete night is older.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
