@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steelyard.cli.writing import write_text, writing
+from steelyard.cli.writing import write_text
 
 if TYPE_CHECKING:
     from steelyard.nightly.night_report import NightReport
@@ -33,18 +31,6 @@ def render_night_as(report: NightReport, form: str) -> str:
     from steelyard.nightly.report_json import to_json
 
     return to_json(report) + "\n"
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder of a night's files before the night: one that cannot be written to is not found in the morning.
-
-    Raises:
-        UsageError: ``output_unwritable``.
-    """
-    with writing(folder, next_step="name another folder"):
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def write_night_files(report: NightReport, folder: Path) -> list[Path]:

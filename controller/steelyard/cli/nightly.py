@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from steelyard.cli.night_files import make_folder, write_night_files
+from steelyard.cli.night_files import write_night_files
 from steelyard.cli.parameters import DURATION
 from steelyard.cli.reader import reader_may_leave
 from steelyard.cli.session import connected, console, emit_json, say, settings_of
+from steelyard.cli.writing import make_folder
 from steelyard.durations import human_duration
 from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, EXIT_INTERRUPTED
 
