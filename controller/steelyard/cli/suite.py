@@ -77,8 +77,11 @@ def new(file: Path, name: str, model: Path | None, force: bool) -> None:
     """
     from steelyard.cli.writing import write_text
     from steelyard.demo.run import assets
+    from steelyard.suites.reading import is_suite_name
     from steelyard.suites.starter import starter_suite
 
+    if name and not is_suite_name(name):
+        raise UsageError("bad_suite_name", f'{name!r} is no name for a suite: write letters, digits, ".", "_" and "-"')
     if file.exists() and not force:
         raise UsageError("file_exists", f"{file} is there already; name another file, or write over it with --force")
     chosen = model or assets() / "fashion_mobilenet.onnx"
@@ -88,10 +91,17 @@ def new(file: Path, name: str, model: Path | None, force: bool) -> None:
     source = f"file = {_quoted(Path(shown).as_posix())}"
     write_text(
         file,
-        starter_suite(name=name or file.stem, file=file.name, model=chosen.stem, source=source),
+        starter_suite(name=name or _named(file), file=file.name, model=_quoted(chosen.stem), source=source),
         next_step="name another file",
     )
     click.echo(str(file))
+
+
+def _named(file: Path) -> str:
+    """Return a suite's name after its file, as far as a name can hold it."""
+    import re
+
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", file.stem).strip("-._")[:100] or "night"
 
 
 def _quoted(text: str) -> str:

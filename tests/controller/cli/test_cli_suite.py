@@ -32,6 +32,22 @@ def test_a_new_suite_takes_a_model_and_writes_over_nothing(tmp_path: Path, capsy
     assert run([*words, "--force"]) == 0
 
 
+@pytest.mark.parametrize(
+    ("file", "model", "name"),
+    [("lab night.toml", 'a"b.onnx', "lab-night"), ("ünï.toml", "größe ☃.onnx", "n"), ("☃.toml", "m.onnx", "night")],
+    ids=["blanks and quotes", "letters", "a snowman"],
+)
+def test_a_new_suite_is_right_whatever_its_files_are_called(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, model: str, name: str
+) -> None:
+    (tmp_path / model).write_bytes(b"x")
+    assert run(["suite", "new", str(tmp_path / file), "--model", str(tmp_path / model)]) == 0
+    assert check(tmp_path, str(tmp_path / file)) == 0
+    assert f"suite {name}: 1 model" in capsys.readouterr().out
+    assert run(["suite", "new", str(tmp_path / "b.toml"), "--name", "two words"]) == 2
+    assert "no name for a suite" in capsys.readouterr().err
+
+
 def test_all_problems_are_said_and_the_command_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "bad.toml"
     path.write_text('[suite]\nname = "a"\nbudgt = "1h"\n[devices]\nnames = ["pi5"]\n', encoding="utf-8")
