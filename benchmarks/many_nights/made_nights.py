@@ -1,6 +1,6 @@
 """A controller's database with many nights of 5,000 series, as a suite that ran each night would have left it.
 
-Night after night in the order in which a suite records, so that the pages of a series lie as far apart in the file as
+Night after night in the order in which a suite records, so that the nights of a series lie as far apart in the file as
 they do after years. Interrupted, the same call goes on.
 """
 
@@ -89,9 +89,7 @@ def drop_nights_after(path: Path, night_count: int) -> None:
     """Remove the nights that a measurement of recording added."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute(
-            "DELETE FROM points WHERE night_number > ? AND series_number IN (SELECT number FROM series)", (night_count,)
-        )
+        connection.execute("DELETE FROM points WHERE night_number > ?", (night_count,))
         connection.execute("DELETE FROM nights WHERE night_number > ?", (night_count,))
         connection.execute("UPDATE series SET last_night = ? WHERE last_night > ?", (night_count, night_count))
         connection.execute("COMMIT")

@@ -47,6 +47,8 @@ SETTINGS = {
     "series": SERIES_COUNT,
     "report_last": REPORT_LAST,
     "histories": HISTORY_COUNT,
+    # Figures of one layout are not those of another.
+    "points_lie": "night by night",
 }
 _FIGURES = {
     "report_cold": "all that a night's report reads, cold",

@@ -175,7 +175,7 @@ def _told(report: dict[str, Any]) -> dict[str, Any]:
         ],
         **{
             name: [_brief(one) for one in report[name]]
-            for name in ("suspected", "undecided", "not_reproduced", "improved", "fixed", "known")
+            for name in ("suspected", "watched", "undecided", "not_reproduced", "improved", "fixed", "known")
         },
         "devices": [{"state": one["state"], "sentence": one["sentence"]} for one in report["devices"]],
         "planned": report["coverage"]["planned_count"],

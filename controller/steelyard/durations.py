@@ -23,3 +23,15 @@ def parse_duration(text: str, *, may_be_zero: bool = False) -> float:
     if not (seconds > 0 or (seconds == 0 and may_be_zero)) or seconds > _MAX_DURATION_S:
         raise ValueError(f"{text!r} is not more than 0 and at most {_MAX_DURATION_S / 3600:.0f}h")
     return seconds
+
+
+def human_duration(seconds: float) -> str:
+    """Return a duration for people: "45 s", "2 min 5 s", "1 h 10 min"."""
+    whole = max(1, round(seconds))
+    if whole < 90:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"

@@ -68,7 +68,8 @@ def test_a_regression_is_no_failed_unit_and_the_timer_makes_up_for_a_missed_nigh
 
 
 def test_the_cron_lines_have_five_fields_and_a_command() -> None:
-    lines = [line for line in text_of("crontab").splitlines() if line and not line.startswith("#")]
+    path, *lines = [line for line in text_of("crontab").splitlines() if line and not line.startswith("#")]
+    assert re.fullmatch(r"PATH=/[^$~]+", path), "cron knows few folders, and fills in nothing"
     assert len(lines) == 2
     assert all(re.fullmatch(r"(?:[0-9*/,-]+ ){5}steelyard nightly .+", line) for line in lines)
 

@@ -135,10 +135,11 @@ def _check_environment(artifact: PlannedArtifact, environments: Collection[str])
     """Refuse an environment that is not here; the names come from the network and are looked up, never opened."""
     name = artifact.runtime.environment
     if name and name not in environments:
-        there = f"it has {', '.join(sorted(environments))}" if environments else "it has none"
+        listed = ", ".join(sorted(environments))
+        there = f"it has {listed}; name one of these, or add it there" if listed else "it has none; add it there"
         raise InvalidPlanError(
-            f"this device has no runtime environment {name[:80]!r}, {there}; name one of these, or add it there with "
-            "steelyard-agent environment add and start the agent again"
+            f"this device has no runtime environment {name[:80]!r}, {there} with steelyard-agent environment add and "
+            "start the agent again"
         )
 
 

@@ -22,7 +22,7 @@ def bisect_sentence(work: Bisection, step: Step) -> str:
     first, last = work.candidates[0], work.candidates[-1]
     if not isinstance(step, Found):
         is_open = isinstance(step, NothingToFind) and step.last is Answer.SKIPPED
-        why = "could not be told from it" if is_open else f"is not worse by {work.condition.text}"
+        why = "was not measured, or not told from it" if is_open else f"is not worse by {work.condition.text}"
         return f"nothing to find: beside {first.title}, {last.title} {why}"
     bad, good = work.candidates[step.first_bad], work.candidates[step.last_good]
     if step.is_single:

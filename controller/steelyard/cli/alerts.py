@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from steelyard.triage.silence import Silence
 
 _STATES = (
-    *("suspected", "confirming", "confirmed", "not_reproduced", "undecided", "acknowledged", "fixed", "accepted"),
+    *("suspected", "confirmed", "not_reproduced", "undecided", "acknowledged", "fixed", "accepted"),
     *("invalid", "infrastructure", "device"),
 )
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -52,7 +52,7 @@ def _said(command: _Command) -> _Command:
     return command
 
 
-@alerts.command("list")
+@alerts.command("list", short_help="List the open alerts, and the silences that hold.")
 @click.option("--suite", default="", metavar="NAME", help="Of this suite only.")
 @click.option("--state", "states", multiple=True, type=click.Choice(_STATES), help="In this state; repeatable.")
 @click.option("--all", "everything", is_flag=True, help="Closed alerts and silences that are over as well.")
@@ -86,7 +86,7 @@ def list_alerts(ctx: click.Context, suite: str, states: tuple[str, ...], everyth
         console().print(render_silences(silences))
 
 
-@alerts.command("show")
+@alerts.command("show", short_help="Show all of an alert: figures, cause, who did what.")
 @click.argument("alert_id", metavar="ALERT")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
@@ -108,7 +108,7 @@ def show_alert(ctx: click.Context, alert_id: str, as_json: bool) -> None:
     console().print(render_alert(alert, silences))
 
 
-@alerts.command("ack")
+@alerts.command("ack", short_help="Say that you know of an alert: it is no news.")
 @click.argument("alert_ids", nargs=-1, required=True, metavar="ALERT...")
 @click.option(
     "--until", type=UNTIL, metavar="TIME", help="For so long (14d), or until a day (2026-12-24); else for good."
@@ -135,7 +135,7 @@ def acknowledge(
     _change(ctx, alert_ids, lambda triage, one: triage.acknowledge(one, person, until=end), as_json=as_json)
 
 
-@alerts.command("accept")
+@alerts.command("accept", short_help="Take a change as meant: the new baseline.")
 @click.argument("alert_ids", nargs=-1, required=True, metavar="ALERT...")
 @_said
 @click.pass_context
@@ -190,7 +190,7 @@ def invalid(ctx: click.Context, alert_ids: tuple[str, ...], reason: str, who: st
     _close(ctx, alert_ids, "invalid", _person(who, reason), as_json=as_json)
 
 
-@alerts.command("silence")
+@alerts.command("silence", short_help="Let what fits all matchers be no news for a while.")
 @click.argument("matchers", nargs=-1, required=True, metavar="MATCHER...")
 @click.option(
     "--until", type=UNTIL, required=True, metavar="TIME", help="For so long (14d), or until a day (2026-12-24)."

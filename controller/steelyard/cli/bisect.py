@@ -10,6 +10,7 @@ import click
 from steelyard.cli.follow import follow
 from steelyard.cli.measuring import measurement_options, options_from
 from steelyard.cli.models import resolve_model
+from steelyard.cli.reader import reader_may_leave
 from steelyard.cli.session import choose_device, connected, console, emit_json, is_terminal, say, settings_of
 from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, UsageError
 
@@ -64,14 +65,13 @@ def bisect(
     """
     from steelyard.bisect.records import BisectRecord
     from steelyard.bisect.running import Bisection, run_bisection
-    from steelyard.gate.conditions import parse_condition
+    from steelyard.gate.conditions import parse_condition, refuse_without_labels
 
     _check_kind(models, revisions, environments, recipe)
     parsed = parse_condition(condition)
+    refuse_without_labels([parsed], has_task=bool(flags["task"]))
     device = choose_device(ctx, flags["device"], local=flags["local"])
     options = options_from(flags)
-    if parsed.metric == "accuracy" and not flags["task"]:
-        raise UsageError("no_task", f"--fail-if {condition!r} needs labelled data: add --task FILE")
     with connected(ctx) as client:
         candidates = _candidates(client, models, revisions, environments, recipe, flags)
         question = (device, parsed.text, str(flags["task"] or ""), flags["runtime"], str(flags["threads"]))
@@ -148,8 +148,9 @@ def _show(work: Bisection, record: BisectRecord, step: Step, *, as_json: bool) -
     from steelyard.bisect.search import Found
     from steelyard.bisect.telling import bisect_document, render_bisection
 
-    if as_json:
-        emit_json("bisection", bisect_document(work, record.comparisons, step))
-    else:
-        console().print(render_bisection(work, record.comparisons, step))
+    with reader_may_leave():
+        if as_json:
+            emit_json("bisection", bisect_document(work, record.comparisons, step))
+        else:
+            console().print(render_bisection(work, record.comparisons, step))
     return EXIT_FINE if isinstance(step, Found) and step.is_single else EXIT_INCOMPLETE

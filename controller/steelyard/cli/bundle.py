@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from steelyard.cli.progress import progress_bar
+from steelyard.cli.reader import reader_may_leave
 from steelyard.cli.session import connected, console, emit_json, say
 from steelyard.cli.visible import visible
 from steelyard.cli.writing import writing
@@ -128,12 +129,13 @@ def verify(ctx: click.Context, file: Path, as_json: bool) -> None:
 
     with progress_bar(f"reading {file.name}") as on_progress:
         found = verify_bundle(file, on_progress=on_progress)
-    if as_json:
-        emit_json("bundle_verification", _plain(found))
-    else:
-        for line in _lines(found):
-            # Titles and sentences come from the archive.
-            click.echo(visible(line))
+    with reader_may_leave():
+        if as_json:
+            emit_json("bundle_verification", _plain(found))
+        else:
+            for line in _lines(found):
+                # Titles and sentences come from the archive.
+                click.echo(visible(line))
     ctx.exit(EXIT_FINE if found.agrees else EXIT_UNMET)
 
 

@@ -10,6 +10,7 @@ import click
 from steelyard.cli.follow import follow
 from steelyard.cli.measuring import measurement_options, options_from, show_measurement
 from steelyard.cli.models import resolve_model
+from steelyard.cli.reader import reader_may_leave
 from steelyard.cli.session import choose_device, connected
 from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, EXIT_UNMET, UsageError
 from steelyard.report.score_words import lost_limit
@@ -50,7 +51,8 @@ def compare(ctx: click.Context, /, reference: str, candidate: str, **flags: Any)
         handle = client.measure(artifacts, device=device, task=task, options=replace(options, labels=labels))
         follow(handle, f"{artifacts[0].name} and {artifacts[1].name} on {device}")
         measurement = handle.measurement()
-        show_measurement(client, [measurement], as_json=flags["as_json"], as_comparison=True)
+        with reader_may_leave():
+            show_measurement(client, [measurement], as_json=flags["as_json"], as_comparison=True)
     ctx.exit(_exit_code(measurement))
 
 

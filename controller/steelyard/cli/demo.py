@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from steelyard.cli.measuring import show_measurement
-from steelyard.cli.session import connected, human_duration, is_terminal, say
+from steelyard.cli.session import connected, is_terminal, say
+from steelyard.durations import human_duration
 
 
 @click.command()

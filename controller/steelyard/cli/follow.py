@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from steelyard.cli.session import console, human_duration, is_terminal, say
+from steelyard.cli.session import console, is_terminal, say
+from steelyard.durations import human_duration
 
 if TYPE_CHECKING:
     from steelyard.control.job_handle import JobHandle

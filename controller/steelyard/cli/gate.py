@@ -12,8 +12,9 @@ import click
 from steelyard.cli.follow import follow
 from steelyard.cli.measuring import measurement_options, options_from
 from steelyard.cli.models import resolve_model
+from steelyard.cli.reader import reader_may_leave
 from steelyard.cli.session import choose_device, connected, console, emit_json
-from steelyard.cli.writing import write_text
+from steelyard.cli.writing import make_folder, write_text
 from steelyard.errors import EXIT_INCOMPLETE, UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_CONDITIONS = ("p50 > +3%",)
 _WITH_TASK = "accuracy < -0.5pp"
+_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
@@ -41,8 +43,8 @@ _WITH_TASK = "accuracy < -0.5pp"
     metavar="POOL",
     help="As raspberry-pi-5, or tag:rack1: its first free device; repeatable, each is a place to measure.",
 )
-@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a summary for a comment.")
-@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
+@click.option("--markdown", type=_FILE, metavar="FILE", help="Write a summary for a comment.")
+@click.option("--junit", type=_FILE, metavar="FILE", help="Write JUnit XML.")
 @click.option("--allow-forks", is_flag=True, help="Also run changes that come from a fork of the repository.")
 @measurement_options
 @click.pass_context
@@ -70,24 +72,28 @@ def gate(
       steelyard gate main/model.onnx model.onnx --pool raspberry-pi-5 --fail-if 'p50 > +3%'
       steelyard gate base/ head/ --device pi5 --budget 15m --markdown gate.md --junit gate.xml
     """
-    from steelyard.gate.conditions import parse_conditions
+    from steelyard.gate.conditions import parse_conditions, refuse_without_labels
     from steelyard.gate.pairs import pair_models
     from steelyard.gate.running import Gate
 
     texts = conditions or (*_DEFAULT_CONDITIONS, *((_WITH_TASK,) if flags["task"] else ()))
     parsed = parse_conditions(texts)
+    refuse_without_labels(parsed, has_task=bool(flags["task"]))
     pairs = pair_models(base, head)
     if flags["axes"]:
         raise UsageError("bad_axis", "--vary makes more than the two that a gate compares: use steelyard measure")
     if not allow_forks:
         _refuse_forks(ctx)
+    for path in filter(None, (markdown, junit)):
+        make_folder(path.parent)
     devices = _devices(ctx, pools, flags)
     options = options_from(flags)
     if any(one.metric == "macs" for one in parsed):
         options = replace(options, operators=True)
     work = Gate(pairs=pairs, devices=devices, conditions=parsed, options=options, task=str(flags["task"] or ""))
     report = _run(ctx, work, (base, head))
-    _show(report, markdown, junit, as_json=flags["as_json"])
+    with reader_may_leave():
+        _show(report, markdown, junit, as_json=flags["as_json"])
     ctx.exit(report.exit_code)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from steelyard.cli.session import emit_json, human_duration, say
+from steelyard.cli.session import emit_json, say
+from steelyard.durations import human_duration
 from steelyard.errors import UsageError
 from steelyard_protocol.v1 import identity_pb2
 

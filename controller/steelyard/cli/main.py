@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from steelyard import __version__
+from steelyard.cli.reader import forget_reader
 from steelyard.cli.visible import visible
 from steelyard.errors import EXIT_BUG, EXIT_FINE, EXIT_INTERRUPTED, EXIT_USAGE, SteelyardError, UsageError
 from steelyard.spelling import meant
@@ -192,7 +193,7 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911  (an exit code per ki
         return error.exit_code
     except ReaderGoneError:
         # There is nobody left to tell; nor must the interpreter try at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_reader(sys.stdout)
         return EXIT_FINE
     except Exception:  # noqa: BLE001  (the top-level handler: a crash report, never a plausible result)
         click.echo(f"steelyard: a bug of ours; {_write_crash_report(arguments)}", err=True)

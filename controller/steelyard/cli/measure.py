@@ -12,6 +12,7 @@ from steelyard.cli.follow import follow
 from steelyard.cli.measuring import exit_code, measurement_options, options_from, show_measurement
 from steelyard.cli.models import make_variants, resolve_model
 from steelyard.cli.plugin_flag import plugin_flag
+from steelyard.cli.reader import reader_may_leave
 from steelyard.cli.session import choose_device, connected
 from steelyard.errors import UsageError
 
@@ -71,5 +72,6 @@ def measure(
             what = f"{artifacts[0].name} on {device}"
         follow(handle, what)
         measurement = handle.measurement()
-        show_measurement(client, [measurement], as_json=flags["as_json"], report_path=report_path)
+        with reader_may_leave():
+            show_measurement(client, [measurement], as_json=flags["as_json"], report_path=report_path)
     ctx.exit(exit_code(measurement))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from steelyard.cli.night_files import write_night_files
 from steelyard.cli.parameters import DURATION
-from steelyard.cli.session import connected, console, emit_json, human_duration, say, settings_of
+from steelyard.cli.reader import reader_may_leave
+from steelyard.cli.session import connected, console, emit_json, say, settings_of
+from steelyard.cli.writing import make_folder
+from steelyard.durations import human_duration
 from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
     from steelyard.control.client import Client
     from steelyard.nightly.night_report import NightReport
+    from steelyard.nightly.night_status import SuiteStatus
     from steelyard.nightly.notifying import Notifier
     from steelyard.nightly.running import EndedNight
     from steelyard.nightly.runs import NightOptions
@@ -38,7 +43,7 @@ def nightly() -> None:
     """
 
 
-@nightly.command()
+@nightly.command(short_help="Measure a suite, confirm what changed, say what got worse.")
 @click.argument("suite_file", type=click.Path(path_type=Path), metavar="SUITE")
 @click.option(
     "--device", "devices", multiple=True, metavar="NAME", help="Only this one of the suite's devices; repeatable."
@@ -80,32 +85,32 @@ def run(
       steelyard nightly run night.toml --dry-run
       steelyard --controller lab:7421 nightly run night.toml --json
     """
+    from steelyard.nightly.notifying import Notifier
     from steelyard.nightly.runs import NightOptions
+    from steelyard.notify.world import World
     from steelyard.suites.reading import load_suite
 
     suite = load_suite(suite_file, os.environ)
     if window is not None:
         suite = replace(suite, night=replace(suite.night, window_s=window))
     options = NightOptions(only=devices, budget_s=budget)
+    notifier = Notifier(suite, World())
     if dry_run:
         _show_plan(ctx, suite, options, as_json=as_json)
         return
-    report = _run(ctx, suite, options)
     if folder is not None:
-        from steelyard.cli.night_files import write_night_files
-
-        for path in write_night_files(report, folder):
-            say(f"report: {path}")
-    _show(report, as_json=as_json)
+        make_folder(folder)
+    report = _run(ctx, suite, options, notifier)
+    with reader_may_leave():
+        _show(report, as_json=as_json)
+    for path in write_night_files(report, folder) if folder is not None else ():
+        say(f"report: {path}")
     ctx.exit(report.exit_code)
 
 
-def _run(ctx: click.Context, suite: Suite, options: NightOptions) -> NightReport:
+def _run(ctx: click.Context, suite: Suite, options: NightOptions, notifier: Notifier) -> NightReport:
     from steelyard.nightly.errors import StoppedError
-    from steelyard.nightly.notifying import Notifier
-    from steelyard.notify.world import World
 
-    notifier = Notifier(suite, World())
     stop = threading.Event()
     with connected(ctx) as client, _stopping(stop):
         try:
@@ -221,7 +226,7 @@ def _show_plan(ctx: click.Context, suite: Suite, options: NightOptions, *, as_js
         say(f"warning: {problem}")
 
 
-@nightly.command()
+@nightly.command(short_help="Show the last night of each suite, and how long ago.")
 @click.argument("suite_name", required=False, default="", metavar="[SUITE]")
 @click.option("--max-age", type=DURATION, metavar="TIME", help="End with 3 where the last complete night is older.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
@@ -242,15 +247,20 @@ def status(ctx: click.Context, suite_name: str, max_age: float | None, as_json: 
 
     with connected(ctx) as client:
         found = statuses(client.nightly.latest(suite_name), suite_name, max_age_s=max_age)
-    if as_json:
-        emit_json("night_status", {"suites": [one.document() for one in found]})
-    else:
-        for one in found:
-            click.echo(one.sentence)
-        if not found:
-            click.echo("no suite has a night yet; `steelyard nightly run SUITE` begins one")
+    with reader_may_leave():
+        _show_statuses(found, as_json=as_json)
     late = any(one.is_late for one in found) or (max_age is not None and not found)
     ctx.exit(EXIT_INCOMPLETE if late else EXIT_FINE)
+
+
+def _show_statuses(found: Sequence[SuiteStatus], *, as_json: bool) -> None:
+    if as_json:
+        emit_json("night_status", {"suites": [one.document() for one in found]})
+        return
+    for one in found:
+        click.echo(one.sentence)
+    if not found:
+        click.echo(_none_yet(""))
 
 
 @nightly.command("list")
@@ -276,9 +286,17 @@ def list_nights(ctx: click.Context, suite_name: str, limit: int, as_json: bool) 
         documents: list[dict[str, Any]] = [night_document(one) for one in nights]
         emit_json("nights", {"nights": documents})
         return
+    if not nights:
+        click.echo(_none_yet(suite_name))
+        return
     table = Table(box=None, pad_edge=False)
     for heading in ("SUITE", "NIGHT", "BEGAN (UTC)", "TOOK", "RESULT"):
         table.add_column(heading)
     for one in nights:
         table.add_row(*night_words(one))
     console().print(table)
+
+
+def _none_yet(suite_name: str) -> str:
+    nobody = f"{suite_name} has no night yet" if suite_name else "no suite has a night yet"
+    return f"{nobody}; `steelyard nightly run SUITE` begins one"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from steelyard.cli.reader import forget_reader
 from steelyard.cli.visible import visible
 from steelyard.errors import SteelyardError, UsageError
 from steelyard.settings import Settings, load_settings
@@ -99,31 +100,24 @@ def emit_json(kind: str, payload: Mapping[str, Any]) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line of progress or identity on stderr, as a log where logs are JSON; results alone go to stdout."""
+    """Print a line of progress or identity on stderr, as a log where logs are JSON; results alone go to stdout.
+
+    Nobody has to read it.
+    """
     context = click.get_current_context(silent=True)
+    shown = visible(text)
     if context is not None and context.find_root().params.get("log_format") == "json":
         import logging
 
         from steelyard.log_context import make_formatter
 
-        said = logging.LogRecord("steelyard.cli", logging.INFO, "", 0, text, None, None)
-        click.echo(make_formatter("json").format(said), err=True)
-        return
-    click.echo(visible(text), err=True)
+        shown = make_formatter("json").format(logging.LogRecord("steelyard.cli", logging.INFO, "", 0, text, None, None))
+    try:
+        click.echo(shown, err=True)
+    except BrokenPipeError:
+        forget_reader(sys.stderr)
 
 
 def is_terminal() -> bool:
     """Return whether progress has somebody to look at it."""
     return sys.stderr.isatty()
-
-
-def human_duration(seconds: float) -> str:
-    """Return a duration for people: "45 s", "2 min 5 s", "1 h 10 min"."""
-    whole = max(1, round(seconds))
-    if whole < 90:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"

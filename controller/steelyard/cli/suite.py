@@ -77,8 +77,11 @@ def new(file: Path, name: str, model: Path | None, force: bool) -> None:
     """
     from steelyard.cli.writing import write_text
     from steelyard.demo.run import assets
+    from steelyard.suites.reading import is_suite_name
     from steelyard.suites.starter import starter_suite
 
+    if name and not is_suite_name(name):
+        raise UsageError("bad_suite_name", f'{name!r} is no name for a suite: write letters, digits, ".", "_" and "-"')
     if file.exists() and not force:
         raise UsageError("file_exists", f"{file} is there already; name another file, or write over it with --force")
     chosen = model or assets() / "fashion_mobilenet.onnx"
@@ -88,10 +91,17 @@ def new(file: Path, name: str, model: Path | None, force: bool) -> None:
     source = f"file = {_quoted(Path(shown).as_posix())}"
     write_text(
         file,
-        starter_suite(name=name or file.stem, file=file.name, model=chosen.stem, source=source),
+        starter_suite(name=name or _named(file), file=file.name, model=_quoted(chosen.stem), source=source),
         next_step="name another file",
     )
     click.echo(str(file))
+
+
+def _named(file: Path) -> str:
+    """Return a suite's name after its file, as far as a name can hold it."""
+    import re
+
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", file.stem).strip("-._")[:100] or "night"
 
 
 def _quoted(text: str) -> str:
@@ -102,12 +112,15 @@ def _quoted(text: str) -> str:
 
 def _load(file: Path) -> tuple[Suite | None, tuple[Problem, ...]]:
     """Return the suite, and what keeps it from being run."""
+    from steelyard.nightly.notifying import Notifier
+    from steelyard.notify.world import World
     from steelyard.suites.errors import SuiteError
     from steelyard.suites.missing_files import missing_files
     from steelyard.suites.reading import load_suite
 
     try:
         loaded = load_suite(file, os.environ)
+        Notifier(loaded, World())
     except SuiteError as error:
         return None, error.problems
     return loaded, missing_files(loaded)
@@ -143,7 +156,7 @@ def _document(
     loaded: Suite, devices: Sequence[NightDevice], unmet: Sequence[UnmetDevice], unchecked: str
 ) -> dict[str, Any]:
     from steelyard.suites.effective import suite_digest, suite_document
-    from steelyard.suites.outlook import outlook_of
+    from steelyard.suites.outlook import outlook_of, unfitting
 
     names = {one.device_id or one.name: one.name for one in devices}
     outlook = outlook_of(loaded, devices)
@@ -170,31 +183,40 @@ def _document(
             for _, plan in outlook
             for cell in (*plan.cells, *(one.cell for one in plan.left_out))
         ],
-        "warnings": [*(f"{one.name}: {one.reason}" for one in unmet), *filter(None, [unchecked])],
+        "warnings": [
+            *unfitting(outlook),
+            *(f"{one.name}: {one.reason}" for one in unmet),
+            *filter(None, [unchecked]),
+        ],
     }
 
 
 def _show(loaded: Suite, devices: Sequence[NightDevice], unmet: Sequence[UnmetDevice], unchecked: str) -> None:
     from rich.table import Table
 
-    from steelyard.suites.outlook import outlook_of
+    from steelyard.suites.outlook import outlook_of, unfitting
+    from steelyard.suites.planning import minutes_text
 
     table = Table(box=None, pad_edge=False)
     for heading in ("DEVICE", "CELLS", "ROUNDS", "MINUTES", "BUDGET", "OTHER NIGHTS"):
         table.add_column(heading, justify="left" if heading == "DEVICE" else "right")
     outlook = outlook_of(loaded, devices)
     for device, plan in outlook:
-        figures = (len(plan.cells), plan.round_count, f"{plan.estimated_s / 60:.1f}", f"{device.budget_s / 60:g}")
+        figures = (len(plan.cells), plan.round_count, f"{plan.estimated_s / 60:.1f}", minutes_text(device.budget_s))
         table.add_row(device.name, *map(str, figures), str(len(plan.left_out) or ""))
     count = sum(len(plan.cells) + len(plan.left_out) for _, plan in outlook)
     out = console()
     out.print(
-        f"suite {loaded.name}: {len(loaded.models)} models, {len(loaded.runtimes)} runtimes, {len(devices)} devices, "
-        f"{count} cells",
+        f"suite {loaded.name}: {_counted(len(loaded.models), 'model')}, {_counted(len(loaded.runtimes), 'runtime')}, "
+        f"{_counted(len(devices), 'device')}, {_counted(count, 'cell')}",
         markup=False,
     )
     out.print(table)
-    for one in unmet:
-        say(f"warning: {one.reason}")
+    for one in (*unfitting(outlook), *(one.reason for one in unmet)):
+        say(f"warning: {one}")
     if unchecked:
         say(f"note: {unchecked}")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

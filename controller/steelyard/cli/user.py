@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timezone
 
 import click
@@ -61,14 +62,25 @@ def invite_user(ctx: click.Context, name: str, role: str, valid_s: float, qr: bo
 )
 @click.option("--device", "devices", multiple=True, metavar="NAME", help="That it may measure on; repeatable.")
 @click.option(
+    "--suite", "suites", multiple=True, metavar="NAME", help="Whose nights it may run and record; repeatable."
+)
+@click.option(
     "--valid", "valid_s", type=DURATION, default="30d", help="How long the token is good for; 30d by default."
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
 def make_token(
-    ctx: click.Context, name: str, pools: tuple[str, ...], devices: tuple[str, ...], valid_s: float, as_json: bool
+    ctx: click.Context,
+    name: str,
+    pools: tuple[str, ...],
+    devices: tuple[str, ...],
+    suites: tuple[str, ...],
+    valid_s: float,
+    as_json: bool,
 ) -> None:
     """Make a token for a job of CI, which measures on some devices and does nothing else that lasts.
+
+    With --suite it also runs the nights of a suite, whose points and alerts the controller keeps.
 
     The line that is printed goes into the secret variable STEELYARD_TOKEN: every command there uses it. It is shown
     once and kept nowhere. Another token of the same NAME ends the older one; `steelyard user remove NAME` ends it, too.
@@ -77,19 +89,22 @@ def make_token(
     Examples:
       steelyard user token ci --pool raspberry-pi-5 --valid 30d
       steelyard user token ci --pool tag:rack1 --device pi5
+      steelyard user token nights --pool tag:rack1 --suite shelf
     """
     from steelyard.cli.gate import pool_address
     from steelyard.control.token import TOKEN_VARIABLE, encode_token
+    from steelyard.membership.token_rules import suite_scope
     from steelyard.report.plain import to_plain
 
+    reach = (*map(pool_address, pools), *devices, *map(suite_scope, suites))
     with connected(ctx) as client:
-        made, holder = client.identity.issue_token(name, (*map(pool_address, pools), *devices), valid_s=valid_s)
+        made, holder = client.identity.issue_token(name, reach, valid_s=valid_s)
     if as_json:
         emit_json("token", {"token": encode_token(made), "user": to_plain(holder)})
         return
     click.echo(encode_token(made))
     end = _day(holder, "certificate_not_after")
-    say(f"measures on {', '.join(holder.scope)} until {end}; leads to {', '.join(made.addresses)}")
+    say(f"{_reach_words(holder.scope)} until {end}; leads to {', '.join(made.addresses)}")
     say(f"put it into the secret variable {TOKEN_VARIABLE}: it is shown this once, and whoever has it comes in")
 
 
@@ -141,6 +156,14 @@ def remove_user(ctx: click.Context, name: str, as_json: bool) -> None:
         emit_json("user", {"user": to_plain(removed)})
         return
     say(f"{removed.name} ({_role(removed)}) may not use this controller any more")
+
+
+def _reach_words(scope: Sequence[str]) -> str:
+    from steelyard.membership.token_rules import suite_of
+
+    places = f"measures on {', '.join(one for one in scope if not suite_of(one))}"
+    suites = ", ".join(filter(None, map(suite_of, scope)))
+    return f"{places}, runs nights of {suites}" if suites else places
 
 
 def _role(one: identity_pb2.User) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,18 @@ def writing(path: Path, *, next_step: str = "name another place with -o") -> Ite
         raise UsageError(
             "output_unwritable", f"{path} cannot be written ({error.strerror or error}): {next_step}"
         ) from error
+
+
+def make_folder(folder: Path, *, next_step: str = "name another folder") -> None:
+    """Make a folder before what is written there is measured: one that cannot be written to is not found afterwards.
+
+    Raises:
+        UsageError: as ``writing``.
+    """
+    with writing(folder, next_step=next_step):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def write_text(path: Path, text: str, *, next_step: str = "name another place with -o") -> None:

@@ -60,6 +60,10 @@ def raise_from_rpc(error: grpc.RpcError) -> NoReturn:
         ) from None
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         raise DeviceError("controller_slow", "the controller did not answer in time; try again") from None
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        raise SteelyardError(
+            "controller_too_old", "this controller is older than the command, and does not know it: upgrade it there"
+        ) from None
     raise SteelyardError(
         "controller_failed", f"the controller failed ({code.name}: {detail}); its log says more"
     ) from None

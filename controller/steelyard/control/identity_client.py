@@ -65,7 +65,7 @@ class IdentityClient:
 
         Args:
             name: Whom it is for; an older token of that name is void then.
-            devices: Names or ids, "tag:rack1", "pool:raspberry-pi-5".
+            devices: Names or ids, "tag:rack1", "pool:raspberry-pi-5"; "suite:shelf" lets it run that suite's nights.
             valid_s: How long; 0: 30 days.
         """
         from steelyard.control.logins import login_from

@@ -1,4 +1,4 @@
-"""NightlyService: message in, store call, message out. Roles were looked at before, by the guard.
+"""NightlyService: message in, store call, message out. Roles were looked at before, by the guard; suites are here.
 
 What nights measured and found is judged by those who run them; here it is kept, by whom it was changed included.
 """
@@ -11,6 +11,7 @@ from typing import TypeVar
 import grpc.aio
 
 from steelyard.control.by_name import add_service
+from steelyard.control.token_scope import require_suite_in_scope
 from steelyard.errors import UsageError
 from steelyard.membership.caller import CURRENT_CALLER
 from steelyard.store.blobs import BlobStore
@@ -32,10 +33,12 @@ class NightlyServicer:
 
     async def begin_night(self, request: nightly_pb2.BeginNightRequest) -> nightly_pb2.BeginNightResponse:
         """Begin the suite's next night, or give back the one that is not over."""
+        await require_suite_in_scope(self._store, suite_name=request.suite_name)
         return await self._call(lambda nightly: nightly.nights.begin(request))
 
     async def renew_night(self, request: nightly_pb2.RenewNightRequest) -> nightly_pb2.RenewNightResponse:
         """Let a night's runner hold it for another while."""
+        await require_suite_in_scope(self._store, night_id=request.night_id)
         night = await self._call(
             lambda nightly: nightly.nights.renew(request.night_id, request.runner, request.hold_ms)
         )
@@ -60,6 +63,7 @@ class NightlyServicer:
 
     async def end_night(self, request: nightly_pb2.EndNightRequest) -> nightly_pb2.EndNightResponse:
         """End a night whose document was uploaded."""
+        await require_suite_in_scope(self._store, night_id=request.night_id)
         if not self._blobs.has(request.report_digest):
             raise UsageError(
                 "blob_missing",
@@ -74,6 +78,7 @@ class NightlyServicer:
 
     async def put_night_item(self, request: nightly_pb2.PutNightItemRequest) -> nightly_pb2.PutNightItemResponse:
         """Keep a note of a night."""
+        await require_suite_in_scope(self._store, night_id=request.night_id)
         await self._call(lambda nightly: nightly.items.put(request.night_id, request.item))
         return nightly_pb2.PutNightItemResponse()
 
@@ -87,6 +92,7 @@ class NightlyServicer:
 
     async def record_points(self, request: nightly_pb2.RecordPointsRequest) -> nightly_pb2.RecordPointsResponse:
         """Keep what a night measured."""
+        await require_suite_in_scope(self._store, night_id=request.night_id)
         recorded, kept = await self._call(lambda nightly: nightly.points.record(request))
         return nightly_pb2.RecordPointsResponse(recorded_count=recorded, kept_count=kept)
 
@@ -138,6 +144,7 @@ class NightlyServicer:
 
     async def put_alerts(self, request: nightly_pb2.PutAlertsRequest) -> nightly_pb2.PutAlertsResponse:
         """Keep what a night made of its alerts."""
+        await require_suite_in_scope(self._store, night_id=request.night_id)
         for alert in request.alerts:
             alert.changed_by = _caller_name(alert.changed_by)
         alerts = await self._call(lambda nightly: nightly.alerts.put(request.night_id, request.alerts))

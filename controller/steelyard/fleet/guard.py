@@ -124,7 +124,7 @@ def _require_allowed(caller: Caller, method: str) -> None:
             "not_for_this_caller", f"{name}/{rpc} is not for a {caller.subject.kind}, which this certificate is of"
         )
     if caller.scope:
-        require_token_may(name, rpc)
+        require_token_may(name, rpc, caller.scope)
     if caller.subject.kind == "user" and name != "RenewalService":
         require_role(_least_role(name, rpc), f"{name}/{rpc}")
 

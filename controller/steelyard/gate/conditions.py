@@ -58,6 +58,17 @@ def parse_conditions(texts: Sequence[str]) -> tuple[Condition, ...]:
     return conditions
 
 
+def refuse_without_labels(conditions: Sequence[Condition], *, has_task: bool) -> None:
+    """Refuse a condition on accuracy where no task says what is right.
+
+    Raises:
+        UsageError: ``no_task``.
+    """
+    unlabelled = next((one.text for one in conditions if one.metric == "accuracy" and not has_task), None)
+    if unlabelled is not None:
+        raise UsageError("no_task", f"--fail-if {unlabelled!r} needs labelled data: add --task FILE")
+
+
 def parse_condition(text: str) -> Condition:
     """Return the condition that a text says.
 

@@ -98,7 +98,10 @@ class AccessList:
         if shown.subject.controller_id != self._controller_id:
             raise IdentityError("another_controller", "the certificate is of another controller; enroll with this one")
         if shown.serial in self._revoked:
-            raise IdentityError("certificate_revoked", "this certificate was revoked; enroll with a new join code")
+            raise IdentityError(
+                "certificate_revoked",
+                "this certificate was revoked; enroll with a join code, or have a token made",
+            )
         return shown
 
     def judge(self, pem: bytes) -> Caller:

@@ -20,8 +20,9 @@ from steelyard.nightly.notes import (
     confirmations_s,
 )
 from steelyard.nightly.presence import address_of, wait_until_there
-from steelyard.nightly.remeasured import judge_again
-from steelyard.nightly.rollback import Rollback, reproducing, rollbacks
+from steelyard.nightly.remeasured import SeenAgain, judge_again
+from steelyard.nightly.reproducing import reproducing
+from steelyard.nightly.rollback import Rollback, rollbacks
 from steelyard.nightly.runs import RunningNight
 from steelyard.nightly.side_by_side import judge_job
 from steelyard.series.confirming import as_the_night_looked
@@ -163,8 +164,8 @@ class Confirmations:
             way,
             artifact=model.artifact.digest,
             device=self._device.name,
-            runtime=slot.runtime,
-            threads=slot.threads,
+            slot=slot,
+            measure=self._running.suite.measure,
         )
         return self._keep(key, replace(note, job_id=handle.job_id, reproduce=command))
 
@@ -199,7 +200,7 @@ class Confirmations:
         rules = self._rules(note.metrics)
         if note.factor is Factor.AGAIN:
             measurement = self._client.measurement(note.job_id).measurement
-            told: Mapping[str, ConfirmationOutcome | str] = judge_again(
+            told: Mapping[str, ConfirmationOutcome | SeenAgain | str] = judge_again(
                 measurement, [one.candidate for one in candidates], rules
             )
         else:
@@ -213,7 +214,8 @@ class Confirmations:
             note,
             is_over=True,
             outcomes=tuple((metric, one) for metric, one in told.items() if isinstance(one, ConfirmationOutcome)),
-            silent=tuple((metric, one) for metric, one in told.items() if isinstance(one, str)),
+            silent=tuple((metric, why) for metric, one in told.items() if (why := _silence_of(one))),
+            seen_again=tuple(metric for metric, one in told.items() if isinstance(one, SeenAgain)),
         )
 
     def _rules(self, metrics: Iterable[str]) -> dict[str, MetricRule]:
@@ -248,6 +250,12 @@ class Confirmations:
 
 def _judge_pair(client: Client, job_id: str, rules: Sequence[MetricRule]) -> Mapping[str, ConfirmationOutcome | str]:
     return judge_job(client, job_id, rules).outcomes
+
+
+def _silence_of(one: ConfirmationOutcome | SeenAgain | str) -> str:
+    if isinstance(one, SeenAgain):
+        return one.reason
+    return one if isinstance(one, str) else ""
 
 
 class _NoTimeError(Exception):

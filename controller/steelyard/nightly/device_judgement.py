@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from steelyard.nightly.device_session import SENTINEL_MODEL
 from steelyard.nightly.histories import (
@@ -17,8 +17,9 @@ from steelyard.series.device_judging import judge_device
 from steelyard.series.history import History
 from steelyard.series.judgements import Candidate, DeviceVerdict, NoCandidate, NoCandidateCode, Side
 from steelyard.series.judging import judge_night
+from steelyard.series.lasting import lasting_p
 from steelyard.series.localisation import first_bad_night
-from steelyard.series.metric_rules import MetricRule
+from steelyard.series.metric_rules import MetricKind, MetricRule
 from steelyard.series.ranking import ranked
 from steelyard.series.series_key import SeriesKey
 from steelyard.triage.alert import Alert, AlertState, before_night
@@ -30,7 +31,10 @@ STANDING = frozenset({AlertState.CONFIRMED, AlertState.ACKNOWLEDGED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedCandidate:
-    """A candidate with its series, the history that it was judged by, and the last night that was good."""
+    """A candidate with its series, the history that it was judged by, and the last night that was good.
+
+    ``lasting_p`` is that of an open alert's later nights (``series.lasting``), None on the first two.
+    """
 
     candidate: Candidate
     facts: SeriesFacts
@@ -38,6 +42,7 @@ class JudgedCandidate:
     last_good_night: int
     first_bad_night: int
     alert: Alert | None = None
+    lasting_p: float | None = None
 
     @property
     def is_standing(self) -> bool:
@@ -100,14 +105,15 @@ def judge_device_night(
     models = [one for one in facts if one.key.model != SENTINEL_MODEL and one.key.metric in rules]
     for one in models:
         alert = open_alerts.get((one.key.suite, one.key.model, one.key.device_id, one.key.runtime, one.key.metric))
-        history = freed_of_other_sentinels(one.history, sentinel.epochs, night)
+        history = whole = freed_of_other_sentinels(one.history, sentinel.epochs, night)
         if alert is not None:
-            history = without_bad_nights(history, alert.first_night, night)
+            history = without_bad_nights(whole, alert.first_night, night)
         judged = judge_night(history, rules[one.key.metric], night=night)
         if isinstance(judged, NoCandidate):
             quiet[one.key] = judged
         else:
-            candidates.append(_with_nights(judged, one, history, rules[one.key.metric], alert))
+            made = _with_nights(judged, one, history, rules[one.key.metric], alert)
+            candidates.append(replace(made, lasting_p=_lasting(whole, rules[one.key.metric], alert)))
     judged_count = len(candidates) + sum(one.code in _JUDGED for one in quiet.values())
     return DeviceJudgement(
         verdict=verdict,
@@ -132,6 +138,13 @@ def _with_nights(
         first_bad_night=first_bad,
         alert=alert,
     )
+
+
+def _lasting(history: History, rule: MetricRule, alert: Alert | None) -> float | None:
+    if alert is None or rule.kind is not MetricKind.CONTINUOUS:
+        return None
+    opened = alert.events[0].night_number or alert.first_night
+    return lasting_p(history, rule, first_bad=alert.first_night, opened=opened)
 
 
 def _in_order(candidates: Sequence[JudgedCandidate], judged_count: int) -> tuple[JudgedCandidate, ...]:

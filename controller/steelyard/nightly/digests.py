@@ -62,7 +62,7 @@ def _groups(report: NightReport) -> Iterator[str]:
 def _devices(report: NightReport) -> Iterator[str]:
     ill = [one for one in report.devices if one.state not in _WELL]
     for device in ill[:_MOST_DEVICES]:
-        yield f"{device.device} {words.STATE_WORDS[device.state]}: {device.sentence}"
+        yield f"{device.device} {words.state_text(device)}: {device.sentence}"
     if len(ill) > _MOST_DEVICES:
         yield f"And {len(ill) - _MOST_DEVICES:,} more devices that are not as they should be"
 

@@ -16,11 +16,11 @@ from steelyard.nightly.night_findings import (
     Sparkline,
 )
 from steelyard.nightly.notes import ConfirmationNote, Factor, confirmation_key
+from steelyard.nightly.watching import weighed
 from steelyard.series.confirming import exact_outcome
 from steelyard.series.judgements import ConfirmationKind, ConfirmationOutcome, Side
 from steelyard.series.metric_rules import MetricKind, MetricRule
 from steelyard.suites.cells import Cell
-from steelyard.triage.alert import Alert
 
 _SHOWN_NIGHTS = 30
 _OUTCOMES = {
@@ -67,7 +67,9 @@ def findings_of(
         if one.is_old_news or _follows_from_another_model(one, before, now):
             continue
         finding = _finding(one, rule, environment_differences(before, now), night=night, when=when, device=device)
-        found.append(_with_outcome(finding, one, rule, judgement, confirmations))
+        finding = _with_outcome(finding, one, rule, judgement, confirmations)
+        is_unexplained = bool(before and now) and not finding.environment
+        found.append(weighed(finding, one, _notes_of(one, confirmations), is_unexplained=is_unexplained))
     return found
 
 
@@ -207,24 +209,13 @@ def _unconfirmed(finding: Finding, one: JudgedCandidate, notes: Sequence[Confirm
     silent = [reason for note in notes for name, reason in note.silent if name in {"", metric}]
     note = notes[0] if notes else None
     why = silent[0] if silent else "no confirmation was run"
-    is_better = one.candidate.side is Side.BETTER
-    again = "" if one.alert is None or is_better else _suspected_again(one.alert)
     return replace(
         finding,
-        outcome=Outcome.IMPROVED if is_better else Outcome.SUSPECTED,
-        reason=f"{finding.reason}; not confirmed: {why}{again}",
+        outcome=Outcome.IMPROVED if one.candidate.side is Side.BETTER else Outcome.SUSPECTED,
+        reason=f"{finding.reason}; not confirmed: {why}",
         job_id=note.job_id if note is not None else "",
         reproduce=note.reproduce if note is not None else "",
         limits=note.limits if note is not None else "",
-    )
-
-
-def _suspected_again(alert: Alert) -> str:
-    """Return who decides on what nights suspect again and again: repeating is no proof (docs/decisions/0027)."""
-    name = alert.alert_id
-    return (
-        f"; suspected since night {alert.first_night}, and somebody must decide: `steelyard alerts ack {name}` where "
-        f"it is looked into, `steelyard alerts accept {name}` where it is to stay"
     )
 
 

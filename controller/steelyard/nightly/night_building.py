@@ -27,6 +27,7 @@ from steelyard.nightly.night_report import (
 from steelyard.nightly.oddities import oddities
 from steelyard.nightly.verdicts import night_end
 from steelyard.series.judgements import DeviceVerdictKind, NoCandidateCode
+from steelyard.series.judging import CANDIDATE_P
 from steelyard.series.metric_rules import METRIC_RULES
 from steelyard.stats.comparison import DEFAULT_CONFIDENCE
 from steelyard.triage.alert import Alert, AlertSubject
@@ -80,6 +81,7 @@ def build_night(facts: NightFacts, *, when: Callable[[int], str]) -> BuiltNight:
         matrix=_matrix(judgements, findings, coverage),
         regressions=groups,
         suspected=_with(findings, Outcome.SUSPECTED),
+        watched=_with(findings, Outcome.WATCHED),
         undecided=_with(findings, Outcome.UNDECIDED),
         not_reproduced=_with(findings, Outcome.NOT_REPRODUCED),
         improved=_with(findings, Outcome.IMPROVED),
@@ -241,14 +243,15 @@ def _sentences(facts: NightFacts, quiet: int) -> tuple[str, ...]:
     told = [
         (
             "Series are held against up to 28 nights since the last accepted change, freed of what the device's "
-            "sentinel shows; what looks different (p < 0.05 and the least effect of its metric) is a candidate and no "
-            "result."
+            f"sentinel shows; what looks different (p < {CANDIDATE_P:.2f} and two thirds of the least effect of its "
+            "metric) is a candidate and no result."
         ),
     ]
     if night.confirm:
         told.append(
             f"Candidates are confirmed in the same night: what was there on the last good night against what is there "
-            f"now, in turn, on the same device, at {100 * DEFAULT_CONFIDENCE:g} %."
+            f"now, in turn, on the same device, at {100 * DEFAULT_CONFIDENCE:g} %. Where nothing that is known "
+            "changed, there is nothing to put back: it is measured again, and watched until it lasts."
         )
     else:
         told.append("The suite wants no confirmations: candidates of metrics with noise stay suspected.")

@@ -14,6 +14,8 @@ class Outcome(Enum):
     CONFIRMED = "confirmed"
     # Looks worse; there was no confirmation, and the finding's reason says why.
     SUSPECTED = "suspected"
+    # Looks worse though nothing that is known changed, and may be noise: not suspected until it lasts.
+    WATCHED = "watched"
     # A confirmation was run, and neither the change nor its absence came out of it.
     UNDECIDED = "undecided"
     NOT_REPRODUCED = "not_reproduced"

@@ -178,6 +178,8 @@ class NightReport:
     acknowledgements: tuple[Acknowledgement, ...]
     failed_notifications: tuple[FailedNotification, ...]
     method: Method
+    # Worse twice tonight, with nothing changed that is known: no news until it lasts.
+    watched: tuple[Finding, ...] = ()
     # What was odd about the night as a whole: the first ever, a clock that went back, an edited suite.
     notes: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION

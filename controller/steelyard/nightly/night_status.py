@@ -120,7 +120,12 @@ def night_words(night: nightly_pb2.Night) -> tuple[str, ...]:
     began = night.started_at.ToJsonString()[:16].replace("T", " ")
     took = ""
     if night.HasField("closed_at") and night.closed_at.ToNanoseconds():
-        minutes = max(0.0, (night.closed_at.ToNanoseconds() - night.begun_at.ToNanoseconds()) / 60e9)
-        took = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+        took = _took(max(0.0, (night.closed_at.ToNanoseconds() - night.begun_at.ToNanoseconds()) / 1e9))
     result = night.verdict or _STATES.get(night.state, "unknown")
     return night.suite_name, str(night.night_number), began, took, result
+
+
+def _took(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

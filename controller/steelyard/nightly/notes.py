@@ -112,7 +112,8 @@ class ConfirmationNote:
     """One confirmation of a cell: its job and, once it ended, what it shows of each metric.
 
     ``outcomes`` are by metric; ``silent`` are metrics with the reason why the job shows nothing of them, with the
-    metric "" where it shows nothing at all. ``limits`` is what could not be put back.
+    metric "" where it shows nothing at all. ``seen_again`` are those of which a second measurement, with nothing put
+    back, shows the change, too. ``limits`` is what could not be put back.
     """
 
     factor: Factor
@@ -122,6 +123,7 @@ class ConfirmationNote:
     is_over: bool = False
     outcomes: tuple[tuple[str, ConfirmationOutcome], ...] = ()
     silent: tuple[tuple[str, str], ...] = ()
+    seen_again: tuple[str, ...] = ()
     limits: str = ""
     reproduce: str = ""
     device_s: float = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from steelyard.control.pools import refused_because
+from steelyard.durations import human_duration
 from steelyard.nightly.errors import StoppedError
 from steelyard.nightly.runs import RunningNight
 
@@ -33,7 +34,7 @@ def wait_until_there(client: Client, running: RunningNight, device: NightDevice)
         if refusal:
             return ("quarantined" if found.quarantined_because else "draining"), refusal
         if not running.window_is_open:
-            window = f"the night's window of {running.suite.night.window_s / 3600:g} h"
+            window = f"the night's window of {human_duration(running.suite.night.window_s)}"
             if found.online or device.name == LOCAL_NAME:
                 return "window", f"{window} was over before its turn came"
             return "offline", f"it was not connected while {window} was open"

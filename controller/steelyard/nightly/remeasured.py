@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from steelyard.nightly.cell_values import cell_values
 from steelyard.series.judgements import Candidate, ConfirmationKind, ConfirmationOutcome, Side
@@ -11,17 +12,24 @@ from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import measurement_pb2
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenAgain:
+    """A second measurement shows the change, too; ``reason`` is one sentence with its figure."""
+
+    reason: str
+
+
 def judge_again(
     measurement: measurement_pb2.Measurement, candidates: Sequence[Candidate], rules: Mapping[str, MetricRule]
-) -> dict[str, ConfirmationOutcome | str]:
-    """Return what a second measurement of the same night says of each candidate.
+) -> dict[str, ConfirmationOutcome | SeenAgain | str]:
+    """Return what a second measurement of the same night says of each candidate; a text is why it says nothing.
 
     Without a reference beside it a change cannot be confirmed: it is not reproduced where the second measurement is
-    within the least effect of the nights before, and otherwise stays what it is, suspected, with the second figure.
+    within the least effect of the nights before, and otherwise stays what it is, with the second figure.
     """
     metric = measurement.metric if measurement.HasField("metric") else None
     values = cell_values(measurement.variants[0], metric, mac_count=None)
-    told: dict[str, ConfirmationOutcome | str] = {}
+    told: dict[str, ConfirmationOutcome | SeenAgain | str] = {}
     for one in candidates:
         rule = rules.get(one.key.metric)
         if rule is None:
@@ -33,8 +41,8 @@ def judge_again(
         elif _is_back(one, value.value, rule):
             told[rule.metric] = _back(one, value.value, value.rounds, rule)
         else:
-            told[rule.metric] = (
-                f"measured again tonight it is {format_value(value.value, rule.unit)}, "
+            told[rule.metric] = SeenAgain(
+                reason=f"measured again tonight it is {format_value(value.value, rule.unit)}, "
                 f"{format_value(one.before, rule.unit)} before"
             )
     return told

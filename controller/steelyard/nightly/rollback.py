@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -68,30 +67,6 @@ def rollbacks(
     if runtime_changed:
         gone.append(f"{_runtime_words(before, now)}, and no environment of the device has the old one")
     return (Rollback(factor=Factor.AGAIN, limits=_nothing_to_put_back([*gone, *fixed])),)
-
-
-def reproducing(rollback: Rollback, *, artifact: str, device: str, runtime: str, threads: int) -> str:
-    """Return the command line that measures what a confirmation measured."""
-    flags = ["--device", device, "--threads", str(threads)]
-    if runtime and rollback.factor is not Factor.RUNTIME:
-        flags += ["--runtime", runtime]
-    if rollback.factor is Factor.MODEL:
-        words = ["steelyard", "compare", rollback.artifact[:12], artifact[:12], *flags]
-    elif rollback.factor is Factor.RUNTIME:
-        name = runtime.partition("@")[0]
-        named = ["--runtime", name] if name else []
-        words = [
-            "steelyard",
-            "measure",
-            artifact[:12],
-            *flags,
-            *named,
-            "--vary",
-            f"env={','.join(rollback.environments)}",
-        ]
-    else:
-        words = ["steelyard", "measure", artifact[:12], *flags]
-    return shlex.join(words)
 
 
 def _runtime(environment: Mapping[str, str]) -> tuple[str, str]:

@@ -84,6 +84,8 @@ def run_night(
     options = options if options.runner else replace(options, runner=runner_name())
     clock, stop = clock or SystemClock(), stop or threading.Event()
     with connect() as client:
+        # A device that the suite does not name is refused before there is a night.
+        find_devices(client, suite, options)
         begun = _begin(client, suite, options, clock, stop, say)
         options = replace(options, runner=begun.night.runner)
         on_begin(begun.night, begun.resumed)

@@ -25,7 +25,7 @@ def night_end(findings: Sequence[Finding], coverage: Coverage, devices: Sequence
 
     A confirmed regression is one whatever else is missing. Without one, a night that left anything open is incomplete:
     cells that were to be measured, changes that no confirmation decided, changes held back because of their device. A
-    cell whose turn comes another night leaves nothing open.
+    cell whose turn comes another night leaves nothing open, nor does what is watched: it may be noise, and is said.
     """
     confirmed = sum(one.outcome is Outcome.CONFIRMED for one in findings)
     measured = f"{coverage.measured_count} of {coverage.planned_count} cells were measured"
@@ -47,7 +47,12 @@ def night_end(findings: Sequence[Finding], coverage: Coverage, devices: Sequence
             sentence=f"No confirmed regression, but {' and '.join(left_open)}; {measured}.",
             exit_code=EXIT_INCOMPLETE,
         )
-    return NightEnd(verdict=NightVerdict.PASS, sentence=f"Nothing got worse; {measured}.", exit_code=EXIT_FINE)
+    watched = sum(one.outcome is Outcome.WATCHED for one in findings)
+    passed = "Nothing got worse"
+    if watched:
+        verb = "looks" if watched == 1 else "look"
+        passed = f"No regression; {watched} series {verb} worse with nothing changed, and may be noise"
+    return NightEnd(verdict=NightVerdict.PASS, sentence=f"{passed}; {measured}.", exit_code=EXIT_FINE)
 
 
 def _left_open(findings: Sequence[Finding], coverage: Coverage, devices: Sequence[DeviceHealth]) -> list[str]:

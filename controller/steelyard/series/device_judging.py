@@ -11,6 +11,7 @@ import numpy as np
 from steelyard.series.early_warning import robust_deviation
 from steelyard.series.judgements import DeviceVerdict, DeviceVerdictKind
 from steelyard.stats.sentinel import LEAST_SESSIONS, SentinelVerdict, judge_sentinel
+from steelyard.stats.thresholds import percent
 
 # As many as the early warning looks back to.
 _LONGEST_PAST = 28
@@ -130,13 +131,13 @@ def _judge_moved(past: Sequence[float], moved: float | None) -> str:
     """Return the sentence that says how the sentinel moved within the session, "" where it did not."""
     if moved is None:
         return ""
-    words = f"its sentinel ended {abs(moved - 1.0):.1%} {'slower' if moved > 1.0 else 'faster'} than it began"
+    words = f"its sentinel ended {percent(abs(moved - 1.0))} {'slower' if moved > 1.0 else 'faster'} than it began"
     if len(past) < LEAST_SESSIONS:
-        return f"{words}; more than {MOST_MOVED:.0%} is not steady" if abs(math.log(moved)) > MOST_MOVED else ""
+        return f"{words}; more than {percent(MOST_MOVED)} is not steady" if abs(math.log(moved)) > MOST_MOVED else ""
     usual = _judged(past[-_LONGEST_PAST:], moved)
     if usual.kind != "drifted" or abs(math.log(moved)) <= MOST_MOVED:
         return ""
-    return f"{words}, unlike in {min(len(past), _LONGEST_PAST)} past nights ({usual.allowed:.1%} could be chance)"
+    return f"{words}, unlike in {min(len(past), _LONGEST_PAST)} past nights ({percent(usual.allowed)} could be chance)"
 
 
 def _verdict(

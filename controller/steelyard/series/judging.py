@@ -110,7 +110,7 @@ def _steady(shift: Shift, rule: MetricRule, *, is_small: bool) -> str:
 def _reason(change: float, shift: Shift, rule: MetricRule) -> str:
     nights = "tonight" if shift.window == 1 else f"over the last {shift.window} nights"
     return (
-        f"{rule.metric} {abs(change):.1%} {'more' if change > 0 else 'less'} {nights} than in {shift.past_count} "
+        f"{rule.metric} {percent(abs(change))} {'more' if change > 0 else 'less'} {nights} than in {shift.past_count} "
         f"nights before, which differ by {percent(shift.deviation)}"
     )
 

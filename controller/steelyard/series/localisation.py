@@ -117,8 +117,12 @@ def _test(logs: NDArray[np.float64], begin: int, index: int, end: int) -> Change
     return ChangePoint(index=index, size=size, p_value=float(split_p_values(logs[None, begin:end], index - begin)[0]))
 
 
-def split_p_values(series: NDArray[np.float64], index: int | NDArray[np.int64]) -> NDArray[np.float64]:
+def split_p_values(
+    series: NDArray[np.float64], index: int | NDArray[np.int64], *, least_deviation: float = 0.0
+) -> NDArray[np.float64]:
     """Return the two-sided p of Student's t between the nights before ``index`` and the others, for each series [S, N].
+
+    Where ``least_deviation`` is given, no standard deviation is taken to be smaller.
 
     Raises:
         ValueError: a side has no night, or both have one.
@@ -130,7 +134,7 @@ def split_p_values(series: NDArray[np.float64], index: int | NDArray[np.int64]) 
     is_before = np.arange(count)[None, :] < n[:, None]
     means = [np.sum(series * side, axis=1) / np.sum(side, axis=1) for side in (is_before, ~is_before)]
     rest = series - np.where(is_before, means[0][:, None], means[1][:, None])
-    variance = np.sum(rest**2, axis=1) / (count - 2)
+    variance = np.maximum(np.sum(rest**2, axis=1) / (count - 2), least_deviation**2)
     error = np.sqrt(variance * (1.0 / n + 1.0 / (count - n)))
     change = np.abs(means[1] - means[0])
     # Equal values on each side: they differ or they do not.

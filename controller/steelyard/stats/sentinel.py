@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from steelyard.stats.student import t_quantile
+from steelyard.stats.thresholds import percent
 
 # Below this nobody would act on it, however surely it is there.
 LEAST_CHANGE = 0.03
@@ -59,11 +60,11 @@ def judge_sentinel(past: Sequence[float], now: float, *, confidence: float = _CO
     change = math.expm1(math.log(now) - mean)
     allowed = max(LEAST_CHANGE, math.expm1(half_width))
     if abs(math.log1p(change)) <= math.log1p(allowed):
-        reason = f"its sentinel is within {allowed:.1%} of its {len(past)} past sessions ({change:+.1%})"
+        reason = f"its sentinel is within {percent(allowed)} of its {len(past)} past sessions ({100 * change:+.1f} %)"
         return SentinelVerdict(kind="steady", reason=reason, change=change, allowed=allowed)
     word = "slower" if change > 0 else "faster"
     reason = (
-        f"its sentinel is {abs(change):.1%} {word} than in its {len(past)} past sessions, where {allowed:.1%} could be "
-        "chance"
+        f"its sentinel is {percent(abs(change))} {word} than in its {len(past)} past sessions, where "
+        f"{percent(allowed)} could be chance"
     )
     return SentinelVerdict(kind="drifted", reason=reason, change=change, allowed=allowed)

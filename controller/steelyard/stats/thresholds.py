@@ -50,4 +50,5 @@ class Thresholds:
 
 def percent(share: float) -> str:
     """Return 0.02 as "2 %"."""
-    return f"{share * 100:.3g} %"
+    points = share * 100
+    return f"{points:.0f} %" if abs(points) >= 999.5 else f"{points:.3g} %"

@@ -122,6 +122,12 @@ def _put(connection: Connection, alert: nightly_pb2.Alert, now_ns: int) -> night
     row = connection.execute(select(alerts).where(alerts.c.alert_id == alert.alert_id)).mappings().first()
     if row is None and alert.version:
         raise _not_found(alert.alert_id)
+    if row is not None and row["suite_name"] != alert.suite_name:
+        raise UsageError(
+            "invalid_alert",
+            f"alert {alert.alert_id} is of suite {row['suite_name']!r} and goes to no other one "
+            f"({alert.suite_name[:80]!r}); begin another alert",
+        )
     change = {"changed_at_ns": now_ns, "changed_by": alert.changed_by}
     if row is None:
         connection.execute(insert(alerts).values(**values, **change, version=1))

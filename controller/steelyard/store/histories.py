@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, select
 
 from steelyard.errors import UsageError
 from steelyard.store import environments, series_rows
@@ -24,6 +24,10 @@ MAX_LAST_COUNT = 4000
 # A message of some megabytes, and the store's thread is free again after a fraction of a second.
 MAX_VALUES_A_PAGE = 200_000
 MAX_ENVIRONMENTS = 1000
+# Reading over a point of another series costs less than looking for a place in the table.
+_DENSE = 4
+# Named one by one in a query, for which SQLite has room for 32,766 values.
+_MOST_NIGHTS = 8000
 
 
 class Histories:
@@ -59,7 +63,7 @@ class Histories:
         up_to_night = min(request.up_to_night or LARGEST_COUNT, LARGEST_COUNT)
         with self._database.read() as connection:
             told, token = _series_page(connection, request.filter, page_size, request.page_token)
-            values = _last_values(connection, [one.series_id for one in told], up_to_night, last_count)
+            values = _last_values(connection, told, up_to_night, last_count)
             texts = environments.texts_of(connection, _text_numbers(values.values()))
         return [_history(one, values.get(one.series_id, []), texts) for one in told], token
 
@@ -86,45 +90,52 @@ def _series_page(
 
 
 def _last_values(
-    connection: Connection, numbers: Sequence[int], up_to_night: int, last_count: int
+    connection: Connection, told: Sequence[nightly_pb2.Series], up_to_night: int, last_count: int
 ) -> dict[int, list[Row[Any]]]:
     """Return the last values of each series, oldest first; the nights before them cost nothing.
 
-    Series whose values begin with the same night are read together, each by its key. One statement for all, with each
-    series' own beginning, is at the mercy of the planner: SQLite reads ten years of every series for it.
+    Series with the same last night are read together: as many nights as values are wanted, then a few more for those
+    that have gaps among them.
     """
-    by_beginning: dict[int, list[int]] = {}
-    for number, begins in connection.execute(_beginnings(numbers, up_to_night, last_count)):
-        by_beginning.setdefault(begins, []).append(number)
+    by_end: dict[int, dict[int, int]] = {}
+    for one in told:
+        by_end.setdefault(min(one.last_night, up_to_night), {})[one.series_id] = one.first_night
     found: dict[int, list[Row[Any]]] = {}
-    for begins, those in by_beginning.items():
-        rows = connection.execute(_values(those, begins, up_to_night))
-        found |= {number: list(own) for number, own in groupby(rows, key=itemgetter(0))}
+    for end, first_nights in by_end.items():
+        found |= _last_until(connection, first_nights, end, last_count)
     return found
 
 
-def _beginnings(numbers: Sequence[int], up_to_night: int, last_count: int) -> Select[Any]:
-    """Return the query of each series' night of the first of its last values, looked for from the end."""
-    begins = (
-        select(points.c.night_number)
-        .where(points.c.series_number == series.c.number, points.c.night_number <= up_to_night)
-        .where(points.c.gap_number.is_(None))
-        .order_by(points.c.night_number.desc())
-        .limit(1)
-        .offset(last_count - 1)
-        .scalar_subquery()
-    )
-    return select(series.c.number, func.coalesce(begins, 0)).where(series.c.number.in_(numbers))
+def _last_until(
+    connection: Connection, first_nights: dict[int, int], end: int, last_count: int
+) -> dict[int, list[Row[Any]]]:
+    found: defaultdict[int, list[Row[Any]]] = defaultdict(list)
+    short, night_count, more = first_nights, last_count, 0
+    while short:
+        begin = max(end - night_count + 1, min(short.values()))
+        for row in connection.execute(_values(sorted(short), range(begin, end + 1))).all():
+            if row[0] in short:
+                found[row[0]].append(row)
+        short = {one: first for one, first in short.items() if first < begin and len(found[one]) < last_count}
+        end = begin - 1
+        # A night for each value that is missing, and twice as many each time: of those, too, some may be gaps.
+        more = max([2 * more, *(last_count - len(found[one]) for one in short)])
+        night_count = min(more, _MOST_NIGHTS)
+    return {one: sorted(rows, key=itemgetter(1))[-last_count:] for one, rows in found.items()}
 
 
-def _values(numbers: Sequence[int], begins: int, up_to_night: int) -> Select[Any]:
+def _values(numbers: Sequence[int], nights: range) -> Select[Any]:
+    """Return the query of the values of series in some nights, in no order; of near series with others between them.
+
+    Where the numbers are near each other, which those of a page of a suite's series are, each night is one read.
+    """
     names = ("series_number", "night_number", "value", "sentinel", "environment_number", "text_number")
-    return (
-        select(*(points.c[name] for name in names))
-        .where(points.c.series_number.in_(numbers), points.c.night_number.between(begins, up_to_night))
-        .where(points.c.gap_number.is_(None))
-        .order_by(points.c.series_number, points.c.night_number)
-    )
+    query = select(*(points.c[name] for name in names)).where(points.c.night_number.in_(nights))
+    if numbers[-1] - numbers[0] < _DENSE * len(numbers):
+        mine = points.c.series_number.between(numbers[0], numbers[-1])
+    else:
+        mine = points.c.series_number.in_(numbers)
+    return query.where(mine, points.c.gap_number.is_(None))
 
 
 def _text_numbers(groups: Iterable[Sequence[Sequence[Any]]]) -> set[int]:

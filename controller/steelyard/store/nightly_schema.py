@@ -113,13 +113,14 @@ point_texts = Table(
     sqlite_autoincrement=True,
 )
 
-# Clustered by series, because they are read so: the last nights of one series are a page or two of the file, however
-# many nights and series there are. SQLite needs no second copy of the key then (sqlite.org/withoutrowid.html).
+# Clustered by night, as they are written and as reports read them: a night is added at the table's end, and the last
+# nights of all series lie beside each other in the file, however many came before (docs/decisions/0027). SQLite needs
+# no second copy of the key (sqlite.org/withoutrowid.html).
 points = Table(
     "points",
     metadata,
+    Column("night_number", Integer, primary_key=True, autoincrement=False),
     Column("series_number", _Number, ForeignKey("series.number"), primary_key=True),
-    Column("night_number", Integer, primary_key=True),
     # A point has a value or a text, or is a gap.
     Column("value", Double, nullable=True),
     Column("text_number", _Number, ForeignKey("point_texts.number"), nullable=True),

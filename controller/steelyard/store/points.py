@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping, Select, delete, insert, select
@@ -12,7 +12,7 @@ from steelyard.store import environments, night_rows, series_rows
 from steelyard.store.database import Database
 from steelyard.store.kept_values import LARGEST_COUNT, require_count, require_finite
 from steelyard.store.nightly_schema import points, series
-from steelyard.store.paging import fetch_page
+from steelyard.store.paging import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, fetch_page
 from steelyard.store.schema import jobs
 from steelyard_protocol.v1 import nightly_pb2
 
@@ -60,17 +60,20 @@ class Points:
             UsageError: ``invalid_page_size`` or ``invalid_page_token``.
         """
         query = _told().where(points.c.series_number == series_id)
-        query = query.where(points.c.night_number <= min(up_to_night, LARGEST_COUNT)) if up_to_night else query
         with self._database.read() as connection:
-            series_rows.by_numbers(connection, [series_id])
-            rows, token = fetch_page(
-                connection,
-                query,
-                points.c.night_number,
-                page_size=page_size,
-                page_token=page_token,
-                newest_first=True,
-            )
+            (row,) = series_rows.by_numbers(connection, [series_id])
+            end = min(up_to_night or LARGEST_COUNT, row["last_night"])
+            for begin in _beginnings(row["first_night"], end, min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE) + 1):
+                rows, token = fetch_page(
+                    connection,
+                    query.where(points.c.night_number.in_(range(begin, end + 1))),
+                    points.c.night_number,
+                    page_size=page_size,
+                    page_token=page_token,
+                    newest_first=True,
+                )
+                if token:
+                    break
             return _messages(connection, rows), token
 
     def of_night(self, night_id: str, page_size: int = 0, page_token: str = "") -> tuple[list[nightly_pb2.Point], str]:
@@ -83,7 +86,7 @@ class Points:
         with self._database.read() as connection:
             night = night_rows.by_id(connection, night_id)
             number = night["night_number"]
-            # Series first: they come in their order, and their points are found by their keys.
+            # Series first: they come in their order, and their points lie beside each other.
             query = select(series).where(
                 series.c.suite_name == night["suite_name"],
                 series.c.first_night <= number,
@@ -99,6 +102,17 @@ class Points:
         for point in found:
             point.key.CopyFrom(series_rows.key_message(keys[point.series_id]))
         return found, token
+
+
+def _beginnings(first_night: int, end: int, count: int) -> Iterator[int]:
+    """Yield nights to begin at, each time twice as far before ``end``: of the nearest nights some may have no point.
+
+    Points lie night by night, so that nights are named one by one: a range of them would be a read of all series.
+    """
+    while end - count + 1 > first_night:
+        yield end - count + 1
+        count *= 2
+    yield min(first_night, end + 1)
 
 
 def _told() -> Select[Any]:

@@ -89,10 +89,12 @@ def _load(
 def _read(path: Path, problems: Problems) -> dict[str, Any]:
     try:
         return parse_toml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        problems.add(str(path), f"the suite cannot be read ({first_line(error)}); check the path")
+    except UnicodeDecodeError:
+        problems.add(path.name, "this is not text in UTF-8, as TOML is; save it so, or name another file")
     except ValueError as error:
         problems.add(path.name, f"this is not valid TOML: {error}")
+    except OSError as error:
+        problems.add(str(path), f"the suite cannot be read ({error.strerror or first_line(error)}); check the path")
     problems.refuse("unreadable_suite")
     raise AssertionError("a problem was noted")
 

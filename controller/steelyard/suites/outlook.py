@@ -28,6 +28,11 @@ def outlook_of(suite: Suite, devices: Sequence[NightDevice]) -> list[tuple[Night
     ]
 
 
+def unfitting(outlook: Sequence[tuple[NightDevice, DevicePlan]]) -> list[str]:
+    """Return a sentence for each device whose budget has no room for any of its cells, on no night."""
+    return [f"{device.name}: {plan.left_out[0].reason}" for device, plan in outlook if plan.left_out and not plan.cells]
+
+
 def expected_costs(suite: Suite, cells: Sequence[Cell]) -> dict[Cell, CellCost]:
     """Return what each cell will take by its plan."""
     return {cell: expected_cost(suite.measure, has_task=bool(suite.model(cell.model).task)) for cell in cells}

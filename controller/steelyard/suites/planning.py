@@ -108,6 +108,12 @@ def plan_device(
     )
 
 
+def minutes_text(seconds: float) -> str:
+    """Return seconds as minutes without a unit: "90", "0.02"."""
+    minutes = seconds / 60.0
+    return f"{minutes:,.0f}" if minutes >= 10.0 else f"{minutes:.2g}"
+
+
 def _rounds_that_fit(
     cells: Sequence[Cell], costs: Mapping[Cell, CellCost], room_s: float, min_rounds: int, max_rounds: int
 ) -> int | None:
@@ -142,10 +148,11 @@ def _reason(
 ) -> str:
     needed = costs[cell].seconds(rounds)
     if needed > budget.cells_s:
+        room, total = f"{budget.cells_s / 60:.1f} min", f"{minutes_text(budget.total_s)} min"
         return (
-            f"{rounds} rounds take {needed / 60:.1f} min, more than the {budget.cells_s / 60:.1f} min of the device's "
-            "budget that are left for cells; raise the budget or lower min_rounds"
+            f"{rounds} rounds take {needed / 60:.1f} min, more than the {room} that the device's {total} leave for "
+            "cells; raise the budget or lower min_rounds"
         )
     last = last_nights.get(cell)
     seen = f"last measured in night {last}" if last is not None else "never measured yet"
-    return f"the budget of {budget.total_s / 60:.0f} min is full tonight; {seen}, its turn comes"
+    return f"the budget of {minutes_text(budget.total_s)} min is full tonight; {seen}, its turn comes"

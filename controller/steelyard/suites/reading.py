@@ -84,9 +84,15 @@ def read_suite(
     )
 
 
+def is_suite_name(name: str) -> bool:
+    """Whether nights can go on under a name: it becomes part of files' names."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name) is not None
+
+
 def _name(head: Table) -> str:
     name = head.text("name")
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name) is None:
+    is_text = isinstance(head.raw().get("name", ""), str)
+    if is_text and not is_suite_name(name):
         head.complain(
             "name", f'{name!r} is no name for a suite; write one of letters, digits, ".", "_" and "-": name = "shelf"'
         )

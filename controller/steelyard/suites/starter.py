@@ -21,9 +21,9 @@ names = ["local"]
 
 # What: each under a name of yours, by which its series goes on whatever file is behind it.
 [[model]]
-name = "{model}"
+name = {model}
 {source}
-# recipes = ["static-int8"]    # each made afresh and measured as "{model}/static-int8"; needs a task with calibration
+# recipes = ["static-int8"]    # each made afresh and measured as NAME/static-int8; needs a task with calibration
 # task = "accuracy"
 
 # [[model]]
@@ -63,5 +63,12 @@ confirmation_share = "33%"     # of the budget, kept for that
 
 
 def starter_suite(*, name: str, file: str, model: str, source: str) -> str:
-    """Return the text of a new suite; ``source`` is the line that says where the model comes from."""
+    """Return the text of a new suite.
+
+    Args:
+        name: Of the suite.
+        file: The suite's own.
+        model: The model's name, as a text of TOML.
+        source: The line that says where the model comes from.
+    """
     return STARTER.format(name=name, file=file, model=model, source=source)

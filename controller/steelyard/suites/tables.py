@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeVar
@@ -69,9 +70,10 @@ class Table:
         if value is None:
             return default
         try:
-            return parse_duration(value) if isinstance(value, str) else parse_duration("")
-        except ValueError:
-            self.complain(key, f'{value!r} is no time; write one such as "90s", "10m" or "1.5h"')
+            return parse_duration(value if isinstance(value, str) else "")
+        except ValueError as error:
+            not_a_text = f'{as_written(value)} is no time; write one such as "90s", "10m" or "1.5h"'
+            self.complain(key, str(error) if isinstance(value, str) else not_a_text)
             return default
 
     def share(self, key: str, default: _T) -> float | _T:
@@ -160,5 +162,12 @@ class Table:
         # True is an int in Python, and no count in a suite.
         if type(value) is kind:
             return value
-        self.complain(key, f"{value!r} is not {words}")
+        self.complain(key, f"{as_written(value)} is not {words}")
         return default
+
+
+def as_written(value: object) -> str:
+    """Return a value of TOML as its file writes it, as far as Python does not: true and 02:00:00."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value.isoformat() if isinstance(value, dt.date | dt.time) else repr(value)

@@ -17,11 +17,13 @@ MAX_REASON_CHARACTERS = 1000
 
 
 class AlertState(Enum):
-    """Where an alert is. The order of the first five is that of a night; the others are what triage makes of it."""
+    """Where an alert is. The first four are what a night says of it, the others what triage makes of it.
 
-    # Looks worse; not confirmed yet.
+    While a night confirms what looks worse, that is among the night's notes; an alert changes when the night ends.
+    """
+
+    # Looks worse; not confirmed.
     SUSPECTED = "suspected"
-    CONFIRMING = "confirming"
     # A confirmation in the same night says so too.
     CONFIRMED = "confirmed"
     NOT_REPRODUCED = "not_reproduced"

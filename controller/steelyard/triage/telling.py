@@ -24,6 +24,7 @@ from steelyard.triage.transitions import moved, without_acknowledgement
 OPENS = {
     Outcome.CONFIRMED: AlertState.CONFIRMED,
     Outcome.SUSPECTED: AlertState.SUSPECTED,
+    Outcome.WATCHED: AlertState.SUSPECTED,
     Outcome.UNDECIDED: AlertState.UNDECIDED,
 }
 # Once confirmed, a later night without a confirmation does not take it back.

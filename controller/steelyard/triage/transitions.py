@@ -23,10 +23,8 @@ _JUDGED = frozenset({AlertState.CONFIRMED, AlertState.NOT_REPRODUCED, AlertState
 
 # What is closed stays closed: the same series getting worse again is another alert, with a first night of its own.
 TRANSITIONS: Mapping[AlertState, frozenset[AlertState]] = {
-    AlertState.SUSPECTED: _TRIAGED | _JUDGED | {AlertState.CONFIRMING},
-    # Back to suspected where the night ends before the confirmation does.
-    AlertState.CONFIRMING: _TRIAGED | _JUDGED | {AlertState.SUSPECTED},
-    AlertState.UNDECIDED: _TRIAGED | _JUDGED - {AlertState.UNDECIDED} | {AlertState.CONFIRMING},
+    AlertState.SUSPECTED: _TRIAGED | _JUDGED,
+    AlertState.UNDECIDED: _TRIAGED | _JUDGED - {AlertState.UNDECIDED},
     AlertState.CONFIRMED: _TRIAGED,
     # Back to where it was when the acknowledgement ends, and to confirmed when it got worse.
     AlertState.ACKNOWLEDGED: _TRIAGED

@@ -237,7 +237,9 @@ class User(google.protobuf.message.Message):
 
     @property
     def scope(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """What the holder of a token may measure on: "pi5", "tag:rack1", "pool:raspberry-pi-5". Empty for a person."""
+        """What the holder of a token may measure on: "pi5", "tag:rack1", "pool:raspberry-pi-5"; and the suites whose nights
+        it may run: "suite:shelf". Empty for a person.
+        """
 
     def __init__(
         self,
@@ -312,7 +314,7 @@ class IssueTokenRequest(google.protobuf.message.Message):
     """How long it is valid; 0: 30 days."""
     @property
     def devices(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Devices by name or id, "tag:rack1", "pool:raspberry-pi-5"."""
+        """Devices by name or id, "tag:rack1", "pool:raspberry-pi-5"; "suite:shelf" lets it run the nights of a suite."""
 
     def __init__(
         self,

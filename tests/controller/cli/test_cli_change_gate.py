@@ -62,6 +62,8 @@ def test_a_device_that_is_not_there_leaves_the_gate_incomplete(steelyard, folder
     [
         (["BASE", "HEAD", "--fail-if", "p50"], "is no condition"),
         (["BASE", "NET"], "two models or two folders"),
+        (["BASE", "HEAD", "--fail-if", "accuracy < -0.5pp", "--local"], "needs labelled data: add --task FILE"),
+        (["BASE", "HEAD", "--markdown", "NET/gate.md", "--local"], "name another folder"),
         (["BASE", "HEAD", "--vary", "threads=1,2", "--local"], "steelyard measure"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -69,7 +71,8 @@ def test_a_device_that_is_not_there_leaves_the_gate_incomplete(steelyard, folder
 def test_what_makes_no_sense_is_refused(steelyard, folders: Path, words: list[str], says: str) -> None:
     places = {"BASE": folders / "base", "HEAD": folders / "head", "NET": folders / "base" / "net.onnx"}
 
-    assert says in steelyard("gate", *(places.get(word, word) for word in words)).is_refused()
+    typed = [places.get(word) or word.replace("NET/", f"{places['NET']}/") for word in words]
+    assert says in steelyard("gate", *typed).is_refused()
 
 
 def test_changes_from_forks_are_not_run(

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from steelyard.cli import follow as following
-from steelyard.cli import main, session
+from steelyard.cli import main
 from steelyard.control.client import Client
 from steelyard.errors import DeviceError, IncompleteError, SteelyardError, UsageError
 from steelyard.store.lock import lock_holder
@@ -100,14 +100,38 @@ def test_ctrl_c_cancels_the_job_and_ends_with_130(client: Client, state: Path, i
     assert job.state == control_pb2.JOB_STATE_CANCELLED
 
 
-def test_a_reader_that_went_away_is_no_error(client: Client, state: Path, measured: Ran) -> None:
+def with_nobody_reading(state: Path, *words: object, stream: str = "stdout") -> subprocess.CompletedProcess[str]:
+    """Run a command whose output, or whose progress, is a pipe that its reader closed."""
     reading, writing = os.pipe()
     os.close(reading)
-    words = command_line("--state-directory", state, "artifact", "list", "--json")
-    done = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: writing}
+    line = command_line("--state-directory", state, *words)
+    done = subprocess.run(line, **streams, text=True, timeout=60)  # type: ignore[call-overload]  # streams by name
     os.close(writing)
-    assert done.returncode == 0
+    return done
+
+
+@pytest.mark.parametrize(
+    "words", [("artifact", "list", "--json"), ("artifact", "list"), ("alerts", "list")], ids=["json", "table", "line"]
+)
+def test_a_reader_that_went_away_is_no_error(
+    client: Client, state: Path, measured: Ran, words: tuple[str, ...]
+) -> None:
+    done = with_nobody_reading(state, *words)
     assert done.stderr == ""
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_verdict_that_nobody_reads_is_no_pass(client: Client, state: Path, tmp_path: Path, stream: str) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"x")
+    suite = tmp_path / "night.toml"
+    suite.write_text(
+        '[suite]\nname = "unread"\n[devices]\nnames = ["away"]\n[[model]]\nname = "m"\nfile = "m.onnx"\n',
+        encoding="utf-8",
+    )
+    assert with_nobody_reading(state, "nightly", "run", suite, stream=stream).returncode == 3
+    assert with_nobody_reading(state, "nightly", "status", "unread", "--max-age", "1h", stream=stream).returncode == 3
 
 
 def test_a_served_controller_is_found_until_it_is_told_to_end(tmp_path: Path) -> None:
@@ -226,19 +250,3 @@ def test_an_interrupted_wait_cancels_its_job() -> None:
     with pytest.raises(KeyboardInterrupt):
         following.follow(handle, "conv on local")
     assert handle.cancelled
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.0, "1 s"),
-        (45.4, "45 s"),
-        (89.4, "89 s"),
-        (120, "2 min"),
-        (125, "2 min 5 s"),
-        (3600, "1 h"),
-        (4200, "1 h 10 min"),
-    ],
-)
-def test_durations_are_for_people(seconds: float, words: str) -> None:
-    assert session.human_duration(seconds) == words

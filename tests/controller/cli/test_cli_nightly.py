@@ -90,6 +90,25 @@ def test_a_dry_run_begins_no_night(state: Path, suite: Path, capsys: pytest.Capt
     assert json.loads(capsys.readouterr().out)["nights"] == before
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--report", "FILE/reports"), "name another folder"),
+        (("--device", "pi9"), "none of the suite's devices is pi9"),
+    ],
+    ids=["unwritable", "unknown device"],
+)
+def test_what_would_fail_in_the_morning_is_refused_before_the_night(
+    state: Path, suite: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, str], says: str
+) -> None:
+    assert nightly(state, "list", "--json") == 0
+    before = json.loads(capsys.readouterr().out)["nights"]
+    assert nightly(state, "run", str(suite), words[0], words[1].replace("FILE", str(suite))) == 2
+    assert says in capsys.readouterr().err
+    assert nightly(state, "list", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["nights"] == before
+
+
 def test_a_complete_night_is_listed_and_young_enough(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = Settings(state_directory=state, agent_listen="127.0.0.1:0")
     with connect(settings=settings) as client:
@@ -102,6 +121,8 @@ def test_a_complete_night_is_listed_and_young_enough(state: Path, capsys: pytest
     assert "other: night 1 PASS 0 min ago" in capsys.readouterr().out
     assert nightly(state, "list", "other") == 0
     assert "PASS" in capsys.readouterr().out
+    assert nightly(state, "list", "nobody") == 0
+    assert "nobody has no night yet" in capsys.readouterr().out
     assert nightly(state, "status", "nobody", "--max-age", "1h") == 3
 
 

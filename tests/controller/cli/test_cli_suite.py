@@ -18,7 +18,7 @@ def test_a_new_suite_passes_its_check(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run(["suite", "new", str(tmp_path / "lab.toml")]) == 0
     assert check(tmp_path, str(tmp_path / "lab.toml")) == 0
     out, err = capsys.readouterr()
-    assert "suite lab: 1 models, 1 runtimes, 1 devices, 1 cells" in out
+    assert "suite lab: 1 model, 1 runtime, 1 device, 1 cell\n" in out
     assert "no controller runs here" in err
 
 
@@ -30,6 +30,22 @@ def test_a_new_suite_takes_a_model_and_writes_over_nothing(tmp_path: Path, capsy
     assert run(words) == 2
     assert "--force" in capsys.readouterr().err
     assert run([*words, "--force"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "model", "name"),
+    [("lab night.toml", 'a"b.onnx', "lab-night"), ("ünï.toml", "größe ☃.onnx", "n"), ("☃.toml", "m.onnx", "night")],
+    ids=["blanks and quotes", "letters", "a snowman"],
+)
+def test_a_new_suite_is_right_whatever_its_files_are_called(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, model: str, name: str
+) -> None:
+    (tmp_path / model).write_bytes(b"x")
+    assert run(["suite", "new", str(tmp_path / file), "--model", str(tmp_path / model)]) == 0
+    assert check(tmp_path, str(tmp_path / file)) == 0
+    assert f"suite {name}: 1 model" in capsys.readouterr().out
+    assert run(["suite", "new", str(tmp_path / "b.toml"), "--name", "two words"]) == 2
+    assert "no name for a suite" in capsys.readouterr().err
 
 
 def test_all_problems_are_said_and_the_command_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,6 +67,25 @@ def test_a_missing_file_is_a_problem_of_a_check(tmp_path: Path, capsys: pytest.C
     document = json.loads(capsys.readouterr().out)
     assert (document["kind"], document["is_right"]) == ("suite_check", False)
     assert "gone.onnx" in document["problems"][0]["sentence"]
+
+
+def test_whom_a_suite_tells_is_checked_with_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["suite", "new", str(tmp_path / "lab.toml")]) == 0
+    with (tmp_path / "lab.toml").open("a", encoding="utf-8") as file:
+        file.write('[notify.team]\nkind = "emial"\n')
+    assert check(tmp_path, str(tmp_path / "lab.toml")) == 2
+    assert "did you mean 'email'?" in capsys.readouterr().err
+
+
+def test_a_budget_that_no_cell_fits_into_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["suite", "new", str(tmp_path / "lab.toml")]) == 0
+    text = (tmp_path / "lab.toml").read_text("utf-8").replace('budget = "90m"', 'budget = "1s"')
+    (tmp_path / "lab.toml").write_text(text, encoding="utf-8")
+    assert check(tmp_path, str(tmp_path / "lab.toml")) == 0
+    out, err = capsys.readouterr()
+    assert "0.017" in out
+    assert "warning: local: 6 rounds take" in err
+    assert "0.017 min leave for cells; raise the budget" in err
 
 
 def test_the_effective_suite_is_printed_alone_and_as_json_with_its_cells(

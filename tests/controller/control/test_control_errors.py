@@ -35,16 +35,22 @@ async def failing() -> AsyncIterator[Callable[..., object]]:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
 
-    def call(address: str, timeout_s: float) -> None:
+    def call(address: str, timeout_s: float, method: str) -> None:
         with grpc.insecure_channel(address) as channel:
             try:
-                channel.unary_unary("/Test/Fail")(b"", timeout=timeout_s)
+                channel.unary_unary(f"/Test/{method}")(b"", timeout=timeout_s)
             except grpc.RpcError as error:
                 raise_from_rpc(error)
 
-    async def ask(error: BaseException | None, *, address: str = f"127.0.0.1:{port}", timeout_s: float = 20.0) -> None:
+    async def ask(
+        error: BaseException | None,
+        *,
+        address: str = f"127.0.0.1:{port}",
+        timeout_s: float = 20.0,
+        method: str = "Fail",
+    ) -> None:
         planned[:] = [error] if error is not None else []
-        await asyncio.to_thread(call, address, timeout_s)
+        await asyncio.to_thread(call, address, timeout_s, method)
 
     yield ask
     await server.stop(None)
@@ -79,6 +85,12 @@ async def test_a_bug_in_the_controller_is_named_with_its_log(failing) -> None:
         await failing(ValueError("oops"))
     assert caught.value.reason == "controller_failed"
     assert type(caught.value) is SteelyardError
+
+
+async def test_a_controller_without_a_method_is_older_than_the_command(failing) -> None:
+    with pytest.raises(SteelyardError, match="older than the command") as caught:
+        await failing(None, method="NotYet")
+    assert caught.value.reason == "controller_too_old"
 
 
 async def test_a_controller_that_is_gone_is_said_with_what_to_do(failing) -> None:

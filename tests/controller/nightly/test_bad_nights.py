@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from steelyard.durations import human_duration
 from steelyard.errors import UsageError
 from steelyard.nightly.errors import StoppedError
 from steelyard.nightly.night_findings import Outcome
@@ -39,6 +40,9 @@ def test_no_device_at_all_is_incomplete_and_never_a_pass(shelf: Shelf) -> None:
     assert report.coverage.planned_count == 1
     assert report.devices[0].state is DeviceState.OFFLINE
     assert "no device of the controller belongs to tag:rack" in report.devices[0].sentence
+    (gap,) = report.coverage.gaps
+    assert (gap.code, gap.device, gap.reason) == ("no_device", "tag:rack", report.devices[0].sentence)
+    assert "(no device)" in report.sentence
 
 
 def test_a_device_that_stays_away_is_waited_for_until_the_window_closes_and_is_a_gap(shelf: Shelf) -> None:
@@ -46,6 +50,8 @@ def test_a_device_that_stays_away_is_waited_for_until_the_window_closes_and_is_a
     report = shelf.night()
     assert report.verdict is NightVerdict.INCOMPLETE
     assert [gap.code for gap in report.coverage.gaps] == ["offline"]
+    window = human_duration(shelf.suite.night.window_s)
+    assert report.coverage.gaps[0].reason == f"it was not connected while the night's window of {window} was open"
     assert shelf.clock.elapsed_s() >= shelf.suite.night.window_s
     assert shelf.fleet.jobs == []
 

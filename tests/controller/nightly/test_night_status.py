@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from steelyard.nightly.night_status import night_words, statuses
 from steelyard_protocol.v1 import nightly_pb2
 
@@ -54,3 +56,11 @@ def test_a_night_that_runs_has_no_result_yet() -> None:
     night = nightly_pb2.Night(suite_name="shelf", night_number=3, state=nightly_pb2.NIGHT_STATE_RUNNING)
     night.started_at.FromSeconds(1_790_000_000)
     assert night_words(night) == ("shelf", "3", "2026-09-21 14:13", "", "running")
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(48, "48 s"), (600, "10 min"), (9000, "2.5 h")])
+def test_a_night_took_seconds_minutes_or_hours(seconds: int, words: str) -> None:
+    night = nightly_pb2.Night(suite_name="shelf", night_number=3, verdict="PASS")
+    night.begun_at.FromSeconds(1_790_000_000)
+    night.closed_at.FromSeconds(1_790_000_000 + seconds)
+    assert night_words(night)[3:] == (words, "PASS")

@@ -143,16 +143,18 @@ def test_an_alert_that_somebody_acknowledges_while_the_night_ends_is_told_as_kno
     assert [one.reason for one in report.known] == ["acknowledged by ada: ticket 41"]
 
 
-def test_what_is_suspected_again_with_nothing_to_put_back_is_never_confirmed_and_waits_for_somebody(
-    shelf: Shelf,
-) -> None:
+def test_what_is_worse_with_nothing_changed_is_watched_until_it_lasts_and_then_waits_for_somebody(shelf: Shelf) -> None:
     shelf.nights(QUIET_NIGHTS)
     with shelf.fleet.client() as client:
         shelf.fleet.p50_ns[client.add_model(shelf.folder / "keywords.onnx").digest] = 2.2e6
-    first = shelf.night()
-    again = [shelf.night() for _ in range(5)]
-    assert {one.verdict for one in (first, *again)} == {NightVerdict.INCOMPLETE}
-    assert "somebody must decide" not in first.suspected[0].reason
+    for report in (shelf.night(), shelf.night()):
+        assert (report.verdict, report.exit_code, report.suspected) == (NightVerdict.PASS, 0, ())
+        assert "1 series looks worse with nothing changed, and may be noise" in report.sentence
+        (finding,) = report.watched
+        assert "measured again tonight it is 2.2" in finding.reason
+    again = [shelf.night() for _ in range(3)]
+    assert {one.verdict for one in again} == {NightVerdict.INCOMPLETE}
+    assert {one.watched for one in again} == {()}
     (finding,) = again[-1].suspected
     assert f"suspected since night {QUIET_NIGHTS + 1}, and somebody must decide" in finding.reason
     assert f"`steelyard alerts ack {finding.alert_id}`" in finding.reason
@@ -161,6 +163,20 @@ def test_what_is_suspected_again_with_nothing_to_put_back_is_never_confirmed_and
         person = Person(who="ada", reason="looked into", now=shelf.clock.now())
         triage.acknowledge(triage.alert(finding.alert_id), person)
     assert shelf.night().verdict is NightVerdict.PASS
+
+
+def test_what_is_watched_and_gone_leaves_nothing_open(shelf: Shelf) -> None:
+    shelf.nights(QUIET_NIGHTS)
+    with shelf.fleet.client() as client:
+        digest = client.add_model(shelf.folder / "keywords.onnx").digest
+    shelf.fleet.p50_ns[digest] = 2.2e6
+    assert [one.outcome for one in shelf.night().watched] == [Outcome.WATCHED]
+    del shelf.fleet.p50_ns[digest]
+    reports = [shelf.night(), shelf.night()]
+    assert {one.verdict for one in reports} == {NightVerdict.PASS}
+    assert {one.watched for one in reports} == {()}
+    with shelf.fleet.client() as client:
+        assert Triage(client.nightly).alerts(shelf.suite.name) == []
 
 
 def test_a_slower_runtime_is_told_from_a_slower_model_by_putting_the_old_one_back(shelf: Shelf) -> None:

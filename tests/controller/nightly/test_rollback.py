@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from steelyard.nightly.notes import Factor
-from steelyard.nightly.rollback import Rollback, reproducing, rollbacks
+from steelyard.nightly.rollback import Rollback, rollbacks
 from steelyard_protocol.v1 import common_pb2
 
 BEFORE = {"artifact": "a" * 64, "runtime": "onnxruntime", "runtime_version": "1.19.2", "kernel": "6.6.31"}
@@ -56,15 +56,3 @@ def test_an_environment_that_cannot_be_used_is_none() -> None:
     broken[1].reason = "the interpreter is gone"
     (way,) = rollbacks(BEFORE, {**BEFORE, "runtime_version": "1.20.0"}, broken, has_artifact=True)
     assert way.factor is Factor.AGAIN
-
-
-def test_commands_that_reproduce_name_what_was_measured() -> None:
-    model = Rollback(factor=Factor.MODEL, artifact="a" * 64)
-    words = {"artifact": "b" * 64, "device": "pi5", "runtime": "onnxruntime", "threads": 2}
-    assert reproducing(model, **words) == (
-        "steelyard compare aaaaaaaaaaaa bbbbbbbbbbbb --device pi5 --threads 2 --runtime onnxruntime"
-    )
-    runtime = Rollback(factor=Factor.RUNTIME, environments=("frozen", "own"))
-    assert reproducing(runtime, **words) == (
-        "steelyard measure bbbbbbbbbbbb --device pi5 --threads 2 --runtime onnxruntime --vary env=frozen,own"
-    )

@@ -78,6 +78,15 @@ def test_alerts_of_a_night_are_kept_all_or_none(store: Store, night_id: str) -> 
     assert store.nightly.alerts.page(nightly_pb2.ListAlertsRequest())[0] == []
 
 
+def test_an_alert_of_one_suite_is_not_taken_by_a_night_of_another(store: Store, night_id: str) -> None:
+    (kept,) = store.nightly.alerts.put(night_id, [alert()])
+    other = store.nightly.nights.begin(begin_request("request-2", "another")).night.night_id
+    taken = alert(suite_name="another", state="fixed", version=kept.version)
+    with pytest.raises(UsageError, match="goes to no other one"):
+        store.nightly.alerts.put(other, [taken])
+    assert store.nightly.alerts.get(kept.alert_id).suite_name == SUITE
+
+
 def test_alerts_are_listed_by_what_they_are_about(store: Store, night_id: str) -> None:
     given = [alert("a001"), alert("a002", model="resnet"), alert("a003", state="fixed", open=False)]
     store.nightly.alerts.put(night_id, given)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.errors import NotFoundError, UsageError
-from steelyard.store.histories import _beginnings, _values
+from steelyard.store.histories import _values
 from steelyard.store.store import Store
 from steelyard_protocol.v1 import nightly_pb2
 from tests.controller.store import messages
@@ -205,6 +205,20 @@ def test_points_of_one_series_come_newest_first_in_pages(store: Store) -> None:
         store.nightly.points.page(99)
 
 
+def test_points_of_a_series_that_missed_many_nights_come_in_pages_all_the_same(store: Store) -> None:
+    for night in range(1, 31):
+        run_night(store, [point(float(night))] if night in {1, 2, 14, 30} else [point(1.0, metric="p95")])
+    (series, _), _ = store.nightly.series.series(OF_SUITE)
+    seen, token = [], ""
+    while True:
+        found, token = store.nightly.points.page(series.series_id, page_size=1, page_token=token)
+        seen += [one.value for one in found]
+        if not token:
+            break
+    assert seen == [30.0, 14.0, 2.0, 1.0]
+    assert store.nightly.points.page(series.series_id, up_to_night=13)[0][0].value == 2.0
+
+
 def test_points_of_a_night_come_in_pages_in_the_order_of_the_series(store: Store, night_id: str) -> None:
     record(store, night_id, [point(1.0, metric=f"m{index}") for index in range(5)])
     first, token = store.nightly.points.of_night(night_id, page_size=3)
@@ -212,19 +226,37 @@ def test_points_of_a_night_come_in_pages_in_the_order_of_the_series(store: Store
     assert ([one.key.metric for one in (*first, *second)], end) == (["m0", "m1", "m2", "m3", "m4"], "")
 
 
-def test_what_is_read_of_many_nights_is_found_by_key_and_never_by_a_scan(store: Store, database_path: Path) -> None:
+@pytest.mark.parametrize("numbers", [[1, 2], [1, 900]], ids=["near", "far apart"])
+def test_what_is_read_of_many_nights_is_found_by_key_and_never_by_a_scan(
+    store: Store, database_path: Path, numbers: list[int]
+) -> None:
     # With years of other nights in the way, a plan that reads them all takes minutes instead of milliseconds.
     run_night(store, [point(1.0)])
-    said: list[str] = []
+    text = _values(numbers, range(4, 10)).compile(compile_kwargs={"literal_binds": True})
     with closing(sqlite3.connect(database_path)) as connection:
-        for query in (_beginnings([1, 2], 9, 3), _values([1, 2], 4, 9)):
-            text = query.compile(compile_kwargs={"literal_binds": True})
-            said += [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {text}")]
-    assert [line for line in said if "points" in line] == [
-        "SEARCH points USING PRIMARY KEY (series_number=? AND night_number<?)",
-        "SEARCH points USING PRIMARY KEY (series_number=? AND night_number>? AND night_number<?)",
-    ]
-    assert not [line for line in said if line.startswith("SCAN")]
+        (said,) = [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {text}")]
+    near = numbers[1] - numbers[0] < 100
+    key = "night_number=? AND series_number>? AND series_number<?" if near else "night_number=? AND series_number=?"
+    assert said == f"SEARCH points USING PRIMARY KEY ({key})"
+
+
+def test_points_lie_night_by_night_so_that_a_night_is_added_at_the_end(store: Store, database_path: Path) -> None:
+    for _ in range(3):
+        run_night(store, [point(1.0), point(2.0, metric="p95")])
+    with closing(sqlite3.connect(database_path)) as connection:
+        found = connection.execute("SELECT night_number, series_number FROM points NOT INDEXED").fetchall()
+    assert found == [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (3, 2)]
+
+
+def test_values_are_looked_for_as_far_back_as_the_series_goes(store: Store) -> None:
+    for night in range(1, 41):
+        seldom = point(float(night)) if night in {2, 9, 30} else point(gap_reason="budget")
+        ended = [point(float(night), metric="ended")] if night < 12 else []
+        run_night(store, [seldom, point(float(night), metric="whole"), *ended])
+    found = {one.series.key.metric: list(one.values) for one in histories(store, last_count=3)}
+    assert found == {"p50": [2.0, 9.0, 30.0], "whole": [38.0, 39.0, 40.0], "ended": [9.0, 10.0, 11.0]}
+    found = {one.series.key.metric: list(one.values) for one in histories(store, last_count=2, up_to_night=10)}
+    assert found == {"p50": [2.0, 9.0], "whole": [9.0, 10.0], "ended": [9.0, 10.0]}
 
 
 def test_series_whose_values_begin_on_different_nights_come_together(store: Store) -> None:

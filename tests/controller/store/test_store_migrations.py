@@ -56,6 +56,27 @@ def test_a_database_of_the_first_release_becomes_the_same_and_keeps_its_rows(tmp
     assert differences(path) == []
 
 
+def test_points_of_a_database_that_kept_them_by_series_are_all_there(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    database = Database(path)
+    with database.write() as connection:
+        migrate(connection, path, revision="0011")
+    database.close()
+    columns = "series_number, night_number, value, text_number, gap_number, low, round_count"
+    kept = [(number, night, night * 0.5, None, None, None, 3) for number in (1, 2) for night in (1, 2, 3)]
+    with closing(sqlite3.connect(path)) as connection:
+        keys = [(number, "shelf", f"m{number}", "d", "r", "p50", "ms", 1, 3, 0) for number in (1, 2)]
+        connection.executemany("INSERT INTO series VALUES (?,?,?,?,?,?,?,?,?,?)", keys)
+        connection.executemany(f"INSERT INTO points ({columns}) VALUES (?,?,?,?,?,?,?)", kept)
+        connection.commit()
+    Store(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute(f"SELECT {columns} FROM points").fetchall()
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    assert found == sorted(kept, key=lambda row: (row[1], row[0]))
+    assert differences(path) == []
+
+
 def test_the_first_revision_still_makes_what_the_first_release_had(tmp_path: Path) -> None:
     def schema_of(path: Path) -> set[str]:
         with closing(sqlite3.connect(path)) as connection:

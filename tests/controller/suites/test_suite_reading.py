@@ -132,6 +132,8 @@ def test_all_problems_are_named_at_once_with_their_places(tmp_path: Path) -> Non
         ('[[runtime]]\nname = "a"\nthreads = 0\n', "not a whole number from 1 to 1024"),
         ("[[runtime]]\nthreads = 1\n", "number 1 has no name"),
         ('[[runtime]]\nname = "a"\n[[runtime]]\nname = "a"\n', "two [[runtime]] are called 'a'"),
+        ('[suite]\nname = "a"\nbudget = "999999h"\n', "at most 10000h"),
+        ('[suite]\nname = "a"\nat = 02:00:00\n', "02:00:00 is not a text in quotes"),
         ("[metrics.p50]\nmin_effect = 3\n", "no share"),
         ('[metrics.p50]\nmin_effect_abs = "3 MiB"\n', "write a number with ns, us, ms, s"),
         ('[metrics.p50]\ndirection = "same"\n', "'same' is not known"),
@@ -156,8 +158,16 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(tmp_path: Path, lines: s
 
 def test_no_toml_and_no_file_are_refused_with_the_file(tmp_path: Path) -> None:
     assert "night.toml: this is not valid TOML" in problems_of(tmp_path, "[suite")[0]
-    with pytest.raises(SuiteError, match="cannot be read"):
+    with pytest.raises(SuiteError, match=r"cannot be read \(No such file or directory\)"):
         load_suite(tmp_path / "gone.toml", {})
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe[suite]")
+    with pytest.raises(SuiteError, match="not text in UTF-8"):
+        load_suite(tmp_path / "binary.toml", {})
+
+
+def test_a_name_that_is_no_text_is_one_problem(tmp_path: Path) -> None:
+    found = problems_of(tmp_path, SMALL.replace('"shelf"', "3"))
+    assert found == ["night.toml [suite] name: 3 is not a text in quotes"]
 
 
 def test_files_that_are_missing_are_told_apart_from_suites_that_are_wrong(tmp_path: Path) -> None:

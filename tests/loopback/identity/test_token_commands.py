@@ -15,6 +15,7 @@ from steelyard.control.token import decode_token
 from tests.controller.cli.running import run_command
 from tests.loopback.identity.conftest import here
 from tests.support.certificate_holder import enroll
+from tests.support.models import conv_model
 
 
 @pytest.fixture
@@ -103,3 +104,44 @@ def test_a_damaged_token_is_one_sentence_that_does_not_quote_it(
     line = run_command("device", "list").is_refused()
     assert told in line
     assert len(text) == 1 or text[5:15] not in line
+
+
+NIGHT = """
+[suite]
+name = "shelf"
+[devices]
+names = ["pi5"]
+[[model]]
+name = "net"
+file = "net.onnx"
+[night]
+window = "1s"
+device_wait = "1s"
+"""
+
+
+@pytest.fixture
+def suite(shelf: None, tmp_path: Path) -> Path:
+    """A suite of a device that is away."""
+    conv_model(tmp_path / "net.onnx", seed=43)
+    (tmp_path / "night.toml").write_text(NIGHT)
+    return tmp_path / "night.toml"
+
+
+def test_a_token_that_names_the_suite_runs_its_night(state: Path, suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = here(state, "user", "token", "nights", "--device", "pi5", "--suite", "shelf", "--json")
+    monkeypatch.setenv("STEELYARD_TOKEN", ran.document["token"])
+    night = run_command("nightly", "run", str(suite), "--json")
+    assert (night.code, night.document["verdict"]) == (3, "INCOMPLETE"), night.err
+    (listed,) = run_command("nightly", "list", "--json").document["nights"]
+    assert listed["suite"] == "shelf"
+
+
+def test_a_token_without_the_suite_is_told_how_to_get_one_before_anything_is_measured(
+    state: Path, suite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEELYARD_TOKEN", made(state, "--device", "pi5")["token"])
+    ran = run_command("nightly", "run", str(suite))
+    assert ran.code == 2
+    assert "steelyard user token NAME --suite SUITE" in ran.err.splitlines()[-1]
+    assert run_command("nightly", "list", "--json").document["nights"] == []

@@ -20,6 +20,12 @@ class GapGroup:
     count: int
     what: str
 
+    @property
+    def where(self) -> str:
+        """The device, with how many gaps there are where it is not one: "pi5 (12 gaps)"."""
+        device = self.device or "any device"
+        return device if self.count == 1 else f"{device} ({self.count:,} gaps)"
+
 
 def gap_groups(gaps: Sequence[Gap]) -> tuple[GapGroup, ...]:
     """Return the gaps by device and reason, the largest groups first."""

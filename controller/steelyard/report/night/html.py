@@ -88,12 +88,13 @@ def _tiles(report: NightReport) -> list[tuple[str, str, str]]:
     share = f"{coverage.measured_count / coverage.planned_count:.0%} of the cells" if coverage.planned_count else ""
     silent = sum(one.state is DeviceState.OFFLINE for one in report.devices)
     minutes = [one.device_minutes for one in report.devices if one.device_minutes is not None]
+    spent = sum(minutes)
     return [
         ("confirmed regressions", f"{confirmed:,}", _causes(report)),
         ("improved, fixed", f"{len(report.improved)}, {len(report.fixed)}", ""),
         ("measured", f"{coverage.measured_count:,} of {coverage.planned_count:,}", share),
         ("devices", f"{len(report.devices) - silent} of {len(report.devices)}", f"{silent} offline" if silent else ""),
-        ("device time", f"{sum(minutes):,.0f} min" if minutes else "not known", ""),
+        ("device time", f"{spent:,.{int(spent < 10)}f} min" if minutes else "not known", ""),
     ]
 
 
@@ -169,7 +170,7 @@ def _device(health: DeviceHealth) -> _Device:
     }
     return _Device(
         health=health,
-        state=words.STATE_WORDS[health.state],
+        state=words.state_text(health),
         kind=kinds[health.state],
         change=words.percent_text(health.sentinel_change),
         moved=words.percent_text(health.sentinel_moved),

@@ -39,7 +39,7 @@ def _others(report: NightReport) -> Iterator[ET.Element]:
     for one in words.finding_lists(report):
         for finding in one.findings:
             note = f"{words.OUTCOME_WORDS[finding.outcome]}: {_figures(finding)}. {finding.reason}"
-            if finding.outcome in {Outcome.SUSPECTED, Outcome.UNDECIDED}:
+            if finding.outcome in {Outcome.SUSPECTED, Outcome.WATCHED, Outcome.UNDECIDED}:
                 # Neither good nor bad: a tool that counts passes must not count these.
                 yield junit_case(*_names(finding), skipped=note)
             else:
@@ -57,7 +57,7 @@ def _gaps(report: NightReport) -> Iterator[ET.Element]:
 def _devices(report: NightReport) -> Iterator[ET.Element]:
     ill = {DeviceState.DRIFTED, DeviceState.THROTTLED, DeviceState.QUARANTINED}
     for device in report.devices:
-        error = (words.STATE_WORDS[device.state], device.sentence) if device.state in ill else None
+        error = (words.state_text(device), device.sentence) if device.state in ill else None
         skipped = device.sentence if device.state is DeviceState.OFFLINE else ""
         output = "" if error or skipped else device.sentence
         yield junit_case(device.device, "device", error=error, skipped=skipped, output=output)

@@ -105,7 +105,8 @@ def _more(found: Sequence[object]) -> str:
 def _environment(report: NightReport) -> Iterator[str]:
     changes = report.environment_changes
     if changes:
-        lines = [f"{one.device}: {words.difference_text(one.difference)}" for one in changes[:_MOST_ROWS]]
+        shown = changes[:_MOST_ROWS]
+        lines = [f"{one.device or 'any device'}: {words.difference_text(one.difference)}" for one in shown]
         yield folded(f"Environment changes ({len(changes):,})", _list(lines) + _more(changes))
 
 
@@ -116,7 +117,7 @@ def _devices(report: NightReport) -> str:
     rows = [
         (
             one.device,
-            words.STATE_WORDS[one.state],
+            words.state_text(one),
             f"{one.measured_count} of {one.planned_count}",
             words.percent_text(one.sentinel_change),
             one.sentence,
@@ -129,7 +130,7 @@ def _devices(report: NightReport) -> str:
 
 def _gaps(report: NightReport) -> str:
     groups = gap_groups(report.coverage.gaps)
-    lines = [f"{one.device or 'any device'} ({one.count}): {one.what}: {one.reason}" for one in groups[:_MOST_ROWS]]
+    lines = [f"{one.where}: {one.what}: {one.reason}" for one in groups[:_MOST_ROWS]]
     return _list(lines) + _more(groups)
 
 

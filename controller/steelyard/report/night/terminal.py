@@ -71,7 +71,7 @@ def _devices(report: NightReport) -> Iterator[RenderableType]:
     yield Text()
     yield Text("Devices", style="bold")
     for one in notable[:_MOST]:
-        yield _indented(f"{one.device}: {words.STATE_WORDS[one.state]}. {one.sentence}")
+        yield _indented(f"{one.device}: {words.state_text(one)}. {one.sentence}")
     if len(notable) > _MOST:
         yield _indented(f"and {len(notable) - _MOST:,} more")
 
@@ -83,7 +83,7 @@ def _gaps(report: NightReport) -> Iterator[RenderableType]:
     yield Text()
     yield Text("Not measured", style="bold")
     for one in groups[:_MOST]:
-        yield _indented(f"{one.device or 'any device'}, {one.count}: {one.what}: {one.reason}")
+        yield _indented(f"{one.where}: {one.what}: {one.reason}")
     if len(groups) > _MOST:
         yield _indented(f"and {len(groups) - _MOST:,} more reasons")
 

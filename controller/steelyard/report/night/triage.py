@@ -17,7 +17,6 @@ _ID_CHARACTERS = 8
 _STYLES = {
     AlertState.CONFIRMED: "bold red",
     AlertState.SUSPECTED: "yellow",
-    AlertState.CONFIRMING: "yellow",
     AlertState.UNDECIDED: "yellow",
     AlertState.ACKNOWLEDGED: "cyan",
     AlertState.FIXED: "green",

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from steelyard.nightly.night_findings import Cause, EnvironmentDifference, Finding, Outcome, Ratio
-from steelyard.nightly.night_report import DeviceState, NightReport, NightVerdict
+from steelyard.nightly.night_report import DeviceHealth, DeviceState, NightReport, NightVerdict
 from steelyard.stats.formatting import format_value
 
 OUTCOME_WORDS = {
     Outcome.STEADY: "steady",
     Outcome.CONFIRMED: "regressed",
     Outcome.SUSPECTED: "suspected",
+    Outcome.WATCHED: "watched",
     Outcome.UNDECIDED: "undecided",
     Outcome.NOT_REPRODUCED: "not reproduced",
     Outcome.IMPROVED: "improved",
@@ -29,7 +30,7 @@ CAUSE_WORDS = {
     Cause.ENVIRONMENT: "environment",
     Cause.UNKNOWN: "cause unknown",
 }
-STATE_WORDS = {
+_STATE_WORDS = {
     DeviceState.MEASURED: "measured",
     DeviceState.PARTLY: "partly measured",
     DeviceState.OFFLINE: "offline",
@@ -42,6 +43,7 @@ MATRIX_ORDER = (
     Outcome.CONFIRMED,
     Outcome.SUSPECTED,
     Outcome.UNDECIDED,
+    Outcome.WATCHED,
     Outcome.NOT_REPRODUCED,
     Outcome.DEVICE,
     Outcome.KNOWN,
@@ -69,6 +71,7 @@ def finding_lists(report: NightReport) -> Iterator[FindingList]:
     lists = (
         ("Suspected", "Looked worse, and was not confirmed tonight.", report.suspected),
         ("Undecided", "A confirmation ran and did not decide.", report.undecided),
+        ("Watched", "Looks worse with nothing changed that is known: no news until it lasts.", report.watched),
         ("Not reproduced", "Looked worse, and was as before when measured again.", report.not_reproduced),
         ("Improvements", "Got better than it was.", report.improved),
         ("Fixed", "Open regressions that are gone.", report.fixed),
@@ -77,6 +80,13 @@ def finding_lists(report: NightReport) -> Iterator[FindingList]:
     for title, about, findings in lists:
         if findings:
             yield FindingList(title=title, about=about, findings=findings)
+
+
+def state_text(device: DeviceHealth) -> str:
+    """Return how a device's night went: "measured", "drifted"."""
+    if device.state is DeviceState.PARTLY and not device.measured_count:
+        return "nothing measured"
+    return _STATE_WORDS[device.state]
 
 
 def series_text(finding: Finding) -> str:

@@ -123,6 +123,32 @@ def test_a_bad_night_has_its_line_on_the_terminal(name: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["html", "markdown"])
+def test_a_change_of_a_model_is_that_of_any_device(form: str) -> None:
+    change = replace(bad_night().environment_changes[0], device="", device_id="")
+    text = plain_words(FORMATS[form](replace(quiet_night(), environment_changes=(change,))))
+
+    assert re.search(r"any( device:)? runtime", text)
+
+
+def test_gaps_of_one_device_are_counted_where_there_are_several() -> None:
+    gap = Gap(model="faces", device="pi5", runtime="cpu", metric="", code="not_valid", reason="others were busy")
+    gaps = (gap, replace(gap, model="words"), replace(gap, model="boxes", reason="it crashed"))
+    night = replace(quiet_night(), coverage=Coverage(planned_count=24, measured_count=21, gaps=gaps))
+
+    for text in (plain_words(on_terminal(night)), plain_words(FORMATS["markdown"](night))):
+        assert "pi5 (2 gaps): faces (cpu), words (cpu): others were busy" in text
+        assert "pi5: boxes (cpu): it crashed" in text
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_device_that_measured_nothing_is_not_partly_measured(form: str) -> None:
+    nothing = device(DeviceState.PARTLY, "0 of 24 cells were measured")
+    text = FORMATS[form](replace(quiet_night(), devices=(nothing, replace(nothing, device="pi5", measured_count=3))))
+
+    assert (text.count("nothing measured"), text.count("partly measured")) == ((0, 0) if form == "junit" else (1, 1))
+
+
+@pytest.mark.parametrize("form", ["html", "markdown"])
 def test_odd_things_about_the_night_come_first(form: str) -> None:
     notes = ("This is the suite's first night: there is nothing to compare with.", "The clock went back by 2 h.")
     text = plain_words(FORMATS[form](replace(bad_night(), notes=notes)))
@@ -288,3 +314,16 @@ def test_rounds_are_interleaved_only_where_something_was_measured_beside_them() 
     alone = replace(beside, ratio=replace(beside.ratio, low=None, high=None))
     assert rounds_text(beside) == "12 interleaved rounds"
     assert rounds_text(alone) == "12 rounds"
+
+
+@pytest.mark.parametrize("name", [*FORMATS, "terminal"])
+def test_what_is_watched_is_listed_in_a_night_that_passes_and_no_pass_itself(name: str) -> None:
+    watched = finding(outcome=Outcome.WATCHED, reason="measured again tonight it is 1.29 ms; watched until it lasts")
+    report = replace(quiet_night(), watched=(watched,))
+    text = on_terminal(report) if name == "terminal" else FORMATS[name](report)
+    assert "watched until it lasts" in text
+    if name == "junit":
+        (case,) = [one for one in ET.fromstring(text).iter("testcase") if one.get("name") == "keywords p50"]
+        assert case.find("skipped") is not None
+    else:
+        assert "Watched" in text
