@@ -135,7 +135,7 @@ def _judge_moved(past: Sequence[float], moved: float | None) -> str:
     if len(past) < LEAST_SESSIONS:
         return f"{words}; more than {percent(MOST_MOVED)} is not steady" if abs(math.log(moved)) > MOST_MOVED else ""
     usual = _judged(past[-_LONGEST_PAST:], moved)
-    if usual.kind != "drifted" or abs(math.log(moved)) <= MOST_MOVED:
+    if usual.kind != "drifted" or usual.allowed is None or abs(math.log(moved)) <= MOST_MOVED:
         return ""
     return f"{words}, unlike in {min(len(past), _LONGEST_PAST)} past nights ({percent(usual.allowed)} could be chance)"
 
