@@ -36,7 +36,7 @@ def test_the_digest_is_that_of_what_is_measured_wherever_the_file_lies(tmp_path:
 
 def test_the_starter_is_right_as_it_stands(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"x")
-    text = starter_suite(name="lab", file="lab.toml", model="model", source='file = "model.onnx"')
+    text = starter_suite(name="lab", file="lab.toml", model='"model"', source='file = "model.onnx"')
     suite = read(tmp_path, text)
     assert [one.name for one in suite.models] == ["model"]
     assert suite.night.confirmation_share == 0.33
