@@ -20,7 +20,7 @@ if [ "${1:-}" = "" ]; then
   done
 fi
 # Nothing that runs may need the internet, nor be in the way of what listens here.
-if [ "${1:-}" != apart ]; then exec unshare --net bash "$0" apart; fi
+if [ "${1:-}" != apart ]; then exec unshare --net --pid --fork --kill-child --mount-proc bash "$0" apart; fi
 
 ip link set lo up
 work=$(mktemp -d)
