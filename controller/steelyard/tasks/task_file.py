@@ -17,7 +17,7 @@ from steelyard.tasks.operations import PlacedOperation, parse_operations
 from steelyard.tasks.preprocess import Preprocess
 from steelyard.tasks.task import ONLY_INPUT
 
-SPLITS = ("evaluation", "calibration", "validation")
+SPLITS = ("evaluation", "calibration", "validation", "training")
 _TOP_KEYS = (
     *("name", "data", "source", "licence", "description", "whole", "fixed"),
     *(*SPLITS, "operations", "preprocess", "metric"),

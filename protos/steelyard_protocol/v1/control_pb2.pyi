@@ -613,6 +613,9 @@ class Task(google.protobuf.message.Message):
     VALIDATION_LABELS_DIGEST_FIELD_NUMBER: builtins.int
     VALIDATION_SAMPLE_COUNT_FIELD_NUMBER: builtins.int
     SOURCE_JSON_FIELD_NUMBER: builtins.int
+    TRAINING_DIGEST_FIELD_NUMBER: builtins.int
+    TRAINING_LABELS_DIGEST_FIELD_NUMBER: builtins.int
+    TRAINING_SAMPLE_COUNT_FIELD_NUMBER: builtins.int
     task_id: builtins.str
     name: builtins.str
     licence: builtins.str
@@ -641,6 +644,10 @@ class Task(google.protobuf.message.Message):
     validation_sample_count: builtins.int
     source_json: builtins.str
     """Where the data was read from and how, as JSON ("kind", file names, settings)."""
+    training_digest: builtins.str
+    """Samples that steps learn from, and their truth, "" for samples that only a teacher labels; "" for none."""
+    training_labels_digest: builtins.str
+    training_sample_count: builtins.int
     @property
     def class_names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
     @property
@@ -668,9 +675,12 @@ class Task(google.protobuf.message.Message):
         validation_labels_digest: builtins.str = ...,
         validation_sample_count: builtins.int = ...,
         source_json: builtins.str = ...,
+        training_digest: builtins.str = ...,
+        training_labels_digest: builtins.str = ...,
+        training_sample_count: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["stored_shape", b"stored_shape"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["calibration_digest", b"calibration_digest", "calibration_sample_count", b"calibration_sample_count", "class_names", b"class_names", "evaluation_digest", b"evaluation_digest", "evaluation_sample_count", b"evaluation_sample_count", "evaluation_size_bytes", b"evaluation_size_bytes", "input_name", b"input_name", "labels_digest", b"labels_digest", "licence", b"licence", "metric", b"metric", "metric_settings_json", b"metric_settings_json", "name", b"name", "preprocessing_json", b"preprocessing_json", "source_json", b"source_json", "stored_dtype", b"stored_dtype", "stored_shape", b"stored_shape", "task_id", b"task_id", "validation_digest", b"validation_digest", "validation_labels_digest", b"validation_labels_digest", "validation_sample_count", b"validation_sample_count"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calibration_digest", b"calibration_digest", "calibration_sample_count", b"calibration_sample_count", "class_names", b"class_names", "evaluation_digest", b"evaluation_digest", "evaluation_sample_count", b"evaluation_sample_count", "evaluation_size_bytes", b"evaluation_size_bytes", "input_name", b"input_name", "labels_digest", b"labels_digest", "licence", b"licence", "metric", b"metric", "metric_settings_json", b"metric_settings_json", "name", b"name", "preprocessing_json", b"preprocessing_json", "source_json", b"source_json", "stored_dtype", b"stored_dtype", "stored_shape", b"stored_shape", "task_id", b"task_id", "training_digest", b"training_digest", "training_labels_digest", b"training_labels_digest", "training_sample_count", b"training_sample_count", "validation_digest", b"validation_digest", "validation_labels_digest", b"validation_labels_digest", "validation_sample_count", b"validation_sample_count"]) -> None: ...
 
 Global___Task: typing_extensions.TypeAlias = Task
 
