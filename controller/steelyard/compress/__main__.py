@@ -38,6 +38,7 @@ def main() -> int:
 
 
 def _serve(line: str, emit: Any) -> dict[str, Any]:
+    from steelyard.compress.learning import Learning
     from steelyard.compress.recipe_text import parse_recipe
     from steelyard.compress.run import Scoring, compress
     from steelyard.compress.scoring_files import read_scoring
@@ -59,6 +60,13 @@ def _serve(line: str, emit: Any) -> dict[str, Any]:
             reported=read_scoring(request.reported),
             chosen_by=read_scoring(request.chosen_by),
             known=request.scores(),
+        ),
+        learning=Learning(
+            training=read_scoring(request.training),
+            artifacts={name: Path(path) for name, path in request.artifacts},
+            checkpoints=Path(request.checkpoints) if request.checkpoints else None,
+            training_digest=request.training_digest,
+            choice_digest=request.choice_digest,
         ),
         finished=request.finished_steps(),
         on_step=lambda done: emit(step_event(done)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,17 @@ class ScoringFiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LearningFiles:
+    """What steps that learn are given, as ``steelyard.compress.learning.Learning`` has it, in files."""
+
+    training: ScoringFiles | None = None
+    artifacts: Mapping[str, Path] = field(default_factory=dict)
+    checkpoints: Path | None = None
+    training_digest: str = ""
+    choice_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompressionRequest:
     """The request, a JSON object with these keys; ``calibration_path`` is a file of packed samples, "" for none.
 
@@ -36,6 +47,8 @@ class CompressionRequest:
     ``reported`` and ``chosen_by`` are what models are scored by, after each step and where a step chooses. ``finished``
     are the first steps of the recipe, done before: the model's path, and the step as JSON. ``known_scores`` has what
     models scored in ``reported`` before: the digest, and the score as JSON. ``plugin_paths`` are files of plugins.
+    ``training``, ``artifacts`` (name and path), ``checkpoints``, ``training_digest`` and ``choice_digest`` are for
+    steps that learn, see ``steelyard.compress.learning.Learning``.
     """
 
     model_path: str
@@ -50,6 +63,11 @@ class CompressionRequest:
     finished: tuple[tuple[str, str], ...] = ()
     known_scores: tuple[tuple[str, str], ...] = ()
     plugin_paths: tuple[str, ...] = ()
+    training: ScoringFiles | None = None
+    artifacts: tuple[tuple[str, str], ...] = ()
+    checkpoints: str = ""
+    training_digest: str = ""
+    choice_digest: str = ""
 
     def to_line(self) -> str:
         """Return the request as one line of JSON."""
@@ -77,9 +95,9 @@ def parse_request(line: str) -> CompressionRequest:
         fields: dict[str, Any] = json.loads(line)
         for name in ("processor_features", "plugin_paths"):
             fields[name] = tuple(str(one) for one in fields.get(name, ()))
-        for name in ("finished", "known_scores"):
+        for name in ("finished", "known_scores", "artifacts"):
             fields[name] = tuple((str(first), str(second)) for first, second in fields.get(name, ()))
-        for name in ("reported", "chosen_by"):
+        for name in ("reported", "chosen_by", "training"):
             fields[name] = _scoring(fields.get(name))
         return CompressionRequest(**fields)
     except (ValueError, TypeError, AttributeError) as error:

@@ -22,7 +22,7 @@ from google.protobuf import json_format
 from steelyard.compress.contract import Progress
 from steelyard.compress.errors import CompressionError, CompressionInputError
 from steelyard.compress.finished_step import FinishedStep
-from steelyard.compress.messages import CompressionRequest, ScoringFiles, parse_result, parse_step
+from steelyard.compress.messages import CompressionRequest, LearningFiles, ScoringFiles, parse_result, parse_step
 from steelyard.compress.recipe import Recipe
 from steelyard.compress.result import CompressionResult
 from steelyard.compress.run import WORK_PREFIX
@@ -49,6 +49,7 @@ async def compress_in_process(
     progress: Progress | None = None,
     reported: ScoringFiles | None = None,
     chosen_by: ScoringFiles | None = None,
+    learning: LearningFiles | None = None,
     finished: Sequence[FinishedStep] = (),
     known_scores: Mapping[str, control_pb2.StepEvaluation] | None = None,
     on_step: OnStep | None = None,
@@ -66,6 +67,7 @@ async def compress_in_process(
         CompressionError: anything else, also a child that was killed.
     """
     work_dir = _make_work_dir(out_dir)
+    learnt_from = learning or LearningFiles()
     request = CompressionRequest(
         model_path=str(model_path),
         recipe_toml=recipe.to_toml(),
@@ -79,6 +81,11 @@ async def compress_in_process(
         finished=tuple((str(one.path), json_format.MessageToJson(one.message)) for one in finished),
         known_scores=tuple((digest, json_format.MessageToJson(one)) for digest, one in (known_scores or {}).items()),
         plugin_paths=paths_in_use(),
+        training=learnt_from.training,
+        artifacts=tuple((name, str(path)) for name, path in learnt_from.artifacts.items()),
+        checkpoints=str(learnt_from.checkpoints or ""),
+        training_digest=learnt_from.training_digest,
+        choice_digest=learnt_from.choice_digest,
     )
     told = _Told(progress=progress or (lambda message, done, total: None), on_step=on_step or _ignored)
     try:

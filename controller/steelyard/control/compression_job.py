@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,8 @@ from pathlib import Path
 from steelyard.compress.errors import CompressionError, CompressionInputError
 from steelyard.compress.evaluation import metric_of
 from steelyard.compress.finished_step import FinishedStep
-from steelyard.compress.messages import ScoringFiles
+from steelyard.compress.learning import Learns, named_artifacts
+from steelyard.compress.messages import LearningFiles, ScoringFiles
 from steelyard.compress.process import compress_in_process
 from steelyard.compress.recipe import Recipe
 from steelyard.compress.recipe_text import parse_recipe
@@ -20,6 +22,7 @@ from steelyard.compress.registry import step_plugin
 from steelyard.compress.step_key import StepInputs, StepKey, score_key, step_key, why_other_bytes
 from steelyard.compress.tools import disk_errors
 from steelyard.control.job_world import JobWorld
+from steelyard.control.old_checkpoints import forget_old
 from steelyard.plugins.files import plugin_files
 from steelyard.store.finished_steps import StepRecord
 from steelyard.store.names import MAX_NAME_LENGTH
@@ -108,11 +111,14 @@ class _CompressionJob:
         if self._request.task_id:
             self._task = await self._world.store.call(Store.get_task, self._request.task_id)
         task = self._task
+        others = await self._named_artifacts()
         self._inputs = StepInputs(
             seed=self._request.seed,
             processor_features=features,
             calibration_digest=task.calibration_digest,
             choice_digest=_choice(task),
+            training_digest=_training(task),
+            artifact_digests=others,
         )
         finished = await self._known_steps()
         calibration = self._file(task.calibration_digest, "calibration.npz")
@@ -128,6 +134,7 @@ class _CompressionJob:
                 progress=self._progress,
                 reported=self._scoring(task) if self._request.evaluate_steps else None,
                 chosen_by=self._choosing(task),
+                learning=self._learning(task),
                 finished=finished,
                 known_scores=await self._known_scores(),
                 on_step=self._keep,
@@ -144,6 +151,13 @@ class _CompressionJob:
         del lineage.steps[:]
         lineage.steps.extend(self.steps)
         return await self._register(result.digest, len(self.steps), lineage)
+
+    async def _named_artifacts(self) -> dict[str, str]:
+        """Return the digests of other models that steps read, by the names that the recipe has for them."""
+        found = {}
+        for name in named_artifacts(self.recipe.step_list):
+            found[name] = (await self._world.store.call(Store.find_artifact, name)).digest
+        return found
 
     # -- steps --------------------------------------------------------------------------------------------------
 
@@ -179,6 +193,8 @@ class _CompressionJob:
             steps=self.steps,
             calibration_digest=self._inputs.calibration_digest if recipe.needs_calibration else "",
             calibration_sample_count=self._task.calibration_sample_count if recipe.needs_calibration else 0,
+            training_digest=self._task.training_digest if recipe.needs_training else "",
+            training_sample_count=self._task.training_sample_count if recipe.needs_training else 0,
             parent_evaluation=done.parent_evaluation,
             seed=self._request.seed,
             duration_s=sum(step.duration_s for step in self.steps),
@@ -195,6 +211,8 @@ class _CompressionJob:
         bare.ClearField("evaluation")
         record = StepRecord(key=key.key, loose_key=key.loose_key, tools=key.tools, message=bare)
         await self._world.store.call(Store.record_step, record)
+        # What it kept on its way is behind it now.
+        await asyncio.to_thread(shutil.rmtree, self._world.checkpoint_directory / key.key, ignore_errors=True)
 
     def _key(self, number: int) -> StepKey:
         digests = [self._parent.digest, *(step.output_digest for step in self.steps)]
@@ -256,6 +274,21 @@ class _CompressionJob:
             return _files("validation", inputs, self._file(task.validation_labels_digest, "validation-truth.npz"), task)
         return self._scoring(task)
 
+    def _learning(self, task: control_pb2.Task) -> LearningFiles:
+        """Return what steps that learn are given; nothing is unpacked for others."""
+        if not any(isinstance(step, Learns) for step in self.recipe.step_list):
+            return LearningFiles()
+        forget_old(self._world.checkpoint_directory, now_s=time.time())
+        inputs = self._file(task.training_digest, "training.npz")
+        truth = self._file(task.training_labels_digest, "training-truth.npz")
+        return LearningFiles(
+            training=None if inputs is None else _files("training", inputs, truth, task),
+            artifacts={name: self._world.blobs.path(digest) for name, digest in self._inputs.artifact_digests.items()},
+            checkpoints=self._world.checkpoint_directory,
+            training_digest=self._inputs.training_digest,
+            choice_digest=self._inputs.choice_digest,
+        )
+
     # -- progress -----------------------------------------------------------------------------------------------
 
     def _progress(self, message: str, done: int, total: int) -> None:
@@ -287,6 +320,11 @@ def _choice(task: control_pb2.Task) -> str:
     samples = task.validation_digest or task.evaluation_digest
     truth = task.validation_labels_digest if task.validation_digest else task.labels_digest
     return f"{samples}/{truth}/{_metric(task)}" if samples else ""
+
+
+def _training(task: control_pb2.Task) -> str:
+    """Return what steps learn from, in one word for keys."""
+    return f"{task.training_digest}/{task.training_labels_digest}/{_metric(task)}" if task.training_digest else ""
 
 
 def _metric(task: control_pb2.Task) -> str:

@@ -142,6 +142,7 @@ class Controller:
                 results=self.results,
                 models=self.models,
                 work_directory=self.state_directory / "work",
+                checkpoint_directory=self.state_directory / "checkpoints",
                 fence=self.fence,
                 limits=self._settings.state_limits,
                 temporary=self.temporary,

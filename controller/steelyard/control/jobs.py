@@ -14,7 +14,7 @@ from steelyard.analysis.stop import StopPolicy
 from steelyard.control.assigning import Assigner
 from steelyard.control.compression_job import compress_job
 from steelyard.control.energy_plan import energy_round_count, reads_energy, settle_window
-from steelyard.control.intake import complete_measurement, plan_digests, requires_calibration
+from steelyard.control.intake import complete_measurement, plan_digests, recipe_with_data
 from steelyard.control.job_end import JobEnd
 from steelyard.control.job_world import JobWorld
 from steelyard.control.measurement_job import JobContext, MeasurementJob
@@ -86,7 +86,7 @@ class Jobs:
         if request.device:
             await self._world.devices.check_known(request.device)
         with plugin_files(request.plugin_paths):
-            recipe_name = requires_calibration(request.recipe_toml, task)
+            recipe_name = recipe_with_data(request.recipe_toml, task)
         job = control_pb2.Job(
             job_id=uuid.uuid4().hex,
             kind=control_pb2.JOB_KIND_COMPRESSION,

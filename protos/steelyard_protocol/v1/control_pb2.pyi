@@ -396,6 +396,8 @@ class Lineage(google.protobuf.message.Message):
     DURATION_S_FIELD_NUMBER: builtins.int
     PARENT_EVALUATION_FIELD_NUMBER: builtins.int
     TASK_ID_FIELD_NUMBER: builtins.int
+    TRAINING_DIGEST_FIELD_NUMBER: builtins.int
+    TRAINING_SAMPLE_COUNT_FIELD_NUMBER: builtins.int
     parent_digest: builtins.str
     recipe_name: builtins.str
     recipe_toml: builtins.str
@@ -405,6 +407,9 @@ class Lineage(google.protobuf.message.Message):
     duration_s: builtins.float
     task_id: builtins.str
     """The task that steps were evaluated by; "" for none."""
+    training_digest: builtins.str
+    """The samples that steps learnt from; "" for none."""
+    training_sample_count: builtins.int
     @property
     def steps(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___LineageStep]: ...
     @property
@@ -427,9 +432,11 @@ class Lineage(google.protobuf.message.Message):
         duration_s: builtins.float = ...,
         parent_evaluation: Global___StepEvaluation | None = ...,
         task_id: builtins.str = ...,
+        training_digest: builtins.str = ...,
+        training_sample_count: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["created_at", b"created_at", "parent_evaluation", b"parent_evaluation"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["calibration_digest", b"calibration_digest", "calibration_sample_count", b"calibration_sample_count", "created_at", b"created_at", "duration_s", b"duration_s", "parent_digest", b"parent_digest", "parent_evaluation", b"parent_evaluation", "recipe_name", b"recipe_name", "recipe_toml", b"recipe_toml", "seed", b"seed", "steps", b"steps", "task_id", b"task_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calibration_digest", b"calibration_digest", "calibration_sample_count", b"calibration_sample_count", "created_at", b"created_at", "duration_s", b"duration_s", "parent_digest", b"parent_digest", "parent_evaluation", b"parent_evaluation", "recipe_name", b"recipe_name", "recipe_toml", b"recipe_toml", "seed", b"seed", "steps", b"steps", "task_id", b"task_id", "training_digest", b"training_digest", "training_sample_count", b"training_sample_count"]) -> None: ...
 
 Global___Lineage: typing_extensions.TypeAlias = Lineage
 
