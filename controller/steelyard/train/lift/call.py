@@ -29,7 +29,7 @@ class Call:
     @property
     def name(self) -> str:
         """The name of the ONNX node, or what it makes."""
-        return self.operation.name or f"{self.operation.op_type}_{self.operation.outputs[0]}"
+        return self.operation.name or f"{self.operation.op_type}_{self.operation.first_output}"
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Return an attribute of the operation."""

@@ -37,9 +37,14 @@ class Operation:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def first_output(self) -> str:
+        """The first output that is not left out."""
+        return next((name for name in self.outputs if name), "")
+
+    @property
     def label(self) -> str:
         """What sentences call it: its operator and its name, or its first output for one without."""
-        return f"{self.op_type} {self.name or self.outputs[0]!r}"
+        return f"{self.op_type} {self.name or self.first_output!r}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,7 +80,9 @@ def _sloped(values: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
     return torch.where(values < 0, values * slope, values)
 
 
-def _over_axis(function: Any) -> Rule:
+def _over_axis(name: str) -> Rule:
+    function = _OVER_AXIS[name]
+
     def rule(call: Call) -> Value:
         rank = call.sample().dim()
         if call.opset >= _ONE_AXIS_OPSET:
@@ -88,18 +90,21 @@ def _over_axis(function: Any) -> Rule:
         axis = call.axis(1, rank)
         if axis == rank - 1:
             return call.call(function, call.tensor(0), dim=axis)
-        return call.call(_over_rest, function, call.tensor(0), axis)
+        return call.call(_over_rest, name, call.tensor(0), axis)
 
     return rule
 
 
-def _over_rest(function: Any, values: torch.Tensor, axis: int) -> torch.Tensor:
-    return function(values.flatten(axis), dim=-1).reshape(values.shape)
+def _over_rest(name: str, values: torch.Tensor, axis: int) -> Any:
+    return _OVER_AXIS[name](values.flatten(axis), dim=-1).reshape(values.shape)
 
 
 def _hardmax(values: torch.Tensor, dim: int) -> torch.Tensor:
     top = values.argmax(dim=dim, keepdim=True)
     return torch.zeros_like(values).scatter(dim, top, 1.0)
+
+
+_OVER_AXIS: dict[str, Any] = {"Softmax": torch.softmax, "LogSoftmax": torch.log_softmax, "Hardmax": _hardmax}
 
 
 def _dropout(call: Call) -> Any:
@@ -132,8 +137,8 @@ RULES: dict[str, Rule] = {
     "Gelu": _gelu,
     "Clip": _clip,
     "PRelu": _prelu,
-    "Softmax": _over_axis(torch.softmax),
-    "LogSoftmax": _over_axis(torch.log_softmax),
-    "Hardmax": _over_axis(_hardmax),
+    "Softmax": _over_axis("Softmax"),
+    "LogSoftmax": _over_axis("LogSoftmax"),
+    "Hardmax": _over_axis("Hardmax"),
     "Dropout": _dropout,
 }

@@ -53,7 +53,7 @@ def _conv_transpose(call: Call) -> Value:
     ones = [1] * spatial
     strides, dilations = call.attribute("strides", ones), call.attribute("dilations", ones)
     extra = call.attribute("output_padding", [0] * spatial)
-    pads = _transposed_pads(call, list(weight.shape[2:]), strides, dilations, extra)
+    pads, extra = _transposed_pads(call, list(weight.shape[2:]), strides, dilations, extra)
     inside = is_symmetric(pads) and all(
         more < max(pair) for more, pair in zip(extra, zip(strides, dilations, strict=True), strict=True)
     )
@@ -71,21 +71,28 @@ def _conv_transpose(call: Call) -> Value:
     return call.call(functional.pad, made, [-cut for at in reversed(range(spatial)) for cut in (pads[at], ends[at])])
 
 
-def _transposed_pads(call: Call, kernel: list[int], strides: Any, dilations: Any, extra: Any) -> list[int]:
+def _transposed_pads(
+    call: Call, kernel: list[int], strides: Any, dilations: Any, extra: list[int]
+) -> tuple[list[int], list[int]]:
+    """Return pads (begins, then ends) and output padding, from the attributes or from the size that is wanted."""
     spatial = len(kernel)
     auto, wanted = call.attribute("auto_pad", "NOTSET"), call.attribute("output_shape")
     if wanted is None and not auto.startswith("SAME"):
-        return list(call.attribute("pads", [0] * 2 * spatial)) if auto == "NOTSET" else [0] * 2 * spatial
+        none = [0] * 2 * spatial
+        return list(call.attribute("pads", none)) if auto == "NOTSET" else none, list(extra)
     sizes = list(call.sample().shape[2:])
     wanted = wanted[-spatial:] if wanted else [size * stride for size, stride in zip(sizes, strides, strict=True)]
-    pads = [[0] * spatial, [0] * spatial]
-    for at in range(spatial):
-        full = (sizes[at] - 1) * strides[at] + extra[at] + (kernel[at] - 1) * dilations[at] + 1
-        total = max(0, full - wanted[at])
-        small, large = total // 2, total - total // 2
+    begins, ends, more = [], [], []
+    for size, want, stride, width, dilation, extended in zip(
+        sizes, wanted, strides, kernel, dilations, extra, strict=True
+    ):
+        total = (size - 1) * stride + extended + (width - 1) * dilation + 1 - want
+        small, large = max(0, total) // 2, max(0, total) - max(0, total) // 2
         # The standard: SAME_UPPER puts the larger half at the end, everything else at the begin.
-        pads[0][at], pads[1][at] = (small, large) if auto == "SAME_UPPER" else (large, small)
-    return pads[0] + pads[1]
+        begins.append(small if auto == "SAME_UPPER" else large)
+        ends.append(large if auto == "SAME_UPPER" else small)
+        more.append(extended + max(0, -total))
+    return begins + ends, more
 
 
 RULES: dict[str, Rule] = {"Conv": _conv, "ConvTranspose": _conv_transpose}

@@ -166,6 +166,7 @@ def _full(sizes: Sequence[Any], number: float, like: torch.Tensor, dtype: torch.
 def _one_hot(call: Call) -> Value:
     depth = call.sizes(1)
     depth = depth[0] if isinstance(depth, list) else depth
+    depth = depth if isinstance(depth, Sizes) else int(depth)
     return call.call(_hot, call.tensor(0), depth, call.tensor(2), call.attribute("axis", -1))
 
 

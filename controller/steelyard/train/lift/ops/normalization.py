@@ -22,6 +22,8 @@ def _batch_norm(call: Call) -> Value:
     rank = call.sample(0).dim()
     if call.attribute("spatial", 1) == 0 or rank not in _BATCH_NORMS:
         call.refuse(f"normalizes {rank} axes in a form without a layer")
+    if call.attribute("training_mode", 0) or call.wants(1):
+        call.refuse("is in training mode")
     # ONNX keeps that share of the old statistics, torch takes that share of the new ones.
     momentum = 1.0 - call.attribute("momentum", 0.9)
     mean, variance = call.stored(3), call.stored(4)

@@ -41,25 +41,28 @@ def _average_pool(call: Call) -> Value:
     counts_pads = bool(call.attribute("count_include_pad", 0))
     ceil = bool(call.attribute("ceil_mode", 0))
     pads = window_pads(call, kernel, strides, ones)
-    pool = _AVERAGE_POOLS[len(kernel)]
     if is_symmetric(pads) and all(2 * pad <= size for pad, size in zip(pads, kernel, strict=False)):
         begins = pads[: len(kernel)]
-        return call.call(pool, call.tensor(0), list(kernel), list(strides), begins, ceil, counts_pads)
+        return call.call(
+            _AVERAGE_POOLS[len(kernel)], call.tensor(0), list(kernel), list(strides), begins, ceil, counts_pads
+        )
     if counts_pads:
-        return call.call(_average_of_padded, pool, call.tensor(0), torch_pads(pads), list(kernel), list(strides), ceil)
-    return call.call(_average_of_given, pool, call.tensor(0), torch_pads(pads), list(kernel), list(strides), ceil)
+        return call.call(_average_of_padded, call.tensor(0), torch_pads(pads), list(kernel), list(strides), ceil)
+    return call.call(_average_of_given, call.tensor(0), torch_pads(pads), list(kernel), list(strides), ceil)
 
 
 def _average_of_padded(
-    pool: Any, values: torch.Tensor, pads: Sequence[int], kernel: Sequence[int], strides: Sequence[int], ceil: bool
+    values: torch.Tensor, pads: Sequence[int], kernel: Sequence[int], strides: Sequence[int], ceil: bool
 ) -> Any:
+    pool = _AVERAGE_POOLS[len(kernel)]
     return pool(functional.pad(values, pads), kernel, strides, 0, ceil)
 
 
 def _average_of_given(
-    pool: Any, values: torch.Tensor, pads: Sequence[int], kernel: Sequence[int], strides: Sequence[int], ceil: bool
+    values: torch.Tensor, pads: Sequence[int], kernel: Sequence[int], strides: Sequence[int], ceil: bool
 ) -> Any:
     """Average over a window without what was padded."""
+    pool = _AVERAGE_POOLS[len(kernel)]
     there = torch.ones_like(values[:1, :1])
     share = pool(functional.pad(there, pads), kernel, strides, 0, ceil)
     return pool(functional.pad(values, pads), kernel, strides, 0, ceil) / share

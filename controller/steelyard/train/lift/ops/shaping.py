@@ -209,7 +209,10 @@ def _space_to_depth(values: torch.Tensor, block: int) -> torch.Tensor:
 
 
 def _space(call: Call) -> Value:
-    return call.call(_space_to_depth, call.tensor(0), call.attribute("blocksize"))
+    block = call.attribute("blocksize")
+    if call.attribute("mode", "DCR") == "CRD":
+        return call.call(functional.pixel_unshuffle, call.tensor(0), block)
+    return call.call(_space_to_depth, call.tensor(0), block)
 
 
 def _triangle(call: Call) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -82,8 +83,9 @@ def fraction(sizes: Size) -> Size:
     return [float(one) for one in sizes] if isinstance(sizes, list) else float(sizes)
 
 
-def paired(function: Callable[[Any, Any], Any], left: Size, right: Size) -> Size:
-    """Return ``function`` of each pair; one number goes with every number of a list."""
+def paired(name: str, left: Size, right: Size) -> Size:
+    """Return what an operator of ONNX makes of each pair; one number goes with every number of a list."""
+    function = _PAIRED[name]
     if not isinstance(left, list) and not isinstance(right, list):
         return function(left, right)
     lefts, rights = listed(left), listed(right)
@@ -98,6 +100,19 @@ def divided(left: Any, right: Any) -> Any:
     if isinstance(left, float) or isinstance(right, float):
         return left / right
     return left // right
+
+
+_PAIRED: dict[str, Callable[[Any, Any], Any]] = {
+    "Add": operator.add,
+    "Sub": operator.sub,
+    "Mul": operator.mul,
+    "Div": divided,
+    "Mod": operator.mod,
+    "Max": max,
+    "Min": min,
+    "Equal": operator.eq,
+}
+PAIRED = frozenset(_PAIRED)
 
 
 def chosen(condition: Size, left: Size, right: Size) -> Size:

@@ -5,7 +5,6 @@ Only numbers and lists of them; what a rule here cannot do, the tensor's rule do
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -31,11 +30,8 @@ def _is_size(value: Value) -> bool:
     return isinstance(value, Sizes) or (isinstance(value, Stored) and value.tensor.dim() <= 1)
 
 
-def _pairs(function: Callable[[Any, Any], Any]) -> SizeRule:
-    def rule(call: Call) -> Value:
-        return call.call(size_functions.paired, function, call.sizes(0), call.sizes(1))
-
-    return rule
+def _pair(call: Call) -> Value:
+    return call.call(size_functions.paired, call.operation.op_type, call.sizes(0), call.sizes(1))
 
 
 def _one(function: Callable[[Any], Any]) -> SizeRule:
@@ -113,6 +109,7 @@ def _whole_reduction(function: Callable[[Any], Any]) -> SizeRule:
 
 
 RULES: dict[str, SizeRule] = {
+    **dict.fromkeys(size_functions.PAIRED, _pair),
     "Gather": _gather,
     "Unsqueeze": _unsqueeze,
     "Squeeze": _squeeze,
@@ -124,13 +121,5 @@ RULES: dict[str, SizeRule] = {
     "Identity": lambda call: call.given(0),
     "ReduceProd": _whole_reduction(size_functions.product),
     "ReduceSum": _whole_reduction(size_functions.total),
-    "Add": _pairs(operator.add),
-    "Sub": _pairs(operator.sub),
-    "Mul": _pairs(operator.mul),
-    "Div": _pairs(size_functions.divided),
-    "Mod": _pairs(operator.mod),
-    "Max": _pairs(max),
-    "Min": _pairs(min),
-    "Equal": _pairs(operator.eq),
     "Neg": _one(size_functions.negated),
 }

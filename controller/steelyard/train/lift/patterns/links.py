@@ -52,17 +52,17 @@ class Links:
 
 def replaced(source: Source, ends: Mapping[str, Operation]) -> Source:
     """Return the graph with an operation in the place of the one that made each value; what nothing reads goes."""
-    if not ends:
-        return source
     operations = [next((ends[name] for name in one.outputs if name in ends), one) for one in source.operations]
     return replace(source, operations=tuple(_read_ones(operations, {spec.name for spec in source.signature.outputs})))
 
 
 def _read_ones(operations: list[Operation], wanted: set[str]) -> list[Operation]:
+    """Return the operations that something reads, with their other outputs left out."""
     needed = set(wanted)
     kept = []
     for one in reversed(operations):
         if needed.intersection(one.outputs):
             needed.update(one.inputs)
-            kept.append(one)
+            outputs = tuple(name if name in needed else "" for name in one.outputs)
+            kept.append(one if outputs == one.outputs else replace(one, outputs=outputs))
     return kept[::-1]
