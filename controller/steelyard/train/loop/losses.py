@@ -61,7 +61,7 @@ class LabelLoss:
         from torch.nn import functional
 
         labels = truth[LABELS] if LABELS in truth else truth[MASKS]
-        scores = log_shares(given, self.form, axis=self.class_axis).movedim(self.class_axis, 1)
+        scores = log_shares(given, self.form).movedim(self.class_axis, 1)
         return functional.cross_entropy(
             scores, labels, label_smoothing=self.label_smoothing, ignore_index=self.ignored_label
         )

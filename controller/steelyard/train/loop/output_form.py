@@ -30,9 +30,8 @@ def form_of_output(given: Tensor, axis: int) -> str:
     return LOG_PROBABILITIES if is_log and _adds_up(values.exp(), axis) else LOGITS
 
 
-def log_shares(given: Tensor, form: str, *, axis: int) -> Tensor:
-    """Return scores whose softmax along ``axis`` are the shares of classes: logits as they are."""
-    del axis
+def log_shares(given: Tensor, form: str) -> Tensor:
+    """Return scores whose softmax are the shares of classes: logits as they are, probabilities as logarithms."""
     return given.clamp_min(_LEAST_SHARE).log() if form == PROBABILITIES else given
 
 

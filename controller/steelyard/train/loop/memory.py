@@ -1,0 +1,34 @@
+"""What a lack of memory looks like, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from steelyard.train.errors import TrainingError
+
+# Of PyTorch's allocators for processors and GPUs.
+_SIGNS = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "Cannot allocate memory")
+
+
+@contextmanager
+def smaller_batch_proposed(batch_size: int) -> Iterator[None]:
+    """Turn a lack of memory inside into a sentence with a batch that needs less.
+
+    Raises:
+        TrainingError: out_of_memory.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, MemoryError) and not any(sign in str(error) for sign in _SIGNS):
+            raise
+        way_on = (
+            f"run it again with batch_size = {batch_size // 2}"
+            if batch_size > 1
+            else "train a smaller model, or where there is more memory"
+        )
+        raise TrainingError(
+            "out_of_memory",
+            f"a batch of {batch_size} samples needs more memory than there is; {way_on}: epochs that ended are kept",
+        ) from error
