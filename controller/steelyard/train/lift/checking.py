@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import fx
 
-from steelyard.compress.sessions import open_session, run_bounded
 from steelyard.train.errors import LiftError
 from steelyard.train.lift.lifted import LiftedModel
 from steelyard.train.lift.lifting import ONNX_NAME
 from steelyard.train.lift.samples import draw_samples, with_batch_of_file
 from steelyard.train.lift.source import TORCH_FREE, read_source
-
-_Arrays = Mapping[str, NDArray[Any]]
+from steelyard.train.parity import Arrays, file_outputs, largest_difference, module_outputs, relative_difference
 
 
 def check_lifted(path: Path, lifted: LiftedModel, *, tolerance: float) -> float:
@@ -30,12 +27,8 @@ def check_lifted(path: Path, lifted: LiftedModel, *, tolerance: float) -> float:
     """
     source = read_source(path)
     samples = with_batch_of_file(draw_samples(source, {one.name: one.sample_shape for one in lifted.inputs}))
-    session = open_session(path)
-    expected = dict(
-        zip([one.name for one in session.get_outputs()], run_bounded(session, dict(samples.feed)), strict=True)
-    )
-    given = run_module(lifted, samples.feed)
-    worst = max(relative_difference(given[name], expected[name]) for name in expected)
+    given = module_outputs(lifted.module, samples.feed, inputs=lifted.input_names, outputs=lifted.output_names)
+    worst = largest_difference(given, file_outputs(path, samples.feed))
     if worst <= tolerance:
         return worst
     where = _first_difference(path, lifted, samples.feed, tolerance)
@@ -46,46 +39,18 @@ def check_lifted(path: Path, lifted: LiftedModel, *, tolerance: float) -> float:
     )
 
 
-def run_module(lifted: LiftedModel, feed: _Arrays) -> dict[str, NDArray[Any]]:
-    """Return the outputs of a module by name."""
-    with torch.no_grad():
-        made = lifted.module(*(torch.from_numpy(np.asarray(feed[one.name])) for one in lifted.inputs))
-    outputs = made if isinstance(made, tuple) else (made,)
-    return {one.name: output.numpy() for one, output in zip(lifted.outputs, outputs, strict=True)}
-
-
-def relative_difference(given: NDArray[Any], expected: NDArray[Any]) -> float:
-    """Return the largest difference as a share of the largest magnitude expected; infinite for another shape."""
-    if given.shape != expected.shape:
-        return float("inf")
-    if not expected.size:
-        return 0.0
-    if expected.dtype.kind == "b":
-        return float((given != expected).any())
-    given, expected = given.astype(np.float64), expected.astype(np.float64)
-    same = (given == expected) | (np.isnan(given) & np.isnan(expected))
-    if same.all():
-        return 0.0
-    difference = np.abs(np.where(same, 0.0, given - expected)).max()
-    finite = np.abs(expected[np.isfinite(expected)])
-    scale = float(finite.max()) if finite.size else 0.0
-    return float(difference) / scale if scale > 0 and np.isfinite(difference) else float("inf")
-
-
-def _first_difference(path: Path, lifted: LiftedModel, feed: _Arrays, tolerance: float) -> str:
+def _first_difference(path: Path, lifted: LiftedModel, feed: Arrays, tolerance: float) -> str:
     values = _values_by_name(lifted, feed)
     with tempfile.TemporaryDirectory() as folder:
         every = _all_outputs(path, Path(folder) / "every.onnx", list(values))
-        session = open_session(every)
-        names = [one.name for one in session.get_outputs()]
-        expected = dict(zip(names, run_bounded(session, dict(feed)), strict=True))
+        expected = file_outputs(every, feed)
     for name, given in values.items():
         if name in expected and relative_difference(given, expected[name]) > tolerance:
             return f", first in what makes {name!r}"
     return ""
 
 
-def _values_by_name(lifted: LiftedModel, feed: _Arrays) -> dict[str, NDArray[Any]]:
+def _values_by_name(lifted: LiftedModel, feed: Arrays) -> dict[str, NDArray[Any]]:
     """Return what the module computes, by its name in the ONNX graph, in order."""
     kept: dict[str, NDArray[Any]] = {}
 
