@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,12 +46,17 @@ class Interface:
         """Return by input which axes are open, with their names ("" for one without)."""
         return tuple(
             {
-                axis: BATCH if axis == 0 and self.open_batch and not isinstance(size, str) else str(size or "")
+                axis: _symbol(size) or (BATCH if axis == 0 and self.open_batch else "")
                 for axis, size in enumerate(one.shape)
                 if not isinstance(size, int) or (axis == 0 and self.open_batch)
             }
             for one in self.inputs
         )
+
+
+def _symbol(size: int | str | None) -> str:
+    """Return the name of an open axis; "?" and the like, which exporters write, name nothing."""
+    return size if isinstance(size, str) and re.fullmatch(r"[A-Za-z_]\w*", size) else ""
 
 
 def interface_of(lifted: LiftedModel) -> Interface:

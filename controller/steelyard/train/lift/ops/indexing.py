@@ -13,7 +13,8 @@ from steelyard.train.lift.call import Call, Rule
 from steelyard.train.lift.ops.elementwise import DTYPES
 from steelyard.train.lift.values import Made, Sizes, Value, is_weight
 
-_SLICE_END = 2**31 - 1
+# What converters write for "to the end".
+_NO_END = 10**9
 _REDUCTIONS = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
 
 
@@ -100,7 +101,9 @@ def _slice(call: Call) -> Value:
     if all(isinstance(one, list) for one in (starts, ends)) and all(step > 0 for step in steps):
         made: Value = call.tensor(0)
         for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-            made = call.call(_cut, made, axis, start, min(end, _SLICE_END), step)
+            end_or_none = None if end >= _NO_END else end
+            if (start, end_or_none, step) != (0, None, 1):
+                made = call.call(_cut, made, axis, start, end_or_none, step)
         return made
     return call.call(_sliced, call.tensor(0), starts, ends, axes, steps)
 
@@ -136,7 +139,7 @@ def _sliced(
 
 def _from_end(bound: int) -> int | None:
     """Return a bound for a list that is read backwards: one far before the front means all."""
-    return None if bound <= -_SLICE_END or bound >= _SLICE_END else bound
+    return None if abs(bound) >= _NO_END else bound
 
 
 def _range(call: Call) -> Value:
