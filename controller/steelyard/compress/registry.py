@@ -24,6 +24,8 @@ _STEPS = {
     "low-rank": "steelyard.compress.steps.low_rank:LowRank",
     "sparsify": "steelyard.compress.steps.sparsify:Sparsify",
     "sparse-encoding": "steelyard.compress.steps.sparse_encoding:SparseEncoding",
+    "fine-tune": "steelyard.train.steps.fine_tune:FineTune",
+    "distill": "steelyard.train.steps.distill:Distill",
 }
 
 

@@ -40,8 +40,10 @@ class Batch:
 class Objective(Protocol):
     """What a training minimises."""
 
-    # Parameters that are trained beside the model's (projectors of hints), None for none; not exported.
-    extra: nn.Module | None
+    @property
+    def extra(self) -> nn.Module | None:
+        """Parameters that are trained beside the model's (projectors of hints), None for none; not exported."""
+        ...
 
     def terms(self, model: TrainableModel, batch: Batch) -> Mapping[str, Tensor]:
         """Run the model and return terms by name, scalars that are means over the batch; their sum is minimised."""

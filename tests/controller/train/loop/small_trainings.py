@@ -25,9 +25,24 @@ def samples(count: int = 240, *, seed: int = 0, metric: Metric | None = None, la
     pictures = 0.3 * rng.standard_normal((count, 1, 8, 8))
     for row, label in enumerate(labels):
         pictures[row, 0, 2:6, 4 * label : 4 * label + 3] += 1
+    return _set(pictures, labels if labelled else None, metric or Top1())
+
+
+def stripes(count: int = 240, *, seed: int = 0, labelled: bool = True) -> EvaluationSet:
+    """Return pictures [1, 8, 8] of two classes, stripes that lie or stand, with noise: for networks that pool."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, count)
+    pictures = 0.3 * rng.standard_normal((count, 1, 8, 8))
+    for row, label in enumerate(labels):
+        bright = (np.arange(8) // 2 + rng.integers(0, 2)) % 2
+        pictures[row, 0] += bright[:, None] if label else bright
+    return _set(pictures, labels if labelled else None, Top1())
+
+
+def _set(pictures: np.ndarray, labels: np.ndarray | None, metric: Metric) -> EvaluationSet:
     data = read_calibration(pack_all({"image": pictures.astype(np.float32)}))
-    truth = {"labels": labels.astype(np.int64)} if labelled else {}
-    return EvaluationSet(split="training", metric=metric or Top1(), data=data, truth=truth)
+    truth = {} if labels is None else {"labels": labels.astype(np.int64)}
+    return EvaluationSet(split="training", metric=metric, data=data, truth=truth)
 
 
 def network(seed: int = 0, *, normalized: bool = False) -> TrainableModel:

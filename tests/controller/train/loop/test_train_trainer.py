@@ -98,7 +98,7 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_model_and_says_so(tmp_pat
 
 
 def test_a_loss_that_is_no_number_in_the_first_epoch_is_refused_with_a_way_on(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="in epoch 1, with the learning rate 0.0005.*try learning_rate") as caught:
+    with pytest.raises(TrainingError, match=r"in epoch 1, with the learning rate 0\.0005.*try learning_rate") as caught:
         trainer(network(), Checkpoints(tmp_path), objective=spoilt(good=2)).run()
     assert caught.value.reason == "not_a_number"
 
@@ -149,7 +149,7 @@ def test_a_lack_of_memory_proposes_half_the_batch(tmp_path: Path) -> None:
         def terms(self, model: TrainableModel, batch: Batch) -> Mapping[str, Any]:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
 
-    with pytest.raises(TrainingError, match="batch of 40 samples.*batch_size = 20") as caught:
+    with pytest.raises(TrainingError, match=r"batch of 40 samples.*batch_size = 20") as caught:
         trainer(network(), Checkpoints(tmp_path), objective=Greedy(name="cross-entropy", output="logits")).run()
     assert caught.value.reason == "out_of_memory"
 
