@@ -121,7 +121,8 @@ class Call:
         """Return a stored input as a parameter; ``tensor`` is another form of it, which ``form`` names."""
         key = self.key(at)
         kept = self.stored(at) if tensor is None else tensor
-        return self.build.weight(f"{key}{form}" if key else "", kept)
+        # Turned twice is as it was.
+        return self.build.weight(f"{key}{form}".replace(":T:T", "") if key else "", kept)
 
     def refuse(self, why: str) -> NoReturn:
         """Raise a sentence on this operation that ends in the way on."""
