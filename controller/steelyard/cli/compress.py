@@ -36,7 +36,12 @@ def _list_recipes(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     help="A built-in name, steps in one word (equalize+static-int8), or a TOML file; of a model in parts PART=RECIPE; "
     "repeatable.",
 )
-@click.option("--task", type=click.Path(path_type=Path), metavar="FILE", help="Where calibration data comes from.")
+@click.option(
+    "--task",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where data to calibrate, train and score with comes from.",
+)
 @click.option("--device", default="", metavar="NAME", help="Choose settings left at auto for this device's processor.")
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of whatever a step draws."
@@ -78,6 +83,7 @@ def compress(
       steelyard compress model.onnx --recipe static-int8 --recipe dynamic-int8 --task task.toml
       steelyard compress model.onnx --recipe equalize+static-int8+bias-correction --task task.toml
       steelyard compress model.onnx --recipe my-recipe.toml --task data.npz --json
+      steelyard compress model.onnx --recipe prune,amount=0.5+static-int8 --task task.toml
       steelyard compress model.onnx --recipe my-recipe.toml --task task.toml --plugin mine.py
       steelyard compress parts.toml --recipe encoder=static-int8 --recipe decoder=dynamic-int8 --task task.toml
     """

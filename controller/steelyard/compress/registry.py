@@ -26,6 +26,8 @@ _STEPS = {
     "sparse-encoding": "steelyard.compress.steps.sparse_encoding:SparseEncoding",
     "fine-tune": "steelyard.train.steps.fine_tune:FineTune",
     "distill": "steelyard.train.steps.distill:Distill",
+    "prune": "steelyard.train.steps.prune:Prune",
+    "sparse-train": "steelyard.train.steps.sparse_train:SparseTrain",
 }
 
 

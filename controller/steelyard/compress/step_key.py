@@ -75,7 +75,9 @@ def step_key(step: Step, ancestors: Sequence[str], inputs: StepInputs, *, plugin
         "seed": inputs.seed,
         "features": sorted(inputs.processor_features),
     }
-    tools = "; ".join(one for one in (*tools_here(), plugin) if one)
+    # What a step is made of beside its own class: an importance of another plugin.
+    parts = getattr(step, "plugin_origins", ())
+    tools = "; ".join(one for one in (*tools_here(), plugin, *parts) if one)
     return StepKey(key=_digest({**told, "tools": tools}), loose_key=_digest(told), tools=tools)
 
 

@@ -34,11 +34,13 @@ class TrainingSettings:
     ``loss`` "auto" goes by the task's metric. ``augment`` are "crop", "flip", "cutout", "mixup", "noise", each perhaps
     with a number ("crop4": by 4 pixels), or "auto": a crop for pictures. ``precision`` "auto" is mixed on a GPU.
     ``sample_count`` samples are drawn to learn from, 0 takes all; ``holdout`` is the share of them that epochs are
-    compared by where the task has no validation split, and ``keep`` says which epoch stays. At the end the statistics
-    of BatchNorm are taken anew over ``batchnorm_batches`` batches (0: they stay).
+    compared by where the task has no validation split, and ``keep_epoch`` says which epoch stays. At the end the
+    statistics of BatchNorm are taken anew over ``batchnorm_batches`` batches (0: they stay).
     """
 
     kind: ClassVar[str] = "training"
+    # Steps that also change a model by themselves may leave out the training.
+    least_epochs: ClassVar[int] = 1
 
     epochs: int = 10
     batch_size: int = 64
@@ -58,13 +60,13 @@ class TrainingSettings:
     max_minutes: float = 0.0
     sample_count: int = 0
     holdout: float = 0.1
-    keep: str = "best"
+    keep_epoch: str = "best"
     batchnorm_batches: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values of another type, out of their bounds, or that nobody knows."""
-        for key in ("epochs", "batch_size"):
-            require_count(self.kind, key, getattr(self, key))
+        require_count(self.kind, "epochs", self.epochs, least=self.least_epochs)
+        require_count(self.kind, "batch_size", self.batch_size)
         for key in ("patience", "sample_count", "batchnorm_batches"):
             require_count(self.kind, key, getattr(self, key), least=0)
         bounds = {"learning_rate": 10.0, "momentum": 0.999, "weight_decay": 1.0, "clip_norm": 1e6, "max_minutes": 1e6}
@@ -75,7 +77,7 @@ class TrainingSettings:
         require_choice(self.kind, "loss", self.loss, LOSSES)
         require_choice(self.kind, "precision", self.precision, PRECISIONS)
         require_choice(self.kind, "device", self.device, DEVICES)
-        require_choice(self.kind, "keep", self.keep, KEPT)
+        require_choice(self.kind, "keep_epoch", self.keep_epoch, KEPT)
         self._check_augmentations()
 
     def _check_augmentations(self) -> None:

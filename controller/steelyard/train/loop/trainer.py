@@ -254,7 +254,7 @@ class Trainer:
         is_last = number >= self._settings.epochs
         if number >= first or is_last:
             known = None if self._kept is None else self._kept[1]
-            if self._settings.keep == "last" or known is None or score.beats(known):
+            if self._settings.keep_epoch == "last" or known is None or score.beats(known):
                 self._kept = (number, score)
                 self._checkpoints.keep_best({"module": self._model.module.state_dict()})
         extra = self._objective.extra

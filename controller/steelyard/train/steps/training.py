@@ -23,10 +23,13 @@ from steelyard.train.steps.samples import LearningSamples, learning_samples
 
 if TYPE_CHECKING:
     from steelyard.train.distill.teaching import Teacher
+    from steelyard.train.loop.feeding import Feeding
     from steelyard.train.loop.losses import LabelLoss
 
 # To see what outputs hold and where layers of two models have the same size.
 _LOOKED_AT = 32
+# Batches that statistics of BatchNorm are taken over.
+_RENEWED_BY = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +77,8 @@ class StepTraining:
         kept = Checkpoints(self._context.checkpoints or self._context.work_dir / "checkpoints")
         return kept.inside(part) if part else kept
 
-    def objective(self, model: TrainableModel) -> Objective:
-        """Return what is minimised for a model as it is now.
+    def objective(self, model: TrainableModel, *, device: str = "") -> Objective:
+        """Return what is minimised for a model as it is now; ``device`` "" is where it is trained.
 
         Raises:
             TrainingInputError: the model's outputs do not fit the truth or the teachers'.
@@ -92,7 +95,7 @@ class StepTraining:
                 )
             return label
         teaching = Teaching(self._settings, student=model, teachers=self._teachers, label=label, sample=sample)
-        teaching.to(self._place.device)
+        teaching.to(device or self._place.device)
         return teaching
 
     def run(
@@ -112,8 +115,10 @@ class StepTraining:
         """
         from steelyard.train.loop.optimizers import learning_rate_of
         from steelyard.train.loop.trainer import Trainer
+        from steelyard.train.sparse.masks import HeldZeros
 
         used = settings or self._settings
+        held = HeldZeros(model.module)
         trainer = Trainer(
             model,
             training=self._samples.training,
@@ -123,7 +128,7 @@ class StepTraining:
             checkpoints=self.checkpoints(part),
             progress=self._context.progress,
             seed=self._context.seed,
-            hooks=hooks,
+            hooks=(*hooks, held),
             place=self._place,
         )
         outcome = trainer.run()
@@ -133,10 +138,29 @@ class StepTraining:
             "device": self._place.device,
             "precision": self._place.precision,
         }
-        notes = (*outcome.notes(), *self._samples.notes)
+        zeros = f"zeros of {len(held.names)} sparse tensors were held" if held.names else ""
+        notes = (*outcome.notes(), *self._samples.notes, *((zeros,) if zeros else ()))
         return Trained(
             outcome=outcome, settings={**step_settings(cast("Step", self._settings)), **resolved}, notes=notes
         )
+
+    def plain_feeding(self) -> Feeding:
+        """Return batches of unchanged samples on the processor, to look at a model."""
+        from steelyard.train.loop.feeding import Feeding
+
+        return Feeding.of(
+            self._samples.training,
+            batch_size=self._settings.batch_size,
+            augment=(),
+            seed=self._context.seed,
+            place=Place(device="cpu", precision="float32"),
+        )
+
+    def renew_statistics(self, model: TrainableModel) -> int:
+        """Take the statistics of BatchNorm anew, of a model that changed; return how many layers there are."""
+        from steelyard.train.loop.batchnorm import reestimate
+
+        return reestimate(model, (batch.inputs for batch in self.plain_feeding().plain(_RENEWED_BY)))
 
     def _label_loss(self, model: TrainableModel, sample: Batch) -> LabelLoss | None:
         import torch

@@ -63,7 +63,7 @@ def test_a_network_learns_two_classes(tmp_path: Path) -> None:
 def test_a_training_that_was_interrupted_in_any_epoch_ends_with_the_same_bits(
     tmp_path: Path, epoch: int, optimizer: str
 ) -> None:
-    wanted = settings(optimizer=optimizer, augment=("flip", "mixup"), keep="last")
+    wanted = settings(optimizer=optimizer, augment=("flip", "mixup"), keep_epoch="last")
     whole = network(normalized=True)
     trainer(whole, Checkpoints(tmp_path / "whole"), settings=wanted).run()
     with pytest.raises(Interrupted):

@@ -1,0 +1,79 @@
+"""Losses by the metric, whatever form a model's outputs have."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from steelyard.tasks.metrics.registry import metric
+from steelyard.train.errors import TrainingInputError
+from steelyard.train.loop.losses import label_loss
+from steelyard.train.loop.objective import Batch, Mix
+from steelyard.train.loop.output_form import LOG_PROBABILITIES, LOGITS, PROBABILITIES, form_of_output
+
+LABELS = torch.tensor([0, 2, 1])
+LOGITS_OF = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0], [-2.0, 4.0, 0.0]])
+
+
+def batch(mix: Mix | None = None, **truth: torch.Tensor) -> Batch:
+    return Batch(inputs={"x": torch.zeros(3, 1)}, truth=truth, mix=mix)
+
+
+def loss(kind: str, output: torch.Tensor, setting: str = "auto", **settings: object):
+    return label_loss(setting, metric(kind, settings), {"y": output}, form_of=form_of_output)
+
+
+def test_the_form_of_an_output_is_seen_by_its_values() -> None:
+    assert form_of_output(LOGITS_OF, -1) == LOGITS
+    assert form_of_output(LOGITS_OF.softmax(-1), -1) == PROBABILITIES
+    assert form_of_output(LOGITS_OF.log_softmax(-1), -1) == LOG_PROBABILITIES
+    assert form_of_output(torch.rand(8, 1), -1) == PROBABILITIES
+
+
+@pytest.mark.parametrize("made", [lambda x: x, lambda x: x.softmax(-1), lambda x: x.log_softmax(-1)])
+def test_cross_entropy_is_the_same_of_scores_shares_and_logarithms(made) -> None:
+    output = made(LOGITS_OF)
+    found = loss("top1", output).of({"y": output}, batch(labels=LABELS))
+    wanted = -LOGITS_OF.log_softmax(-1)[torch.arange(3), LABELS].mean()
+    assert float(found) == pytest.approx(float(wanted), abs=1e-5)
+
+
+def test_a_mixed_sample_has_its_share_of_two_truths() -> None:
+    one = loss("top1", LOGITS_OF)
+    other = torch.tensor([1, 1, 1])
+    mixed = one.of({"y": LOGITS_OF}, batch(Mix(truth={"labels": other}, share=0.3), labels=LABELS))
+    parts = [one.of({"y": LOGITS_OF}, batch(labels=truth)) for truth in (LABELS, other)]
+    assert float(mixed) == pytest.approx(0.3 * float(parts[0]) + 0.7 * float(parts[1]), abs=1e-6)
+
+
+@pytest.mark.parametrize("made", [lambda x: x, torch.sigmoid])
+def test_one_score_is_learnt_by_binary_cross_entropy(made) -> None:
+    logits = torch.tensor([[2.0], [-1.0], [0.5]])
+    found = loss("auc", made(logits))
+    assert found.name == "bce"
+    wanted = sum(math.log1p(math.exp(-sign * value)) for sign, value in ((1, 2.0), (-1, -1.0), (1, 0.5))) / 3
+    value = found.of({"y": made(logits)}, batch(labels=torch.tensor([1, 0, 1])))
+    assert float(value) == pytest.approx(wanted, abs=1e-5)
+
+
+def test_targets_are_learnt_by_the_mean_square() -> None:
+    output = torch.tensor([[1.0], [2.0], [3.0]])
+    found = loss("mae", output).of({"y": output}, batch(targets=torch.tensor([1.0, 4.0, 3.0], dtype=torch.float64)))
+    assert float(found) == pytest.approx(4 / 3)
+
+
+def test_pixels_without_a_class_do_not_count() -> None:
+    scores = torch.randn(3, 4, 4, 5)
+    masks = torch.randint(0, 5, (3, 4, 4))
+    masks[:, 0] = 255
+    found = loss("miou", scores).of({"y": scores}, batch(masks=masks))
+    wanted = -scores[:, 1:].log_softmax(-1).gather(-1, masks[:, 1:, :, None]).mean()
+    assert float(found) == pytest.approx(float(wanted), abs=1e-5)
+
+
+def test_a_metric_without_a_loss_is_named() -> None:
+    with pytest.raises(TrainingInputError, match=r"no loss for the metric edit-distance; name one \(loss = \"mse\"\)"):
+        loss("edit-distance", torch.randn(3, 10, 5))
+    assert loss("edit-distance", torch.randn(3, 10, 5), setting="mse").name == "mse"
