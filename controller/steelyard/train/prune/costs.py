@@ -28,7 +28,7 @@ def multiply_accumulates(lifted: LiftedModel) -> float:
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter, _counted_recurrences(lifted.module) as recurrent:
         lifted.module(*arguments)
-    return (counter.get_total_flops() / 2 + sum(recurrent)) / batch
+    return float(counter.get_total_flops() / 2 + sum(recurrent)) / batch
 
 
 def parameter_count(lifted: LiftedModel) -> float:

@@ -31,11 +31,13 @@ _HALVINGS = 10
 class PruneRules:
     """How channels are chosen: ``scope`` of the ranking, widths in multiples of ``round_to``, layers to ``keep``.
 
-    ``heads``: attention loses whole heads, else dimensions of each.
+    Each layer keeps the share ``least`` of its channels. ``heads``: attention loses whole heads, else dimensions of
+    each.
     """
 
     scope: str = "global"
     round_to: int = 1
+    least: float = 0.0
     keep: tuple[str, ...] = ()
     heads: bool = True
 
@@ -93,7 +95,8 @@ class Pruner:
         Raises:
             TrainingInputError: not_prunable: the copy does not run.
         """
-        counts = removed_counts(self._ranked, ratio, scope=self._rules.scope, round_to=self._rules.round_to)
+        rules = self._rules
+        counts = removed_counts(self._ranked, ratio, scope=rules.scope, round_to=rules.round_to, least=rules.least)
         made = dataclasses.replace(self._lifted, module=copy.deepcopy(self._lifted.module))
         widths = {}
         if any(counts):
@@ -117,7 +120,7 @@ class Pruner:
         """Return the copy that loses least and costs ``target`` at most.
 
         Raises:
-            TrainingInputError: target_leaves_nothing: with one unit a layer it still costs more.
+            TrainingInputError: target_leaves_nothing: with as few channels as may stay it still costs more.
         """
         low, high = 0.0, 1.0
         best = self.pruned(high, cost)
@@ -125,9 +128,9 @@ class Pruner:
             narrow = sorted(best.widths, key=lambda name: best.widths[name][1])[:3]
             raise TrainingInputError(
                 "target_leaves_nothing",
-                f"the target of {target:,.0f} would leave a layer without channels: with the fewest in each "
-                f"({', '.join(f'{name} {best.widths[name][1]}' for name in narrow)}) it is {best.cost:,.0f}; ask for "
-                "more than that, or take out whole blocks",
+                f"the target of {target:,.0f} would leave a layer without channels: with the fewest that may stay in "
+                f"each ({', '.join(f'{name} {best.widths[name][1]}' for name in narrow)}) it is {best.cost:,.0f}; ask "
+                "for more than that, lower least or round_to, or take out whole blocks",
             )
         for _ in range(_HALVINGS):
             middle = (low + high) / 2

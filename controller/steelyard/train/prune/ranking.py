@@ -36,10 +36,13 @@ class RankedGroup:
         return int(self.scores.size)
 
 
-def removed_counts(groups: Sequence[RankedGroup], ratio: float, *, scope: str, round_to: int) -> list[int]:
+def removed_counts(
+    groups: Sequence[RankedGroup], ratio: float, *, scope: str, round_to: int, least: float = 0.0
+) -> list[int]:
     """Return how many units of each group go, those of the lowest scores, for ``ratio`` of the units of a scope.
 
-    Each group keeps one unit at least. What is kept is rounded to multiples of ``round_to`` channels.
+    Each group keeps one unit, and the share ``least`` of its units, at least. What is kept is rounded to multiples of
+    ``round_to`` channels.
     """
     if scope == "layer":
         wanted = [math.floor(ratio * one.unit_count) for one in groups]
@@ -48,7 +51,7 @@ def removed_counts(groups: Sequence[RankedGroup], ratio: float, *, scope: str, r
         for places in _scopes(groups, scope):
             for place, count in zip(places, _lowest([groups[place] for place in places], ratio), strict=True):
                 wanted[place] = count
-    return [_rounded(one, count, round_to) for one, count in zip(groups, wanted, strict=True)]
+    return [_rounded(one, count, round_to, least) for one, count in zip(groups, wanted, strict=True)]
 
 
 def _scopes(groups: Sequence[RankedGroup], scope: str) -> list[list[int]]:
@@ -68,9 +71,10 @@ def _lowest(groups: Sequence[RankedGroup], ratio: float) -> list[int]:
     return [int(np.count_nonzero(owners[order] == place)) for place in range(len(groups))]
 
 
-def _rounded(group: RankedGroup, removed: int, round_to: int) -> int:
+def _rounded(group: RankedGroup, removed: int, round_to: int, least: float) -> int:
     step = round_to // math.gcd(round_to, group.unit_channels)
-    kept = max(1, group.unit_count - removed)
+    floor = max(1, math.ceil(least * group.unit_count))
+    kept = max(floor, group.unit_count - removed)
     if step > 1:
-        kept = max(step, round(kept / step) * step)
+        kept = max(step, math.ceil(floor / step) * step, round(kept / step) * step)
     return group.unit_count - min(kept, group.unit_count)

@@ -31,7 +31,7 @@ class Statistics:
         self._batches = batches
         self._gradients: dict[str, Tensor] | None = None
         self._activations: dict[str, Tensor] | None = None
-        self._names = {id(one): name for name, one in model.module.named_modules()}
+        self._names: dict[int, str] = {id(one): name for name, one in model.module.named_modules()}
 
     def name_of(self, layer: nn.Module) -> str:
         """Return the name of a layer of the model."""

@@ -38,8 +38,9 @@ class Prune(TaughtSettings):
     al. 2017), "fpgm" (He et al. 2019), "lamp" (Lee et al. 2021), "hessian" (LeCun et al. 1990), "activation", "random",
     or one of a plugin; those that look at samples look at ``sample_batches`` batches. Channels are ranked over the
     model ("global"), over groups of one structure ("isomorphic") or within each layer ("layer"), and widths rounded to
-    multiples of ``round_to``. Attention loses whole heads, or with ``heads`` false the same dimensions of each.
-    ``keep`` has patterns of names of layers that stay as they are; those that give an output do in any case.
+    multiples of ``round_to``, with the share ``least`` of each layer left. Attention loses whole heads, or with
+    ``heads`` false the same dimensions of each. ``keep`` has patterns of names of layers that stay as they are; those
+    that give an output do in any case.
 
     In ``rounds`` the target is reached in as many parts, with ``round_epochs`` epochs behind each but the last; behind
     that come ``epochs``, 0 for none.
@@ -58,6 +59,7 @@ class Prune(TaughtSettings):
     importance: str = "l2"
     scope: str = "isomorphic"
     round_to: int = 4
+    least: float = 0.1
     heads: bool = True
     keep: tuple[str, ...] = ()
     rounds: int = 1
@@ -69,6 +71,7 @@ class Prune(TaughtSettings):
         TaughtSettings.__post_init__(self)
         require_choice(self.kind, "target", self.target, TARGETS)
         require_number(self.kind, "amount", self.amount, least=0.001, most=0.999)
+        require_number(self.kind, "least", self.least, least=0, most=1)
         require_choice(self.kind, "scope", self.scope, SCOPES)
         require_boolean(self.kind, "heads", self.heads)
         require_globs(self.kind, "keep", self.keep)
@@ -143,7 +146,7 @@ class _Pruning:
 
         step, count = self._step, self._step.rounds
         self._context.progress(f"round {number} of {count}: choosing channels", 0, 1)
-        rules = PruneRules(scope=step.scope, round_to=step.round_to, keep=step.keep, heads=step.heads)
+        rules = PruneRules(scope=step.scope, round_to=step.round_to, least=step.least, keep=step.keep, heads=step.heads)
         pruner = Pruner(self.lifted, self._importance, self._statistics(), rules)
         target = step.amount ** (number / count) * self._start[step.target]
         self._pruned = pruner.to_target(self._cost, target)

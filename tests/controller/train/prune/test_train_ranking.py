@@ -29,6 +29,11 @@ def test_each_group_keeps_one_unit() -> None:
     assert removed_counts([group(1, 2, 3), group(7, 8, 9)], 0.9, scope="global", round_to=1) == [2, 2]
 
 
+def test_a_share_of_each_group_stays() -> None:
+    groups = [group(1, 2, 3, 4, 5), group(10, 20, 30, 40, 50)]
+    assert removed_counts(groups, 0.5, scope="global", round_to=1, least=0.4) == [3, 0]
+
+
 def test_widths_are_rounded_to_the_nearest_multiple() -> None:
     wide = group(*range(16))
     assert removed_counts([wide], 0.55, scope="layer", round_to=4) == [8]

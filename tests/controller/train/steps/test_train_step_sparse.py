@@ -30,7 +30,7 @@ def test_a_model_learns_while_most_of_its_weights_become_zero(tmp_path: Path) ->
     result = run(model(tmp_path), f"sparse-train,sparsity=0.7,every=2,{SHORT}")
     assert share_of_zeros(result.path) == pytest.approx(0.7, abs=0.01)
     assert score(result) > 0.9
-    assert any("are zero (70" in note for note in result.notes)
+    assert any("weights in 2 tensors are zero (" in note for note in result.notes)
 
 
 def test_two_of_four_along_the_inputs_stay(tmp_path: Path) -> None:
