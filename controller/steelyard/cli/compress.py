@@ -20,7 +20,9 @@ def _list_recipes(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     from steelyard.compress.inline_text import inline_text
 
     for recipe in builtin_recipes():
-        needs = "  (needs calibration data)" if recipe.needs_calibration else ""
+        kinds = {"calibration": recipe.needs_calibration, "training": recipe.needs_training}
+        wanted_data = " and ".join(kind for kind, is_needed in kinds.items() if is_needed)
+        needs = f"  (needs {wanted_data} data)" if wanted_data else ""
         click.echo(f"{recipe.name:<18} {inline_text(recipe.step_list)}{needs}")
     ctx.exit()
 
