@@ -56,7 +56,7 @@ def export_onnx(
         ExtraMissingError: the exporter's packages are not installed.
     """
     need("onnxscript", what="writing ONNX")
-    program = trace(module, interface)
+    program = trace(module.eval(), interface)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "made.onnx"
         convert(program, interface, made, opset=opset)
@@ -127,10 +127,9 @@ def _conversion_errors(program: Any) -> Iterator[None]:
             raise ExportError(
                 "not_convertible", f"the module cannot be written as ONNX ({first_line(error)}: {told[:200]})"
             ) from error
-        name = found.group(1)
+        name, place = _called_at(program, found.group(1))
         raise ExportError(
-            "unknown_torch_op",
-            f"ONNX has no form of the operator {name}, called at {_called_at(program, name)}; write it with others",
+            "unknown_torch_op", f"ONNX has no form of the operator {name}, called at {place}; write it with others"
         ) from error
 
 
@@ -143,16 +142,20 @@ def _root_cause(error: BaseException) -> str:
     return " ".join(text for text in texts if text)
 
 
-def _called_at(program: Any, name: str) -> str:
-    """Return "file.py:12: the code" of the first call of an operator in a traced program."""
+def _called_at(program: Any, name: str) -> tuple[str, str]:
+    """Return the operator as the program calls it, and "file.py:12: the code" of its first call.
+
+    ``name`` may be what torch makes of it on the way (aten.special_bessel_j0 becomes prims.bessel_j0).
+    """
+    last = name.rpartition(".")[2]
     for node in program.graph.nodes:
-        if node.op == "call_function" and str(node.target).startswith(name):
+        if node.op == "call_function" and last in str(node.target):
             lines = str(node.meta.get("stack_trace", "")).strip().splitlines()
             places = re.findall(r'File "([^"]+)", line (\d+)', "\n".join(lines))
             if places:
                 file, line = places[-1]
-                return f"{file}:{line}: {lines[-1].strip()}"
-    return "a line that torch does not tell"
+                return str(node.target), f"{file}:{line}: {lines[-1].strip()}"
+    return name, "a line that torch does not tell"
 
 
 def _fold(path: Path) -> None:

@@ -13,7 +13,7 @@ from steelyard.train.export.quiet import quiet_exporters
 
 
 def trace(module: Any, interface: Interface) -> Any:
-    """Return the ``torch.export.ExportedProgram`` of a module in evaluation mode, with the open axes kept open.
+    """Return the ``torch.export.ExportedProgram`` of a module that is in evaluation mode, with the open axes kept open.
 
     The program is decomposed to torch's core operators when it is converted, not here.
 
@@ -23,7 +23,6 @@ def trace(module: Any, interface: Interface) -> Any:
     import torch
 
     arguments = as_arguments(interface, example_feed(interface))
-    module = module.eval()
     try:
         with quiet_exporters(), torch.no_grad():
             return torch.export.export(module, arguments, dynamic_shapes=_dynamic(interface), strict=False)

@@ -122,6 +122,9 @@ class Pruner:
         Raises:
             TrainingInputError: target_leaves_nothing: with as few channels as may stay it still costs more.
         """
+        whole = self.pruned(0.0, cost)
+        if whole.cost <= target:
+            return whole
         low, high = 0.0, 1.0
         best = self.pruned(high, cost)
         if best.cost > target:

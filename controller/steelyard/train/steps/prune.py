@@ -42,8 +42,8 @@ class Prune(TaughtSettings):
     ``heads`` false the same dimensions of each. ``keep`` has patterns of names of layers that stay as they are; those
     that give an output do in any case.
 
-    In ``rounds`` the target is reached in as many parts, with ``round_epochs`` epochs behind each but the last; behind
-    that come ``epochs``, 0 for none.
+    ``layers`` below 1 first leaves that share of alike blocks, spread evenly. In ``rounds`` the target is reached in as
+    many parts, with ``round_epochs`` epochs behind each but the last; behind that come ``epochs``, 0 for none.
     """
 
     kind: ClassVar[str] = "prune"
@@ -62,6 +62,7 @@ class Prune(TaughtSettings):
     least: float = 0.1
     heads: bool = True
     keep: tuple[str, ...] = ()
+    layers: float = 1.0
     rounds: int = 1
     round_epochs: int = 1
     sample_batches: int = 8
@@ -72,6 +73,7 @@ class Prune(TaughtSettings):
         require_choice(self.kind, "target", self.target, TARGETS)
         require_number(self.kind, "amount", self.amount, least=0.001, most=0.999)
         require_number(self.kind, "least", self.least, least=0, most=1)
+        require_number(self.kind, "layers", self.layers, least=0.01, most=1)
         require_choice(self.kind, "scope", self.scope, SCOPES)
         require_boolean(self.kind, "heads", self.heads)
         require_globs(self.kind, "keep", self.keep)
@@ -129,13 +131,18 @@ class _Pruning:
         from steelyard.train.prune.costs import COSTS
         from steelyard.train.prune.importances import importance_of
 
+        self._start = {name: cost(lifted) for name, cost in COSTS.items()}
+        self._shortened = ""
+        if step.layers < 1:
+            from steelyard.train.distill.students import shortened
+
+            lifted, self._shortened = shortened(lifted, step.layers)
         self.lifted = lifted
         self._step = step
         self._context = context
         self._training = training
         self._importance = importance_of(step.importance)
         self._cost = COSTS[step.target]
-        self._start = {name: cost(lifted) for name, cost in COSTS.items()}
         self._pruned: PrunedModel | None = None
         self._trained: Trained | None = None
         self._left: Mapping[str, str] = {}
@@ -169,7 +176,12 @@ class _Pruning:
         assert self._pruned is not None
         widths = ", ".join(f"{name} {before} to {after}" for name, (before, after) in self._pruned.widths.items())
         whole = "; ".join(f"{name}: {why}" for name, why in self._left.items())
-        notes = (f"left: {shares}", f"widths in the last round: {widths}", f"whole: {whole}" if whole else "")
+        notes = (
+            self._shortened,
+            f"left: {shares}",
+            f"widths in the last round: {widths}",
+            f"whole: {whole}" if whole else "",
+        )
         return (*(one for one in notes if one), *(() if self._trained is None else self._trained.notes))
 
     def _statistics(self) -> Any:
