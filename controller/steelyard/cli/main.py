@@ -36,6 +36,7 @@ COMMANDS = {
     "device": ("steelyard.cli.device", "device", "List, show, invite and remove devices, and look after them."),
     "export": ("steelyard.cli.export", "export", "Write a variant with its model card and a script that runs it."),
     "gc": ("steelyard.cli.gc", "gc", "Remove old samples, and blobs that nothing names."),
+    "import": ("steelyard.cli.import_model", "import_model", "Turn a PyTorch program into an ONNX model, checked."),
     "job": ("steelyard.cli.job", "job", "List, show and cancel jobs, and get their raw samples."),
     "lineage": ("steelyard.cli.lineage", "lineage", "Show how a variant was made, as a tree."),
     "login": ("steelyard.cli.login", "login", "Log in to a controller on another machine by a join code."),
