@@ -10,6 +10,7 @@ import numpy as np
 
 from steelyard.errors import SteelyardError
 from steelyard.tasks.metrics.host_reduction import HostReduction
+from steelyard.tasks.metrics.registry import undefined_reason
 from steelyard.train.loop.data import TrainingData
 from steelyard.train.loop.objective import Batch, Objective
 from steelyard.train.loop.place import Place
@@ -61,10 +62,14 @@ class Validator:
         self._data = data
         self._objective = objective
         self._place = place
-        self._by_metric = data.has_truth and not data.metric.needs_parent_outputs
+        self._by_metric = data.has_truth and not data.metric.needs_parent_outputs and _is_defined(data)
 
     def score(self, model: TrainableModel) -> Score:
-        """Return the score of a module, which is left in evaluation mode."""
+        """Return the score of a module, which is left in evaluation mode.
+
+        Raises:
+            TaskError: its outputs do not fit the metric.
+        """
         import torch
 
         model.module.eval()
@@ -73,15 +78,18 @@ class Validator:
 
     def _of_metric(self, model: TrainableModel) -> Score:
         metric = self._data.metric
-        reduction = HostReduction(metric.reduction)
+        reduction, are_finite = HostReduction(metric.reduction), True
         for batch in self._batches():
             outputs = {name: made.float().cpu().numpy() for name, made in model.run(batch.inputs).items()}
+            are_finite = are_finite and all(np.isfinite(made).all() for made in outputs.values())
             reduction.add(outputs, batch.size)
         _, truth = self._data.take(np.arange(self._data.sample_count))
         try:
             value = metric.answers(truth, reduction.arrays()).value()
         except SteelyardError:
-            # Outputs that are no numbers: how a run that diverges looks from here.
+            # Outputs that are no numbers are how a run that diverges looks from here; others do not fit.
+            if are_finite:
+                raise
             value = None
         known = float("nan") if value is None else float(value)
         return Score(name=metric.kind, value=known, higher_is_better=metric.higher_is_better)
@@ -102,3 +110,8 @@ class Validator:
                 inputs={name: put(array) for name, array in inputs.items()},
                 truth={name: put(array) for name, array in truth.items()},
             )
+
+
+def _is_defined(data: TrainingData) -> bool:
+    """Return whether the samples give the metric a value at all (an AUC needs both classes)."""
+    return undefined_reason(data.metric, data.take(np.arange(data.sample_count))[1]) is None

@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 import torch
 
+from steelyard.compress.evaluation import EvaluationSet
+from steelyard.tasks.errors import TaskError
+from steelyard.tasks.metrics.auc import Auc
+from steelyard.tasks.metrics.regression import RootMeanSquareError
 from steelyard.train.errors import TrainingError
 from steelyard.train.loop.checkpoints import Checkpoints
+from steelyard.train.loop.data import TrainingData
 from steelyard.train.loop.losses import LabelLoss
 from steelyard.train.loop.objective import Batch, TrainingHook
 from steelyard.train.loop.trainable import TrainableModel
-from tests.controller.train.loop.small_trainings import network, settings, trainer, weights
+from tests.controller.train.loop.small_trainings import network, samples, settings, trainer, weights
 
 
 class Interrupted(Exception):
@@ -179,3 +184,21 @@ def test_the_statistics_of_batchnorm_are_taken_anew(tmp_path: Path) -> None:
     assert float(norm.running_mean.abs().max()) < 2
     assert float(norm.running_var.max()) < 5
     assert norm.momentum == 0.1
+
+
+def test_epochs_are_compared_by_the_loss_where_the_metric_has_no_value(tmp_path: Path) -> None:
+    rows = samples(40, seed=1, metric=Auc())
+    ones = np.flatnonzero(rows.truth["labels"] == 1).astype(np.int64)
+    one_class = TrainingData.of(rows)._only(ones)
+    outcome = trainer(network(), Checkpoints(tmp_path), validation=one_class).run()
+    assert outcome.kept.name == "loss"
+    assert outcome.kept.value < outcome.before.value
+
+
+def test_outputs_that_do_not_fit_the_metric_are_refused(tmp_path: Path) -> None:
+    rows = samples(40, seed=1, metric=RootMeanSquareError())
+    targets = EvaluationSet(
+        split="validation", metric=rows.metric, data=rows.data, truth={"targets": np.zeros((40, 5))}
+    )
+    with pytest.raises(TaskError):
+        trainer(network(), Checkpoints(tmp_path), validation=TrainingData.of(targets)).run()
