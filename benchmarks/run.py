@@ -40,6 +40,7 @@ from benchmarks.results_file import ResultsFile, this_machine
 from benchmarks.scale import growth
 from benchmarks.scale.line_process import LineProcessError
 from benchmarks.table import Table
+from benchmarks.training import lifter
 
 _MODULES = (
     worker_vs_native,
@@ -62,6 +63,7 @@ _MODULES = (
     calibration_memory,
     kernel_costs,
     advice,
+    lifter,
 )
 _BENCHMARKS = {module.NAME: module for module in _MODULES}
 _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 SEED = 8
+# The spread of logits that a softmax answers without being sure of one class.
+_LOGIT_SPREAD = 1.0
 # Where each operator has what: the input's place -> the kind of tensor.
 _KINDS = {
     "Conv": {1: "weight", 2: "small"},
@@ -56,7 +58,45 @@ def with_random_weights(path: Path, out_path: Path, *, seed: int = SEED) -> int:
     del model.graph.input[:]
     model.graph.input.extend(inputs)
     onnx.save_model(model, out_path)
+    _calm_last_layer(model, out_path)
     return len(drawn)
+
+
+def _calm_last_layer(model: ModelProto, path: Path) -> None:
+    """Scale the weights before a final Softmax so that its inputs spread by one: else it gives one class a share of 1.
+
+    Deep networks of drawn weights without training grow their values by orders of magnitude.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    makers = {name: node for node in model.graph.node for name in node.output}
+    softmax = makers[model.graph.output[0].name]
+    layer = makers.get(softmax.input[0])
+    if softmax.op_type != "Softmax" or layer is None or layer.op_type != "Gemm":
+        return
+    spread = _spread(model, path, layer.output[0])
+    for tensor in model.graph.initializer:
+        if tensor.name in layer.input[1:]:
+            values = numpy_helper.to_array(tensor) * np.float32(_LOGIT_SPREAD / spread)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    onnx.save_model(model, path)
+
+
+def _spread(model: ModelProto, path: Path, name: str) -> float:
+    """Return the standard deviation of an inner value on one drawn input."""
+    import onnx
+
+    from steelyard.train.parity import file_outputs
+
+    watched = onnx.ModelProto()
+    watched.CopyFrom(model)
+    watched.graph.output.append(onnx.ValueInfoProto(name=name))
+    onnx.save_model(watched, path)
+    (given,) = model.graph.input
+    shape = [one.dim_value for one in given.type.tensor_type.shape.dim]
+    feed = {given.name: np.random.default_rng(SEED).standard_normal(shape).astype(np.float32)}
+    return float(file_outputs(path, feed)[name].std())
 
 
 def _constants(model: ModelProto) -> Iterator[tuple[str, str, tuple[int, ...]]]:
