@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import torch
 from torch import nn
 
 from steelyard.train.export.example import Interface
 from steelyard.train.export.onnx_program import export_onnx
 from steelyard.train.lift.lifted import TensorForm
+from tests.controller.train.lift.graphs import drawn, node, write
 
 WIDTH, HEADS = 16, 4
 
@@ -46,24 +49,6 @@ class _Transformer(nn.Module):
         return self.head(self.layers(self.words(ids)).mean(dim=1))
 
 
-class _Residual(nn.Module):
-    """A residual sum, a grouped and a depthwise convolution, BatchNorm, and a flattened map before a linear layer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.norm = nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8)
-        self.inner, self.back = nn.Conv2d(8, 12, 3, padding=1), nn.Conv2d(12, 8, 3, padding=1)
-        self.grouped = nn.Conv2d(8, 8, 3, padding=1, groups=2)
-        self.depthwise, self.point = nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.Conv2d(8, 6, 1)
-        self.head = nn.Linear(6 * 16, 2)
-
-    def forward(self, image: Any) -> Any:
-        x = torch.relu(self.norm(self.first(image)))
-        x = torch.relu(x + self.back(torch.relu(self.inner(x))))
-        x = torch.relu(self.depthwise(torch.relu(self.grouped(x))))
-        return self.head(nn.functional.avg_pool2d(torch.relu(self.point(x)), 2).flatten(1))
-
-
 def transformer(path: Path, *, depth: int = 3) -> Path:
     """Write ids [N, 6] -> logits [N, 3]."""
     torch.manual_seed(0)
@@ -73,8 +58,33 @@ def transformer(path: Path, *, depth: int = 3) -> Path:
 
 
 def residual(path: Path) -> Path:
-    """Write image [N, 1, 8, 8] -> logits [N, 2]."""
-    torch.manual_seed(0)
-    image = TensorForm(name="image", dtype="float32", shape=("N", 1, 8, 8), sample_shape=(2, 1, 8, 8))
-    export_onnx(_Residual(), Interface(inputs=(image,), output_names=("logits",)), path, folded=False)
-    return path
+    """Write image [N, 1, 8, 8] -> logits [N, 2], with BatchNorm, a sum, grouped and depthwise convolutions."""
+    sizes = {"first": (8, 1, 3, 3), "inner": (12, 8, 3, 3), "back": (8, 12, 3, 3), "grouped": (8, 4, 3, 3)}
+    sizes |= {"depthwise": (8, 1, 3, 3), "point": (6, 8, 1, 1), "head": (2, 6 * 16)}
+    stored = {f"{name}.weight": drawn(*size, seed=at) for at, (name, size) in enumerate(sizes.items())}
+    stored |= {f"{name}.bias": drawn(size[0], seed=at) for at, (name, size) in enumerate(sizes.items())}
+    stored |= {f"norm.{name}": np.abs(drawn(8, seed=at)) + 0.5 for at, name in enumerate(("scale", "mean", "var"))}
+
+    def convolution(name: str, given: str, **attributes: int) -> list[onnx.NodeProto]:
+        pads = [1, 1, 1, 1] if sizes[name][-1] == 3 else [0, 0, 0, 0]
+        return [node("Conv", f"{given} {name}.weight {name}.bias", name, pads=pads, **attributes)]
+
+    nodes = [
+        *convolution("first", "image"),
+        node("BatchNormalization", "first norm.scale first.bias norm.mean norm.var", "normal"),
+        node("Relu", "normal", "r1"),
+        *convolution("inner", "r1"),
+        node("Relu", "inner", "r2"),
+        *convolution("back", "r2"),
+        node("Add", "r1 back", "sum"),
+        node("Relu", "sum", "r3"),
+        *convolution("grouped", "r3", group=2),
+        node("Relu", "grouped", "r4"),
+        *convolution("depthwise", "r4", group=8),
+        node("Relu", "depthwise", "r5"),
+        *convolution("point", "r5"),
+        node("AveragePool", "point", "pooled", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Flatten", "pooled", "flat", axis=1),
+        node("Gemm", "flat head.weight head.bias", "logits", transB=1),
+    ]
+    return write(path, nodes, {"image": ["N", 1, 8, 8]}, {"logits": ["N", 2]}, stored)

@@ -22,7 +22,7 @@ def lifted_model(path: Path) -> LiftedModel:
 
 
 def write_model(lifted: LiftedModel, out_path: Path) -> None:
-    """Write a module as ONNX, BatchNorm and all: a later step may train it, and others fold by themselves.
+    """Write a module as ONNX; the exporter folds BatchNorm into the convolutions before it.
 
     Raises:
         ExportError: it cannot be written, or gives other numbers.
