@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
-
 from benchmarks.results_file import Run
 from benchmarks.training.lifter import verdict
 from benchmarks.training.zoo_topologies import with_random_weights
+from onnx import TensorProto, helper, numpy_helper
+
 from steelyard.train.parity import file_outputs, relative_difference
 
 GOOD = {"model": "good", "module_difference": 1e-6, "file_difference": 0.0, "change": 0.3}

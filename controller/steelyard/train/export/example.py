@@ -61,9 +61,8 @@ def _symbol(size: int | str | None) -> str:
 
 def interface_of(lifted: LiftedModel) -> Interface:
     """Return the interface of a lifted model; the batch is open where every input has one."""
-    has_batch = lifted.fixed_batch is not None or all(
-        one.shape and not isinstance(one.shape[0], int) for one in lifted.inputs
-    )
+    opened = lifted.fixed_batch is not None and lifted.takes_any_batch
+    has_batch = opened or all(one.shape and not isinstance(one.shape[0], int) for one in lifted.inputs)
     return Interface(inputs=lifted.inputs, output_names=lifted.output_names, open_batch=has_batch)
 
 

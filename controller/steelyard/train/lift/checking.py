@@ -26,7 +26,8 @@ def check_lifted(path: Path, lifted: LiftedModel, *, tolerance: float) -> float:
         LiftError: outputs_differ: more than ``tolerance``, naming the first layer that differs by so much.
     """
     source = read_source(path)
-    samples = with_batch_of_file(draw_samples(source, {one.name: one.sample_shape for one in lifted.inputs}))
+    shapes = {one.name: one.sample_shape for one in lifted.inputs}
+    samples = with_batch_of_file(draw_samples(source, shapes, keep_batch=not lifted.takes_any_batch))
     given = module_outputs(lifted.module, samples.feed, inputs=lifted.input_names, outputs=lifted.output_names)
     worst = largest_difference(given, file_outputs(path, samples.feed))
     if worst <= tolerance:

@@ -32,7 +32,8 @@ class LiftedModel:
     ``module`` (a ``torch.fx.GraphModule``, float, in evaluation mode) takes the inputs in the order of ``inputs`` and
     returns one tensor, or a tuple in the order of ``outputs``. Its direct children are the layers. ``layers`` maps the
     name of each to the name of the ONNX node that it came from. ``fixed_batch`` is the batch that the file fixes, None
-    where it is open; the module takes any batch either way.
+    where it is open. The module takes any batch either way, unless ``takes_any_batch`` is false: then the graph counts
+    on the file's (it folds the batch into another axis, mostly).
     """
 
     module: Any
@@ -41,6 +42,7 @@ class LiftedModel:
     layers: Mapping[str, str]
     opset: int
     fixed_batch: int | None = None
+    takes_any_batch: bool = True
 
     @property
     def input_names(self) -> tuple[str, ...]:

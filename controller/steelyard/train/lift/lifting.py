@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from steelyard.train.lift.build import Builder
 from steelyard.train.lift.call import Call
 from steelyard.train.lift.lifted import LiftedModel, TensorForm
 from steelyard.train.lift.ops import sizes
+from steelyard.train.lift.ops.attention import NOT_BY_HEADS
 from steelyard.train.lift.ops.table import RULES
 from steelyard.train.lift.patterns import with_patterns
 from steelyard.train.lift.samples import Samples, draw_samples
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 # The key of a node's ``meta`` under which the name of its value in the ONNX graph stands.
 ONNX_NAME = "onnx_name"
+OP_FAILED = "op_failed"
 _Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -35,9 +38,24 @@ def lift_model(path: Path, shapes: _Shapes) -> LiftedModel:
     Raises:
         LiftError: as there.
     """
-    source = with_patterns(read_source(path))
+    source = read_source(path)
     samples = draw_samples(source, shapes)
-    return _Lifting(source, samples).lifted()
+    try:
+        return _lifted(source, samples)
+    except LiftError as error:
+        if error.reason != OP_FAILED or samples.fixed_batch is None:
+            raise
+    kept = _lifted(source, draw_samples(source, shapes, keep_batch=True))
+    return replace(kept, fixed_batch=samples.fixed_batch, takes_any_batch=False)
+
+
+def _lifted(source: Source, samples: Samples) -> LiftedModel:
+    try:
+        return _Lifting(with_patterns(source), samples).lifted()
+    except LiftError as error:
+        if error.reason != NOT_BY_HEADS:
+            raise
+        return _Lifting(with_patterns(source, by_heads=False), samples).lifted()
 
 
 class _Lifting:
@@ -119,7 +137,7 @@ def _made(call: Call) -> Sequence[Value]:
             made = rule(call)
     except (RuntimeError, ValueError, TypeError, IndexError, KeyError, NotImplementedError) as error:
         raise LiftError(
-            "op_failed",
+            OP_FAILED,
             f"{operation.label} does not run in PyTorch on shapes {_shapes(call)} ({first_line(error)}); "
             f"name shapes that the model takes, or {TORCH_FREE}",
         ) from error

@@ -30,8 +30,12 @@ class Samples:
     has_open_sizes: bool
 
 
-def draw_samples(source: Source, shapes: Mapping[str, tuple[int, ...]], *, batch: int = _BATCH) -> Samples:
+def draw_samples(
+    source: Source, shapes: Mapping[str, tuple[int, ...]], *, batch: int = _BATCH, keep_batch: bool = False
+) -> Samples:
     """Return inputs of the shapes given; a batch that the file fixes is drawn as another, which the module takes too.
+
+    With ``keep_batch`` the file's stays, for modules that take no other.
 
     Raises:
         LiftError: no_such_input; not_drawable: an input of texts, or an open size that none is given for.
@@ -46,7 +50,7 @@ def draw_samples(source: Source, shapes: Mapping[str, tuple[int, ...]], *, batch
     given = dict(shapes) or {spec.name: _filled(spec, batch) for spec in inputs if _is_open_inside(spec)}
     try:
         resolved = resolved_shapes(inputs, given, batch)
-        fixed = _fixed_batch(inputs)
+        fixed = None if keep_batch else _fixed_batch(inputs)
         if fixed is not None:
             resolved = {name: (batch, *shape[1:]) for name, shape in resolved.items()}
         feed = draw_feeds(inputs, resolved, seed=_SEED, count=1)[0]

@@ -25,8 +25,11 @@ def projections() -> list[onnx.NodeProto]:
     ]
 
 
-def encoder(path: Path, *, masked: bool, two_turns: bool) -> Path:
-    """One attention over heads and its output projection, as exporters write it."""
+def encoder(path: Path, *, masked: bool, two_turns: bool, flat: bool = False) -> Path:
+    """One attention over heads and its output projection, as exporters write it.
+
+    ``flat`` has tokens of five a sample side by side on the first axis.
+    """
     turned = [node("Transpose", "k2", "k3", perm=[0, 2, 3, 1])]
     if two_turns:
         turned = [node("Transpose", "k2", "kh", perm=[0, 2, 1, 3]), node("Transpose", "kh", "k3", perm=[0, 1, 3, 2])]
@@ -49,6 +52,9 @@ def encoder(path: Path, *, masked: bool, two_turns: bool) -> Path:
     stored: dict[str, Any] = {f"w{name}": drawn(WIDTH, WIDTH, seed=at) for at, name in enumerate("qkvo")}
     stored |= {f"b{name}": drawn(WIDTH, seed=at) for at, name in enumerate("qkvo")}
     stored |= {"split": np.array([0, 0, HEADS, -1]), "join": np.array([0, 0, WIDTH]), "root": np.float32(2.0)}
+    if flat:
+        stored["split"] = np.array([-1, 5, HEADS, WIDTH // HEADS])
+        return write(path, nodes, {"x": [10, WIDTH]}, {"y": [2, 5, WIDTH]}, stored)
     inputs = {"x": ["N", "T", WIDTH]} | ({"mask": ["N", 1, 1, "T"]} if masked else {})
     return write(path, nodes, inputs, {"y": ["N", "T", WIDTH]}, stored)
 
@@ -74,3 +80,10 @@ def test_heads_can_be_taken_out_by_cutting_the_projections_and_the_count(tmp_pat
         output.weight = torch.nn.Parameter(output.weight[:, :kept])
     attention.head_count = 2
     assert module(torch.randn(2, 5, WIDTH)).shape == (2, 5, WIDTH)
+
+
+def test_what_only_looks_like_attention_over_samples_is_lifted_as_it_is(tmp_path: Path) -> None:
+    path = encoder(tmp_path / "m.onnx", masked=False, two_turns=False, flat=True)
+    lifted = lift_checked(path)
+    assert not lifted.takes_any_batch
+    assert {type(child).__name__ for child in lifted.module.children()} == {"Linear"}

@@ -7,11 +7,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from steelyard.train.errors import LiftError
 from steelyard.train.lift.call import Call, Rule
 from steelyard.train.lift.values import Value
 
 # What ``patterns.attention`` puts in place of the operators of a head-wise attention.
 HEADS_OP = "steelyard.Attention"
+# The reason of the error that says: what looked like it is another computation.
+NOT_BY_HEADS = "not_by_heads"
 _MASK, _PAST = 3, 4
 
 
@@ -48,7 +51,12 @@ class HeadAttention(nn.Module):  # type: ignore[misc]
 def _heads(call: Call) -> Value:
     module = HeadAttention(int(call.attribute("head_count")), scale=float(call.attribute("scale")))
     mask = call.tensor(_MASK) if call.has(_MASK) else None
-    return call.module(module, call.tensor(0), call.tensor(1), call.tensor(2), mask)
+    try:
+        return call.module(module, call.tensor(0), call.tensor(1), call.tensor(2), mask)
+    except (RuntimeError, IndexError, ValueError) as error:
+        raise LiftError(
+            NOT_BY_HEADS, f"{call.operation.label} is no attention over [B,T,WIDTH]; lift it as it is"
+        ) from error
 
 
 def _attention(call: Call) -> Value:

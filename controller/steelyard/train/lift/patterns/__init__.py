@@ -8,8 +8,7 @@ from steelyard.train.lift.patterns.linear import with_biases
 from steelyard.train.lift.source import Source
 
 
-def with_patterns(source: Source) -> Source:
-    """Return the model with linear layers, LayerNorm and attention as one operation each."""
-    for find in (with_biases, with_layer_norms, with_attention):
-        source = find(source)
-    return source
+def with_patterns(source: Source, *, by_heads: bool = True) -> Source:
+    """Return the model with linear layers, LayerNorm and (``by_heads``) attention as one operation each."""
+    source = with_layer_norms(with_biases(source))
+    return with_attention(source) if by_heads else source
