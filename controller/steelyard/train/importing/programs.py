@@ -65,6 +65,10 @@ def load_program(source: str, *, weights: Path | None, allow_pickle: bool) -> Lo
     path, _, factory = source.rpartition(":")
     if factory.isidentifier() and path.endswith(".py"):
         return _from_factory(Path(path), factory, weights, allow_pickle=allow_pickle)
+    if source.endswith(".py"):
+        raise ImportModelError(
+            "no_factory", f"{source} names no callable in it; give {source}:NAME of one that returns the module"
+        )
     if weights is not None:
         raise ImportModelError(
             "invalid_source", f"--weights is for module.py:factory, and {source} has weights of its own; leave it out"

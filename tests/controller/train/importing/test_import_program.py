@@ -145,10 +145,11 @@ def test_a_bare_pickle_is_loaded_only_when_asked(net: Path, tmp_path: Path, monk
         ("broken", "factory_failed", "net.py:33: raise RuntimeError"),
         ("words", "no_module", "returned a str"),
         ("absent", "no_factory", "no callable absent"),
+        ("", "no_factory", "names no callable"),
     ],
 )
 def test_a_factory_that_gives_no_module_is_named(net: Path, tmp_path: Path, name: str, reason: str, words: str) -> None:
-    error = refused(f"{net}:{name}", tmp_path)
+    error = refused(f"{net}:{name}" if name else net, tmp_path)
     assert error.reason == reason
     assert words in str(error)
 

@@ -87,6 +87,8 @@ CASES = [
     case("AveragePool", 17, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 0, 0, 1], count_include_pad=1),
     case("AveragePool", 17, kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_LOWER"),
     case("Upsample", 9, {"scales": np.array([1, 1, 2, 3], np.float32)}, mode="nearest"),
+    case("Resize", 10, {"scales": np.array([1, 1, 2, 1.5], np.float32)}, mode="linear"),
+    case("Scatter", 9, {"at": np.array([[[[1]]]]), "put": drawn(1, 1, 1, 1)}, axis=1),
     *(
         case("Resize", 13, {"roi": np.zeros(0, np.float32), "scales": np.array([1, 1, 2, 1.5], np.float32)}, mode=mode,
              coordinate_transformation_mode=form)

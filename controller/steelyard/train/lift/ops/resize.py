@@ -11,6 +11,8 @@ import torch
 from steelyard.train.lift.call import Call, Rule
 from steelyard.train.lift.values import Sizes, Value
 
+# Before, there was one form, that of Upsample.
+_FORMS_OPSET = 11
 _ROUNDINGS = {
     "round_prefer_floor": lambda place: math.ceil(place - 0.5),
     "round_prefer_ceil": lambda place: math.floor(place + 0.5),
@@ -21,7 +23,10 @@ _ROUNDINGS = {
 
 def _resize(call: Call) -> Value:
     """Axes are resized one by one: linear interpolation is separable, the nearest element too (ONNX Resize)."""
-    mode, form = call.attribute("mode", "nearest"), call.attribute("coordinate_transformation_mode", "half_pixel")
+    mode = call.attribute("mode", "nearest")
+    if call.opset < _FORMS_OPSET:
+        return _by_axis(call, mode, "asymmetric", "floor")
+    form = call.attribute("coordinate_transformation_mode", "half_pixel")
     if mode not in ("nearest", "linear") or call.attribute("antialias", 0) or form == "tf_crop_and_resize":
         call.refuse(f"resizes in the mode {mode}, {form}")
     return _by_axis(call, mode, form, call.attribute("nearest_mode", "round_prefer_floor"))
@@ -52,7 +57,7 @@ def _target(call: Call, given: Sequence[int]) -> tuple[list[int], list[float]]:
     """Return the size and scale of every axis, from sizes or scales (a stored input, or an attribute of old)."""
     if call.build.has_open_sizes:
         call.refuse("resizes a model whose sizes are open; fix its height and width")
-    at_scales = 1 if call.operation.op_type == "Upsample" or call.opset < 11 else 2
+    at_scales = 1 if call.operation.op_type == "Upsample" or call.opset < _FORMS_OPSET else 2
     axes = [one % len(given) for one in call.attribute("axes", range(len(given)))]
     wanted, scales = list(given), [1.0] * len(given)
     if call.has(3):
