@@ -208,10 +208,13 @@ class Trainer:
         return ""
 
     def _has_diverged(self, loss: float) -> bool:
-        if not self._records:
-            return False
-        lowest = min(record.loss for record in self._records)
-        return loss > _DIVERGED_TIMES * max(lowest, _LEAST_LOSS)
+        # While a hook still changes the model, a loss that grows is what is to be expected.
+        known = [record.loss for record in self._records if record.number > self._first_kept()]
+        return bool(known) and loss > _DIVERGED_TIMES * max(min(known), _LEAST_LOSS)
+
+    def _first_kept(self) -> int:
+        """Return after how many epochs a model may be kept."""
+        return max((hook.first_kept_epoch(self._settings.epochs) for hook in self._hooks), default=0)
 
     def _end_of_bad(self, what: str, reason: str, number: int) -> str:
         """Go back to the last good model, or refuse to go on where there is none."""
@@ -250,9 +253,7 @@ class Trainer:
 
     def _keep(self, number: int, score: Score, optimizer: Any, scaler: Any) -> None:
         """Keep where the training is after ``number`` epochs, and the model where it is the best so far."""
-        first = max((hook.first_kept_epoch(self._settings.epochs) for hook in self._hooks), default=0)
-        is_last = number >= self._settings.epochs
-        if number >= first or is_last:
+        if number >= min(self._first_kept(), self._settings.epochs):
             known = None if self._kept is None else self._kept[1]
             if self._settings.keep_epoch == "last" or known is None or score.beats(known):
                 self._kept = (number, score)
