@@ -36,7 +36,7 @@ class Branching(Net):
     def forward(self, image):
         if image.sum() > 0:
             return super().forward(image)
-        return self.last(image.mean((2, 3)))
+        return self.last(self.first(image).mean((2, 3)))
 
 
 class Exotic(torch.nn.Module):
