@@ -74,6 +74,7 @@ def test_pixels_without_a_class_do_not_count() -> None:
 
 
 def test_a_metric_without_a_loss_is_named() -> None:
-    with pytest.raises(TrainingInputError, match=r"no loss for the metric map; name one \(loss = \"mse\"\)"):
-        loss("map", torch.randn(3, 10, 5))
-    assert loss("map", torch.randn(3, 10, 5), setting="mse").name == "mse"
+    outputs = torch.randn(3, 10, 5)
+    with pytest.raises(TrainingInputError, match=r'no loss for the metric edit-distance; name one \(loss = "mse"\)'):
+        loss("edit-distance", outputs, alphabet="0123")
+    assert loss("edit-distance", outputs, setting="mse", alphabet="0123").name == "mse"
