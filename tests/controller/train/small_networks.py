@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import onnx
-import torch
-from torch import nn
+import pytest
 
 from steelyard.train.export.example import Interface
 from steelyard.train.export.onnx_program import export_onnx
 from steelyard.train.lift.lifted import TensorForm
 from tests.controller.train.lift.graphs import drawn, node, write
+
+torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
+nn = torch.nn
 
 WIDTH, HEADS = 16, 4
 

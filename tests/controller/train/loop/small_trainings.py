@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
+import pytest
 
 from steelyard.compress.calibration import read_calibration
 from steelyard.compress.evaluation import EvaluationSet
@@ -16,6 +16,8 @@ from steelyard.train.loop.losses import LabelLoss
 from steelyard.train.loop.settings import TrainingSettings
 from steelyard.train.loop.trainable import TrainableModel
 from steelyard.train.loop.trainer import Trainer
+
+torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
 
 
 def samples(count: int = 240, *, seed: int = 0, metric: Metric | None = None, labelled: bool = True) -> EvaluationSet:

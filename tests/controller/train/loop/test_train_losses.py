@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 import pytest
-import torch
 
 from steelyard.tasks.metrics.registry import metric
 from steelyard.train.errors import TrainingInputError
 from steelyard.train.loop.losses import label_loss
 from steelyard.train.loop.objective import Batch, Mix
 from steelyard.train.loop.output_form import LOG_PROBABILITIES, LOGITS, PROBABILITIES, form_of_output
+
+torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
 
 LABELS = torch.tensor([0, 2, 1])
 LOGITS_OF = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0], [-2.0, 4.0, 0.0]])

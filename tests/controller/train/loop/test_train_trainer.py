@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from steelyard.compress.evaluation import EvaluationSet
 from steelyard.tasks.errors import TaskError
@@ -21,6 +20,8 @@ from steelyard.train.loop.losses import LabelLoss
 from steelyard.train.loop.objective import Batch, TrainingHook
 from steelyard.train.loop.trainable import TrainableModel
 from tests.controller.train.loop.small_trainings import network, samples, settings, trainer, weights
+
+torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
 
 
 class Interrupted(Exception):

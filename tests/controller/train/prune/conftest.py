@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import torch
 
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
+    torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
     count = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from steelyard.train.distill.students import kept_places, repeated_blocks, shortened
 from steelyard.train.export.onnx_program import export_lifted
@@ -18,6 +17,8 @@ from steelyard.train.prune.pruner import Pruner, PruneRules
 from steelyard.train.prune.statistics import Statistics
 from steelyard.train.prune.width import narrowed
 from tests.controller.train.small_networks import HEADS, residual, transformer
+
+torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
 
 
 @pytest.fixture(scope="module")
