@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 _LOGGERS = (
     "torch.onnx",
@@ -19,10 +20,10 @@ _LOGGERS = (
 
 @contextmanager
 def quiet_exporters() -> Iterator[None]:
-    """Hold back warnings, and log lines below an error."""
+    """Hold back warnings, log lines below an error, and progress that converters print."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [one.level for one in loggers]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         for one in loggers:
             one.setLevel(logging.ERROR)

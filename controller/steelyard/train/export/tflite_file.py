@@ -30,11 +30,14 @@ class ExportedTflite:
     channels_last: tuple[str, ...]
 
 
-def export_tflite(module: Any, interface: Interface, path: Path, *, batch: int = 1) -> ExportedTflite:
+def export_tflite(
+    module: Any, interface: Interface, path: Path, *, batch: int = 1, turn: bool = True
+) -> ExportedTflite:
     """Write a module in evaluation mode as float TFLite with a fixed batch, and check its numbers.
 
     Inputs and outputs of four axes are [N,C,H,W] in the module and [N,H,W,C] in the file, as TFLite's kernels want
-    them (litert-torch, ``to_channel_last_io``).
+    them (litert-torch, ``to_channel_last_io``). Without ``turn`` they stay as they are: for modules that take channels
+    last themselves.
 
     Raises:
         ExportError: not_convertible, outputs_differ.
@@ -44,10 +47,9 @@ def export_tflite(module: Any, interface: Interface, path: Path, *, batch: int =
     module = module.eval()
     feed = example_feed(interface, batch=batch)
     expected = module_outputs(module, feed, inputs=interface.input_names, outputs=interface.output_names)
-    images = [at for at, name in enumerate(interface.input_names) if feed[name].ndim == _IMAGE_RANK]
-    made_images = [at for at, name in enumerate(interface.output_names) if expected[name].ndim == _IMAGE_RANK]
-    content = _converted(module, interface, feed, images, made_images)
-    path.write_bytes(content)
+    images = [at for at, name in enumerate(interface.input_names) if turn and feed[name].ndim == _IMAGE_RANK]
+    made_images = [at for at, name in enumerate(interface.output_names) if turn and expected[name].ndim == _IMAGE_RANK]
+    _converted(module, interface, feed, images, made_images).export(str(path))
     arguments = [_last(feed[name]) if at in images else feed[name] for at, name in enumerate(interface.input_names)]
     wanted = [
         _last(expected[name]) if at in made_images else expected[name] for at, name in enumerate(interface.output_names)
@@ -66,7 +68,7 @@ def export_tflite(module: Any, interface: Interface, path: Path, *, batch: int =
 
 def _converted(
     module: Any, interface: Interface, feed: dict[str, NDArray[Any]], images: list[int], made_images: list[int]
-) -> bytes:
+) -> Any:
     import litert_torch
 
     arguments = list(as_arguments(interface, feed))
@@ -77,8 +79,7 @@ def _converted(
             arguments[at] = arguments[at].permute(0, 2, 3, 1).contiguous()
     try:
         with quiet_exporters():
-            made = litert_torch.convert(wrapped.eval(), tuple(arguments))
-            return bytes(made.tflite_model())
+            return litert_torch.convert(wrapped.eval(), tuple(arguments))
     except Exception as error:
         raise ExportError(
             "not_convertible",
