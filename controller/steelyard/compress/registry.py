@@ -28,6 +28,7 @@ _STEPS = {
     "distill": "steelyard.train.steps.distill:Distill",
     "prune": "steelyard.train.steps.prune:Prune",
     "sparse-train": "steelyard.train.steps.sparse_train:SparseTrain",
+    "qat": "steelyard.train.steps.qat:QuantizationAwareTraining",
 }
 
 

@@ -29,5 +29,5 @@ def need(module: str, *, what: str) -> None:
         raise ExtraMissingError(
             "extra_missing",
             f"{what} needs {module}, which cannot be imported here ({error}): "
-            f"pip install 'steelyard[{_EXTRAS[module]}]'",
+            f"pip install 'steelyard[{_EXTRAS[module.partition('.')[0]]}]'",
         ) from error

@@ -74,7 +74,9 @@ class StepTraining:
 
     def checkpoints(self, part: str = "") -> Checkpoints:
         """Return where this step, or a part of it, keeps how far it came."""
-        kept = Checkpoints(self._context.checkpoints or self._context.work_dir / "checkpoints")
+        # One folder a step: the one behind it must not go on from what this one ended with.
+        own = self._context.work_dir / "checkpoints" / f"step-{len(self._context.ancestors)}"
+        kept = Checkpoints(self._context.checkpoints or own)
         return kept.inside(part) if part else kept
 
     def objective(self, model: TrainableModel, *, device: str = "") -> Objective:
