@@ -28,6 +28,8 @@ _STEPS = {
     "distill": "steelyard.train.steps.distill:Distill",
     "prune": "steelyard.train.steps.prune:Prune",
     "sparse-train": "steelyard.train.steps.sparse_train:SparseTrain",
+    "width": "steelyard.train.steps.width:Width",
+    "resize-input": "steelyard.train.steps.resize_input:ResizeInput",
     "qat": "steelyard.train.steps.qat:QuantizationAwareTraining",
 }
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+# Not torch's fused kernel (FusedMovingAvgObsFakeQuantize): it gives weights of one sign a zero point, and so rounds
+# them to other steps than convert_pt2e writes (torch 2.13).
+
 # How far one batch moves the range of an activation; the first sets it.
 _MOVED_BY = 0.05
 _WIDE_BITS = 16
@@ -34,7 +37,7 @@ class Grids:
 
 def _activation(bits: int, *, signed: bool) -> Any:
     import torch
-    from torchao.quantization.pt2e import FusedMovingAvgObsFakeQuantize, MovingAverageMinMaxObserver
+    from torchao.quantization.pt2e import FakeQuantize, MovingAverageMinMaxObserver
     from torchao.quantization.pt2e.quantizer import QuantizationSpec
 
     types = {(8, False): torch.uint8, (8, True): torch.int8, (16, False): torch.uint16, (16, True): torch.int16}
@@ -44,7 +47,7 @@ def _activation(bits: int, *, signed: bool) -> Any:
         quant_min=least,
         quant_max=least + 2**bits - 1,
         qscheme=torch.per_tensor_affine,
-        observer_or_fake_quant_ctr=FusedMovingAvgObsFakeQuantize.with_args(
+        observer_or_fake_quant_ctr=FakeQuantize.with_args(
             observer=MovingAverageMinMaxObserver, averaging_constant=_MOVED_BY
         ),
     )
@@ -52,7 +55,7 @@ def _activation(bits: int, *, signed: bool) -> Any:
 
 def _weights(bits: int) -> Any:
     import torch
-    from torchao.quantization.pt2e import FusedMovingAvgObsFakeQuantize, MovingAveragePerChannelMinMaxObserver
+    from torchao.quantization.pt2e import FakeQuantize, MovingAveragePerChannelMinMaxObserver
     from torchao.quantization.pt2e.quantizer import QuantizationSpec
 
     most = 2 ** (bits - 1) - 1
@@ -63,7 +66,7 @@ def _weights(bits: int) -> Any:
         qscheme=torch.per_channel_symmetric,
         ch_axis=0,
         # The range is that of the weights as they are now: nothing is averaged.
-        observer_or_fake_quant_ctr=FusedMovingAvgObsFakeQuantize.with_args(
+        observer_or_fake_quant_ctr=FakeQuantize.with_args(
             observer=MovingAveragePerChannelMinMaxObserver, averaging_constant=1.0
         ),
     )

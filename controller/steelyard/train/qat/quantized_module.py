@@ -83,6 +83,19 @@ class QuantizedModule(nn.Module):  # type: ignore[misc]
             one.enable_fake_quant()
         self.eval()
 
+    def put_rounded_weights(self, module: nn.Module) -> None:
+        """Give the module that the graph was exported from the trained parameters, weights as they were rounded to."""
+        self.eval()
+        rounded = {
+            str(node.args[0].target): self.graph.get_submodule(str(node.target))
+            for node in self.graph.graph.nodes
+            if node.op == "call_module" and node.args and node.args[0].op == "get_attr"
+        }
+        with torch.no_grad():
+            for name, parameter in module.named_parameters():
+                trained = self.graph.get_parameter(name)
+                parameter.copy_(rounded[name](trained) if name in rounded else trained)
+
 
 class FreezeRanges(TrainingHook):
     """Ranges stay as they are over the last part of a training, so that weights settle on grids that no longer move."""

@@ -41,14 +41,15 @@ class QuantizationAwareTraining(TaughtSettings):
     ``activation_type`` is "uint8" or "int8"; weights are signed, one scale an output channel, of ``weight_bits``.
     ``narrow`` are patterns of layers whose weights get ``narrow_bits``, ``wide`` of layers whose inputs get 16 bits,
     ``keep_float`` of layers that stay in float. ``reduce_range`` "auto" gives weights 7 bits where sums of u8 and s8
-    saturate. Ranges begin with ``calibration_batches`` and follow the values until the share ``moving`` of the epochs.
+    saturate. ``form`` "float32" writes the trained weights, rounded, as float, for quantizers of other formats: ranges
+    of activations are then theirs to find. Ranges begin with ``calibration_batches`` and follow the values until the
+    share ``moving`` of the epochs.
     """
 
     kind: ClassVar[str] = "qat"
     needs_calibration: ClassVar[bool] = False
     needs_training: ClassVar[bool] = True
     accepts: ClassVar[frozenset[str]] = frozenset({FLOAT32})
-    produces: ClassVar[str] = INT8
     formats: ClassVar[frozenset[str]] = frozenset({ONNX})
     needs_float_ancestor: ClassVar[bool] = False
 
@@ -61,6 +62,12 @@ class QuantizationAwareTraining(TaughtSettings):
     reduce_range: bool | str = AUTO
     calibration_batches: int = 16
     moving: float = 0.5
+    form: str = INT8
+
+    @property
+    def produces(self) -> str:
+        """The form that it leaves, by its settings."""
+        return self.form
 
     def __post_init__(self) -> None:
         """Refuse settings of another type, widths that no kernel has, and teaching that looks at layers."""
@@ -74,6 +81,7 @@ class QuantizationAwareTraining(TaughtSettings):
             require_globs(self.kind, key, getattr(self, key))
             object.__setattr__(self, key, tuple(getattr(self, key)))
         require_boolean_or_auto(self.kind, "reduce_range", self.reduce_range)
+        require_choice(self.kind, "form", self.form, (INT8, FLOAT32))
         require_count(self.kind, "calibration_batches", self.calibration_batches)
         require_number(self.kind, "moving", self.moving, least=0, most=1)
         if self.hints or self.attention:
@@ -95,7 +103,7 @@ class QuantizationAwareTraining(TaughtSettings):
         from steelyard.train.qat.quantized_module import FreezeRanges
         from steelyard.train.qat.torchao_import import need_torchao
         from steelyard.train.qat.writing import write_qdq
-        from steelyard.train.steps.model_files import training_tools
+        from steelyard.train.steps.model_files import training_tools, write_model
         from steelyard.train.steps.training import StepTraining
 
         need_torchao()
@@ -112,8 +120,13 @@ class QuantizationAwareTraining(TaughtSettings):
         _calibrate(module, training, self.calibration_batches, lifted.input_names)
         trained = training.run(model, hooks=(FreezeRanges(module, after=self.moving),))
         context.progress("writing the model", 0, 1)
-        written = write_qdq(module, interface, out_path)
-        notes = (_bits_note(bits), f"the file differs from the trained module by {written.difference:.2%}")
+        if self.form == FLOAT32:
+            module.put_rounded_weights(lifted.module)
+            write_model(lifted, out_path)
+            notes: tuple[str, ...] = (_bits_note(bits),)
+        else:
+            difference = write_qdq(module, interface, out_path).difference
+            notes = (_bits_note(bits), f"the file differs from the trained module by {difference:.2%}")
         return StepReport(
             settings={**trained.settings, "reduce_range": self._reduces(context)},
             tool_versions=training_tools("torchao"),

@@ -33,6 +33,15 @@ def weights(path: Path) -> list[np.ndarray]:
     return [one for one in arrays if one.dtype == np.int8 and one.ndim > 1]
 
 
+def _is_on_a_grid(channel: np.ndarray, most: int) -> bool:
+    """Return whether all values are whole multiples of one step, ``most`` of them at most."""
+    for largest in range(1, most + 1):
+        steps = channel / (np.abs(channel).max() / largest)
+        if np.abs(steps - np.rint(steps)).max() < 1e-4:
+            return True
+    return False
+
+
 def test_a_model_learns_with_rounding_in_the_way_and_all_its_layers_run_in_integers(tmp_path: Path) -> None:
     result = run(model(tmp_path), f"qat,{QUICK}")
     counts = as_run(result.path)
@@ -76,6 +85,15 @@ def test_an_interrupted_training_ends_with_the_same_file(tmp_path: Path) -> None
     with pytest.raises(Interrupted):
         run(path, f"qat,{QUICK}", checkpoints=kept, progress=interrupt)
     assert run(path, f"qat,{QUICK}", checkpoints=kept).digest == run(path, f"qat,{QUICK}").digest
+
+
+def test_weights_are_written_as_float_on_their_grids_for_other_quantizers(tmp_path: Path) -> None:
+    result = run(model(tmp_path), f"qat,form=float32,weight_bits=4,{QUICK}")
+    arrays = [numpy_helper.to_array(one) for one in onnx.load_model(result.path).graph.initializer]
+    channels = [channel for one in arrays if one.ndim == 4 for channel in one]
+    assert len(channels) == 16
+    assert all(_is_on_a_grid(channel, 7) for channel in channels)
+    assert score(result) > 0.9
 
 
 def test_a_pattern_that_matches_nothing_is_refused_with_the_layers_that_there_are(tmp_path: Path) -> None:

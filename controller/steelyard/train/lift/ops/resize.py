@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.nn import functional
 
 from steelyard.train.lift.call import Call, Rule
 from steelyard.train.lift.values import Sizes, Value
@@ -40,6 +41,8 @@ def _upsample(call: Call) -> Value:
 def _by_axis(call: Call, mode: str, form: str, rounding: str) -> Value:
     given = list(call.sample().shape)
     wanted, scales = _target(call, given)
+    if mode == "linear" and form == "half_pixel" and _is_of_pictures(given, wanted, scales):
+        return call.call(functional.interpolate, call.tensor(0), size=wanted[2:], mode="bilinear", align_corners=False)
     made: Value = call.tensor(0)
     for axis, (have, want, scale) in enumerate(zip(given, wanted, scales, strict=True)):
         if have == want and scale == 1.0:
@@ -51,6 +54,12 @@ def _by_axis(call: Call, mode: str, form: str, rounding: str) -> Value:
         else:
             made = _between(call, made, axis, [min(max(place, 0.0), have - 1.0) for place in places])
     return made
+
+
+def _is_of_pictures(given: Sequence[int], wanted: Sequence[int], scales: Sequence[float]) -> bool:
+    """Return whether both sides of pictures change to whole sizes, which torch has one function for."""
+    exact = all(want == have * scale for have, want, scale in zip(given, wanted, scales, strict=True))
+    return len(given) == 4 and exact and scales[0] == scales[1] == 1.0
 
 
 def _target(call: Call, given: Sequence[int]) -> tuple[list[int], list[float]]:
