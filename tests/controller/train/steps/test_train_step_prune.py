@@ -37,9 +37,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("importance", ["l1", "taylor", "hessian", "fpgm", "lamp", "activation", "random"])
 def test_half_of_the_multiply_accumulates_go_by_every_importance(trained: Path, importance: str) -> None:
-    result = run(
-        trained, f"prune,importance={importance},round_to=1,epochs=1,batch_size=24,learning_rate=0.01,sample_batches=2"
-    )
+    result = run(trained, f"prune,importance={importance},round_to=1,epochs=0,batch_size=24,sample_batches=1")
     assert 40 < left(result.notes, "macs") <= 50
     assert sum(widths(result.path)) < 48
     assert outputs(result.path).shape == (200, 2)
