@@ -10,7 +10,7 @@ TFLITE_STAMP := $(TFLITE_VENV)/.installed
 OLDER_VENV := .venv-older
 OLDER_STAMP := $(OLDER_VENV)/.installed
 
-.PHONY: demo test test-arm chaos fuzz check format stubs bench bench-compress bench-train bench-scale coverage clean help
+.PHONY: demo test test-arm chaos fuzz check format stubs bench bench-compress bench-nightly bench-train bench-scale coverage clean help
 
 help:
 	@echo "make demo   weigh two real models on this machine, with a report"
@@ -20,6 +20,7 @@ help:
 	@echo "make fuzz   damaged and absurd input for every reader and RPC (docs/threat-model.md); an hour, goes on where it stopped"
 	@echo "make check  linters, types, import rules, protobuf rules, committed stubs"
 	@echo "make bench  benchmarks against peers (docs/benchmarks.md); long"
+	@echo "make bench-nightly  60 nights of a simulated fleet, beside other detectors of changes"
 	@echo "make bench-scale  10,000 agents on one controller, beside bare grpc.aio"
 	@echo "make bench-compress  compression beside other quantizers; STEELYARD_BENCH_MODELS names the models' folder"
 	@echo "make bench-train  training beside other tools; STEELYARD_BENCH_MODELS names the models' folder"
@@ -54,9 +55,12 @@ $(OLDER_STAMP): $(STAMP) tools/requirements-older.txt
 demo: $(STAMP)
 	$(BIN)/steelyard demo
 
+# A file's tests stay together: many share a controller that is started once.
+TEST_PROCESSES ?= 2
 test: $(STAMP) $(TFLITE_STAMP) $(OLDER_STAMP)
 	$(BIN)/coverage erase
-	@set --; test -e $(TFLITE_STAMP) || set -- -m "not tflite_environment"; \
+	@set -- -n $(TEST_PROCESSES) --dist loadfile; \
+	  test -e $(TFLITE_STAMP) || set -- "$$@" -m "not tflite_environment"; \
 	  echo $(BIN)/coverage run -m pytest "$$@"; $(BIN)/coverage run -m pytest "$$@"
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
@@ -102,6 +106,10 @@ bench-compress: $(STAMP)
 # Each goes on where it stopped; benchmarks/compression/README.md has the models.
 bench-train: $(STAMP)
 	$(BIN)/python -m benchmarks.run lifter
+
+# Deterministic; the other detectors' environments (.venv-bench-asv, .venv-bench-otava) are made on first use.
+bench-nightly: $(STAMP)
+	$(BIN)/python -m benchmarks.run nightly
 
 # 10,000 agents need some 2 GB of memory and `ulimit -Hn` of 11,000 or more; ten minutes.
 bench-scale: $(STAMP)

@@ -26,10 +26,17 @@ while time.monotonic() < parent_gone:
 @contextmanager
 def busy_neighbour(*, present: bool) -> Iterator[None]:
     """Run a neighbour while the block runs, if there is one; an hour at most, whatever happens."""
-    if not present:
+    with busy_share(SHARE if present else 0.0):
+        yield
+
+
+@contextmanager
+def busy_share(share: float) -> Iterator[None]:
+    """Keep a share of one core busy while the block runs, nothing for 0; an hour at most, whatever happens."""
+    if share <= 0.0:
         yield
         return
-    process = subprocess.Popen([sys.executable, "-c", _PROGRAM, str(SHARE), str(PERIOD_MS)])
+    process = subprocess.Popen([sys.executable, "-c", _PROGRAM, str(share), str(PERIOD_MS)])
     try:
         yield
     finally:

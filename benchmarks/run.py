@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +36,10 @@ from benchmarks import (
 from benchmarks.compression import advice, calibration_memory, kernel_costs, repair, static_int8
 from benchmarks.idle_agent import IdleError
 from benchmarks.latency_block import BlockError
+from benchmarks.many_nights import nights_cost
 from benchmarks.native_peer import PeerError
+from benchmarks.nightly import real_nights, simulated_fleet
+from benchmarks.nightly.series_peers import SeriesPeerError
 from benchmarks.results_file import ResultsFile, this_machine
 from benchmarks.scale import growth
 from benchmarks.scale.line_process import LineProcessError
@@ -63,6 +67,9 @@ _MODULES = (
     calibration_memory,
     kernel_costs,
     advice,
+    simulated_fleet,
+    real_nights,
+    nights_cost,
     lifter,
 )
 _BENCHMARKS = {module.NAME: module for module in _MODULES}
@@ -88,6 +95,8 @@ def main(words: Sequence[str] | None = None) -> int:
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(_BENCHMARKS)}")
     if options.rounds is not None and options.rounds < 1:
         parser.error(f"--rounds {options.rounds}: one is the least")
+    # As in our own processes: a peer that reports to Microsoft meanwhile (ONNX Runtime from 1.29 on) is no peer.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     names = [] if options.write_docs else options.names or list(_BENCHMARKS)
     failures = [name for name in names if not _run(name, options)]
     _DOCUMENT.write_text(page([table for each in _BENCHMARKS.values() if (table := each.table()) is not None]))
@@ -99,10 +108,11 @@ def _run(name: str, options: argparse.Namespace) -> bool:
     """Measure and print; false when it cannot be measured here, after a sentence that says why."""
     benchmark = _BENCHMARKS[name]
     if options.fresh:
-        ResultsFile(name).forget(this_machine())
+        for file in getattr(_BENCHMARKS[name], "FILES", (name,)):
+            ResultsFile(file).forget(this_machine())
     try:
         asyncio.run(_measure(benchmark, options))
-    except (PeerError, BlockError, IdleError, LineProcessError) as error:
+    except (PeerError, BlockError, IdleError, LineProcessError, SeriesPeerError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return False
     table = benchmark.table()

@@ -8,13 +8,13 @@ import os
 import random
 import resource
 import shutil
-import socket
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +22,27 @@ from benchmarks.figures import geometric_mean
 from benchmarks.latency_block import BlockError
 from benchmarks.progress import counted
 from benchmarks.results_file import ResultsFile, this_key
+from benchmarks.ssh_server import free_port, listening, ssh_login
 from benchmarks.table import Table
 from benchmarks.transfer_ends import write_certificates
 
 NAME = "transfer"
+NAME_HERE = "steelyard"
 ROUND_COUNT = 5
 SIZES_MB = (10, 100, 1000)
 COMPARED_MB = 200
 PARALLEL_COUNT = 8
 _ASK_COUNT = 300
 _START_S = 20.0
-SETTINGS = {"compared_mb": COMPARED_MB, "parallel": PARALLEL_COUNT, "sizes_mb": list(SIZES_MB)}
+# What is measured changed with the second peer and the peak of the receiver alone: rounds of before do not count.
+SETTINGS = {"peers": "daemon, ssh", "compared_mb": COMPARED_MB, "parallel": PARALLEL_COUNT, "sizes_mb": list(SIZES_MB)}
 
 
 async def measure(round_count: int) -> None:
     """Measure until ``round_count`` rounds are in the results file.
 
     Raises:
-        BlockError: there is no rsync, or one end failed.
+        BlockError: there is no rsync or sshd, or one end failed.
     """
     if shutil.which("rsync") is None:
         raise BlockError("there is no rsync here: install it")
@@ -48,19 +51,33 @@ async def measure(round_count: int) -> None:
         folder = Path(name)
         write_certificates(folder)
         digests = {size_mb: _make_blob(folder, size_mb) for size_mb in (COMPARED_MB, *SIZES_MB)}
-        async with _serving(folder) as port, _rsync_daemon(folder) as rsync_port:
+        async with _serving(folder) as port, _rsync_daemon(folder) as daemon, ssh_login(folder) as (shell, login):
+            peers = {
+                "rsync": _Peer(place=f"{daemon}/"),
+                "rsync over ssh": _Peer(place=f"{login}:{folder / 'blobs'}/", options=("-e", shell)),
+            }
             for _ in counted(NAME, len(results.rounds(key)), round_count):
-                results.append(key, await _round(folder, port, rsync_port, digests))
+                results.append(key, await _round(folder, port, peers, digests))
 
 
-async def _round(folder: Path, port: int, rsync_port: int, digests: dict[int, str]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Peer:
+    """Where rsync finds the blobs, and by which way."""
+
+    place: str
+    options: tuple[str, ...] = ()
+
+
+async def _round(folder: Path, port: int, peers: dict[str, _Peer], digests: dict[int, str]) -> dict[str, Any]:
     async def fetch(size_mb: int) -> dict[str, float]:
         return dict(await _end("fetch", folder, port, digests[size_mb], size_mb * 1_000_000))
 
     async def busy() -> None:
         await asyncio.gather(*(fetch(COMPARED_MB) for _ in range(PARALLEL_COUNT)))
 
-    compared = {"steelyard": await fetch(COMPARED_MB), "rsync": await _rsync(folder, rsync_port, digests[COMPARED_MB])}
+    compared = {NAME_HERE: await fetch(COMPARED_MB)}
+    for name, peer in peers.items():
+        compared[name] = await _rsync(folder, peer, digests[COMPARED_MB])
     memory = {str(size_mb): (await fetch(size_mb))["memory_bytes"] for size_mb in SIZES_MB}
     idle_s = await _end("ask", folder, port, _ASK_COUNT)
     downloads = asyncio.ensure_future(busy())
@@ -118,10 +135,8 @@ async def _started(
 
 
 @asynccontextmanager
-async def _rsync_daemon(folder: Path) -> AsyncIterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+async def _rsync_daemon(folder: Path) -> AsyncIterator[str]:
+    port = free_port()
     config = folder / "rsyncd.conf"
     lines = ("use chroot = false", "[blobs]", f"path = {folder / 'blobs'}", "read only = true")
     owner = (f"uid = {os.getuid()}", f"gid = {os.getgid()}")
@@ -130,31 +145,20 @@ async def _rsync_daemon(folder: Path) -> AsyncIterator[int]:
         "rsync", "--daemon", "--no-detach", "--address=127.0.0.1", f"--port={port}", f"--config={config}"
     )
     try:
-        await _listening(port)
-        yield port
+        await listening(port)
+        yield f"rsync://127.0.0.1:{port}/blobs"
     finally:
         process.terminate()
         await process.wait()
 
 
-async def _listening(port: int) -> None:
-    async with asyncio.timeout(_START_S):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.05)
-                continue
-            writer.close()
-            return
-
-
-async def _rsync(folder: Path, port: int, digest: str) -> dict[str, float]:
+async def _rsync(folder: Path, peer: _Peer, digest: str) -> dict[str, float]:
     """Fetch by rsync, which verifies by a checksum of its own, and flush."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        source = f"rsync://127.0.0.1:{port}/blobs/{digest[:2]}/{digest[2:4]}/{digest}"
+        source = f"{peer.place}{digest[:2]}/{digest[2:4]}/{digest}"
         before_s, begun_s = _children_s(), time.perf_counter()
-        process = await asyncio.create_subprocess_exec("rsync", "--whole-file", "--fsync", source, f"{place}/blob")
+        command = ("rsync", *peer.options, "--whole-file", "--fsync", source, f"{place}/blob")
+        process = await asyncio.create_subprocess_exec(*command)
         if await process.wait() != 0:
             raise BlockError("rsync failed; see above")
         return {"seconds": time.perf_counter() - begun_s, "cpu_s": _children_s() - before_s}
@@ -171,9 +175,13 @@ def table() -> Table | None:
     if run is None:
         return None
     rounds = run.rounds
-    rate = geometric_mean(
-        [one["compared"]["rsync"]["seconds"] / one["compared"]["steelyard"]["seconds"] for one in rounds]
-    )
+    names = [name for name in rounds[0]["compared"] if name != NAME_HERE]
+    rates = {
+        name: geometric_mean(
+            [one["compared"][name]["seconds"] / one["compared"][NAME_HERE]["seconds"] for one in rounds]
+        )
+        for name in names
+    }
     memory = {size: statistics.median(one["memory"][size] for one in rounds) / 2**20 for size in rounds[0]["memory"]}
     trips = {
         kind: {name: 1000 * statistics.median(one[kind][name] for one in rounds) for name in ("p50", "p99")}
@@ -185,14 +193,15 @@ def table() -> Table | None:
         method=(
             f"{COMPARED_MB} MB of noise over loopback from one process to another: by Steelyard with mutual TLS, "
             "verified by SHA-256, flushed and renamed; by an rsync daemon with --whole-file --fsync, which does not "
-            "encrypt. In turn, within each round. Memory is what the receiver's peak rose by; round trips are of small "
-            f"calls on a connection of their own, with nothing else and beside {PARALLEL_COUNT} downloads. Medians."
+            "encrypt; and by the same rsync through ssh, which does. In turn, within each round. Memory is what the "
+            "receiver's peak rose by; round trips are of small calls on a connection of their own, with nothing else "
+            f"and beside {PARALLEL_COUNT} downloads. Medians."
         ),
         run=run,
         head=["", "MB/s", "receiver's CPU s/GB"],
-        rows=[_row(name, [one["compared"][name] for one in rounds]) for name in ("steelyard", "rsync")],
+        rows=[_row(name, [one["compared"][name] for one in rounds]) for name in (NAME_HERE, *names)],
         verdicts=[
-            f"Steelyard's rate is {rate.text(2)} of rsync's.",
+            *(f"Steelyard's rate is {rate.text(2)} of that of {name}." for name, rate in rates.items()),
             "Memory of the receiver: "
             + ", ".join(f"{mib:.0f} MiB for {size} MB" for size, mib in memory.items())
             + ".",

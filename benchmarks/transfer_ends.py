@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import grpc.aio
 
 NAME = "transfer.steelyard"
-_KIB = 1024
 _ASK_PAUSE_S = 0.005
 
 
@@ -71,7 +70,7 @@ async def serve(folder: Path) -> None:
     from steelyard.store.blobs import BlobStore
     from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc
 
-    async def anybody(_grant: blob_pb2.BlobGrant, _what: object) -> None:
+    async def anybody(_grant: blob_pb2.BlobGrant, *_what: object) -> None:
         """Who may is not what is timed."""
 
     tune_allocator()
@@ -141,7 +140,14 @@ def _read(folder: Path, name: str) -> bytes:
 
 
 def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB
+    """Return the peak of this program alone: ru_maxrss begins with that of the program that started it."""
+    from steelyard_agent.worker.memory import parse_status
+
+    status = Path("/proc/self/status")
+    if status.exists():
+        return parse_status(status.read_text(encoding="ascii"))["VmHWM"]
+    # macOS, in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def main(words: list[str]) -> None:

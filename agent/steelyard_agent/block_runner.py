@@ -22,6 +22,7 @@ from steelyard_agent.interpreters import kept_environment
 from steelyard_agent.memory_watch import LeastAvailable, default_limit_bytes, wait_until_over
 from steelyard_agent.oom_counters import read_oom_counters
 from steelyard_agent.surroundings.android_killers import find_os_killer
+from steelyard_agent.within import within
 from steelyard_agent.worker.birth import LAUNCH_VARIABLE, SUPERVISOR_VARIABLE
 from steelyard_agent.worker.block import Block
 from steelyard_agent.worker.codec import encode_block
@@ -152,11 +153,11 @@ class _Supervision:
         return_code = await self._process.wait()
         # The pipes end with the process, unless something that it started has inherited them.
         with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(readers, _PIPE_GRACE_S)
+            await within(readers, _PIPE_GRACE_S)
         stdin.close()
         # A worker that died before it read leaves an error on its pipe; Python 3.11.2 logs it unless somebody asks.
         with suppress(OSError, asyncio.TimeoutError):
-            await asyncio.wait_for(stdin.wait_closed(), _PIPE_GRACE_S)
+            await within(stdin.wait_closed(), _PIPE_GRACE_S)
         return return_code
 
     async def _watch(self) -> int:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.compression.compress_process import QuantizerError, last_line
+from benchmarks.compression.compress_process import QuantizerError
+from benchmarks.peer_environments import PeerEnvironmentError, environment_python, pinned_versions
 
-_ROOT = Path(__file__).resolve().parents[2]
-_STAMP = ".installed"
-_INSTALL_LIMIT_S = 900.0
 ONNX, TFLITE = "onnx", "tflite"
 _ORT_PROGRAM = "quantize_with_onnxruntime.py"
 _OUR_PROGRAM = "quantize_with_steelyard.py"
@@ -99,31 +96,12 @@ def python_of(quantizer: Quantizer) -> Path:
     """
     if quantizer.is_ours:
         return Path(sys.executable)
-    folder = _ROOT / f".venv-bench-{quantizer.environment}"
-    python = folder / "bin" / "python"
-    requirements = _ROOT / "tools" / f"requirements-bench-{quantizer.environment}.txt"
-    stamp = folder / _STAMP
-    if not stamp.is_file() or stamp.read_text() != requirements.read_text():
-        if not python.exists():
-            _install([sys.executable, "-m", "venv", str(folder)], quantizer.environment)
-        # Everything is pinned, and some packages ask for others that they run without (the files say which).
-        pip = [str(python), "-m", "pip", "install", "-q", "--no-deps", "-r", str(requirements)]
-        _install(pip, quantizer.environment)
-        stamp.write_text(requirements.read_text())
-    return python
-
-
-def _install(command: list[str], environment: str) -> None:
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_INSTALL_LIMIT_S)
-    except subprocess.CalledProcessError as error:
-        raise QuantizerError(f"{environment} does not install: {last_line(error.stderr)}") from error
-    except subprocess.TimeoutExpired as error:
-        raise QuantizerError(f"{environment} did not install within {_INSTALL_LIMIT_S:.0f} s") from error
+        return environment_python(quantizer.environment)
+    except PeerEnvironmentError as error:
+        raise QuantizerError(str(error)) from error
 
 
 def versions_of(quantizer: Quantizer) -> dict[str, str]:
     """Return the pinned versions of a peer's environment."""
-    lines = (_ROOT / "tools" / f"requirements-bench-{quantizer.environment}.txt").read_text().splitlines()
-    pairs = (line.partition("==") for line in lines if not line.startswith("#"))
-    return {name: number for name, _, number in pairs if number}
+    return pinned_versions(quantizer.environment)

@@ -10,7 +10,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
+
+# On import, against the rule: ONNX Runtime is used in many places, in processes of a caller's, too, and from 1.29 on it
+# reports sessions and models to Microsoft unless this was said before its own import. Nothing of a user's is uploaded
+# to anybody; who wants it says ORT_DISABLE_TELEMETRY=0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 __all__ = ["Client", "Recipe", "SteelyardError", "__version__", "connect"]

@@ -25,7 +25,7 @@ def parse_listen(text: str, *, any_port: bool = False) -> tuple[str, int]:
         UsageError: ``invalid_listen`` or, for an address that others can reach, ``listen_not_loopback``.
     """
     host, port = _split(text, any_port=any_port)
-    if not _is_loopback(host):
+    if not is_loopback(host):
         raise UsageError(
             "listen_not_loopback",
             f"this port asks nobody who it is, so {text!r} would let anybody in; listen on 127.0.0.1:{port}, and let "
@@ -52,6 +52,14 @@ def parse_secure_listen(text: str, *, any_port: bool = False) -> tuple[str, int]
             "invalid_listen", f"{host!r} of {text!r} is no address of this machine; write 0.0.0.0:7443 for all of them"
         ) from None
     return host, port
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host is this machine and nobody else can be it; names other than localhost are not looked up."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def beside(listen: str) -> str:
@@ -83,10 +91,3 @@ def _split(text: str, *, any_port: bool) -> tuple[str, int]:
     if not 0 < port < 65_536 and not (port == 0 and any_port):
         raise UsageError("invalid_listen", f"port {port} of {text!r} is not one from 1 to 65535; take 7433")
     return host, port
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -17,6 +17,7 @@ from typing import Any
 import platformdirs
 import tomllib
 
+from steelyard.crash_limit import DEFAULT_CRASH_LIMIT, require_crash_limit
 from steelyard.errors import UsageError
 from steelyard.listening import beside, parse_advertised, parse_listen, parse_secure_listen
 from steelyard.state_limits import StateLimits, parse_state_limits, split_state_limits
@@ -49,6 +50,8 @@ class Settings:
     local_allowed: bool = True
     # How long a job may stay in one state: "queued=12h,staging=10m".
     state_limits: StateLimits = field(default_factory=StateLimits)
+    # After so many crashes in a row of its workers a model is quarantined on a device.
+    crash_limit: int = DEFAULT_CRASH_LIMIT
     origin: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -68,6 +71,7 @@ class Settings:
             parse_secure_listen(self.enrollment_listen or "", any_port=True)
         if self.controller is not None:
             _check_controller(self.controller)
+        require_crash_limit(self.crash_limit)
         object.__setattr__(self, "origin", MappingProxyType(dict(self.origin)))
 
     @property
@@ -257,6 +261,13 @@ def _state_limits(said: _Said) -> StateLimits:
     return parse_state_limits(split_state_limits(_text(said)))
 
 
+def _crash_limit(said: _Said) -> int:
+    text = str(said.value)
+    if re.fullmatch(r"[0-9]{1,9}", text) is None:
+        raise UsageError("invalid_setting", f"{said.value!r} is no whole number; write 3, say")
+    return require_crash_limit(int(text))
+
+
 _PARSERS: Mapping[str, Callable[[_Said], object]] = {
     "state_directory": _state_directory,
     "agent_listen": _agent_listen,
@@ -266,6 +277,7 @@ _PARSERS: Mapping[str, Callable[[_Said], object]] = {
     "controller": _controller,
     "local_allowed": _local_allowed,
     "state_limits": _state_limits,
+    "crash_limit": _crash_limit,
 }
 
 

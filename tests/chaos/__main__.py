@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tests.chaos.flaws import Flaw
 from tests.chaos.long_run import FAULTS_PER_CAMPAIGN, LongRun, summary
 
 
@@ -18,10 +19,14 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, help="run this campaign alone, and record nothing")
     parser.add_argument("--steps", type=int, default=FAULTS_PER_CAMPAIGN, help="with --seed: so many faults")
+    parser.add_argument(
+        "--flaw", choices=[flaw.name for flaw in Flaw], help="with --seed: plant a flaw, which must be found"
+    )
     options = parser.parse_args()
     run = LongRun(folder=options.folder.absolute(), fault_count=options.faults, first_seed=options.first_seed)
     if options.seed is not None:
-        outcomes = [run.run_one(options.seed, options.steps)]
+        flaw = Flaw[options.flaw] if options.flaw else None
+        outcomes = [run.run_one(options.seed, options.steps, flaw=flaw)]
     else:
         for outcome in run.run(options.minutes * 60):
             print(f"seed {outcome.seed}: {outcome.wall_s:.0f} s, {len(outcome.violations)} violations", flush=True)

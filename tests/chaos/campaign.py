@@ -1,39 +1,39 @@
-"""One campaign: a controller, three agents and their jobs; faults by a seed; then calm, and what must hold."""
+"""One campaign: a fleet and its jobs; faults by a seed; then calm, and what must hold."""
 
 from __future__ import annotations
 
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from steelyard_protocol.v1 import control_pb2
 from tests.chaos.evidence import (
-    OutboxWatch,
     bugs_in,
     fallen_epochs,
     half_written,
     lost_or_doubled,
     orphans,
+    strangers,
+    unknown_boots,
     waiting_rounds,
 )
 from tests.chaos.faults import Fault, Step, schedule
-from tests.chaos.job_book import JobBook
-from tests.chaos.network import Networks
-from tests.chaos.node import Node
+from tests.chaos.flaws import Flaw
+from tests.chaos.fleet import DEVICE_COUNT, Fleet, Kind, Side, kind_of
 from tests.support.models import conv_model, linear_model
 
-DEVICE_COUNT = 3
 _LEASE_TTL_S = 45.0
 _START_S = 60.0
 # A half-open connection, then a lease that runs out, then the jobs that waited behind it.
 _CALM_S = 240.0
 _LOOK_S = 0.05
 _WORKER_WAIT_S = 2.0
+_RETRY_S = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,10 @@ class Outcome:
     end_reasons: dict[str, int]
     calm_s: float
     wall_s: float
+    # Of ``Kind``.
+    kind: str = Kind.PLAIN.name
+    # What was said of the jobs that ended otherwise and that nobody cancelled.
+    sentences: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
     def record(self) -> dict[str, Any]:
@@ -59,13 +63,32 @@ class Outcome:
 class Campaign:
     """Runs once, in one thread; files lie below ``root``."""
 
-    def __init__(self, root: Path, *, seed: int, fault_count: int, left_out: frozenset[Fault] = frozenset()) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        seed: int,
+        fault_count: int,
+        kind: Kind | None = None,
+        left_out: frozenset[Fault] = frozenset(),
+        flaw: Flaw | None = None,
+    ) -> None:
+        """Draw the faults; ``kind`` None is that of the seed, ``flaw`` what the programs do wrong on purpose."""
         self._root = root
         self._seed = seed
-        self._steps = schedule(seed, fault_count, device_count=DEVICE_COUNT, left_out=left_out)
+        self._kind = kind or kind_of(seed)
+        self._flaw = flaw
+        self._steps = schedule(
+            seed,
+            fault_count,
+            device_count=DEVICE_COUNT,
+            left_out=left_out | self._kind.left_out,
+            most_controller_step_s=self._kind.most_clock_step_s,
+        )
         self._violations: list[str] = []
         self._struck: Counter[str] = Counter()
         self._missed_count = 0
+        self._rebooted: set[str] = set()
         # What ends a lasting fault, and when.
         self._endings: list[tuple[float, Callable[[], None]]] = []
         self._step_number = 0
@@ -75,95 +98,104 @@ class Campaign:
         """Let everything go wrong and return what did not hold."""
         began_s = time.monotonic()
         with ExitStack() as stack:
-            self._build(stack)
-            self._wait_until(lambda: self._book.online() == set(self._names), _START_S, "the devices did not connect")
-            self._book.add_models(self._models())
+            self._fleet = Fleet(self._root, stack, kind=self._kind, seed=self._seed, flaw=self._flaw)
+            self._wait_until(self._fleet.is_online, _START_S, "the devices did not connect")
+            self._add_models()
             for step in self._steps:
                 self._step_number += 1
                 self._pass(step.after_s)
                 self._strike(step)
             calm_s = self._calm_down()
             self._stop()
-        self._violations += bugs_in(node.log for node in self._nodes)
-        self._violations += fallen_epochs(agent.log for agent in self._agents)
+        self._violations += bugs_in(node.log for node in self._fleet.nodes)
+        self._violations += fallen_epochs(agent.log for agent in self._fleet.agents)
+        ended = list(self._ended().values())
         return Outcome(
             seed=self._seed,
             fault_counts=dict(self._struck),
             missed_count=self._missed_count,
-            job_states=dict(Counter(control_pb2.JobState.Name(job.state) for job in self._book.ended.values())),
-            end_reasons=dict(Counter(job.error.reason for job in self._book.ended.values() if job.error.reason)),
+            job_states=dict(Counter(control_pb2.JobState.Name(job.state) for job in ended)),
+            end_reasons=dict(Counter(job.error.reason for job in ended if job.error.reason)),
             calm_s=round(calm_s, 1),
             wall_s=round(time.monotonic() - began_s, 1),
+            kind=self._kind.name,
+            sentences=[str(job.error.message) for job in ended if job.error.reason not in {"", "cancelled"}],
             violations=self._violations,
         )
 
-    # -- the fleet ------------------------------------------------------------------------------------------------
-
-    def _build(self, stack: ExitStack) -> None:
-        self._root.mkdir(parents=True)
-        port = _free_port()
-        self._networks = stack.enter_context(Networks(port, DEVICE_COUNT))
-        arguments = ["--state-directory", "{state}", "--listen", f"127.0.0.1:{port}", "serve"]
-        self._controller = Node("controller", self._root, "steelyard", arguments)
-        self._names = tuple(f"board-{index}" for index in range(DEVICE_COUNT))
-        self._agents = []
-        for name, proxy in zip(self._names, self._networks.proxies, strict=True):
-            dial = ["run", "--controller", f"127.0.0.1:{proxy.port}", "--name", name, "--state-directory", "{state}"]
-            self._agents.append(Node(name, self._root, "steelyard_agent", dial))
-        self._nodes = [self._controller, *self._agents]
-        for node in self._nodes:
-            stack.callback(node.close)
-            node.start()
-        self._outboxes = [agent.state / "outbox" for agent in self._agents]
-        self._watch = stack.enter_context(OutboxWatch(self._outboxes))
-        self._book = JobBook(self._controller.state, self._names, self._seed)
-
-    def _models(self) -> list[Path]:
+    def _add_models(self) -> None:
         models = self._root / "models"
         models.mkdir()
         linear_model(models / "linear.onnx")
         conv_model(models / "conv.onnx")
-        return sorted(models.iterdir())
+        for side in self._fleet.sides:
+            side.book.add_models(sorted(models.iterdir()))
 
     # -- the faults -----------------------------------------------------------------------------------------------
 
     def _strike(self, step: Step) -> None:
-        agent, index = self._agents[step.device_index], step.device_index
-        networks, controller = self._networks, self._controller
+        agent = self._fleet.agents[step.device_index]
+        side = self._fleet.sides[step.device_index % len(self._fleet.sides)]
         match step.fault:
             case Fault.KILL_AGENT:
                 agent.kill(again_in_s=step.lasting_s)
-            case Fault.KILL_WORKER:
-                if not self._kill_worker():
-                    self._missed_count += 1
-                    return
             case Fault.KILL_CONTROLLER:
-                controller.kill(again_in_s=step.lasting_s)
+                side.node.kill(again_in_s=step.lasting_s)
             case Fault.REBOOT:
                 agent.reboot(again_in_s=step.lasting_s)
-            case Fault.CUT:
-                networks.cut(index)
-            case Fault.SILENCE:
-                networks.go_silent(index)
-            case Fault.STALL:
-                networks.stall(index)
-                self._later(step.lasting_s, lambda: networks.go_on(index))
-            case Fault.DELAY:
-                networks.delay(index, 0.15)
-                self._later(step.lasting_s, lambda: networks.delay(index, 0.0))
+                self._rebooted.add(agent.name)
+            case Fault.CUT | Fault.SILENCE | Fault.STALL | Fault.DELAY:
+                self._disturb(step)
             case Fault.FILL_AGENT | Fault.FILL_CONTROLLER:
-                disk = (agent if step.fault is Fault.FILL_AGENT else controller).disk
+                disk = (agent if step.fault is Fault.FILL_AGENT else side.node).disk
                 disk.fill()
                 self._later(step.lasting_s, disk.free)
             case Fault.MOVE_AGENT_CLOCK | Fault.MOVE_CONTROLLER_CLOCK:
-                (agent if step.fault is Fault.MOVE_AGENT_CLOCK else controller).move_clock(step.moved_s)
+                (agent if step.fault is Fault.MOVE_AGENT_CLOCK else side.node).move_clock(step.moved_s)
+            case Fault.KILL_WORKER | Fault.CANCEL | Fault.DRAIN:
+                if not self._found_and_struck(step, side):
+                    self._missed_count += 1
+                    return
         self._struck[step.fault.name] += 1
         self._note(f"step {self._step_number}: {step}")
+
+    def _disturb(self, step: Step) -> None:
+        """Let something happen to a device's network: to its ways to every controller."""
+        index = step.device_index
+        for side in self._fleet.sides:
+            networks = side.networks
+            match step.fault:
+                case Fault.CUT:
+                    networks.cut(index)
+                case Fault.SILENCE:
+                    networks.go_silent(index)
+                case Fault.STALL:
+                    networks.stall(index)
+                    self._later(step.lasting_s, partial(networks.go_on, index))
+                case Fault.DELAY:
+                    networks.delay(index, 0.15)
+                    self._later(step.lasting_s, partial(networks.delay, index, 0.0))
+
+    def _found_and_struck(self, step: Step, side: Side) -> bool:
+        """Do what may find nothing to strike; return whether it did."""
+        name = self._fleet.names[step.device_index]
+        if step.fault is Fault.KILL_WORKER:
+            return self._kill_worker()
+        if step.fault is Fault.CANCEL:
+            return side.book.cancel_one(name)
+        drained = side.book.drain(name)
+        # Also where nothing was heard: it may be drained.
+        self._later(step.lasting_s, partial(self._resume, side, name))
+        return drained
+
+    def _resume(self, side: Side, name: str) -> None:
+        if not side.book.resume(name):
+            self._later(_RETRY_S, partial(self._resume, side, name))
 
     def _kill_worker(self) -> bool:
         deadline_s = time.monotonic() + _WORKER_WAIT_S
         while time.monotonic() < deadline_s:
-            for agent in self._agents:
+            for agent in self._fleet.agents:
                 for process in agent.workers():
                     process.kill()
                     return True
@@ -177,8 +209,9 @@ class Campaign:
 
     def _pass(self, duration_s: float) -> None:
         deadline_s = time.monotonic() + duration_s
-        self._book.look()
-        self._book.top_up()
+        for side in self._fleet.sides:
+            side.book.look()
+            side.book.top_up()
         while time.monotonic() < deadline_s:
             self._look()
             time.sleep(_LOOK_S)
@@ -189,7 +222,7 @@ class Campaign:
         for ending in [one for one in self._endings if one[0] <= now_s]:
             self._endings.remove(ending)
             ending[1]()
-        for node in self._nodes:
+        for node in self._fleet.nodes:
             if wrong := node.look():
                 self._violate(wrong)
 
@@ -197,48 +230,67 @@ class Campaign:
         """Let all faults end, and wait for what must come then; return how long the jobs took."""
         began_s = time.monotonic()
         self._endings = [(0.0, what) for _, what in self._endings]
-        self._wait_until(lambda: not self._book.submit_waiting(), _CALM_S, "requests are not taken")
-        self._wait_until(lambda: not self._book.look(), _CALM_S, lambda: f"jobs did not end: {self._book.open}")
+        self._wait_until(lambda: not self._endings, _CALM_S, "what was drained is not taken back")
+        self._wait_until(self._are_taken, _CALM_S, "requests are not taken")
+        self._wait_until(self._are_over, _CALM_S, lambda: f"jobs did not end: {self._open_jobs()}")
         calm_s = time.monotonic() - began_s
-        left = [f"{key.folder_name}" for key in waiting_rounds(self._outboxes)]
+        outboxes = self._fleet.outboxes
+        left = [f"{key.folder_name}" for key in waiting_rounds(outboxes)]
         self._wait_until(
-            lambda: not list(waiting_rounds(self._outboxes)), _LEASE_TTL_S, f"rounds stay in outboxes, among {left}"
+            lambda: not list(waiting_rounds(outboxes)), _LEASE_TTL_S, f"rounds stay in outboxes, among {left}"
         )
         self._wait_until(lambda: not self._orphans(), 15, lambda: f"workers are left: {self._orphans()}")
         self._probe()
         return calm_s
 
+    def _are_taken(self) -> bool:
+        return not sum(side.book.submit_waiting() for side in self._fleet.sides)
+
+    def _are_over(self) -> bool:
+        return not sum(side.book.look() for side in self._fleet.sides)
+
+    def _open_jobs(self) -> list[str]:
+        return [f"{job_id} on {device}" for side in self._fleet.sides for job_id, device in side.book.open.items()]
+
     def _probe(self) -> None:
         """A device whose lease is stuck takes no job of another name within its time to live."""
-        before = set(self._book.ended)
-        for name in self._names:
-            self._book.ask(name)
+        before = set(self._ended())
+        for side in self._fleet.sides:
+            for name in self._fleet.names:
+                side.book.ask(name)
         self._wait_until(
-            lambda: not self._book.submit_waiting() and not self._book.look(),
+            lambda: self._are_taken() and self._are_over(),
             _LEASE_TTL_S + 30,
-            lambda: f"devices take no job although nothing runs: {self._book.open}",
+            lambda: f"devices take no job although nothing runs: {self._open_jobs()}",
         )
-        for job_id in set(self._book.ended) - before:
-            job = self._book.ended[job_id]
+        ended = self._ended()
+        for job_id in set(ended) - before:
+            job = ended[job_id]
             if job.state != control_pb2.JOB_STATE_RECORDED:
                 self._violate(
                     f"job {job_id} ended with {job.error.reason!r} ({job.error.message}) although all is well"
                 )
 
+    def _ended(self) -> dict[str, control_pb2.Job]:
+        return {job_id: job for side in self._fleet.sides for job_id, job in side.book.ended.items()}
+
     def _stop(self) -> None:
-        for node in (*self._agents, self._controller):
+        fleet = self._fleet
+        for node in (*fleet.agents, *(side.node for side in fleet.sides)):
             if wrong := node.stop():
                 self._violate(wrong)
         for process in orphans(self._root, set()):
             self._violate(f"worker {process.pid} outlives its agent")
-        states = [agent.state for agent in self._agents]
-        self._violations += half_written(self._controller.state, states)
-        self._violations += lost_or_doubled(
-            self._controller.state, self._book.ended, self._book.request_count, self._watch.seen
-        )
+        agents = [agent.state for agent in fleet.agents]
+        self._violations += half_written([side.node.state for side in fleet.sides], agents)
+        for side in fleet.sides:
+            book = side.book
+            self._violations += lost_or_doubled(side.node.state, book.ended, book.request_count, fleet.watch.seen)
+            self._violations += unknown_boots(side.node.state, self._rebooted)
+        self._violations += strangers(fleet.watch.seen, set(self._ended()))
 
     def _orphans(self) -> list[int]:
-        wanted = {pid for agent in self._agents for pid in agent.pids()}
+        wanted = {pid for agent in self._fleet.agents for pid in agent.pids()}
         return [process.pid for process in orphans(self._root, wanted)]
 
     def _wait_until(self, condition: Callable[[], bool], timeout_s: float, otherwise: str | Callable[[], str]) -> None:
@@ -258,9 +310,3 @@ class Campaign:
     def _note(self, line: str) -> None:
         with self._log.open("a") as log:
             log.write(f"{time.strftime('%H:%M:%S')} {line}\n")
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

@@ -6,6 +6,7 @@ import errno
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,8 @@ class Disk:
     def __init__(self, folder: Path, *, fill: Callable[[], None], free: Callable[[], None], close: Callable[[], None]):
         self.folder = folder
         self.is_full = False
+        # When it was full last; monotonic.
+        self.was_full_s = -1e9
         self._fill, self._free, self.close = fill, free, close
 
     def fill(self) -> None:
@@ -34,6 +37,7 @@ class Disk:
         """Give the room back."""
         self._free()
         self.is_full = False
+        self.was_full_s = time.monotonic()
 
 
 def make_disk(folder: Path, owners: Callable[[], Iterable[int]]) -> Disk:

@@ -8,7 +8,7 @@ import re
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Self
@@ -19,7 +19,7 @@ from steelyard.control.controller import DATABASE_NAME
 from steelyard.job_states import FINAL_STATES
 from steelyard.store.store import Store
 from steelyard_agent.state.blob_cache import digest_of
-from steelyard_agent.state.outbox import RoundKey
+from steelyard_agent.state.outbox import RoundKey, decode_entry
 from steelyard_protocol.v1 import control_pb2, result_pb2
 from tests.chaos.job_book import ROUND_COUNT
 
@@ -38,7 +38,9 @@ class OutboxWatch:
         self._outboxes = tuple(outboxes)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="chaos-outboxes")
-        self.seen: set[RoundKey] = set()
+        self._lying: set[Path] = set()
+        # The digests of each round's results: one, unless it was lost and made again.
+        self.seen: dict[RoundKey, set[str]] = {}
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -50,24 +52,41 @@ class OutboxWatch:
 
     def _run(self) -> None:
         while not self._stop.wait(_LOOK_S):
-            self.seen.update(waiting_rounds(self._outboxes))
+            self._look()
+
+    def _look(self) -> None:
+        lying = set(_round_folders(self._outboxes))
+        for path in lying - self._lying:
+            key = _key_of(path)
+            # Acknowledged and gone in the meantime: what lay there is then known by its key alone.
+            digests: set[str] = set()
+            with suppress(OSError):
+                digests = {decode_entry((path / "entry.json").read_bytes()).result.digest}
+            self.seen[key] = self.seen.get(key, set()) | digests
+        self._lying = lying
+
+
+def _round_folders(outboxes: Iterable[Path]) -> Iterator[Path]:
+    for outbox in outboxes:
+        with suppress(OSError):
+            yield from (path for path in outbox.iterdir() if not path.name.startswith((".", "damaged-")))
+
+
+def _key_of(path: Path) -> RoundKey:
+    job_id, *numbers = path.name.split("@")
+    attempt, pass_kind, round_index = map(int, numbers)
+    return RoundKey(job_id=job_id, attempt=attempt, pass_kind=pass_kind, round_index=round_index)
 
 
 def waiting_rounds(outboxes: Iterable[Path]) -> Iterator[RoundKey]:
     """Yield the rounds that lie in outboxes now."""
-    for outbox in outboxes:
-        with suppress(OSError):
-            for path in outbox.iterdir():
-                if not path.name.startswith((".", "damaged-")):
-                    job_id, *numbers = path.name.split("@")
-                    attempt, pass_kind, round_index = map(int, numbers)
-                    yield RoundKey(job_id=job_id, attempt=attempt, pass_kind=pass_kind, round_index=round_index)
+    yield from map(_key_of, _round_folders(outboxes))
 
 
 def lost_or_doubled(
-    controller_state: Path, jobs: dict[str, control_pb2.Job], request_count: int, seen: set[RoundKey]
+    controller_state: Path, jobs: dict[str, control_pb2.Job], request_count: int, seen: Mapping[RoundKey, set[str]]
 ) -> Iterator[str]:
-    """Say what the store lacks or holds twice; nobody has it open."""
+    """Say what the store lacks or holds twice, of its jobs and of their rounds in ``seen``; nobody has it open."""
     database = controller_state / DATABASE_NAME
     with closing(sqlite3.connect(database)) as connection:
         ((health,),) = connection.execute("PRAGMA integrity_check").fetchall()
@@ -76,17 +95,44 @@ def lost_or_doubled(
         yield f"the database is damaged: {health}"
     if len(job_ids) != request_count or set(job_ids) != set(jobs):
         yield f"{request_count} requests made {len(job_ids)} jobs, {len(set(jobs) - set(job_ids))} of them unknown"
+    recorded: dict[RoundKey, str] = {}
     with closing(Store(database)) as store:
-        recorded: Counter[RoundKey] = Counter()
         for job_id in job_ids:
             state = store.get_job(job_id).state
             if state not in FINAL_STATES:
                 yield f"job {job_id} is stored in state {control_pb2.JobState.Name(state)}"
-            keys = [_key(one.key) for one in store.list_rounds(job_id)]
-            recorded.update(keys)
-            yield from _wrong_rounds(job_id, keys, is_recorded=state == control_pb2.JOB_STATE_RECORDED)
-    for key in sorted(seen - set(recorded)):
+            rounds = store.list_rounds(job_id)
+            recorded.update({_key(one.key): one.result_digest for one in rounds})
+            is_recorded = state == control_pb2.JOB_STATE_RECORDED
+            yield from _wrong_rounds(job_id, [_key(one.key) for one in rounds], is_recorded=is_recorded)
+    for key in sorted(seen):
+        if key.job_id in jobs:
+            yield from _wrong_result(key, seen[key], recorded.get(key))
+
+
+def unknown_boots(controller_state: Path, rebooted: Iterable[str]) -> Iterator[str]:
+    """Say which devices were rebooted without their controller's knowledge; nobody has its database open."""
+    with closing(Store(controller_state / DATABASE_NAME)) as store:
+        for name in sorted(set(rebooted)):
+            events, _ = store.fleet.log.page(store.find_device(name).description.device_id, 500)
+            if not any(event.kind == "boot" for event in events):
+                yield f"{name} was rebooted, and its controller knows of no boot"
+
+
+def strangers(seen: Iterable[RoundKey], job_ids: set[str]) -> Iterator[str]:
+    """Say which rounds were made for a job that nobody asked for."""
+    for key in sorted(seen):
+        if key.job_id not in job_ids:
+            yield f"round {key.folder_name} is of a job that nobody submitted"
+
+
+def _wrong_result(key: RoundKey, made: set[str], recorded: str | None) -> Iterator[str]:
+    if recorded is None:
         yield f"round {key.folder_name} was finished on its device and is not recorded"
+    elif made and recorded not in made:
+        yield f"round {key.folder_name} is recorded with another result than its device finished"
+    if len(made) > 1:
+        yield f"round {key.folder_name} was finished on its device {len(made)} times"
 
 
 def _wrong_rounds(job_id: str, keys: list[RoundKey], *, is_recorded: bool) -> Iterator[str]:
@@ -99,11 +145,12 @@ def _wrong_rounds(job_id: str, keys: list[RoundKey], *, is_recorded: bool) -> It
         yield f"job {job_id} is recorded with rounds {sorted(timed)} of {ROUND_COUNT}"
 
 
-def half_written(controller_state: Path, agent_states: Iterable[Path]) -> Iterator[str]:
+def half_written(controller_states: Iterable[Path], agent_states: Iterable[Path]) -> Iterator[str]:
     """Say which files are not what their names promise."""
-    for path in (controller_state / "blobs").rglob("*"):
-        if path.is_file() and "partial" not in path.parts and digest_of(path) != path.name:
-            yield f"{path} is not the blob of its name"
+    for state in controller_states:
+        for path in (state / "blobs").rglob("*"):
+            if path.is_file() and "partial" not in path.parts and digest_of(path) != path.name:
+                yield f"{path} is not the blob of its name"
     for state in agent_states:
         for path in (state / "blobs").iterdir():
             if _DIGEST.fullmatch(path.name) and digest_of(path) != path.name:

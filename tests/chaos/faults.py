@@ -22,6 +22,8 @@ class Fault(Enum):
     REBOOT = "reboot the device"
     MOVE_AGENT_CLOCK = "move the agent's clock"
     MOVE_CONTROLLER_CLOCK = "move the controller's clock"
+    CANCEL = "cancel a job"
+    DRAIN = "drain the device"
 
 
 # The other side is believed alive until a keepalive runs out: half a minute, too long for the tests of every run.
@@ -36,6 +38,7 @@ _LASTING_S = {
     Fault.DELAY: (1.0, 4.0),
     Fault.FILL_AGENT: (0.5, 4.0),
     Fault.FILL_CONTROLLER: (0.5, 4.0),
+    Fault.DRAIN: (0.5, 4.0),
 }
 # A card without a clock starts in 1970, a wrong one in another year; most are off by less than a day.
 _CLOCK_STEPS_S = (1.0, 60.0, 3600.0, 86_400.0, 400 * 86_400.0)
@@ -43,7 +46,10 @@ _CLOCK_STEPS_S = (1.0, 60.0, 3600.0, 86_400.0, 400 * 86_400.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One fault: after a pause of ``after_s``, on one device, for ``lasting_s``; clocks move by ``moved_s``."""
+    """One fault: after a pause of ``after_s``, on one device, for ``lasting_s``; clocks move by ``moved_s``.
+
+    Where there are two controllers, the device's number says which one is meant.
+    """
 
     fault: Fault
     device_index: int
@@ -57,23 +63,41 @@ class Step:
         return f"{self.fault.value}{moved}{lasting} (device {self.device_index})"
 
 
-def schedule(seed: int, count: int, *, device_count: int, left_out: frozenset[Fault] = frozenset()) -> tuple[Step, ...]:
-    """Return the faults of one campaign: all kinds come once before any comes again."""
+def schedule(
+    seed: int,
+    count: int,
+    *,
+    device_count: int,
+    left_out: frozenset[Fault] = frozenset(),
+    most_controller_step_s: float | None = None,
+) -> tuple[Step, ...]:
+    """Return the faults of one campaign: all kinds come once before any comes again.
+
+    The clock of a controller moves by ``most_controller_step_s`` at most.
+    """
     draw = random.Random(seed)
     kinds = [fault for fault in Fault if fault not in left_out]
     steps: list[Step] = []
     while len(steps) < count:
         draw.shuffle(kinds)
-        steps += [_step(fault, draw, device_count) for fault in kinds]
+        steps += [_step(fault, draw, device_count, most_controller_step_s) for fault in kinds]
     return tuple(steps[:count])
 
 
-def _step(fault: Fault, draw: random.Random, device_count: int) -> Step:
-    moves = fault in {Fault.MOVE_AGENT_CLOCK, Fault.MOVE_CONTROLLER_CLOCK}
+def _step(fault: Fault, draw: random.Random, device_count: int, most_controller_step_s: float | None) -> Step:
     return Step(
         fault=fault,
         device_index=draw.randrange(device_count),
         after_s=draw.uniform(0.1, _MOST_PAUSE_S),
         lasting_s=draw.uniform(*_LASTING_S[fault]) if fault in _LASTING_S else 0.0,
-        moved_s=draw.choice(_CLOCK_STEPS_S) * draw.choice((-1.0, 1.0)) if moves else 0.0,
+        moved_s=_clock_step_s(fault, draw, most_controller_step_s),
     )
+
+
+def _clock_step_s(fault: Fault, draw: random.Random, most_controller_step_s: float | None) -> float:
+    if fault not in {Fault.MOVE_AGENT_CLOCK, Fault.MOVE_CONTROLLER_CLOCK}:
+        return 0.0
+    steps_s = _CLOCK_STEPS_S
+    if fault is Fault.MOVE_CONTROLLER_CLOCK and most_controller_step_s is not None:
+        steps_s = tuple(step_s for step_s in steps_s if step_s <= most_controller_step_s)
+    return draw.choice(steps_s) * draw.choice((-1.0, 1.0))

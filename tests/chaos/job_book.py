@@ -1,10 +1,10 @@
-"""The jobs of a campaign: submitted until they are acknowledged, looked at until they have ended."""
+"""The jobs of one controller: submitted until they are acknowledged, looked at until they have ended."""
 
 from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,23 +15,31 @@ from steelyard.control.plans import MeasurementOptions, build_plan
 from steelyard.errors import DeviceError, SteelyardError
 from steelyard.fleet.transport import CONTROL_CLIENT_OPTIONS
 from steelyard.job_states import FINAL_STATES
+from steelyard.priorities import PRIORITIES
 from steelyard.store.lock import lock_holder
-from steelyard_protocol.v1 import control_pb2, control_pb2_grpc
+from steelyard_protocol.v1 import (
+    control_pb2,
+    control_pb2_grpc,
+    fleet_pb2,
+    fleet_pb2_grpc,
+    identity_pb2,
+    identity_pb2_grpc,
+)
 from tests.support.anywhere import ANYWHERE
 
 ROUND_COUNT = 3
 _CALL_S = 4.0
-# So many jobs of a device are unfinished at any time: one runs, one waits.
-_DEPTH = 2
 _WINDOW_MS = 50
 
 
 class JobBook:
-    """Keeps every device busy with small measurements. Used from one thread."""
+    """Keeps every device busy with small measurements of all priorities. Used from one thread."""
 
-    def __init__(self, controller_state: Path, devices: tuple[str, ...], seed: int) -> None:
+    def __init__(self, controller_state: Path, devices: tuple[str, ...], seed: str, *, depth: int = 2) -> None:
+        """Let ``depth`` jobs of each device be unfinished at any time: one runs, the others wait."""
         self._state = controller_state
         self._devices = devices
+        self._depth = depth
         self._draw = random.Random(seed)
         self._artifacts: list[control_pb2.Artifact] = []
         # By request id: those that nobody acknowledged yet.
@@ -57,7 +65,7 @@ class JobBook:
         """Submit as many jobs as each device lacks; what is not acknowledged is tried again by ``submit_waiting``."""
         for device in self._devices:
             busy = [*self.open.values(), *(one.device for one in self._waiting.values())].count(device)
-            for _ in range(_DEPTH - busy):
+            for _ in range(self._depth - busy):
                 self.ask(device)
         self.submit_waiting()
 
@@ -79,6 +87,7 @@ class JobBook:
             device_wait_ms=int(options.device_wait_s * 1000),
             min_round_count=ROUND_COUNT,
             max_round_count=ROUND_COUNT,
+            priority=self._draw.choice(tuple(PRIORITIES.values())),
         )
         self._waiting[request.request_id] = request
         self.request_count += 1
@@ -107,6 +116,50 @@ class JobBook:
             except grpc.RpcError:
                 return len(self.open)
         return len(self.open)
+
+    def invitation(self, use_count: int) -> str | None:
+        """Return a join code for so many devices; None while the controller is away."""
+        request = identity_pb2.InviteDeviceRequest(use_count=use_count)
+        code = ""
+
+        def invite(channel: grpc.Channel) -> None:
+            nonlocal code
+            stub = identity_pb2_grpc.IdentityServiceStub(channel)
+            code = stub.InviteDevice(request, timeout=_CALL_S).invitation.code
+
+        return code if self._done(invite) else None
+
+    def cancel_one(self, device: str) -> bool:
+        """Cancel an unfinished job of a device; return whether one was, as far as the controller said."""
+        mine = sorted(job_id for job_id, of in self.open.items() if of == device)
+        if not mine:
+            return False
+        request = control_pb2.CancelJobRequest(job_id=self._draw.choice(mine))
+        return self._done(
+            lambda channel: control_pb2_grpc.ControlServiceStub(channel).CancelJob(request, timeout=_CALL_S)
+        )
+
+    def drain(self, device: str) -> bool:
+        """Let a device take nothing new; return whether the controller said so."""
+        request = fleet_pb2.DrainDeviceRequest(device=device)
+        return self._done(
+            lambda channel: fleet_pb2_grpc.FleetServiceStub(channel).DrainDevice(request, timeout=_CALL_S)
+        )
+
+    def resume(self, device: str) -> bool:
+        """Let a device take jobs again; return whether the controller said so."""
+        request = identity_pb2.ResumeDeviceRequest(device=device)
+        return self._done(
+            lambda channel: identity_pb2_grpc.IdentityServiceStub(channel).ResumeDevice(request, timeout=_CALL_S)
+        )
+
+    def _done(self, call: Callable[[grpc.Channel], object]) -> bool:
+        with self._channel() as channel:
+            try:
+                call(channel)
+            except grpc.RpcError:
+                return False
+        return True
 
     def _submit(self, request: control_pb2.SubmitMeasurementRequest) -> str | None:
         with self._channel() as channel:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.campaign import Campaign, Outcome
+from tests.chaos.flaws import Flaw
 
 FAULTS_PER_CAMPAIGN = 25
 
@@ -45,11 +46,11 @@ class LongRun:
             self._keep([*self.outcomes(), outcome])
             yield outcome
 
-    def run_one(self, seed: int, fault_count: int = FAULTS_PER_CAMPAIGN) -> Outcome:
-        """Run the campaign of a seed, anew when it was run before."""
+    def run_one(self, seed: int, fault_count: int = FAULTS_PER_CAMPAIGN, *, flaw: Flaw | None = None) -> Outcome:
+        """Run the campaign of a seed, anew when it was run before; ``flaw`` is planted in it."""
         root = self.folder / f"seed-{seed}"
         shutil.rmtree(root, ignore_errors=True)
-        outcome = Campaign(root, seed=seed, fault_count=fault_count).run()
+        outcome = Campaign(root, seed=seed, fault_count=fault_count, flaw=flaw).run()
         if not outcome.violations:
             shutil.rmtree(root)
         return outcome
@@ -76,8 +77,10 @@ def summary(outcomes: list[Outcome]) -> str:
         faults.update(outcome.fault_counts)
         states.update(outcome.job_states)
     violations = [violation for outcome in outcomes for violation in outcome.violations]
+    kinds = Counter(outcome.kind for outcome in outcomes)
     lines = [
         f"{len(outcomes)} campaigns, {faults.total()} faults, {states.total()} jobs, {len(violations)} violations",
+        "kinds: " + ", ".join(f"{count} {name}" for name, count in sorted(kinds.items())),
         f"time: {sum(outcome.wall_s for outcome in outcomes) / 60:.0f} minutes",
         "faults: " + ", ".join(f"{count} {name}" for name, count in sorted(faults.items())),
         "jobs: " + ", ".join(f"{count} {name.removeprefix('JOB_STATE_')}" for name, count in sorted(states.items())),

@@ -29,14 +29,16 @@ _STOP_S = 30.0
 class Node:
     """Runs ``python -m MODULE ARGUMENTS`` for as long as it is wanted. Used from one thread."""
 
-    def __init__(self, name: str, root: Path, module: str, arguments: Sequence[str]) -> None:
+    def __init__(
+        self, name: str, root: Path, module: str, arguments: Sequence[str], *, world: World | None = None
+    ) -> None:
         """Make its disk; ``{state}`` in the arguments becomes its state directory."""
         self.name = name
         self.module = module
         self.log = root / f"{name}.log"
         self.disk: Disk = make_disk(root / name, self.pids)
         self.state = self.disk.folder / "state"
-        self._world = World()
+        self._world = world or World()
         self._world_file = root / f"{name}.world"
         self._world.write(self._world_file)
         self._arguments = [argument.format(state=self.state) for argument in arguments]
@@ -112,7 +114,7 @@ class Node:
         if code is None:
             return ""
         self._process, self._start_at_s = None, now_s + _AGAIN_S
-        if code == _INFRASTRUCTURE and now_s - self._disk_was_full_s < 10:
+        if code == _INFRASTRUCTURE and now_s - max(self._disk_was_full_s, self.disk.was_full_s) < 10:
             return ""
         return f"{self.name} ended by itself with {code}; see {self.log}"
 

@@ -6,9 +6,12 @@ import json
 import subprocess
 import sys
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 from tests.chaos.moved_world import World, read_world
+from tests.chaos.node import Node
+from tests.support.processes import wait_until
 
 _DAY_S = 86_400
 
@@ -39,7 +42,38 @@ def test_a_process_follows_its_world_while_it_runs(tmp_path: Path) -> None:
 
 
 def test_a_world_is_read_as_it_was_written(tmp_path: Path) -> None:
-    world = World(clock_offset_s=-1.5, boot_id="another")
+    world = World(clock_offset_s=-1.5, boot_id="another", detours={"10.0.0.1:7443": "127.0.0.1:9"})
     world.write(tmp_path / "world")
     assert read_world(tmp_path / "world") == world
-    assert set(json.loads((tmp_path / "world").read_text())) == {"clock_offset_s", "boot_id"}
+    assert json.loads((tmp_path / "world").read_text())["clock_offset_s"] == -1.5
+
+
+def test_a_world_leads_an_agent_elsewhere_shortens_certificates_and_plants_a_flaw() -> None:
+    script = (
+        "from tests.chaos.moved_world import World, differ\n"
+        "world = World(detours={'10.0.0.1:7443': '127.0.0.1:9'}, certificate_life_s=45.0, flaw='ACKNOWLEDGES_FIRST')\n"
+        "from steelyard_agent.link import channel\n"
+        "dialled = []\n"
+        "channel.open_secure_channel = lambda address, **others: dialled.append(address)\n"
+        "differ(world, 'steelyard_agent')\n"
+        "differ(world, 'steelyard')\n"
+        "channel.open_secure_channel('10.0.0.1:7443', controller_name='x')\n"
+        "channel.open_secure_channel('10.0.0.2:7443', controller_name='x')\n"
+        "from steelyard.control.results import Results\n"
+        "from steelyard.membership.terms import Terms\n"
+        "print(dialled, Terms().device_life_ns, Results.record.__module__)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.stdout.strip() == "['127.0.0.1:9', '10.0.0.2:7443'] 45000000000 tests.chaos.flaws", done.stderr
+
+
+def test_an_agent_keeps_its_world_when_it_becomes_the_process_that_idles(tmp_path: Path) -> None:
+    arguments = ["run", "--name", "board", "--state-directory", "{state}", "--controller", "127.0.0.1:9"]
+    node = Node("board", tmp_path, "steelyard_agent", arguments, world=World(clock_offset_s=4000 * _DAY_S))
+    year = datetime.fromtimestamp(time.time() + 4000 * _DAY_S, tz=timezone.utc).year
+    try:
+        node.start()
+        wait_until(lambda: "no session with" in node.log.read_text())
+        assert f"\n{year}-" in f"\n{node.log.read_text()}"
+    finally:
+        node.close()

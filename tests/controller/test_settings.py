@@ -281,3 +281,12 @@ def test_addresses_to_dial_are_a_list_or_words_with_commas(load: Load) -> None:
         with pytest.raises(UsageError) as caught:
             load(advertise=text)
         assert caught.value.reason == "invalid_address"
+
+
+def test_a_crash_limit_is_a_number_that_ever_comes(load: Load) -> None:
+    assert load().crash_limit == 3
+    assert load(crash_limit="5").crash_limit == 5
+    for text, reason in (("0", "invalid_crash_limit"), ("1001", "invalid_crash_limit"), ("-1", "invalid_setting")):
+        with pytest.raises(UsageError) as caught:
+            load(crash_limit=text)
+        assert caught.value.reason == reason

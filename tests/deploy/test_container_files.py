@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
 from steelyard.cli.main import cli
 from steelyard.cli.serve import serve
+from steelyard.settings import load_settings
 from steelyard_agent.cli.arguments import build_parser
+from steelyard_agent.state.directory import default_state_directory
 
 ROOT = Path(__file__).parents[2]
 FILES = ("Dockerfile.controller", "Dockerfile.agent")
@@ -26,6 +33,23 @@ def last(name: str, word: str) -> list[str]:
     return [str(part) for part in json.loads([rest for one, rest in instructions(name) if one == word][-1])]
 
 
+def copied(name: str) -> list[str]:
+    """Return what goes from the checkout into an image."""
+    words = [rest.split() for word, rest in instructions(name) if word == "COPY" and not rest.startswith("--from=")]
+    return [source for sources in words for source in sources[:-1]]
+
+
+def environment(name: str) -> dict[str, str]:
+    said = " ".join(rest for word, rest in instructions(name) if word == "ENV")
+    return dict(pair.split("=", 1) for pair in said.split())
+
+
+def home(name: str) -> str:
+    found = re.search(r"useradd .*--home-dir (\S+) steelyard", (ROOT / "deploy" / name).read_text(encoding="utf-8"))
+    assert found is not None
+    return found[1]
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_every_base_is_pinned_to_a_python_and_a_distribution(name: str) -> None:
     bases = [rest.split()[0] for word, rest in instructions(name) if word == "FROM"]
@@ -34,12 +58,41 @@ def test_every_base_is_pinned_to_a_python_and_a_distribution(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_everything_that_is_copied_is_in_the_repository(name: str) -> None:
-    copied = [rest.split() for word, rest in instructions(name) if word == "COPY" and not rest.startswith("--from=")]
-    sources = [source for words in copied for source in words[:-1]]
-    assert {"agent", "controller", "protos", "device_profiles", "pyproject.toml"} <= set(sources)
-    for source in sources:
+def test_everything_that_is_copied_is_in_the_repository_and_reaches_the_engine(name: str) -> None:
+    ignored = [line for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
+    assert ignored[0] == "*"
+    for source in copied(name):
         assert (ROOT / source).exists(), source
+        assert f"!{source}" in ignored, source
+    let_through = [line[1:] for line in ignored if line.startswith("!")]
+    assert sorted(let_through) == sorted({source for one in FILES for source in copied(one)})
+
+
+def test_a_wheel_of_what_is_copied_is_the_wheel_of_the_repository(tmp_path: Path) -> None:
+    source, skipped = tmp_path / "source", shutil.ignore_patterns("__pycache__")
+    source.mkdir()
+    assert copied(FILES[0]) == copied(FILES[1])
+    for name in copied(FILES[0]):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=skipped)
+        else:
+            shutil.copy(ROOT / name, source / name)
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        points = archive.read(next(one for one in names if one.endswith("/entry_points.txt"))).decode()
+    for folder in ("agent/steelyard_agent", "controller/steelyard", "protos/steelyard_protocol"):
+        parent = (ROOT / folder).parent
+        files = [one for one in (ROOT / folder).rglob("*") if one.is_file() and not fnmatch(str(one), "*__pycache__*")]
+        assert {one.relative_to(parent).as_posix() for one in files} <= names, folder
+    profiles = {f"steelyard_agent/device_profiles/{one.name}" for one in (ROOT / "device_profiles").glob("*.toml")}
+    assert profiles
+    assert profiles <= names
+    for name in FILES:
+        assert f"\n{last(name, 'ENTRYPOINT')[0]} = " in points
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -62,13 +115,28 @@ def test_extras_that_are_installed_exist(name: str) -> None:
 
 def test_what_the_controllers_image_runs_is_a_command_with_these_flags() -> None:
     entry, command = last("Dockerfile.controller", "ENTRYPOINT"), last("Dockerfile.controller", "CMD")
-    assert cli.make_context("steelyard", [*entry[1:], *command]).params["state_directory"].startswith("/var/lib/")
+    assert entry == ["steelyard"]
+    cli.make_context("steelyard", [*command])
     assert command[0] == "serve"
-    assert serve.make_context("serve", command[1:]).params["secure_listen"] == "0.0.0.0:7443"
+    listened = serve.make_context("serve", command[1:]).params["secure_listen"]
+    exposed = next(rest.split() for word, rest in instructions("Dockerfile.controller") if word == "EXPOSE")
+    # The port after it enrolls.
+    port = int(listened.rpartition(":")[2])
+    assert exposed == [str(port), str(port + 1)]
 
 
-def test_what_the_agents_image_runs_is_a_command() -> None:
+def test_commands_within_the_controllers_image_find_the_one_that_runs_in_the_volume() -> None:
+    settings = load_settings({}, environ=environment("Dockerfile.controller"))
+    volume = next(rest for word, rest in instructions("Dockerfile.controller") if word == "VOLUME")
+    assert volume == home("Dockerfile.controller")
+    assert settings.state_directory.parent == Path(volume)
+
+
+def test_the_agents_image_keeps_its_state_in_its_volume() -> None:
     build_parser().parse_args(last("Dockerfile.agent", "CMD"))
+    volume = next(rest for word, rest in instructions("Dockerfile.agent") if word == "VOLUME")
+    where = default_state_directory(environment("Dockerfile.agent"), Path("/nowhere"))
+    assert str(where) == volume == home("Dockerfile.agent")
 
 
 def test_the_compose_file_names_files_that_exist_and_ports_that_are_exposed() -> None:
@@ -80,3 +148,9 @@ def test_the_compose_file_names_files_that_exist_and_ports_that_are_exposed() ->
     assert re.findall(r'"(\d+):\1"', text) == exposed
     volume = next(rest for word, rest in instructions("Dockerfile.controller") if word == "VOLUME")
     assert f"state:{volume}" in text
+    run = re.search(r"command: (\[.*\])", text)
+    assert run is not None
+    words = json.loads(run[1])
+    listened = last("Dockerfile.controller", "CMD")
+    assert words[: len(listened)] == listened
+    assert serve.make_context("serve", words[1:]).params["advertise"]

@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -19,8 +20,12 @@ from steelyard.compress.parts.parts_file import load_parts
 from steelyard.compress.recipe_text import load_recipe, parse_recipe
 from steelyard.control.client import Client
 from steelyard.control.job_handle import JobHandle
+from steelyard.nightly.heartbeat import read_heartbeat
+from steelyard.notify.reading import read_channels
 from steelyard.settings import load_settings
 from steelyard.stats.requirements import METRICS, parse_requirement
+from steelyard.suites.reading import load_suite
+from steelyard.suites.substitution import substitute_tables
 from steelyard.tasks.metrics.registry import metric
 from steelyard.tasks.task_file import parse_task_file
 from steelyard_agent.cli.arguments import build_parser
@@ -150,6 +155,11 @@ def test_every_toml_example_is_read_by_the_program(block: Block, tmp_path: Path)
         assert metric(content["metric"]["kind"], settings).kind == content["metric"]["kind"]
     elif "match" in content:
         parse_profile(block.content, block.page)
+    elif "suite" in content:
+        (tmp_path / "night.toml").write_text(block.content)
+        assert load_suite(tmp_path / "night.toml", {}).models
+    elif content.keys() <= {"notify", "heartbeat"}:
+        _read_notify(content, tmp_path)
     elif "windows" in content:
         (tmp_path / "policy.toml").write_text(block.content)
         assert read_rules(tmp_path) != PolicyRules()
@@ -157,6 +167,14 @@ def test_every_toml_example_is_read_by_the_program(block: Block, tmp_path: Path)
         (tmp_path / "steelyard.toml").write_text(block.content)
         settings = load_settings({}, environ={}, cwd=tmp_path, user_file=tmp_path / "none.toml")
         assert set(content) <= {name for name, origin in settings.origin.items() if origin.endswith("steelyard.toml")}
+
+
+def _read_notify(content: dict[str, Any], folder: Path) -> None:
+    """Read what a suite's channels and dead man's switch are, with a number for every variable."""
+    names = re.findall(r"\$\{([A-Z_]+)\}", str(content))
+    filled = substitute_tables(content, dict.fromkeys(names, "12"), "the page")
+    assert len(read_channels(filled.get("notify", {}), folder=folder)) == len(content.get("notify", {}))
+    assert (read_heartbeat(filled.get("heartbeat", {}), folder=folder) is not None) == ("heartbeat" in content)
 
 
 def test_the_reasons_in_the_documents_are_those_of_the_sources() -> None:

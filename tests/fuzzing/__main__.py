@@ -23,6 +23,8 @@ def main() -> int:
         run_batch(target, int(number), int(count), Path(folder))
         return 0
     names = [name for name in targets() if name.startswith(options.only)]
+    if not names:
+        parser.error(f"no target begins with {options.only!r}; there are {', '.join(targets())}")
     run = LongRun(folder=options.folder, names=names)
     for batch in run.run(options.seconds):
         print(

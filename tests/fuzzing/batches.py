@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.fuzzing.agent_targets import fuzzed_agent
 from tests.fuzzing.file_targets import FILE_TARGETS, FileTarget, feed
+from tests.fuzzing.night_targets import NIGHT_TARGETS
 from tests.fuzzing.service_targets import Rpc, fuzzed_controller, make_transfer, rpcs
 
 # What was fed last, for whoever looks at a crash.
@@ -36,7 +37,7 @@ _CHANCE = st.randoms(use_true_random=False)
 
 def targets() -> dict[str, Opened]:
     """Return every target by its name."""
-    found: dict[str, Opened] = {f"file:{one.name}": partial(_file, one) for one in FILE_TARGETS}
+    found: dict[str, Opened] = {f"file:{one.name}": partial(_file, one) for one in (*FILE_TARGETS, *NIGHT_TARGETS)}
     found |= {f"rpc:{rpc.method.name}": partial(_rpc, rpc) for rpc in rpcs()}
     return {**found, "session": _session, "transfer": _transfer, "agent": _agent}
 

@@ -28,7 +28,14 @@ from steelyard.control.controller import Controller
 from steelyard.identity.join_code import decode_join_code
 from steelyard.settings import Settings
 from steelyard.store.store import Store
-from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc, control_pb2, session_pb2
+from steelyard_protocol.v1 import (
+    blob_pb2,
+    blob_pb2_grpc,
+    control_pb2,
+    nightly_pb2,
+    nightly_pb2_grpc,
+    session_pb2,
+)
 from tests.controller.control.planned import add_model, add_task, request_for, round_for
 from tests.controller.fleet.scripted_agent import ScriptedAgent, hello_of
 from tests.fuzzing.odd_values import Words, make_message, spoilt
@@ -83,6 +90,7 @@ class FuzzedController:
         self._controller = Controller(settings)
         self._boot_numbers = itertools.count()
         self.words: Words = {}
+        self._of_nights: tuple[Message, ...] = ()
 
     def __enter__(self) -> Self:
         self._loop.run(self._start())
@@ -121,6 +129,36 @@ class FuzzedController:
             "request_pem": (request_pem(make_key()),),
             "certificate_pem": (self._holder.credentials.certificate_pem,),
             "passphrase": ("correct horse battery",),
+            **await self._words_of_nights(job.job_id),
+        }
+
+    async def _words_of_nights(self, job_id: str) -> dict[str, tuple[str, ...]]:
+        """Begin a night with a point, so that series, environments and alerts are there."""
+        nights = nightly_pb2_grpc.NightlyServiceStub(self._people)
+        digest = self._controller.blobs.put_bytes(b"{}")
+        begin = nightly_pb2.BeginNightRequest(request_id="r1", suite_name="nightly", suite_digest=digest)
+        night_id = (await nights.BeginNight(begin)).night.night_id
+        key = nightly_pb2.SeriesKey(model="resnet", device_id="dev-0001", runtime="cpu", metric="p50", unit="ms")
+        point = nightly_pb2.Point(key=key, value=20.0, job_id=job_id, environment_index=1)
+        kept = nightly_pb2.PointEnvironment(entries={"os": "Debian 12"})
+        # One that no other request ends.
+        other = nightly_pb2.BeginNightRequest(request_id="r2", suite_name="recorded", suite_digest=digest)
+        other_id = (await nights.BeginNight(other)).night.night_id
+        record = nightly_pb2.RecordPointsRequest(night_id=other_id, points=[point], environments=[kept])
+        alert = nightly_pb2.Alert(alert_id="alert-1", suite_name="nightly", state="confirmed", json="{}")
+        put = nightly_pb2.PutAlertsRequest(night_id=night_id, alerts=[alert])
+        await nights.RecordPoints(record)
+        await nights.PutAlerts(put)
+        self._of_nights = (begin, record, put)
+        return {
+            "night_id": (night_id,),
+            "suite_name": ("nightly",),
+            "suite_digest": (digest,),
+            "report_digest": (digest,),
+            "alert_id": ("alert-1",),
+            "json": ("{}", '{"a": [1]}'),
+            "metric": ("p50",),
+            "kind": ("candidate",),
         }
 
     async def _stop(self) -> None:
@@ -134,8 +172,9 @@ class FuzzedController:
     def make_request(self, rpc: Rpc, random: Random) -> Message:
         """Return a request of a method; one that makes sense is spoilt where this class knows one."""
         kind = GetMessageClass(rpc.method.input_type)
-        if kind is control_pb2.SubmitMeasurementRequest and random.random() < 0.7:
-            return _harmless(spoilt(self._request, random, self.words))
+        good = [one for one in (self._request, *self._of_nights) if type(one) is kind]
+        if good and random.random() < 0.7:
+            return _harmless(spoilt(good[0], random, self.words))
         return _harmless(make_message(kind, random, self.words))
 
     def call(self, rpc: Rpc, request: Message) -> None:

@@ -155,11 +155,11 @@ class Bringing:
         )
         return make_plan(self.facts, wishes, label=wheel.label, wheel_name=wheel.path.name)
 
-    def bring(self, wheel: AgentWheel, dialled_back: Callable[[], bool] | None = None) -> list[str]:
+    def bring(self, wheel: AgentWheel, dialled_back: Callable[[str], bool] | None = None) -> list[str]:
         said: list[str] = []
         errand = Errand(plan=self.plan(wheel), facts=self.facts, wheel=wheel, more_wheels=self.more_wheels)
         Deployment(self.device.remote, say=said.append).carry_out(
-            errand, code=no_code, dialled_back=dialled_back or (lambda: came_online(self.client))
+            errand, code=no_code, dialled_back=dialled_back or (lambda _id: came_online(self.client))
         )
         return said
 
@@ -172,7 +172,7 @@ def variant(wheel: AgentWheel, folder: Path, name: str, text: str) -> AgentWheel
     return named_wheel(changed_wheel(wheel.path, folder, {name: text}))
 
 
-def reason_of(bringing: Bringing, wheel: AgentWheel, dialled_back: Callable[[], bool] | None = None) -> str:
+def reason_of(bringing: Bringing, wheel: AgentWheel, dialled_back: Callable[[str], bool] | None = None) -> str:
     with pytest.raises(DeployError) as refused:
         bringing.bring(wheel, dialled_back)
     return refused.value.reason
@@ -209,7 +209,9 @@ def test_installed_upgraded_rolled_back_and_removed_without_a_trace(
     assert device.pid != first_pid
 
     broken = variant(wheel, tmp_path / "broken", "steelyard_agent/cli/run.py", "raise SystemExit(9)\n")
-    assert reason_of(bringing, broken) == "rolled_back"
+    with pytest.raises(DeployError, match=r"did not start on far-board \(.+\); the version before it") as refused:
+        bringing.bring(broken)
+    assert refused.value.reason == "rolled_back"
     assert device.running_label == newer.label
     assert came_online(bringing.client)
     assert not (device.root / "opt/steelyard/versions" / broken.label).exists()
@@ -225,7 +227,7 @@ def test_installed_upgraded_rolled_back_and_removed_without_a_trace(
 def test_a_version_that_does_not_dial_back_makes_way(bringing: Bringing, wheel: AgentWheel, tmp_path: Path) -> None:
     bringing.bring(wheel)
     newer = variant(wheel, tmp_path / "newer", "steelyard_agent/state/__init__.py", '"""A newer version."""\n')
-    assert reason_of(bringing, newer, dialled_back=lambda: False) == "rolled_back"
+    assert reason_of(bringing, newer, dialled_back=lambda _id: False) == "rolled_back"
     assert bringing.device.running_label == wheel.label
     assert came_online(bringing.client)
 
@@ -240,7 +242,7 @@ def test_without_root_and_systemd_the_agent_is_a_process_in_the_folders_of_the_l
     deployment = Deployment(device.remote, say=print)
     errand = Errand(plan=plan, facts=bringing.facts, wheel=wheel, more_wheels=bringing.more_wheels)
     try:
-        deployment.carry_out(errand, code=no_code, dialled_back=lambda: came_online(bringing.client))
+        deployment.carry_out(errand, code=no_code, dialled_back=lambda _id: came_online(bringing.client))
         pid = int((device.home / ".local/share/steelyard-agent/agent.pid").read_text())
         assert fake_systemctl.runs(pid)
     finally:

@@ -62,7 +62,7 @@ class Between:
 
 @pytest.fixture
 async def between(tmp_path: Path) -> AsyncIterator[Between]:
-    async def anybody(_grant: blob_pb2.BlobGrant, _what: object) -> None:
+    async def anybody(_grant: blob_pb2.BlobGrant, *_what: object) -> None:
         """Who may have what is not the matter here."""
 
     async def all_held(_digest: str, held: Sequence[str]) -> Sequence[str]:

@@ -74,6 +74,19 @@ def test_a_device_is_drained_and_works_again(shelf: Callable[..., Ran]) -> None:
     assert ["resumed" in history[0], "drained" in history[1]] == [True, True]
 
 
+def test_a_reason_with_brackets_and_escapes_is_shown_as_it_is_within_the_lines_of_a_terminal(
+    shelf: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    reason = "[/b] lib[avx2] \x1b[2J " + "of no use " * 12
+    assert "takes nothing new" in shelf("quarantine", "set", "pi5", "--reason", reason).err
+    listed = shelf("quarantine", "list")
+    assert (listed.code, "lib[avx2]" in listed.out) == (0, True), listed.err
+    history = shelf("history", "pi5").out
+    assert "[/b] lib[avx2] \\x1b[2J of no use" in " ".join(history.split())
+    assert max(map(len, history.splitlines())) <= 80
+
+
 def test_a_device_is_quarantined_listed_and_trusted_again(shelf: Callable[..., Ran]) -> None:
     assert "the fan is broken" in shelf("quarantine", "set", "pi5", "--reason", "the fan is broken").err
     (listed,) = shelf("quarantine", "list", "--json").document["quarantines"]

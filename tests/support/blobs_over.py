@@ -27,7 +27,7 @@ _NO_PROGRESS_S = 30.0
 async def blobs_served(store: BlobStore, *, chunk_s: float) -> AsyncIterator[int]:
     """Serve a store to anybody on loopback, and yield the port."""
 
-    async def anybody(_grant: blob_pb2.BlobGrant, _what: object) -> None:
+    async def anybody(_grant: blob_pb2.BlobGrant, *_what: object) -> None:
         """Who may have what is not the matter here."""
 
     server = grpc.aio.server(options=SERVER_OPTIONS)

@@ -5,14 +5,15 @@ Each runs ONNX Runtime and then does what a broken device does:
 - ``scaled``: the weights of the second convolution are half as large again, so that layers diverge from there on;
 - ``half_nan``: half of the values of each output are NaN;
 - ``saturated``: bytes leave with seven bits;
-- ``imprecise``: floats leave with the noise of another order of the same sums.
+- ``imprecise``: floats leave with the noise of another order of the same sums;
+- ``crashing``: reads where there is no memory as soon as it runs (SIGSEGV).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-NAMES = ("scaled", "half_nan", "saturated", "imprecise")
+NAMES = ("scaled", "half_nan", "saturated", "imprecise", "crashing")
 
 _MODULE = """
 import tempfile
@@ -81,6 +82,26 @@ class Imprecise(_Faulty):
             return values
         noise = np.random.default_rng(0).uniform(-2e-7, 2e-7, values.shape).astype(np.float32)
         return values + noise * (values.max() - values.min())
+
+
+class _Crash:
+    def __init__(self, model):
+        self._model = model
+
+    def __getattr__(self, name):
+        return getattr(self._model, name)
+
+    def bind(self, feeds):
+        import ctypes
+
+        return lambda: ctypes.string_at(0)
+
+
+class Crashing(OnnxRuntime):
+    name = "crashing"
+
+    def load(self, model_path, options):
+        return _Crash(super().load(model_path, options))
 """
 
 

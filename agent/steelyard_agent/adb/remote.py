@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from steelyard_agent.adb.adb import STATUS_MARK, Adb, AdbError
 from steelyard_agent.adb.store import PHONE_FOLDER
 from steelyard_agent.commands import end_group
+from steelyard_agent.within import within
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class _Reader:
         while True:
             try:
                 # By chunks, not by lines: a program may print one that never ends.
-                chunk = await asyncio.wait_for(self._stream.read(_LINE_BYTES), timeout_s)
+                chunk = await within(self._stream.read(_LINE_BYTES), timeout_s)
             except asyncio.TimeoutError:
                 return True
             if not chunk:
@@ -121,7 +122,7 @@ class _Reader:
 async def _end_unless_ended(adb: Adb, reader: _Reader) -> str:
     """End the program also when its caller was cancelled before it said its number; return why it may go on."""
     with suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(reader.read_until_known(), _END_GRACE_S)
+        await within(reader.read_until_known(), _END_GRACE_S)
     if reader.pid is None or reader.status is not None:
         return ""
     return await asyncio.shield(asyncio.to_thread(_end, adb, reader.pid))

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import shlex
 import sys
 import time
 from datetime import datetime, timezone
@@ -45,7 +46,8 @@ def enroll(options: argparse.Namespace) -> int:
     tagged = f", tagged {', '.join(joined.tags)}" if joined.tags else ""
     print(f"this device is {joined.name!r} of controller {joined.membership.controller_id}{tagged}")
     print(f"its certificate is renewed by itself; this one ends {_moment(joined.membership.not_after_s)}")
-    print("next: steelyard-agent run (start it again if it runs)")
+    given = f" --state-directory {shlex.quote(str(root))}" if options.state_directory else ""
+    print(f"next: steelyard-agent run{given} (one that runs already, without --controller, serves it in a moment)")
     return 0
 
 
@@ -77,7 +79,7 @@ def _forget(root: Path, prefix: str) -> None:
         )
     forget(found[0])
     print(f"forgot controller {found[0].path.name}; on it, run `steelyard device remove` for this device")
-    print("an agent that runs still serves it until it is started again")
+    print("an agent that runs ends its session within ten seconds")
 
 
 def _row(folder: MembershipFolder) -> dict[str, object]:

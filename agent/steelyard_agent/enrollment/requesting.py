@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from steelyard_agent.enrollment.errors import EnrollmentError
+from steelyard_agent.within import within
 
 # Python, cryptography and a key on a slow card, cold.
 _TIMEOUT_S = 120.0
@@ -26,7 +27,7 @@ async def make_request(key: Path) -> str:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        output, complaint = await asyncio.wait_for(process.communicate(), _TIMEOUT_S)
+        output, complaint = await within(process.communicate(), _TIMEOUT_S)
     except asyncio.TimeoutError:
         raise EnrollmentError(
             "key_unusable", f"making a key took longer than {_TIMEOUT_S:g} s; try again when the device is idle"

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from steelyard_agent.jobs.errors import LinkDownError, TransferRefusedError
+from steelyard_agent.jobs.errors import ControllerFullError, LinkDownError, TransferRefusedError
 from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.port import ControllerPort, TransferGrant
 from steelyard_agent.jobs.wire import grant_finished, round_ready
@@ -22,7 +22,9 @@ _log = logging.getLogger(__name__)
 _RETRY_PAUSE_S = 5.0
 # A round that was said, or refused, and is not acknowledged: the controller's disk may have been full. A session lasts
 # for weeks, so that it is not left to the next one; twice as long each time.
-_AGAIN_S = 15.0
+_AGAIN_S = 5.0
+# For so long a controller whose disk is full is asked again before it counts as one that does not take a round.
+_FULL_WAIT_S = 120.0
 _MOST_AGAIN_S = 900.0
 
 
@@ -48,10 +50,12 @@ class Delivery:
         newest_epoch: Callable[[], int],
         retry_pause_s: float = _RETRY_PAUSE_S,
         again_s: float = _AGAIN_S,
+        full_wait_s: float = _FULL_WAIT_S,
     ) -> None:
         """Deliver from ``outbox`` through ``port`` whenever ``gate`` is open.
 
-        ``on_refused`` hears of a round that the controller does not take; it stays in the outbox. What is sent is sent
+        ``on_refused`` hears of a round that the controller does not take; it stays in the outbox. A controller without
+        room is asked every ``retry_pause_s``, and refuses once it has none for ``full_wait_s``. What is sent is sent
         under ``newest_epoch``: the round may be of a lease that is over, its sender must not be.
         """
         self._outbox = outbox
@@ -61,6 +65,9 @@ class Delivery:
         self._newest_epoch = newest_epoch
         self._retry_pause_s = retry_pause_s
         self._again_s = again_s
+        self._full_wait_s = full_wait_s
+        # When the controller began to have no room.
+        self._full_since_s: float | None = None
         # What was announced in this session, with what will announce it again.
         self._announced: dict[RoundKey, asyncio.TimerHandle] = {}
         self._announced_counts: Counter[RoundKey] = Counter()
@@ -78,6 +85,7 @@ class Delivery:
             timer.cancel()
         self._announced.clear()
         self._announced_counts.clear()
+        self._full_since_s = None
         self._notices = [notice for notice in self._notices[:-1] if not notice.read] + self._notices[-1:]
         for notice in self._notices:
             notice.told = notice.read and not job_waits
@@ -110,7 +118,7 @@ class Delivery:
             try:
                 for entry in self._outbox.entries():
                     await self._deliver_entry(entry)
-            except LinkDownError as error:
+            except (LinkDownError, ControllerFullError) as error:
                 _log.warning("results wait in the outbox: %s", error)
                 asyncio.get_running_loop().call_later(self._retry_pause_s, self._wake.set)
                 return
@@ -124,7 +132,7 @@ class Delivery:
             if entry.key in self._announced or entry.key not in self._outbox or not self._port.connected:
                 return
             try:
-                await self._upload(entry)
+                await self._upload_while_there_is_room(entry)
             except TransferRefusedError as error:
                 self._note_announced(entry.key)
                 _log.warning("round %s was not taken: %s", entry.key.folder_name, error)
@@ -142,12 +150,35 @@ class Delivery:
         if self._announced.pop(key, None) is not None and key in self._outbox:
             self._wake.set()
 
+    async def _upload_while_there_is_room(self, entry: OutboxEntry) -> None:
+        """Upload a round.
+
+        Raises:
+            ControllerFullError: There is no room; it is worth another try.
+            TransferRefusedError: There was none for too long, or the controller does not take it.
+        """
+        try:
+            await self._upload(entry)
+        except ControllerFullError as error:
+            now_s = asyncio.get_running_loop().time()
+            self._full_since_s = now_s if self._full_since_s is None else self._full_since_s
+            if now_s - self._full_since_s < self._full_wait_s:
+                raise
+            raise TransferRefusedError(error.reason, f"{error}; it has no room for {self._full_wait_s:g} s") from error
+        self._full_since_s = None
+
     async def _upload(self, entry: OutboxEntry) -> None:
         """Outputs first: a round is only announced when all that it names is there."""
         grant = TransferGrant(job_id=entry.key.job_id, epoch=self._epoch(entry))
-        for blob in entry.outputs:
-            await self._port.upload(blob.digest, self._outbox.output_path(entry, blob), grant=grant)
-        await self._port.upload(entry.result.digest, self._outbox.result_path(entry), grant=grant)
+        try:
+            for blob in entry.outputs:
+                await self._port.upload(blob.digest, self._outbox.output_path(entry, blob), grant=grant)
+            await self._port.upload(entry.result.digest, self._outbox.result_path(entry), grant=grant)
+        except TransferRefusedError:
+            if self._epoch(entry) == grant.epoch:
+                raise
+            # This device was leased anew meanwhile: what is sent under the lease before is refused.
+            await self._upload(entry)
 
     def _epoch(self, entry: OutboxEntry) -> int:
         return max(entry.epoch, self._newest_epoch())

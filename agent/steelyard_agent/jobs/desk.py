@@ -299,9 +299,13 @@ class JobDesk:
 
     def _acknowledged(self, acknowledgement: ResultAcknowledgement) -> None:
         try:
-            self.delivery.recorded([wire.round_key(key) for key in acknowledgement.keys])
+            keys = [wire.round_key(key) for key in acknowledgement.keys]
         except ValueError as error:
             _log.warning("an acknowledgement is ignored: %s", error)
+            return
+        self.delivery.recorded(keys)
+        if self._run is not None:
+            self._run.recorded(keys)
 
     def _refuse_round(self, entry: OutboxEntry, error: TransferRefusedError) -> None:
         """A running job whose results are not taken would wait for ever."""

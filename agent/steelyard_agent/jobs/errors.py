@@ -23,5 +23,12 @@ class LinkDownError(AgentError):
         super().__init__("link_down", message)
 
 
+class ControllerFullError(AgentError):
+    """The controller has no room for a blob now; it may have some in a while."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("controller_full", message)
+
+
 class TransferRefusedError(JobError):
     """The controller does not give or take a blob; another try would not help."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steelyard_agent.jobs.gate import QuietGate
+from steelyard_agent.jobs.room import RoomPatience
 
 if TYPE_CHECKING:
     from steelyard_agent.jobs.block_running import BlockRunner, EnergyWatch
@@ -43,6 +44,7 @@ class RoundTools:
     interpreters: Mapping[str, Path] = field(default_factory=dict)
     # By default every block may begin.
     validity: ValidityTools = field(default_factory=_open_gate)
+    room: RoomPatience = field(default_factory=RoomPatience)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from steelyard_agent.jobs.pinning import Pinning, placed
 from steelyard_agent.jobs.planned_blocks import WITH_OUTPUTS, BlobPaths, block_for
 from steelyard_agent.jobs.planned_modes import planned_silence_ms
 from steelyard_agent.jobs.retry_policy import Failure, RetryPolicy
+from steelyard_agent.jobs.room import RoomWait
 from steelyard_agent.jobs.round_gate import RoundGate, hear_nothing
 from steelyard_agent.jobs.round_tools import RoundTools
 from steelyard_agent.jobs.validity import judged, refused
@@ -86,7 +87,8 @@ class RoundRunner:
             announce = partial(before_block, len(blocks), artifact.label)
             await announce()
             admit = partial(gate.admit, blocks_done=len(blocks))
-            blocks.append(await self._run_or_repeat(artifact, pass_kind, output_files, admit, announce))
+            room = RoomWait(self._tools.room, partial(while_waiting, len(blocks)))
+            blocks.append(await self._run_or_repeat(artifact, pass_kind, output_files, admit, announce, room))
         return FinishedRound(blocks=tuple(blocks), output_files=output_files)
 
     def _due(self, pass_kind: Pass.ValueType, round_index: int) -> list[PlannedArtifact]:
@@ -104,6 +106,7 @@ class RoundRunner:
         output_files: dict[str, Path],
         admit: Callable[[Sequence[int]], Awaitable[Admission]],
         announce: Callable[[], Awaitable[None]],
+        room: RoomWait,
     ) -> BlockResult:
         failure = self._policy.verdict(artifact.label, pass_kind)
         if failure is not None:
@@ -120,7 +123,7 @@ class RoundRunner:
             return _held_back(artifact, admission)
         if admission.waited_ms:
             await announce()
-        return await self._run(artifact, pass_kind, pinning, output_files, admission)
+        return await self._run(artifact, pass_kind, pinning, output_files, admission, room)
 
     async def _run(
         self,
@@ -129,13 +132,17 @@ class RoundRunner:
         pinning: Pinning,
         output_files: dict[str, Path],
         admission: Admission,
+        room: RoomWait,
     ) -> BlockResult:
         output_path = self._tools.work_folder / "outputs.npz"
         block = block_for(self._plan, artifact, pass_kind, paths=self._paths, output_path=output_path)
         preparation = self._tools.preparation
         block = await run_whole(partial(preparation.equipped, artifact, replace(block, core_ids=pinning.core_ids)))
-        async with self._tools.gate.block(timed=pass_kind not in _UNTIMED):
-            outcome, around, energy = await self._measure(block, pass_kind, artifact.runtime.environment)
+        while True:
+            async with self._tools.gate.block(timed=pass_kind not in _UNTIMED):
+                outcome, around, energy = await self._measure(block, pass_kind, artifact.runtime.environment)
+            if outcome.status is not BlockStatus.DISK_FULL or not await room.another(outcome.message):
+                break
         around = judged(
             self._tools.validity, self._plan, pass_kind, result=outcome.result, around=around, admission=admission
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from steelyard_agent.jobs.messages import timestamp
 from steelyard_agent.jobs.plan_check import check_grant
 from steelyard_agent.jobs.planned_blocks import BlobPaths
 from steelyard_agent.jobs.port import ControllerPort, TransferGrant
+from steelyard_agent.jobs.room import RoomWait
 from steelyard_agent.jobs.round_tools import RoundTools
 from steelyard_agent.jobs.rounds import FinishedRound, RoundRunner
 from steelyard_agent.jobs.staging import Stager
@@ -101,6 +102,10 @@ class JobRun:
         self._open_grant_count += 1
         self._grants.put_nowait(grant)
 
+    def recorded(self, keys: Iterable[RoundKey]) -> None:
+        """Take note that rounds are recorded: a grant that is older than that asks for them in vain."""
+        self._done.update(replace(key, attempt=self.lease.attempt) for key in keys if key.job_id == self.lease.job_id)
+
     async def run(self) -> None:
         """Stage, then run grants.
 
@@ -131,7 +136,10 @@ class JobRun:
             grant=TransferGrant(job_id=self.lease.job_id, epoch=self.lease.epoch),
             report=report,
         )
-        staging: asyncio.Future[Mapping[str, Path]] = asyncio.ensure_future(stager.stage(self._plan))
+        room = self._room_wait(Pass.PASS_UNSPECIFIED, 0)
+        staging: asyncio.Future[Mapping[str, Path]] = asyncio.ensure_future(
+            room.until_done(partial(stager.stage, self._plan))
+        )
         # What is half here is gone on with later.
         return BlobPaths(by_digest=await self._while_it_is_ours(staging))
 
@@ -216,8 +224,15 @@ class JobRun:
             outputs=finished.output_files,
         )
         # A finished round is not lost, also when the job is cancelled now.
-        await run_whole(put)
+        room = self._room_wait(Pass.ValueType(key.pass_kind), key.round_index)
+        await room.until_done(partial(run_whole, put))
         self._done.add(key)
+
+    def _room_wait(self, pass_kind: Pass.ValueType, index: int) -> RoomWait:
+        async def tell(why: str) -> None:
+            await self._announce(pass_kind, index, 0, why, phase=JobPhase.JOB_PHASE_GATING)
+
+        return RoomWait(self._tools.rounds.room, tell)
 
     async def _announce(
         self,

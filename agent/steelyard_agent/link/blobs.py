@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 import grpc
 import grpc.aio
 
-from steelyard_agent.jobs.errors import LinkDownError, TransferRefusedError
+from steelyard_agent.jobs.errors import ControllerFullError, LinkDownError, TransferRefusedError
 from steelyard_agent.jobs.port import HeldBlobs, TransferGrant
 from steelyard_agent.link.blob_decoding import DELTA, STORED, ZSTD, Decoder, UndecodableError, can_decode
 from steelyard_agent.link.chunk_size import CHUNK_S, ChunkSize
@@ -32,7 +32,8 @@ T = TypeVar("T")
 
 _NO_PROGRESS_S = 30.0
 # Whatever these codes mean in detail: the link, not the request, is at fault. INTERNAL is among them because a write
-# on a call that the other side has just ended raises it in place of the status that is on its way.
+# on a call that the other side has just ended raises it in place of the status that is on its way; UNAUTHENTICATED
+# because a certificate that ended in the middle is renewed with the next session.
 _LINK_CODES = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -40,8 +41,11 @@ _LINK_CODES = frozenset(
         grpc.StatusCode.DEADLINE_EXCEEDED,
         grpc.StatusCode.ABORTED,
         grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAUTHENTICATED,
     }
 )
+# What a controller says in the trailing metadata of a refusal.
+_REASON_KEY = "steelyard-reason"
 
 
 class BlobClient:
@@ -203,8 +207,10 @@ def _wrong_size(digest: str, found: int, expected: int) -> TransferRefusedError:
     )
 
 
-def _translated(error: grpc.aio.AioRpcError, what: str) -> LinkDownError | TransferRefusedError:
+def _translated(error: grpc.aio.AioRpcError, what: str) -> LinkDownError | ControllerFullError | TransferRefusedError:
     sentence = f"{what} ({error.code().name.lower()}): {error.details() or 'no details'}"
     if error.code() in _LINK_CODES:
         return LinkDownError(sentence)
+    if dict(error.trailing_metadata() or ()).get(_REASON_KEY) == "disk_full":
+        return ControllerFullError(sentence)
     return TransferRefusedError("transfer_refused", sentence)

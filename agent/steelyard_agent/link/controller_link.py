@@ -21,6 +21,8 @@ from steelyard_agent.link.session import Session
 from steelyard_agent.state.errors import StateError
 from steelyard_protocol.v1.session_pb2 import Heartbeat, Hello, Welcome
 
+# What BoringSSL says within gRPC's own sentence, which means nothing to the device's owner.
+_OTHER_AUTHORITY = "CERTIFICATE_VERIFY_FAILED"
 _log = logging.getLogger(__name__)
 
 
@@ -72,6 +74,11 @@ class ControllerLink:
                 why = str(error)
             if stop.is_set():
                 return
+            if _OTHER_AUTHORITY in why:
+                why = (
+                    "whoever answers there shows no certificate of the authority that this device knows; if that was "
+                    "changed: steelyard-agent controllers forget, and enroll again"
+                )
             if self._welcomed:
                 untried.clear()
             if untried:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -208,6 +209,10 @@ class _Session:
 
 
 def _library() -> Any:
+    # From 1.29 on its builds for Linux, macOS and Android report each process, session and model to Microsoft by a
+    # thread of their own, in the process that is measured, unless this is said before the import (docs/Privacy.md
+    # there). Who wants it says ORT_DISABLE_TELEMETRY=0.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import BinaryIO
 from weakref import WeakValueDictionary
 
 from steelyard_agent.state.blob_quota import default_quota_bytes
 from steelyard_agent.state.confidential_blobs import SUFFIX, ConfidentialBlobs
 from steelyard_agent.state.durable import sync_file, sync_folder
 from steelyard_agent.state.errors import DISK_RESERVE_BYTES, DiskFullError, StateError
+from steelyard_agent.state.partial_file import PartialFile, appending
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 _READ_BYTES = 1024 * 1024
@@ -39,6 +39,8 @@ class BlobCache:
         self.confidential = ConfidentialBlobs(folder, compiled=folder.parent / "prepared")
         # Forgotten once nobody fetches or waits.
         self._fetching: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        # What hashed a blob while it came, until it is finished.
+        self._opened: dict[str, PartialFile] = {}
 
     @property
     def folder(self) -> Path:
@@ -77,12 +79,20 @@ class BlobCache:
         partial = self._partial(digest)
         return partial.stat().st_size if partial.is_file() else 0
 
-    def open_partial(self, digest: str) -> BinaryIO:
-        """Open the partial blob to append to it."""
-        return self._partial(digest).open("ab")
+    @contextmanager
+    def open_partial(self, digest: str) -> Iterator[PartialFile]:
+        """Open the partial blob to append to it; what comes from its first byte on is hashed on its way.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        with appending(self._partial(digest)) as opened:
+            self._opened[digest] = opened
+            yield opened
 
     def discard(self, digest: str) -> None:
         """Remove the partial blob, if there is one."""
+        self._opened.pop(digest, None)
         self._partial(digest).unlink(missing_ok=True)
 
     def finish(self, digest: str) -> Path:
@@ -92,7 +102,9 @@ class BlobCache:
             DigestMismatchError: The bytes are others; the partial is gone, so that the next try starts anew.
         """
         partial = self._partial(digest)
-        found = digest_of(partial)
+        opened = self._opened.pop(digest, None)
+        is_as_written = opened is not None and opened.tell() == partial.stat().st_size
+        found = (opened.digest if opened is not None and is_as_written else "") or digest_of(partial)
         if found != digest:
             partial.unlink()
             raise DigestMismatchError(

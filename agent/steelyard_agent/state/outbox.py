@@ -124,8 +124,8 @@ class Outbox:
         """Keep a finished round; ``outputs`` maps digests to files, which are moved in.
 
         Raises:
-            DiskFullError: There is no room; nothing is left half-written.
-            OSError: The folder cannot be written.
+            DiskFullError: There is no room; nothing is left half-written, and the files are where they were.
+            OSError: The folder cannot be written; the same.
         """
         import hashlib
 
@@ -140,6 +140,7 @@ class Outbox:
         try:
             self._write(unfinished, entry, result, outputs)
         except OSError as error:
+            _give_back(unfinished, outputs)
             remove_tree(unfinished)
             if is_disk_full(error):
                 import shutil
@@ -192,6 +193,12 @@ class Outbox:
             path.rename(aside)
             return
         self._entries[entry.key] = entry
+
+
+def _give_back(unfinished: Path, outputs: Mapping[str, Path]) -> None:
+    for digest, path in outputs.items():
+        if (unfinished / digest).exists():
+            (unfinished / digest).replace(path)
 
 
 def _read_entry(path: Path) -> OutboxEntry:

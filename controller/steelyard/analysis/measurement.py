@@ -141,7 +141,7 @@ def _analyse(
 ) -> list[VariantAnalysis]:
     planned = given.request.plan.artifacts
     reference = variants[planned[0].label]
-    scored = _scored(given)
+    scored = scored_answers(given)
     return [
         analyse_variant(
             planned=one,
@@ -174,7 +174,8 @@ def _is_same_model(first: plan_pb2.PlannedArtifact, other: plan_pb2.PlannedArtif
     return first.artifact_digest == other.artifact_digest and same_kernels and same_graph
 
 
-def _scored(given: MeasurementInput) -> dict[str, Scored]:
+def scored_answers(given: MeasurementInput) -> dict[str, Scored]:
+    """Return what the task's metric says of each artifact's answers, by label; nothing without a task."""
     labels = [one.label for one in given.request.plan.artifacts]
     if given.task is None:
         return {label: Scored() for label in labels}

@@ -50,10 +50,15 @@ def response(blocks: _Blocks, percentile: float, confidence: float) -> Estimate:
 
 def response_p50_ns(block: result_pb2.BlockResult) -> float | None:
     """Return the median response (ns) of a block's arrivals, None where half of them never began."""
+    return response_percentile_ns(block, 50.0)
+
+
+def response_percentile_ns(block: result_pb2.BlockResult, percentile: float) -> float | None:
+    """Return a percentile of a block's responses (ns), None where it falls among arrivals that never began."""
     if not block.response_ns:
         return None
-    (median_ns,) = round_percentiles([_responses(block)], 50.0)
-    return float(median_ns) if median_ns < _LONGEST_NS else None
+    (found_ns,) = round_percentiles([_responses(block)], percentile)
+    return float(found_ns) if found_ns < _LONGEST_NS else None
 
 
 def _responses(block: result_pb2.BlockResult) -> NDArray[np.int64]:

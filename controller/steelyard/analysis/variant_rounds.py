@@ -161,15 +161,11 @@ class VariantRounds:
         return value_over_rounds(values, "ns", confidence)
 
     def _memory(self, confidence: float) -> Estimate:
-        peaks = []
-        reason = ""
-        for timed in self.timed:
-            memory = timed.block.memory
-            imported = next((phase for phase in memory.phases if phase.name == "imported"), None)
-            if memory.HasField("peak_resident_bytes") and imported is not None:
-                peaks.append(float(max(0, memory.peak_resident_bytes - imported.resident_bytes)))
-            reason = memory.reason or memory.peak_source or reason
+        found = [peak_above_runtime(timed.block) for timed in self.timed]
+        peaks = [peak for peak in found if peak is not None]
         if not peaks:
+            told = (timed.block.memory.reason or timed.block.memory.peak_source for timed in reversed(self.timed))
+            reason = next(filter(None, told), "")
             return unknown("B", reason or self.why_nothing(), confidence=confidence)
         return value_over_rounds(peaks, "B", confidence)
 
@@ -182,6 +178,15 @@ class VariantRounds:
             reason = "the device found it compiled and no longer knows how long that took"
             return unknown("ns", reason, confidence=confidence)
         return exact(float(block.build_ns), "ns", confidence=confidence)
+
+
+def peak_above_runtime(block: result_pb2.BlockResult) -> float | None:
+    """Return the peak resident set (bytes) above that of the imported runtime, None where the block does not tell."""
+    memory = block.memory
+    imported = next((phase for phase in memory.phases if phase.name == "imported"), None)
+    if imported is None or not memory.HasField("peak_resident_bytes"):
+        return None
+    return float(max(0, memory.peak_resident_bytes - imported.resident_bytes))
 
 
 def collect(

@@ -77,7 +77,7 @@ def _unpack(file: IO[bytes], path: Path, work: Path, passphrase: str | None) -> 
     members = _members(file, path)
     manifest = parse_manifest(_first(members))
     needed_bytes = manifest.database_bytes + manifest.blob_bytes
-    require_free_bytes(work, needed_bytes, shutil.disk_usage(work).free)
+    require_free_bytes(work.parent, needed_bytes, shutil.disk_usage(work).free)
     if passphrase is not None and not manifest.with_identity:
         raise BackupError("no_identity", f"{path} was written without --with-identity: there is nothing to decrypt")
     blobs = BlobStore(work / "blobs")

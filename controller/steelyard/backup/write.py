@@ -71,7 +71,7 @@ def _write(state_directory: Path, path: Path, work: Path, now: datetime, identit
     blobs = BlobStore(state_directory / "blobs", read_only=True)
     # What is removed after this is missed below; what is brought after the snapshot is not named by it.
     candidates = set(blobs.digests())
-    copy_database(state_directory / DATABASE, database)
+    copy_database(state_directory / DATABASE, database, place=path.parent)
     candidates |= set(blobs.digests())
     # Brings the copy to this program's schema, where an older program is the controller.
     store = Store(database)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from steelyard.cli.passphrase import read_passphrase
-from steelyard.cli.session import emit_json, say, settings_of
+from steelyard.cli.session import emit_json, say, state_directory_of
 from steelyard.errors import IncompleteError, UsageError
 
 
@@ -40,10 +40,9 @@ def backup(
         raise UsageError("nothing_to_encrypt", "--passphrase-file has nothing to encrypt: add --with-identity")
     if path.exists() and not force:
         raise UsageError("output_exists", f"{path} is there already: name another file, or add --force")
+    state_directory = state_directory_of(ctx)
     passphrase = read_passphrase(passphrase_file, confirm=True) if with_identity else None
-    written = write_backup(
-        settings_of(ctx).state_directory, path.absolute(), datetime.now(tz=timezone.utc), passphrase=passphrase
-    )
+    written = write_backup(state_directory, path.absolute(), datetime.now(tz=timezone.utc), passphrase=passphrase)
     manifest = written.manifest
     if as_json:
         from dataclasses import asdict
@@ -78,8 +77,8 @@ def restore(ctx: click.Context, path: Path, with_identity: bool, passphrase_file
 
     if passphrase_file is not None and not with_identity:
         raise UsageError("nothing_to_decrypt", "--passphrase-file has nothing to decrypt: add --with-identity")
+    state_directory = state_directory_of(ctx)
     manifest = read_manifest(path)
-    state_directory = settings_of(ctx).state_directory
     passphrase = read_passphrase(passphrase_file, confirm=False) if with_identity else None
     restore_backup(path, state_directory, passphrase=passphrase)
     say(

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from steelyard.cli.passphrase import read_passphrase
-from steelyard.cli.session import connected, console, emit_json, say, settings_of
+from steelyard.cli.session import connected, console, emit_json, say, state_directory_of
 from steelyard.cli.writing import writing
 from steelyard.errors import UsageError
 from steelyard_protocol.v1 import identity_pb2
@@ -95,6 +95,7 @@ def import_(ctx: click.Context, path: Path, passphrase_file: Path | None) -> Non
     """
     from steelyard.membership.importing import import_authority
 
+    state_directory = state_directory_of(ctx)
     try:
         archive = path.read_bytes()
     except OSError as error:
@@ -102,7 +103,6 @@ def import_(ctx: click.Context, path: Path, passphrase_file: Path | None) -> Non
             "unreadable_file", f"{path} cannot be read ({error.strerror}); name a file that is there"
         ) from error
     passphrase = read_passphrase(passphrase_file, confirm=False)
-    state_directory = settings_of(ctx).state_directory
     controller_id = import_authority(state_directory, archive, passphrase)
     say(f"{state_directory} is controller {controller_id[:8]} now; start it with `steelyard serve`")
 
@@ -124,6 +124,7 @@ def rotate(ctx: click.Context, finish: bool, as_json: bool) -> None:
       steelyard ca rotate --finish
     """
     with connected(ctx) as client:
+        before = client.identity.authorities().authorities
         authorities = client.identity.rotate_authority(finish=finish)
     if as_json:
         from steelyard.report.plain import to_plain
@@ -131,6 +132,10 @@ def rotate(ctx: click.Context, finish: bool, as_json: bool) -> None:
         emit_json("authorities", {"authorities": [to_plain(one) for one in authorities]})
         return
     _print_authorities(authorities)
+    kept = {one.fingerprint for one in authorities}
+    gone = sum(one.holder_count for one in before if one.fingerprint not in kept)
+    if gone:
+        say(f"{gone} certificates of the old authority count no more: invite those devices and people again")
 
 
 def _print_authorities(authorities: list[identity_pb2.Authority]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from steelyard.control.client import Client
     from steelyard.deploy.agent_wheel import AgentWheel
     from steelyard.deploy.deployment import Deployment, Errand
+    from steelyard.deploy.installed import Installed
     from steelyard.deploy.plan import Plan
     from steelyard.deploy.remote import Remote
+    from steelyard_protocol.v1 import control_pb2
 
 _DIAL_BACK_S = 120.0
 _LOOK_EVERY_S = 1.0
@@ -90,6 +92,7 @@ def deploy(
     """
     import tempfile
 
+    from steelyard.deploy.deployment import Deployment, Errand
     from steelyard.deploy.plan import Wishes, make_plan
     from steelyard.deploy.probe import probe
 
@@ -107,14 +110,15 @@ def deploy(
         say(f"looking at {remote.target}")
         facts = probe(remote)
         plan = make_plan(facts, wishes, label=packed.label, wheel_name=packed.path.name, has_wheels=wheels is not None)
-        click.echo("\n".join(f"- {line}" for line in plan.lines()))
+        deployment = Deployment(remote, say=say)
+        there = deployment.installed(plan)
+        click.echo("\n".join(f"- {line}" for line in plan.lines(there)))
         if dry_run or not _agreed(yes):
             say("nothing was changed")
             return
-        from steelyard.deploy.deployment import Errand
-
         errand = Errand(plan=plan, facts=facts, wheel=packed, more_wheels=wheels)
-        _deploy(ctx, remote, errand, tunnel_port)
+        with connected(ctx) as client, _tunnel(client, remote, tunnel_port):
+            _deploy(client, deployment, errand, there)
 
 
 @click.command()
@@ -152,28 +156,58 @@ def undeploy(
     as_root = facts.root == "sudo" and bool(layout.rules)
     was_there = Deployment(remote, say=say).remove(layout, user=facts.login, as_root=as_root)
     end_tunnel(remote, home=Path.home())
-    click.echo(f"{remote.target}: {'removed' if was_there else 'there was no agent of ours'}")
+    elsewhere = "" if as_user else "; one that was brought with --user is removed with --user"
+    click.echo(f"{remote.target}: {'removed' if was_there else f'there was no agent of ours{elsewhere}'}")
 
 
-def _deploy(ctx: click.Context, remote: Remote, errand: Errand, tunnel_port: int | None) -> None:
-    from steelyard.deploy.deployment import Deployment
+def _deploy(client: Client, deployment: Deployment, errand: Errand, there: Installed) -> None:
+    from dataclasses import replace
 
     plan = errand.plan
-    deployment = Deployment(remote, say=say)
-    with connected(ctx) as client, _tunnel(client, remote, tunnel_port):
-        before = _last_seen(client, plan.name)
+    if plan.enrolls:
+        errand = replace(errand, enrolls=not _is_ours(client, there))
+        # Before anything is copied: an agent that reaches nobody would be for nothing.
+        ports = client.identity.authorities()
+        _refuse_unreachable(deployment, plan, ports.enrollment_addresses if errand.enrolls else ports.addresses)
+    before = {one.description.device_id: _last_seen(one) for one in client.devices()}
 
-        def code() -> str:
-            invitation = client.identity.invite_device(use_count=1, valid_s=3600.0, tags=())
-            _refuse_unreachable(deployment, plan, tuple(invitation.addresses))
-            return str(invitation.code)
+    def code() -> str:
+        return str(client.identity.invite_device(use_count=1, valid_s=3600.0, tags=()).code)
 
-        deployment.carry_out(errand, code=code, dialled_back=lambda: _dialled_back(client, plan.name, before=before))
-    click.echo(f"{plan.name} runs {plan.label} and has dialled back")
+    def dialled_back(device_id: str) -> bool:
+        say(f"waiting for {plan.name} to dial back")
+        return _came(client, device_id, before=before.get(device_id))
+
+    name = client.device(deployment.carry_out(errand, code=code, dialled_back=dialled_back)).description.name
+    click.echo(f"{name} runs {plan.label} and has dialled back")
+    if name != plan.name:
+        say(f"it is called {name} here and keeps that name: {plan.name} is another's, or it had joined before")
+
+
+def _is_ours(client: Client, there: Installed) -> bool:
+    """Return whether the device holds a certificate of this controller that still counts.
+
+    Raises:
+        UsageError: ``device_suspended``.
+    """
+    from steelyard.errors import NotFoundError, UsageError
+
+    if client.controller().controller_id not in there.controller_ids or not there.device_id:
+        return False
+    try:
+        device = client.device(there.device_id)
+    except NotFoundError:
+        return False
+    if device.standing == "suspended":
+        name = device.description.name
+        raise UsageError(
+            "device_suspended", f"device {name} is suspended and could not dial back: `steelyard device resume {name}`"
+        )
+    return device.standing == "enrolled"
 
 
 def _refuse_unreachable(deployment: Deployment, plan: Plan, addresses: Sequence[str]) -> None:
-    """Refuse, before the code is spent, to go on where no address of this controller answers the device.
+    """Refuse to go on where no address of this controller answers the device.
 
     Raises:
         DeployError: ``controller_unreachable``.
@@ -207,27 +241,24 @@ def _tunnel(client: Client, remote: Remote, port: int | None) -> Iterator[None]:
     say(f"no systemd of yours holds the tunnel, and it ends now; run this, and leave it running: {shlex.join(command)}")
 
 
-def _last_seen(client: Client, name: str) -> datetime | None:
-    """Return when the controller last heard of a device, None for one that it does not know."""
-    from steelyard.errors import NotFoundError
-
-    try:
-        return client.device(name).last_seen.ToDatetime(tzinfo=timezone.utc)
-    except NotFoundError:
-        return None
+def _last_seen(device: control_pb2.Device) -> datetime:
+    return device.last_seen.ToDatetime(tzinfo=timezone.utc)
 
 
-def _dialled_back(client: Client, name: str, *, before: datetime | None) -> bool:
-    """Wait until the device is there and was heard of since ``before``.
+def _came(client: Client, device_id: str, *, before: datetime | None) -> bool:
+    """Wait until a device is there and was heard of since ``before``.
 
     The agent that ran until now ended before the new one was ready, and its session with it: who is online is new.
     """
+    from steelyard.errors import NotFoundError
+
     deadline_s = time.monotonic() + _DIAL_BACK_S
-    say(f"waiting for {name} to dial back")
     while time.monotonic() < deadline_s:
-        seen = _last_seen(client, name)
-        if seen is not None and seen != before and client.device(name).online:
-            return True
+        # Behind a tunnel a device is known from its first session on.
+        with suppress(NotFoundError):
+            device = client.device(device_id)
+            if device.online and _last_seen(device) != before:
+                return True
         time.sleep(_LOOK_EVERY_S)
     return False
 

@@ -42,8 +42,8 @@ def list_devices(ctx: click.Context, as_json: bool) -> None:
             return
         if not devices:
             click.echo(
-                "no device yet: `steelyard measure MODEL` measures this machine; on another one run "
-                "`steelyard-agent run --controller HOST:PORT`"
+                "no device yet: `steelyard measure MODEL` measures this machine; `steelyard deploy ssh://USER@HOST` "
+                "brings an agent onto another one, `steelyard device invite` makes a code for one that is there"
             )
             return
         from steelyard.report.terminal import render_devices

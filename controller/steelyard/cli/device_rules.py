@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from datetime import timezone
 
 import click
 
 from steelyard.cli.session import connected, console, emit_json, say
+from steelyard.cli.visible import visible
 from steelyard.errors import UsageError
-from steelyard_protocol.v1 import fleet_pb2
+from steelyard_protocol.v1 import fleet_pb2, health_pb2
 
 
 # Without -h for help: a tag that is taken away may begin with it.
@@ -167,8 +169,7 @@ def device_history(ctx: click.Context, name: str, most: int, as_json: bool) -> N
         emit_json("device-history", {"events": [to_plain(one) for one in events]})
         return
     for event in events:
-        at = event.at.ToDatetime(tzinfo=timezone.utc).astimezone()
-        click.echo(f"{at:%Y-%m-%d %H:%M:%S}  {event.kind:<14} {event.message}")
+        click.echo(_line(event, console().width))
     if not events:
         click.echo("nothing happened to it yet")
 
@@ -197,6 +198,16 @@ def replace_device(ctx: click.Context, old: str, new: str, as_json: bool) -> Non
         return
     taken = f"{done.old_device_name} ({done.old_device_id[:8]})"
     say(f"{done.new_device_name} ({done.new_device_id[:8]}) took the place of {taken}")
+
+
+def _line(event: health_pb2.DeviceEvent, width: int) -> str:
+    """Return what happened; what a device said of it neither steers the terminal nor looks like another line."""
+    at = f"{event.at.ToDatetime(tzinfo=timezone.utc).astimezone():%Y-%m-%d %H:%M:%S}  "
+    what = "" if event.message.startswith(event.kind) else f"{event.kind}: "
+    text = visible(" ".join(f"{what}{event.message}".split()))
+    return textwrap.fill(
+        text, width, initial_indent=at, subsequent_indent=" " * len(at), break_on_hyphens=False, break_long_words=False
+    )
 
 
 def _what(one: fleet_pb2.Quarantine) -> str:

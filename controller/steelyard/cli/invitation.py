@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from steelyard.cli.session import emit_json, say
+from steelyard.cli.session import emit_json, human_duration, say
 from steelyard.errors import UsageError
 from steelyard_protocol.v1 import identity_pb2
 
@@ -41,9 +41,11 @@ def show_invitation(
         _draw(invitation.code)
     click.echo(line)
     end = invitation.not_after.ToDatetime(tzinfo=timezone.utc).astimezone()
-    left_min = (end - datetime.now(tz=timezone.utc)).total_seconds() / 60
+    # In whole minutes: it was made a moment ago.
+    left_s = 60 * round((end - datetime.now(tz=timezone.utc)).total_seconds() / 60)
     times = "once" if invitation.use_count == 1 else f"{invitation.use_count} times"
-    say(f"good {times}, until {end:%Y-%m-%d %H:%M} ({left_min:.0f} min); leads to {', '.join(invitation.addresses)}")
+    until = f"{end:%Y-%m-%d %H:%M} ({human_duration(left_s)})"
+    say(f"good {times}, until {until}; leads to {', '.join(invitation.addresses)}")
     say("whoever has this code comes in: send it by a way that you trust")
 
 

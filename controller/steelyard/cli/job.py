@@ -94,8 +94,11 @@ def cancel_job(ctx: click.Context, job_id: str) -> None:
       steelyard job cancel 3f9a
     """
     with connected(ctx) as client:
-        ended = client.cancel(job_id)
-        click.echo(f"{ended.job_id[:12]} {control_pb2.JobState.Name(ended.state).removeprefix('JOB_STATE_').lower()}")
+        before = client.job(job_id)
+        ended = client.cancel(before.job_id)
+    state = control_pb2.JobState.Name(ended.state).removeprefix("JOB_STATE_").lower()
+    had_ended = before.state == ended.state
+    click.echo(f"{ended.job_id[:12]} {'had ended already: ' if had_ended else ''}{state}")
 
 
 @job.command("samples")

@@ -18,14 +18,19 @@ def login(code: str, as_json: bool) -> None:
     Makes a key here, checks by the code that the right controller answers, and keeps the certificate that it gives in
     your configuration folder. Other commands use it with --controller HOST:PORT, and renew it by that.
 
+    With - for CODE it is read from standard input, where it stands in no list of processes and no shell history.
+
     \b
-    Example:
+    Examples:
       steelyard login sy1-aeaw...
+      steelyard login -
     """
+    import sys
+
     from steelyard.control.login import log_in
     from steelyard.control.logins import Logins
 
-    made = log_in(code)
+    made = log_in(sys.stdin.readline().strip() if code == "-" else code)
     folder = Logins().save(made)
     end = datetime.fromtimestamp(made.not_after_s, tz=timezone.utc)
     if as_json:

@@ -20,12 +20,14 @@ from steelyard.spelling import meant
 # Name -> (module, object, help): the help stands here so that `steelyard --help` imports no command.
 COMMANDS = {
     "advise": ("steelyard.cli.advise", "advise", "Say what to try for a model on a device, why, and what to expect."),
+    "alerts": ("steelyard.cli.alerts", "alerts", "See what nights found, and say what you make of it."),
     "artifact": (
         "steelyard.cli.artifact",
         "artifact",
         "List models and variants, how each was made, and get files back.",
     ),
     "backup": ("steelyard.cli.backup", "backup", "Copy the controller's state into one file while it runs."),
+    "bisect": ("steelyard.cli.bisect", "bisect", "Find which model, step, runtime or revision brought a change."),
     "bundle": ("steelyard.cli.bundle", "bundle", "Write measurements as one archive, and verify one."),
     "ca": ("steelyard.cli.ca", "ca", "Show, export, import and change the controller's authority."),
     "compare": ("steelyard.cli.compare", "compare", "Compare two models on a device, paired by round."),
@@ -35,13 +37,16 @@ COMMANDS = {
     "deploy": ("steelyard.cli.deploy", "deploy", "Bring an agent onto a device by ssh, or upgrade it."),
     "device": ("steelyard.cli.device", "device", "List, show, invite and remove devices, and look after them."),
     "export": ("steelyard.cli.export", "export", "Write a variant with its model card and a script that runs it."),
+    "gate": ("steelyard.cli.gate", "gate", "Judge a change: base beside head on devices, with an exit code for CI."),
     "gc": ("steelyard.cli.gc", "gc", "Remove old samples, and blobs that nothing names."),
+    "history": ("steelyard.cli.history", "history", "Plot what a series was over its nights, and what changed."),
     "import": ("steelyard.cli.import_model", "import_model", "Turn a PyTorch program into an ONNX model, checked."),
     "job": ("steelyard.cli.job", "job", "List, show and cancel jobs, and get their raw samples."),
     "lineage": ("steelyard.cli.lineage", "lineage", "Show how a variant was made, as a tree."),
     "login": ("steelyard.cli.login", "login", "Log in to a controller on another machine by a join code."),
     "measure": ("steelyard.cli.measure", "measure", "Measure models on a device and say which one to ship."),
     "meter": ("steelyard.cli.meter", "meter", "Try and list the power meters that the controller can read."),
+    "nightly": ("steelyard.cli.nightly", "nightly", "Run a suite's nights, and see when the last one was."),
     "operators": (
         "steelyard.cli.operators",
         "operators",
@@ -58,6 +63,7 @@ COMMANDS = {
         "Find the layers of a model that lose most as integers.",
     ),
     "serve": ("steelyard.cli.serve", "serve", "Run a controller that devices connect to."),
+    "suite": ("steelyard.cli.suite", "suite", "Check and begin suites: what a night measures."),
     "undeploy": ("steelyard.cli.deploy", "undeploy", "Remove an agent that deploy brought, without a trace."),
     "top": ("steelyard.cli.top", "top", "Watch devices and jobs live."),
     "user": ("steelyard.cli.user", "user", "Invite, list and remove people who may use the controller."),
@@ -153,6 +159,8 @@ def _log_to_stderr(ctx: click.Context, *, verbose: bool, log_format: str) -> Non
     root, handler = logging.getLogger(), logging.StreamHandler(sys.stderr)
     handler.setFormatter(make_formatter(log_format))
     handler.setLevel(logging.INFO if verbose else logging.ERROR)
+    # Six lines at each start that say nothing of the controller.
+    handler.addFilter(lambda record: not record.name.startswith("alembic.runtime.plugins"))
     level = root.level
     root.addHandler(handler)
     root.setLevel(min(level, handler.level) if level else handler.level)

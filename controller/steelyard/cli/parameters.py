@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta, timezone
 
 import click
 
@@ -29,6 +30,28 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only in ne
             return parse_duration(str(value), may_be_zero=self._may_be_zero)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class Until(click.ParamType):  # type: ignore[type-arg]  # generic only in newer click
+    """A time from now on (14d), as a timedelta, or a day or moment (2026-12-24, UTC where it says no zone)."""
+
+    name = "until"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta | datetime:
+        """Return how long from now on, or the moment with its time zone."""
+        if isinstance(value, timedelta | datetime):
+            return value
+        text = str(value)
+        if re.fullmatch(r"[0-9]{4}-.*", text) is None:
+            try:
+                return timedelta(seconds=parse_duration(text))
+            except ValueError as error:
+                self.fail(f"{error}; a day is written 2026-12-24", param, ctx)
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{text!r} is no day such as 2026-12-24", param, ctx)
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
 
 
 class InputShape(click.ParamType):  # type: ignore[type-arg]  # generic only in newer click
@@ -133,3 +156,4 @@ INPUT_SHAPE = InputShape()
 SHARE = Share()
 STATE = State()
 STEPS = Steps()
+UNTIL = Until()

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,6 +27,22 @@ def settings_of(ctx: click.Context, more_flags: Mapping[str, object] | None = No
     """Return the settings: flags (``more_flags`` are the command's own), then environment, project file, user file."""
     flags: Mapping[str, object] = ctx.find_root().obj or {}
     return load_settings({**flags, **(more_flags or {})})
+
+
+def state_directory_of(ctx: click.Context) -> Path:
+    """Return the state directory whose files a command reads or makes itself.
+
+    Raises:
+        UsageError: ``other_machine``: a controller elsewhere was named, and its files are out of reach.
+    """
+    settings = settings_of(ctx)
+    if settings.controller is not None and not settings.controller.startswith("unix:"):
+        raise UsageError(
+            "other_machine",
+            f"the files of controller {settings.controller} are not on this machine: run this command on that one, "
+            "or leave --controller (STEELYARD_CONTROLLER) out",
+        )
+    return settings.state_directory
 
 
 @contextmanager
@@ -68,10 +85,10 @@ def choose_device(ctx: click.Context, device: str | None, *, local: bool) -> str
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console that is plain when piped and honours NO_COLOR."""
+    """Return a console that is plain when piped and honours NO_COLOR; brackets and colons in a text are just that."""
     from steelyard.cli.terminal import VisibleConsole
 
-    return VisibleConsole(stderr=stderr, highlight=False, soft_wrap=False)
+    return VisibleConsole(stderr=stderr, highlight=False, soft_wrap=False, markup=False, emoji=False)
 
 
 def emit_json(kind: str, payload: Mapping[str, Any]) -> None:

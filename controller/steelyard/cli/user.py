@@ -13,7 +13,7 @@ from steelyard_protocol.v1 import identity_pb2
 
 @click.group()
 def user() -> None:
-    """Invite, list and remove people who may use the controller over a network.
+    """Invite, list and remove people, and tokens of CI, who may use the controller over a network.
 
     On the controller's own machine its user needs none of this: the socket in the state directory is theirs alone.
     """
@@ -50,11 +50,54 @@ def invite_user(ctx: click.Context, name: str, role: str, valid_s: float, qr: bo
     show_invitation(invitation, command="steelyard login", as_json=as_json, qr=qr, more={"user": to_plain(invited)})
 
 
+@user.command("token")
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--pool",
+    "pools",
+    multiple=True,
+    metavar="POOL",
+    help="That it may measure on: raspberry-pi-5, or tag:rack1; repeatable.",
+)
+@click.option("--device", "devices", multiple=True, metavar="NAME", help="That it may measure on; repeatable.")
+@click.option(
+    "--valid", "valid_s", type=DURATION, default="30d", help="How long the token is good for; 30d by default."
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
+@click.pass_context
+def make_token(
+    ctx: click.Context, name: str, pools: tuple[str, ...], devices: tuple[str, ...], valid_s: float, as_json: bool
+) -> None:
+    """Make a token for a job of CI, which measures on some devices and does nothing else that lasts.
+
+    The line that is printed goes into the secret variable STEELYARD_TOKEN: every command there uses it. It is shown
+    once and kept nowhere. Another token of the same NAME ends the older one; `steelyard user remove NAME` ends it, too.
+
+    \b
+    Examples:
+      steelyard user token ci --pool raspberry-pi-5 --valid 30d
+      steelyard user token ci --pool tag:rack1 --device pi5
+    """
+    from steelyard.cli.gate import pool_address
+    from steelyard.control.token import TOKEN_VARIABLE, encode_token
+    from steelyard.report.plain import to_plain
+
+    with connected(ctx) as client:
+        made, holder = client.identity.issue_token(name, (*map(pool_address, pools), *devices), valid_s=valid_s)
+    if as_json:
+        emit_json("token", {"token": encode_token(made), "user": to_plain(holder)})
+        return
+    click.echo(encode_token(made))
+    end = _day(holder, "certificate_not_after")
+    say(f"measures on {', '.join(holder.scope)} until {end}; leads to {', '.join(made.addresses)}")
+    say(f"put it into the secret variable {TOKEN_VARIABLE}: it is shown this once, and whoever has it comes in")
+
+
 @user.command("list")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
 def list_users(ctx: click.Context, as_json: bool) -> None:
-    """List the people who may use this controller over a network.
+    """List the people and tokens that may use this controller over a network.
 
     \b
     Example:
@@ -72,9 +115,10 @@ def list_users(ctx: click.Context, as_json: bool) -> None:
         return
     from rich.table import Table
 
-    table = Table("name", "role", "invited", "certificate until")
+    table = Table("name", "role", "measures on", "made", "good until")
     for one in users:
-        table.add_row(one.name, _role(one), _day(one, "created_at"), _day(one, "certificate_not_after"))
+        reach = ", ".join(one.scope) or ("" if one.role == identity_pb2.USER_ROLE_READ else "every device")
+        table.add_row(one.name, _role(one), reach, _day(one, "created_at"), _day(one, "certificate_not_after"))
     console().print(table)
 
 
@@ -83,7 +127,7 @@ def list_users(ctx: click.Context, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @click.pass_context
 def remove_user(ctx: click.Context, name: str, as_json: bool) -> None:
-    """Refuse a person from now on; calls under way end, and codes that were not used yet are void.
+    """Refuse a person or a token from now on; calls under way end, and codes that were not used yet are void.
 
     \b
     Example:
@@ -100,7 +144,7 @@ def remove_user(ctx: click.Context, name: str, as_json: bool) -> None:
 
 
 def _role(one: identity_pb2.User) -> str:
-    return identity_pb2.UserRole.Name(one.role).removeprefix("USER_ROLE_").lower()
+    return "token" if one.scope else identity_pb2.UserRole.Name(one.role).removeprefix("USER_ROLE_").lower()
 
 
 def _day(one: identity_pb2.User, field: str) -> str:

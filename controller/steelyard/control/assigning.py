@@ -67,7 +67,7 @@ class Assigner:
         self._given[job.job_id] = (device_id, job.priority)
         name = await self._unambiguous_name(device_id)
         if job.device_id != device_id:
-            await self._store.call(lambda store: store.fleet.rules.bind_job(job.job_id, device_id, name))
+            await self._store.call_when_room(lambda store: store.fleet.rules.bind_job(job.job_id, device_id, name))
         if pool is not None and not begun:
             await tell(f"device {name} was chosen from {pool}")
         return device_id

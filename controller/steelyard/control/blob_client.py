@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
 
-from steelyard.control.errors_on_wire import called, code_of, raise_from_rpc
+from steelyard.control.errors_on_wire import called, code_of, raise_from_rpc, reason_of
 from steelyard.errors import SteelyardError
 from steelyard.fleet.transport import CHUNK_BYTES
 from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc
@@ -17,6 +18,12 @@ from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc
 _CALL_TIMEOUT_S = 60.0
 # Ends of a call after which the rest can be asked for: out of time, cut, told by the controller that nothing moved.
 _GOES_ON = frozenset({grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED})
+# Somebody else sends the same bytes just now, and the controller goes on with theirs.
+_TAKEN_OVER = "upload_paused"
+# Between looks at how far the other one is; one that brings nothing for so long is gone, and ours goes on.
+_LOOK_S, _STILL_S = 0.5, 5.0
+# Of one upload: each ends with the other one's bytes kept, or with another one gone.
+_MOST_TAKEN_OVER = 20
 
 
 class BlobClient:
@@ -25,10 +32,20 @@ class BlobClient:
     A call that ends early is followed by another one from the byte that came last, as long as each brings something.
     """
 
-    def __init__(self, channel: grpc.Channel, *, call_timeout_s: float = _CALL_TIMEOUT_S) -> None:
-        """Use a channel; a call that brings nothing within ``call_timeout_s`` is the last one."""
+    def __init__(
+        self,
+        channel: grpc.Channel,
+        *,
+        call_timeout_s: float = _CALL_TIMEOUT_S,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
+        """Use a channel; a call that brings nothing within ``call_timeout_s`` is the last one.
+
+        ``pause`` waits so many seconds, between looks at an upload of the same bytes by somebody else.
+        """
         self._stub = blob_pb2_grpc.BlobServiceStub(channel)
         self._call_timeout_s = call_timeout_s
+        self._pause = pause
 
     def download(self, digest: str) -> bytes:
         """Return a blob's bytes, verified."""
@@ -44,11 +61,14 @@ class BlobClient:
         return bytes(data)
 
     def upload(self, source: Path | bytes, digest: str, size_bytes: int) -> None:
-        """Bring a file's bytes, or these, unless the controller has them."""
+        """Bring a file's bytes, or these, unless the controller has them.
+
+        Where somebody else brings the same bytes at the same time, theirs are waited for.
+        """
         query = blob_pb2.QueryUploadRequest(digest=digest, size_bytes=size_bytes)
-        offset = -1
+        offset, taken_over = -1, 0
         broken: grpc.RpcError | None = None
-        while not (held := called(lambda: self._stub.QueryUpload(query, timeout=self._call_timeout_s))).complete:
+        while not (held := self._held(query)).complete:
             if broken is not None and (held.offset <= offset or code_of(broken) not in _GOES_ON):
                 raise_from_rpc(broken)
             offset = held.offset
@@ -57,8 +77,23 @@ class BlobClient:
                 self._stub.Upload(_messages(header, source), timeout=self._call_timeout_s)
             except grpc.RpcError as error:
                 broken = error
+                if reason_of(error) == _TAKEN_OVER and taken_over < _MOST_TAKEN_OVER:
+                    taken_over += 1
+                    self._wait_for_the_other(query)
+                    broken = None
             else:
                 return
+
+    def _held(self, query: blob_pb2.QueryUploadRequest) -> blob_pb2.QueryUploadResponse:
+        return called(lambda: self._stub.QueryUpload(query, timeout=self._call_timeout_s))
+
+    def _wait_for_the_other(self, query: blob_pb2.QueryUploadRequest) -> None:
+        """Wait until an upload of the same bytes is done, or brings nothing any more."""
+        offset, still_s = -1, 0.0
+        while not (held := self._held(query)).complete and still_s < _STILL_S:
+            still_s = still_s + _LOOK_S if held.offset == offset else 0.0
+            offset = held.offset
+            self._pause(_LOOK_S)
 
     def _read(self, digest: str, data: bytearray) -> tuple[grpc.RpcError, bool] | None:
         """Append what comes; return how the call broke, and whether it brought anything before."""

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 import grpc
 
 from steelyard.control.blob_client import BlobClient
 from steelyard.control.errors_on_wire import called
 from steelyard.control.job_handle import JobHandle
+from steelyard.control.paged import paged
 from steelyard.control.plans import MeasurementOptions, build_plan
 from steelyard.priorities import DEFAULT_PRIORITY, parse_priority
 from steelyard_protocol.v1 import (
@@ -33,10 +34,11 @@ if TYPE_CHECKING:
     from steelyard.compress.recipe import Recipe
     from steelyard.control.fleet_client import FleetClient
     from steelyard.control.identity_client import IdentityClient
+    from steelyard.control.nightly_client import NightlyClient
 
-_Response = TypeVar("_Response")
 _CALL_TIMEOUT_S = 60.0
 _COLLECT_TIMEOUT_S = 3600.0
+_ROUNDS_A_PAGE = 500
 
 
 class Client:
@@ -80,6 +82,13 @@ class Client:
 
         return FleetClient(self._channel)
 
+    @cached_property
+    def nightly(self) -> NightlyClient:
+        """The nights of suites: what they measured, their series, alerts and silences."""
+        from steelyard.control.nightly_client import NightlyClient
+
+        return NightlyClient(self._channel, self._blobs)
+
     def collect_garbage(
         self, *, keep_samples_s: float = 0.0, grace_s: float = 0.0, dry_run: bool = False
     ) -> upkeep_pb2.CollectGarbageResponse:
@@ -104,12 +113,11 @@ class Client:
         """Return every device that this controller has seen."""
 
         def page(token: str) -> tuple[Sequence[control_pb2.Device], str]:
-            response = self._control.ListDevices(
-                control_pb2.ListDevicesRequest(page_token=token), timeout=_CALL_TIMEOUT_S
-            )
+            request = control_pb2.ListDevicesRequest(page_token=token)
+            response = self._control.ListDevices(request, timeout=_CALL_TIMEOUT_S)
             return response.devices, response.next_page_token
 
-        return list(self._pages(page))
+        return list(paged(page))
 
     def device(self, name: str) -> control_pb2.Device:
         """Return one device by name, id, or the first characters of its id."""
@@ -127,12 +135,8 @@ class Client:
 
         with prepared_model(Path(path)) as prepared:
             self._blobs.upload(prepared.bytes_path, prepared.digest, prepared.size_bytes)
-        request = control_pb2.CreateArtifactRequest(
-            request_id=uuid.uuid4().hex,
-            digest=prepared.digest,
-            name=name or Path(path).stem,
-            confidential=confidential,
-        )
+        request = control_pb2.CreateArtifactRequest(request_id=uuid.uuid4().hex, digest=prepared.digest)
+        request.name, request.confidential = name or Path(path).stem, confidential
         return called(lambda: self._control.CreateArtifact(request, timeout=_CALL_TIMEOUT_S)).artifact
 
     def artifact(self, text: str) -> control_pb2.Artifact:
@@ -148,7 +152,7 @@ class Client:
             response = self._control.ListArtifacts(request, timeout=_CALL_TIMEOUT_S)
             return response.artifacts, response.next_page_token
 
-        return list(self._pages(page))
+        return list(paged(page))
 
     def add_task(self, path: Path | str, artifact: control_pb2.Artifact) -> control_pb2.Task:
         """Materialise a task for the inputs of ``artifact`` and register it; labels stay with the controller."""
@@ -330,7 +334,7 @@ class Client:
             response = self._control.ListJobs(control_pb2.ListJobsRequest(page_token=token), timeout=_CALL_TIMEOUT_S)
             return response.jobs, response.next_page_token
 
-        return list(self._pages(page))
+        return list(paged(page))
 
     def newest_jobs(self, count: int) -> list[control_pb2.Job]:
         """Return the newest jobs, 1,000 at most."""
@@ -362,7 +366,12 @@ class Client:
 
         Samples of a block with the circumstance "emulated_by" are no latencies (docs/emulation.md).
         """
-        for reference in self._recorded(job_id).rounds:
+
+        def page(token: str) -> tuple[Sequence[control_pb2.RoundReference], str]:
+            answer = self._recorded(job_id, token)
+            return answer.rounds, answer.next_page_token
+
+        for reference in paged(page):
             yield result_pb2.RoundResult.FromString(self.download(reference.result_digest))
 
     def traces(self, job_id: str) -> Iterator[control_pb2.MeterTrace]:
@@ -384,14 +393,6 @@ class Client:
 
     # -- small things -------------------------------------------------------------------------------------------
 
-    def _recorded(self, job_id: str) -> control_pb2.ListRoundsResponse:
-        request = control_pb2.ListRoundsRequest(job_id=job_id)
+    def _recorded(self, job_id: str, page_token: str = "") -> control_pb2.ListRoundsResponse:
+        request = control_pb2.ListRoundsRequest(job_id=job_id, page_size=_ROUNDS_A_PAGE, page_token=page_token)
         return called(lambda: self._control.ListRounds(request, timeout=_CALL_TIMEOUT_S))
-
-    def _pages(self, page: Callable[[str], tuple[Sequence[_Response], str]]) -> Iterator[_Response]:
-        token = ""
-        while True:
-            items, token = called(lambda token=token: page(token))  # type: ignore[misc]
-            yield from items
-            if not token:
-                return

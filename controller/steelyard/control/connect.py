@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import grpc
 
 from steelyard.control.client import Client
+from steelyard.control.token import TOKEN_VARIABLE
 from steelyard.errors import DeviceError
 from steelyard.fleet.transport import CONTROL_CLIENT_OPTIONS
 from steelyard.settings import Settings, load_settings
@@ -30,6 +32,9 @@ def connect(
 ) -> Client:
     """Connect to a controller, or start one for as long as the client lives.
 
+    With a token in ``STEELYARD_TOKEN`` (``steelyard user token``) it is the token's controller, unless a socket is
+    named.
+
     Args:
         controller: ``unix:PATH`` of a controller's control socket, or ``HOST:PORT`` of one that this person has logged
             in to (``steelyard login CODE``); None finds or starts the one of the state directory.
@@ -40,11 +45,14 @@ def connect(
     Raises:
         DeviceError: The named controller does not answer.
         StateLockedError: Another controller holds the state directory and does not answer.
-        UsageError: A setting makes no sense, or there is no login for the named controller.
+        UsageError: A setting makes no sense, there is no login for the named controller, or the token is no good.
     """
     if settings is None:
         flags = {"controller": controller, "state_directory": str(state_directory) if state_directory else None}
         settings = load_settings({key: value for key, value in flags.items() if value})
+    token = os.environ.get(TOKEN_VARIABLE)
+    if token is not None and not (settings.controller or "").startswith("unix:"):
+        return _reach_by_token(token, settings.controller)
     if settings.controller:
         return _reach(settings.controller)
     return _join(settings) or _start_own(settings, on_guests)
@@ -115,6 +123,31 @@ def _reach(address: str, on_close: object = None) -> Client:
             "this command start its own",
         ) from None
     return Client(channel, on_close=on_close if callable(on_close) else None)
+
+
+def _reach_by_token(text: str, address: str | None) -> Client:
+    """Reach the controller of a token at the first of its addresses that answers; nothing of it is kept."""
+    from steelyard.control.login import open_secure_channel
+    from steelyard.control.token import decode_token
+
+    token = decode_token(text)
+    addresses = (address,) if address else token.addresses
+    for one in addresses:
+        channel = open_secure_channel(token, one)
+        try:
+            grpc.channel_ready_future(channel).result(_READY_TIMEOUT_S)
+        except grpc.FutureTimeoutError:
+            channel.close()
+        except BaseException:
+            channel.close()
+            raise
+        else:
+            return Client(channel)
+    raise DeviceError(
+        "controller_unreachable",
+        f"no controller that knows the token of {token.user} answers at {', '.join(addresses)}: is `steelyard serve` "
+        "running there, can this machine reach it, and was the token made by this controller?",
+    )
 
 
 def _reach_over_network(address: str) -> Client:

@@ -23,6 +23,7 @@ from steelyard.control.identity_servicer import IdentityServicer, add_identity_s
 from steelyard.control.job_world import JobWorld
 from steelyard.control.jobs import Jobs
 from steelyard.control.models import Models
+from steelyard.control.nightly_servicer import NightlyServicer, add_nightly_service
 from steelyard.control.power import Power
 from steelyard.control.power_watch import PowerWatch
 from steelyard.control.results import Results
@@ -30,6 +31,7 @@ from steelyard.control.servicer import ControlServicer, add_control_service
 from steelyard.control.shelf import Shelf
 from steelyard.control.upkeep import Upkeep
 from steelyard.control.upkeep_servicer import UpkeepServicer, add_upkeep_service
+from steelyard.control.upload_quota import UploadQuota
 from steelyard.errors import UsageError
 from steelyard.fleet.blob_servicer import BlobGate, BlobRefusedError, BlobServicer
 from steelyard.fleet.health_book import HealthBook
@@ -114,6 +116,7 @@ class Controller:
         else:
             # Before anybody comes in: a device that kept its lease finds its job running.
             await self.jobs.resume()
+            await self._power_watch.expect_held()
         await self._serve_people()
         lock.publish(socket=str(self.socket_path), agent_address=self.agent_address)
 
@@ -126,6 +129,7 @@ class Controller:
         self.results = Results(store=self.store, blobs=self.blobs, controller_id=self.controller_id)
         self.models = Models(store=self.store, blobs=self.blobs)
         self.fence = Fence(self.store)
+        self._upload_quota = UploadQuota()
         self.upkeep = Upkeep(
             store=self.store,
             blobs=self.blobs,
@@ -186,6 +190,7 @@ class Controller:
         add_identity_service(IdentityServicer(self), server)
         add_upkeep_service(UpkeepServicer(self.upkeep), server)
         add_fleet_service(FleetServicer(self.shelf), server)
+        add_nightly_service(NightlyServicer(self.store, self.blobs), server)
 
     def _listen_off_loopback(self) -> None:
         """Take the ports with certificates, where they are wanted: devices and people come in by one of them."""
@@ -211,7 +216,7 @@ class Controller:
         server = grpc.aio.server(options=CONTROL_SERVER_OPTIONS)
         self._add_people_services(server)
 
-        async def open_to_people(_grant: blob_pb2.BlobGrant, _what: object) -> None:
+        async def open_to_people(_grant: blob_pb2.BlobGrant, *_what: object) -> None:
             """Whoever reaches the socket, which is for its owner alone, is this machine's user."""
 
         gate = BlobGate(may_download=open_to_people, may_upload=open_to_people)
@@ -270,7 +275,7 @@ class Controller:
         await self.jobs.check_device(ready.key.job_id, device_id)
         await self.fence.require_current(device_id, ready.key.job_id, ready.epoch)
         result = await self.results.record(ready)
-        await note_crashes(self.store, device_id, ready.key, result)
+        await note_crashes(self.store, device_id, ready.key, result, crash_limit=self._settings.crash_limit)
         return result
 
     async def _recorded(self, keys: list[result_pb2.ResultKey]) -> list[result_pb2.ResultKey]:
@@ -296,10 +301,11 @@ class Controller:
             )
         await self._refuse_stale(grant)
 
-    async def _device_may_upload(self, grant: blob_pb2.BlobGrant, _size_bytes: int) -> None:
+    async def _device_may_upload(self, grant: blob_pb2.BlobGrant, digest: str, size_bytes: int) -> None:
         if not require_blob_owner(grant):
             await self.jobs.check_device(grant.job_id, grant.device_id)
             await self._refuse_stale(grant)
+            self._upload_quota.take(grant.job_id, digest, size_bytes)
 
     async def _refuse_stale(self, grant: blob_pb2.BlobGrant) -> None:
         try:

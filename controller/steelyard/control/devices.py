@@ -88,14 +88,15 @@ class Devices:
         """
         if name == LOCAL_NAME:
             return await self._wait_local()
-        device_id = (await self._store.call(Store.find_device, name)).description.device_id
-        presence = await self._fleet.wait_for_device(device_id, timeout_s)
+        device = await self._store.call(Store.find_device, name)
+        presence = await self._fleet.wait_for_device(device.description.device_id, timeout_s)
         if presence is None:
+            # Its state now: it may have been let in, or refused, while it was waited for.
+            device = await self._store.call(Store.find_device, device.description.device_id)
             raise JobEnd(
                 control_pb2.JOB_STATE_DEVICE_LOST,
                 "device_not_connected",
-                f"device {name} did not connect within {timeout_s:.0f} s: run `steelyard-agent run --controller "
-                "HOST:PORT` there, and see `steelyard device list`",
+                f"device {name} did not connect within {timeout_s:.0f} s: {_what_to_do(device, name)}",
             )
         return presence.link.device_id
 
@@ -194,3 +195,12 @@ class Devices:
         if health is not None:
             device.health.CopyFrom(health)
         return device
+
+
+def _what_to_do(device: control_pb2.Device, name: str) -> str:
+    if device.standing == "suspended":
+        return f"it is suspended, and `steelyard device resume {name}` lets it in again"
+    if device.standing == "removed":
+        return "it was removed, and comes back with a new code (`steelyard device invite`)"
+    how = "" if device.standing else " --controller HOST:PORT"
+    return f"see there that `steelyard-agent run{how}` runs and what it logs, and `steelyard device list`"

@@ -23,6 +23,7 @@ from steelyard_protocol.v1 import blob_pb2, session_pb2
 
 if TYPE_CHECKING:
     from steelyard.fleet.secure_servers import SecureServers
+    from steelyard.membership.admission import Admission
     from steelyard.membership.authorities import Authorities
 
 
@@ -47,6 +48,7 @@ class Doors:
         self.secure_address = ""
         self.enroll_address = ""
         self.authorities: Authorities | None = None
+        self.admission: Admission | None = None
         self.access = AccessList(controller_id, clock_ns)
         self.live_calls = LiveCalls(clock_ns)
         self.administration = Administration(
@@ -90,6 +92,7 @@ class Doors:
             controller_id=self._controller_id,
             store=self._store,
             access=self.access,
+            live_calls=self.live_calls,
             authorities=authorities,
             terms=self._terms,
             addresses=self.addresses,
@@ -103,6 +106,7 @@ class Doors:
         self._advertised = tuple(advertised)
         self._servers = servers
         self.authorities = authorities
+        self.admission = admission
         self.administration.open_doors(authorities, lambda: self.addresses()[1])
 
     async def start(self) -> None:

@@ -49,7 +49,7 @@ def raise_from_rpc(error: grpc.RpcError) -> NoReturn:
     """Raise what the controller meant by a failed call."""
     code = code_of(error)
     detail = (error.details() or "") if isinstance(error, grpc.Call) else str(error)
-    reason = _reason(error)
+    reason = reason_of(error)
     if reason:
         raise _ERRORS.get(code, SteelyardError)(reason, detail) from None
     if code is grpc.StatusCode.UNAVAILABLE:
@@ -84,7 +84,8 @@ def _bounded(sentence: str) -> str:
     return encoded[:_MAX_SENTENCE_BYTES].decode(errors="ignore") + "…"
 
 
-def _reason(error: grpc.RpcError) -> str:
+def reason_of(error: grpc.RpcError) -> str:
+    """Return the reason that a failed call ended with, "" where it tells none."""
     if not isinstance(error, grpc.Call):
         return ""
     for key, value in error.trailing_metadata() or ():

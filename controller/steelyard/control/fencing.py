@@ -54,7 +54,7 @@ class Fence:
             error = StaleEpochError(job_id, epoch, newest)
             raise JobEnd(control_pb2.JOB_STATE_AGENT_ERROR, error.reason, str(error))
         if epoch > newest:
-            await self._store.call(lambda store: store.fleet.leases.raise_to(device_id, job_id, epoch))
+            await self._store.call_when_room(lambda store: store.fleet.leases.raise_to(device_id, job_id, epoch))
             self._remember((device_id, job_id), epoch)
 
     async def require_current(self, device_id: str, job_id: str, epoch: int) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import grpc
 
 from steelyard.control.errors_on_wire import called
 from steelyard.identity.roles import Role
 from steelyard_protocol.v1 import control_pb2, identity_pb2, identity_pb2_grpc
+
+if TYPE_CHECKING:
+    from steelyard.control.logins import Login
 
 _TIMEOUT_S = 60.0
 
@@ -53,6 +57,26 @@ class IdentityClient:
         )
         response = called(lambda: self._stub.InviteUser(request, timeout=_TIMEOUT_S))
         return response.invitation, response.user
+
+    def issue_token(
+        self, name: str, devices: Sequence[str], *, valid_s: float = 0.0
+    ) -> tuple[Login, identity_pb2.User]:
+        """Make a token that measures on some devices, and return it as a login; its key was made here.
+
+        Args:
+            name: Whom it is for; an older token of that name is void then.
+            devices: Names or ids, "tag:rack1", "pool:raspberry-pi-5".
+            valid_s: How long; 0: 30 days.
+        """
+        from steelyard.control.logins import login_from
+        from steelyard.identity.own_key import make_own_key, request_for
+
+        key_pem = make_own_key()
+        request = identity_pb2.IssueTokenRequest(
+            request_pem=request_for(key_pem), name=name, valid_ms=int(valid_s * 1000), devices=devices
+        )
+        response = called(lambda: self._stub.IssueToken(request, timeout=_TIMEOUT_S))
+        return login_from(response.credentials, user=name, key_pem=key_pem), response.user
 
     def users(self) -> list[identity_pb2.User]:
         """Return everybody who may use the controller over a network."""

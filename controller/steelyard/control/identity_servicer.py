@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import grpc.aio
 
 from steelyard.control.by_name import add_service
+from steelyard.control.token_scope import checked_scope
 from steelyard.fleet.local_agent import LOCAL_NAME
 from steelyard.identity.errors import IdentityError
 from steelyard.identity.roles import Role
@@ -61,6 +62,17 @@ class IdentityServicer:
             request.name, _role(request.role), valid_ms=request.valid_ms
         )
         return identity_pb2.InviteUserResponse(invitation=invitation, user=_user(user))
+
+    async def issue_token(self, request: identity_pb2.IssueTokenRequest) -> identity_pb2.IssueTokenResponse:
+        """Sign the key of a token that reaches some devices only."""
+        self._authorities()
+        admission = self._controller.doors.admission
+        assert admission is not None, "whoever has authorities admits"
+        scope = await checked_scope(self._store, request.devices)
+        credentials, user = await admission.issue_token(
+            request.name, request.request_pem, valid_ms=request.valid_ms, scope=scope
+        )
+        return identity_pb2.IssueTokenResponse(credentials=credentials, user=_user(user))
 
     async def list_users(self, request: identity_pb2.ListUsersRequest) -> identity_pb2.ListUsersResponse:
         """Return a page of people."""
@@ -145,7 +157,7 @@ def _role(number: int) -> Role:
 
 
 def _user(row: UserRow) -> identity_pb2.User:
-    user = identity_pb2.User(name=row.name, role=identity_pb2.UserRole.ValueType(row.role))
+    user = identity_pb2.User(name=row.name, role=identity_pb2.UserRole.ValueType(row.role), scope=row.scope)
     user.created_at.FromNanoseconds(row.created_at_ns)
     if row.certificate_not_after_ns is not None:
         user.certificate_not_after.FromNanoseconds(row.certificate_not_after_ns)

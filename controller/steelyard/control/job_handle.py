@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from steelyard.errors import DeviceError, SteelyardError, UsageError
+from steelyard.errors import DeviceError, IncompleteError, SteelyardError, UsageError
 from steelyard_protocol.v1 import control_pb2, measurement_pb2
 
 if TYPE_CHECKING:
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from steelyard.control.client import Client
 
 _WAIT_S = 10.0
-_USER_STATES = (control_pb2.JOB_STATE_USER_ERROR, control_pb2.JOB_STATE_CANCELLED)
+# A job that somebody cancelled is no fault of the plan's, and no verdict.
+_KINDS: Mapping[control_pb2.JobState.ValueType, type[SteelyardError]] = {
+    control_pb2.JOB_STATE_USER_ERROR: UsageError,
+    control_pb2.JOB_STATE_CANCELLED: IncompleteError,
+}
 
 
 class JobHandle:
@@ -46,7 +50,7 @@ class JobHandle:
                 on_event(event)
         job = self._client.job(self.job_id)
         if job.state != control_pb2.JOB_STATE_RECORDED:
-            kind: type[SteelyardError] = UsageError if job.state in _USER_STATES else DeviceError
+            kind = _KINDS.get(job.state, DeviceError)
             raise kind(job.error.reason or "job_failed", job.error.message or f"job {job.job_id} did not end well")
         return job
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from steelyard.analysis.scoring import score_of
@@ -24,15 +24,19 @@ from steelyard.control.passes import passes_after, passes_before
 from steelyard.control.pools import parse_pool
 from steelyard.control.retries import RetryRule, keep_failed_attempt
 from steelyard.control.state_clock import StateClock, limited
+from steelyard.control.token_scope import require_in_scope, submitter
 from steelyard.control.unrecorded_ends import UnrecordedEnds
 from steelyard.errors import NotFoundError, SteelyardError, UsageError
 from steelyard.fleet.blob_servicer import BlobRefusedError
 from steelyard.log_context import DEVICE_ID, JOB_ID
 from steelyard.plugins.files import plugin_files
 from steelyard.store.store import Store
-from steelyard_protocol.v1 import common_pb2, control_pb2
+from steelyard_protocol.v1 import common_pb2, control_pb2, plan_pb2
 
 _log = logging.getLogger(__name__)
+
+# Takes a job's state, a line for its log, and how much of how much is done.
+_Note = Callable[[control_pb2.JobState.ValueType, str, int, int], Awaitable[None]]
 
 DEFAULT_DEVICE_WAIT_S = 30.0
 # A task that was cancelled ends its transfers and its meters; one that does not is left behind.
@@ -60,8 +64,11 @@ class Jobs:
         Raises:
             UsageError: for a plan that makes no sense, with what to change.
             NotFoundError: for an artifact, task or device that nobody knows.
+            IdentityError: where the caller's token does not reach.
         """
         estimated_ms = await complete_measurement(self._world, request)
+        # Not before: a measurement that goes on with another one has its device and meters from there.
+        await require_in_scope(self._world.store, request)
         job = control_pb2.Job(
             job_id=uuid.uuid4().hex,
             kind=control_pb2.JOB_KIND_MEASUREMENT,
@@ -97,6 +104,7 @@ class Jobs:
 
     async def _take_in(self, job: control_pb2.Job, request: bytes, request_id: str) -> control_pb2.Job:
         job.temporary = self._world.temporary
+        job.submitted_by = submitter()
         stored, created = await self._world.store.call(Store.create_job, job, request, request_id or uuid.uuid4().hex)
         if created:
             self._start(stored, request)
@@ -107,6 +115,10 @@ class Jobs:
         for job in await self._world.store.call(Store.unfinished_jobs):
             request = await self._world.store.call(Store.get_request, job.job_id)
             await self._world.store.call(Store.append_event, job.job_id, "resumed by a new controller")
+            if job.kind == control_pb2.JOB_KIND_MEASUREMENT and job.device_id:
+                # It may hold its lease still, and go on fetching as soon as it comes in.
+                plan = control_pb2.SubmitMeasurementRequest.FromString(request).plan
+                self._leased[job.job_id] = (job.device_id, plan_digests(plan))
             self._start(job, request)
 
     async def end_orphans(self) -> None:
@@ -223,7 +235,7 @@ class Jobs:
 
         async def note(state: control_pb2.JobState.ValueType, message: str, done: int, total: int) -> None:
             clock.told(state)
-            await world.store.call(Store.transition, job_id, state, message=message, done=done, total=total)
+            await world.store.call_when_room(Store.transition, job_id, state, message=message, done=done, total=total)
 
         wait_s = request.device_wait_ms / 1000 or DEFAULT_DEVICE_WAIT_S
 
@@ -273,11 +285,16 @@ class Jobs:
         )
         self._measurements[job_id] = job
         await job.run()
-        done = len(job.results()) * len(request.plan.artifacts)
+        await self._keep(job_id, device_id, request.plan, job, note)
+
+    async def _keep(self, job_id: str, device_id: str, plan: plan_pb2.Plan, job: MeasurementJob, note: _Note) -> None:
+        """Store what follows from the rounds of a measurement that ran to its end, and end its job."""
+        world, done = self._world, len(job.results()) * len(plan.artifacts)
 
         async def tell(message: str) -> None:
             await note(control_pb2.JOB_STATE_UPLOADING, message, done, done)
 
-        await keep_numeric(world, request.plan, job.results(), job_id=job_id, device_id=device_id, tell=tell)
-        await world.store.call(Store.record_sessions, device_id, session_figures(request.plan, job.results(), job_id))
+        await keep_numeric(world, plan, job.results(), job_id=job_id, device_id=device_id, tell=tell)
+        figures = session_figures(plan, job.results(), job_id)
+        await world.store.call_when_room(Store.record_sessions, device_id, figures)
         await note(control_pb2.JOB_STATE_RECORDED, f"done: {job.stop_reason}", done, done)

@@ -40,8 +40,9 @@ PASS_WORDS = {
     result_pb2.PASS_ROOFLINE: "roofline",
 }
 
-# After the device said that its rounds are done, what is still missing has this long to be recorded.
-_RECORDING_GRACE_S = 30.0
+# After the device said that its rounds are done, what is still missing has this long to be recorded: the device says
+# it again after 5, 15, 35 and 75 s, while our disk may be full.
+_RECORDING_GRACE_S = 90.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,8 @@ class MeasurementJob:
         """Measure until the stop rule is content; raises JobEnd for every other end."""
         self._lease.open()
         try:
+            # From here on it is told; what was recorded since somebody looked is not.
+            await self._reload()
             await self._lease.take()
             for pass_kind in self._context.passes_before:
                 await self._run_until(pass_kind, 1)

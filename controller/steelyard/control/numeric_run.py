@@ -50,11 +50,11 @@ async def keep_numeric(
             label=planned.label,
             runtime=f"{block.runtime_name} {block.runtime_version}, {', '.join(block.providers)}",
         )
-        await world.store.call(Store.record_numeric, theirs)
+        await world.store.call_when_room(Store.record_numeric, theirs)
         known = await world.store.call(Store.list_numeric, key.artifact_digest, key.data_digest)
         if not any(one.key == key and not one.device_id and one.outputs_digest for one in known):
             await tell(f"numeric check: {planned.label} runs on the controller")
-            await world.store.call(Store.record_numeric, await _run_here(world, key, planned))
+            await world.store.call_when_room(Store.record_numeric, await _run_here(world, key, planned))
 
 
 async def _run_here(world: JobWorld, key: NumericKey, planned: plan_pb2.PlannedArtifact) -> NumericOutputs:

@@ -56,10 +56,18 @@ class PowerWatch:
         """See ``Watcher``: whoever said goodbye, or did nothing for us, does not hang."""
         is_held = bool(presence.lease.job_id) or presence.quiet_s > 0
         device_id = presence.link.device_id
-        if is_held and not reason.startswith("goodbye") and device_id not in self._waiting:
-            task = asyncio.ensure_future(self._watch(device_id, reason))
-            self._waiting[device_id] = task
-            task.add_done_callback(lambda _task: self._forget(device_id, task))
+        if is_held and not reason.startswith("goodbye"):
+            self._begin(device_id, reason)
+
+    async def expect_held(self) -> None:
+        """Watch the devices that jobs of an earlier controller hold: one that hung before does not come by itself.
+
+        Raises:
+            StoreError: The database failed.
+        """
+        for device_id in await self._store.call(_held_before):
+            if self._fleet.presence(device_id) is None:
+                self._begin(device_id, "it did not come back to a controller that was started again")
 
     async def close(self) -> None:
         """Stop watching; a supply that is off is switched on first."""
@@ -67,6 +75,12 @@ class PowerWatch:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _begin(self, device_id: str, reason: str) -> None:
+        if device_id not in self._waiting:
+            task = asyncio.ensure_future(self._watch(device_id, reason))
+            self._waiting[device_id] = task
+            task.add_done_callback(lambda _task: self._forget(device_id, task))
 
     def _forget(self, device_id: str, task: asyncio.Task[None]) -> None:
         if self._waiting.get(device_id) is task:
@@ -95,3 +109,10 @@ class PowerWatch:
         # Shielded: a device that comes back while its supply is off is switched on all the same.
         await asyncio.shield(self._power.cycle(device, f"it fell silent while a job held it ({reason})"))
         return True
+
+
+def _held_before(store: Store) -> list[str]:
+    """Return the devices that had the lease of a job which is not over, and that did not say goodbye since."""
+    leases, log = store.fleet.leases, store.fleet.log
+    held = {job.device_id for job in store.unfinished_jobs() if leases.newest(job.device_id, job.job_id)}
+    return sorted(one for one in held if not log.last(one, ("connected", "left")).startswith("left: goodbye"))

@@ -13,8 +13,8 @@ from steelyard_protocol.v1 import common_pb2, control_pb2
 
 MAX_ATTEMPTS = 3
 _PAUSE_S = 5.0
-# A card that failed to write, a link that was down, a cable that was loose. A full disk, a model that is
-# refused or a plan that makes no sense would be the same a minute later.
+# A card that failed to write, a link that was down, a cable that was loose. A disk that was full
+# for minutes, a model that is refused or a plan that makes no sense would be the same a minute later.
 TRANSIENT = frozenset({"adb_failed", "device_io", "identity_not_written", "link_down", "phone_silent"})
 
 
@@ -50,7 +50,7 @@ async def keep_failed_attempt(
 ) -> None:
     """Store an attempt that failed beside its job, which waits for the next one."""
     failed = control_pb2.FailedAttempt(attempt=attempt, error=error)
-    await store.call(
+    await store.call_when_room(
         Store.transition,
         job_id,
         control_pb2.JOB_STATE_QUEUED,

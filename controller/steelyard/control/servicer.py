@@ -10,6 +10,8 @@ import grpc.aio
 
 from steelyard import __version__
 from steelyard.control.by_name import add_service
+from steelyard.control.round_pages import page_of_rounds
+from steelyard.control.token_scope import require_own_job
 from steelyard.errors import IncompleteError
 from steelyard.identity.roles import Role
 from steelyard.job_states import FINAL_STATES
@@ -109,6 +111,7 @@ class ControlServicer:
 
     async def cancel_job(self, request: control_pb2.CancelJobRequest) -> control_pb2.CancelJobResponse:
         """Cancel a job."""
+        require_own_job(await self._store.call(Store.get_job, request.job_id))
         return control_pb2.CancelJobResponse(job=await self._controller.jobs.cancel(request.job_id))
 
     async def list_events(self, request: control_pb2.ListEventsRequest) -> control_pb2.ListEventsResponse:
@@ -145,9 +148,13 @@ class ControlServicer:
     async def list_rounds(self, request: control_pb2.ListRoundsRequest) -> control_pb2.ListRoundsResponse:
         """Name the blobs of a job's rounds, those of the jobs that it extends included."""
         job = await self._store.call(Store.get_job, request.job_id)
-        rounds = await self._controller.results.references(job.job_id)
-        traces = await self._store.call(Store.list_traces, job.job_id)
-        return control_pb2.ListRoundsResponse(rounds=rounds, traces=traces)
+        rounds, token = page_of_rounds(
+            await self._controller.results.references(job.job_id),
+            page_size=request.page_size,
+            page_token=request.page_token,
+        )
+        traces = [] if request.page_token else await self._store.call(Store.list_traces, job.job_id)
+        return control_pb2.ListRoundsResponse(rounds=rounds, traces=traces, next_page_token=token)
 
 
 def add_control_service(servicer: ControlServicer, server: grpc.aio.Server) -> None:

@@ -13,6 +13,7 @@ from steelyard.deploy import scripts
 from steelyard.deploy.agent_wheel import AgentWheel
 from steelyard.deploy.dependencies import agent_requirements, download_wheels, wheel_platforms
 from steelyard.deploy.errors import DeployError
+from steelyard.deploy.installed import Installed, parse_installed
 from steelyard.deploy.layout import Layout
 from steelyard.deploy.plan import RUNTIME_PACKAGES, Plan
 from steelyard.deploy.probe import DeviceFacts
@@ -24,12 +25,16 @@ _START_TIMEOUT_S = 420.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
-    """A plan, the wheel it names, and a folder with further wheels (None: they are fetched when they are needed)."""
+    """A plan, the wheel it names, and a folder with further wheels (None: they are fetched when they are needed).
+
+    ``enrolls`` asks for a join code: the plan wants a certificate, and the device has none of this controller yet.
+    """
 
     plan: Plan
     facts: DeviceFacts
     wheel: AgentWheel
     more_wheels: Path | None = None
+    enrolls: bool = False
 
 
 class Deployment:
@@ -39,18 +44,17 @@ class Deployment:
         self._remote = remote
         self._say = say
 
-    def installed(self, layout: Layout, *, user: str, as_root: bool) -> str:
-        """Return the label of the version that runs there, "" when there is none."""
-        variables = scripts.layout_variables(layout, user=user)
-        return self._remote.run(scripts.IS_INSTALLED, variables=variables, as_root=as_root).strip()
+    def installed(self, plan: Plan) -> Installed:
+        """Return what an earlier run left where this plan goes; looking changes nothing."""
+        return parse_installed(self._run(plan, scripts.INSTALLED))
 
-    def carry_out(self, errand: Errand, *, code: Callable[[], str], dialled_back: Callable[[], bool]) -> None:
-        """Install, enroll, switch, start, and wait for the agent.
+    def carry_out(self, errand: Errand, *, code: Callable[[], str], dialled_back: Callable[[str], bool]) -> str:
+        """Install, enroll, switch, start, and wait for the agent; return the device's id.
 
         Args:
             errand: What to do.
-            code: Makes a join code; asked only where the plan enrolls.
-            dialled_back: Waits for the agent, and returns whether it came.
+            code: Makes a join code; asked only where the errand enrolls.
+            dialled_back: Waits for the device of this id, and returns whether it came.
 
         Raises:
             DeployError: ``rolled_back`` (what ran before runs again), ``agent_failed`` or ``not_dialled_back``; else as
@@ -62,14 +66,16 @@ class Deployment:
             self._say(f"installing {plan.label}")
             self._run(plan, scripts.INSTALL, _install_variables(plan, folder), timeout_s=_INSTALL_TIMEOUT_S)
             self._run(plan, scripts.PREPARE)
-            if plan.enrolls:
+            if errand.enrolls:
                 self._say(f"enrolling {plan.name}")
                 self._run(plan, scripts.ENROLL, {"NAME": plan.name, "CODE": code()})
             self._say("starting the agent")
             self._switch(plan, folder)
-        if not dialled_back():
+        device_id = self.installed(plan).device_id
+        if not dialled_back(device_id):
             self._go_back(plan)
         self._run(plan, scripts.PRUNE)
+        return device_id
 
     def reachable(self, plan: Plan, addresses: Sequence[str]) -> tuple[str, ...]:
         """Return which addresses take a connection from the device."""
@@ -130,15 +136,12 @@ class Deployment:
         outcome = answer.split()[-1:]
         if outcome == ["started"]:
             return
+        said = [line.removeprefix("said ") for line in answer.splitlines() if line.startswith("said ")]
+        failed = f"{plan.label} did not start on {plan.name} ({' '.join(said)[:300].rstrip('.') or 'it said nothing'})"
         if outcome == ["rolled_back"]:
-            raise DeployError(
-                "rolled_back", f"{plan.label} did not start on {plan.name}; the version before it runs there again"
-            )
-        raise DeployError(
-            "agent_failed",
-            f"{plan.label} did not start on {plan.name}, where no version ran before; look there at "
-            "`journalctl -u steelyard-agent`",
-        )
+            raise DeployError("rolled_back", f"{failed}; the version before it runs there again")
+        log = "`journalctl -u steelyard-agent`" if plan.unit else f"{plan.layout.state}/agent.log"
+        raise DeployError("agent_failed", f"{failed}, where no version ran before; look there at {log}")
 
     def _go_back(self, plan: Plan) -> None:
         answer = self._run(plan, scripts.ROLL_BACK, timeout_s=_START_TIMEOUT_S).split()[-1:]

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from steelyard.deploy.errors import UnfitDeviceError
+from steelyard.deploy.installed import Installed
 from steelyard.deploy.layout import Layout, ServiceKind, system_layout, user_layout
 from steelyard.deploy.privileges import Privileges, privileges
 from steelyard.deploy.probe import MAX_PYTHON, MIN_PYTHON, DeviceFacts, Interpreter
@@ -77,15 +78,16 @@ class Plan:
     enrolls: bool
     warnings: tuple[str, ...]
 
-    def lines(self) -> tuple[str, ...]:
-        """Return the plan for people, a step a line."""
+    def lines(self, there: Installed) -> tuple[str, ...]:
+        """Return the plan for people, a step a line; ``there`` is what an earlier run left."""
         version = ".".join(map(str, self.interpreter.version))
         source = (
             "wheels copied from here" if self.is_offline else "our wheel from here, the rest from its package index"
         )
         kind = self.layout.kind
         lines = [
-            f"install {self.label} into {self.layout.prefix}/versions with Python {version} ({self.interpreter.path})",
+            f"install {self.label} into {self.layout.prefix}/versions{_beside(there, self.label)}",
+            f"run it with Python {version} ({self.interpreter.path})",
             f"take {source}{', beside what the system has' if self.uses_system_packages else ''}",
             f"run it as {self.user}, by {kind.value}{' (with root)' if self.as_root else ''}",
             f"keep its state in {self.layout.state}",
@@ -94,8 +96,9 @@ class Plan:
             f"write {path}" for path in (self.layout.unit, self.layout.rules if self.privileges.rules else "") if path
         ]
         lines += self.privileges.notes
+        joined = ", unless it is a device of this controller already" if there.controller_ids else ""
         lines.append(
-            f"enroll it as {self.name!r} with a one-time code"
+            f"enroll it as {self.name!r} with a one-time code{joined}"
             if self.enrolls
             else f"dial {self.command[5]} (the end of a tunnel) as {self.name!r}"
         )
@@ -143,6 +146,12 @@ def make_plan(facts: DeviceFacts, wishes: Wishes, *, label: str, wheel_name: str
         enrolls=not wishes.controller,
         warnings=_warnings(facts, layout, interpreter, runtime),
     )
+
+
+def _beside(there: Installed, label: str) -> str:
+    if not there.label:
+        return ""
+    return "; it is there already" if there.label == label else f", beside {there.label}, which runs now"
 
 
 def _interpreter(facts: DeviceFacts) -> Interpreter:

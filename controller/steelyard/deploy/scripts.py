@@ -146,17 +146,13 @@ if [ -n "$SERVICE_USER" ]; then chown "$SERVICE_USER:$(id -gn "$SERVICE_USER")" 
 """
 )
 
-# LABEL, NAME, CODE. A device that has joined keeps what it is.
+# LABEL, NAME, CODE.
 ENROLL = (
     _FUNCTIONS
     + r"""
-for record in "$STATE"/controllers/*/controller.json; do
-  if [ -f "$record" ]; then echo joined; exit 0; fi
-done
 # By standard input: arguments are everybody's to read in /proc.
 printf '%s\n' "$CODE" | as_service_user "$PREFIX/versions/$LABEL/bin/python" -m steelyard_agent enroll - \
   --name "$NAME" --state-directory "$STATE" >&2
-echo enrolled
 """
 )
 
@@ -184,7 +180,8 @@ if [ -n "$RULES_PATH" ] && [ -f "$STAGED/rules" ]; then
 fi
 ln -sfn "versions/$LABEL" "$PREFIX/current.new"
 replace_link "$PREFIX/current.new" "$PREFIX/current"
-if start_service; then echo started; exit 0; fi
+if said=$(start_service 2>&1 >/dev/null); then echo started; exit 0; fi
+printf 'said %s\n' "$(printf '%s\n' "$said" | tail -n 1)"
 if go_back; then echo rolled_back; exit 0; fi
 stop_service
 echo failed
@@ -213,8 +210,15 @@ print(sys.argv[1])' "$address" 2>/dev/null || true
 done
 """
 
-IS_INSTALLED = r"""
-if [ -L "$PREFIX/current" ]; then basename "$(readlink "$PREFIX/current")"; fi
+# Prints "label LABEL", "device ID" and "joined CONTROLLER", as far as there is any of it.
+INSTALLED = r"""
+if [ -L "$PREFIX/current" ]; then echo "label $(basename "$(readlink "$PREFIX/current")")"; fi
+if [ -f "$STATE/device.json" ]; then
+  echo "device $(sed -n 's/.*"device_id": *"\([0-9A-Za-z-]*\)".*/\1/p' "$STATE/device.json")"
+fi
+for record in "$STATE"/controllers/*/controller.json; do
+  if [ -f "$record" ]; then echo "joined $(basename "$(dirname "$record")")"; fi
+done
 """
 
 # Folders that the install made go when nothing else lies in them, the deepest first.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _MOST_HELD = 32
 _MOST_DELTAS = 2
-# What one job may send up; a round of samples is some 100 KiB, outputs have a quota of their own in the plan.
+# What one blob may have; a round of samples is some 100 KiB, outputs have a quota of their own in the plan.
 MAX_UPLOAD_BYTES = 2 * 1024**3
 
 
@@ -41,13 +41,13 @@ async def _no_bases(_digest: str, _held: Sequence[str]) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobGate:
-    """Who may have and bring what; each of the first two raises BlobRefusedError to refuse.
+    """Who may have which digest, and bring which one of so many bytes; both raise BlobRefusedError to refuse.
 
     ``find_bases`` returns those of the digests that a blob may resemble, the most promising first.
     """
 
     may_download: Callable[[blob_pb2.BlobGrant, str], Awaitable[None]]
-    may_upload: Callable[[blob_pb2.BlobGrant, int], Awaitable[None]]
+    may_upload: Callable[[blob_pb2.BlobGrant, str, int], Awaitable[None]]
     find_bases: Callable[[str, Sequence[str]], Awaitable[Sequence[str]]] = _no_bases
 
 
@@ -139,7 +139,7 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
     ) -> blob_pb2.QueryUploadResponse:
         """Say how much of an upload is here already."""
         try:
-            await self._check_upload(request.grant, request.size_bytes)
+            await self._check_upload(request.grant, request.digest, request.size_bytes)
             offset = self._blobs.received_bytes(request.digest, owner=_owner(request.grant))
             return blob_pb2.QueryUploadResponse(offset=offset, complete=self._blobs.has(request.digest))
         except SteelyardError as error:
@@ -162,7 +162,7 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
     async def _receive(
         self, header: blob_pb2.UploadHeader, chunks: AsyncIterator[blob_pb2.UploadRequest]
     ) -> blob_pb2.UploadResponse:
-        await self._check_upload(header.grant, header.size_bytes)
+        await self._check_upload(header.grant, header.digest, header.size_bytes)
         if self._blobs.has(header.digest):
             return blob_pb2.UploadResponse(size_bytes=header.size_bytes)
         # Hashes what is already here: about a second for each gigabyte, so not on the event loop.
@@ -185,10 +185,10 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
     async def _next(self, requests: AsyncIterator[blob_pb2.UploadRequest]) -> blob_pb2.UploadRequest | None:
         return await within(anext(requests, None), self._no_progress_s)
 
-    async def _check_upload(self, grant: blob_pb2.BlobGrant, size_bytes: int) -> None:
+    async def _check_upload(self, grant: blob_pb2.BlobGrant, digest: str, size_bytes: int) -> None:
         if not 0 <= size_bytes <= MAX_UPLOAD_BYTES:
             raise BlobRefusedError("too_large", f"a blob of {size_bytes} bytes is past the limit of {MAX_UPLOAD_BYTES}")
-        await self._gate.may_upload(grant, size_bytes)
+        await self._gate.may_upload(grant, digest, size_bytes)
 
 
 def _owner(grant: blob_pb2.BlobGrant) -> str:

@@ -18,11 +18,20 @@ from steelyard.identity.roles import Role, needed_role
 from steelyard.membership.access_list import AccessList
 from steelyard.membership.caller import CURRENT_CALLER, Caller, require_role
 from steelyard.membership.live_calls import LiveCalls
+from steelyard.membership.token_rules import require_token_may
 
 _PACKAGE = "steelyard_protocol.v1"
 _FOR_DEVICES = frozenset({"SessionService", "BlobService", "RenewalService"})
 _FOR_PEOPLE = frozenset(
-    {"ControlService", "IdentityService", "UpkeepService", "FleetService", "BlobService", "RenewalService"}
+    {
+        "ControlService",
+        "IdentityService",
+        "UpkeepService",
+        "FleetService",
+        "NightlyService",
+        "BlobService",
+        "RenewalService",
+    }
 )
 
 if TYPE_CHECKING:
@@ -114,6 +123,8 @@ def _require_allowed(caller: Caller, method: str) -> None:
         raise IdentityError(
             "not_for_this_caller", f"{name}/{rpc} is not for a {caller.subject.kind}, which this certificate is of"
         )
+    if caller.scope:
+        require_token_may(name, rpc)
     if caller.subject.kind == "user" and name != "RenewalService":
         require_role(_least_role(name, rpc), f"{name}/{rpc}")
 

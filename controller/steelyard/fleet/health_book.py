@@ -76,27 +76,34 @@ class HealthBook:
         health = self._devices.pop(device_id, None)
         # What a newer hello said is in the store already, and is not to be overwritten.
         kept = None if health is None or device_id in self._arriving else _copied(health)
-        self._write_later(device_id, kept, [("left", f"left: {reason}")])
+        self._write_later(device_id, kept, [("left", f"left: {reason}")], seen_at_ns=presence.last_seen_ns)
 
     async def close(self) -> None:
         """Wait until everything is in the store."""
         while self._writing:
             await asyncio.wait(self._writing)
 
-    def _write_later(self, device_id: str, health: health_pb2.DeviceHealth | None, events: Events) -> None:
-        task = asyncio.ensure_future(self._write_or_warn(device_id, health, events))
+    def _write_later(
+        self, device_id: str, health: health_pb2.DeviceHealth | None, events: Events, *, seen_at_ns: int = 0
+    ) -> None:
+        task = asyncio.ensure_future(self._write_or_warn(device_id, health, events, seen_at_ns))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
-    async def _write_or_warn(self, device_id: str, health: health_pb2.DeviceHealth | None, events: Events) -> None:
+    async def _write_or_warn(
+        self, device_id: str, health: health_pb2.DeviceHealth | None, events: Events, seen_at_ns: int
+    ) -> None:
         try:
-            await self._write(device_id, health, events)
+            await self._write(device_id, health, events, seen_at_ns)
         except StoreError as error:
             _log.warning("the history of device %s lacks a line: %s", device_id, error)
 
-    async def _write(self, device_id: str, health: health_pb2.DeviceHealth | None, events: Events) -> None:
+    async def _write(
+        self, device_id: str, health: health_pb2.DeviceHealth | None, events: Events, seen_at_ns: int = 0
+    ) -> None:
         def keep(store: Store) -> None:
             with store.batch():
+                store.fleet.rules.note_seen(device_id, seen_at_ns)
                 if health is not None:
                     store.fleet.rules.put_health(device_id, health)
                 for kind, message in events:

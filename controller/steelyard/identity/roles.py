@@ -23,11 +23,18 @@ _BY_VERB: Mapping[str, Role] = MappingProxyType(
     {"Get": Role.READ, "List": Role.READ, "Submit": Role.RUN, "Create": Role.RUN, "Cancel": Role.RUN}
 )
 # Where the first word says too little.
-_BY_NAME: Mapping[str, Role] = MappingProxyType({"ListUsers": Role.ADMINISTER})
+_BY_NAME: Mapping[str, Role] = MappingProxyType(
+    {
+        "ListUsers": Role.ADMINISTER,
+        # Running nights and triage.
+        **dict.fromkeys(("BeginNight", "RenewNight", "EndNight", "AbandonNight", "PutNightItem"), Role.RUN),
+        **dict.fromkeys(("RecordPoints", "PutAlerts", "ChangeAlert", "AcceptChange", "EndSilence"), Role.RUN),
+    }
+)
 
 
 def needed_role(rpc: str) -> Role:
-    """Return the least role that may call an RPC of ControlService or IdentityService, by its name ("ListJobs")."""
+    """Return the least role that may call an RPC of a service for people, by its name ("ListJobs")."""
     if rpc in _BY_NAME:
         return _BY_NAME[rpc]
     return next((role for verb, role in _BY_VERB.items() if rpc.startswith(verb)), Role.ADMINISTER)

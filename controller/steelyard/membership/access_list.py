@@ -30,12 +30,14 @@ class AccessList:
         self._revoked: set[str] = set()
         self._standing: dict[str, str] = {}
         self._roles: dict[str, Role] = {}
+        self._scopes: dict[str, tuple[str, ...]] = {}
 
     def load(self, snapshot: AccessSnapshot) -> None:
         """Take over what the store holds."""
         self._revoked = set(snapshot.revoked)
         self._standing = dict(snapshot.standing)
         self._roles = {name: Role(role) for name, role in snapshot.roles.items()}
+        self._scopes = dict(snapshot.scopes)
 
     def trust(self, authorities: Iterable[x509.Certificate]) -> None:
         """Take certificates of these authorities from now on, and of no other."""
@@ -55,8 +57,11 @@ class AccessList:
         if not self._standing.get(device_id):
             self._standing[device_id] = "enrolled"
 
-    def set_role(self, name: str, role: Role | None) -> None:
-        """Note what a person may do; None: nothing any more."""
+    def set_role(self, name: str, role: Role | None, scope: tuple[str, ...] = ()) -> None:
+        """Note what a person may do, and on what a token may measure; None: nothing any more."""
+        self._scopes.pop(name, None)
+        if role is not None and scope:
+            self._scopes[name] = scope
         if role is None:
             self._roles.pop(name, None)
         else:
@@ -122,6 +127,7 @@ class AccessList:
             key_digest=shown.key_digest,
             authority_digest=shown.authority_digest,
             role=role,
+            scope=self._scopes.get(shown.subject.name, ()) if role is not None else (),
         )
 
 

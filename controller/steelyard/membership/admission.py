@@ -12,13 +12,15 @@ from steelyard.identity.authority import certificate_pem, sign_client
 from steelyard.identity.code_secret import secret_hash, unknown_code
 from steelyard.identity.errors import IdentityError
 from steelyard.identity.requests import key_digest, read_request
+from steelyard.identity.roles import Role
 from steelyard.identity.shown import serial_text
 from steelyard.identity.subjects import Subject, controller_name
 from steelyard.membership.access_list import AccessList
 from steelyard.membership.authorities import Authorities
 from steelyard.membership.caller import Caller
+from steelyard.membership.live_calls import LiveCalls
 from steelyard.membership.terms import Terms
-from steelyard.store.access_rows import CertificateRow
+from steelyard.store.access_rows import CertificateRow, UserRow
 from steelyard.store.worker import AsyncStore
 from steelyard_protocol.v1 import enrollment_pb2
 
@@ -32,6 +34,7 @@ class Admission:
         controller_id: str,
         store: AsyncStore,
         access: AccessList,
+        live_calls: LiveCalls,
         authorities: Authorities,
         terms: Terms,
         addresses: Callable[[], tuple[list[str], list[str]]],
@@ -41,6 +44,7 @@ class Admission:
         self._controller_id = controller_id
         self._store = store
         self._access = access
+        self._live_calls = live_calls
         self._authorities = authorities
         self._terms = terms
         self._addresses = addresses
@@ -110,6 +114,22 @@ class Admission:
         await self._store.call(lambda store: store.access.renew(row, old_serial=old_serial, grace_ns=grace_ns))
         return self._credentials(pem, row)
 
+    async def issue_token(
+        self, name: str, request_pem: str, *, valid_ms: int, scope: tuple[str, ...]
+    ) -> tuple[enrollment_pb2.Credentials, UserRow]:
+        """Sign a token's key; an older token of the same name is void before this returns."""
+        key = read_request(request_pem)
+        subject = Subject(controller_id=self._controller_id, kind="user", name=name)
+        pem, row = self._sign(subject, key, "", life_ns=self._terms.token_life(valid_ms))
+        user, revoked = await self._store.call(
+            lambda store: store.access.put_token(row, role=Role.RUN, scope=scope, grace_ns=self._terms.grace_ns)
+        )
+        self._access.revoke(revoked)
+        self._access.set_role(name, Role.RUN, scope)
+        refusal = IdentityError("certificate_revoked", f"another token was made for {name}; this one is void")
+        self._live_calls.end(lambda caller: caller.serial in revoked, refusal)
+        return self._credentials(pem, row), user
+
     def _subject(self, user_name: str, device_id: str) -> Subject:
         if user_name and device_id:
             raise IdentityError(
@@ -123,10 +143,12 @@ class Admission:
             return Subject(controller_id=self._controller_id, kind="user", name=user_name)
         return Subject(controller_id=self._controller_id, kind="device", name=device_id)
 
-    def _sign(self, subject: Subject, key: ec.EllipticCurvePublicKey, hashed: str) -> tuple[str, CertificateRow]:
-        life_ns = self._terms.device_life_ns if subject.kind == "device" else self._terms.user_life_ns
+    def _sign(
+        self, subject: Subject, key: ec.EllipticCurvePublicKey, hashed: str, *, life_ns: int = 0
+    ) -> tuple[str, CertificateRow]:
+        usual_ns = self._terms.device_life_ns if subject.kind == "device" else self._terms.user_life_ns
         # Certificates count in seconds.
-        not_after_s = (self._clock_ns() + life_ns) // 1_000_000_000
+        not_after_s = (self._clock_ns() + (life_ns or usual_ns)) // 1_000_000_000
         signer = self._authorities.identity.signer
         not_after = datetime.fromtimestamp(not_after_s, tz=timezone.utc)
         certificate = sign_client(signer, subject, key, not_after=not_after)

@@ -21,6 +21,8 @@ class Caller:
     authority_digest: str
     # None for a device.
     role: Role | None = None
+    # What a token may measure on; () for a person and a device.
+    scope: tuple[str, ...] = ()
 
 
 # None on the port of loopback and on the control socket, which ask for no certificate.

@@ -20,6 +20,9 @@ class Terms:
     device_life_ns: int = 7 * _DAY_NS
     # A person's program renews when it is used; a month of holidays is none too long.
     user_life_ns: int = 30 * _DAY_NS
+    # A token of CI lies in a variable for as long as nobody changes it.
+    token_life_ns: int = 30 * _DAY_NS
+    longest_token_life_ns: int = 366 * _DAY_NS
     # A board on a shelf that was off for this long comes back by its old key.
     grace_ns: int = 90 * _DAY_NS
     code_life_ns: int = _HOUR_NS
@@ -27,7 +30,7 @@ class Terms:
 
     def __post_init__(self) -> None:
         """Refuse a duration that is none."""
-        if min(self.device_life_ns, self.user_life_ns, self.grace_ns, self.code_life_ns) <= 0:
+        if min(self.device_life_ns, self.user_life_ns, self.token_life_ns, self.grace_ns, self.code_life_ns) <= 0:
             raise IdentityError("invalid_terms", f"every duration must be more than 0: {self}")
         if self.code_life_ns > self.longest_code_life_ns:
             raise IdentityError(
@@ -48,6 +51,22 @@ class Terms:
                 f"{self.longest_code_life_ns // _HOUR_NS} h",
             )
         return asked_ns or self.code_life_ns
+
+    def token_life(self, asked_ms: int) -> int:
+        """Return for how long a token is valid that somebody asked for; 0 ms: the usual time.
+
+        Raises:
+            IdentityError: ``invalid_token_life``.
+        """
+        asked_ns = asked_ms * 1_000_000
+        # Certificates count in seconds.
+        if asked_ns and not 1_000_000_000 <= asked_ns <= self.longest_token_life_ns:
+            raise IdentityError(
+                "invalid_token_life",
+                f"a token cannot be valid for {asked_ms / 3_600_000:.1f} h; take from 1 s to "
+                f"{self.longest_token_life_ns // _DAY_NS} days",
+            )
+        return asked_ns or self.token_life_ns
 
 
 def code_uses(asked: int) -> int:

@@ -5,24 +5,19 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import socket
-import threading
-from contextlib import suppress
-from dataclasses import dataclass
 from math import inf
 from urllib.parse import urlsplit
 
-from steelyard.errors import UsageError, first_line
+from steelyard.errors import UsageError
 from steelyard.meters.contract import MeterError, MeterUrl
 from steelyard.meters.digest import answer_challenge
+from steelyard.web_request import WebAnswer, WebRequest, WebTroubleError, exchange
 
 TIMEOUT_S = 3.0
 # A plug's status is a few hundred bytes.
 _MAX_BYTES = 256 * 1024
 # Never in a URL, which is stored with the job and shown in reports.
 PASSWORD_VARIABLE = "STEELYARD_METER_PASSWORD"  # noqa: S105
-# How many time-outs an answer may take from first to last byte.
-_ANSWER_TIMEOUTS = 2
 
 
 def base_address(url: MeterUrl) -> tuple[str, str]:
@@ -69,71 +64,26 @@ def fetch_json(address: str, path: str, *, digest_user: str = "", timeout_s: flo
         return _content(answer, address, path)
     if not (digest_user and password()):
         raise _locked(address)
-    header = answer_challenge(answer.challenge, user=digest_user, password=password(), path=path)
+    challenge = answer.headers.get("WWW-Authenticate", "")
+    header = answer_challenge(challenge, user=digest_user, password=password(), path=path)
     if header is None:
-        raise _trouble(address, f"asks for a login that is not known here ({answer.challenge[:60]!r})")
+        raise _trouble(address, f"asks for a login that is not known here ({challenge[:60]!r})")
     answer = _get(address, path, {"Authorization": header}, timeout_s)
     if answer.status == http.client.UNAUTHORIZED:
         raise _locked(address)
     return _content(answer, address, path)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    status: int
-    challenge: str
-    body: bytes
-
-
-def _get(address: str, path: str, headers: dict[str, str], timeout_s: float) -> _Answer:
-    connection = _connected(address, timeout_s)
-    held = connection.sock
-    is_late = threading.Event()
-
-    def hang_up() -> None:
-        is_late.set()
-        with suppress(OSError):
-            held.shutdown(socket.SHUT_RDWR)
-
-    # A time-out of the socket is for each byte: who sends one now and then would hold us for good.
-    watchdog = threading.Timer(_ANSWER_TIMEOUTS * timeout_s, hang_up)
-    watchdog.daemon = True
-    watchdog.start()
+def _get(address: str, path: str, headers: dict[str, str], timeout_s: float) -> WebAnswer:
+    # Straight to the plug: plugs live in the local network, where a proxy of the environment is none.
+    request = WebRequest(address=address, path=path, headers=headers, timeout_s=timeout_s, max_bytes=_MAX_BYTES)
     try:
-        connection.request("GET", path, headers={"Connection": "close", **headers})
-        response = connection.getresponse()
-        body = response.read(_MAX_BYTES)
-        if is_late.is_set():
-            raise _late(address, _ANSWER_TIMEOUTS * timeout_s)
-        return _Answer(status=response.status, challenge=response.headers.get("WWW-Authenticate", ""), body=body)
-    except TimeoutError as error:
-        raise _late(address, timeout_s) from error
-    except (OSError, http.client.HTTPException) as error:
-        if is_late.is_set():
-            raise _late(address, _ANSWER_TIMEOUTS * timeout_s) from error
-        what = first_line(error)
-        raise _trouble(address, f"broke the connection off ({type(error).__name__}: {what[:80]})") from error
-    finally:
-        watchdog.cancel()
-        connection.close()
+        return exchange(request)
+    except WebTroubleError as error:
+        raise _trouble(address, str(error)) from error
 
 
-def _connected(address: str, timeout_s: float) -> http.client.HTTPConnection:
-    """Connect straight to the plug: plugs live in the local network, where a proxy of the environment is none."""
-    parts = urlsplit(address)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    try:
-        connection = kind(parts.netloc, timeout=timeout_s)
-        connection.connect()
-    except TimeoutError as error:
-        raise _late(address, timeout_s) from error
-    # The name of a host that cannot be encoded is a UnicodeError.
-    except (OSError, http.client.HTTPException, UnicodeError) as error:
-        raise _trouble(address, f"cannot be reached ({first_line(error)}): check its address") from error
-    return connection
-
-
-def _content(answer: _Answer, address: str, path: str) -> object:
+def _content(answer: WebAnswer, address: str, path: str) -> object:
     if answer.status != http.client.OK:
         raise _trouble(address, f"answered {path.partition('?')[0]} with status {answer.status}: check its address")
     return _decoded(answer.body, address)
@@ -154,10 +104,6 @@ def _decoded(content: bytes, address: str) -> object:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise _trouble(address, f"answered something that is no JSON ({content[:40]!r})") from error
-
-
-def _late(address: str, timeout_s: float) -> MeterError:
-    return _trouble(address, f"did not answer within {timeout_s:g} s")
 
 
 def _locked(address: str) -> MeterError:

@@ -30,7 +30,9 @@ async def run_here(
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        said, errors = await asyncio.wait_for(process.communicate(request.to_line().encode()), limit_s)
+        # Not wait_for: before Python 3.12 it may swallow that the job is cancelled.
+        async with asyncio.timeout(limit_s):
+            said, errors = await process.communicate(request.to_line().encode())
     except asyncio.TimeoutError:
         return ReferenceAnswer(reason=f"the controller's own run did not end within {limit_s:.0f} s")
     finally:

@@ -9,6 +9,7 @@ from steelyard.errors import UsageError, first_line
 from steelyard.power_switches.contract import PowerError, PowerSwitch, SwitchKind
 
 _EXAMPLE = "command:poe {action} 7"
+_BY_HAND = "run it by hand on the controller's machine"
 _TIMEOUT_S = 30.0
 _PLACE = "{action}"
 
@@ -40,12 +41,13 @@ def _run(words: list[str]) -> None:
             words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S
         )
     except subprocess.TimeoutExpired as error:
-        raise PowerError("power_switch_silent", f"{shown} did not end within {_TIMEOUT_S:.0f} s") from error
+        raise PowerError("power_switch_silent", f"{shown} did not end within {_TIMEOUT_S:.0f} s; {_BY_HAND}") from error
     except OSError as error:
-        raise PowerError("power_switch_failed", f"{shown} cannot be run: {first_line(error)}") from error
+        raise PowerError("power_switch_failed", f"{shown} cannot be run ({first_line(error)}); {_BY_HAND}") from error
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
-        raise PowerError("power_switch_failed", f"{shown} ended with {done.returncode} and said: {said[:200]}")
+        told = f"{shown} ended with {done.returncode} and said {said[:200]!r}"
+        raise PowerError("power_switch_failed", f"{told}; {_BY_HAND}")
 
 
 KIND = SwitchKind(

@@ -51,5 +51,5 @@ def disobedient(base: str, *, on: bool, answer: object) -> PowerError:
     """Return the error of a switch that answered something else."""
     word = "on" if on else "off"
     return PowerError(
-        "power_switch_failed", f"the switch at {base} is not {word} after it was told: {str(answer)[:80]}"
+        "power_switch_failed", f"the switch at {base} is not {word} after it was told ({str(answer)[:80]}); look at it"
     )

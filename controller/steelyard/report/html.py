@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from steelyard.report.cards import Card, make_cards
 from steelyard.report.energy import energy_tables
@@ -21,12 +16,10 @@ from steelyard.report.memory import memory_facts
 from steelyard.report.mode_tables import ModeTable, mode_tables
 from steelyard.report.numeric import numeric_facts
 from steelyard.report.operators import operator_sentences
+from steelyard.report.page import render_page
 from steelyard.report.tiles import Tile, make_tiles
 from steelyard_protocol.v1 import measurement_pb2
 
-# Control characters but for tab and newline, and the marks that turn the direction of text around (Unicode TR 9): names
-# and sentences come from devices, and a report is also read with a pager.
-_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _KINDS = {
     measurement_pb2.DECISION_KIND_SHIP: ("ship", "Ship"),
     measurement_pb2.DECISION_KIND_KEEP_ORIGINAL: ("keep", "Keep the original"),
@@ -91,23 +84,12 @@ def render_html(
         generated_at: with a time zone; shown in UTC.
         controller: who made it, for people: "steelyard 0.1.0 on laptop".
     """
-    template = _environment().get_template("report.html.j2")
-    text = template.render(
+    return render_page(
+        "report.html.j2",
+        styles=("report.css",),
         sections=[_section(measurement, index) for index, measurement in enumerate(measurements, start=1)],
-        style=Markup(resources.files("steelyard.report").joinpath("templates/report.css").read_text("utf-8")),  # noqa: S704
         generated_at=f"{generated_at.astimezone(dt.timezone.utc):%Y-%m-%d %H:%M} UTC",
         controller=controller,
-    )
-    return _STEERING.sub("\ufffd", text)
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("steelyard.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
     )
 
 

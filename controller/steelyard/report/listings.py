@@ -34,7 +34,7 @@ _FAILED_STATES = frozenset(
 def render_devices(devices: Sequence[control_pb2.Device], *, now: dt.datetime) -> RenderableType:
     """Return the devices as a table; ``now`` (with a time zone) is what "seen" counts from."""
     if not devices:
-        return Text("no device has connected yet; start one with: steelyard-agent run --controller HOST:PORT")
+        return Text("no device has connected yet; bring one by: steelyard deploy ssh://USER@HOST")
     # A column that is empty for a shelf in order is left out.
     with_notes = any(device.tags or concerns(device) for device in devices)
     table = _table("name", "id", "state", "model", "runtimes", "seen", *(("notes",) if with_notes else ()))
@@ -47,7 +47,7 @@ def render_devices(devices: Sequence[control_pb2.Device], *, now: dt.datetime) -
             device_state(device),
             Text(_what_it_is(description)),
             Text(", ".join(_named(one) for one in description.runtimes if one.version) or "none"),
-            Text(age_text(device.last_seen, now) if device.HasField("last_seen") else "never"),
+            Text(seen_text(device, now)),
             *((Text(notes),) if with_notes else ()),
         )
     return table
@@ -80,7 +80,7 @@ def render_device(device: control_pb2.Device, *, now: dt.datetime) -> Renderable
         ("free disk", format_value(device.free_disk_bytes, "B") if device.free_disk_bytes else "not known"),
         ("system", f"{description.operating_system}, {description.kernel}, {description.architecture}"),
         ("agent", _agent(device)),
-        ("seen", age_text(device.last_seen, now) if device.HasField("last_seen") else "never"),
+        ("seen", seen_text(device, now)),
         *_standing(device),
         *health_facts(device),
         *rule_facts(device),
@@ -291,6 +291,12 @@ def _meter(meter: common_pb2.Reading) -> str:
     # Clocks are all that is told in Hz.
     value, unit = (meter.value / 1e6, "MHz") if unit == "Hz" else (meter.value, unit)
     return f"{name}: {value:.4g} {unit} ({meter.source or 'source not named'})"
+
+
+def seen_text(device: control_pb2.Device, now: dt.datetime) -> str:
+    """Return how long ago a device last spoke, "never" for one that has enrolled and did not connect yet."""
+    has_connected = bool(device.agent_version) and device.HasField("last_seen")
+    return age_text(device.last_seen, now) if has_connected else "never"
 
 
 def age_text(at: timestamp_pb2.Timestamp, now: dt.datetime) -> str:

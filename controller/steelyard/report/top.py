@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from steelyard.job_states import FINAL_STATES
-from steelyard.report.listings import age_text, device_state, plain_table
+from steelyard.report.listings import age_text, device_state, plain_table, seen_text
 from steelyard.report.plain import to_plain
 from steelyard.stats.formatting import format_value
 from steelyard_protocol.v1 import control_pb2
@@ -80,7 +80,7 @@ def _devices(scene: Scene, now: dt.datetime) -> RenderableType:
             Text(one.running_job_id[:_SHORT_ID]),
             Text(_heat(one)),
             Text(format_value(one.free_disk_bytes, "B") if one.free_disk_bytes else ""),
-            Text(age_text(one.last_seen, now) if one.HasField("last_seen") else "never"),
+            Text(seen_text(one, now)),
         )
     return table
 

@@ -142,11 +142,12 @@ class AccessRecords:
                 select(_CERTIFICATES.c.serial).where(_CERTIFICATES.c.revoked_at_ns.is_not(None))
             )
             standing = connection.execute(select(_STANDING.c.device_id, _STANDING.c.standing))
-            roles = connection.execute(select(_USERS.c.name, _USERS.c.role))
+            users = connection.execute(select(_USERS.c.name, _USERS.c.role, _USERS.c.scope)).all()
             return AccessSnapshot(
                 revoked=frozenset(revoked),
                 standing={row.device_id: row.standing for row in standing},
-                roles={row.name: row.role for row in roles},
+                roles={row.name: row.role for row in users},
+                scopes={row.name: rows.read_scope(row.scope) for row in users if row.scope},
             )
 
     def holder_counts(self) -> dict[str, int]:
@@ -204,12 +205,37 @@ class AccessRecords:
     # -- people ---------------------------------------------------------------------------------------------------
 
     def put_user(self, name: str, role: int) -> UserRow:
-        """Keep a person with a role; the role of one that is known changes."""
+        """Keep a person with a role; the role of one that is known changes.
+
+        Raises:
+            IdentityError: ``user_is_token``: a token must not lose its limits.
+        """
         with self._database.write() as connection:
+            if connection.scalar(select(_USERS.c.scope).where(_USERS.c.name == name)):
+                raise IdentityError(
+                    "user_is_token",
+                    f"{name} is a token, which has no other role: take another name, or run `steelyard user remove "
+                    f"{name}` first",
+                )
             changed = connection.execute(update(_USERS).where(_USERS.c.name == name).values(role=role))
             if changed.rowcount == 0:
                 connection.execute(insert(_USERS).values(name=name, role=role, created_at_ns=self._clock_ns()))
             return rows.find_user(connection, name)
+
+    def put_token(
+        self, certificate: CertificateRow, *, role: int, scope: Sequence[str], grace_ns: int
+    ) -> tuple[UserRow, list[str]]:
+        """Keep a token's certificate and what it may reach; return whom it is for, and the serial numbers void now.
+
+        Raises:
+            IdentityError: ``user_taken``.
+        """
+        now_ns = self._clock_ns()
+        with self._database.write() as connection:
+            rows.put_token_holder(connection, certificate.subject, role=role, scope=scope, now_ns=now_ns)
+            revoked = rows.revoke(connection, "user", certificate.subject, now_ns)
+            rows.insert_certificate(connection, certificate, now_ns=now_ns, grace_ns=grace_ns)
+            return rows.find_user(connection, certificate.subject), revoked
 
     def remove_user(self, name: str) -> tuple[UserRow, list[str]]:
         """Forget a person and the codes for them; return who it was and the serial numbers that are revoked now.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
@@ -51,12 +52,14 @@ class CertificateRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserRow:
-    """A person; ``certificate_not_after_ns`` is that of the newest certificate, None without one."""
+    """A person, or a token; ``certificate_not_after_ns`` is that of the newest certificate, None without one."""
 
     name: str
     role: int
     created_at_ns: int
     certificate_not_after_ns: int | None = None
+    # What a token may measure on; () for a person.
+    scope: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,15 +86,18 @@ class AccessSnapshot:
     revoked: frozenset[str]
     standing: Mapping[str, str]
     roles: Mapping[str, int]
+    # Of tokens only.
+    scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def take_code(connection: Connection, certificate: CertificateRow, now_ns: int) -> tuple[str, ...]:
     """Check the join code of a certificate and count it down; the same key again costs nothing. Return its tags."""
     code = connection.execute(select(_CODES).where(_CODES.c.secret_hash == certificate.secret_hash)).one_or_none()
     if code is None or code.user_name != (certificate.subject if certificate.kind == "user" else ""):
-        raise IdentityError("unknown_code", "this join code is not known here; ask for a new one")
+        raise IdentityError("unknown_code", "this join code is not known here; ask whoever runs the controller for one")
+    invite = "user invite" if code.user_name else "device invite"
     if code.not_after_ns <= now_ns:
-        raise IdentityError("code_expired", "this join code has expired; ask for a new one")
+        raise IdentityError("code_expired", f"this join code has expired; `steelyard {invite}` makes a new one")
     again = select(_CERTIFICATES.c.serial).where(
         _CERTIFICATES.c.secret_hash == certificate.secret_hash,
         _CERTIFICATES.c.kind == certificate.kind,
@@ -101,9 +107,10 @@ def take_code(connection: Connection, certificate: CertificateRow, now_ns: int) 
     )
     if connection.scalar(again.limit(1)) is None:
         if code.uses_left < 1:
+            times = "once" if code.use_count == 1 else f"{code.use_count} times"
             raise IdentityError(
                 "code_used",
-                f"this join code was used as often as it may be ({code.use_count} times); ask for a new one",
+                f"this join code was used as often as it may be ({times}); `steelyard {invite}` makes a new one",
             )
         mine = _CODES.c.secret_hash == certificate.secret_hash
         connection.execute(update(_CODES).where(mine).values(uses_left=_CODES.c.uses_left - 1))
@@ -222,7 +229,34 @@ def find_user(connection: Connection, name: str) -> UserRow:
     end = connection.scalar(
         select(func.max(_CERTIFICATES.c.not_after_ns)).where(mine, _CERTIFICATES.c.revoked_at_ns.is_(None))
     )
-    return UserRow(name=row.name, role=row.role, created_at_ns=row.created_at_ns, certificate_not_after_ns=end)
+    return UserRow(
+        name=row.name,
+        role=row.role,
+        created_at_ns=row.created_at_ns,
+        certificate_not_after_ns=end,
+        scope=read_scope(row.scope),
+    )
+
+
+def read_scope(text: str | None) -> tuple[str, ...]:
+    """Return what a token may measure on; () for a person."""
+    return tuple(str(one) for one in json.loads(text)) if text else ()
+
+
+def put_token_holder(connection: Connection, name: str, *, role: int, scope: Sequence[str], now_ns: int) -> None:
+    """Keep whom a token is for; what an older token of that name could reach is forgotten.
+
+    Raises:
+        IdentityError: ``user_taken`` when the name is a person's.
+    """
+    known = connection.execute(select(_USERS).where(_USERS.c.name == name)).one_or_none()
+    values = {"role": role, "scope": json.dumps(list(scope))}
+    if known is None:
+        connection.execute(insert(_USERS).values(name=name, created_at_ns=now_ns, **values))
+    elif known.scope:
+        connection.execute(update(_USERS).where(_USERS.c.name == name).values(**values))
+    else:
+        raise IdentityError("user_taken", f"{name} is a person with a login: give the token a name of its own")
 
 
 def refused_standing(standing: str) -> IdentityError:

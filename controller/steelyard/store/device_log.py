@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from sqlalchemy import delete, func, insert, select
 
@@ -58,6 +58,12 @@ class DeviceLog:
             event.at.FromNanoseconds(row["at_ns"])
             events.append(event)
         return events, token
+
+    def last(self, device_id: str, kinds: Collection[str]) -> str:
+        """Return the newest line of one of these kinds, "" where there is none."""
+        query = select(_TABLE.c.message).where(_TABLE.c.device_id == device_id, _TABLE.c.kind.in_(list(kinds)))
+        with self._database.read() as connection:
+            return connection.scalar(query.order_by(_TABLE.c.number.desc()).limit(1)) or ""
 
     def count_since(self, device_id: str, kind: str, since_ns: int) -> int:
         """Count the lines of a kind since a time (nanoseconds since the epoch)."""

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from steelyard.errors import UsageError
-from steelyard.store import jobs, schema
+from steelyard.store import jobs, moved_alerts, schema, series_rows
 from steelyard.store.database import Database
 from steelyard_protocol.v1 import control_pb2, health_pb2
 
@@ -62,8 +62,15 @@ class DeviceRules:
             version = connection.scalar(select(devices.c.agent_version).where(devices.c.device_id == device_id))
         return health_pb2.DeviceHealth.FromString(content or b""), version or ""
 
+    def note_seen(self, device_id: str, seen_at_ns: int) -> None:
+        """Keep that a device spoke ``seen_at_ns`` nanoseconds since the epoch; a later time that is known stays."""
+        devices = schema.devices
+        earlier = (devices.c.device_id == device_id) & (devices.c.last_seen_ns < seen_at_ns)
+        with self._database.write() as connection:
+            connection.execute(update(devices).where(earlier).values(last_seen_ns=seen_at_ns))
+
     def replace(self, old_id: str, new_id: str) -> health_pb2.DeviceReplacement:
-        """Let a device take the place of another one: the series of the old one go on with the new one.
+        """Let a device take the place of another one: series and open alerts of the old one go on with the new one.
 
         Raises:
             UsageError: ``same_device``, ``already_replaced``, ``already_replaces`` or ``replaced_in_a_circle``.
@@ -82,9 +89,14 @@ class DeviceRules:
                 raise UsageError("already_replaces", f"device {new_id} took the place of {other} already")
             if any(one.old_device_id == new_id for one in predecessors(connection, old_id)):
                 raise UsageError("replaced_in_a_circle", f"device {new_id} was replaced by way of {old_id}")
-            if not before["successor_id"]:
-                _put(connection, old_id, successor_id=new_id, replaced_at_ns=self._clock_ns())
-            return predecessors(connection, new_id)[0]
+            if before["successor_id"]:
+                return predecessors(connection, new_id)[0]
+            now_ns = self._clock_ns()
+            _put(connection, old_id, successor_id=new_id, replaced_at_ns=now_ns)
+            replacement = predecessors(connection, new_id)[0]
+            moved = series_rows.continue_under(connection, old_id, new_id, _replacement_text(replacement), now_ns)
+            moved_alerts.continue_under(connection, old_id, new_id, moved, now_ns)
+            return replacement
 
     def predecessors(self, device_id: str, before_ns: int | None = None) -> list[health_pb2.DeviceReplacement]:
         """List the replacements that led to a device, the last one first; those before a time, where one is given."""
@@ -158,6 +170,11 @@ def _replacement(connection: Connection, row: Any) -> health_pb2.DeviceReplaceme
     )
     replacement.at.FromNanoseconds(row["replaced_at_ns"])
     return replacement
+
+
+def _replacement_text(one: health_pb2.DeviceReplacement) -> str:
+    old = f"{one.old_device_name or 'a device'} ({one.old_device_id[:8]})"
+    return f"{one.new_device_name or 'another one'} ({one.new_device_id[:8]}) took the place of {old}"
 
 
 def _row(connection: Connection, device_id: str) -> dict[str, Any]:

@@ -48,8 +48,8 @@ def require_free_bytes(folder: Path, needed_bytes: int, free_bytes: int) -> None
     if needed_bytes > 0 and free_bytes - needed_bytes < RESERVE_BYTES:
         raise StoreError(
             "disk_full",
-            f"{folder} needs {needed_bytes} bytes and a reserve of {RESERVE_BYTES}, but {free_bytes} are free; "
-            "free space on its disk, or name another state directory",
+            f"{needed_bytes} bytes and a reserve of {RESERVE_BYTES} do not fit into {folder}, where {free_bytes} are "
+            "free; free space on its disk, or name another state directory",
         )
 
 
@@ -64,5 +64,5 @@ def disk_errors(folder: Path) -> Iterator[None]:
                 f"the disk of {folder} is full; free space on it and try again, an upload goes on where it stopped"
             )
             raise StoreError("disk_full", sentence) from error
-        sentence = f"the blob folder {folder} failed ({error}); check that it is there and writable for this user"
+        sentence = f"{folder} failed ({error.strerror or error}); check that it is there and writable for this user"
         raise StoreError("blob_io_error", sentence) from error

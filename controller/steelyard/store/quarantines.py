@@ -10,14 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
 
+from steelyard.crash_limit import DEFAULT_CRASH_LIMIT
 from steelyard.store import schema
 from steelyard.store.database import Database
 from steelyard.store.paging import fetch_page
 from steelyard_protocol.v1 import fleet_pb2, result_pb2
 
 _CRASHES, _TABLE = schema.block_crashes, schema.artifact_quarantines
-# One crash may be the neighbour's memory, two an accident; three in a row are the model's.
-CRASHES_TO_QUARANTINE = 3
 
 
 class Quarantines:
@@ -27,8 +26,16 @@ class Quarantines:
         self._database = database
         self._clock_ns = clock_ns
 
-    def note_crash(self, device_id: str, digest: str, key: result_pb2.ResultKey, what: str) -> str:
-        """Count a worker that crashed, once for each round; the third in a row quarantines the artifact there.
+    def note_crash(
+        self,
+        device_id: str,
+        digest: str,
+        key: result_pb2.ResultKey,
+        what: str,
+        *,
+        crash_limit: int = DEFAULT_CRASH_LIMIT,
+    ) -> str:
+        """Count a worker that crashed, once for each round; ``crash_limit`` in a row quarantine the artifact there.
 
         Returns:
             The reason, when this crash was the one that quarantined it; "" otherwise.
@@ -41,7 +48,7 @@ class Quarantines:
                 return ""
             connection.execute(insert(_CRASHES).values(device_id=device_id, artifact_digest=digest, **same))
             count = int(connection.scalar(select(func.count()).select_from(_CRASHES).where(mine)) or 0)
-            if count < CRASHES_TO_QUARANTINE:
+            if count < crash_limit:
                 return ""
             reason = f"{count} workers crashed on it one after the other; the last: {what}"
             values = {"reason": reason, "crash_count": count, "quarantined_at_ns": self._clock_ns()}

@@ -242,6 +242,8 @@ users = Table(
     Column("name", String, nullable=False, unique=True),
     Column("role", Integer, nullable=False),
     Column("created_at_ns", BigInteger, nullable=False),
+    # What a token may measure on, as a JSON list of "pi5", "tag:rack1", "pool:raspberry-pi-5"; null for a person.
+    Column("scope", String, nullable=True),
     sqlite_autoincrement=True,
 )
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from steelyard.store.errors import StoreError
 
 
-def copy_database(source: Path, target: Path, *, busy_timeout_s: float = 30.0) -> None:
+def copy_database(source: Path, target: Path, *, busy_timeout_s: float = 30.0, place: Path | None = None) -> None:
     """Write a consistent copy of the database ``source`` to ``target``, which must not be there.
 
     All pages in one step: the copy holds a read lock of the write-ahead log, which keeps no writer waiting. In several
     steps SQLite begins anew after every commit of another program, and may never end (sqlite.org/backup.html).
 
     Raises:
-        StoreError: ``snapshot_failed``.
+        StoreError: ``snapshot_failed``; the sentence names ``place``, whose disk takes the copy (None: the folder).
     """
     try:
         reading = sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True, timeout=busy_timeout_s)
@@ -32,7 +32,8 @@ def copy_database(source: Path, target: Path, *, busy_timeout_s: float = 30.0) -
     except sqlite3.Error as error:
         raise StoreError(
             "snapshot_failed",
-            f"the database {source} cannot be copied ({error}); check it and the free space of {target.parent}",
+            f"the database {source} cannot be copied ({error}); check it and the free space of "
+            f"{place or target.parent}",
         ) from error
 
 

@@ -30,6 +30,7 @@ from steelyard.store.database import Database
 from steelyard.store.fleet_records import FleetRecords
 from steelyard.store.migrate import is_current, migrate
 from steelyard.store.names import require_identifier
+from steelyard.store.nightly_records import NightlyRecords
 from steelyard_protocol.v1 import common_pb2, control_pb2, result_pb2
 
 
@@ -52,9 +53,9 @@ class Store:
         """
         self._clock_ns = clock_ns
         self._database = Database(path)
-        # Who may speak to the controller.
         self.access = AccessRecords(self._database, clock_ns)
         self.fleet = FleetRecords(self._database, clock_ns)
+        self.nightly = NightlyRecords(self._database, clock_ns)
         try:
             self._open(path)
         except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 import time
@@ -17,6 +18,8 @@ from steelyard.errors import UsageError
 from steelyard.store.errors import StoreError
 from steelyard.store.store import Store
 
+_log = logging.getLogger(__name__)
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -24,6 +27,9 @@ _T = TypeVar("_T")
 # one. Nobody waits for company; the bound keeps the first call of a full queue from waiting for all the others.
 _BATCH_WINDOW_S = 0.05
 _BATCH_MAX_CALLS = 64
+# A log that grows, another program's files: such a spell of a full disk must not end what runs for hours.
+_ROOM_WAIT_S = 120.0
+_ROOM_LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +55,22 @@ class AsyncStore:
     not run; one that the thread has taken up is finished. Use it from one event loop.
     """
 
-    def __init__(self, path: Path, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
-        """Prepare; ``open`` starts the thread. The arguments are those of ``Store``."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock_ns: Callable[[], int] = time.time_ns,
+        room_wait_s: float = _ROOM_WAIT_S,
+        room_look_s: float = _ROOM_LOOK_S,
+    ) -> None:
+        """Prepare; ``open`` starts the thread. The first two arguments are those of ``Store``.
+
+        ``call_when_room`` waits ``room_wait_s`` for room, and looks every ``room_look_s``.
+        """
         self._path = path
         self._clock_ns = clock_ns
+        self._room_wait_s = room_wait_s
+        self._room_look_s = room_look_s
         self._calls: queue.SimpleQueue[_Call[Any] | None] = queue.SimpleQueue()
         self._opened: Future[None] = Future()
         # A daemon: a program that forgot to close must still end, and SQLite loses nothing that was acknowledged.
@@ -85,6 +103,27 @@ class AsyncStore:
         future: Future[_T] = Future()
         self._calls.put(_Call(lambda store: method(store, *args, **kwargs), future))
         return await asyncio.wrap_future(future)
+
+    async def call_when_room(
+        self, method: Callable[Concatenate[Store, _P], _T], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        """Do what ``call`` does, tried again while the disk is full: for what a running job cannot do without.
+
+        Raises:
+            StoreError: As ``call``; ``disk_full`` when there was no room all the time.
+        """
+        deadline_s = time.monotonic() + self._room_wait_s
+        is_told = False
+        while True:
+            try:
+                return await self.call(method, *args, **kwargs)
+            except StoreError as error:
+                if error.reason != "disk_full" or time.monotonic() > deadline_s:
+                    raise
+                if not is_told:
+                    is_told = True
+                    _log.warning("waiting up to %g s for room: %s", self._room_wait_s, error)
+            await asyncio.sleep(self._room_look_s)
 
     def waiting_call_count(self) -> int:
         """How many calls wait for the store's thread, about."""

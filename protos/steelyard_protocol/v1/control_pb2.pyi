@@ -958,6 +958,7 @@ class Job(google.protobuf.message.Message):
     FAILED_ATTEMPTS_FIELD_NUMBER: builtins.int
     DEVICE_ID_FIELD_NUMBER: builtins.int
     POOL_FIELD_NUMBER: builtins.int
+    SUBMITTED_BY_FIELD_NUMBER: builtins.int
     job_id: builtins.str
     kind: Global___JobKind.ValueType
     state: Global___JobState.ValueType
@@ -976,6 +977,8 @@ class Job(google.protobuf.message.Message):
     """Measurement only: the device that runs it, once that is known."""
     pool: builtins.str
     """"tag:rack1" or "pool:raspberry-pi-5" when the device is chosen from several; until then device says the same."""
+    submitted_by: builtins.str
+    """Who submitted it over a network; "" for a command of the controller's own machine."""
     @property
     def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
@@ -1012,9 +1015,10 @@ class Job(google.protobuf.message.Message):
         failed_attempts: collections.abc.Iterable[Global___FailedAttempt] | None = ...,
         device_id: builtins.str = ...,
         pool: builtins.str = ...,
+        submitted_by: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["created_at", b"created_at", "error", b"error", "finished_at", b"finished_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "created_at", b"created_at", "device", b"device", "device_id", b"device_id", "error", b"error", "estimated_ms", b"estimated_ms", "failed_attempts", b"failed_attempts", "finished_at", b"finished_at", "job_id", b"job_id", "kind", b"kind", "pool", b"pool", "priority", b"priority", "state", b"state", "steps", b"steps", "temporary", b"temporary", "title", b"title", "variant_digest", b"variant_digest"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "created_at", b"created_at", "device", b"device", "device_id", b"device_id", "error", b"error", "estimated_ms", b"estimated_ms", "failed_attempts", b"failed_attempts", "finished_at", b"finished_at", "job_id", b"job_id", "kind", b"kind", "pool", b"pool", "priority", b"priority", "state", b"state", "steps", b"steps", "submitted_by", b"submitted_by", "temporary", b"temporary", "title", b"title", "variant_digest", b"variant_digest"]) -> None: ...
 
 Global___Job: typing_extensions.TypeAlias = Job
 
@@ -1283,13 +1287,20 @@ class ListRoundsRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
     job_id: builtins.str
+    page_size: builtins.int
+    """How many rounds at most, up to 1,000; 0: all of them, as clients from before there were pages expect."""
+    page_token: builtins.str
     def __init__(
         self,
         *,
         job_id: builtins.str = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["job_id", b"job_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["job_id", b"job_id", "page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
 
 Global___ListRoundsRequest: typing_extensions.TypeAlias = ListRoundsRequest
 
@@ -1299,17 +1310,23 @@ class ListRoundsResponse(google.protobuf.message.Message):
 
     ROUNDS_FIELD_NUMBER: builtins.int
     TRACES_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """"" on the last page."""
     @property
     def rounds(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RoundReference]: ...
     @property
-    def traces(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___MeterTraceReference]: ...
+    def traces(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___MeterTraceReference]:
+        """All of them, on the first page."""
+
     def __init__(
         self,
         *,
         rounds: collections.abc.Iterable[Global___RoundReference] | None = ...,
         traces: collections.abc.Iterable[Global___MeterTraceReference] | None = ...,
+        next_page_token: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["rounds", b"rounds", "traces", b"traces"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "rounds", b"rounds", "traces", b"traces"]) -> None: ...
 
 Global___ListRoundsResponse: typing_extensions.TypeAlias = ListRoundsResponse
 

@@ -11,6 +11,7 @@ import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import google.protobuf.timestamp_pb2
 import steelyard_protocol.v1.control_pb2
+import steelyard_protocol.v1.enrollment_pb2
 import sys
 import typing
 
@@ -225,6 +226,7 @@ class User(google.protobuf.message.Message):
     ROLE_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
     CERTIFICATE_NOT_AFTER_FIELD_NUMBER: builtins.int
+    SCOPE_FIELD_NUMBER: builtins.int
     name: builtins.str
     role: Global___UserRole.ValueType
     @property
@@ -233,6 +235,10 @@ class User(google.protobuf.message.Message):
     def certificate_not_after(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When the newest certificate of the user ends; unset when there is none yet."""
 
+    @property
+    def scope(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What the holder of a token may measure on: "pi5", "tag:rack1", "pool:raspberry-pi-5". Empty for a person."""
+
     def __init__(
         self,
         *,
@@ -240,9 +246,10 @@ class User(google.protobuf.message.Message):
         role: Global___UserRole.ValueType = ...,
         created_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         certificate_not_after: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        scope: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["certificate_not_after", b"certificate_not_after", "created_at", b"created_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["certificate_not_after", b"certificate_not_after", "created_at", b"created_at", "name", b"name", "role", b"role"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["certificate_not_after", b"certificate_not_after", "created_at", b"created_at", "name", b"name", "role", b"role", "scope", b"scope"]) -> None: ...
 
 Global___User: typing_extensions.TypeAlias = User
 
@@ -288,6 +295,57 @@ class InviteUserResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["invitation", b"invitation", "user", b"user"]) -> None: ...
 
 Global___InviteUserResponse: typing_extensions.TypeAlias = InviteUserResponse
+
+@typing.final
+class IssueTokenRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REQUEST_PEM_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    VALID_MS_FIELD_NUMBER: builtins.int
+    DEVICES_FIELD_NUMBER: builtins.int
+    request_pem: builtins.str
+    """PKCS#10 in PEM, signed with the key that the token will hold."""
+    name: builtins.str
+    """Whom the token is for; a token of that name from before is void then."""
+    valid_ms: builtins.int
+    """How long it is valid; 0: 30 days."""
+    @property
+    def devices(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Devices by name or id, "tag:rack1", "pool:raspberry-pi-5"."""
+
+    def __init__(
+        self,
+        *,
+        request_pem: builtins.str = ...,
+        name: builtins.str = ...,
+        valid_ms: builtins.int = ...,
+        devices: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["devices", b"devices", "name", b"name", "request_pem", b"request_pem", "valid_ms", b"valid_ms"]) -> None: ...
+
+Global___IssueTokenRequest: typing_extensions.TypeAlias = IssueTokenRequest
+
+@typing.final
+class IssueTokenResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CREDENTIALS_FIELD_NUMBER: builtins.int
+    USER_FIELD_NUMBER: builtins.int
+    @property
+    def credentials(self) -> steelyard_protocol.v1.enrollment_pb2.Credentials: ...
+    @property
+    def user(self) -> Global___User: ...
+    def __init__(
+        self,
+        *,
+        credentials: steelyard_protocol.v1.enrollment_pb2.Credentials | None = ...,
+        user: Global___User | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["credentials", b"credentials", "user", b"user"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["credentials", b"credentials", "user", b"user"]) -> None: ...
+
+Global___IssueTokenResponse: typing_extensions.TypeAlias = IssueTokenResponse
 
 @typing.final
 class ListUsersRequest(google.protobuf.message.Message):

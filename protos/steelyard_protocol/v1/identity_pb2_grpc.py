@@ -60,6 +60,11 @@ class IdentityServiceStub(object):
                 request_serializer=steelyard__protocol_dot_v1_dot_identity__pb2.InviteUserRequest.SerializeToString,
                 response_deserializer=steelyard__protocol_dot_v1_dot_identity__pb2.InviteUserResponse.FromString,
                 _registered_method=True)
+        self.IssueToken = channel.unary_unary(
+                '/steelyard_protocol.v1.IdentityService/IssueToken',
+                request_serializer=steelyard__protocol_dot_v1_dot_identity__pb2.IssueTokenRequest.SerializeToString,
+                response_deserializer=steelyard__protocol_dot_v1_dot_identity__pb2.IssueTokenResponse.FromString,
+                _registered_method=True)
         self.ListUsers = channel.unary_unary(
                 '/steelyard_protocol.v1.IdentityService/ListUsers',
                 request_serializer=steelyard__protocol_dot_v1_dot_identity__pb2.ListUsersRequest.SerializeToString,
@@ -125,6 +130,13 @@ class IdentityServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def IssueToken(self, request, context):
+        """A certificate for a program without a home, a job of CI say: it ends with its token, and reaches some devices only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListUsers(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -184,6 +196,11 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.InviteUser,
                     request_deserializer=steelyard__protocol_dot_v1_dot_identity__pb2.InviteUserRequest.FromString,
                     response_serializer=steelyard__protocol_dot_v1_dot_identity__pb2.InviteUserResponse.SerializeToString,
+            ),
+            'IssueToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueToken,
+                    request_deserializer=steelyard__protocol_dot_v1_dot_identity__pb2.IssueTokenRequest.FromString,
+                    response_serializer=steelyard__protocol_dot_v1_dot_identity__pb2.IssueTokenResponse.SerializeToString,
             ),
             'ListUsers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUsers,
@@ -347,6 +364,33 @@ class IdentityService(object):
             '/steelyard_protocol.v1.IdentityService/InviteUser',
             steelyard__protocol_dot_v1_dot_identity__pb2.InviteUserRequest.SerializeToString,
             steelyard__protocol_dot_v1_dot_identity__pb2.InviteUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/steelyard_protocol.v1.IdentityService/IssueToken',
+            steelyard__protocol_dot_v1_dot_identity__pb2.IssueTokenRequest.SerializeToString,
+            steelyard__protocol_dot_v1_dot_identity__pb2.IssueTokenResponse.FromString,
             options,
             channel_credentials,
             insecure,

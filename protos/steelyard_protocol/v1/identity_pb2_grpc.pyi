@@ -105,6 +105,22 @@ _IdentityServiceInviteUserType = typing_extensions.TypeVar(
     ],
 )
 
+_IdentityServiceIssueTokenType = typing_extensions.TypeVar(
+    '_IdentityServiceIssueTokenType',
+    grpc.UnaryUnaryMultiCallable[
+        steelyard_protocol.v1.identity_pb2.IssueTokenRequest,
+        steelyard_protocol.v1.identity_pb2.IssueTokenResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        steelyard_protocol.v1.identity_pb2.IssueTokenRequest,
+        steelyard_protocol.v1.identity_pb2.IssueTokenResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        steelyard_protocol.v1.identity_pb2.IssueTokenRequest,
+        steelyard_protocol.v1.identity_pb2.IssueTokenResponse,
+    ],
+)
+
 _IdentityServiceListUsersType = typing_extensions.TypeVar(
     '_IdentityServiceListUsersType',
     grpc.UnaryUnaryMultiCallable[
@@ -185,7 +201,7 @@ _IdentityServiceRotateAuthorityType = typing_extensions.TypeVar(
     ],
 )
 
-class IdentityServiceStub(typing.Generic[_IdentityServiceInviteDeviceType, _IdentityServiceRemoveDeviceType, _IdentityServiceSuspendDeviceType, _IdentityServiceResumeDeviceType, _IdentityServiceInviteUserType, _IdentityServiceListUsersType, _IdentityServiceRemoveUserType, _IdentityServiceListAuthoritiesType, _IdentityServiceExportAuthorityType, _IdentityServiceRotateAuthorityType]):
+class IdentityServiceStub(typing.Generic[_IdentityServiceInviteDeviceType, _IdentityServiceRemoveDeviceType, _IdentityServiceSuspendDeviceType, _IdentityServiceResumeDeviceType, _IdentityServiceInviteUserType, _IdentityServiceIssueTokenType, _IdentityServiceListUsersType, _IdentityServiceRemoveUserType, _IdentityServiceListAuthoritiesType, _IdentityServiceExportAuthorityType, _IdentityServiceRotateAuthorityType]):
     """Who may speak to a controller: for people who administer it. Beside ControlService, on the same doors."""
 
     @typing.overload
@@ -209,6 +225,10 @@ class IdentityServiceStub(typing.Generic[_IdentityServiceInviteDeviceType, _Iden
         grpc.UnaryUnaryMultiCallable[
             steelyard_protocol.v1.identity_pb2.InviteUserRequest,
             steelyard_protocol.v1.identity_pb2.InviteUserResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            steelyard_protocol.v1.identity_pb2.IssueTokenRequest,
+            steelyard_protocol.v1.identity_pb2.IssueTokenResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             steelyard_protocol.v1.identity_pb2.ListUsersRequest,
@@ -255,6 +275,10 @@ class IdentityServiceStub(typing.Generic[_IdentityServiceInviteDeviceType, _Iden
             steelyard_protocol.v1.identity_pb2.InviteUserResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            steelyard_protocol.v1.identity_pb2.IssueTokenRequest,
+            steelyard_protocol.v1.identity_pb2.IssueTokenResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             steelyard_protocol.v1.identity_pb2.ListUsersRequest,
             steelyard_protocol.v1.identity_pb2.ListUsersResponse,
         ],
@@ -290,6 +314,9 @@ class IdentityServiceStub(typing.Generic[_IdentityServiceInviteDeviceType, _Iden
     InviteUser: _IdentityServiceInviteUserType
     """A join code for one person's program. For a name that is known it changes the role at once."""
 
+    IssueToken: _IdentityServiceIssueTokenType
+    """A certificate for a program without a home, a job of CI say: it ends with its token, and reaches some devices only."""
+
     ListUsers: _IdentityServiceListUsersType
 
     RemoveUser: _IdentityServiceRemoveUserType
@@ -322,6 +349,10 @@ IdentityServiceAsyncStub: typing_extensions.TypeAlias = IdentityServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         steelyard_protocol.v1.identity_pb2.InviteUserRequest,
         steelyard_protocol.v1.identity_pb2.InviteUserResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        steelyard_protocol.v1.identity_pb2.IssueTokenRequest,
+        steelyard_protocol.v1.identity_pb2.IssueTokenResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         steelyard_protocol.v1.identity_pb2.ListUsersRequest,
@@ -386,6 +417,14 @@ class IdentityServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[steelyard_protocol.v1.identity_pb2.InviteUserResponse, collections.abc.Awaitable[steelyard_protocol.v1.identity_pb2.InviteUserResponse]]:
         """A join code for one person's program. For a name that is known it changes the role at once."""
+
+    @abc.abstractmethod
+    def IssueToken(
+        self,
+        request: steelyard_protocol.v1.identity_pb2.IssueTokenRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[steelyard_protocol.v1.identity_pb2.IssueTokenResponse, collections.abc.Awaitable[steelyard_protocol.v1.identity_pb2.IssueTokenResponse]]:
+        """A certificate for a program without a home, a job of CI say: it ends with its token, and reaches some devices only."""
 
     @abc.abstractmethod
     def ListUsers(

@@ -18,7 +18,7 @@ from steelyard_protocol.v1.session_pb2 import (
     ResultAcknowledgement,
     RoundGrant,
 )
-from tests.agent.jobs.fakes import FakePort, FakeWorkers, plan_of, round_tools
+from tests.agent.jobs.fakes import FakePort, FakeWorkers, Spell, plan_of, round_tools
 from tests.support.fake_controller import digest_of
 
 A, B, DATA = b"model A", b"model B", b"data"
@@ -33,6 +33,7 @@ class Device:
             (folder / name).mkdir()
         self.free_bytes = 10**12
         self.workers = FakeWorkers()
+        self.spell = Spell()
         # Time stands still until a test moves it.
         self.now_s = 1000.0
         self.start()
@@ -41,7 +42,7 @@ class Device:
         self.port = FakePort()
         self.port.blobs = {digest_of(content): content for content in (A, B, DATA)}
         self.outbox = Outbox(self.folder / "outbox")
-        self.tools = round_tools(self.workers, self.folder / "work")
+        self.tools = round_tools(self.workers, self.folder / "work", spell=self.spell)
         self.leases = LeaseKeeper(IdentityFile(self.folder / "device.json"), clock_s=lambda: self.now_s)
         self.desk = JobDesk(
             leases=self.leases,

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from steelyard_agent.jobs.errors import LinkDownError, TransferRefusedError
+from steelyard_agent.jobs.errors import ControllerFullError, LinkDownError, TransferRefusedError
 from steelyard_agent.jobs.gate import QuietGate
 from steelyard_agent.jobs.pinning import Pinning
 from steelyard_agent.jobs.port import HeldBlobs, TransferGrant
 from steelyard_agent.jobs.preparation import Preparation
+from steelyard_agent.jobs.room import RoomPatience
 from steelyard_agent.jobs.round_tools import RoundTools
 from steelyard_agent.readings import Kind, Reading, Scope, Status
 from steelyard_agent.state.prepared import PreparedCache
@@ -127,6 +128,8 @@ class FakePort:
         self.offsets: list[int] = []
         self.break_after: list[int] = []
         self.refuse_uploads = False
+        self.is_full = False
+        self.full_count = 0
 
     @property
     def connected(self) -> bool:
@@ -168,6 +171,9 @@ class FakePort:
             raise LinkDownError("down")
         if self.refuse_uploads:
             raise TransferRefusedError("transfer_refused", "no lease")
+        if self.is_full:
+            self.full_count += 1
+            raise ControllerFullError("no space left there")
         assert digest_of_file(path) == digest
         self.uploads.append(digest)
 
@@ -176,6 +182,20 @@ class FakePort:
 
     def all(self, kind: str) -> list[object]:
         return [getattr(m, kind) for m in self.told if m.WhichOneof("payload") == kind]
+
+
+class Spell:
+    """A spell of a full disk: ``over`` is called at the first pause that is waited for room, which takes no time."""
+
+    def __init__(self, over: Callable[[], object] = lambda: None) -> None:
+        self.over = over
+        self.pauses_s: list[float] = []
+
+    async def pause(self, seconds: float) -> None:
+        if not self.pauses_s:
+            self.over()
+        self.pauses_s.append(seconds)
+        await asyncio.sleep(0)
 
 
 class FakeSurroundings:
@@ -195,7 +215,9 @@ class FakeSurroundings:
         )
 
 
-def round_tools(workers: FakeWorkers, folder: Path, watch: FakeWatch | None = None) -> RoundTools:
+def round_tools(
+    workers: FakeWorkers, folder: Path, watch: FakeWatch | None = None, spell: Spell | None = None
+) -> RoundTools:
     folder.mkdir(exist_ok=True)
     return RoundTools(
         run_block=workers,
@@ -205,6 +227,7 @@ def round_tools(workers: FakeWorkers, folder: Path, watch: FakeWatch | None = No
         energy_watch=lambda _cores: watch or FakeWatch(),
         gate=QuietGate(),
         work_folder=folder,
+        room=RoomPatience(pause=(spell or Spell()).pause),
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from steelyard_agent.jobs.delivery import Delivery
 from steelyard_agent.jobs.errors import TransferRefusedError
 from steelyard_agent.jobs.gate import QuietGate
+from steelyard_agent.jobs.port import TransferGrant
 from steelyard_agent.state.outbox import Outbox, OutboxEntry, RoundKey
 from steelyard_protocol.v1 import result_pb2
 from tests.agent.jobs.fakes import FakePort
@@ -21,7 +22,14 @@ KEY = RoundKey(job_id="job", attempt=1, pass_kind=result_pb2.PASS_LATENCY, round
 class Delivering:
     """A delivery that runs, of an outbox with one round."""
 
-    def __init__(self, folder: Path, port: FakePort) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: FakePort,
+        *,
+        full_wait_s: float = 60.0,
+        newest_epoch: Callable[[], int] = lambda: 1,
+    ) -> None:
         self.port = port
         self.outbox = Outbox(folder)
         self.outbox.put(KEY, epoch=1, result=b"round", outputs={})
@@ -31,8 +39,10 @@ class Delivering:
             port=port,
             gate=QuietGate(),
             on_refused=self.refuse,
-            newest_epoch=lambda: 1,
+            newest_epoch=newest_epoch,
             again_s=0.01,
+            retry_pause_s=0.01,
+            full_wait_s=full_wait_s,
         )
 
     def refuse(self, entry: OutboxEntry, _error: TransferRefusedError) -> None:
@@ -70,3 +80,45 @@ async def test_a_round_that_was_refused_is_brought_again_until_it_is_taken(deliv
     assert not delivering.port.told
     delivering.port.refuse_uploads = False
     await delivering.until(lambda: delivering.port.all("round_ready"))
+
+
+async def test_a_controller_without_room_is_asked_again_and_refuses_nothing_until_it_has_some(
+    delivering: Delivering,
+) -> None:
+    delivering.port.is_full = True
+    delivering.delivery.session_opened(job_waits=False)
+    await delivering.until(lambda: delivering.port.full_count >= 3)
+    assert not delivering.refused
+    assert not delivering.port.told
+    delivering.port.is_full = False
+    await delivering.until(lambda: delivering.port.all("round_ready"))
+
+
+async def test_a_controller_that_has_no_room_for_too_long_does_not_take_the_round(tmp_path: Path) -> None:
+    one = Delivering(tmp_path, FakePort(), full_wait_s=0.0)
+    one.port.is_full = True
+    await one.delivery.deliver()
+    assert [entry.key for entry in one.refused] == [KEY]
+    assert KEY in one.outbox
+
+
+class FencedPort(FakePort):
+    """Refuses what is sent under an older lease than the newest, granted while the first upload runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epoch = 1
+
+    async def upload(self, digest: str, path: Path, *, grant: TransferGrant) -> None:
+        self.epoch = 2
+        if grant.epoch < self.epoch:
+            raise TransferRefusedError("transfer_refused", f"epoch {grant.epoch} is over")
+        await super().upload(digest, path, grant=grant)
+
+
+async def test_an_upload_that_a_new_lease_overtook_is_made_under_the_new_one(tmp_path: Path) -> None:
+    port = FencedPort()
+    one = Delivering(tmp_path, port, newest_epoch=lambda: port.epoch)
+    await one.delivery.deliver()
+    assert not one.refused
+    assert [ready.epoch for ready in port.all("round_ready")] == [2]  # type: ignore[attr-defined]

@@ -10,10 +10,12 @@ from steelyard_agent.jobs.errors import LinkDownError
 from steelyard_agent.jobs.lease import HeldLease
 from steelyard_agent.jobs.port import TransferGrant
 from steelyard_agent.state import identity
+from steelyard_agent.state import outbox as outbox_module
 from steelyard_agent.worker.block import Block
 from steelyard_protocol.v1.result_pb2 import PASS_ENERGY, PASS_EVALUATION, PASS_LATENCY, ResultKey, RoundResult
 from steelyard_protocol.v1.session_pb2 import (
     JobCancellation,
+    JobPhase,
     LeaseRelease,
     ResultAcknowledgement,
 )
@@ -131,11 +133,50 @@ async def test_a_grant_that_makes_no_sense_ends_the_job(device: Device) -> None:
     assert device.desk.lease is None
 
 
+async def test_a_short_spell_of_a_full_disk_does_not_end_a_job_and_is_told(device: Device) -> None:
+    device.free_bytes = 1000
+    device.spell.over = lambda: setattr(device, "free_bytes", 10**12)
+    await device.offer()
+    await device.grant(0, 1)
+    await device.told("grant_finished")
+    assert device.port.all("job_failed") == []
+    waiting = [one for one in device.port.all("job_progress") if one.phase == JobPhase.JOB_PHASE_GATING]  # type: ignore[attr-defined]
+    assert len(waiting) == len(device.spell.pauses_s) == 1
+    assert waiting[0].detail.startswith("waiting for room on the disk: ")  # type: ignore[attr-defined]
+
+
+async def test_a_finished_round_waits_for_room_in_the_outbox(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "full", str(path))
+
+    await device.offer()
+    monkeypatch.setattr(outbox_module, "write_durably", full)
+    device.spell.over = monkeypatch.undo
+    await device.grant(0, 1, PASS_EVALUATION)
+    await device.told("grant_finished")
+    assert len(device.spell.pauses_s) == 1
+    (entry,) = device.outbox.entries()
+    assert [path.exists() for path in (device.outbox.output_path(entry, blob) for blob in entry.outputs)] == [True] * 2
+
+
+async def test_a_round_that_is_recorded_is_not_run_again_for_an_older_grant(device: Device) -> None:
+    await device.offer()
+    await device.hear(
+        result_acknowledgement=ResultAcknowledgement(
+            keys=[ResultKey(job_id="j", attempt=2, pass_kind=PASS_LATENCY, round_index=0)]
+        )
+    )
+    await device.grant(0, 2)
+    await device.told("grant_finished")
+    assert [ready.key.round_index for ready in device.port.all("round_ready")] == [1]  # type: ignore[attr-defined]
+
+
 async def test_a_full_disk_fails_the_job_and_frees_the_device(device: Device) -> None:
     device.free_bytes = 1000
     await device.offer()
     failed = await device.told("job_failed")
     assert failed.error.reason == "disk_full"
+    assert sum(device.spell.pauses_s) >= 120
     assert str(device.folder / "blobs") in failed.error.message
     await device.until(lambda: device.desk.lease is None)
     device.free_bytes = 10**12

@@ -11,6 +11,7 @@ from steelyard_agent.worker.block import Block
 from steelyard_agent.worker.failure import BlockStatus
 from steelyard_protocol.v1.plan_pb2 import Plan
 from steelyard_protocol.v1.result_pb2 import (
+    BLOCK_STATUS_DISK_FULL,
     BLOCK_STATUS_OK,
     BLOCK_STATUS_TIMEOUT,
     PASS_ENERGY,
@@ -150,6 +151,29 @@ async def test_a_failed_evaluation_leaves_no_outputs_for_the_next(tmp_path: Path
     finished = await runner.run(PASS_EVALUATION, 0, before_block=nothing)
     assert (finished.output_files, finished.blocks[0].outputs_digest) == ({}, "")
     assert names_in(tmp_path / "work") == []
+
+
+@pytest.mark.parametrize(("failures", "ends_as"), [(2, BLOCK_STATUS_OK), (999, BLOCK_STATUS_DISK_FULL)])
+async def test_a_block_that_finds_no_room_for_its_outputs_runs_again_for_a_while(
+    tmp_path: Path, failures: int, ends_as: int
+) -> None:
+    def behave(_block: Block) -> FakeOutcome | None:
+        if len(workers.blocks) > failures:
+            return None
+        return FakeOutcome(status=BlockStatus.DISK_FULL, reason="disk_full", message="no space left")
+
+    said: list[str] = []
+
+    async def hear(_blocks_done: int, sentence: str) -> None:
+        said.append(sentence)
+
+    workers = FakeWorkers(behave=behave)
+    runner = runner_of(tmp_path, workers, plan_of(b"A", evaluation=b"data"))
+    finished = await runner.run(PASS_EVALUATION, 0, before_block=nothing, while_waiting=hear)
+    assert finished.blocks[0].status == ends_as
+    assert len(workers.blocks) == len(said) + 1
+    assert said[0] == "waiting for room on the disk: no space left"
+    assert len(finished.output_files) == (ends_as == BLOCK_STATUS_OK)
 
 
 async def test_a_block_of_another_environment_runs_under_its_interpreter(tmp_path: Path) -> None:

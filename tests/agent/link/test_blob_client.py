@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
-from steelyard_agent.jobs.errors import LinkDownError, TransferRefusedError
+from steelyard_agent.jobs.errors import ControllerFullError, LinkDownError, TransferRefusedError
 from steelyard_agent.jobs.port import TransferGrant
 from steelyard_agent.link.address import parse_controller_address
 from steelyard_agent.link.blobs import BlobClient
@@ -90,6 +90,32 @@ async def test_an_upload_that_is_refused_at_its_end_tells_why(tmp_path: Path) ->
         client = BlobClient(channel, device_id="d")
         with pytest.raises(TransferRefusedError, match="over the quota"):
             await client.upload(digest_of(bytes(400_000)), tmp_path / "file", grant=GRANT)
+
+
+async def test_a_controller_whose_disk_is_full_is_told_from_one_that_refuses(tmp_path: Path) -> None:
+    class Full(FakeController):
+        async def QueryUpload(self, request: Any, context: Any) -> Any:
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, "no room", trailing_metadata=(("steelyard-reason", "disk_full"),)
+            )
+
+    (tmp_path / "file").write_bytes(b"x")
+    async with Full() as controller, open_channel(parse_controller_address(controller.address)) as channel:
+        client = BlobClient(channel, device_id="d")
+        with pytest.raises(ControllerFullError, match="no room"):
+            await client.upload(digest_of(b"x"), tmp_path / "file", grant=GRANT)
+
+
+async def test_a_certificate_that_ends_in_the_middle_is_the_links_trouble(tmp_path: Path) -> None:
+    class Strict(FakeController):
+        async def QueryUpload(self, request: Any, context: Any) -> Any:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the certificate has expired")
+
+    (tmp_path / "file").write_bytes(b"x")
+    async with Strict() as controller, open_channel(parse_controller_address(controller.address)) as channel:
+        client = BlobClient(channel, device_id="d")
+        with pytest.raises(LinkDownError, match="the certificate has expired"):
+            await client.upload(digest_of(b"x"), tmp_path / "file", grant=GRANT)
 
 
 async def test_an_upload_that_is_cut_short_may_be_tried_again_but_never_passes_for_done(tmp_path: Path) -> None:

@@ -56,6 +56,17 @@ def test_other_bytes_are_refused_and_do_not_stay(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_was_hashed_on_its_way_is_not_believed_of_a_file_that_changed_since(tmp_path: Path) -> None:
+    cache = cache_of(tmp_path)
+    digest = digest_of(b"model")
+    with cache.open_partial(digest) as file:
+        file.write(b"model")
+    with (tmp_path / f"{digest}.partial").open("ab") as other:
+        other.write(b" and more")
+    with pytest.raises(DigestMismatchError):
+        cache.finish(digest)
+
+
 def test_a_blob_that_changed_on_the_disk_is_not_used(tmp_path: Path) -> None:
     cache = cache_of(tmp_path)
     digest = put(cache, b"model")

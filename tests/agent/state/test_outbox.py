@@ -106,6 +106,25 @@ def test_a_disk_that_refuses_leaves_nothing_half_written(
     assert KEY not in outbox
 
 
+def test_a_round_that_found_no_room_is_kept_whole_once_there_is_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "full", str(path))
+
+    (tmp_path / "outbox").mkdir()
+    outbox = Outbox(tmp_path / "outbox")
+    made = tmp_path / "outputs"
+    made.write_bytes(b"outputs")
+    with monkeypatch.context() as patched:
+        patched.setattr(outbox_module, "write_durably", refuse)
+        with pytest.raises(DiskFullError):
+            outbox.put(KEY, epoch=1, result=b"r", outputs={"a" * 64: made})
+    assert made.read_bytes() == b"outputs"
+    entry = outbox.put(KEY, epoch=1, result=b"r", outputs={"a" * 64: made})
+    assert outbox.output_path(entry, entry.outputs[0]).read_bytes() == b"outputs"
+
+
 def test_a_blob_of_a_negative_size_is_refused() -> None:
     with pytest.raises(ValueError, match="makes no sense"):
         OutboxBlob(digest="a" * 64, size_bytes=-1)

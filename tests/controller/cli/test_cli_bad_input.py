@@ -94,7 +94,7 @@ def test_data_that_does_not_fit_is_named(steelyard, bad: Path, inputs: Path, tas
         (["measure", "CONV", "--block-timeout", "2h"], "3600"),
         (["measure", "CONV", "--provider", "CPUExecutionProvider:x"], "KEY=VALUE"),
         (["measure", "CONV", "--provider", "CUDAExecutionProvider", "--no-gate"], "CUDAExecutionProvider"),
-        (["measure", "CONV", "--runtime", "onnxruntme"], "onnxruntme"),
+        (["measure", "CONV", "--runtime", "onnxruntme", "--no-gate"], "onnxruntme"),
         (["measure"], "name a model"),
         (["mesure", "CONV"], "'measure'"),
         (["measure", "nothing-of-that-name"], "nor is"),

@@ -120,7 +120,7 @@ def test_recipes_are_listed_with_their_steps(steelyard) -> None:
 
 
 def test_a_model_is_added_under_a_name_and_confidential_for_good(steelyard, tmp_path: Path) -> None:
-    model = conv_model(tmp_path / "secret.onnx", depth=1, seed=77)
+    model = conv_model(tmp_path / "secret.onnx", depth=1, seed=778)
     flags = ("--name", "hushed", "--confidential", "--json")
     added = steelyard("artifact", "add", str(model), *flags).document["artifact"]
     assert (added["name"], added["confidential"]) == ("hushed", True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.cli.parameters import DURATION, DURATION_OR_NONE, INPUT_SHAPE
+from steelyard.cli.parameters import DURATION, DURATION_OR_NONE, INPUT_SHAPE, UNTIL
 
 sizes_of_a_shape = st.lists(st.integers(1, 10_000), min_size=1, max_size=6)
 
@@ -75,3 +77,22 @@ def test_what_is_no_shape_is_named_with_an_example(text: str) -> None:
         INPUT_SHAPE.convert(text, None, None)
     assert repr(text) in caught.value.message
     assert "image=1x3x224x224" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("14d", timedelta(days=14)),
+        ("90m", timedelta(minutes=90)),
+        ("2026-12-24", datetime(2026, 12, 24, tzinfo=timezone.utc)),
+        ("2026-12-24T08:30:00+02:00", datetime(2026, 12, 24, 6, 30, tzinfo=timezone.utc)),
+    ],
+)
+def test_an_end_is_a_time_from_now_on_or_a_day(text: str, end: timedelta | datetime) -> None:
+    assert UNTIL.convert(text, None, None) == end
+
+
+@pytest.mark.parametrize("text", ["", "tomorrow", "0d", "2026-13-01", "2026-12-24 8", "20000d"])
+def test_what_is_no_end_is_named_with_an_example(text: str) -> None:
+    with pytest.raises(click.BadParameter, match=r"2026-12-24|10000h"):
+        UNTIL.convert(text, None, None)

@@ -95,6 +95,9 @@ async def test_the_next_controller_goes_on_where_the_last_one_stopped(settings: 
     try:
         assert second.controller_id == first.controller_id
         assert second.jobs.runs(job_id)
+        # A device that kept its lease goes on fetching before its job has looked for it.
+        assert second.jobs.blobs_of(job_id, "dev-0001") == {one.artifact_digest for one in offer.plan.artifacts}
+        assert not second.jobs.blobs_of(job_id, "dev-0002")
         async with ScriptedAgent(second.agent_address) as agent:
             held = [result_pb2.ResultKey(job_id=job_id, attempt=1, pass_kind=LATENCY, round_index=1)]
             await agent.say_hello(unacknowledged=held)

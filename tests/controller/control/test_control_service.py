@@ -133,7 +133,7 @@ def test_a_wait_for_events_is_bounded(client: Client, models) -> None:
     assert not response.finished
     assert not response.events
     assert handle.cancel().state == control_pb2.JOB_STATE_CANCELLED
-    with pytest.raises(UsageError, match="cancelled"):
+    with pytest.raises(IncompleteError, match="cancelled"):
         handle.wait()
 
 

@@ -53,8 +53,10 @@ def tell(fleet: Fleet, result: result_pb2.RoundResult) -> None:
 async def test_a_round_that_was_stored_without_being_told_is_read_from_the_store() -> None:
     rounds = latency_rounds({"original": 1e6}, 3)
 
+    looks: list[Rounds] = [rounds, []]
+
     async def reload() -> Rounds:
-        return rounds
+        return looks.pop()
 
     task, fleet, _ = await running(reload)
     tell(fleet, rounds[0])

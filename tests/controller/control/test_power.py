@@ -17,7 +17,7 @@ from steelyard.fleet.registry import DeviceLink, Fleet
 from steelyard.power_switches.contract import PowerError, PowerSwitch
 from steelyard.store.store import Store
 from steelyard.store.worker import AsyncStore
-from steelyard_protocol.v1 import fleet_pb2, health_pb2, session_pb2
+from steelyard_protocol.v1 import control_pb2, fleet_pb2, health_pb2, session_pb2
 from tests.controller.fleet.scripted_agent import hello_of
 
 DEVICE = "dev-0001"
@@ -259,6 +259,50 @@ async def test_a_job_that_took_its_lease_a_moment_ago_counts_as_well(bench: Benc
     await bench.cycled()
     await bench.power.close()
     assert contact.turns == [False, True]
+
+
+async def leave_behind(bench: Bench, *, epoch: int, last_line: str) -> None:
+    """Leave what a controller leaves that was killed while a job was for the device."""
+
+    job = control_pb2.Job(job_id="job-0001", kind=control_pb2.JOB_KIND_MEASUREMENT, device="pi5", device_id=DEVICE)
+
+    def write(store: Store) -> None:
+        store.create_job(job, b"", "request")
+        if epoch:
+            store.fleet.leases.raise_to(DEVICE, "job-0001", epoch)
+        store.fleet.log.append(DEVICE, "left" if last_line.startswith("left") else "connected", last_line)
+
+    await bench.store.call(write)
+
+
+@pytest.mark.parametrize("last_line", ["connected, agent 0.1.0", "left: it went silent"])
+async def test_a_device_that_hung_before_the_controller_was_started_again_is_cycled(
+    bench: Bench, contact: Contact, last_line: str
+) -> None:
+    await bench.allow(1)
+    await leave_behind(bench, epoch=3, last_line=last_line)
+    await bench.watch.expect_held()
+    assert await bench.sleeper.pass_one() == SILENCE_S
+    await bench.cycled()
+    await bench.power.close()
+    assert contact.turns == [False, True]
+    assert "did not come back to a controller that was started again" in (await bench.lines(CYCLED))[0]
+
+
+@pytest.mark.parametrize(
+    ("epoch", "last_line", "is_back"),
+    [(0, "connected", False), (3, "left: goodbye: the agent was stopped", False), (3, "connected", True)],
+    ids=["no lease", "said goodbye", "is back"],
+)
+async def test_a_device_that_does_not_hang_is_left_alone_by_a_controller_that_starts(
+    bench: Bench, epoch: int, last_line: str, is_back: bool
+) -> None:
+    await bench.allow(1)
+    await leave_behind(bench, epoch=epoch, last_line=last_line)
+    if is_back:
+        await bench.connect()
+    await bench.watch.expect_held()
+    assert bench.watch._waiting == {}
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 
 from steelyard.deploy.dependencies import agent_requirements, download_command, wheel_platforms
 from steelyard.deploy.errors import UnfitDeviceError
+from steelyard.deploy.installed import Installed, parse_installed
 from steelyard.deploy.layout import Layout, ServiceKind, system_layout, user_layout
 from steelyard.deploy.plan import Plan, Wishes, make_plan
 from steelyard.deploy.probe import DeviceFacts, Interpreter, parse_facts
@@ -52,16 +53,27 @@ def test_a_raspberry_pi_gets_a_service_with_the_groups_that_it_has() -> None:
     assert "SupplementaryGroups=video render i2c gpio" in plan.unit
     assert "User=steelyard" in plan.unit
     assert plan.privileges.rules == ""
-    text = "\n".join(plan.lines())
+    text = "\n".join(plan.lines(Installed()))
     for said in ("/opt/steelyard/versions", "/etc/systemd/system/steelyard-agent.service", "member of video", "'pi5'"):
         assert said in text
+
+
+def test_a_second_run_says_what_runs_now_and_that_a_device_of_ours_stays_one() -> None:
+    there = parse_installed("label 0.0.9-aa\ndevice 55fb0b5c-fed0\njoined 510c\njoined 77aa\n")
+    assert there == Installed(label="0.0.9-aa", device_id="55fb0b5c-fed0", controller_ids=("510c", "77aa"))
+    text = "\n".join(plan_of(facts()).lines(there))
+    assert "beside 0.0.9-aa, which runs now" in text
+    assert "unless it is a device of this controller already" in text
+    again = plan_of(facts())
+    assert "it is there already" in "\n".join(again.lines(Installed(label=again.label)))
+    assert parse_installed("") == Installed()
 
 
 def test_energy_counters_are_opened_by_a_rule_that_the_plan_names() -> None:
     plan = plan_of(replace(facts(), machine="x86_64", paths=("/sys/class/powercap",)))
     assert 'RUN+="/bin/chgrp steelyard /sys%p/energy_uj"' in plan.privileges.rules
-    assert any("CVE-2020-8694" in line for line in plan.lines())
-    assert any(line.startswith("write /etc/udev/rules.d/") for line in plan.lines())
+    assert any("CVE-2020-8694" in line for line in plan.lines(Installed()))
+    assert any(line.startswith("write /etc/udev/rules.d/") for line in plan.lines(Installed()))
 
 
 def test_without_sudo_the_agent_is_a_users_own() -> None:
@@ -72,14 +84,14 @@ def test_without_sudo_the_agent_is_a_users_own() -> None:
     assert "User=" not in plan.unit
     assert "ProtectSystem" not in plan.unit
     assert "WantedBy=default.target" in plan.unit
-    assert any("enable-linger" in line for line in plan.lines())
+    assert any("enable-linger" in line for line in plan.lines(Installed()))
 
 
 def test_without_any_systemd_it_is_a_process_that_a_reboot_ends_and_the_plan_says_so() -> None:
     plan = plan_of(replace(facts(), root="none", has_user_systemd=False))
     assert plan.layout.kind is ServiceKind.PROCESS
     assert plan.unit == ""
-    assert any("reboot" in line for line in plan.lines())
+    assert any("reboot" in line for line in plan.lines(Installed()))
 
 
 def test_a_32_bit_board_takes_numpy_and_tflite_runtime_from_its_system() -> None:

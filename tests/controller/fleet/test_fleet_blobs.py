@@ -37,7 +37,7 @@ class Depot:
         if digest not in self.fetchable:
             raise BlobRefusedError("not_in_job", f"blob {digest[:12]} is not named by a job of this device")
 
-    async def may_upload(self, grant: blob_pb2.BlobGrant, _size_bytes: int) -> None:
+    async def may_upload(self, grant: blob_pb2.BlobGrant, _digest: str, _size_bytes: int) -> None:
         if grant.device_id != "dev-0001":
             raise BlobRefusedError("other_device", f"job {grant.job_id} belongs to another device")
 

@@ -67,6 +67,20 @@ async def test_a_device_that_comes_and_goes_leaves_lines_and_its_health(book: Bo
     assert (await book.store.call(Store.find_device, DEVICE)).health.under_voltage_since_boot
 
 
+async def test_when_a_device_last_spoke_is_kept_when_it_goes_and_not_only_when_it_comes(book: Book) -> None:
+    link = await book.connect()
+    came_ns = (await book.store.call(Store.find_device, DEVICE)).last_seen.ToNanoseconds()
+    presence = book.fleet.presence(DEVICE)
+    assert presence is not None
+    presence.last_seen_ns = spoke_ns = came_ns + 3_600_000_000_000
+    await book.fleet.detach(link, "it went silent")
+    await book.book.close()
+    assert (await book.store.call(Store.find_device, DEVICE)).last_seen.ToNanoseconds() == spoke_ns
+
+    await book.store.call(lambda store: store.fleet.rules.note_seen(DEVICE, came_ns))
+    assert (await book.store.call(Store.find_device, DEVICE)).last_seen.ToNanoseconds() == spoke_ns
+
+
 async def test_a_session_that_ends_after_the_next_one_said_hello_takes_nothing_from_it(book: Book) -> None:
     old = await book.connect("run-1")
     link, hello = await book.hello("run-2")

@@ -43,3 +43,13 @@ def test_tags_are_words_each_once_in_rising_order() -> None:
             require_tags([tag])
     with pytest.raises(Exception, match="too many"):
         require_tags([f"t{number}" for number in range(33)])
+
+
+def test_a_token_is_good_for_a_month_or_as_long_as_was_asked_up_to_a_year() -> None:
+    day_ms = 24 * 3600 * 1000
+    terms = Terms()
+    assert [terms.token_life(days * day_ms) // (day_ms * 1_000_000) for days in (0, 1, 366)] == [30, 1, 366]
+    for refused_ms in (-1, 1, 999, 366 * day_ms + 1):
+        with pytest.raises(IdentityError) as caught:
+            terms.token_life(refused_ms)
+        assert caught.value.reason == "invalid_token_life"

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steelyard import web_request
 from steelyard.errors import UsageError
 from steelyard.meters import http, shelly, tasmota
 from steelyard.meters.contract import MeterError, MeterUrl, Scope
@@ -230,7 +231,7 @@ def _silent(greeting: bytes = b"") -> Any:
 def test_a_plug_that_sends_a_byte_now_and_then_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
 
-    monkeypatch.setattr(http, "_ANSWER_TIMEOUTS", 0.1)
+    monkeypatch.setattr(web_request, "ANSWER_TIMEOUTS", 0.1)
     done = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 

@@ -36,6 +36,13 @@ def test_a_device_that_is_enrolled_and_never_connected_says_just_that() -> None:
     assert "logical cores" not in text
 
 
+def test_to_enroll_is_not_to_be_seen() -> None:
+    device = enrolled()
+    assert "never" in shown(render_devices([device], now=NOW))
+    device.agent_version = "0.1.0"
+    assert "0 s ago" in shown(render_devices([device], now=NOW))
+
+
 def test_a_device_that_connected_shows_its_tags_and_its_certificate_beside_the_rest() -> None:
     device = enrolled()
     device.agent_version = "0.1.0"

@@ -151,7 +151,7 @@ def test_devices_of_one_name_are_told_apart_by_their_ids() -> None:
 
 
 def test_without_devices_the_next_step_is_said() -> None:
-    assert "steelyard-agent run --controller" in shown(render_devices([], now=NOW), 120)
+    assert "steelyard deploy ssh://USER@HOST" in shown(render_devices([], now=NOW), 120)
 
 
 def test_a_device_shows_what_it_cannot_measure_and_why() -> None:

@@ -19,6 +19,7 @@ def scene() -> Scene:
     pi.last_seen.FromDatetime(NOW - dt.timedelta(seconds=5))
     pi.heartbeat_readings.add(name="cpu_temperature", value=51.4, unit="Cel")
     pi.heartbeat_readings.add(name="gpu_temperature", value=63.0, unit="Cel")
+    pi.agent_version = "0.1.0"
     away = control_pb2.Device(description=common_pb2.DeviceDescription(name="jetson"))
     running = control_pb2.Job(job_id="abcdef123456", title="resnet", device="pi5", state=control_pb2.JOB_STATE_RUNNING)
     running.created_at.FromDatetime(NOW - dt.timedelta(minutes=3))

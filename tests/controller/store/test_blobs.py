@@ -269,7 +269,7 @@ def test_what_would_not_leave_the_reserve_is_refused_up_front(tmp_path: Path) ->
         lambda: blobs.begin(DIGEST, len(CONTENT)),
     ]
     for put in puts:
-        with pytest.raises(StoreError, match=f"needs {len(CONTENT)} bytes .* but {free_bytes} are free") as caught:
+        with pytest.raises(StoreError, match=f"{len(CONTENT)} bytes .* where {free_bytes} are free") as caught:
             put()
         assert caught.value.reason == "disk_full"
     assert not blobs.has(DIGEST)
@@ -312,7 +312,7 @@ def test_a_disk_that_fills_up_under_a_put_leaves_nothing(tmp_path: Path) -> None
 
 def test_a_folder_that_cannot_be_one_is_named(tmp_path: Path) -> None:
     (tmp_path / "blobs").write_bytes(b"a file")
-    with pytest.raises(StoreError, match=f"the blob folder {tmp_path / 'blobs'} failed") as caught:
+    with pytest.raises(StoreError, match=f"{tmp_path / 'blobs'} failed") as caught:
         BlobStore(tmp_path / "blobs")
     assert caught.value.reason == "blob_io_error"
 

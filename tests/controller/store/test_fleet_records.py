@@ -171,6 +171,13 @@ def test_three_crashes_in_a_row_quarantine_an_artifact_on_that_device(store: Sto
     assert quarantines.reasons(NEW, [digest()]) == {}
 
 
+def test_how_many_crashes_quarantine_an_artifact_is_a_setting(store: Store) -> None:
+    quarantines = store.fleet.quarantines
+    told = [quarantines.note_crash(OLD, digest(), key(index), "died", crash_limit=2) for index in range(2)]
+    assert told[0] == ""
+    assert told[1].startswith("2 workers crashed")
+
+
 def test_the_same_round_counts_once_however_often_it_arrives(store: Store) -> None:
     for _ in range(5):
         assert store.fleet.quarantines.note_crash(OLD, digest(), key(0), "died") == ""

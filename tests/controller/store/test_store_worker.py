@@ -178,3 +178,33 @@ async def test_a_database_that_does_not_open_is_the_openers_error(tmp_path: Path
 async def test_a_store_that_was_never_opened_closes(tmp_path: Path) -> None:
     await AsyncStore(tmp_path / "store.db").close()
     assert not await asyncio.to_thread((tmp_path / "store.db").exists)
+
+
+class Disk:
+    """Is full for the first calls."""
+
+    def __init__(self, reason: str, full_count: int) -> None:
+        self.reason = reason
+        self.full_count = full_count
+
+    def write(self, store: Store) -> str:
+        if self.full_count:
+            self.full_count -= 1
+            raise StoreError(self.reason, "no space")
+        return store.put_artifact(messages.artifact("kept")).name
+
+
+async def test_what_a_job_cannot_do_without_waits_for_room(tmp_path: Path) -> None:
+    store = AsyncStore(tmp_path / "store.db", room_look_s=0.001)
+    await store.open()
+    assert await store.call_when_room(Disk("disk_full", 3).write) == "kept"
+    await store.close()
+
+
+@pytest.mark.parametrize(("reason", "wait_s"), [("store_damaged", 60.0), ("disk_full", 0.0)])
+async def test_nothing_waits_for_ever_or_for_what_no_room_mends(tmp_path: Path, reason: str, wait_s: float) -> None:
+    store = AsyncStore(tmp_path / "store.db", room_wait_s=wait_s, room_look_s=0.001)
+    await store.open()
+    with pytest.raises(StoreError, match="no space"):
+        await store.call_when_room(Disk(reason, 10**9).write)
+    await store.close()

@@ -176,6 +176,13 @@ def test_waves_of_every_width_have_the_same_scale(tmp_path: Path, dtype: str) ->
     assert read_wave(tmp_path / "a.wav", 16000, resample=True).size == 1600
 
 
+@pytest.mark.parametrize("chunks", [b"", b"data\x00\x00\x00\x00", b"fmt "])
+def test_a_damaged_wave_is_named(tmp_path: Path, chunks: bytes) -> None:
+    (tmp_path / "a.wav").write_bytes(b"RIFF\x0c\x00\x00\x00WAVE" + chunks)
+    with pytest.raises(TaskError, match="convert it to PCM WAV"):
+        read_wave(tmp_path / "a.wav", 8000, resample=False)
+
+
 def test_the_middle_is_kept_and_silence_is_added_on_both_sides() -> None:
     wave = np.arange(1, 7, dtype=np.float32)
     assert of_length(wave, 4).tolist() == [2, 3, 4, 5]

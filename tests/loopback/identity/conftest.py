@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from steelyard.control.client import Client
+from steelyard.control.connect import connect
 from steelyard.control.controller import Controller
 from steelyard.identity.roles import Role
 from steelyard.settings import Settings
+from tests.controller.cli.running import Ran, run_command
 from tests.support.certificate_holder import Holder, enroll
 
 
@@ -53,3 +56,26 @@ async def ports(tmp_path: Path) -> AsyncIterator[Ports]:
         yield Ports(controller, clock)
     finally:
         await controller.stop()
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state directory; logins go into a folder of this test."""
+    for name in ("CI", "STEELYARD_STATE_DIRECTORY", "STEELYARD_CONTROLLER", "STEELYARD_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def client(state: Path) -> Iterator[Client]:
+    settings = Settings(state_directory=state, agent_listen="127.0.0.1:0", secure_listen="127.0.0.1:0")
+    with connect(settings=settings) as connected:
+        yield connected
+
+
+def here(state: Path, *words: str) -> Ran:
+    """Run a command on the controller's own machine."""
+    return run_command("--state-directory", str(state), *words)

@@ -46,6 +46,7 @@ async def serving(ports: Ports, tmp_path: Path) -> AsyncIterator[asyncio.subproc
     )
     assert code == 0, text
     assert "this device is 'kitchen-pi' of controller" in text
+    assert f"next: steelyard-agent run --state-directory {root} (" in text
     process = await asyncio.create_subprocess_exec(
         *agent_command("run", "--state-directory", root),
         stdin=asyncio.subprocess.DEVNULL,

@@ -210,6 +210,7 @@ async def test_somebody_else_at_the_controllers_address_is_not_spoken_to(
         await server.stop(None)
     # It shows another certificate for the same name, so that not even the time is asked.
     assert listener.asked_count == 0
+    assert "whoever answers there shows no certificate of the authority that this device knows" in caplog.text
 
 
 async def test_the_port_of_enrollment_shows_the_certificate_that_is_kept(ports: Ports, board: EnrolledAgent) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,32 +19,11 @@ from steelyard.identity.errors import IdentityError, JoinCodeError
 from steelyard.identity.join_code import CodeKind, JoinCode, decode_join_code, encode_join_code
 from steelyard.settings import Settings
 from tests.controller.cli.running import Ran, run_command
+from tests.loopback.identity.conftest import here
 from tests.support.certificate_holder import enroll
+from tests.support.models import linear_model
 
 PASSPHRASE = "correct horse battery"
-
-
-@pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A state directory; logins go into a folder of this test."""
-    for name in ("CI", "STEELYARD_STATE_DIRECTORY", "STEELYARD_CONTROLLER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "state"
-
-
-@pytest.fixture
-def client(state: Path) -> Iterator[Client]:
-    settings = Settings(state_directory=state, agent_listen="127.0.0.1:0", secure_listen="127.0.0.1:0")
-    with connect(settings=settings) as connected:
-        yield connected
-
-
-def here(state: Path, *words: str) -> Ran:
-    """Run a command on the controller's own machine."""
-    return run_command("--state-directory", str(state), *words)
 
 
 def code_of(ran: Ran) -> str:
@@ -61,6 +40,9 @@ def test_a_device_is_invited_shown_suspended_resumed_and_removed(state: Path, cl
     (device,) = here(state, "device", "list", "--json").document["devices"]
     assert (device["description"]["name"], device["standing"], device["tags"]) == ("shelf", "enrolled", ["rack1"])
     assert here(state, "device", "suspend", "shelf", "--json").document["device"]["standing"] == "suspended"
+    model = str(linear_model(state.parent / "m.onnx"))
+    waiting = here(state, "measure", model, "--device", "shelf", "--device-wait", "1s")
+    assert "it is suspended, and `steelyard device resume shelf` lets it in" in waiting.is_refused(4)
     assert "may connect and takes work again" in here(state, "device", "resume", "shelf").err
     assert "is removed" in here(state, "device", "remove", "shelf").err
     assert here(state, "device", "list", "--json").document["devices"] == []
@@ -81,12 +63,14 @@ def test_the_code_is_also_drawn_for_a_camera(state: Path, client: Client) -> Non
 
 
 def test_a_person_logs_in_and_uses_the_controller_over_the_network_as_the_role_allows(
-    state: Path, client: Client
+    state: Path, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = client.identity.authorities().addresses[0]
     invited = here(state, "user", "invite", "ada", "--role", "run", "--json").document
     assert (invited["user"]["name"], invited["user"]["role"]) == ("ada", "RUN")
-    logged_in = run_command("login", invited["invitation"]["code"], "--json").document["login"]
+    # A code that is typed as an argument is everybody's to read in the list of processes.
+    monkeypatch.setattr("sys.stdin", io.StringIO(invited["invitation"]["code"] + "\n"))
+    logged_in = run_command("login", "-", "--json").document["login"]
     assert (logged_in["user"], logged_in["addresses"]) == ("ada", [address])
     over_network = ("--controller", address)
     assert run_command(*over_network, "device", "list", "--json").document["devices"] == []
@@ -165,6 +149,13 @@ def test_the_authority_is_shown_exported_changed_and_imported_elsewhere(
     assert "holds an authority already" in here(tmp_path / "moved", *imported).is_refused()
     passphrase.write_text("another passphrase")
     assert "not opened by this passphrase" in here(tmp_path / "new", *imported).is_refused()
+
+
+def test_to_finish_a_change_at_once_says_how_many_are_locked_out(state: Path, client: Client) -> None:
+    asyncio.run(enroll(code_of(here(state, "device", "invite"))))
+    assert "count no more" not in here(state, "ca", "rotate").err
+    finished = here(state, "ca", "rotate", "--finish")
+    assert "1 certificates of the old authority count no more: invite" in finished.err
 
 
 def test_a_controller_that_moved_is_the_same_to_whoever_was_enrolled(

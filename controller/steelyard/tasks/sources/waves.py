@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from math import gcd
 from pathlib import Path
@@ -13,6 +14,19 @@ from steelyard.tasks.errors import TaskError
 
 # The smallest energy that is told from silence: -100 dB of full scale.
 _FLOOR = 1e-10
+
+# Damaged headers end scipy's reader in errors of many kinds: a file without "fmt " in an UnboundLocalError.
+_UNREADABLE = (
+    ArithmeticError,
+    EOFError,
+    IndexError,
+    MemoryError,
+    OSError,
+    TypeError,
+    UnboundLocalError,
+    ValueError,
+    struct.error,
+)
 
 
 def read_wave(path: Path, sample_rate: int, *, resample: bool) -> NDArray[np.float32]:
@@ -33,7 +47,7 @@ def read_wave(path: Path, sample_rate: int, *, resample: bool) -> NDArray[np.flo
             rate, stored = wavfile.read(path)
     except FileNotFoundError as error:
         raise TaskError("data_not_found", f"there is no file {path}; check the path") from error
-    except (ValueError, OSError, EOFError) as error:
+    except _UNREADABLE as error:
         raise TaskError("invalid_wav", f"{path} cannot be read as WAV ({error}); convert it to PCM WAV") from error
     if stored.size == 0:
         raise TaskError("empty_data", f"{path} holds no sound; remove it")

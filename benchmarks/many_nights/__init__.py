@@ -1,0 +1,1 @@
+"""Ten years of nights beside one month of them."""

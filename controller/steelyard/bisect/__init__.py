@@ -1,0 +1,1 @@
+"""Bisection: which model, recipe step, runtime or revision brought a change, by confirmed comparisons."""

@@ -1,0 +1,1 @@
+"""A gate's report as people and their tools read it: Markdown, JUnit, a terminal."""

@@ -1,0 +1,1 @@
+"""A series over its nights, for a terminal and as a picture."""

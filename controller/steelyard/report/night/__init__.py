@@ -1,0 +1,1 @@
+"""The document of a night as people and their tools read it: HTML, Markdown, JUnit, JSON, a terminal."""
