@@ -290,6 +290,7 @@ class LineageStep(google.protobuf.message.Message):
     EVALUATION_FIELD_NUMBER: builtins.int
     PLUGIN_FIELD_NUMBER: builtins.int
     REUSED_FIELD_NUMBER: builtins.int
+    LATENCY_FIELD_NUMBER: builtins.int
     kind: builtins.str
     settings_json: builtins.str
     """The step's settings as JSON, defaults spelled out."""
@@ -313,6 +314,10 @@ class LineageStep(google.protobuf.message.Message):
     def evaluation(self) -> Global___StepEvaluation:
         """What the model after this step scored on the controller; unset when nothing was evaluated."""
 
+    @property
+    def latency(self) -> Global___StepLatency:
+        """What the model after this step took on a device; unset when nothing was measured."""
+
     def __init__(
         self,
         *,
@@ -327,11 +332,52 @@ class LineageStep(google.protobuf.message.Message):
         evaluation: Global___StepEvaluation | None = ...,
         plugin: builtins.str = ...,
         reused: builtins.bool = ...,
+        latency: Global___StepLatency | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["evaluation", b"evaluation"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["duration_s", b"duration_s", "evaluation", b"evaluation", "kind", b"kind", "notes", b"notes", "output_deflated_bytes", b"output_deflated_bytes", "output_digest", b"output_digest", "output_size_bytes", b"output_size_bytes", "plugin", b"plugin", "reused", b"reused", "settings_json", b"settings_json", "tool_versions", b"tool_versions"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["evaluation", b"evaluation", "latency", b"latency"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["duration_s", b"duration_s", "evaluation", b"evaluation", "kind", b"kind", "latency", b"latency", "notes", b"notes", "output_deflated_bytes", b"output_deflated_bytes", "output_digest", b"output_digest", "output_size_bytes", b"output_size_bytes", "plugin", b"plugin", "reused", b"reused", "settings_json", b"settings_json", "tool_versions", b"tool_versions"]) -> None: ...
 
 Global___LineageStep: typing_extensions.TypeAlias = LineageStep
+
+@typing.final
+class StepLatency(google.protobuf.message.Message):
+    """What a model took on a device, measured in the same rounds as the first model of its recipe."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DEVICE_FIELD_NUMBER: builtins.int
+    JOB_ID_FIELD_NUMBER: builtins.int
+    P50_FIELD_NUMBER: builtins.int
+    PARENT_P50_FIELD_NUMBER: builtins.int
+    SPEEDUP_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    device: builtins.str
+    job_id: builtins.str
+    """The measurement that it was."""
+    reason: builtins.str
+    """Why there is no value."""
+    @property
+    def p50(self) -> steelyard_protocol.v1.measurement_pb2.Estimate: ...
+    @property
+    def parent_p50(self) -> steelyard_protocol.v1.measurement_pb2.Estimate: ...
+    @property
+    def speedup(self) -> steelyard_protocol.v1.measurement_pb2.Estimate:
+        """The first model's time over this one's: above 1 is faster."""
+
+    def __init__(
+        self,
+        *,
+        device: builtins.str = ...,
+        job_id: builtins.str = ...,
+        p50: steelyard_protocol.v1.measurement_pb2.Estimate | None = ...,
+        parent_p50: steelyard_protocol.v1.measurement_pb2.Estimate | None = ...,
+        speedup: steelyard_protocol.v1.measurement_pb2.Estimate | None = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["p50", b"p50", "parent_p50", b"parent_p50", "speedup", b"speedup"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["device", b"device", "job_id", b"job_id", "p50", b"p50", "parent_p50", b"parent_p50", "reason", b"reason", "speedup", b"speedup"]) -> None: ...
+
+Global___StepLatency: typing_extensions.TypeAlias = StepLatency
 
 @typing.final
 class StepEvaluation(google.protobuf.message.Message):
@@ -773,6 +819,8 @@ class SubmitCompressionRequest(google.protobuf.message.Message):
     EVALUATE_STEPS_FIELD_NUMBER: builtins.int
     PLUGIN_PATHS_FIELD_NUMBER: builtins.int
     WITHOUT_CACHE_FIELD_NUMBER: builtins.int
+    MEASUREMENT_FIELD_NUMBER: builtins.int
+    MEASURE_STEPS_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     artifact_digest: builtins.str
     recipe_toml: builtins.str
@@ -786,9 +834,15 @@ class SubmitCompressionRequest(google.protobuf.message.Message):
     """Evaluate the task after each step, on the controller."""
     without_cache: builtins.bool
     """Run every step, also those whose output is known."""
+    measure_steps: builtins.bool
+    """Measure the model after each step so, beside the artifact."""
     @property
     def plugin_paths(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Files on the controller's machine that bring steps, metrics and the like of their own."""
+
+    @property
+    def measurement(self) -> Global___SubmitMeasurementRequest:
+        """How and where models are measured: a measurement of the artifact alone, which other models take the place of."""
 
     def __init__(
         self,
@@ -802,8 +856,11 @@ class SubmitCompressionRequest(google.protobuf.message.Message):
         evaluate_steps: builtins.bool = ...,
         plugin_paths: collections.abc.Iterable[builtins.str] | None = ...,
         without_cache: builtins.bool = ...,
+        measurement: Global___SubmitMeasurementRequest | None = ...,
+        measure_steps: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["artifact_digest", b"artifact_digest", "device", b"device", "evaluate_steps", b"evaluate_steps", "plugin_paths", b"plugin_paths", "recipe_toml", b"recipe_toml", "request_id", b"request_id", "seed", b"seed", "task_id", b"task_id", "without_cache", b"without_cache"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["measurement", b"measurement"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["artifact_digest", b"artifact_digest", "device", b"device", "evaluate_steps", b"evaluate_steps", "measure_steps", b"measure_steps", "measurement", b"measurement", "plugin_paths", b"plugin_paths", "recipe_toml", b"recipe_toml", "request_id", b"request_id", "seed", b"seed", "task_id", b"task_id", "without_cache", b"without_cache"]) -> None: ...
 
 Global___SubmitCompressionRequest: typing_extensions.TypeAlias = SubmitCompressionRequest
 
