@@ -27,6 +27,7 @@ def checkpoint_folder(
         calibration_digest="" if context.calibration is None else context.calibration.digest,
         choice_digest=learning.choice_digest,
         training_digest=learning.training_digest,
+        latency_key=learning.latency_key,
         artifact_digests={name: _file_digest(path) for name, path in learning.artifacts.items()},
     )
     digests = [_file_digest(one.path) for one in ancestors]

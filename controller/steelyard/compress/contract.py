@@ -17,6 +17,7 @@ from steelyard.compress.errors import CompressionInputError
 if TYPE_CHECKING:
     from steelyard.compress.calibration import CalibrationData
     from steelyard.compress.evaluation import EvaluationSet
+    from steelyard.compress.latency import LatencyOracle
 
 # What is being done, work done and work in all.
 Progress = Callable[[str, int, int], None]
@@ -84,7 +85,8 @@ class StepContext:
     with the model that the step starts from. ``evaluate`` runs a model file over the samples that choices are made by;
     None when there is no task. The rest is for steps that learn (``steelyard.compress.learning``): ``training`` and
     ``validation`` are those splits of the task, ``artifacts`` the files of other models by name, and ``checkpoints`` a
-    folder of this step alone that outlives an interruption (it may not be there yet).
+    folder of this step alone that outlives an interruption (it may not be there yet). ``latency`` measures models on a
+    device; None where none was named.
     """
 
     work_dir: Path
@@ -99,6 +101,7 @@ class StepContext:
     validation: EvaluationSet | None = None
     artifacts: Mapping[str, Path] = field(default_factory=dict)
     checkpoints: Path | None = None
+    latency: LatencyOracle | None = None
 
     def float_ancestor(self, kind: str) -> Ancestor:
         """Return the last float32 model of this recipe, which repairs compare with; ``kind`` names who asks.

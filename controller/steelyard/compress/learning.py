@@ -33,7 +33,7 @@ class Learning:
     ``training`` are the samples to learn from, None for none. ``artifacts`` are the files of other models by the names
     that the steps use. ``checkpoints`` is a folder in which each step keeps how far it came, below a name of its own;
     it outlives the process, None: nothing is kept. ``training_digest`` and ``choice_digest`` tell what steps learn from
-    and choose by, as keys have it.
+    and choose by, as keys have it, and ``latency_key`` what measures for them.
     """
 
     training: EvaluationSet | None = None
@@ -41,6 +41,7 @@ class Learning:
     checkpoints: Path | None = None
     training_digest: str = ""
     choice_digest: str = ""
+    latency_key: str = ""
 
 
 def learns(step: Step) -> bool:

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from steelyard.compress.finished_step import FinishedStep
 from steelyard.compress.result import CompressionResult
-from steelyard.errors import SteelyardError
+from steelyard.errors import SteelyardError, first_line
 from steelyard_protocol.v1 import control_pb2
 
 
@@ -37,6 +37,7 @@ class LearningFiles:
     checkpoints: Path | None = None
     training_digest: str = ""
     choice_digest: str = ""
+    latency_key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +48,9 @@ class CompressionRequest:
     ``reported`` and ``chosen_by`` are what models are scored by, after each step and where a step chooses. ``finished``
     are the first steps of the recipe, done before: the model's path, and the step as JSON. ``known_scores`` has what
     models scored in ``reported`` before: the digest, and the score as JSON. ``plugin_paths`` are files of plugins.
-    ``training``, ``artifacts`` (name and path), ``checkpoints``, ``training_digest`` and ``choice_digest`` are for
-    steps that learn, see ``steelyard.compress.learning.Learning``.
+    ``training``, ``artifacts`` (name and path), ``checkpoints``, ``training_digest``, ``choice_digest`` and
+    ``latency_key`` are for steps that learn, see ``steelyard.compress.learning.Learning``. ``waits`` says that the
+    child waits for a line after each step; ``measures`` that it may ask for latencies.
     """
 
     model_path: str
@@ -68,6 +70,9 @@ class CompressionRequest:
     checkpoints: str = ""
     training_digest: str = ""
     choice_digest: str = ""
+    latency_key: str = ""
+    waits: bool = False
+    measures: bool = False
 
     def to_line(self) -> str:
         """Return the request as one line of JSON."""
@@ -125,6 +130,30 @@ def parse_step(event: Mapping[str, Any]) -> FinishedStep:
         if "parent" in event
         else None,
     )
+
+
+def measure_event(candidate: Path, reference: Path, what: str) -> dict[str, Any]:
+    """Return the event of a child that asks for a latency; the answer is one line to it (``latency_line``)."""
+    return {"event": "measure", "candidate": str(candidate), "reference": str(reference), "what": what}
+
+
+def latency_line(latency: control_pb2.StepLatency) -> str:
+    """Return the answer to a measure event."""
+    return json.dumps(_plain(latency)) + "\n"
+
+
+def parse_latency(line: str) -> control_pb2.StepLatency:
+    """Return the latency that an answer tells.
+
+    Raises:
+        SteelyardError: a line that tells none.
+    """
+    try:
+        return json_format.Parse(line, control_pb2.StepLatency())
+    except json_format.ParseError as error:
+        raise SteelyardError(
+            "invalid_answer", f"the answer {line[:200]!r} is no latency ({first_line(error)}); write one line of JSON"
+        ) from error
 
 
 def _plain(message: Message) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from steelyard.compress.contract import Ancestor, Progress, Step, StepContext, S
 from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.evaluation import EvaluationSet, HostEvaluator, step_evaluation
 from steelyard.compress.finished_step import FinishedStep, deflated_bytes
+from steelyard.compress.latency import LatencyOracle
 from steelyard.compress.learning import Learning
 from steelyard.compress.model_kind import ModelKind
 from steelyard.compress.recipe import Recipe
@@ -64,6 +65,7 @@ def compress(
     work_dir: Path | None = None,
     scoring: Scoring | None = None,
     learning: Learning | None = None,
+    latency: LatencyOracle | None = None,
     finished: Sequence[FinishedStep] = (),
     on_step: Callable[[FinishedStep], None] | None = None,
 ) -> CompressionResult:
@@ -81,6 +83,7 @@ def compress(
         work_dir: for intermediate files, on the disk of ``out_dir``; the caller removes it. None: one of our own.
         scoring: what models are scored by on this machine.
         learning: what steps learn from.
+        latency: measures for steps that ask for a latency.
         finished: the first steps of the recipe where they were done before; they are not run again.
         on_step: told of each step that is done; the file in ``path`` lasts as long as ``work_dir``.
 
@@ -98,6 +101,7 @@ def compress(
                 seed=seed,
                 processor_features=frozenset(processor_features),
                 calibration=_read_calibration(recipe, calibration),
+                latency=latency,
             )
             job = _Job(
                 model_path, recipe, context, scoring or Scoring(), learning or Learning(), on_step or (lambda one: None)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from importlib.resources import files
 
 from steelyard.compress.contract import Step
+from steelyard.compress.latency import needs_latency
 from steelyard.compress.learning import Learns, learns, named_artifacts
 from steelyard.compress.recipe import step_settings
 
@@ -37,7 +38,8 @@ class StepInputs:
     """What every step of one run may read.
 
     ``calibration_digest`` and ``choice_digest`` are of the packed samples and of what steps choose by, "" for none, and
-    ``training_digest`` of what they learn from. ``artifact_digests`` are of other models, by the names that steps use.
+    ``training_digest`` of what they learn from. ``latency_key`` is what measures for steps that ask for a latency.
+    ``artifact_digests`` are of other models, by the names that steps use.
     """
 
     seed: int
@@ -45,6 +47,7 @@ class StepInputs:
     calibration_digest: str = ""
     choice_digest: str = ""
     training_digest: str = ""
+    latency_key: str = ""
     artifact_digests: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -74,6 +77,7 @@ def step_key(step: Step, ancestors: Sequence[str], inputs: StepInputs, *, plugin
         "artifacts": [inputs.artifact_digests.get(one, "") for one in named_artifacts([step])],
         "seed": inputs.seed,
         "features": sorted(inputs.processor_features),
+        **({"latency": inputs.latency_key} if needs_latency(step) else {}),
     }
     # What a step is made of beside its own class: an importance of another plugin.
     parts = getattr(step, "plugin_origins", ())

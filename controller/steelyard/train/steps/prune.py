@@ -19,11 +19,14 @@ from steelyard.compress.settings import (
     require_number,
 )
 from steelyard.train.distill.settings import TaughtSettings
+from steelyard.train.errors import TrainingInputError
+from steelyard.train.prune.latency_target import LatencyTarget
 from steelyard.train.prune.ranking import SCOPES
 
 if TYPE_CHECKING:
     from steelyard.train.lift.lifted import LiftedModel
-    from steelyard.train.prune.pruner import PrunedModel
+    from steelyard.train.prune.latency_amount import LatencyPruning
+    from steelyard.train.prune.pruner import PrunedModel, Pruner
     from steelyard.train.steps.training import StepTraining, Trained
 
 TARGETS = ("macs", "parameters")
@@ -44,6 +47,10 @@ class Prune(TaughtSettings):
 
     ``layers`` below 1 first leaves that share of alike blocks, spread evenly. In ``rounds`` the target is reached in as
     many parts, with ``round_epochs`` epochs behind each but the last; behind that come ``epochs``, 0 for none.
+
+    With ``latency``, a share of the time of the model that the step starts from ("0.5x") or a time ("2ms"), the amount
+    is found: candidates of the same ranking are measured on the device until one is within the share
+    ``latency_tolerance`` of it, ``latency_candidates`` at most (as in NetAdapt, Yang et al. 2018).
     """
 
     kind: ClassVar[str] = "prune"
@@ -66,6 +73,9 @@ class Prune(TaughtSettings):
     rounds: int = 1
     round_epochs: int = 1
     sample_batches: int = 8
+    latency: str = ""
+    latency_tolerance: float = 0.05
+    latency_candidates: int = 8
 
     def __post_init__(self) -> None:
         """Refuse settings of another type, targets of nothing, and rounds without training."""
@@ -77,7 +87,8 @@ class Prune(TaughtSettings):
         require_choice(self.kind, "scope", self.scope, SCOPES)
         require_boolean(self.kind, "heads", self.heads)
         require_globs(self.kind, "keep", self.keep)
-        for key in ("round_to", "rounds", "round_epochs", "sample_batches"):
+        require_number(self.kind, "latency_tolerance", self.latency_tolerance, least=0.001, most=0.5)
+        for key in ("round_to", "rounds", "round_epochs", "sample_batches", "latency_candidates"):
             require_count(self.kind, key, getattr(self, key))
         if not isinstance(self.importance, str) or not self.importance:
             raise RecipeError("invalid_setting", f"prune: importance is {self.importance!r}; write a kind in quotes")
@@ -86,6 +97,13 @@ class Prune(TaughtSettings):
                 "impossible_setting",
                 f"prune: rounds is {self.rounds} and epochs 0; rounds are for training between them",
             )
+        if self.latency != "":
+            LatencyTarget.parse(self.latency)
+
+    @property
+    def needs_latency(self) -> bool:
+        """Whether candidates are measured on a device."""
+        return self.latency != ""
 
     @property
     def needs_training(self) -> bool:
@@ -116,7 +134,7 @@ class Prune(TaughtSettings):
         context.progress("reading the model", 0, 1)
         lifted = lifted_model(model_path)
         training = StepTraining(self, model_path, context) if self.needs_training else None
-        run = _Pruning(self, context, training, lifted)
+        run = _Pruning(self, context, training, lifted, model_path)
         for number in range(1, self.rounds + 1):
             run.round(number)
         context.progress("writing the model", 0, 1)
@@ -127,7 +145,9 @@ class Prune(TaughtSettings):
 class _Pruning:
     """The rounds of one pruning."""
 
-    def __init__(self, step: Prune, context: StepContext, training: StepTraining | None, lifted: LiftedModel) -> None:
+    def __init__(
+        self, step: Prune, context: StepContext, training: StepTraining | None, lifted: LiftedModel, model_path: Path
+    ) -> None:
         from steelyard.train.prune.costs import COSTS
         from steelyard.train.prune.importances import importance_of
 
@@ -146,6 +166,9 @@ class _Pruning:
         self._pruned: PrunedModel | None = None
         self._trained: Trained | None = None
         self._left: Mapping[str, str] = {}
+        self._latency = _latency_pruning(step, context, model_path)
+        self._amount = step.amount
+        self._told: tuple[str, ...] = ()
 
     def round(self, number: int) -> None:
         """Take out what is to go in this round, and train."""
@@ -155,15 +178,32 @@ class _Pruning:
         self._context.progress(f"round {number} of {count}: choosing channels", 0, 1)
         rules = PruneRules(scope=step.scope, round_to=step.round_to, least=step.least, keep=step.keep, heads=step.heads)
         pruner = Pruner(self.lifted, self._importance, self._statistics(), rules)
-        target = step.amount ** (number / count) * self._start[step.target]
-        self._pruned = pruner.to_target(self._cost, target)
+        self._pruned = self._to_target(pruner, number)
         self._left = pruner.left
         self.lifted = self._pruned.lifted
         self._train(number)
 
+    def _to_target(self, pruner: Pruner, number: int) -> PrunedModel:
+        """Return the model of a round; with a latency, the first and the last round look for their amount."""
+        step, whole = self._step, self._start[self._step.target]
+        found = None
+        if self._latency is not None and number in (1, step.rounds):
+            pruned, found = self._latency.prune(
+                pruner,
+                self._cost,
+                whole,
+                start=self._latency.first_amount if number == 1 else self._amount,
+                is_reference=number == 1 and step.layers == 1,
+            )
+            self._amount, self._told = found.best.left, (*self._told, *self._latency.notes(found, step.target))
+        if found is not None and number == step.rounds:
+            return pruned
+        return pruner.to_target(self._cost, self._amount ** (number / step.rounds) * whole)
+
     def settings(self) -> Mapping[str, object]:
-        """Return the settings with "auto" resolved."""
-        return step_settings(self._step) if self._trained is None else self._trained.settings
+        """Return the settings with "auto" resolved, and the amount that was found."""
+        told = step_settings(self._step) if self._trained is None else self._trained.settings
+        return {**told, "amount": round(self._amount, 4)} if self._latency is not None else told
 
     def notes(self) -> tuple[str, ...]:
         """Return what was taken out, what stayed whole, and what became of the training."""
@@ -177,6 +217,7 @@ class _Pruning:
         widths = ", ".join(f"{name} {before} to {after}" for name, (before, after) in self._pruned.widths.items())
         whole = "; ".join(f"{name}: {why}" for name, why in self._left.items())
         notes = (
+            *self._told,
             self._shortened,
             f"left: {shares}",
             f"widths in the last round: {widths}",
@@ -210,3 +251,24 @@ class _Pruning:
         model = TrainableModel.of(self.lifted)
         self._training.renew_statistics(model)
         self._trained = self._training.run(model, settings=settings, part=f"round-{number}")
+
+
+def _latency_pruning(step: Prune, context: StepContext, model_path: Path) -> LatencyPruning | None:
+    """Return how the step's latency is reached, None for a step without one."""
+    from steelyard.train.prune.latency_amount import LatencyPruning
+
+    if not step.needs_latency:
+        return None
+    if context.latency is None:
+        raise TrainingInputError(
+            "no_device", f"prune: latency is {step.latency!r}, and no device measures it; name one with --device NAME"
+        )
+    return LatencyPruning(
+        target=LatencyTarget.parse(step.latency),
+        tolerance=step.latency_tolerance,
+        most=step.latency_candidates,
+        oracle=context.latency,
+        reference=model_path,
+        work_dir=context.work_dir,
+        progress=context.progress,
+    )
