@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from steelyard.cli.models import make_variants, resolve_model
 from steelyard.cli.plugin_flag import plugin_flag
+from steelyard.cli.run_flags import with_flags
 from steelyard.cli.session import connected, console, emit_json
-from steelyard.errors import UsageError
+from steelyard.cli.step_measuring_flags import STEP_MEASURING_FLAGS, step_measuring
+from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, UsageError
 
 
 def _list_recipes(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
@@ -44,7 +47,12 @@ def _list_recipes(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     metavar="FILE",
     help="Where data to calibrate, train and score with comes from.",
 )
-@click.option("--device", default="", metavar="NAME", help="Choose settings left at auto for this device's processor.")
+@click.option(
+    "--device",
+    default="",
+    metavar="NAME",
+    help="Choose settings left at auto for this device's processor, and measure there.",
+)
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of whatever a step draws."
 )
@@ -60,10 +68,12 @@ def _list_recipes(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     help="Keep the task of each part of a model in parts here, to measure it by.",
 )
 @plugin_flag
+@with_flags(STEP_MEASURING_FLAGS)
 @click.option("--json", "as_json", is_flag=True, help="Results as JSON on stdout.")
 @click.pass_context
 def compress(
     ctx: click.Context,
+    /,
     model: str,
     recipes: tuple[str, ...],
     task: Path | None,
@@ -73,10 +83,12 @@ def compress(
     use_cache: bool,
     part_tasks: Path | None,
     as_json: bool,
+    **flags: Any,
 ) -> None:
     """Make compressed variants of a model; the parent is never touched.
 
     A recipe runs step by step; what each step made is kept, and a recipe that was interrupted goes on behind it.
+    With --device, what each step made is measured there, beside MODEL in the same rounds.
     The flag --list names the built-in recipes. A parts file (.toml) in place of MODEL compresses a model in parts.
 
     \b
@@ -86,6 +98,8 @@ def compress(
       steelyard compress model.onnx --recipe equalize+static-int8+bias-correction --task task.toml
       steelyard compress model.onnx --recipe my-recipe.toml --task data.npz --json
       steelyard compress model.onnx --recipe prune,amount=0.5+static-int8 --task task.toml
+      steelyard compress model.onnx --recipe prune,latency=0.5x --task task.toml --device pi5
+      steelyard compress model.onnx --recipe hybrid --task task.toml --device pi5
       steelyard compress model.onnx --recipe my-recipe.toml --task task.toml --plugin mine.py
       steelyard compress parts.toml --recipe encoder=static-int8 --recipe decoder=dynamic-int8 --task task.toml
     """
@@ -94,22 +108,36 @@ def compress(
 
         if not (evaluate and use_cache):
             raise UsageError("parts_flags", "--no-evaluate and --no-cache are not for a model in parts; leave them out")
+        if flags["measure_steps"]:
+            raise UsageError(
+                "parts_flags", "--measure-steps is not for a model in parts; measure the parts with `steelyard measure`"
+            )
         run_parts(ctx, Path(model), recipes, task=task, device=device, tasks_dir=part_tasks, seed=seed, as_json=as_json)
         return
     if part_tasks is not None:
         raise UsageError("parts_flags", f"--part-tasks is for a model in parts, and {model} is none; leave it out")
+    measuring = step_measuring(ctx, recipes, {**flags, "device": device})
     with connected(ctx) as client:
         parent = resolve_model(client, model)
         registered = client.add_task(task, parent) if task is not None else None
         variants = make_variants(
-            client, parent, recipes, task=registered, seed=seed, device=device, evaluate=evaluate, use_cache=use_cache
+            client,
+            parent,
+            recipes,
+            task=registered,
+            seed=seed,
+            device=device,
+            evaluate=evaluate,
+            use_cache=use_cache,
+            measuring=measuring,
         )
+        unmeasured = any(step.latency.reason for variant in variants for step in variant.lineage.steps)
         if as_json:
             from steelyard.report.plain import to_plain
 
             payload = {"parent": to_plain(parent), "variants": [to_plain(variant) for variant in variants]}
             emit_json("compression", payload)
-            return
+            ctx.exit(EXIT_INCOMPLETE if unmeasured else EXIT_FINE)
         from steelyard.compress.recipe_text import load_recipe
         from steelyard.report.lineage import render_steps
 
@@ -120,3 +148,4 @@ def compress(
                 out.print(f"- {recipe} made the same file as {variant.lineage.recipe_name}", markup=False)
             out.print()
         out.print(f"measure them: steelyard measure {parent.name} {' '.join(v.name for v in variants)}", markup=False)
+    ctx.exit(EXIT_INCOMPLETE if unmeasured else EXIT_FINE)

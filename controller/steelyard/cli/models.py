@@ -12,6 +12,7 @@ from steelyard.errors import NotFoundError
 
 if TYPE_CHECKING:
     from steelyard.control.client import Client
+    from steelyard.control.measurement_request import StepMeasuring
     from steelyard_protocol.v1 import control_pb2
 
 _SUFFIXES = (".onnx", ".tflite")
@@ -55,12 +56,23 @@ def make_variants(
     device: str,
     evaluate: bool = False,
     use_cache: bool = True,
+    measuring: StepMeasuring | None = None,
 ) -> list[control_pb2.Artifact]:
-    """Compress ``artifact`` by each recipe and return the variants, in order; ``evaluate``: score each step here."""
+    """Compress ``artifact`` by each recipe and return the variants, in order.
+
+    ``evaluate``: score each step here. ``measuring``: where and how recipes measure on their way.
+    """
     variants = []
     for recipe in recipes:
         handle = client.compress(
-            artifact, recipe, task=task, seed=seed, device=device, evaluate=evaluate, use_cache=use_cache
+            artifact,
+            recipe,
+            task=task,
+            seed=seed,
+            device=device,
+            evaluate=evaluate,
+            use_cache=use_cache,
+            measuring=measuring,
         )
         follow(handle, f"{artifact.name} {recipe}")
         variants.append(handle.variant())

@@ -22,6 +22,7 @@ from steelyard.compress.registry import step_plugin
 from steelyard.compress.step_key import StepInputs, StepKey, score_key, step_key, why_other_bytes
 from steelyard.compress.tools import disk_errors
 from steelyard.control.job_world import JobWorld
+from steelyard.control.latency_oracle import DeviceLatency, Measurements, MeasuringJob
 from steelyard.control.old_checkpoints import forget_old
 from steelyard.plugins.files import plugin_files
 from steelyard.store.finished_steps import StepRecord
@@ -40,35 +41,38 @@ async def compress_job(
     job_id: str,
     request: control_pb2.SubmitCompressionRequest,
     *,
+    jobs: Measurements,
     heard: Callable[[], None] = lambda: None,
 ) -> None:
     """Compress an artifact and end the job with the variant's digest; ``heard`` is called at each sign of progress.
 
+    ``jobs`` take in what the compression measures.
+
     Raises:
         SteelyardError: It cannot be made.
+        JobEnd: a latency that a step asked for could not be measured.
     """
     parent = await world.store.call(Store.find_artifact, request.artifact_digest)
     with plugin_files(request.plugin_paths):
-        await _compress(world, job_id, request, parent, heard)
+        await _compress(world, MeasuringJob(job_id=job_id, request=request, parent=parent), jobs, heard)
 
 
 async def _compress(
     world: JobWorld,
-    job_id: str,
-    request: control_pb2.SubmitCompressionRequest,
-    parent: control_pb2.Artifact,
+    asked: MeasuringJob,
+    jobs: Measurements,
     heard: Callable[[], None],
 ) -> None:
     with disk_errors(world.work_directory):
         world.work_directory.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(dir=world.work_directory, prefix="compress-")
     with folder as work:
-        job = _CompressionJob(world=world, job_id=job_id, request=request, parent=parent, work=Path(work), heard=heard)
+        job = _CompressionJob(world=world, asked=asked, jobs=jobs, work=Path(work), heard=heard)
         variant = await job.run()
     count = len(job.steps)
     await world.store.call(
         Store.transition,
-        job_id,
+        asked.job_id,
         control_pb2.JOB_STATE_RECORDED,
         message=f"made {variant.name} ({variant.digest[:_SHOWN_DIGITS]}, {variant.size_bytes:,} bytes)",
         variant_digest=variant.digest,
@@ -85,17 +89,18 @@ class _CompressionJob:
         self,
         *,
         world: JobWorld,
-        job_id: str,
-        request: control_pb2.SubmitCompressionRequest,
-        parent: control_pb2.Artifact,
+        asked: MeasuringJob,
+        jobs: Measurements,
         work: Path,
         heard: Callable[[], None],
     ) -> None:
+        request = asked.request
         self.recipe: Recipe = parse_recipe(request.recipe_toml)
         self._world = world
-        self._job_id = job_id
+        self._job_id = asked.job_id
         self._request = request
-        self._parent = parent
+        self._parent = asked.parent
+        self._latency = DeviceLatency(world, jobs, asked, tell=self._progress)
         self._work = work
         self._heard = heard
         self._inputs = StepInputs(seed=request.seed)
@@ -118,6 +123,7 @@ class _CompressionJob:
             calibration_digest=task.calibration_digest,
             choice_digest=_choice(task),
             training_digest=_training(task),
+            latency_key=await self._latency.key() if self.recipe.needs_latency else "",
             artifact_digests=others,
         )
         finished = await self._known_steps()
@@ -138,6 +144,8 @@ class _CompressionJob:
                 finished=finished,
                 known_scores=await self._known_scores(),
                 on_step=self._keep,
+                waits=self._request.measure_steps,
+                measure=self._latency.measure if self.recipe.needs_latency else None,
             )
         await asyncio.to_thread(self._world.blobs.put_file, result.path)
         lineage = result.lineage
@@ -174,6 +182,7 @@ class _CompressionJob:
                 FinishedStep(path=self._world.blobs.path(record.message.output_digest), message=record.message)
             )
             self._progress(f"step {len(finished)} was run before", len(finished), len(self.recipe.step_list))
+            await self._measure_step()
         return finished
 
     async def _keep(self, done: FinishedStep) -> None:
@@ -201,7 +210,8 @@ class _CompressionJob:
             task_id=self._request.task_id,
         )
         lineage.created_at.GetCurrentTime()
-        if number + 1 < len(self.recipe.step_list):
+        is_last = number + 1 == len(self.recipe.step_list)
+        if not is_last:
             await self._register(done.message.output_digest, number + 1, lineage)
         await self._keep_score(self._parent.digest, lineage.parent_evaluation)
         await self._keep_score(done.message.output_digest, done.message.evaluation)
@@ -209,10 +219,23 @@ class _CompressionJob:
         bare = control_pb2.LineageStep()
         bare.CopyFrom(done.message)
         bare.ClearField("evaluation")
+        bare.ClearField("latency")
         record = StepRecord(key=key.key, loose_key=key.loose_key, tools=key.tools, message=bare)
         await self._world.store.call(Store.record_step, record)
         # What it kept on its way is behind it now.
         await asyncio.to_thread(shutil.rmtree, self._world.checkpoint_directory / key.key, ignore_errors=True)
+        await self._measure_step()
+        if done.message.HasField("latency") and not is_last:
+            lineage.steps[-1].CopyFrom(done.message)
+            await self._register(done.message.output_digest, number + 1, lineage)
+
+    async def _measure_step(self) -> None:
+        """Measure the model of the last step that is done, where that was asked for: nothing else runs meanwhile."""
+        if not self._request.measure_steps:
+            return
+        step, number = self.steps[-1], len(self.steps)
+        told = await self._latency.of_step(step.output_digest, f"step {number} ({step.kind})", name=self._name(number))
+        step.latency.CopyFrom(told)
 
     def _key(self, number: int) -> StepKey:
         digests = [self._parent.digest, *(step.output_digest for step in self.steps)]
@@ -227,8 +250,10 @@ class _CompressionJob:
         return ""
 
     async def _register(self, digest: str, step_count: int, lineage: control_pb2.Lineage) -> control_pb2.Artifact:
-        name = f"{self._parent.name}-{self.recipe.prefix_name(step_count)}"[:MAX_NAME_LENGTH]
-        return await self._world.models.create_artifact(digest, name, lineage)
+        return await self._world.models.create_artifact(digest, self._name(step_count), lineage)
+
+    def _name(self, step_count: int) -> str:
+        return f"{self._parent.name}-{self.recipe.prefix_name(step_count)}"[:MAX_NAME_LENGTH]
 
     # -- scores -------------------------------------------------------------------------------------------------
 
@@ -287,6 +312,7 @@ class _CompressionJob:
             checkpoints=self._world.checkpoint_directory,
             training_digest=self._inputs.training_digest,
             choice_digest=self._inputs.choice_digest,
+            latency_key=self._inputs.latency_key,
         )
 
     # -- progress -----------------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ def _goes_on(old: control_pb2.Lineage, new: control_pb2.Lineage) -> bool:
 
 
 def _newer_account(old: control_pb2.Lineage, new: control_pb2.Lineage) -> control_pb2.Lineage:
-    """Return the lineage of a recipe run again, with the scores of the old one where the new run made none."""
+    """Return the lineage of a recipe run again, with the scores and latencies of the old one where it made none."""
     kept = control_pb2.Lineage()
     kept.CopyFrom(new)
     if old.HasField("parent_evaluation") and not new.HasField("parent_evaluation"):
@@ -84,6 +84,9 @@ def _newer_account(old: control_pb2.Lineage, new: control_pb2.Lineage) -> contro
         for step, before in zip(kept.steps, old.steps, strict=False):
             if before.HasField("evaluation"):
                 step.evaluation.CopyFrom(before.evaluation)
+    for step, before in zip(kept.steps, old.steps, strict=False):
+        if before.HasField("latency") and not step.HasField("latency"):
+            step.latency.CopyFrom(before.latency)
     return kept
 
 
