@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +115,41 @@ def test_an_exported_program_of_one_batch_is_told_to_keep_it(net: Path, tmp_path
     torch.export.save(program, tmp_path / "net.pt2")
     assert "--fixed-batch" in str(refused(tmp_path / "net.pt2", tmp_path))
     assert imported(tmp_path / "net.pt2", tmp_path, open_batch=False).difference < 1e-5
+
+
+class Planted:
+    """What a pickle may do as it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self._path,)
+
+
+def rewritten(path: Path, part: str, change: Callable[[bytes], bytes]) -> Path:
+    """Return a copy of an archive in which the parts with these letters in their names are others."""
+    copy = path.with_name(f"planted{path.suffix}")
+    with zipfile.ZipFile(path) as before, zipfile.ZipFile(copy, "w") as after:
+        for name in before.namelist():
+            after.writestr(name, change(before.read(name)) if part in name else before.read(name))
+    return copy
+
+
+def test_nothing_in_an_exported_program_runs_while_it_is_read(net: Path, tmp_path: Path) -> None:
+    batch = torch.export.Dim("batch", min=1)
+    program = torch.export.export(made_of(net), (torch.zeros(2, 3, 8, 8),), dynamic_shapes=({0: batch},))
+    torch.export.save(program, tmp_path / "net.pt2")
+    planted, content = tmp_path / "planted", io.BytesIO()
+    torch.save({"x": Planted(planted)}, content)
+    pickled = rewritten(tmp_path / "net.pt2", "sample_inputs", lambda _: content.getvalue())
+    assert refused(pickled, tmp_path).reason == "bare_pickle"
+    code = f"__import__('pathlib').Path('{planted.as_posix()}').touch()".encode()
+    evaluated = rewritten(
+        tmp_path / "net.pt2", ".json", lambda one: re.sub(rb'("expr_str": ?")[^"]*', rb"\g<1>" + code, one)
+    )
+    assert refused(evaluated, tmp_path).reason == "bare_pickle"
+    assert not planted.exists()
 
 
 def test_torchscript_is_imported(net: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from steelyard.compress.evaluation import EvaluationSet
+from steelyard.compress.latency import LatencyOracle
 from steelyard.compress.learning import Learning
 from steelyard.compress.recipe_text import load_recipe
 from steelyard.compress.result import CompressionResult
@@ -38,6 +39,7 @@ def run(
     artifacts: Mapping[str, Path] | None = None,
     checkpoints: Path | None = None,
     progress=None,
+    latency: LatencyOracle | None = None,
 ) -> CompressionResult:
     """Run a recipe with training samples, scored on others."""
     return compress(
@@ -49,6 +51,7 @@ def run(
         out_dir=path.parent / "out",
         progress=progress,
         scoring=Scoring(reported=evaluation_samples()),
+        latency=latency,
         learning=Learning(
             training=stripes(labelled=labelled), artifacts=artifacts or {}, checkpoints=checkpoints, training_digest="t"
         ),
