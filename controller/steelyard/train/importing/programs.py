@@ -16,6 +16,7 @@ from steelyard.errors import first_line
 from steelyard.train.errors import ImportModelError
 from steelyard.train.export.program import source_line
 from steelyard.train.export.quiet import quiet_exporters
+from steelyard.train.importing.exported_program import load_exported
 
 _FACTORY_NAME = "_steelyard_imported"
 
@@ -83,7 +84,7 @@ def _from_file(path: Path, *, allow_pickle: bool) -> LoadedProgram:
         )
     names = _archive_names(path)
     if any("/models/" in name or name.endswith("serialized_exported_program.json") for name in names):
-        return _exported_program(path)
+        return _exported_program(path, allow_pickle=allow_pickle)
     if any("/code/" in name for name in names):
         return _torchscript(path)
     return _pickled(path, allow_pickle=allow_pickle)
@@ -97,18 +98,8 @@ def _archive_names(path: Path) -> list[str]:
         return []
 
 
-def _exported_program(path: Path) -> LoadedProgram:
-    import torch
-
-    try:
-        with quiet_exporters():
-            program = torch.export.load(path)
-    except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
-        raise ImportModelError(
-            "invalid_program",
-            f"{path} cannot be loaded as an ExportedProgram by torch {torch.__version__} ({first_line(error)}); save "
-            "it again with this version",
-        ) from error
+def _exported_program(path: Path, *, allow_pickle: bool) -> LoadedProgram:
+    program = load_exported(path, allow_pickle=allow_pickle)
     return LoadedProgram(
         module=program.module(), kind="ExportedProgram", input_names=tuple(program.graph_signature.user_inputs)
     )
