@@ -1,0 +1,119 @@
+"""Structured pruning of the Fashion-MNIST ResNet: at 2 and 4 times fewer multiply-accumulates, beside others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+from benchmarks.figures import Standing, standing, verdict_text
+from benchmarks.results_file import ResultsFile, Run
+from benchmarks.table import Table
+from benchmarks.training.lines import PHASES as _PHASES
+from benchmarks.training.lines import Line, time_files, train
+from benchmarks.training.plain_pruning import prune_plainly
+from benchmarks.training.recipe_runs import ORIGINAL, Variant
+from benchmarks.training.trained_rounds import (
+    HEAD,
+    POINTS,
+    Rounds,
+    loss_points,
+    no_worse_verdict,
+    row,
+    variants,
+    verdict,
+)
+from benchmarks.training.training_tasks import fashion_model
+
+NAME = "structured_pruning"
+PHASES = _PHASES
+# Seeds.
+ROUND_COUNT = 2
+MOST_LOSS_AT_4X = 1.0
+# As many passes over the samples for all: two between the parts of ours, five behind them.
+_OURS = "prune,amount={share},teachers=parent,rounds=3,round_epochs=1,epochs=5"
+_PEER = "fine-tune,epochs=7"
+_SHARES = {"2x": 0.5, "4x": 0.25}
+
+
+def line() -> Line:
+    """Return what is trained and timed."""
+    made = []
+    for times, share in _SHARES.items():
+        ours = _OURS.format(share=share)
+        made += [
+            Variant(name=f"{times} steelyard", recipe=ours),
+            Variant(name=f"{times} random", recipe=f"{ours},importance=random"),
+            Variant(name=f"{times} torch-pruning", recipe=_PEER, start=partial(prune_plainly, share=share)),
+        ]
+    return Line(
+        name=NAME,
+        model=fashion_model("fashion_resnet"),
+        variants=made,
+        timed=[one.name for one in made if not one.name.endswith("random")],
+    )
+
+
+async def measure(round_count: int, *, phases: Sequence[str] = PHASES) -> None:
+    """Train ``round_count`` seeds of each variant, then time the files of the first."""
+    one = line()
+    if "train" in phases:
+        await asyncio.to_thread(train, one, round_count)
+    if "time" in phases:
+        await asyncio.to_thread(time_files, one)
+
+
+def table() -> Table | None:
+    """Return the figures of the latest rounds."""
+    run = ResultsFile(NAME).latest()
+    if run is None:
+        return None
+    rounds = run.rounds
+    return Table(
+        title="Structured pruning of the Fashion-MNIST ResNet",
+        command=f"python -m benchmarks.run {NAME}",
+        method=(
+            f"Learnt from {run.settings['training_count']:,} training images; epochs compared by 1,000 test images, "
+            f"scored on the other 9,000. steelyard: `{_OURS.format(share=0.25)}` (0.5 at 2x). random: the same with "
+            "`importance=random`. torch-pruning: its MagnitudePruner in one shot, one ratio for all layers, then "
+            f"`{_PEER}`: as many epochs by the same loop, without a teacher. Losses are paired by sample, each with "
+            "its mean over the seeds. Speeds: `steelyard measure` on the device `local`, one session, interleaved, one "
+            "thread, files of the first seed. LiteRT is not in this table."
+        ),
+        run=run,
+        head=[*HEAD, "speed-up, ONNX Runtime"],
+        rows=[row(rounds, one) for one in variants(rounds)],
+        verdicts=verdicts(run),
+    )
+
+
+def verdicts(run: Run) -> list[str]:
+    """Return one sentence a target."""
+    rounds: Rounds = run.rounds
+    at_4x = loss_points(rounds, ORIGINAL, "4x steelyard")
+    found = [
+        no_worse_verdict("2x fewer MACs", "no loss beyond the interval", loss_points(rounds, ORIGINAL, "2x steelyard")),
+        verdict(
+            "4x fewer MACs",
+            "a loss below 1 point",
+            at_4x,
+            least=float("-inf"),
+            most=MOST_LOSS_AT_4X,
+            unit=POINTS,
+        ),
+    ]
+    others = [(times, other) for times in _SHARES for other in ("random", "torch-pruning")]
+    return [*found, *(_beside(rounds, times, other) for times, other in others)]
+
+
+def _beside(rounds: Rounds, times: str, other: str) -> str:
+    """Return how much worse another way is than ours, at the same share of multiply-accumulates."""
+    figure = loss_points(rounds, f"{times} steelyard", f"{times} {other}")
+    target = "worse than ours" if other == "random" else "no better than ours"
+    if figure is None:
+        return verdict_text(f"{times} {other}", target, Standing.UNDECIDED, "nothing yet")
+    if other == "random":
+        stands = standing(figure, least=0.0, most=float("inf"))
+    else:
+        stands = Standing.MISSED if figure.high is not None and figure.high < 0 else Standing.MET
+    return verdict_text(f"{times} {other}", target, stands, f"{figure.text(2, POINTS)} worse")
