@@ -105,7 +105,7 @@ bench-compress: $(STAMP)
 
 # Each goes on where it stopped; benchmarks/compression/README.md has the models.
 bench-train: $(STAMP)
-	$(BIN)/python -m benchmarks.run lifter
+	$(BIN)/python -m benchmarks.run lifter qat structured_pruning distillation half_minilm hybrid latency_target
 
 # Deterministic; the other detectors' environments (.venv-bench-asv, .venv-bench-otava) are made on first use.
 bench-nightly: $(STAMP)

@@ -45,7 +45,7 @@ from benchmarks.results_file import ResultsFile, this_machine
 from benchmarks.scale import growth
 from benchmarks.scale.line_process import LineProcessError
 from benchmarks.table import Table
-from benchmarks.training import distillation, half_minilm, lifter, structured_pruning
+from benchmarks.training import distillation, half_minilm, hybrid, latency_target, lifter, qat, structured_pruning
 
 _MODULES = (
     worker_vs_native,
@@ -72,9 +72,12 @@ _MODULES = (
     real_nights,
     nights_cost,
     lifter,
+    qat,
     structured_pruning,
     distillation,
     half_minilm,
+    hybrid,
+    latency_target,
 )
 _BENCHMARKS = {module.NAME: module for module in _MODULES}
 _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -95,7 +98,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--idle-window", type=float, default=idle_agent.WINDOW_S, help="seconds (default: %(default)g)")
     parser.add_argument(
         "--phase",
-        choices=("all", "train", "time"),
+        choices=("all", "find", "train", "time"),
         default="all",
         help="of benchmarks that train: timing needs the machine to itself, training does not (default: %(default)s)",
     )

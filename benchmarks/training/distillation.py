@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from benchmarks.compression.minilm import FOLDER as MINILM
 from benchmarks.results_file import ResultsFile, Run
 from benchmarks.table import Table
-from benchmarks.training.lines import Line, train
+from benchmarks.training.lines import Line, runs_together, train
 from benchmarks.training.recipe_runs import ORIGINAL, Variant
 from benchmarks.training.trained_rounds import (
     HEAD,
@@ -72,7 +71,7 @@ def table() -> Table | None:
             f"teacher answers, for as many epochs of the same samples in the same order. {_recipes(runs)} "
             "The interval of a gain is over seeds."
         ),
-        run=_together(runs),
+        run=runs_together(list(runs.values())),
         head=["model", *HEAD],
         rows=[[model, *row(run.rounds, one)] for model, run in runs.items() for one in variants(run.rounds)],
         verdicts=[text for model, run in runs.items() for text in verdicts(model, run.rounds)],
@@ -103,16 +102,3 @@ def _count(runs: Mapping[str, Run], model: str) -> str:
 
 def _recipes(runs: Mapping[str, Run]) -> str:
     return " ".join(f"{model}: `{_STUDENTS[model]},{_TAUGHT}`." for model in runs)
-
-
-def _together(runs: Mapping[str, Run]) -> Run:
-    """Return one run of the rounds of all models, with the machine and the versions of the last."""
-    last: Any = list(runs.values())[-1]
-    return Run(
-        machine=last.machine,
-        versions=last.versions,
-        settings={},
-        rounds=tuple(one for run in runs.values() for one in run.rounds),
-        first_day=min(run.first_day for run in runs.values()),
-        last_day=max(run.last_day for run in runs.values()),
-    )

@@ -58,7 +58,7 @@ def table() -> Table | None:
         method=(
             f"Every second layer of six stays (Sanh et al. 2019), and learns from {run.settings['training_count']:,} "
             f"tweets what the whole answers: `{_HALF}`, then `dynamic-int8`. Epochs are compared by 200 other tweets, "
-            "scored on 800 more. The share of the score that is kept has an interval over tweets (paired, by the delta method). "
+            "scored on 800 more. The share of the score that is kept has an interval over tweets. "
             f"Speeds: `steelyard measure` on the device `local`, {TOKENS} tokens, one session, interleaved, one thread."
         ),
         run=run,

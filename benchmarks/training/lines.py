@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 from benchmarks.compression.bench_models import cache_folder
 from benchmarks.latency_block import BlockError
 from benchmarks.progress import say
-from benchmarks.results_file import ResultsFile, this_key
+from benchmarks.results_file import ResultsFile, Run, this_key
 from benchmarks.training.recipe_runs import ORIGINAL, RecipeRuns, Variant, file_of
 from benchmarks.training.training_tasks import TrainedModel, is_full
 from steelyard.errors import SteelyardError
@@ -104,3 +105,14 @@ def time_files(line: Line, *, runtime: str = "onnxruntime", path_of: Callable[[s
     found = median_latencies_ns(files, input_shapes=line.shapes, round_count=SPEED_ROUND_COUNT, window_ms=WINDOW_MS)
     results.append(key, {"kind": "timed", "runtime": runtime, "sha256": digests, "median_ns": found})
     say("")
+
+
+def runs_together(runs: Sequence[Run]) -> Run:
+    """Return one run of the rounds of several models, with the machine and the versions of the last."""
+    return dataclasses.replace(
+        runs[-1],
+        settings={},
+        rounds=tuple(one for run in runs for one in run.rounds),
+        first_day=min(run.first_day for run in runs),
+        last_day=max(run.last_day for run in runs),
+    )

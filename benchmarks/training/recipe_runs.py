@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.compression.kernels import kernels_of
 from benchmarks.progress import say
 from benchmarks.training.training_tasks import TrainedModel
 from steelyard.compress.evaluation import EvaluationSet, HostEvaluator
@@ -24,15 +26,17 @@ ORIGINAL = "original"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """What is made of a model: the text of a recipe, run on ``start`` where that is given.
+    """What is made of a model: by the text of a recipe, or by a peer.
 
     ``start`` writes the model that the recipe starts from, given the original one; it is part of what is compared.
-    Recipes may name the original as a teacher ("original").
+    ``peer`` writes the file itself, given the original, the samples to learn from, a seed and the file; ``recipe`` then
+    says in words with which settings. Recipes may name the original as a teacher ("original").
     """
 
     name: str
     recipe: str
     start: Callable[[Path, Path], None] | None = None
+    peer: Callable[[Path, EvaluationSet, int, Path], None] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a recipe of the model as it came, and a variant without one."""
@@ -86,16 +90,26 @@ class RecipeRuns:
             return self.described(ORIGINAL, 0)
         import torch
 
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
+        begun_s = time.monotonic()
+        file = self.file(variant.name, seed)
+        if variant.peer is not None:
+            variant.peer(self.model.model, self._training, seed, file)
+            notes: list[str] = []
+        else:
+            notes = self._compressed(variant, seed, file)
+        seconds = round(time.monotonic() - begun_s, 1)
+        return {"seconds": seconds, "notes": notes, **self.described(variant.name, seed)}
+
+    def _compressed(self, variant: Variant, seed: int, file: Path) -> list[str]:
+        """Run the recipe of a variant and return what its steps told."""
         from steelyard.compress.learning import Learning
         from steelyard.compress.recipe_text import load_recipe
         from steelyard.compress.run import Scoring, compress
         from steelyard_agent.processor import parse_cpuinfo
 
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
-        start = self._start_of(variant)
-        begun_s = time.monotonic()
         result = compress(
-            start,
+            self._start_of(variant),
             load_recipe(variant.recipe),
             calibration=self._calibration,
             seed=seed,
@@ -111,13 +125,8 @@ class RecipeRuns:
                 choice_digest=self._validation.data.digest,
             ),
         )
-        shutil.move(result.path, self.file(variant.name, seed))
-        notes = [note for step in result.lineage.steps for note in step.notes]
-        return {
-            "seconds": round(time.monotonic() - begun_s, 1),
-            "notes": notes,
-            **self.described(variant.name, seed),
-        }
+        shutil.move(result.path, file)
+        return [note for step in result.lineage.steps for note in step.notes]
 
     def described(self, variant: str, seed: int) -> dict[str, Any]:
         """Return costs and answers of a variant's file."""
@@ -127,6 +136,7 @@ class RecipeRuns:
             "file_bytes": path.stat().st_size,
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             **costs(path),
+            "kernels": dataclasses.asdict(kernels_of(path)),
             "score": float(correct.mean()),
             "count": int(correct.size),
             "correct": packed(correct),

@@ -24,6 +24,11 @@ def variants(rounds: Rounds) -> list[str]:
     return list(dict.fromkeys(one["variant"] for one in rounds if one["kind"] == "trained"))
 
 
+def seeds_of(rounds: Rounds, variant: str) -> list[int]:
+    """Return the seeds that a variant was trained with."""
+    return sorted(trained(rounds, variant))
+
+
 def loss_points(rounds: Rounds, reference: str, candidate: str) -> Figure | None:
     """Return by how many points of accuracy the candidate is worse, with a t interval over samples.
 
