@@ -231,9 +231,10 @@ class _CompressionJob:
 
     async def _measure_step(self) -> None:
         """Measure the model of the last step that is done, where that was asked for: nothing else runs meanwhile."""
-        if not self._request.measure_steps:
-            return
         step, number = self.steps[-1], len(self.steps)
+        # A step that only looked left the first model as it was.
+        if not self._request.measure_steps or step.output_digest == self._parent.digest:
+            return
         told = await self._latency.of_step(step.output_digest, f"step {number} ({step.kind})", name=self._name(number))
         step.latency.CopyFrom(told)
 

@@ -17,7 +17,7 @@ from steelyard.control.pools import parse_pool
 from steelyard.errors import SteelyardError, UsageError
 from steelyard.fleet.local_agent import LOCAL_NAME
 from steelyard.job_states import FINAL_STATES
-from steelyard.store.names import MAX_NAME_LENGTH
+from steelyard.store.names import CANDIDATE_OF, MAX_NAME_LENGTH
 from steelyard.store.store import Store
 from steelyard_protocol.v1 import control_pb2, measurement_pb2
 
@@ -112,8 +112,8 @@ class DeviceLatency:
             JobEnd, SteelyardError: it could not be measured.
         """
         first, second = [await asyncio.to_thread(self._world.blobs.put_file, path) for path in (reference, candidate)]
-        await self._register(first, f"{self._job.parent.name}: the input")
-        await self._register(second, f"{self._job.parent.name}: {what}")
+        for digest, which in ((first, "the input of a step"), (second, what)):
+            await self._register(digest, f"{CANDIDATE_OF}{self._job.parent.name}: {which}")
         return await self._beside(second, first, what)
 
     async def of_step(self, digest: str, what: str, *, name: str) -> control_pb2.StepLatency:

@@ -19,6 +19,8 @@ def parent_times(lineage: control_pb2.Lineage) -> tuple[Text, Text]:
 
 def times_of(latency: control_pb2.StepLatency) -> tuple[Text, Text]:
     """Return the cells of what a step made: its p50, and how many times as fast as the first model it is."""
+    if not latency.device:
+        return (Text(""), Text(""))
     p50 = format_value(latency.p50.value, "ns") if is_known(latency.p50) else "not known"
     return (Text(p50), Text(speed_text(latency)))
 

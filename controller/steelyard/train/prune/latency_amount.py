@@ -96,7 +96,7 @@ class LatencyPruning:
         path = self.work_dir / f"candidate-{left:.6f}.onnx"
         self.progress(f"writing the candidate with {left:.1%} left", 0, 1)
         write_model(pruned.lifted, path)
-        measured = self.oracle.measure(path, self.reference, f"the candidate with {left:.1%} left")
+        measured = self.oracle.measure(path, self.reference, f"a copy with {left:.1%} left")
         path.unlink()
         whole = self.target.share_of_parent(measured)
         share = self.target.share_of(measured)
