@@ -59,9 +59,9 @@ def table() -> Table | None:
         command=f"python -m benchmarks.run {NAME}",
         method=(
             f"The Fashion-MNIST ResNet to {SHARE}x of its latency on the device `local`. The amounts are found there "
-            f"by `prune,latency={SHARE}x`, and by the same with `scope=layer` (one ratio for all layers); then both are "
-            f"trained alike (`{_TRAINING}`) on {run.settings['training_count']:,} training images and scored on 9,000 "
-            "test images. The latencies in the verdicts are those of the trained files, in a session of their own: "
+            f"by `prune,latency={SHARE}x`, and by the same with `scope=layer` (one ratio for all layers); then both "
+            f"are trained alike (`{_TRAINING}`) on {run.settings['training_count']:,} training images and scored on "
+            "9,000 test images. The latencies in the verdicts are those of the trained files, in their own session: "
             "`steelyard measure`, interleaved, one thread."
         ),
         run=run,

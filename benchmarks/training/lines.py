@@ -97,7 +97,7 @@ def time_files(line: Line, *, runtime: str = "onnxruntime", path_of: Callable[[s
     for path in files.values():
         if not path.is_file():
             raise BlockError(f"there is no {path}; run the benchmark with --phase train, or with --fresh")
-    digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+    digests = {name: file_digest(path) for name, path in files.items()}
     timed = [one for one in results.rounds(key) if one["kind"] == "timed" and one["runtime"] == runtime]
     if any(one["sha256"] == digests for one in timed):
         return
@@ -105,6 +105,11 @@ def time_files(line: Line, *, runtime: str = "onnxruntime", path_of: Callable[[s
     found = median_latencies_ns(files, input_shapes=line.shapes, round_count=SPEED_ROUND_COUNT, window_ms=WINDOW_MS)
     results.append(key, {"kind": "timed", "runtime": runtime, "sha256": digests, "median_ns": found})
     say("")
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def runs_together(runs: Sequence[Run]) -> Run:

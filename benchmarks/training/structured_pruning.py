@@ -10,9 +10,10 @@ from benchmarks.figures import Standing, standing, verdict_text
 from benchmarks.results_file import ResultsFile, Run
 from benchmarks.table import Table
 from benchmarks.training.lines import PHASES as _PHASES
-from benchmarks.training.lines import Line, time_files, train
+from benchmarks.training.lines import Line, file_digest, time_files, train
 from benchmarks.training.plain_pruning import prune_plainly
 from benchmarks.training.recipe_runs import ORIGINAL, Variant
+from benchmarks.training.tflite_files import write_tflite
 from benchmarks.training.trained_rounds import (
     HEAD,
     POINTS,
@@ -20,6 +21,7 @@ from benchmarks.training.trained_rounds import (
     loss_points,
     no_worse_verdict,
     row,
+    speedup,
     variants,
     verdict,
 )
@@ -27,6 +29,7 @@ from benchmarks.training.training_tasks import fashion_model
 
 NAME = "structured_pruning"
 PHASES = _PHASES
+LITERT = "litert"
 # Seeds.
 ROUND_COUNT = 2
 MOST_LOSS_AT_4X = 1.0
@@ -61,6 +64,15 @@ async def measure(round_count: int, *, phases: Sequence[str] = PHASES) -> None:
         await asyncio.to_thread(train, one, round_count)
     if "time" in phases:
         await asyncio.to_thread(time_files, one)
+        await asyncio.to_thread(_time_in_litert, one)
+
+
+def _time_in_litert(one: Line) -> None:
+    """Write the TFLite file of what is timed, by its content, and time those."""
+    sources = {name: one.file(name, 0) for name in (ORIGINAL, *one.timed)}
+    files = {name: one.folder / f"{file_digest(path)}.tflite" for name, path in sources.items()}
+    write_tflite({sources[name]: file for name, file in files.items()})
+    time_files(one, runtime=LITERT, path_of=files.__getitem__)
 
 
 def table() -> Table | None:
@@ -81,8 +93,8 @@ def table() -> Table | None:
             "thread, files of the first seed. LiteRT is not in this table."
         ),
         run=run,
-        head=[*HEAD, "speed-up, ONNX Runtime"],
-        rows=[row(rounds, one) for one in variants(rounds)],
+        head=[*HEAD, "ONNX Runtime", "LiteRT"],
+        rows=[row(rounds, one, ("onnxruntime", LITERT)) for one in variants(rounds)],
         verdicts=verdicts(run),
     )
 
@@ -103,6 +115,7 @@ def verdicts(run: Run) -> list[str]:
         ),
     ]
     others = [(times, other) for times in _SHARES for other in ("random", "torch-pruning")]
+    found += [_speeds(rounds, times) for times in _SHARES]
     return [*found, *(_beside(rounds, times, other) for times, other in others)]
 
 
@@ -117,3 +130,10 @@ def _beside(rounds: Rounds, times: str, other: str) -> str:
     else:
         stands = Standing.MISSED if figure.high is not None and figure.high < 0 else Standing.MET
     return verdict_text(f"{times} {other}", target, stands, f"{figure.text(2, POINTS)} worse")
+
+
+def _speeds(rounds: Rounds, times: str) -> str:
+    """Return what the smaller product is worth in both runtimes."""
+    found = {one: speedup(rounds, ORIGINAL, f"{times} steelyard", one) for one in ("onnxruntime", LITERT)}
+    told = [f"{one} {'not timed' if each is None else each.text(2) + 'x'}" for one, each in found.items()]
+    return f"Measured speed-up at {times} fewer MACs: {', '.join(told)}."
