@@ -5,7 +5,7 @@ Every draw comes from the generator that is given, so that the same epoch of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.compress.settings import AUTO
+from steelyard.tasks.metrics.contract import LABELS, MASKS
 from steelyard.train.errors import TrainingInputError
 from steelyard.train.loop.settings import augmentation_parts
 
@@ -21,8 +22,8 @@ Arrays = dict[str, NDArray[Any]]
 _MOST_CHANNELS = 4
 # Pictures below are thumbnails in which a shift by a pixel is a change of meaning.
 _LEAST_CROPPED = 16
-_DEFAULTS = {"cutout": 0.25, "mixup": 0.2, "noise": 0.05}
-_AUTO_CROP_SHARE = 8
+# Shares of the longer side, Beta's parameter, a standard deviation.
+_DEFAULTS = {"crop": 1 / 8, "cutout": 0.25, "mixup": 0.2, "noise": 0.05}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,17 +38,26 @@ class Augmentation:
     """The augmentations of one training, checked against what its samples are.
 
     ``shapes`` are those of one sample by input name, ``dtypes`` their numpy dtypes. Pictures are samples of three axes,
-    one of them of 1 to 4 channels; what is changed is the first input of floats.
+    one of them of 1 to 4 channels; what is changed is the first input of floats. ``truth`` are the names of the truth
+    that samples have: a picture that moves away under its mask, or under numbers that may be places in it, is another
+    sample.
     """
 
     def __init__(
-        self, wanted: Sequence[str], *, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, str]
+        self,
+        wanted: Sequence[str],
+        *,
+        shapes: Mapping[str, tuple[int, ...]],
+        dtypes: Mapping[str, str],
+        truth: Collection[str] = (),
     ) -> None:
         """Choose the input, and what "auto" means for it.
 
         Raises:
-            TrainingInputError: no_augmentation: there is no such input, or it is no picture where one is needed.
+            TrainingInputError: no_augmentation: there is no such input, it is no picture where one is needed, or the
+                truth would not move with it.
         """
+        self._truth = frozenset(truth)
         floats = [name for name in shapes if dtypes[name].startswith("float")]
         self._name = floats[0] if floats else ""
         shape = shapes.get(self._name, ())
@@ -77,18 +87,18 @@ class Augmentation:
         assert self._axes is not None
         high, wide = self._axes
         pictures = np.moveaxis(samples, (high + 1, wide + 1), (1, 2))
+        size = int(_DEFAULTS.get(kind, 0) * max(pictures.shape[1:3]) if number is None else number)
         if kind == "crop":
-            pictures = _cropped(pictures, int(number) if number else max(pictures.shape[1:3]) // _AUTO_CROP_SHARE, rng)
+            pictures = _cropped(pictures, size, rng)
         elif kind == "flip":
             is_flipped = rng.random(len(pictures)) < 0.5
             pictures = np.where(is_flipped.reshape(-1, *[1] * (pictures.ndim - 1)), pictures[:, :, ::-1], pictures)
         else:
-            size = int(number) if number else round(_DEFAULTS[kind] * max(pictures.shape[1:3]))
             pictures = _cut_out(pictures, size, rng)
         return np.moveaxis(pictures, (1, 2), (high + 1, wide + 1))
 
     def _auto(self, shape: tuple[int, ...]) -> tuple[str, ...]:
-        if self._axes is None:
+        if self._axes is None or self._truth - {LABELS}:
             return ()
         is_large = min(shape[axis] for axis in self._axes) >= _LEAST_CROPPED
         return ("crop",) if is_large else ()
@@ -104,6 +114,11 @@ class Augmentation:
                 raise TrainingInputError(
                     "no_augmentation",
                     f"augment has {kind}, which is for pictures, and samples are {listed}; leave it out",
+                )
+            if kind in ("crop", "flip") and MASKS in self._truth:
+                raise TrainingInputError(
+                    "no_augmentation",
+                    f"augment has {kind}, which would move pictures and leave their masks where they are; leave it out",
                 )
 
 

@@ -36,7 +36,7 @@ class Feeding:
         return cls(
             data=data,
             batch_size=min(batch_size, data.sample_count),
-            augmentation=Augmentation(augment, shapes=shapes, dtypes=dtypes),
+            augmentation=Augmentation(augment, shapes=shapes, dtypes=dtypes, truth=data.truth),
             seed=seed,
             place=place,
         )

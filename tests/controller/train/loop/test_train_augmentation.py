@@ -28,6 +28,21 @@ def test_auto_crops_pictures_and_leaves_all_else_alone() -> None:
     assert Augmentation(("auto",), shapes={"ids": (12,)}, dtypes={"ids": "int64"}).kinds == ()
 
 
+def test_auto_moves_no_picture_whose_truth_may_lie_in_places_of_it() -> None:
+    for truth, kinds in (("labels", ("crop",)), ("masks", ()), ("targets", ())):
+        found = Augmentation(("auto",), shapes=PICTURE, dtypes=FLOATS, truth=(truth,))
+        assert found.kinds == kinds
+    with pytest.raises(TrainingInputError, match="augment has flip, which would move pictures and leave their masks"):
+        Augmentation(("flip",), shapes=PICTURE, dtypes=FLOATS, truth=("masks",))
+    assert Augmentation(("noise", "cutout"), shapes=PICTURE, dtypes=FLOATS, truth=("masks",)).kinds[1] == "cutout"
+
+
+def test_a_number_of_nothing_changes_nothing() -> None:
+    for kind in ("crop0", "cutout0", "noise0", "mixup0"):
+        made, _ = augmentation(kind).apply(pictures(), np.random.default_rng(0))
+        np.testing.assert_array_equal(made["image"], pictures()["image"])
+
+
 @pytest.mark.parametrize("shape", [(3, 20, 24), (20, 24, 3)])
 def test_a_crop_moves_a_picture_and_repeats_its_edge(shape: tuple[int, ...]) -> None:
     channel = 0 if shape[0] == 3 else 2
