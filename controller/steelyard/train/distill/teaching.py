@@ -51,8 +51,13 @@ class Teaching:
         teachers: Sequence[Teacher],
         label: LabelLoss | None,
         sample: Batch,
+        has_classes: bool = True,
+        seed: int = 0,
     ) -> None:
-        """Look at what the models give for a few samples, and pair their layers.
+        """Look at what the models give for a few samples, on the processor, and pair their layers.
+
+        ``has_classes`` says whether rows of numbers are scores of classes where no ``label`` tells; ``seed`` draws the
+        first weights of projectors.
 
         Raises:
             TrainingInputError: teacher_misfit, unknown_layer, no_pairs, other_rank.
@@ -64,18 +69,20 @@ class Teaching:
         self._teachers = tuple(teachers)
         self._label = label
         for teacher in teachers:
-            teacher.model.module.eval().requires_grad_(False)
+            teacher.model.module.to("cpu").eval().requires_grad_(False)
         student.module.eval()
         with torch.no_grad():
             own = student.run(sample.inputs)
             theirs = [_fitting(teacher, student, own, sample) for teacher in teachers]
         self._outputs = (label.output,) if label is not None else tuple(own)
-        self._axis = _class_axis(label, own[self._outputs[0]])
+        self._axis = _class_axis(label, own[self._outputs[0]], has_classes=has_classes)
         self._forms = [_form(label, one[self._outputs[0]], self._axis) for one in (own, *theirs)]
         first = teachers[0].model
         self._hints = pairs_of(settings.hints, student, first, sample.inputs)
         self._attention = pairs_of(settings.attention, student, first, sample.inputs)
-        self._projectors = nn.ModuleDict(self._made_projectors(student, sample))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self._projectors = nn.ModuleDict(self._made_projectors(student, sample))
         self.extra: nn.Module | None = self._projectors if len(self._projectors) else None
 
     @property
@@ -135,10 +142,7 @@ class Teaching:
             ]
             terms["hints"] = self._settings.hint_weight * _mean(errors)
         if self._attention:
-            distances = [
-                attention_distance(*of_one_size(features[own], wanted[other].detach()))
-                for own, other in self._attention
-            ]
+            distances = [attention_distance(features[own], wanted[other].detach()) for own, other in self._attention]
             terms["attention"] = self._settings.attention_weight * _mean(distances)
         return terms
 
@@ -187,11 +191,11 @@ def _by_place(names: Sequence[str], inputs: Mapping[str, Tensor]) -> dict[str, T
     return dict(zip(names, inputs.values(), strict=True))
 
 
-def _class_axis(label: LabelLoss | None, output: Tensor) -> int | None:
+def _class_axis(label: LabelLoss | None, output: Tensor, *, has_classes: bool) -> int | None:
     """Return the axis of the classes of an output, None for one without."""
     if label is not None:
         return label.class_axis if label.name == CROSS_ENTROPY else None
-    return output.dim() - 1 if output.dim() == 2 and output.shape[-1] > 1 else None
+    return output.dim() - 1 if has_classes and output.dim() == 2 and output.shape[-1] > 1 else None
 
 
 def _form(label: LabelLoss | None, output: Tensor, axis: int | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from steelyard.train.distill.projection import of_one_size
 from steelyard.train.loop.output_form import log_shares
 
 if TYPE_CHECKING:
@@ -42,22 +43,27 @@ def soft_values(student: Tensor, teachers: Sequence[Tensor]) -> Tensor:
 
 
 def relative_error(given: Tensor, wanted: Tensor) -> Tensor:
-    """Return the mean square error as a share of the variance of ``wanted``."""
-    scale = wanted.detach().var(unbiased=False).clamp_min(_LEAST)
-    return (given - wanted).square().mean() / scale
+    """Return the mean square error as a share of the variance of ``wanted``, in float32."""
+    wanted = wanted.detach().float()
+    return (given.float() - wanted).square().mean() / wanted.var(unbiased=False).clamp_min(_LEAST)
 
 
 def attention_distance(student: Tensor, teacher: Tensor) -> Tensor:
     """Return the square distance of two normalized maps of attention, a mean over samples.
 
-    A map is the mean square over channels, [B, C, H, W] to [B, H W] and [B, T, C] to [B, T] (Zagoruyko and Komodakis
-    2017, F_sum with p = 2).
+    A map is the mean square over channels, [B, C, H, W] to [B, 1, H, W] and [B, T, C] to [B, T] (Zagoruyko and
+    Komodakis 2017, F_sum with p = 2); of two sizes, both are averaged to the smaller.
     """
-    return (_attention(student) - _attention(teacher)).square().sum(dim=1).mean()
+    own, wanted = of_one_size(_attention(student), _attention(teacher))
+    return (_of_length_one(own) - _of_length_one(wanted)).square().sum(dim=1).mean()
 
 
 def _attention(given: Tensor) -> Tensor:
+    squares = given.float().square()
+    return squares.mean(dim=1, keepdim=True) if given.dim() >= 4 else squares.mean(dim=-1)
+
+
+def _of_length_one(given: Tensor) -> Tensor:
     from torch.nn import functional
 
-    channel_axis = 1 if given.dim() >= 4 else -1
-    return functional.normalize(given.float().square().mean(dim=channel_axis).flatten(1), dim=1)
+    return functional.normalize(given.flatten(1), dim=1)

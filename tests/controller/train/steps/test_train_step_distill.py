@@ -11,6 +11,7 @@ import pytest
 from steelyard.compress.errors import RecipeError
 from steelyard.compress.recipe_text import load_recipe
 from steelyard.train.errors import TrainingInputError
+from tests.controller.train.loop.small_trainings import stripes
 from tests.controller.train.steps.recipes import SHORT, model, outputs, run, score
 
 
@@ -59,6 +60,45 @@ def test_hints_and_attention_are_learnt_through_projectors(tmp_path: Path, teach
     assert sorted(
         tensor.dims[0] for tensor in onnx.load_model(result.path).graph.initializer if len(tensor.dims) == 4
     ) == [4, 4]
+
+
+def test_projectors_begin_with_the_same_weights_whatever_was_drawn_before(teacher: Path) -> None:
+    import torch
+
+    from steelyard.train.distill.settings import TaughtSettings
+    from steelyard.train.distill.teaching import Teacher, Teaching
+    from steelyard.train.lift import lift
+    from steelyard.train.loop.data import TrainingData
+    from steelyard.train.loop.trainable import TrainableModel
+    from steelyard.train.steps.training import looked_at
+
+    made = []
+    for drawn, seed in ((1, 5), (2, 5), (1, 6)):
+        torch.manual_seed(drawn)
+        student = TrainableModel.of(lift(model(teacher.parent, "narrow.onnx", channels=4, depth=1)))
+        teaching = Teaching(
+            TaughtSettings(teachers=("parent",), hints=("auto",)),
+            student=student,
+            teachers=[Teacher(name="parent", model=TrainableModel.of(lift(teacher)))],
+            label=None,
+            sample=looked_at(TrainingData.of(stripes(4))),
+            seed=seed,
+        )
+        made.append(torch.cat([one.flatten() for one in teaching.extra.parameters()]))
+    assert torch.equal(made[0], made[1])
+    assert not torch.equal(made[0], made[2])
+
+
+def test_maps_of_attention_of_two_sizes_are_compared_at_the_smaller() -> None:
+    import torch
+
+    from steelyard.train.distill.terms import attention_distance
+
+    small = torch.rand(2, 3, 4, 4)
+    # Where each place stands four times, and signs differ, the map is the same.
+    large = small.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3) * torch.tensor([1.0, -1.0]).repeat(4)
+    assert float(attention_distance(small, large)) < 1e-12
+    assert float(attention_distance(small, large.flip(2))) > 1e-3
 
 
 def test_several_teachers_teach_inside_of_fine_tuning(tmp_path: Path, teacher: Path) -> None:
