@@ -74,6 +74,10 @@ class TrainingData:
         inputs = {name: expand(np.asarray(values[rows]), self.tables[name]) for name, values in self.values.items()}
         return inputs, {name: array[rows] for name, array in self.truth.items()}
 
+    def all_truth(self) -> Arrays:
+        """Return the truth of all samples, in their order."""
+        return {name: array[self.rows] for name, array in self.truth.items()}
+
     def drawn(self, count: int, seed: int) -> TrainingData:
         """Return ``count`` samples, drawn; all of them for 0 or where there are fewer."""
         if not 0 < count < self.sample_count:

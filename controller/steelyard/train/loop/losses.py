@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ _BY_METRIC = {
     **dict.fromkeys(("top1", "top5", "topk", "f1", "auc", "miou"), CROSS_ENTROPY),
     **dict.fromkeys(("mae", "rmse", "r2"), MEAN_SQUARE),
 }
+# The truth that each reads: the first of these that there is.
+READS = {CROSS_ENTROPY: (LABELS, MASKS), MEAN_SQUARE: (TARGETS, LABELS), BINARY: (LABELS, TARGETS)}
 # Below, the logarithm of a probability says nothing that float32 knows.
 _LEAST_PROBABILITY = 1e-7
 
@@ -52,35 +54,39 @@ class LabelLoss:
         """Return the loss of outputs, a mean over the batch; a mixed sample has its share of two truths."""
         given = outputs[self.output].float()
         one = {CROSS_ENTROPY: self._cross_entropy, MEAN_SQUARE: _mean_square, BINARY: self._binary}[self.name]
+        read = next(name for name in READS[self.name] if name in batch.truth)
         if batch.mix is None:
-            return one(given, batch.truth)
+            return one(given, batch.truth[read])
         share = batch.mix.share
-        return share * one(given, batch.truth) + (1 - share) * one(given, batch.mix.truth)
+        return share * one(given, batch.truth[read]) + (1 - share) * one(given, batch.mix.truth[read])
 
-    def _cross_entropy(self, given: Tensor, truth: Mapping[str, Tensor]) -> Tensor:
+    def _cross_entropy(self, given: Tensor, labels: Tensor) -> Tensor:
         from torch.nn import functional
 
-        labels = truth[LABELS] if LABELS in truth else truth[MASKS]
         scores = log_shares(given, self.form).movedim(self.class_axis, 1)
         return functional.cross_entropy(
             scores, labels, label_smoothing=self.label_smoothing, ignore_index=self.ignored_label
         )
 
-    def _binary(self, given: Tensor, truth: Mapping[str, Tensor]) -> Tensor:
+    def _binary(self, given: Tensor, truth: Tensor) -> Tensor:
         from torch.nn import functional
 
-        wanted = (truth[LABELS] if LABELS in truth else truth[TARGETS]).to(given.dtype).reshape(given.shape)
+        wanted = truth.to(given.dtype).reshape(given.shape)
         if self.form == PROBABILITIES:
             bounded = given.clamp(_LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
             return functional.binary_cross_entropy(bounded, wanted)
         return functional.binary_cross_entropy_with_logits(given, wanted)
 
 
-def _mean_square(given: Tensor, truth: Mapping[str, Tensor]) -> Tensor:
+def _mean_square(given: Tensor, truth: Tensor) -> Tensor:
     from torch.nn import functional
 
-    wanted = truth[TARGETS] if TARGETS in truth else truth[LABELS]
-    return functional.mse_loss(given, wanted.to(given.dtype).reshape(given.shape))
+    return functional.mse_loss(given, truth.to(given.dtype).reshape(given.shape))
+
+
+def is_of_classes(metric: Metric) -> bool:
+    """Return whether a metric reads scores of classes."""
+    return _BY_METRIC.get(metric.kind) == CROSS_ENTROPY
 
 
 def label_loss(
@@ -89,6 +95,7 @@ def label_loss(
     outputs: Mapping[str, Tensor],
     *,
     form_of: Callable[[Tensor, int], str],
+    scores: Collection[str] = (),
     label_smoothing: float = 0.0,
 ) -> LabelLoss:
     """Return the loss for a metric.
@@ -97,7 +104,8 @@ def label_loss(
         setting: what the recipe says, "auto" goes by the metric.
         metric: the task's.
         outputs: what the model gives for a few samples.
-        form_of: what an output holds, scores of classes along an axis.
+        form_of: what an output holds, scores of classes along an axis, by its values.
+        scores: names of outputs that hold scores whatever their values are.
         label_smoothing: for cross-entropy.
 
     Raises:
@@ -119,10 +127,12 @@ def label_loss(
     if name == CROSS_ENTROPY and LABELS in metric.truth_arrays and (given.dim() < 2 or given.shape[-1] == 1):
         name = BINARY
     axis = int(getattr(metric, "class_axis", -1)) % max(given.dim(), 1)
+    # Several scores that each say yes or no do not add up.
+    by_class = given.flatten() if name == BINARY else given
     return LabelLoss(
         name=name,
         output=output,
-        form=LOGITS if name == MEAN_SQUARE else form_of(given, -1 if name == BINARY else axis),
+        form=LOGITS if name == MEAN_SQUARE or output in scores else form_of(by_class, axis if name != BINARY else -1),
         class_axis=axis,
         label_smoothing=label_smoothing if name == CROSS_ENTROPY else 0.0,
         ignored_label=int(getattr(metric, "ignore_label", -100)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from steelyard.train.errors import TrainingInputError
 from steelyard.train.loop.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -33,11 +34,19 @@ def learning_rate_of(settings: TrainingSettings, module: nn.Module) -> float:
 
 
 def make_optimizer(settings: TrainingSettings, module: nn.Module, extra: nn.Module | None) -> Any:
-    """Return an optimizer of all parameters that learn; biases and scales of norms do not decay."""
+    """Return an optimizer of all parameters that learn; biases and scales of norms do not decay.
+
+    Raises:
+        TrainingInputError: nothing_to_train.
+    """
     import torch
 
     rate = learning_rate_of(settings, module)
     learning = [one for one in module.parameters() if one.requires_grad]
+    if not learning:
+        raise TrainingInputError(
+            "nothing_to_train", f"{settings.kind}: the model has no weights that could learn; leave the step out"
+        )
     groups: list[dict[str, Any]] = [
         {"params": [one for one in learning if one.dim() > 1], "weight_decay": settings.weight_decay, "peak": rate},
         {"params": [one for one in learning if one.dim() <= 1], "weight_decay": 0.0, "peak": rate},

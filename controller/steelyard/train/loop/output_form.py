@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.fx import Node
 
 LOGITS = "logits"
 PROBABILITIES = "probabilities"
@@ -13,6 +14,9 @@ LOG_PROBABILITIES = "log-probabilities"
 # Of sums over classes; float32's own error is some 1e-7 a class.
 _SUM_TOLERANCE = 1e-3
 _LEAST_SHARE = 1e-12
+# Parts of the names of functions that give sums of products, and of those that only move values.
+_LINEAR = ("linear", "conv", "matmul", "addmm")
+_MOVES = ("reshape", "view", "flatten", "squeeze", "permute", "transpose", "getitem")
 
 
 def form_of_output(given: Tensor, axis: int) -> str:
@@ -28,6 +32,42 @@ def form_of_output(given: Tensor, axis: int) -> str:
         return PROBABILITIES
     is_log = bool((values <= _SUM_TOLERANCE).all())
     return LOG_PROBABILITIES if is_log and _adds_up(values.exp(), axis) else LOGITS
+
+
+def ends_linearly(module: Any, place: int) -> bool:
+    """Return whether a linear layer gives the output at ``place`` of a traced module: then it holds scores.
+
+    Their values may lie from 0 to 1 all the same, of a model that lost most of its channels.
+    """
+    from torch import fx
+
+    traced = module if isinstance(module, fx.GraphModule) else getattr(module, "graph", None)
+    if not isinstance(traced, fx.GraphModule):
+        return False
+    (end,) = (node for node in traced.graph.nodes if node.op == "output")
+    given: Any = end.args[0]
+    node = given[place] if isinstance(given, tuple | list) else given
+    while node is not None:
+        kind = _kind(traced, node)
+        if kind is not None:
+            return kind
+        node = node.all_input_nodes[0] if node.all_input_nodes else None
+    return False
+
+
+def _kind(traced: Any, node: Node) -> bool | None:
+    """Return whether a node is a linear layer, None for one that passes values on."""
+    from torch import nn
+    from torch.nn.modules.conv import _ConvNd
+
+    if node.op == "call_module":
+        layer = traced.get_submodule(node.target)
+        is_rounding = hasattr(layer, "fake_quant_enabled")
+        return None if is_rounding else isinstance(layer, (nn.Linear, _ConvNd))
+    name = getattr(node.target, "__name__", str(node.target))
+    if any(one in name for one in _MOVES):
+        return None
+    return any(one in name for one in _LINEAR)
 
 
 def log_shares(given: Tensor, form: str) -> Tensor:

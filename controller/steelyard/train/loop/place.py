@@ -47,7 +47,9 @@ class Place:
             return cls(device=device, precision=settings.precision)
         if device == "cpu":
             return cls(device=device, precision="float32")
-        return cls(device=device, precision="bfloat16" if torch.cuda.is_bf16_supported() else "float16")
+        # Emulated bfloat16 is slower than float32.
+        has_halves = torch.cuda.is_bf16_supported(including_emulation=False)
+        return cls(device=device, precision="bfloat16" if has_halves else "float16")
 
     @property
     def is_mixed(self) -> bool:

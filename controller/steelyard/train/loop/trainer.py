@@ -80,7 +80,7 @@ class Trainer:
         self._feeding = Feeding.of(
             training, batch_size=settings.batch_size, augment=settings.augment, seed=seed, place=self._place
         )
-        self._validator = Validator(validation, objective, self._place)
+        self._validator = Validator(validation, objective, self._place, batch_size=settings.batch_size)
         self._update_count = settings.epochs * self._feeding.batch_count
         self._records: list[EpochRecord] = []
         self._terms: dict[str, float] = {}
@@ -202,10 +202,18 @@ class Trainer:
                 f"stopped after {number} epochs: one more would not end within max_minutes = "
                 f"{self._settings.max_minutes:g}"
             )
-        patience = self._settings.patience
-        if patience and self._kept is not None and number - self._kept[0] >= patience:
-            return f"stopped after {number} epochs: {patience} of them without a better {self._kept[1].name}"
+        patience, (epoch, best) = self._settings.patience, self._best()
+        if patience and best is not None and number - epoch >= patience:
+            return f"stopped after {number} epochs: {patience} of them without a better {best.name}"
         return ""
+
+    def _best(self) -> tuple[int, Score | None]:
+        """Return the epoch of the best score of those that may be kept, and the score; None before the first."""
+        known = [(record.number, record.score) for record in self._records if record.number >= self._first_kept()]
+        best: tuple[int, Score | None] = (0, None if self._first_kept() else self._before)
+        for number, score in known:
+            best = (number, score) if score.beats(best[1]) else best
+        return best
 
     def _has_diverged(self, loss: float) -> bool:
         # While a hook still changes the model, a loss that grows is what is to be expected.

@@ -16,8 +16,9 @@ from steelyard.train.loop.objective import Batch, Objective
 from steelyard.train.loop.place import Place
 from steelyard.train.loop.trainable import TrainableModel
 
-# Nothing is kept for a backward pass, so that more fit than in training.
-_BATCH_SIZE = 256
+# Nothing is kept for a backward pass, so that more fit than in training: so many times its batch, with a bound.
+_BATCH_TIMES = 4
+_MOST_IN_BATCH = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +58,10 @@ class Score:
 class Validator:
     """Scores modules over one set of samples."""
 
-    def __init__(self, data: TrainingData, objective: Objective, place: Place) -> None:
-        """Score by the metric of ``data`` where it has truth, else by the objective."""
+    def __init__(self, data: TrainingData, objective: Objective, place: Place, *, batch_size: int) -> None:
+        """Score by the metric of ``data`` where it has truth, else by the objective; ``batch_size`` is training's."""
         self._data = data
+        self._batch_size = min(_BATCH_TIMES * batch_size, _MOST_IN_BATCH)
         self._objective = objective
         self._place = place
         self._by_metric = data.has_truth and not data.metric.needs_parent_outputs and _is_defined(data)
@@ -80,12 +82,11 @@ class Validator:
         metric = self._data.metric
         reduction, are_finite = HostReduction(metric.reduction), True
         for batch in self._batches():
-            outputs = {name: made.float().cpu().numpy() for name, made in model.run(batch.inputs).items()}
+            outputs = {name: made.cpu().numpy() for name, made in model.run(batch.inputs).items()}
             are_finite = are_finite and all(np.isfinite(made).all() for made in outputs.values())
             reduction.add(outputs, batch.size)
-        _, truth = self._data.take(np.arange(self._data.sample_count))
         try:
-            value = metric.answers(truth, reduction.arrays()).value()
+            value = metric.answers(self._data.all_truth(), reduction.arrays()).value()
         except SteelyardError:
             # Outputs that are no numbers are how a run that diverges looks from here; others do not fit.
             if are_finite:
@@ -103,8 +104,8 @@ class Validator:
 
     def _batches(self) -> Iterator[Batch]:
         put = self._place.put
-        for start in range(0, self._data.sample_count, _BATCH_SIZE):
-            places = np.arange(start, min(start + _BATCH_SIZE, self._data.sample_count))
+        for start in range(0, self._data.sample_count, self._batch_size):
+            places = np.arange(start, min(start + self._batch_size, self._data.sample_count))
             inputs, truth = self._data.take(places)
             yield Batch(
                 inputs={name: put(array) for name, array in inputs.items()},
@@ -114,4 +115,4 @@ class Validator:
 
 def _is_defined(data: TrainingData) -> bool:
     """Return whether the samples give the metric a value at all (an AUC needs both classes)."""
-    return undefined_reason(data.metric, data.take(np.arange(data.sample_count))[1]) is None
+    return undefined_reason(data.metric, data.all_truth()) is None

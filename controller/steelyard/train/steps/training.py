@@ -86,6 +86,7 @@ class StepTraining:
             TrainingInputError: the model's outputs do not fit the truth or the teachers'.
         """
         from steelyard.train.distill.teaching import Teaching
+        from steelyard.train.loop.losses import is_of_classes
 
         model.module.to("cpu")
         sample = looked_at(self._samples.training)
@@ -96,7 +97,15 @@ class StepTraining:
                     "no_labels", f"{self._settings.kind}: there are no labels to learn from; add some"
                 )
             return label
-        teaching = Teaching(self._settings, student=model, teachers=self._teachers, label=label, sample=sample)
+        teaching = Teaching(
+            self._settings,
+            student=model,
+            teachers=self._teachers,
+            label=label,
+            sample=sample,
+            has_classes=is_of_classes(self._samples.training.metric),
+            seed=self._context.seed,
+        )
         teaching.to(device or self._place.device)
         return teaching
 
@@ -161,27 +170,33 @@ class StepTraining:
     def renew_statistics(self, model: TrainableModel) -> int:
         """Take the statistics of BatchNorm anew, of a model that changed; return how many layers there are."""
         from steelyard.train.loop.batchnorm import reestimate
+        from steelyard.train.loop.memory import smaller_batch_proposed
 
-        return reestimate(model, (batch.inputs for batch in self.plain_feeding().plain(_RENEWED_BY)))
+        with smaller_batch_proposed(self._settings.batch_size):
+            return reestimate(model, (batch.inputs for batch in self.plain_feeding().plain(_RENEWED_BY)))
 
     def _label_loss(self, model: TrainableModel, sample: Batch) -> LabelLoss | None:
         import torch
 
         from steelyard.train.loop.losses import label_loss
-        from steelyard.train.loop.output_form import form_of_output
+        from steelyard.train.loop.output_form import ends_linearly, form_of_output
+        from steelyard.train.loop.truth_fit import refuse_misfit
 
         if not sample.truth or (self._teachers and self._settings.label_weight == 0):
             return None
         model.module.eval()
         with torch.no_grad():
             outputs = model.run(sample.inputs)
-        return label_loss(
+        found = label_loss(
             self._settings.loss,
             self._samples.training.metric,
             outputs,
             form_of=form_of_output,
+            scores=[name for at, name in enumerate(model.output_names) if ends_linearly(model.module, at)],
             label_smoothing=self._settings.label_smoothing,
         )
+        refuse_misfit(found, outputs[found.output], self._samples.training)
+        return found
 
 
 def looked_at(data: TrainingData) -> Batch:
@@ -197,7 +212,7 @@ def looked_at(data: TrainingData) -> Batch:
 
 def _teacher(name: str, model_path: Path, context: StepContext) -> Teacher:
     from steelyard.train.distill.teaching import Teacher
-    from steelyard.train.lift import lift
+    from steelyard.train.lift import lift_checked
 
     path = {PARENT: context.ancestors[0].path if context.ancestors else model_path, INPUT: model_path}.get(name)
     path = path or context.artifacts.get(name)
@@ -208,4 +223,4 @@ def _teacher(name: str, model_path: Path, context: StepContext) -> Teacher:
             "has",
         )
     context.progress(f"looking at the teacher {name}", 0, 1)
-    return Teacher(name=name, model=TrainableModel.of(lift(path)))
+    return Teacher(name=name, model=TrainableModel.of(lift_checked(path)))

@@ -13,7 +13,7 @@ from steelyard.compress.evaluation import EvaluationSet
 from steelyard.tasks.errors import TaskError
 from steelyard.tasks.metrics.auc import Auc
 from steelyard.tasks.metrics.regression import RootMeanSquareError
-from steelyard.train.errors import TrainingError
+from steelyard.train.errors import TrainingError, TrainingInputError
 from steelyard.train.loop.checkpoints import Checkpoints
 from steelyard.train.loop.data import TrainingData
 from steelyard.train.loop.losses import LabelLoss
@@ -121,9 +121,12 @@ def test_a_run_that_diverges_ends_with_the_model_before(tmp_path: Path) -> None:
     assert outcome.kept.value > 0.9
 
 
-def test_patience_ends_a_run_that_gets_no_better(tmp_path: Path) -> None:
-    outcome = trainer(network(), Checkpoints(tmp_path), settings=settings(epochs=40, patience=3)).run()
+@pytest.mark.parametrize("kept", ["best", "last"])
+def test_patience_ends_a_run_that_gets_no_better(tmp_path: Path, kept: str) -> None:
+    wanted = settings(epochs=40, patience=3, keep_epoch=kept)
+    outcome = trainer(network(), Checkpoints(tmp_path), settings=wanted).run()
     assert outcome.epoch_count < 40
+    assert outcome.kept_epoch == outcome.epoch_count - (3 if kept == "best" else 0)
     assert "3 of them without a better top1" in outcome.stopped
 
 
@@ -158,6 +161,20 @@ def test_a_lack_of_memory_proposes_half_the_batch(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"batch of 40 samples.*batch_size = 20") as caught:
         trainer(network(), Checkpoints(tmp_path), objective=Greedy(name="cross-entropy", output="logits")).run()
     assert caught.value.reason == "out_of_memory"
+
+
+def test_samples_to_compare_by_come_in_batches_that_fit_where_those_to_learn_from_do(tmp_path: Path) -> None:
+    sizes: list[int] = []
+    model = network()
+    model.module.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+    trainer(model, Checkpoints(tmp_path), settings=settings(epochs=1, batch_size=8)).run()
+    assert max(sizes) == 32
+
+
+def test_a_model_without_weights_is_refused(tmp_path: Path) -> None:
+    bare = TrainableModel(module=torch.nn.Flatten(), input_names=("image",), output_names=("logits",))
+    with pytest.raises(TrainingInputError, match="the model has no weights that could learn"):
+        trainer(bare, Checkpoints(tmp_path)).run()
 
 
 def test_what_a_hook_does_in_the_end_is_in_the_model_that_stays(tmp_path: Path) -> None:
