@@ -55,8 +55,16 @@ class PrunedModel:
 class Pruner:
     """Prunes copies of one model; the scores are made once."""
 
-    def __init__(self, lifted: LiftedModel, importance: Importance, statistics: Statistics, rules: PruneRules) -> None:
-        """Find the groups and score their channels.
+    def __init__(
+        self,
+        lifted: LiftedModel,
+        importance: Importance,
+        statistics: Statistics,
+        rules: PruneRules,
+        *,
+        whole: Mapping[str, int] | None = None,
+    ) -> None:
+        """Find the groups and score their channels; ``whole`` are the ``unit_counts`` before the first round.
 
         Raises:
             TrainingInputError: not_prunable: the module cannot be traced; nothing_to_prune: no group is left.
@@ -81,13 +89,18 @@ class Pruner:
                 self.left[group.root] = "the importance does not judge it"
                 continue
             self._groups.append(group)
-            self._ranked.append(_ranked(group, scores))
+            self._ranked.append(_ranked(group, scores, (whole or {}).get(group.root, 0)))
         lifted.module.zero_grad(set_to_none=True)
         if not self._groups:
             reasons = "; ".join(f"{name}: {why}" for name, why in list(self.left.items())[:3]) or "it has no such layer"
             raise TrainingInputError(
                 "nothing_to_prune", f"no layer of the model can lose channels ({reasons}); choose another importance"
             )
+
+    @property
+    def unit_counts(self) -> dict[str, int]:
+        """How many units each group has, by the layer that it begins with."""
+        return {group.root: len(group.units) for group in self._groups}
 
     def pruned(self, ratio: float, cost: Cost) -> PrunedModel:
         """Return a copy without ``ratio`` of the units, those of the lowest scores.
@@ -145,13 +158,25 @@ class Pruner:
         return best
 
 
-def _ranked(group: ChannelGroup, scores: Any) -> RankedGroup:
-    """Return a group with a score a unit, the mean over its channels."""
+def _ranked(group: ChannelGroup, scores: Any, whole_count: int) -> RankedGroup:
+    """Return a group with a score a unit, the mean over its channels.
+
+    Raises:
+        TrainingInputError: importance_misfit.
+    """
+    count = len(group.full[0].idxs)
     values = np.asarray(scores.detach().cpu().double().numpy())
+    if values.shape != (count,) or not np.isfinite(values).all():
+        raise TrainingInputError(
+            "importance_misfit",
+            f"the importance gave scores of {list(values.shape)} for the {count} channels of {group.root}, or some "
+            "that are no numbers; give one number a channel",
+        )
     return RankedGroup(
         scores=np.array([values[list(unit)].mean() for unit in group.units]),
         unit_channels=len(group.units[0]),
         pattern=group.pattern,
+        whole_count=whole_count,
     )
 
 

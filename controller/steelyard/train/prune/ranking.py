@@ -18,12 +18,14 @@ SCOPES = ("global", "isomorphic", "layer")
 class RankedGroup:
     """``scores`` float64 [units] of what goes or stays together, each of ``unit_channels`` channels.
 
-    ``pattern`` is what groups of the same structure have in common.
+    ``pattern`` is what groups of the same structure have in common. ``whole_count`` are the units that there were
+    before any round of pruning, where there are fewer now.
     """
 
     scores: NDArray[np.float64]
     unit_channels: int
     pattern: str
+    whole_count: int = 0
 
     def __post_init__(self) -> None:
         """Refuse scores that cannot be ordered."""
@@ -41,8 +43,8 @@ def removed_counts(
 ) -> list[int]:
     """Return how many units of each group go, those of the lowest scores, for ``ratio`` of the units of a scope.
 
-    Each group keeps one unit, and the share ``least`` of its units, at least. What is kept is rounded to multiples of
-    ``round_to`` channels.
+    Each group keeps one unit, and the share ``least`` of the units that it began with, at least. What is kept is
+    rounded to multiples of ``round_to`` channels.
     """
     if scope == "layer":
         wanted = [math.floor(ratio * one.unit_count) for one in groups]
@@ -73,7 +75,7 @@ def _lowest(groups: Sequence[RankedGroup], ratio: float) -> list[int]:
 
 def _rounded(group: RankedGroup, removed: int, round_to: int, least: float) -> int:
     step = round_to // math.gcd(round_to, group.unit_channels)
-    floor = max(1, math.ceil(least * group.unit_count))
+    floor = max(1, math.ceil(least * max(group.unit_count, group.whole_count)))
     kept = max(floor, group.unit_count - removed)
     if step > 1:
         kept = max(step, math.ceil(floor / step) * step, round(kept / step) * step)

@@ -169,15 +169,19 @@ class _Pruning:
         self._latency = _latency_pruning(step, context, model_path)
         self._amount = step.amount
         self._told: tuple[str, ...] = ()
+        self._whole: Mapping[str, int] = {}
 
     def round(self, number: int) -> None:
         """Take out what is to go in this round, and train."""
+        from steelyard.train.loop.memory import smaller_batch_proposed
         from steelyard.train.prune.pruner import Pruner, PruneRules
 
         step, count = self._step, self._step.rounds
         self._context.progress(f"round {number} of {count}: choosing channels", 0, 1)
         rules = PruneRules(scope=step.scope, round_to=step.round_to, least=step.least, keep=step.keep, heads=step.heads)
-        pruner = Pruner(self.lifted, self._importance, self._statistics(), rules)
+        with smaller_batch_proposed(step.batch_size):
+            pruner = Pruner(self.lifted, self._importance, self._statistics(), rules, whole=self._whole)
+        self._whole = self._whole or pruner.unit_counts
         self._pruned = self._to_target(pruner, number)
         self._left = pruner.left
         self.lifted = self._pruned.lifted

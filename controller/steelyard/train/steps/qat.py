@@ -84,6 +84,21 @@ class QuantizationAwareTraining(TaughtSettings):
         require_choice(self.kind, "form", self.form, (INT8, FLOAT32))
         require_count(self.kind, "calibration_batches", self.calibration_batches)
         require_number(self.kind, "moving", self.moving, least=0, most=1)
+        self._refuse_impossible()
+
+    def _refuse_impossible(self) -> None:
+        if self.precision not in (AUTO, "float32"):
+            raise RecipeError(
+                "impossible_setting",
+                f"{self.kind}: precision is {self.precision}, and the kernels that round know float32 alone; leave it "
+                "out",
+            )
+        if self.batchnorm_batches:
+            raise RecipeError(
+                "impossible_setting",
+                f"{self.kind}: batchnorm_batches is {self.batchnorm_batches}, and BatchNorm is folded before the "
+                "training; leave it out",
+            )
         if self.hints or self.attention:
             raise RecipeError(
                 "impossible_setting",
@@ -110,10 +125,7 @@ class QuantizationAwareTraining(TaughtSettings):
         context.progress("reading the model", 0, 1)
         lifted, interface = _folded(model_path, context.work_dir / "qat-folded.onnx")
         rate = self.learning_rate or _RATE_SHARE * learning_rate_of(self, lifted.module)
-        # The kernels that round know float32 alone.
-        settings = dataclasses.replace(
-            self, learning_rate=rate, precision="float32" if self.precision == AUTO else self.precision
-        )
+        settings = dataclasses.replace(self, learning_rate=rate, precision="float32")
         training = StepTraining(settings, model_path, context)
         module, bits = self._module(lifted, interface, context)
         model = TrainableModel(module=module, input_names=lifted.input_names, output_names=lifted.output_names)
@@ -180,7 +192,11 @@ def _folded(model_path: Path, folded_path: Path) -> tuple[LiftedModel, Interface
 
 
 def _calibrate(module: QuantizedModule, training: StepTraining, count: int, input_names: tuple[str, ...]) -> None:
-    module.calibrate((batch.inputs for batch in training.plain_feeding().plain(count)), input_names)
+    from steelyard.train.loop.memory import smaller_batch_proposed
+
+    feeding = training.plain_feeding()
+    with smaller_batch_proposed(feeding.batch_size):
+        module.calibrate((batch.inputs for batch in feeding.plain(count)), input_names)
 
 
 def _matching(named: Mapping[str, str], patterns: tuple[str, ...], *, key: str) -> frozenset[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.train.distill.students import kept_places, repeated_blocks, shortened
+from steelyard.train.errors import TrainingInputError
 from steelyard.train.export.onnx_program import export_lifted
 from steelyard.train.lift import lift_checked
 from steelyard.train.lift.lifted import LiftedModel
@@ -92,6 +93,19 @@ def test_an_importance_of_torch_pruning_works_unchanged(written: Path) -> None:
     # One BatchNorm is left in the file: its group alone can be judged.
     assert list(made.pruned(0.5, parameter_count).widths.values()) == [(8, 4)]
     assert "the importance does not judge it" in made.left.values()
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [lambda group: torch.ones(3), lambda group: torch.full((len(group[0].idxs),), torch.nan)],
+    ids=["too few", "no numbers"],
+)
+def test_scores_that_are_none_of_the_channels_are_refused(written: Path, scores) -> None:
+    lifted = lift_checked(written / "residual.onnx")
+    statistics = Statistics(TrainableModel.of(lifted), objective=None, batches=None)
+    with pytest.raises(TrainingInputError, match="give one number a channel") as caught:
+        Pruner(lifted, lambda group, model, statistics: scores(group), statistics, PruneRules())
+    assert caught.value.reason == "importance_misfit"
 
 
 def test_a_narrower_copy_leaves_the_model_alone(written: Path) -> None:

@@ -34,6 +34,11 @@ def test_a_share_of_each_group_stays() -> None:
     assert removed_counts(groups, 0.5, scope="global", round_to=1, least=0.4) == [3, 0]
 
 
+def test_the_share_that_stays_is_that_of_the_units_before_the_first_round() -> None:
+    later = RankedGroup(scores=np.arange(6.0), unit_channels=1, pattern="a", whole_count=10)
+    assert removed_counts([later], 0.9, scope="layer", round_to=1, least=0.4) == [2]
+
+
 def test_widths_are_rounded_to_the_nearest_multiple() -> None:
     wide = group(*range(16))
     assert removed_counts([wide], 0.55, scope="layer", round_to=4) == [8]

@@ -96,6 +96,14 @@ def test_a_pattern_that_matches_nothing_is_refused_with_the_layers_that_there_ar
         run(model(tmp_path), f"qat,keep_float=nothing,{QUICK}")
 
 
-def test_hints_are_refused() -> None:
-    with pytest.raises(RecipeError, match="hints and attention look at layers"):
-        load_recipe("qat,teachers=parent,hints=auto")
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("teachers=parent,hints=auto", "hints and attention look at layers"),
+        ("precision=bfloat16", "the kernels that round know float32 alone"),
+        ("batchnorm_batches=4", "BatchNorm is folded before"),
+    ],
+)
+def test_settings_that_rounding_has_no_place_for_are_refused(settings: str, words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        load_recipe(f"qat,{settings}")
