@@ -16,8 +16,8 @@ from steelyard.errors import first_line
 from steelyard.train.errors import ImportModelError
 from steelyard.train.export.quiet import quiet_exporters
 
-# torch (2.13) gives formulas of sizes to sympy, which evaluates them as Python. Sizes need sympy's own names (they begin
-# with a capital), their settings, symbols (s40), numbers and operators; no function of Python is among these.
+# torch (2.13) gives formulas of sizes to sympy, which evaluates them as Python. Sizes need sympy's own names (they
+# begin with a capital), their settings, symbols (s40), numbers and operators; no function of Python is among these.
 _FORMULA = re.compile(
     r"(?!.*__)(?:\s|'\w+(?:\.\d+)?'|[A-Z]\w*\b|[a-z_]+\b(?=\s*=)|[a-z]+\d+\b|\d+(?:\.\d+)?(?!\w)|[-+*/%,<>=!&|~()])*"
 )
