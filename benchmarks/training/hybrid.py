@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from benchmarks.figures import Standing, standing, verdict_text
+from benchmarks.figures import Standing, verdict_text
 from benchmarks.results_file import ResultsFile
 from benchmarks.table import Table
 from benchmarks.training.lines import PHASES as _PHASES
@@ -15,6 +15,7 @@ from benchmarks.training.trained_rounds import (
     HEAD,
     POINTS,
     Rounds,
+    above,
     loss_points,
     row,
     seeds_of,
@@ -108,7 +109,7 @@ def _beside(rounds: Rounds, name: str) -> tuple[Standing, str] | None:
     faster, loss = speedup(rounds, name, HYBRID), loss_points(rounds, HYBRID, name)
     if faster is None or loss is None:
         return None
-    slower, worse = (standing(one, least=least, most=float("inf")) for one, least in ((faster, 1.0), (loss, 0.0)))
+    slower, worse = (above(faster, 1.0), above(loss, 0.0))
     text = f"{name}: {faster.text(2)}x its latency, {loss.text(2, POINTS)} less accurate"
     if Standing.MET in (slower, worse):
         return Standing.MET, text

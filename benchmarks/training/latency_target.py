@@ -14,7 +14,7 @@ from benchmarks.results_file import ResultsFile, this_key
 from benchmarks.table import Table
 from benchmarks.training.lines import Line, time_files, train
 from benchmarks.training.recipe_runs import ORIGINAL, Variant
-from benchmarks.training.trained_rounds import HEAD, POINTS, Rounds, loss_points, row, speedup, variants
+from benchmarks.training.trained_rounds import HEAD, POINTS, Rounds, above, loss_points, row, speedup, variants
 from benchmarks.training.training_tasks import TrainedModel, fashion_model
 from benchmarks.whole_path import own_controller
 from steelyard.control.energy_plan import EnergyOptions
@@ -78,7 +78,7 @@ def verdicts(rounds: Rounds) -> list[str]:
     target = f"more accurate than {UNIFORM} at the latency"
     if gain is None:
         return [*found, verdict_text("accuracy", target, Standing.UNDECIDED, "nothing yet")]
-    stands = standing(gain, least=0.0, most=float("inf"))
+    stands = above(gain, 0.0)
     return [*found, verdict_text("accuracy", target, stands, f"{UNIFORM} is {gain.text(2, POINTS)} worse")]
 
 

@@ -66,6 +66,15 @@ def speedup(rounds: Rounds, reference: str, candidate: str, runtime: str = "onnx
     return geometric_mean([one / other for one, other in zip(found[reference], found[candidate], strict=True)])
 
 
+def above(figure: Figure, least: float) -> Standing:
+    """Say whether the whole interval lies above ``least`` (met), below it (missed), or neither; equal is not above."""
+    if figure.low is None or figure.high is None:
+        return Standing.UNDECIDED
+    if figure.low > least:
+        return Standing.MET
+    return Standing.MISSED if figure.high < least else Standing.UNDECIDED
+
+
 def verdict(name: str, target: str, figure: Figure | None, *, least: float, most: float, unit: str = "") -> str:
     """Return one sentence: whether the figure's interval lies within the target."""
     if figure is None:

@@ -51,15 +51,15 @@ def is_full() -> bool:
     return os.environ.get(FULL_VARIABLE, "") not in ("", "0")
 
 
-def fashion_model(name: str) -> TrainedModel:
-    """Return a model of the demo with the images to train it by.
+def fashion_model(name: str, *, quick_count: int = QUICK_COUNT) -> TrainedModel:
+    """Return a model of the demo with the images to train it by: ``quick_count``, or all in the full configuration.
 
     Raises:
         BlockError: Debian's package of Fashion-MNIST is not installed.
     """
     if not fashion.DEBIAN_FOLDER.is_dir():
         raise BlockError(f"there is no {fashion.DEBIAN_FOLDER}; sudo apt install dataset-fashion-mnist")
-    count = 60_000 if is_full() else QUICK_COUNT
+    count = 60_000 if is_full() else quick_count
     sources = (*sorted(fashion.DEBIAN_FOLDER.glob("*.gz")), assets() / "fashion_mnist.npz", Path(__file__))
     files = (*sources, Path(fashion.__file__), Path(task_files.__file__))
     name_of_task = f"fashion-{count}"
