@@ -19,13 +19,16 @@ Pair = tuple[str, str]
 
 @contextmanager
 def recorded(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """Yield a mapping that is filled with what the named layers give while the module runs."""
+    """Yield a mapping that is filled with what the named layers give while the module runs.
+
+    Maps are [B, C, H, W], those of one axis [B, C, T, 1]; sequences [B, T, C] and vectors [B, C].
+    """
     given: dict[str, Tensor] = {}
 
     def keep(name: str) -> Callable[..., None]:
-        def hook(_layer: Any, _inputs: Any, output: Any) -> None:
+        def hook(layer: Any, _inputs: Any, output: Any) -> None:
             if hasattr(output, "shape"):
-                given[name] = output
+                given[name] = output.unsqueeze(-1) if output.dim() == 3 and _is_by_channel(layer) else output
 
         return hook
 
@@ -35,6 +38,14 @@ def recorded(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tens
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _is_by_channel(layer: Any) -> bool:
+    """Return whether what a layer gives has its channels behind the batch, and not at the end."""
+    from torch.nn.modules import batchnorm, conv, instancenorm, normalization
+
+    kinds = (conv._ConvNd, batchnorm._BatchNorm, instancenorm._InstanceNorm, normalization.GroupNorm)  # noqa: SLF001
+    return isinstance(layer, kinds)
 
 
 def layers_of(module: nn.Module) -> tuple[str, ...]:

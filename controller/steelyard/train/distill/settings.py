@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
+from steelyard.compress.contract import FLOAT32, ONNX
 from steelyard.compress.errors import RecipeError
 from steelyard.compress.settings import AUTO, require_number
 from steelyard.train.loop.settings import TrainingSettings
@@ -28,6 +30,11 @@ class TaughtSettings(TrainingSettings):
     whose maps of attention it learns (Zagoruyko and Komodakis 2017). "auto" pairs layers of both by the sizes of what
     they give.
     """
+
+    needs_calibration: ClassVar[bool] = False
+    needs_float_ancestor: ClassVar[bool] = False
+    accepts: ClassVar[frozenset[str]] = frozenset({FLOAT32})
+    formats: ClassVar[frozenset[str]] = frozenset({ONNX})
 
     teachers: tuple[str, ...] = ()
     temperature: float = 4.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from steelyard.train.distill.features import Pair, pairs_of, recorded
-from steelyard.train.distill.projection import make_projector, of_one_size
+from steelyard.train.distill.projection import make_projector, of_one_size, refuse_other_kind
 from steelyard.train.distill.settings import TaughtSettings
 from steelyard.train.distill.terms import attention_distance, relative_error, soft_labels, soft_values
 from steelyard.train.errors import TrainingInputError
@@ -152,12 +152,14 @@ class Teaching:
         first = self._teachers[0].model
         with (
             torch.no_grad(),
-            recorded(student.module, [own for own, _ in self._hints]) as own,
-            recorded(first.module, [other for _, other in self._hints]) as wanted,
+            recorded(student.module, [own for own, _ in self.pairs]) as own,
+            recorded(first.module, [other for _, other in self.pairs]) as wanted,
         ):
             student.run(sample.inputs)
             self._teachers[0].run(sample.inputs, student)
-        return {_key(pair): make_projector(own[pair[0]], wanted[pair[1]], pair=pair) for pair in self._hints}
+        for pair in self.pairs:
+            refuse_other_kind(own.get(pair[0]), wanted.get(pair[1]), pair=pair)
+        return {_key(pair): make_projector(own[pair[0]], wanted[pair[1]]) for pair in self._hints}
 
 
 def _fitting(teacher: Teacher, student: TrainableModel, own: Mapping[str, Tensor], sample: Batch) -> dict[str, Tensor]:

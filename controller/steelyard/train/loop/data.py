@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from steelyard.train.errors import TrainingInputError
 _PER_SAMPLE = (LABELS, TARGETS, MASKS)
 # What drawing is for: each has random numbers of its own.
 _SUBSET, _HOLDOUT = 101, 102
+_HASHED_AT_ONCE = 512
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -92,6 +94,20 @@ class TrainingData:
             return self, None
         order = np.random.default_rng([seed, _HOLDOUT]).permutation(self.sample_count)
         return self._only(np.sort(order[count:])), self._only(np.sort(order[:count]))
+
+    def without(self, other: TrainingData) -> TrainingData:
+        """Return the samples whose inputs are not those of a sample of ``other``."""
+        known = set(other._digests())
+        fresh = [place for place, digest in enumerate(self._digests()) if digest not in known]
+        return self if len(fresh) == self.sample_count else self._only(np.array(fresh, dtype=np.int64))
+
+    def _digests(self) -> Iterator[bytes]:
+        """Yield a digest of the inputs of each sample, in their order."""
+        for start in range(0, self.sample_count, _HASHED_AT_ONCE):
+            inputs, _ = self.take(np.arange(start, min(start + _HASHED_AT_ONCE, self.sample_count)))
+            columns = [np.ascontiguousarray(inputs[name]) for name in sorted(inputs)]
+            for row in zip(*columns, strict=True):
+                yield hashlib.blake2b(b"".join(one.tobytes() for one in row), digest_size=16).digest()
 
     def _only(self, places: NDArray[np.int64]) -> TrainingData:
         return TrainingData(

@@ -23,12 +23,9 @@ def smaller_batch_proposed(batch_size: int) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         if not isinstance(error, MemoryError) and not any(sign in str(error) for sign in _SIGNS):
             raise
-        way_on = (
-            f"run it again with batch_size = {batch_size // 2}"
-            if batch_size > 1
-            else "train a smaller model, or where there is more memory"
-        )
+        way_on = f"begin again with batch_size = {batch_size // 2}" if batch_size > 1 else "train a smaller model"
         raise TrainingError(
             "out_of_memory",
-            f"a batch of {batch_size} samples needs more memory than there is; {way_on}: epochs that ended are kept",
+            f"a batch of {batch_size} samples needs more memory than there is; free some and run it again, which goes "
+            f"on behind the last epoch, or {way_on}",
         ) from error

@@ -62,7 +62,7 @@ class Statistics:
     def activations(self) -> Mapping[str, Tensor]:
         """Return the mean magnitude of each channel that a layer gives, float32 [channels], by the layer's name.
 
-        Maps [B, C, ...] have their channels on axis 1, sequences and vectors on the last.
+        Maps [B, C, H, W] have their channels on axis 1, sequences and vectors on the last (``recorded``).
         """
         if self._activations is None:
             self._activations = self._gathered_activations()

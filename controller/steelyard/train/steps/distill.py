@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from steelyard.compress.contract import FLOAT32, ONNX, StepContext, StepReport
+from steelyard.compress.contract import FLOAT32, StepContext, StepReport
 from steelyard.compress.errors import RecipeError
 from steelyard.compress.settings import require_number
 from steelyard.train.distill.settings import PARENT, TaughtSettings, named_teachers
@@ -26,12 +26,8 @@ class Distill(TaughtSettings):
     """
 
     kind: ClassVar[str] = "distill"
-    needs_calibration: ClassVar[bool] = False
     needs_training: ClassVar[bool] = True
-    accepts: ClassVar[frozenset[str]] = frozenset({FLOAT32})
     produces: ClassVar[str] = FLOAT32
-    formats: ClassVar[frozenset[str]] = frozenset({ONNX})
-    needs_float_ancestor: ClassVar[bool] = False
 
     epochs: int = 20
     teachers: tuple[str, ...] = (PARENT,)

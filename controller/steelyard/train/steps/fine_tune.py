@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from steelyard.compress.contract import FLOAT32, ONNX, StepContext, StepReport
+from steelyard.compress.contract import FLOAT32, StepContext, StepReport
 from steelyard.train.distill.settings import TaughtSettings
 
 
@@ -15,12 +15,8 @@ class FineTune(TaughtSettings):
     """Train the weights as they are further, on the training split of the task."""
 
     kind: ClassVar[str] = "fine-tune"
-    needs_calibration: ClassVar[bool] = False
     needs_training: ClassVar[bool] = True
-    accepts: ClassVar[frozenset[str]] = frozenset({FLOAT32})
     produces: ClassVar[str] = FLOAT32
-    formats: ClassVar[frozenset[str]] = frozenset({ONNX})
-    needs_float_ancestor: ClassVar[bool] = False
 
     def apply(self, model_path: Path, out_path: Path, context: StepContext) -> StepReport:
         """Write the trained model.

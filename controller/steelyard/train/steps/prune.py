@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from steelyard.compress.contract import FLOAT32, ONNX, StepContext, StepReport
+from steelyard.compress.contract import FLOAT32, StepContext, StepReport
 from steelyard.compress.errors import RecipeError
 from steelyard.compress.recipe import step_settings
 from steelyard.compress.settings import (
@@ -54,11 +54,7 @@ class Prune(TaughtSettings):
     """
 
     kind: ClassVar[str] = "prune"
-    needs_calibration: ClassVar[bool] = False
-    accepts: ClassVar[frozenset[str]] = frozenset({FLOAT32})
     produces: ClassVar[str] = FLOAT32
-    formats: ClassVar[frozenset[str]] = frozenset({ONNX})
-    needs_float_ancestor: ClassVar[bool] = False
     least_epochs: ClassVar[int] = 0
 
     target: str = "macs"

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from steelyard.compress.contract import FLOAT32, INT8, ONNX, StepContext, StepReport
+from steelyard.compress.contract import FLOAT32, INT8, StepContext, StepReport
 from steelyard.compress.errors import RecipeError
 from steelyard.compress.processor import resolve_reduce_range
 from steelyard.compress.settings import (
@@ -47,11 +47,7 @@ class QuantizationAwareTraining(TaughtSettings):
     """
 
     kind: ClassVar[str] = "qat"
-    needs_calibration: ClassVar[bool] = False
     needs_training: ClassVar[bool] = True
-    accepts: ClassVar[frozenset[str]] = frozenset({FLOAT32})
-    formats: ClassVar[frozenset[str]] = frozenset({ONNX})
-    needs_float_ancestor: ClassVar[bool] = False
 
     activation_type: str = "uint8"
     weight_bits: int = 8

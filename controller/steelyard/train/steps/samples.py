@@ -33,7 +33,7 @@ def learning_samples(settings: TrainingSettings, context: StepContext) -> Learni
     if context.validation is not None:
         validation = TrainingData.of(context.validation)
         told = f"epochs are compared by {validation.sample_count} validation samples"
-        return LearningSamples(training=drawn, validation=validation, notes=(_learnt(drawn), told))
+        return _apart(settings, drawn, validation, told)
     training, held = drawn.held_out(settings.holdout, context.seed)
     if held is None:
         raise TrainingInputError(
@@ -42,8 +42,21 @@ def learning_samples(settings: TrainingSettings, context: StepContext) -> Learni
             f"{drawn.sample_count} training samples is none to compare epochs by; add samples, or a validation split",
         )
     told = f"epochs are compared by {held.sample_count} training samples that were held out"
-    return LearningSamples(training=training, validation=held, notes=(_learnt(training), told))
+    return _apart(settings, training, held, told)
 
 
-def _learnt(training: TrainingData) -> str:
-    return f"learnt from {training.sample_count} samples"
+def _apart(settings: TrainingSettings, training: TrainingData, validation: TrainingData, told: str) -> LearningSamples:
+    """Return samples that share none: what epochs are compared by is never learnt from."""
+    apart = training.without(validation)
+    if not apart.sample_count:
+        raise TrainingInputError(
+            "too_few_samples",
+            f"{settings.kind}: all {training.sample_count} training samples are validation samples, too; add others",
+        )
+    shared = training.sample_count - apart.sample_count
+    left_out = (f"{shared} training samples are also among those to compare by, and were left out",) if shared else ()
+    return LearningSamples(
+        training=apart,
+        validation=validation,
+        notes=(f"learnt from {apart.sample_count} samples", told, *left_out),
+    )

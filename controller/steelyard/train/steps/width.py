@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from steelyard.compress.contract import FLOAT32, ONNX, StepContext, StepReport
+from steelyard.compress.contract import FLOAT32, StepContext, StepReport
 from steelyard.compress.settings import require_count, require_number
 from steelyard.train.distill.settings import TaughtSettings
 
@@ -19,12 +19,8 @@ class Width(TaughtSettings):
     """
 
     kind: ClassVar[str] = "width"
-    needs_calibration: ClassVar[bool] = False
     needs_training: ClassVar[bool] = True
-    accepts: ClassVar[frozenset[str]] = frozenset({FLOAT32})
     produces: ClassVar[str] = FLOAT32
-    formats: ClassVar[frozenset[str]] = frozenset({ONNX})
-    needs_float_ancestor: ClassVar[bool] = False
 
     width: float = 0.5
     round_to: int = 4

@@ -89,6 +89,24 @@ def test_projectors_begin_with_the_same_weights_whatever_was_drawn_before(teache
     assert not torch.equal(made[0], made[2])
 
 
+def test_layers_of_sequences_by_channel_are_maps_of_one_axis() -> None:
+    import torch
+
+    from steelyard.train.distill.features import recorded
+    from steelyard.train.distill.projection import make_projector, refuse_other_kind
+
+    narrow, wide = (torch.nn.Sequential(torch.nn.Conv1d(2, count, 3, padding=1)) for count in (4, 6))
+    with recorded(narrow, ["0"]) as own, recorded(wide, ["0"]) as wanted:
+        narrow(torch.zeros(3, 2, 5)), wide(torch.zeros(3, 2, 5))
+    refuse_other_kind(own["0"], wanted["0"], pair=("0", "0"))
+    assert make_projector(own["0"], wanted["0"])(own["0"]).shape == wanted["0"].shape == (3, 6, 5, 1)
+    for other in (torch.zeros(3, 5, 6), None):
+        with pytest.raises(TrainingInputError, match="pair layers that give outputs of one kind"):
+            refuse_other_kind(own["0"], other, pair=("0", "x"))
+    with pytest.raises(TrainingInputError, match="one kind"):
+        refuse_other_kind(torch.zeros(3, 5, 6), torch.zeros(3, 7, 6), pair=("a", "b"))
+
+
 def test_maps_of_attention_of_two_sizes_are_compared_at_the_smaller() -> None:
     import torch
 
