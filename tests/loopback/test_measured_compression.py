@@ -14,6 +14,7 @@ from steelyard.errors import NotFoundError, UsageError
 from steelyard_protocol.v1 import control_pb2
 from tests.support.anywhere import ANYWHERE
 from tests.support.models import conv_model
+from tests.support.processes import wait_until
 
 pytest.importorskip("torch", reason="steps that train need PyTorch: pip install 'steelyard[train]'")
 
@@ -87,3 +88,22 @@ def test_a_device_that_is_away_costs_the_figure_and_not_what_was_made(shared_cli
     assert job.variant_digest == step.output_digest
     assert step.latency.reason
     assert not step.latency.p50.HasField("value")
+
+
+def test_a_compression_that_is_cancelled_takes_its_measurement_with_it_and_goes_on_with_another(
+    shared_client: Client, tmp_path: Path
+) -> None:
+    client = shared_client
+    model = client.add_model(conv_model(tmp_path / "m.onnx", seed=33))
+    endless = MeasurementOptions(min_round_count=900, max_round_count=900, sample_window_ms=20, gate=ANYWHERE)
+    measuring = StepMeasuring(device="local", options=endless, each_step=True)
+    ended = []
+    for _ in range(2):
+        handle = client.compress(model, "float16", measuring=measuring)
+        wait_until(lambda: measurements(client)[0].state == control_pb2.JOB_STATE_RUNNING)
+        assert handle.cancel().state == control_pb2.JOB_STATE_CANCELLED
+        ended.append(measurements(client)[0])
+        assert ended[-1].state == control_pb2.JOB_STATE_CANCELLED
+        # What the step made is there.
+        assert client.artifact("m-float16").lineage.parent_digest == model.digest
+    assert ended[0].job_id != ended[1].job_id

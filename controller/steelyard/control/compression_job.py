@@ -100,7 +100,7 @@ class _CompressionJob:
         self._job_id = asked.job_id
         self._request = request
         self._parent = asked.parent
-        self._latency = DeviceLatency(world, jobs, asked, tell=self._progress)
+        self._latency = DeviceLatency(world, jobs, asked, tell=self._progress, heard=heard)
         self._work = work
         self._heard = heard
         self._inputs = StepInputs(seed=request.seed)
@@ -211,7 +211,8 @@ class _CompressionJob:
         )
         lineage.created_at.GetCurrentTime()
         is_last = number + 1 == len(self.recipe.step_list)
-        if not is_last:
+        # The last one is registered with the whole, unless it is measured first, which may take minutes or be cancelled.
+        if not is_last or self._request.measure_steps:
             await self._register(done.message.output_digest, number + 1, lineage)
         await self._keep_score(self._parent.digest, lineage.parent_evaluation)
         await self._keep_score(done.message.output_digest, done.message.evaluation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -75,12 +76,22 @@ class MeasuringJob:
 class DeviceLatency:
     """Measures the models of one compression on its device. Used from one event loop."""
 
-    def __init__(self, world: JobWorld, jobs: Measurements, job: MeasuringJob, *, tell: Progress) -> None:
+    def __init__(
+        self,
+        world: JobWorld,
+        jobs: Measurements,
+        job: MeasuringJob,
+        *,
+        tell: Progress,
+        heard: Callable[[], None],
+    ) -> None:
+        """Prepare; ``tell`` is told what the device does, ``heard`` is called while it is waited for."""
         self._world = world
         self._jobs = jobs
         self._job = job
         self._template = job.request.measurement
         self._tell = tell
+        self._heard = heard
         self._key = ""
 
     async def key(self) -> str:
@@ -182,7 +193,7 @@ class DeviceLatency:
                 self._tell(f"measuring {what}: {event.message}", event.done, event.total)
             if job.state in FINAL_STATES:
                 return job
-            self._tell(f"measuring {what}", 0, 0)
+            self._heard()
             await asyncio.sleep(_LOOK_EVERY_S)
 
 
