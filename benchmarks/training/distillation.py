@@ -30,7 +30,7 @@ MOST_PARAMETERS = 0.2
 _IMAGE = "fashion_resnet"
 # The student of both is the same: the channels of the largest weights of every layer.
 _STUDENTS = {
-    _IMAGE: "width,width=0.375,epochs=4,learning_rate=0.002",
+    _IMAGE: "width,width=0.375,epochs=3,learning_rate=0.002",
     MINILM: "width,width=0.25,epochs=6,learning_rate=0.001,batch_size=32",
 }
 _TAUGHT = "teachers=parent,label_weight=0.3"
