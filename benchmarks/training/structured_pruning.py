@@ -37,8 +37,11 @@ _QUICK_COUNT = 30_000
 ROUND_COUNT = 1
 MOST_LOSS_AT_4X = 1.0
 # As many passes over the samples at the same rate for all.
-_OURS = "prune,amount={share},least=0.4,teachers=parent,label_weight=0.3,learning_rate=0.002,epochs=3"
-_PEER = "fine-tune,learning_rate=0.002,epochs=3"
+_OURS = (
+    "prune,amount={share},least=0.4,teachers=parent,label_weight=0.3,hints=auto,learning_rate=0.002,"
+    "rounds=3,round_epochs=1,epochs=4"
+)
+_PEER = "fine-tune,learning_rate=0.002,epochs=6"
 _SHARES = {"2x": 0.5, "4x": 0.25}
 
 
