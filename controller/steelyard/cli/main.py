@@ -33,6 +33,7 @@ COMMANDS = {
     "compare": ("steelyard.cli.compare", "compare", "Compare two models on a device, paired by round."),
     "completion": ("steelyard.cli.completion", "completion", "Print the shell completion script."),
     "compress": ("steelyard.cli.compress", "compress", "Make compressed variants of a model."),
+    "convert": ("steelyard.cli.convert", "convert", "Write a float ONNX model as TFLite or Core ML, checked."),
     "demo": ("steelyard.cli.demo", "demo", "Weigh two real models on this machine, with a report."),
     "deploy": ("steelyard.cli.deploy", "deploy", "Bring an agent onto a device by ssh, or upgrade it."),
     "device": ("steelyard.cli.device", "device", "List, show, invite and remove devices, and look after them."),

@@ -35,7 +35,8 @@ def export_coreml(module: Any, interface: Interface, path: Path) -> ExportedCore
         ExportError: not_traceable, not_convertible, outputs_differ.
         ExtraMissingError: coremltools is not installed.
     """
-    need("coremltools", what="writing Core ML")
+    with quiet_exporters():
+        need("coremltools", what="writing Core ML")
     module = module.eval()
     fixed = Interface(inputs=interface.inputs, output_names=interface.output_names, open_batch=False)
     model = _converted(trace(module, fixed), fixed)
