@@ -117,6 +117,7 @@ def compress(
     if part_tasks is not None:
         raise UsageError("parts_flags", f"--part-tasks is for a model in parts, and {model} is none; leave it out")
     measuring = step_measuring(ctx, recipes, {**flags, "device": device})
+    device = device or (measuring.device if measuring is not None else "")
     with connected(ctx) as client:
         parent = resolve_model(client, model)
         registered = client.add_task(task, parent) if task is not None else None
