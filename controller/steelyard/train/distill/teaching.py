@@ -12,6 +12,7 @@ from steelyard.train.distill.settings import TaughtSettings
 from steelyard.train.distill.terms import attention_distance, relative_error, soft_labels, soft_values
 from steelyard.train.errors import TrainingInputError
 from steelyard.train.loop.losses import BINARY, CROSS_ENTROPY, LabelLoss
+from steelyard.train.loop.memory import is_lack_of_memory
 from steelyard.train.loop.objective import Batch
 from steelyard.train.loop.output_form import LOGITS, form_of_output
 from steelyard.train.loop.trainable import TrainableModel
@@ -171,6 +172,8 @@ def _fitting(teacher: Teacher, student: TrainableModel, own: Mapping[str, Tensor
     try:
         given = teacher.run(sample.inputs, student)
     except (RuntimeError, KeyError, ValueError, IndexError) as error:
+        if is_lack_of_memory(error):
+            raise
         shapes = ", ".join(f"{name} {list(one.shape)}" for name, one in sample.inputs.items())
         raise TrainingInputError(
             "teacher_misfit",

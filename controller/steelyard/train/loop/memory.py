@@ -11,6 +11,11 @@ from steelyard.train.errors import TrainingError
 _SIGNS = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "Cannot allocate memory")
 
 
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Return whether an error of torch or Python says that there is not enough memory."""
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in _SIGNS)
+
+
 @contextmanager
 def smaller_batch_proposed(batch_size: int) -> Iterator[None]:
     """Turn a lack of memory inside into a sentence with a batch that needs less.
@@ -21,7 +26,7 @@ def smaller_batch_proposed(batch_size: int) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not isinstance(error, MemoryError) and not any(sign in str(error) for sign in _SIGNS):
+        if not is_lack_of_memory(error):
             raise
         way_on = f"begin again with batch_size = {batch_size // 2}" if batch_size > 1 else "train a smaller model"
         raise TrainingError(

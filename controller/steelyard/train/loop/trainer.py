@@ -283,9 +283,15 @@ class Trainer:
         )
 
     def _take_kept(self) -> tuple[int, Score]:
-        state = self._checkpoints.best()
-        if state is None or self._kept is None:
+        if self._kept is None:
             return len(self._records), self._records[-1].score
+        state = self._checkpoints.best()
+        if state is None:
+            raise TrainingError(
+                "checkpoint_unreadable",
+                f"the model of epoch {self._kept[0]}, which is to stay, is gone from where this training keeps it; run "
+                "it again, and one of the same recipe at a time",
+            )
         self._model.module.load_state_dict(state["module"])
         return self._kept
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # To see what outputs hold and where layers of two models have the same size.
 _LOOKED_AT = 32
+# No more than fit where a batch is learnt from.
+_LOOKED_AT_TIMES = 4
 # Batches that statistics of BatchNorm are taken over.
 _RENEWED_BY = 32
 
@@ -84,12 +86,20 @@ class StepTraining:
 
         Raises:
             TrainingInputError: the model's outputs do not fit the truth or the teachers'.
+            TrainingError: out_of_memory.
         """
+        from steelyard.train.loop.memory import smaller_batch_proposed
+
+        with smaller_batch_proposed(self._settings.batch_size):
+            return self._objective(model, device or self._place.device)
+
+    def _objective(self, model: TrainableModel, device: str) -> Objective:
         from steelyard.train.distill.teaching import Teaching
         from steelyard.train.loop.losses import is_of_classes
 
         model.module.to("cpu")
-        sample = looked_at(self._samples.training)
+        count = min(_LOOKED_AT, _LOOKED_AT_TIMES * self._settings.batch_size)
+        sample = looked_at(self._samples.training, count)
         label = self._label_loss(model, sample)
         if not self._teachers:
             if label is None:
@@ -106,7 +116,7 @@ class StepTraining:
             has_classes=is_of_classes(self._samples.training.metric),
             seed=self._context.seed,
         )
-        teaching.to(device or self._place.device)
+        teaching.to(device)
         return teaching
 
     def run(
@@ -199,11 +209,11 @@ class StepTraining:
         return found
 
 
-def looked_at(data: TrainingData) -> Batch:
-    """Return the first few samples, unchanged, on the processor."""
+def looked_at(data: TrainingData, count: int) -> Batch:
+    """Return the first ``count`` samples, unchanged, on the processor."""
     import torch
 
-    inputs, truth = data.take(np.arange(min(_LOOKED_AT, data.sample_count)))
+    inputs, truth = data.take(np.arange(min(count, data.sample_count)))
     return Batch(
         inputs={name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in inputs.items()},
         truth={name: torch.from_numpy(array) for name, array in truth.items()},

@@ -193,6 +193,17 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     assert caught.value.reason == "checkpoint_unreadable"
 
 
+def test_a_model_that_is_to_stay_and_is_gone_is_no_success(tmp_path: Path) -> None:
+    def lost(message: str, done: int, total: int) -> None:
+        if message == "epoch 3 of 3" and done == total:
+            (tmp_path / "best.pt").unlink(missing_ok=True)
+
+    # A rate at which the last epoch changes nothing.
+    wanted = settings(learning_rate=1e-12)
+    with pytest.raises(TrainingError, match="the model of epoch 0, which is to stay, is gone"):
+        trainer(network(), Checkpoints(tmp_path), settings=wanted, progress=lost).run()
+
+
 def test_the_statistics_of_batchnorm_are_taken_anew(tmp_path: Path) -> None:
     model = network(normalized=True)
     norm = model.module[1]

@@ -81,7 +81,7 @@ def test_projectors_begin_with_the_same_weights_whatever_was_drawn_before(teache
             student=student,
             teachers=[Teacher(name="parent", model=TrainableModel.of(lift(teacher)))],
             label=None,
-            sample=looked_at(TrainingData.of(stripes(4))),
+            sample=looked_at(TrainingData.of(stripes(4)), 4),
             seed=seed,
         )
         made.append(torch.cat([one.flatten() for one in teaching.extra.parameters()]))

@@ -35,11 +35,12 @@ def test_a_model_learns_while_most_of_its_weights_become_zero(tmp_path: Path) ->
 
 def test_two_of_four_along_the_inputs_stay(tmp_path: Path) -> None:
     result = run(model(tmp_path), f"sparse-train,pattern=2:4,every=2,{SHORT}")
-    for kernel in kernels(result.path):
-        inputs_last = np.moveaxis(kernel, 1, -1) if kernel.ndim == 4 else kernel.T
-        if kernel.ndim == 4:
-            groups = inputs_last.reshape(-1, 4)
-            assert (np.count_nonzero(groups, axis=1) == 2).all()
+    found = kernels(result.path)
+    # A convolution [outputs, inputs, height, width] and the last layer [outputs, inputs].
+    assert sorted(kernel.ndim for kernel in found) == [2, 4]
+    for kernel in found:
+        groups = np.moveaxis(kernel, 1, -1).reshape(-1, 4)
+        assert (np.count_nonzero(groups, axis=1) == 2).all()
 
 
 def test_zeros_come_in_blocks(tmp_path: Path) -> None:
