@@ -11,9 +11,11 @@ from steelyard.control.client import Client
 from steelyard.control.measurement_request import StepMeasuring
 from steelyard.control.plans import MeasurementOptions
 from steelyard.errors import NotFoundError, UsageError
+from steelyard.plugins.files import plugin_files
 from steelyard_protocol.v1 import control_pb2
 from tests.support.anywhere import ANYWHERE
 from tests.support.models import conv_model
+from tests.support.outside_importance import PLUGIN
 from tests.support.processes import wait_until
 
 pytest.importorskip("torch", reason="steps that train need PyTorch: pip install 'steelyard[train]'")
@@ -67,6 +69,24 @@ def test_a_hybrid_is_pruned_to_a_latency_taught_quantized_and_measured_after_eac
     assert [step.reused for step in again.steps] == [True, True]
     assert [step.latency.job_id for step in again.steps] == [pruned.latency.job_id, quantized.latency.job_id]
     assert len(measurements(client)) == len(made)
+
+
+def test_an_importance_from_outside_prunes_is_trained_behind_and_measured(
+    shared_client: Client, tmp_path: Path
+) -> None:
+    assert len(PLUGIN.splitlines()) < 30
+    client, path = shared_client, tmp_path / "cautious.py"
+    path.write_text(PLUGIN, encoding="utf-8")
+    model = client.add_model(conv_model(tmp_path / "m.onnx", channels=16, size=16, classes=2, depth=2, seed=34))
+    task = add_pictures(client, model, tmp_path)
+    recipe = "prune,importance=cautious,round_to=1,sample_batches=1,epochs=1,batch_size=32,augment=flip"
+    with plugin_files([str(path)]):
+        measuring = StepMeasuring(device="local", options=QUICK, each_step=True)
+        job = client.compress(model, recipe, task=task, measuring=measuring).wait()
+    (step,) = client.artifact(job.variant_digest).lineage.steps
+    assert any(note.startswith("left: macs ") for note in step.notes)
+    assert step.HasField("evaluation")
+    assert (step.latency.reason, step.latency.speedup.observation_count) == ("", 3)
 
 
 def test_a_device_that_is_away_costs_the_figure_and_not_what_was_made(shared_client: Client, tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,9 @@ from steelyard.cli.run_flags import with_flags
 from steelyard.cli.session import connected, console, emit_json
 from steelyard.cli.step_measuring_flags import STEP_MEASURING_FLAGS, step_measuring
 from steelyard.errors import EXIT_FINE, EXIT_INCOMPLETE, UsageError
+
+if TYPE_CHECKING:
+    from steelyard_protocol.v1 import control_pb2
 
 
 def _list_recipes(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
@@ -106,12 +110,7 @@ def compress(
     if model.lower().endswith(".toml"):
         from steelyard.cli.compress_parts import run_parts
 
-        if not (evaluate and use_cache):
-            raise UsageError("parts_flags", "--no-evaluate and --no-cache are not for a model in parts; leave them out")
-        if flags["measure_steps"]:
-            raise UsageError(
-                "parts_flags", "--measure-steps is not for a model in parts; measure the parts with `steelyard measure`"
-            )
+        _refuse_flags_of_parts(measure_steps=flags["measure_steps"], is_plain=evaluate and use_cache)
         run_parts(ctx, Path(model), recipes, task=task, device=device, tasks_dir=part_tasks, seed=seed, as_json=as_json)
         return
     if part_tasks is not None:
@@ -132,21 +131,36 @@ def compress(
             use_cache=use_cache,
             measuring=measuring,
         )
-        unmeasured = any(step.latency.reason for variant in variants for step in variant.lineage.steps)
-        if as_json:
-            from steelyard.report.plain import to_plain
-
-            payload = {"parent": to_plain(parent), "variants": [to_plain(variant) for variant in variants]}
-            emit_json("compression", payload)
-            ctx.exit(EXIT_INCOMPLETE if unmeasured else EXIT_FINE)
-        from steelyard.compress.recipe_text import load_recipe
-        from steelyard.report.lineage import render_steps
-
-        out = console()
-        for recipe, variant in zip(recipes, variants, strict=True):
-            out.print(render_steps(parent, variant))
-            if load_recipe(recipe).name != variant.lineage.recipe_name:
-                out.print(f"- {recipe} made the same file as {variant.lineage.recipe_name}", markup=False)
-            out.print()
-        out.print(f"measure them: steelyard measure {parent.name} {' '.join(v.name for v in variants)}", markup=False)
+        _show(parent, variants, recipes, as_json=as_json)
+    unmeasured = any(step.latency.reason for variant in variants for step in variant.lineage.steps)
     ctx.exit(EXIT_INCOMPLETE if unmeasured else EXIT_FINE)
+
+
+def _refuse_flags_of_parts(*, measure_steps: bool | None, is_plain: bool) -> None:
+    if not is_plain:
+        raise UsageError("parts_flags", "--no-evaluate and --no-cache are not for a model in parts; leave them out")
+    if measure_steps:
+        raise UsageError(
+            "parts_flags", "--measure-steps is not for a model in parts; measure the parts with `steelyard measure`"
+        )
+
+
+def _show(
+    parent: control_pb2.Artifact, variants: Sequence[control_pb2.Artifact], recipes: Sequence[str], *, as_json: bool
+) -> None:
+    if as_json:
+        from steelyard.report.plain import to_plain
+
+        payload = {"parent": to_plain(parent), "variants": [to_plain(variant) for variant in variants]}
+        emit_json("compression", payload)
+        return
+    from steelyard.compress.recipe_text import load_recipe
+    from steelyard.report.lineage import render_steps
+
+    out = console()
+    for recipe, variant in zip(recipes, variants, strict=True):
+        out.print(render_steps(parent, variant))
+        if load_recipe(recipe).name != variant.lineage.recipe_name:
+            out.print(f"- {recipe} made the same file as {variant.lineage.recipe_name}", markup=False)
+        out.print()
+    out.print(f"measure them: steelyard measure {parent.name} {' '.join(v.name for v in variants)}", markup=False)

@@ -79,7 +79,6 @@ async def compress_in_process(
         CompressionError: anything else, also a child that was killed.
     """
     work_dir = _make_work_dir(out_dir)
-    learnt_from = learning or LearningFiles()
     request = CompressionRequest(
         model_path=str(model_path),
         recipe_toml=recipe.to_toml(),
@@ -93,12 +92,7 @@ async def compress_in_process(
         finished=tuple((str(one.path), json_format.MessageToJson(one.message)) for one in finished),
         known_scores=tuple((digest, json_format.MessageToJson(one)) for digest, one in (known_scores or {}).items()),
         plugin_paths=paths_in_use(),
-        training=learnt_from.training,
-        artifacts=tuple((name, str(path)) for name, path in learnt_from.artifacts.items()),
-        checkpoints=str(learnt_from.checkpoints or ""),
-        training_digest=learnt_from.training_digest,
-        choice_digest=learnt_from.choice_digest,
-        latency_key=learnt_from.latency_key,
+        **_learning_fields(learning or LearningFiles()),
         waits=waits,
         measures=measure is not None,
     )
@@ -111,6 +105,17 @@ async def compress_in_process(
         return await _run_child(request, interpreter, told)
     finally:
         shutil.rmtree(work_dir, ignore_errors=True)
+
+
+def _learning_fields(files: LearningFiles) -> dict[str, Any]:
+    return {
+        "training": files.training,
+        "artifacts": tuple((name, str(path)) for name, path in files.artifacts.items()),
+        "checkpoints": str(files.checkpoints or ""),
+        "training_digest": files.training_digest,
+        "choice_digest": files.choice_digest,
+        "latency_key": files.latency_key,
+    }
 
 
 def _make_work_dir(out_dir: Path) -> Path:

@@ -211,7 +211,7 @@ class _CompressionJob:
         )
         lineage.created_at.GetCurrentTime()
         is_last = number + 1 == len(self.recipe.step_list)
-        # The last one is registered with the whole, unless it is measured first, which may take minutes or be cancelled.
+        # The last one is registered with the whole, unless it is measured first: that may take long, or be cancelled.
         if not is_last or self._request.measure_steps:
             await self._register(done.message.output_digest, number + 1, lineage)
         await self._keep_score(self._parent.digest, lineage.parent_evaluation)
