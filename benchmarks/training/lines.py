@@ -93,7 +93,7 @@ def time_files(line: Line, *, runtime: str = "onnxruntime", path_of: Callable[[s
 
     results, key = ResultsFile(line.name), this_key(line.settings)
     find = path_of or (lambda name: line.file(name, 0))
-    files = {name: find(name) for name in (ORIGINAL, *line.timed)}
+    files = {name: find(name) for name in (ORIGINAL, *trained_to_time(line))}
     for path in files.values():
         if not path.is_file():
             raise BlockError(f"there is no {path}; run the benchmark with --phase train, or with --fresh")
@@ -105,6 +105,19 @@ def time_files(line: Line, *, runtime: str = "onnxruntime", path_of: Callable[[s
     found = median_latencies_ns(files, input_shapes=line.shapes, round_count=SPEED_ROUND_COUNT, window_ms=WINDOW_MS)
     results.append(key, {"kind": "timed", "runtime": runtime, "sha256": digests, "median_ns": found})
     say("")
+
+
+def trained_to_time(line: Line) -> list[str]:
+    """Return which of the variants to time have a file of the first seed, as recorded.
+
+    Raises:
+        BlockError: none.
+    """
+    rounds = ResultsFile(line.name).rounds(this_key(line.settings))
+    made = {one["variant"] for one in rounds if one["kind"] == "trained" and one["seed"] == 0}
+    if not made.intersection(line.timed):
+        raise BlockError(f"{line.name}: nothing was trained yet; run the benchmark with --phase train first")
+    return [name for name in line.timed if name in made]
 
 
 def file_digest(path: Path) -> str:

@@ -10,7 +10,7 @@ from benchmarks.figures import Standing, verdict_text
 from benchmarks.results_file import ResultsFile, Run
 from benchmarks.table import Table
 from benchmarks.training.lines import PHASES as _PHASES
-from benchmarks.training.lines import Line, file_digest, time_files, train
+from benchmarks.training.lines import Line, file_digest, time_files, train, trained_to_time
 from benchmarks.training.plain_pruning import prune_plainly
 from benchmarks.training.recipe_runs import ORIGINAL, Variant
 from benchmarks.training.tflite_files import write_tflite
@@ -75,7 +75,7 @@ async def measure(round_count: int, *, phases: Sequence[str] = PHASES) -> None:
 
 def _time_in_litert(one: Line) -> None:
     """Write the TFLite file of what is timed, by its content, and time those."""
-    sources = {name: one.file(name, 0) for name in (ORIGINAL, *one.timed)}
+    sources = {name: one.file(name, 0) for name in (ORIGINAL, *trained_to_time(one))}
     files = {name: one.folder / f"{file_digest(path)}.tflite" for name, path in sources.items()}
     write_tflite({sources[name]: file for name, file in files.items()})
     time_files(one, runtime=LITERT, path_of=files.__getitem__)
