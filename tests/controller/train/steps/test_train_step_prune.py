@@ -13,6 +13,7 @@ from steelyard.compress.recipe_text import load_recipe
 from steelyard.plugins.files import plugin_files
 from steelyard.train.errors import TrainingInputError
 from tests.controller.train.steps.recipes import SHORT, model, outputs, run, score
+from tests.support.outside_importance import PLUGIN
 
 
 def widths(path: Path) -> list[int]:
@@ -111,26 +112,6 @@ def test_settings_that_make_no_sense_are_refused(settings: str, words: str) -> N
 def test_an_importance_that_nobody_knows_is_named(trained: Path) -> None:
     with pytest.raises(RecipeError, match="there is no importance 'tailor'; did you mean 'taylor'"):
         run(trained, "prune,importance=tailor,epochs=0")
-
-
-PLUGIN = """
-from dataclasses import dataclass
-from typing import ClassVar
-
-import torch_pruning
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cautious:
-    kind: ClassVar[str] = "cautious"
-
-    def score(self, group, model, statistics):
-        statistics.put_gradients()
-        return torch_pruning.importance.GroupTaylorImportance()(group) ** 2
-
-
-STEELYARD_PLUGIN = {"importances": [Cautious]}
-"""
 
 
 def test_an_importance_from_outside_prunes_trains_and_is_scored(tmp_path: Path, trained: Path) -> None:
