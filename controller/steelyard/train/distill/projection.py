@@ -16,14 +16,14 @@ def refuse_other_kind(own: Tensor | None, wanted: Tensor | None, *, pair: tuple[
     Raises:
         TrainingInputError: other_rank.
     """
+    if own is not None and wanted is not None and _is_alike(own, wanted):
+        return
     told = ["no tensor alone" if one is None else str(list(one.shape)) for one in (own, wanted)]
-    is_alike = own is not None and wanted is not None and own.dim() == wanted.dim() >= 2
-    if not is_alike or (own.dim() == 3 and own.shape[1] != wanted.shape[1]):
-        raise TrainingInputError(
-            "other_rank",
-            f"the student's layer {pair[0]!r} gives {told[0]} and the teacher's {pair[1]!r} {told[1]}; pair layers "
-            "that give outputs of one kind",
-        )
+    raise TrainingInputError(
+        "other_rank",
+        f"the student's layer {pair[0]!r} gives {told[0]} and the teacher's {pair[1]!r} {told[1]}; pair layers that "
+        "give outputs of one kind",
+    )
 
 
 def make_projector(own: Tensor, wanted: Tensor) -> nn.Module:
@@ -53,3 +53,7 @@ def of_one_size(own: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
     size = tuple(min(pair) for pair in zip(own.shape[2:], wanted.shape[2:], strict=True))
     pool = pools[own.dim()]
     return pool(own, size), pool(wanted, size)
+
+
+def _is_alike(own: Tensor, wanted: Tensor) -> bool:
+    return own.dim() == wanted.dim() >= 2 and (own.dim() != 3 or own.shape[1] == wanted.shape[1])
