@@ -66,11 +66,15 @@ def fashion_model(name: str, *, quick_count: int = QUICK_COUNT) -> TrainedModel:
     folder = prepared(
         cache_folder(), name_of_task, files, lambda made: write_task(made, name_of_task, fashion_training(count))
     )
-    return TrainedModel(name=name, model=assets() / f"{name}.onnx", task=folder / TASK_FILE, training_count=count)
+    learnt = task_files.split_counts(folder / task_files.DATA_FILE)["training"]
+    return TrainedModel(name=name, model=assets() / f"{name}.onnx", task=folder / TASK_FILE, training_count=learnt)
 
 
 def fashion_training(count: int) -> TaskData:
-    """Return the test images as ``fashion.fashion_task`` divides them, and ``count`` of the 60,000 to learn from."""
+    """Return the test images as ``fashion.fashion_task`` divides them, and ``count`` of the 60,000 to learn from.
+
+    Those that are among the test images, too, are left out, so that there may be fewer.
+    """
     from steelyard.tasks.sources.idx import read_idx
 
     task = fashion.fashion_task(assets() / "fashion_mnist.npz", fashion.DEBIAN_FOLDER)
