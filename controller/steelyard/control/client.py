@@ -33,6 +33,7 @@ from steelyard_protocol.v1 import (
 if TYPE_CHECKING:
     from steelyard.compress.parts.result import CompressedParts
     from steelyard.compress.recipe import Recipe
+    from steelyard.control.experiment_client import ExperimentClient
     from steelyard.control.fleet_client import FleetClient
     from steelyard.control.identity_client import IdentityClient
     from steelyard.control.nightly_client import NightlyClient
@@ -89,6 +90,13 @@ class Client:
         from steelyard.control.nightly_client import NightlyClient
 
         return NightlyClient(self._channel, self._blobs)
+
+    @cached_property
+    def experiments(self) -> ExperimentClient:
+        """Recipes x seeds x devices under one name."""
+        from steelyard.control.experiment_client import ExperimentClient
+
+        return ExperimentClient(self._channel)
 
     def collect_garbage(
         self, *, keep_samples_s: float = 0.0, grace_s: float = 0.0, dry_run: bool = False

@@ -17,6 +17,7 @@ _MAY: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "BlobService": ("Download", "QueryUpload", "Upload"),
         "FleetService": _READ,
         "NightlyService": _READ,
+        "ExperimentService": _READ,
     }
 )
 
