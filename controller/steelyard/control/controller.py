@@ -17,8 +17,8 @@ from steelyard.control.confidential import removal_text
 from steelyard.control.crashes import note_crashes
 from steelyard.control.devices import Devices
 from steelyard.control.doors import Doors, require_blob_owner
-from steelyard.control.fencing import Fence, StaleEpochError
 from steelyard.control.experiment_servicer import ExperimentServicer, add_experiment_service
+from steelyard.control.fencing import Fence, StaleEpochError
 from steelyard.control.fleet_servicer import FleetServicer, add_fleet_service
 from steelyard.control.identity_servicer import IdentityServicer, add_identity_service
 from steelyard.control.job_world import JobWorld

@@ -14,7 +14,10 @@ _TIMEOUT_S = 60.0
 
 
 class ExperimentClient:
-    """Every method raises ``steelyard.SteelyardError``. Over a network ``put`` needs the role "run", the rest "read"."""
+    """Every method raises ``steelyard.SteelyardError``.
+
+    Over a network ``put`` needs the role "run", everything else "read".
+    """
 
     def __init__(self, channel: grpc.Channel) -> None:
         self._stub = experiment_pb2_grpc.ExperimentServiceStub(channel)

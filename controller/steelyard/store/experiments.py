@@ -96,7 +96,7 @@ def _found(connection: Connection, name: str) -> RowMapping:
         near = near_names(name, connection.scalars(select(experiments.c.name)))
         raise NotFoundError(
             "experiment_not_found",
-            f"no experiment is called {name[:80]!r}{near}; `steelyard experiment list` shows all",
+            f"no experiment is called {name[:80]!r}{near}; see `steelyard experiment list`",
         )
     return row
 
