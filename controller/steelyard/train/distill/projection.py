@@ -56,4 +56,4 @@ def of_one_size(own: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _is_alike(own: Tensor, wanted: Tensor) -> bool:
-    return own.dim() == wanted.dim() >= 2 and (own.dim() != 3 or own.shape[1] == wanted.shape[1])
+    return bool(own.dim() == wanted.dim() >= 2 and (own.dim() != 3 or own.shape[1] == wanted.shape[1]))
