@@ -31,7 +31,7 @@ def run_experiment(
 ) -> ExperimentRecord:
     """Return the record with all that was missing of ``seeds`` and ``devices``; each part is kept as it ends.
 
-    A training that fails, by a loss that is no number, say, is noted, and the others go on; it is tried again next time.
+    A training that fails, by a loss that is no number, say, is noted, and the others go on; next time it is tried anew.
 
     Raises:
         SteelyardError: a measurement failed, or a training for a reason that all would fail for.
