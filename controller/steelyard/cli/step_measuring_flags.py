@@ -13,14 +13,9 @@ from steelyard.cli.session import choose_device
 
 if TYPE_CHECKING:
     from steelyard.control.measurement_request import StepMeasuring
+    from steelyard.control.plans import MeasurementOptions
 
-STEP_MEASURING_FLAGS = (
-    click.option(
-        "--measure-steps/--no-measure-steps",
-        default=None,
-        help="Measure what each step made on the device, beside MODEL.  [default: when --device names one]",
-    ),
-    click.option("--local", is_flag=True, help="Measure on this machine, also when CI is set."),
+TIMING_FLAGS = (
     click.option("--budget", type=DURATION, default="5m", show_default=True, help="Device time of a measurement."),
     click.option(
         "--min-rounds", type=click.IntRange(3, 1000), default=10, show_default=True, help="Of a measurement, at least."
@@ -32,6 +27,29 @@ STEP_MEASURING_FLAGS = (
     click.option("--device-wait", type=DURATION, default="30s", show_default=True, help="For the device to connect."),
     *GATE_FLAGS,
 )
+STEP_MEASURING_FLAGS = (
+    click.option(
+        "--measure-steps/--no-measure-steps",
+        default=None,
+        help="Measure what each step made on the device, beside MODEL.  [default: when --device names one]",
+    ),
+    click.option("--local", is_flag=True, help="Measure on this machine, also when CI is set."),
+    *TIMING_FLAGS,
+)
+
+
+def timing_options(flags: Mapping[str, Any]) -> MeasurementOptions:
+    """Return the options that ``TIMING_FLAGS`` say."""
+    from steelyard.control.plans import MeasurementOptions
+
+    return MeasurementOptions(
+        budget_s=flags["budget"],
+        min_round_count=min(flags["min_rounds"], flags["max_rounds"]),
+        max_round_count=flags["max_rounds"],
+        device_wait_s=flags["device_wait"],
+        thread_count=flags["threads"],
+        gate=gate_options(flags),
+    )
 
 
 def step_measuring(ctx: click.Context, recipes: Sequence[str], flags: Mapping[str, Any]) -> StepMeasuring | None:
@@ -42,7 +60,6 @@ def step_measuring(ctx: click.Context, recipes: Sequence[str], flags: Mapping[st
     """
     from steelyard.compress.recipe_text import load_recipe
     from steelyard.control.measurement_request import StepMeasuring
-    from steelyard.control.plans import MeasurementOptions
     from steelyard.control.pools import parse_pool
 
     device: str = flags["device"]
@@ -51,14 +68,8 @@ def step_measuring(ctx: click.Context, recipes: Sequence[str], flags: Mapping[st
         each_step = flags["local"] or (bool(device) and parse_pool(device) is None)
     if not (each_step or any(load_recipe(one).needs_latency for one in recipes)):
         return None
-    options = MeasurementOptions(
-        budget_s=flags["budget"],
-        min_round_count=min(flags["min_rounds"], flags["max_rounds"]),
-        max_round_count=flags["max_rounds"],
-        device_wait_s=flags["device_wait"],
-        thread_count=flags["threads"],
-        gate=gate_options(flags),
-    )
     return StepMeasuring(
-        device=choose_device(ctx, device, local=flags["local"]), options=options, each_step=bool(each_step)
+        device=choose_device(ctx, device, local=flags["local"]),
+        options=timing_options(flags),
+        each_step=bool(each_step),
     )

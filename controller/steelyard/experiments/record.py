@@ -44,8 +44,13 @@ class DeviceMeasurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentRecord:
-    """All of an experiment, in the order in which it was added."""
+    """All of an experiment, in the order in which it was added.
 
+    ``target`` is the device that settings left at "auto" are chosen for, and that recipes measure on; "" for none. It
+    stays, so that all seeds are trained alike.
+    """
+
+    target: str = ""
     recipes: tuple[ExperimentRecipe, ...] = ()
     trainings: tuple[SeedTraining, ...] = ()
     measurements: tuple[DeviceMeasurement, ...] = ()

@@ -14,6 +14,10 @@ from steelyard.report.labels import short_labels
 from steelyard.stats.formatting import format_value
 
 _NAME_CHARACTERS = 24
+_COLUMNS = (
+    "training: how far trainings with other seeds scatter, the measurement's part taken off; measured: how far "
+    "measuring one model again scatters, which is nothing for scores, given by the same samples each time"
+)
 
 
 def render_experiment(name: str, record: ExperimentRecord, findings: Findings, *, model_name: str) -> RenderableType:
@@ -72,15 +76,12 @@ def _differences(claims: Sequence[RecipeClaim], shown: Mapping[str, str]) -> Tab
 
 
 def _lines(record: ExperimentRecord, findings: Findings, shown: Mapping[str, str]) -> list[str]:
-    lines = [
-        "training: how far trainings with other seeds scatter, the measurement's part taken off; measured: how far "
-        "measuring one model again scatters, which is nothing for scores, given by the same samples each time"
-    ]
+    lines = [_COLUMNS]
     tested = [one for one in findings.claims if one.adjusted_p is not None]
     if tested:
         least = max(one.paired.least_p_value for one in tested if one.paired is not None)
         lines.append(
-            f"*: below 0.05 by Student's test, all {len(tested)} claims looked at together (Holm); the exact test, which "
+            f"*: below 0.05 by Student's test, all {len(tested)} claims together (Holm); the exact test, which "
             f"takes no distribution for granted, cannot go below {least:.3g} with so few seeds"
         )
     undecided = [one for one in tested if not one.holds]
