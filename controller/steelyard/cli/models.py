@@ -11,6 +11,7 @@ from steelyard.cli.follow import follow
 from steelyard.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from steelyard.compress.recipe import Recipe
     from steelyard.control.client import Client
     from steelyard.control.measurement_request import StepMeasuring
     from steelyard_protocol.v1 import control_pb2
@@ -49,7 +50,7 @@ def known_model(client: Client, text: str) -> control_pb2.Artifact:
 def make_variants(
     client: Client,
     artifact: control_pb2.Artifact,
-    recipes: Sequence[str],
+    recipes: Sequence[str | Recipe],
     *,
     task: control_pb2.Task | None,
     seed: int,
@@ -74,6 +75,6 @@ def make_variants(
             use_cache=use_cache,
             measuring=measuring,
         )
-        follow(handle, f"{artifact.name} {recipe}")
+        follow(handle, f"{artifact.name} {recipe if isinstance(recipe, str) else recipe.name}")
         variants.append(handle.variant())
     return variants
