@@ -11,6 +11,7 @@ from steelyard.cli.follow import follow
 from steelyard.cli.models import make_variants
 from steelyard.cli.session import say
 from steelyard.cli.step_measuring_flags import timing_options
+from steelyard.control.intake import recipe_with_data
 from steelyard.control.measurement_request import StepMeasuring
 from steelyard.errors import NotFoundError, UsageError
 from steelyard_protocol.v1 import experiment_pb2
@@ -55,7 +56,8 @@ class ExperimentRun:
         record = record.with_recipes(loaded)
         if not record.recipes:
             raise UsageError("no_recipe", "an experiment needs a recipe: name one with --recipe, or several")
-        self._refuse_untrainable(record)
+        for one in record.recipes:
+            recipe_with_data(one.toml, self._task)
         if not record.trainings:
             record = replace(record, target=_target(record, devices))
         self._keep(record)
@@ -86,20 +88,6 @@ class ExperimentRun:
                 f"experiment {kept.name!r} was begun with another task or another version of it, and its scores could "
                 "not be compared; choose another name",
             )
-
-    def _refuse_untrainable(self, record: ExperimentRecord) -> None:
-        from steelyard.compress.recipe_text import parse_recipe
-
-        if self._task is not None and self._task.training_digest:
-            return
-        for one in record.recipes:
-            if parse_recipe(one.toml).needs_training:
-                missing = "no task was named" if self._task is None else f"task {self._task.name!r} has none"
-                raise UsageError(
-                    "no_training_data",
-                    f"recipe {one.name!r} learns from samples and {missing}: name a task with a training split by "
-                    "--task FILE",
-                )
 
     def _compress(self, recipe: ExperimentRecipe, seed: int, target: str) -> str:
         from steelyard.compress.recipe_text import parse_recipe
