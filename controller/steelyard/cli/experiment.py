@@ -119,20 +119,24 @@ def list_experiments(ctx: click.Context, as_json: bool) -> None:
 @experiment.command()
 @click.argument("name", metavar="NAME")
 @click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Draw it into this file.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="All of it as one page.")
 @click.option("--json", "as_json", is_flag=True, help="Record, figures and findings as JSON on stdout.")
 @click.pass_context
-def show(ctx: click.Context, name: str, svg: Path | None, as_json: bool) -> None:
+def show(ctx: click.Context, name: str, svg: Path | None, html: Path | None, as_json: bool) -> None:
     """Show the means over seeds, how far trainings and measurements scatter, and which differences are more than luck.
 
     \b
     Examples:
       steelyard experiment show halves
-      steelyard experiment show halves --svg halves.svg
+      steelyard experiment show halves --svg halves.svg --html halves.html
     """
     with connected(ctx) as client:
         kept = client.experiments.get(name)
         if svg is not None:
             _write_picture(client, kept, svg)
+        if html is not None:
+            _write_page(client, kept, html)
+        if svg is not None or html is not None:
             return
         _show(client, kept, as_json=as_json)
 
@@ -202,4 +206,15 @@ def _write_picture(client: Client, kept: experiment_pb2.Experiment, path: Path) 
             f"experiment {kept.name!r} has no model with both a score and a latency; run it with --task and a device",
         )
     write_text(path, drawn, next_step="name another place with --svg")
+    click.echo(str(path))
+
+
+def _write_page(client: Client, kept: experiment_pb2.Experiment, path: Path) -> None:
+    from steelyard.cli.writing import write_text
+    from steelyard.report.experiment.page import render_experiment_page
+
+    record, figures, findings = _gathered(client, kept)
+    model_name = client.artifact(kept.model_digest).name
+    page = render_experiment_page(kept.name, record, findings, figures, model_name=model_name)
+    write_text(path, page, next_step="name another place with --html")
     click.echo(str(path))
