@@ -37,6 +37,11 @@ COMMANDS = {
     "demo": ("steelyard.cli.demo", "demo", "Weigh two real models on this machine, with a report."),
     "deploy": ("steelyard.cli.deploy", "deploy", "Bring an agent onto a device by ssh, or upgrade it."),
     "device": ("steelyard.cli.device", "device", "List, show, invite and remove devices, and look after them."),
+    "experiment": (
+        "steelyard.cli.experiment",
+        "experiment",
+        "Recipes with several seeds: what is more than luck.",
+    ),
     "export": ("steelyard.cli.export", "export", "Write a variant with its model card and a script that runs it."),
     "gate": ("steelyard.cli.gate", "gate", "Judge a change: base beside head on devices, with an exit code for CI."),
     "gc": ("steelyard.cli.gc", "gc", "Remove old samples, and blobs that nothing names."),
