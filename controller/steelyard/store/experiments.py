@@ -8,11 +8,13 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from steelyard.errors import NotFoundError, UsageError
 from steelyard.store.database import Database
-from steelyard.store.kept_values import require_json
+from steelyard.store.kept_values import require_json, require_text
 from steelyard.store.names import near_names, require_digest, require_identifier
 from steelyard.store.paging import fetch_page
 from steelyard.store.schema import experiments
 from steelyard_protocol.v1 import experiment_pb2
+
+_MAX_TASK_CHARACTERS = 200
 
 
 class Experiments:
@@ -30,6 +32,7 @@ class Experiments:
         """
         require_identifier(experiment.name, "name of an experiment")
         require_digest(experiment.model_digest, "model of an experiment")
+        require_text(experiment.task_id, "task of an experiment", most=_MAX_TASK_CHARACTERS)
         require_json(experiment.json, "an experiment")
         names = ("name", "model_digest", "task_id", "json")
         values = {name: getattr(experiment, name) for name in names}
