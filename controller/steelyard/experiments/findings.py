@@ -9,7 +9,8 @@ from itertools import combinations
 from steelyard.experiments.record import ExperimentRecipe
 from steelyard.stats.seeds import PairedSeeds, SeedSummary, SeedValue, holm, pair_seeds, summarize_seeds
 
-ONE_FILE = "every seed gave the same file: the recipe draws nothing"
+# A recipe that draws nothing, or a training that brought nothing better than the weights it came with.
+ONE_FILE = "every seed gave the same file, which counts once"
 _LEVEL = 0.05
 
 
@@ -140,7 +141,7 @@ def _claim(
     if paired is None:
         reason = "no seed has the figure of both"
     elif _is_one_file(before) and _is_one_file(after):
-        reason = "neither recipe draws anything: more seeds are no more evidence"
+        reason = "every seed gave the same two files: more seeds are no more evidence"
     elif paired.count == 1:
         reason = "one seed tells no difference from luck; train with more"
     return RecipeClaim(
