@@ -10,7 +10,7 @@ TFLITE_STAMP := $(TFLITE_VENV)/.installed
 OLDER_VENV := .venv-older
 OLDER_STAMP := $(OLDER_VENV)/.installed
 
-.PHONY: demo test test-arm chaos fuzz check format stubs bench bench-compress bench-nightly bench-scale coverage clean help
+.PHONY: demo test test-arm chaos fuzz check format stubs bench bench-compress bench-nightly bench-train bench-scale coverage clean help
 
 help:
 	@echo "make demo   weigh two real models on this machine, with a report"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench-nightly  60 nights of a simulated fleet, beside other detectors of changes"
 	@echo "make bench-scale  10,000 agents on one controller, beside bare grpc.aio"
 	@echo "make bench-compress  compression beside other quantizers; STEELYARD_BENCH_MODELS names the models' folder"
+	@echo "make bench-train  training beside other tools; STEELYARD_BENCH_MODELS names the models' folder"
 
 # The stamp is renewed when what is installed could change.
 $(STAMP): pyproject.toml constraints.txt
@@ -101,6 +102,10 @@ bench: $(STAMP)
 # The peers' environments (.venv-bench-*) are made on first use; benchmarks/compression/README.md has the models.
 bench-compress: $(STAMP)
 	$(BIN)/python -m benchmarks.run static_int8 repair calibration_memory sparse_encoding kernel_costs advice
+
+# Each goes on where it stopped; benchmarks/compression/README.md has the models.
+bench-train: $(STAMP)
+	$(BIN)/python -m benchmarks.run lifter qat structured_pruning distillation half_minilm hybrid latency_target
 
 # Deterministic; the other detectors' environments (.venv-bench-asv, .venv-bench-otava) are made on first use.
 bench-nightly: $(STAMP)

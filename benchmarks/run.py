@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from benchmarks import (
     aa_comparisons,
@@ -44,6 +45,7 @@ from benchmarks.results_file import ResultsFile, this_machine
 from benchmarks.scale import growth
 from benchmarks.scale.line_process import LineProcessError
 from benchmarks.table import Table
+from benchmarks.training import distillation, half_minilm, hybrid, latency_target, lifter, qat, structured_pruning
 
 _MODULES = (
     worker_vs_native,
@@ -69,6 +71,13 @@ _MODULES = (
     simulated_fleet,
     real_nights,
     nights_cost,
+    lifter,
+    qat,
+    structured_pruning,
+    distillation,
+    half_minilm,
+    hybrid,
+    latency_target,
 )
 _BENCHMARKS = {module.NAME: module for module in _MODULES}
 _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -87,6 +96,12 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, help="rounds that there should be in the end (default: each its own)")
     parser.add_argument("--fresh", action="store_true", help="forget this machine's rounds of these benchmarks first")
     parser.add_argument("--idle-window", type=float, default=idle_agent.WINDOW_S, help="seconds (default: %(default)g)")
+    parser.add_argument(
+        "--phase",
+        choices=("all", "find", "train", "time"),
+        default="all",
+        help="of benchmarks that train: timing needs the machine to itself, training does not (default: %(default)s)",
+    )
     parser.add_argument("--write-docs", action="store_true", help="only write docs/benchmarks.md")
     options = parser.parse_args(words)
     if unknown := sorted(set(options.names) - set(_BENCHMARKS)):
@@ -119,7 +134,9 @@ def _run(name: str, options: argparse.Namespace) -> bool:
 
 
 async def _measure(benchmark: ModuleType, options: argparse.Namespace) -> None:
-    extra = {"window_s": options.idle_window} if benchmark is idle_agent else {}
+    extra: dict[str, Any] = {"window_s": options.idle_window} if benchmark is idle_agent else {}
+    if hasattr(benchmark, "PHASES"):
+        extra = {"phases": benchmark.PHASES if options.phase == "all" else (options.phase,)}
     await benchmark.measure(options.rounds or benchmark.ROUND_COUNT, **extra)
 
 

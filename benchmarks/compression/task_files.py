@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 TASK_FILE = "task.toml"
 DATA_FILE = "data.npz"
-SPLITS = ("evaluation", "calibration", "validation")
+SPLITS = ("evaluation", "calibration", "validation", "training")
 _KEY_DIGITS = 12
 
 
@@ -54,7 +54,7 @@ class TaskData:
         """Refuse splits that a task file does not know."""
         unknown = sorted(set(self.splits) - set(SPLITS))
         if unknown or SPLITS[0] not in self.splits:
-            raise ValueError(f"splits are {sorted(self.splits)}; they are evaluation, calibration and validation")
+            raise ValueError(f"splits are {sorted(self.splits)}; give evaluation, perhaps {', '.join(SPLITS[1:])}")
 
 
 def labelled(inputs: NDArray[Any], labels: NDArray[Any]) -> Rows:

@@ -72,7 +72,7 @@ def test_the_same_task_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_counts_are_those_of_the_splits(tmp_path: Path) -> None:
     write_task(tmp_path, "planted", _task())
-    assert split_counts(tmp_path / DATA_FILE) == {"evaluation": 7, "calibration": 3, "validation": 2}
+    assert split_counts(tmp_path / DATA_FILE) == {"evaluation": 7, "calibration": 3, "validation": 2, "training": 0}
 
 
 def test_neighbours_of_one_block_are_chosen_together() -> None:

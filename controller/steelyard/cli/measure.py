@@ -14,6 +14,7 @@ from steelyard.cli.models import make_variants, resolve_model
 from steelyard.cli.plugin_flag import plugin_flag
 from steelyard.cli.reader import reader_may_leave
 from steelyard.cli.session import choose_device, connected
+from steelyard.control.measurement_request import StepMeasuring
 from steelyard.errors import UsageError
 
 
@@ -66,8 +67,11 @@ def measure(
             originals = [resolve_model(client, text) for text in models]
             task = client.add_task(flags["task"], originals[0]) if flags["task"] else None
             artifacts = list(originals)
+            measuring = StepMeasuring(device=device, options=options)
             for original in originals:
-                artifacts += make_variants(client, original, recipes, task=task, seed=flags["seed"], device=device)
+                artifacts += make_variants(
+                    client, original, recipes, task=task, seed=flags["seed"], device=device, measuring=measuring
+                )
             handle = client.measure(artifacts, device=device, task=task, options=options)
             what = f"{artifacts[0].name} on {device}"
         follow(handle, what)

@@ -11,7 +11,9 @@ from steelyard.cli.follow import follow
 from steelyard.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from steelyard.compress.recipe import Recipe
     from steelyard.control.client import Client
+    from steelyard.control.measurement_request import StepMeasuring
     from steelyard_protocol.v1 import control_pb2
 
 _SUFFIXES = (".onnx", ".tflite")
@@ -48,20 +50,31 @@ def known_model(client: Client, text: str) -> control_pb2.Artifact:
 def make_variants(
     client: Client,
     artifact: control_pb2.Artifact,
-    recipes: Sequence[str],
+    recipes: Sequence[str | Recipe],
     *,
     task: control_pb2.Task | None,
     seed: int,
     device: str,
     evaluate: bool = False,
     use_cache: bool = True,
+    measuring: StepMeasuring | None = None,
 ) -> list[control_pb2.Artifact]:
-    """Compress ``artifact`` by each recipe and return the variants, in order; ``evaluate``: score each step here."""
+    """Compress ``artifact`` by each recipe and return the variants, in order.
+
+    ``evaluate``: score each step here. ``measuring``: where and how recipes measure on their way.
+    """
     variants = []
     for recipe in recipes:
         handle = client.compress(
-            artifact, recipe, task=task, seed=seed, device=device, evaluate=evaluate, use_cache=use_cache
+            artifact,
+            recipe,
+            task=task,
+            seed=seed,
+            device=device,
+            evaluate=evaluate,
+            use_cache=use_cache,
+            measuring=measuring,
         )
-        follow(handle, f"{artifact.name} {recipe}")
+        follow(handle, f"{artifact.name} {recipe if isinstance(recipe, str) else recipe.name}")
         variants.append(handle.variant())
     return variants

@@ -9,8 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.child import bound_memory, end_with_parent, own_stdout
-from steelyard.compress.messages import failure_event, parse_request, progress_event, result_event, step_event
+from steelyard.compress.finished_step import FinishedStep
+from steelyard.compress.messages import (
+    failure_event,
+    measure_event,
+    parse_latency,
+    parse_request,
+    progress_event,
+    result_event,
+    step_event,
+)
 from steelyard.errors import EXIT_BUG, EXIT_FINE, EXIT_INTERRUPTED, SteelyardError
+from steelyard_protocol.v1 import control_pb2
 
 
 def main() -> int:
@@ -38,6 +48,7 @@ def main() -> int:
 
 
 def _serve(line: str, emit: Any) -> dict[str, Any]:
+    from steelyard.compress.learning import Learning
     from steelyard.compress.recipe_text import parse_recipe
     from steelyard.compress.run import Scoring, compress
     from steelyard.compress.scoring_files import read_scoring
@@ -46,6 +57,12 @@ def _serve(line: str, emit: Any) -> dict[str, Any]:
     request = parse_request(line)
     for path in request.plugin_paths:
         use_file(path)
+
+    def on_step(done: FinishedStep) -> None:
+        emit(step_event(done))
+        if request.waits:
+            sys.stdin.readline()
+
     result = compress(
         Path(request.model_path),
         parse_recipe(request.recipe_toml),
@@ -60,10 +77,31 @@ def _serve(line: str, emit: Any) -> dict[str, Any]:
             chosen_by=read_scoring(request.chosen_by),
             known=request.scores(),
         ),
+        latency=AskingOracle(emit) if request.measures else None,
+        learning=Learning(
+            training=read_scoring(request.training),
+            artifacts={name: Path(path) for name, path in request.artifacts},
+            checkpoints=Path(request.checkpoints) if request.checkpoints else None,
+            training_digest=request.training_digest,
+            choice_digest=request.choice_digest,
+            latency_key=request.latency_key,
+        ),
         finished=request.finished_steps(),
-        on_step=lambda done: emit(step_event(done)),
+        on_step=on_step,
     )
     return result_event(result)
+
+
+class AskingOracle:
+    """Asks the parent process, which measures; it answers in one line, or ends this process."""
+
+    def __init__(self, emit: Any) -> None:
+        self._emit = emit
+
+    def measure(self, candidate: Path, reference: Path, what: str) -> control_pb2.StepLatency:
+        """Return what ``candidate`` takes beside ``reference``."""
+        self._emit(measure_event(candidate, reference, what))
+        return parse_latency(sys.stdin.readline())
 
 
 if __name__ == "__main__":

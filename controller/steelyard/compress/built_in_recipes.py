@@ -22,6 +22,7 @@ _PIPELINES = {
     "weights-int8-gptq": "weight-only,method=gptq",
     "weights-int4": "weight-only,bits=4",
     "weights-int4-gptq": "weight-only,bits=4,method=gptq",
+    "hybrid": "prune,teachers=parent+qat,teachers=parent",
     "sparse-arm": "sparsify,sparsity=0.8+sparse-encoding",
 }
 

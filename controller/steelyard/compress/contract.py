@@ -8,7 +8,7 @@ input. Steps are found by kind in ``steelyard.compress.registry``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -16,6 +16,8 @@ from steelyard.compress.errors import CompressionInputError
 
 if TYPE_CHECKING:
     from steelyard.compress.calibration import CalibrationData
+    from steelyard.compress.evaluation import EvaluationSet
+    from steelyard.compress.latency import LatencyOracle
 
 # What is being done, work done and work in all.
 Progress = Callable[[str, int, int], None]
@@ -81,7 +83,10 @@ class StepContext:
     ``processor_features`` are those of the device that the variant is for ("avx2", "avx512_vnni"), empty when unknown.
     ``work_dir`` is a folder for intermediate files, removed afterwards. ``ancestors`` begins with the parent and ends
     with the model that the step starts from. ``evaluate`` runs a model file over the samples that choices are made by;
-    None when there is no task.
+    None when there is no task. The rest is for steps that learn (``steelyard.compress.learning``): ``training`` and
+    ``validation`` are those splits of the task, ``artifacts`` the files of other models by name, and ``checkpoints`` a
+    folder of this step alone that outlives an interruption (it may not be there yet). ``latency`` measures models on a
+    device; None where none was named.
     """
 
     work_dir: Path
@@ -92,6 +97,11 @@ class StepContext:
     model_format: str = ONNX
     ancestors: tuple[Ancestor, ...] = ()
     evaluate: Callable[[Path], Evaluation] | None = None
+    training: EvaluationSet | None = None
+    validation: EvaluationSet | None = None
+    artifacts: Mapping[str, Path] = field(default_factory=dict)
+    checkpoints: Path | None = None
+    latency: LatencyOracle | None = None
 
     def float_ancestor(self, kind: str) -> Ancestor:
         """Return the last float32 model of this recipe, which repairs compare with; ``kind`` names who asks.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from steelyard.compress.finished_step import FinishedStep
 from steelyard.compress.result import CompressionResult
-from steelyard.errors import SteelyardError
+from steelyard.errors import SteelyardError, first_line
 from steelyard_protocol.v1 import control_pb2
 
 
@@ -29,6 +29,18 @@ class ScoringFiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LearningFiles:
+    """What steps that learn are given, as ``steelyard.compress.learning.Learning`` has it, in files."""
+
+    training: ScoringFiles | None = None
+    artifacts: Mapping[str, Path] = field(default_factory=dict)
+    checkpoints: Path | None = None
+    training_digest: str = ""
+    choice_digest: str = ""
+    latency_key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompressionRequest:
     """The request, a JSON object with these keys; ``calibration_path`` is a file of packed samples, "" for none.
 
@@ -36,6 +48,9 @@ class CompressionRequest:
     ``reported`` and ``chosen_by`` are what models are scored by, after each step and where a step chooses. ``finished``
     are the first steps of the recipe, done before: the model's path, and the step as JSON. ``known_scores`` has what
     models scored in ``reported`` before: the digest, and the score as JSON. ``plugin_paths`` are files of plugins.
+    ``training``, ``artifacts`` (name and path), ``checkpoints``, ``training_digest``, ``choice_digest`` and
+    ``latency_key`` are for steps that learn, see ``steelyard.compress.learning.Learning``. ``waits`` says that the
+    child waits for a line after each step; ``measures`` that it may ask for latencies.
     """
 
     model_path: str
@@ -50,6 +65,14 @@ class CompressionRequest:
     finished: tuple[tuple[str, str], ...] = ()
     known_scores: tuple[tuple[str, str], ...] = ()
     plugin_paths: tuple[str, ...] = ()
+    training: ScoringFiles | None = None
+    artifacts: tuple[tuple[str, str], ...] = ()
+    checkpoints: str = ""
+    training_digest: str = ""
+    choice_digest: str = ""
+    latency_key: str = ""
+    waits: bool = False
+    measures: bool = False
 
     def to_line(self) -> str:
         """Return the request as one line of JSON."""
@@ -77,9 +100,9 @@ def parse_request(line: str) -> CompressionRequest:
         fields: dict[str, Any] = json.loads(line)
         for name in ("processor_features", "plugin_paths"):
             fields[name] = tuple(str(one) for one in fields.get(name, ()))
-        for name in ("finished", "known_scores"):
+        for name in ("finished", "known_scores", "artifacts"):
             fields[name] = tuple((str(first), str(second)) for first, second in fields.get(name, ()))
-        for name in ("reported", "chosen_by"):
+        for name in ("reported", "chosen_by", "training"):
             fields[name] = _scoring(fields.get(name))
         return CompressionRequest(**fields)
     except (ValueError, TypeError, AttributeError) as error:
@@ -107,6 +130,30 @@ def parse_step(event: Mapping[str, Any]) -> FinishedStep:
         if "parent" in event
         else None,
     )
+
+
+def measure_event(candidate: Path, reference: Path, what: str) -> dict[str, Any]:
+    """Return the event of a child that asks for a latency; the answer is one line to it (``latency_line``)."""
+    return {"event": "measure", "candidate": str(candidate), "reference": str(reference), "what": what}
+
+
+def latency_line(latency: control_pb2.StepLatency) -> str:
+    """Return the answer to a measure event."""
+    return json.dumps(_plain(latency)) + "\n"
+
+
+def parse_latency(line: str) -> control_pb2.StepLatency:
+    """Return the latency that an answer tells.
+
+    Raises:
+        SteelyardError: a line that tells none.
+    """
+    try:
+        return json_format.Parse(line, control_pb2.StepLatency())
+    except json_format.ParseError as error:
+        raise SteelyardError(
+            "invalid_answer", f"the answer {line[:200]!r} is no latency ({first_line(error)}); write one line of JSON"
+        ) from error
 
 
 def _plain(message: Message) -> dict[str, Any]:

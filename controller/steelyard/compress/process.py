@@ -22,7 +22,14 @@ from google.protobuf import json_format
 from steelyard.compress.contract import Progress
 from steelyard.compress.errors import CompressionError, CompressionInputError
 from steelyard.compress.finished_step import FinishedStep
-from steelyard.compress.messages import CompressionRequest, ScoringFiles, parse_result, parse_step
+from steelyard.compress.messages import (
+    CompressionRequest,
+    LearningFiles,
+    ScoringFiles,
+    latency_line,
+    parse_result,
+    parse_step,
+)
 from steelyard.compress.recipe import Recipe
 from steelyard.compress.result import CompressionResult
 from steelyard.compress.run import WORK_PREFIX
@@ -32,6 +39,8 @@ from steelyard.plugins.files import paths_in_use
 from steelyard_protocol.v1 import control_pb2
 
 OnStep = Callable[[FinishedStep], Awaitable[None]]
+# Takes a model, the one that it is measured beside, and what the model is for people.
+Measure = Callable[[Path, Path, str], Awaitable[control_pb2.StepLatency]]
 _LOGGER = logging.getLogger(__name__)
 # A result line holds the lineage, whose recipe a person wrote: far below this.
 _MAX_LINE_BYTES = 4 * 1024 * 1024
@@ -49,17 +58,21 @@ async def compress_in_process(
     progress: Progress | None = None,
     reported: ScoringFiles | None = None,
     chosen_by: ScoringFiles | None = None,
+    learning: LearningFiles | None = None,
     finished: Sequence[FinishedStep] = (),
     known_scores: Mapping[str, control_pb2.StepEvaluation] | None = None,
     on_step: OnStep | None = None,
+    waits: bool = False,
+    measure: Measure | None = None,
     interpreter: str = sys.executable,
 ) -> CompressionResult:
     """Do what ``steelyard.compress.run.compress`` does, in a child process that is killed when this is cancelled.
 
     The child uses the plugin files that are in use here.
 
-    ``progress`` is called on the event loop; ``on_step`` is awaited there while the next step begins, and its file is
-    gone with the child. Nothing but the finished variant is left in ``out_dir``, however the child ends.
+    ``progress`` is called on the event loop; ``on_step`` is awaited there while the next step begins, or with ``waits``
+    before it does, and its file is gone with the child. ``measure`` answers steps that ask for a latency, while the
+    child waits. Nothing but the finished variant is left in ``out_dir``, however the child ends.
 
     Raises:
         CompressionInputError: an input that this recipe cannot work with (``reason`` as the child gave it).
@@ -79,12 +92,30 @@ async def compress_in_process(
         finished=tuple((str(one.path), json_format.MessageToJson(one.message)) for one in finished),
         known_scores=tuple((digest, json_format.MessageToJson(one)) for digest, one in (known_scores or {}).items()),
         plugin_paths=paths_in_use(),
+        **_learning_fields(learning or LearningFiles()),
+        waits=waits,
+        measures=measure is not None,
     )
-    told = _Told(progress=progress or (lambda message, done, total: None), on_step=on_step or _ignored)
+    told = _Told(
+        progress=progress or (lambda message, done, total: None),
+        on_step=on_step or _ignored,
+        measure=measure or _unmeasured,
+    )
     try:
         return await _run_child(request, interpreter, told)
     finally:
         shutil.rmtree(work_dir, ignore_errors=True)
+
+
+def _learning_fields(files: LearningFiles) -> dict[str, Any]:
+    return {
+        "training": files.training,
+        "artifacts": tuple((name, str(path)) for name, path in files.artifacts.items()),
+        "checkpoints": str(files.checkpoints or ""),
+        "training_digest": files.training_digest,
+        "choice_digest": files.choice_digest,
+        "latency_key": files.latency_key,
+    }
 
 
 def _make_work_dir(out_dir: Path) -> Path:
@@ -99,10 +130,15 @@ class _Told:
 
     progress: Progress
     on_step: OnStep
+    measure: Measure
 
 
 async def _ignored(_: FinishedStep) -> None:
     return
+
+
+async def _unmeasured(_candidate: Path, _reference: Path, what: str) -> control_pb2.StepLatency:
+    raise CompressionError("internal", f"the compression process asked for the latency of {what}; please report it")
 
 
 async def _run_child(request: CompressionRequest, interpreter: str, told: _Told) -> CompressionResult:
@@ -139,10 +175,9 @@ async def _converse(process: asyncio.subprocess.Process, request: CompressionReq
     """
     assert process.stdin is not None
     assert process.stdout is not None
-    with suppress(BrokenPipeError, ConnectionResetError):  # the child died before it read: its exit code tells
-        process.stdin.write(request.to_line().encode())
-        await process.stdin.drain()
-    process.stdin.close()
+    await _say(process.stdin, request.to_line())
+    if not (request.waits or request.measures):
+        process.stdin.close()
     last: dict[str, Any] = {}
     async for line in _lines(process.stdout):
         with _events_only(line):
@@ -150,13 +185,25 @@ async def _converse(process: asyncio.subprocess.Process, request: CompressionReq
             kind = event["event"]
             counts = (event["message"], int(event["done"]), int(event["total"])) if kind == "progress" else None
             step = parse_step(event) if kind == "step" else None
+            asked = (Path(event["candidate"]), Path(event["reference"]), event["what"]) if kind == "measure" else None
         if counts is not None:
             told.progress(*counts)
         elif step is not None:
             await told.on_step(step)
+            if request.waits:
+                await _say(process.stdin, "\n")
+        elif asked is not None:
+            await _say(process.stdin, latency_line(await told.measure(*asked)))
         else:
             last = event
     return last
+
+
+async def _say(stream: asyncio.StreamWriter, line: str) -> None:
+    """Write a line to the child; one that died before it read it is told of by its exit code."""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        stream.write(line.encode())
+        await stream.drain()
 
 
 async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:

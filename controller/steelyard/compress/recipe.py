@@ -12,6 +12,8 @@ from typing import cast
 from steelyard.compress.contract import FLOAT32, SAME_FORM, Step
 from steelyard.compress.errors import RecipeError
 from steelyard.compress.inline_text import inline_text
+from steelyard.compress.latency import needs_latency
+from steelyard.compress.learning import learns
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._+,=|-]{0,119}")
 
@@ -52,6 +54,16 @@ class Recipe:
     def needs_calibration(self) -> bool:
         """Whether any step reads calibration data."""
         return any(step.needs_calibration for step in self.step_list)
+
+    @property
+    def needs_training(self) -> bool:
+        """Whether any step learns from a training split."""
+        return any(learns(step) for step in self.step_list)
+
+    @property
+    def needs_latency(self) -> bool:
+        """Whether any step measures on a device."""
+        return any(needs_latency(step) for step in self.step_list)
 
     def prefix_name(self, step_count: int) -> str:
         """Return what the recipe of the first steps is called: the name for all of them, else the steps in one word."""

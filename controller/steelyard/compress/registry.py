@@ -24,6 +24,13 @@ _STEPS = {
     "low-rank": "steelyard.compress.steps.low_rank:LowRank",
     "sparsify": "steelyard.compress.steps.sparsify:Sparsify",
     "sparse-encoding": "steelyard.compress.steps.sparse_encoding:SparseEncoding",
+    "fine-tune": "steelyard.train.steps.fine_tune:FineTune",
+    "distill": "steelyard.train.steps.distill:Distill",
+    "prune": "steelyard.train.steps.prune:Prune",
+    "sparse-train": "steelyard.train.steps.sparse_train:SparseTrain",
+    "width": "steelyard.train.steps.width:Width",
+    "resize-input": "steelyard.train.steps.resize_input:ResizeInput",
+    "qat": "steelyard.train.steps.qat:QuantizationAwareTraining",
 }
 
 

@@ -20,10 +20,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from steelyard.artifacts import read_artifact
 from steelyard.compress.applying import apply_step
 from steelyard.compress.calibration import CalibrationData, open_calibration, read_calibration
+from steelyard.compress.checkpoint_folder import checkpoint_folder
 from steelyard.compress.contract import Ancestor, Progress, Step, StepContext, StepReport
 from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.evaluation import EvaluationSet, HostEvaluator, step_evaluation
 from steelyard.compress.finished_step import FinishedStep, deflated_bytes
+from steelyard.compress.latency import LatencyOracle
+from steelyard.compress.learning import Learning
 from steelyard.compress.model_kind import ModelKind
 from steelyard.compress.recipe import Recipe
 from steelyard.compress.recipe_start import refuse_other_form, refuse_other_format
@@ -61,6 +64,8 @@ def compress(
     progress: Progress | None = None,
     work_dir: Path | None = None,
     scoring: Scoring | None = None,
+    learning: Learning | None = None,
+    latency: LatencyOracle | None = None,
     finished: Sequence[FinishedStep] = (),
     on_step: Callable[[FinishedStep], None] | None = None,
 ) -> CompressionResult:
@@ -77,6 +82,8 @@ def compress(
         progress: told what is being done, work done and work in all.
         work_dir: for intermediate files, on the disk of ``out_dir``; the caller removes it. None: one of our own.
         scoring: what models are scored by on this machine.
+        learning: what steps learn from.
+        latency: measures for steps that ask for a latency.
         finished: the first steps of the recipe where they were done before; they are not run again.
         on_step: told of each step that is done; the file in ``path`` lasts as long as ``work_dir``.
 
@@ -94,8 +101,11 @@ def compress(
                 seed=seed,
                 processor_features=frozenset(processor_features),
                 calibration=_read_calibration(recipe, calibration),
+                latency=latency,
             )
-            job = _Job(model_path, recipe, context, scoring or Scoring(), on_step or (lambda one: None))
+            job = _Job(
+                model_path, recipe, context, scoring or Scoring(), learning or Learning(), on_step or (lambda one: None)
+            )
             return job.run(out_dir, finished)
 
 
@@ -119,6 +129,7 @@ class _Job:
         recipe: Recipe,
         context: StepContext,
         scoring: Scoring,
+        learning: Learning,
         on_step: Callable[[FinishedStep], None],
     ) -> None:
         self._created_at = Timestamp()
@@ -137,6 +148,16 @@ class _Job:
         self._chooser = self._evaluator_of(scoring.chosen_by)
         if self._chooser is not None:
             self._context = dataclasses.replace(self._context, evaluate=self._chooser.evaluate)
+        self._learning = learning
+        _refuse_without_training(recipe, learning)
+        chosen = scoring.chosen_by
+        self._context = dataclasses.replace(
+            self._context,
+            training=learning.training,
+            # Nothing is learnt by looking at the evaluation samples.
+            validation=chosen if chosen is not None and chosen.split == "validation" else None,
+            artifacts=learning.artifacts,
+        )
 
     def run(self, out_dir: Path, finished: Sequence[FinishedStep]) -> CompressionResult:
         ancestors = [Ancestor(path=self._parent.bytes_path, form=self._checked_form())]
@@ -189,7 +210,11 @@ class _Job:
         start_s = time.monotonic()
         stem = f"step-{number}"
         raw_path = self._context.work_dir / f"{stem}-raw{self._kind.suffix}"
-        context = dataclasses.replace(self._context, ancestors=ancestors)
+        context = dataclasses.replace(
+            self._context,
+            ancestors=ancestors,
+            checkpoints=checkpoint_folder(step, ancestors, self._context, self._learning),
+        )
         choice_count = 0 if self._chooser is None else self._chooser.call_count
         report = apply_step(step, ancestors[-1].path, raw_path, context)
         content = self._kind.final_bytes(raw_path)
@@ -261,6 +286,7 @@ class _Job:
         self, steps: list[control_pb2.LineageStep], parent_evaluation: control_pb2.StepEvaluation | None
     ) -> control_pb2.Lineage:
         data = self._context.calibration if self._recipe.needs_calibration else None
+        training = self._context.training if self._recipe.needs_training else None
         return control_pb2.Lineage(
             parent_digest=self._parent.digest,
             recipe_name=self._recipe.name,
@@ -268,10 +294,20 @@ class _Job:
             steps=steps,
             calibration_digest=data.digest if data else "",
             calibration_sample_count=data.sample_count if data else 0,
+            training_digest=training.data.digest if training else "",
+            training_sample_count=training.sample_count if training else 0,
             seed=self._context.seed,
             created_at=self._created_at,
             duration_s=time.monotonic() - self._start_s,
             parent_evaluation=parent_evaluation,
+        )
+
+
+def _refuse_without_training(recipe: Recipe, learning: Learning) -> None:
+    if recipe.needs_training and learning.training is None:
+        raise CompressionInputError(
+            "no_training_data",
+            f"recipe {recipe.name!r} learns from samples; give a task with a training split",
         )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 
 from steelyard.compress.contract import Step
+from steelyard.compress.latency import needs_latency
+from steelyard.compress.learning import Learns, learns, named_artifacts
 from steelyard.compress.recipe import step_settings
 
 # Distributions whose release may change what a step gives.
@@ -23,6 +25,11 @@ _TOOLS = (
     "scipy",
     "litert-quantizer",
     "ai-edge-litert",
+    "torch",
+    "torchao",
+    "torch-pruning",
+    "onnxscript",
+    "onnx-ir",
 )
 
 
@@ -30,13 +37,18 @@ _TOOLS = (
 class StepInputs:
     """What every step of one run may read.
 
-    ``calibration_digest`` and ``choice_digest`` are of the packed samples and of what steps choose by, "" for none.
+    ``calibration_digest`` and ``choice_digest`` are of the packed samples and of what steps choose by, "" for none, and
+    ``training_digest`` of what they learn from. ``latency_key`` is what measures for steps that ask for a latency.
+    ``artifact_digests`` are of other models, by the names that steps use.
     """
 
     seed: int
     processor_features: Collection[str] = ()
     calibration_digest: str = ""
     choice_digest: str = ""
+    training_digest: str = ""
+    latency_key: str = ""
+    artifact_digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,20 +63,25 @@ class StepKey:
 def step_key(step: Step, ancestors: Sequence[str], inputs: StepInputs, *, plugin: str = "") -> StepKey:
     """Return the key of one step; ``ancestors`` are the digests of the models before it, the parent first.
 
-    A step that compares with an earlier float model reads all of them, others the last.
+    A step that compares with an earlier float model, or learns, reads all of them, others the last.
     """
-    read = list(ancestors) if step.needs_float_ancestor else [ancestors[-1]]
+    read = list(ancestors) if step.needs_float_ancestor or isinstance(step, Learns) else [ancestors[-1]]
     told = {
         "kind": step.kind,
         "settings": step_settings(step),
         "models": read,
         "calibration": inputs.calibration_digest if step.needs_calibration else "",
-        # Steps of others may choose whatever they are; of ours, those choose that compare.
-        "choice": inputs.choice_digest if step.needs_float_ancestor or plugin else "",
+        # Steps of others may choose whatever they are; of ours, those choose that compare or learn.
+        "choice": inputs.choice_digest if step.needs_float_ancestor or isinstance(step, Learns) or plugin else "",
+        "training": inputs.training_digest if learns(step) else "",
+        "artifacts": [inputs.artifact_digests.get(one, "") for one in named_artifacts([step])],
         "seed": inputs.seed,
         "features": sorted(inputs.processor_features),
+        **({"latency": inputs.latency_key} if needs_latency(step) else {}),
     }
-    tools = "; ".join(one for one in (*tools_here(), plugin) if one)
+    # What a step is made of beside its own class: an importance of another plugin.
+    parts = getattr(step, "plugin_origins", ())
+    tools = "; ".join(one for one in (*tools_here(), plugin, *parts) if one)
     return StepKey(key=_digest({**told, "tools": tools}), loose_key=_digest(told), tools=tools)
 
 
@@ -100,7 +117,7 @@ def why_other_bytes(before: str, now: str) -> str:
 
 def _own_sources() -> str:
     digest = hashlib.sha256()
-    pending = [files("steelyard").joinpath(name) for name in ("compress", "tasks")]
+    pending = [files("steelyard").joinpath(name) for name in ("compress", "tasks", "train")]
     while pending:
         folder = pending.pop()
         for one in sorted(folder.iterdir(), key=lambda one: one.name):

@@ -18,8 +18,9 @@ import grpc
 from steelyard.control.blob_client import BlobClient
 from steelyard.control.errors_on_wire import called
 from steelyard.control.job_handle import JobHandle
+from steelyard.control.measurement_request import StepMeasuring, measurement_request
 from steelyard.control.paged import paged
-from steelyard.control.plans import MeasurementOptions, build_plan
+from steelyard.control.plans import MeasurementOptions
 from steelyard.priorities import DEFAULT_PRIORITY, parse_priority
 from steelyard_protocol.v1 import (
     control_pb2,
@@ -32,6 +33,7 @@ from steelyard_protocol.v1 import (
 if TYPE_CHECKING:
     from steelyard.compress.parts.result import CompressedParts
     from steelyard.compress.recipe import Recipe
+    from steelyard.control.experiment_client import ExperimentClient
     from steelyard.control.fleet_client import FleetClient
     from steelyard.control.identity_client import IdentityClient
     from steelyard.control.nightly_client import NightlyClient
@@ -88,6 +90,13 @@ class Client:
         from steelyard.control.nightly_client import NightlyClient
 
         return NightlyClient(self._channel, self._blobs)
+
+    @cached_property
+    def experiments(self) -> ExperimentClient:
+        """Recipes x seeds x devices under one name."""
+        from steelyard.control.experiment_client import ExperimentClient
+
+        return ExperimentClient(self._channel)
 
     def collect_garbage(
         self, *, keep_samples_s: float = 0.0, grace_s: float = 0.0, dry_run: bool = False
@@ -181,13 +190,14 @@ class Client:
         device: str = "",
         evaluate: bool = True,
         use_cache: bool = True,
+        measuring: StepMeasuring | None = None,
     ) -> JobHandle:
         """Make a variant of ``artifact`` by ``recipe``: a built-in name, steps in one word, a TOML file, or a Recipe.
 
         ``device`` names the device that the variant is for: settings left at "auto" are chosen for its processor.
         ``evaluate``: score each step's model by the task, on the controller. Without ``use_cache`` every step is run,
-        also those whose output is known. Plugin files in use here (``steelyard.plugins.files.use_file``) are read by
-        the controller, too, on its machine.
+        also those whose output is known. ``measuring`` says where and how latencies are measured on the way. Plugin
+        files in use here (``steelyard.plugins.files.use_file``) are read by the controller, too, on its machine.
         """
         from steelyard.compress.recipe_text import load_recipe
         from steelyard.plugins.files import paths_in_use
@@ -203,6 +213,8 @@ class Client:
             seed=seed,
             plugin_paths=paths_in_use(),
         )
+        if measuring is not None:
+            measuring.add_to(request, artifact)
         response = called(lambda: self._control.SubmitCompression(request, timeout=_CALL_TIMEOUT_S))
         return JobHandle(self, response.job_id)
 
@@ -272,24 +284,7 @@ class Client:
     ) -> JobHandle:
         """Measure ``artifacts`` on ``device`` in interleaved rounds; the first one is the reference."""
         options = options if options is not None else MeasurementOptions()
-        request = control_pb2.SubmitMeasurementRequest(
-            request_id=uuid.uuid4().hex,
-            device=device,
-            plan=build_plan(artifacts, options),
-            task_id=task.task_id if task is not None else "",
-            requirements=options.requirements,
-            budget_ms=int(options.budget_s * 1000),
-            min_round_count=options.min_round_count,
-            max_round_count=options.max_round_count,
-            device_wait_ms=int(options.device_wait_s * 1000),
-            priority=parse_priority(options.priority),
-            title=options.title or artifacts[0].name,
-            meters=options.meters,
-            probe_roofline=options.roofline,
-            check_layers=options.check_layers,
-        )
-        options.verdicts.add_to(request)
-        options.energy.add_to(request)
+        request = measurement_request(artifacts, device=device, task=task, options=options)
         response = called(lambda: self._control.SubmitMeasurement(request, timeout=_CALL_TIMEOUT_S))
         return JobHandle(self, response.job_id, estimated_ms=response.estimated_ms)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,8 @@ from pathlib import Path
 from steelyard.compress.errors import CompressionError, CompressionInputError
 from steelyard.compress.evaluation import metric_of
 from steelyard.compress.finished_step import FinishedStep
-from steelyard.compress.messages import ScoringFiles
+from steelyard.compress.learning import Learns, named_artifacts
+from steelyard.compress.messages import LearningFiles, ScoringFiles
 from steelyard.compress.process import compress_in_process
 from steelyard.compress.recipe import Recipe
 from steelyard.compress.recipe_text import parse_recipe
@@ -20,6 +22,8 @@ from steelyard.compress.registry import step_plugin
 from steelyard.compress.step_key import StepInputs, StepKey, score_key, step_key, why_other_bytes
 from steelyard.compress.tools import disk_errors
 from steelyard.control.job_world import JobWorld
+from steelyard.control.latency_oracle import DeviceLatency, Measurements, MeasuringJob
+from steelyard.control.old_checkpoints import forget_old
 from steelyard.plugins.files import plugin_files
 from steelyard.store.finished_steps import StepRecord
 from steelyard.store.names import MAX_NAME_LENGTH
@@ -37,35 +41,38 @@ async def compress_job(
     job_id: str,
     request: control_pb2.SubmitCompressionRequest,
     *,
+    jobs: Measurements,
     heard: Callable[[], None] = lambda: None,
 ) -> None:
     """Compress an artifact and end the job with the variant's digest; ``heard`` is called at each sign of progress.
 
+    ``jobs`` take in what the compression measures.
+
     Raises:
         SteelyardError: It cannot be made.
+        JobEnd: a latency that a step asked for could not be measured.
     """
     parent = await world.store.call(Store.find_artifact, request.artifact_digest)
     with plugin_files(request.plugin_paths):
-        await _compress(world, job_id, request, parent, heard)
+        await _compress(world, MeasuringJob(job_id=job_id, request=request, parent=parent), jobs, heard)
 
 
 async def _compress(
     world: JobWorld,
-    job_id: str,
-    request: control_pb2.SubmitCompressionRequest,
-    parent: control_pb2.Artifact,
+    asked: MeasuringJob,
+    jobs: Measurements,
     heard: Callable[[], None],
 ) -> None:
     with disk_errors(world.work_directory):
         world.work_directory.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(dir=world.work_directory, prefix="compress-")
     with folder as work:
-        job = _CompressionJob(world=world, job_id=job_id, request=request, parent=parent, work=Path(work), heard=heard)
+        job = _CompressionJob(world=world, asked=asked, jobs=jobs, work=Path(work), heard=heard)
         variant = await job.run()
     count = len(job.steps)
     await world.store.call(
         Store.transition,
-        job_id,
+        asked.job_id,
         control_pb2.JOB_STATE_RECORDED,
         message=f"made {variant.name} ({variant.digest[:_SHOWN_DIGITS]}, {variant.size_bytes:,} bytes)",
         variant_digest=variant.digest,
@@ -82,17 +89,18 @@ class _CompressionJob:
         self,
         *,
         world: JobWorld,
-        job_id: str,
-        request: control_pb2.SubmitCompressionRequest,
-        parent: control_pb2.Artifact,
+        asked: MeasuringJob,
+        jobs: Measurements,
         work: Path,
         heard: Callable[[], None],
     ) -> None:
+        request = asked.request
         self.recipe: Recipe = parse_recipe(request.recipe_toml)
         self._world = world
-        self._job_id = job_id
+        self._job_id = asked.job_id
         self._request = request
-        self._parent = parent
+        self._parent = asked.parent
+        self._latency = DeviceLatency(world, jobs, asked, tell=self._progress, heard=heard)
         self._work = work
         self._heard = heard
         self._inputs = StepInputs(seed=request.seed)
@@ -108,11 +116,15 @@ class _CompressionJob:
         if self._request.task_id:
             self._task = await self._world.store.call(Store.get_task, self._request.task_id)
         task = self._task
+        others = await self._named_artifacts()
         self._inputs = StepInputs(
             seed=self._request.seed,
             processor_features=features,
             calibration_digest=task.calibration_digest,
             choice_digest=_choice(task),
+            training_digest=_training(task),
+            latency_key=await self._latency.key() if self.recipe.needs_latency else "",
+            artifact_digests=others,
         )
         finished = await self._known_steps()
         calibration = self._file(task.calibration_digest, "calibration.npz")
@@ -128,9 +140,12 @@ class _CompressionJob:
                 progress=self._progress,
                 reported=self._scoring(task) if self._request.evaluate_steps else None,
                 chosen_by=self._choosing(task),
+                learning=self._learning(task),
                 finished=finished,
                 known_scores=await self._known_scores(),
                 on_step=self._keep,
+                waits=self._request.measure_steps,
+                measure=self._latency.measure if self.recipe.needs_latency else None,
             )
         await asyncio.to_thread(self._world.blobs.put_file, result.path)
         lineage = result.lineage
@@ -144,6 +159,13 @@ class _CompressionJob:
         del lineage.steps[:]
         lineage.steps.extend(self.steps)
         return await self._register(result.digest, len(self.steps), lineage)
+
+    async def _named_artifacts(self) -> dict[str, str]:
+        """Return the digests of other models that steps read, by the names that the recipe has for them."""
+        found = {}
+        for name in named_artifacts(self.recipe.step_list):
+            found[name] = (await self._world.store.call(Store.find_artifact, name)).digest
+        return found
 
     # -- steps --------------------------------------------------------------------------------------------------
 
@@ -160,6 +182,7 @@ class _CompressionJob:
                 FinishedStep(path=self._world.blobs.path(record.message.output_digest), message=record.message)
             )
             self._progress(f"step {len(finished)} was run before", len(finished), len(self.recipe.step_list))
+            await self._measure_step()
         return finished
 
     async def _keep(self, done: FinishedStep) -> None:
@@ -179,13 +202,17 @@ class _CompressionJob:
             steps=self.steps,
             calibration_digest=self._inputs.calibration_digest if recipe.needs_calibration else "",
             calibration_sample_count=self._task.calibration_sample_count if recipe.needs_calibration else 0,
+            training_digest=self._task.training_digest if recipe.needs_training else "",
+            training_sample_count=self._task.training_sample_count if recipe.needs_training else 0,
             parent_evaluation=done.parent_evaluation,
             seed=self._request.seed,
             duration_s=sum(step.duration_s for step in self.steps),
             task_id=self._request.task_id,
         )
         lineage.created_at.GetCurrentTime()
-        if number + 1 < len(self.recipe.step_list):
+        is_last = number + 1 == len(self.recipe.step_list)
+        # The last one is registered with the whole, unless it is measured first: that may take long, or be cancelled.
+        if not is_last or self._request.measure_steps:
             await self._register(done.message.output_digest, number + 1, lineage)
         await self._keep_score(self._parent.digest, lineage.parent_evaluation)
         await self._keep_score(done.message.output_digest, done.message.evaluation)
@@ -193,8 +220,24 @@ class _CompressionJob:
         bare = control_pb2.LineageStep()
         bare.CopyFrom(done.message)
         bare.ClearField("evaluation")
+        bare.ClearField("latency")
         record = StepRecord(key=key.key, loose_key=key.loose_key, tools=key.tools, message=bare)
         await self._world.store.call(Store.record_step, record)
+        # What it kept on its way is behind it now.
+        await asyncio.to_thread(shutil.rmtree, self._world.checkpoint_directory / key.key, ignore_errors=True)
+        await self._measure_step()
+        if done.message.HasField("latency") and not is_last:
+            lineage.steps[-1].CopyFrom(done.message)
+            await self._register(done.message.output_digest, number + 1, lineage)
+
+    async def _measure_step(self) -> None:
+        """Measure the model of the last step that is done, where that was asked for: nothing else runs meanwhile."""
+        step, number = self.steps[-1], len(self.steps)
+        # A step that only looked left the first model as it was.
+        if not self._request.measure_steps or step.output_digest == self._parent.digest:
+            return
+        told = await self._latency.of_step(step.output_digest, f"step {number} ({step.kind})", name=self._name(number))
+        step.latency.CopyFrom(told)
 
     def _key(self, number: int) -> StepKey:
         digests = [self._parent.digest, *(step.output_digest for step in self.steps)]
@@ -209,8 +252,10 @@ class _CompressionJob:
         return ""
 
     async def _register(self, digest: str, step_count: int, lineage: control_pb2.Lineage) -> control_pb2.Artifact:
-        name = f"{self._parent.name}-{self.recipe.prefix_name(step_count)}"[:MAX_NAME_LENGTH]
-        return await self._world.models.create_artifact(digest, name, lineage)
+        return await self._world.models.create_artifact(digest, self._name(step_count), lineage)
+
+    def _name(self, step_count: int) -> str:
+        return f"{self._parent.name}-{self.recipe.prefix_name(step_count)}"[:MAX_NAME_LENGTH]
 
     # -- scores -------------------------------------------------------------------------------------------------
 
@@ -256,6 +301,22 @@ class _CompressionJob:
             return _files("validation", inputs, self._file(task.validation_labels_digest, "validation-truth.npz"), task)
         return self._scoring(task)
 
+    def _learning(self, task: control_pb2.Task) -> LearningFiles:
+        """Return what steps that learn are given; nothing is unpacked for others."""
+        if not any(isinstance(step, Learns) for step in self.recipe.step_list):
+            return LearningFiles()
+        forget_old(self._world.checkpoint_directory, now_s=time.time())
+        inputs = self._file(task.training_digest, "training.npz")
+        truth = self._file(task.training_labels_digest, "training-truth.npz")
+        return LearningFiles(
+            training=None if inputs is None else _files("training", inputs, truth, task),
+            artifacts={name: self._world.blobs.path(digest) for name, digest in self._inputs.artifact_digests.items()},
+            checkpoints=self._world.checkpoint_directory,
+            training_digest=self._inputs.training_digest,
+            choice_digest=self._inputs.choice_digest,
+            latency_key=self._inputs.latency_key,
+        )
+
     # -- progress -----------------------------------------------------------------------------------------------
 
     def _progress(self, message: str, done: int, total: int) -> None:
@@ -287,6 +348,11 @@ def _choice(task: control_pb2.Task) -> str:
     samples = task.validation_digest or task.evaluation_digest
     truth = task.validation_labels_digest if task.validation_digest else task.labels_digest
     return f"{samples}/{truth}/{_metric(task)}" if samples else ""
+
+
+def _training(task: control_pb2.Task) -> str:
+    """Return what steps learn from, in one word for keys."""
+    return f"{task.training_digest}/{task.training_labels_digest}/{_metric(task)}" if task.training_digest else ""
 
 
 def _metric(task: control_pb2.Task) -> str:

@@ -17,6 +17,7 @@ from steelyard.control.confidential import removal_text
 from steelyard.control.crashes import note_crashes
 from steelyard.control.devices import Devices
 from steelyard.control.doors import Doors, require_blob_owner
+from steelyard.control.experiment_servicer import ExperimentServicer, add_experiment_service
 from steelyard.control.fencing import Fence, StaleEpochError
 from steelyard.control.fleet_servicer import FleetServicer, add_fleet_service
 from steelyard.control.identity_servicer import IdentityServicer, add_identity_service
@@ -146,6 +147,7 @@ class Controller:
                 results=self.results,
                 models=self.models,
                 work_directory=self.state_directory / "work",
+                checkpoint_directory=self.state_directory / "checkpoints",
                 fence=self.fence,
                 limits=self._settings.state_limits,
                 temporary=self.temporary,
@@ -190,6 +192,7 @@ class Controller:
         add_upkeep_service(UpkeepServicer(self.upkeep), server)
         add_fleet_service(FleetServicer(self.shelf), server)
         add_nightly_service(NightlyServicer(self.store, self.blobs), server)
+        add_experiment_service(ExperimentServicer(self.store), server)
 
     def _listen_off_loopback(self) -> None:
         """Take the ports with certificates, where they are wanted: devices and people come in by one of them."""

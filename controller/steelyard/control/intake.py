@@ -133,11 +133,11 @@ def plan_digests(plan: plan_pb2.Plan) -> frozenset[str]:
     return frozenset(digests - {""})
 
 
-def requires_calibration(recipe_toml: str, task: control_pb2.Task | None) -> str:
+def recipe_with_data(recipe_toml: str, task: control_pb2.Task | None) -> str:
     """Check a recipe against its task and return the recipe's name.
 
     Raises:
-        UsageError: when it needs calibration data that the task does not have.
+        UsageError: when it needs calibration or training data that the task does not have.
     """
     recipe = parse_recipe(recipe_toml)
     if recipe.needs_calibration and (task is None or not task.calibration_digest):
@@ -146,5 +146,12 @@ def requires_calibration(recipe_toml: str, task: control_pb2.Task | None) -> str
             "no_calibration_data",
             f"recipe {recipe.name!r} needs calibration data and {missing}: name a task with a calibration split "
             "by --task FILE",
+        )
+    if recipe.needs_training and (task is None or not task.training_digest):
+        missing = "no task was named" if task is None else f"task {task.name!r} has none"
+        raise UsageError(
+            "no_training_data",
+            f"recipe {recipe.name!r} learns from samples and {missing}: name a task with a training split by "
+            "--task FILE",
         )
     return recipe.name

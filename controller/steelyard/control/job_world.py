@@ -29,6 +29,8 @@ class JobWorld:
     models: Models
     work_directory: Path
     fence: Fence
+    # What unfinished trainings came to; it outlives this process.
+    checkpoint_directory: Path
     # How long a device that went away in the middle of a job has to come back: three leases.
     lost_grace_s: float = DEFAULT_LOST_GRACE_S
     limits: StateLimits = field(default_factory=StateLimits)

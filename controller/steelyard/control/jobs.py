@@ -11,12 +11,14 @@ from functools import partial
 from steelyard.analysis.scoring import score_of
 from steelyard.analysis.session_history import session_figures
 from steelyard.analysis.stop import StopPolicy
+from steelyard.compress.recipe_text import parse_recipe
 from steelyard.control.assigning import Assigner
 from steelyard.control.compression_job import compress_job
 from steelyard.control.energy_plan import energy_round_count, reads_energy, settle_window
-from steelyard.control.intake import complete_measurement, plan_digests, requires_calibration
+from steelyard.control.intake import complete_measurement, plan_digests, recipe_with_data
 from steelyard.control.job_end import JobEnd
 from steelyard.control.job_world import JobWorld
+from steelyard.control.latency_oracle import check_measured
 from steelyard.control.measurement_job import JobContext, MeasurementJob
 from steelyard.control.meter_watch import MeterWatch
 from steelyard.control.numeric_run import keep_numeric
@@ -53,6 +55,8 @@ class Jobs:
         self._measurements: dict[str, MeasurementJob] = {}
         # Per measurement: its device's id once known, and the blobs that this device may fetch.
         self._leased: dict[str, tuple[str, frozenset[str]]] = {}
+        # Per compression: the measurements that it asked for.
+        self._parts: dict[str, set[str]] = {}
         self._on_over: Callable[[str], None] | None = None
         self._assigner = Assigner(store=world.store, fleet=world.fleet, devices=world.devices)
 
@@ -86,14 +90,19 @@ class Jobs:
 
         Raises:
             UsageError: for a recipe that cannot work.
-            NotFoundError: for an artifact or task that nobody knows.
+            NotFoundError: for an artifact, task or device that nobody knows.
+            IdentityError: it measures where the caller's token does not reach.
         """
         artifact = await self._world.store.call(Store.find_artifact, request.artifact_digest)
         task = await self._world.store.call(Store.get_task, request.task_id) if request.task_id else None
         if request.device:
             await self._world.devices.check_known(request.device)
         with plugin_files(request.plugin_paths):
-            recipe_name = requires_calibration(request.recipe_toml, task)
+            recipe_name = recipe_with_data(request.recipe_toml, task)
+            check_measured(request, needs_latency=parse_recipe(request.recipe_toml).needs_latency)
+        if request.measurement.device:
+            await self._world.devices.check_known(request.measurement.device)
+            await require_in_scope(self._world.store, request.measurement)
         job = control_pb2.Job(
             job_id=uuid.uuid4().hex,
             kind=control_pb2.JOB_KIND_COMPRESSION,
@@ -101,6 +110,16 @@ class Jobs:
             attempt=1,
         )
         return await self._take_in(job, request.SerializeToString(), request.request_id)
+
+    async def submit_part(self, job_id: str, request: control_pb2.SubmitMeasurementRequest) -> control_pb2.Job:
+        """Take in a measurement that the job ``job_id`` needs: it is cancelled with that one.
+
+        Raises:
+            SteelyardError: as ``submit_measurement``.
+        """
+        job = await self.submit_measurement(request)
+        self._parts.setdefault(job_id, set()).add(job.job_id)
+        return job
 
     async def _take_in(self, job: control_pb2.Job, request: bytes, request_id: str) -> control_pb2.Job:
         job.temporary = self._world.temporary
@@ -139,6 +158,7 @@ class Jobs:
             task.cancel()
             if (await asyncio.wait({task}, timeout=_CANCEL_GRACE_S))[1]:
                 _log.warning("job %s was cancelled and still works after %.0f s", job.job_id, _CANCEL_GRACE_S)
+        await self._cancel_parts(job.job_id)
         parts = "steps" if job.kind == control_pb2.JOB_KIND_COMPRESSION else "rounds"
         await self._fail(
             job.job_id,
@@ -147,6 +167,11 @@ class Jobs:
             f"cancelled; the {parts} that it finished are kept",
         )
         return self.as_known(await self._world.store.call(Store.get_job, job.job_id))
+
+    async def _cancel_parts(self, job_id: str) -> None:
+        for part in self._parts.pop(job_id, set()):
+            if self.runs(part):
+                await self.cancel(part)
 
     async def stop(self) -> None:
         """End the tasks; the jobs stay as they are in the store."""
@@ -208,9 +233,8 @@ class Jobs:
                     await self._measure(job_id, control_pb2.SubmitMeasurementRequest.FromString(request), clock)
                 else:
                     compression = control_pb2.SubmitCompressionRequest.FromString(request)
-                    await compress_job(
-                        self._world, job_id, compression, heard=partial(clock.told, control_pb2.JOB_STATE_RUNNING)
-                    )
+                    heard = partial(clock.told, control_pb2.JOB_STATE_RUNNING)
+                    await compress_job(self._world, job_id, compression, jobs=self, heard=heard)
         except JobEnd as end:
             await self._fail(job_id, end.state, end.reason, str(end))
         except UsageError as error:
@@ -221,6 +245,7 @@ class Jobs:
             _log.exception("job %s ended by a bug", job_id)
             message = f"a bug of ours ended the job ({type(error).__name__}: {error}); the controller's log has more"
             await self._fail(job_id, control_pb2.JOB_STATE_AGENT_ERROR, "internal", message)
+        await self._cancel_parts(job_id)
 
     async def _fail(self, job_id: str, state: control_pb2.JobState.ValueType, reason: str, message: str) -> None:
         error = common_pb2.ErrorInfo(reason=reason, message=message)

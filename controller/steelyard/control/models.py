@@ -51,7 +51,8 @@ class Models:
         Raises:
             UsageError: when one of its blobs was not uploaded, it has no samples, or its metric is not known here.
         """
-        for digest in (task.evaluation_digest, task.labels_digest, task.calibration_digest):
+        named = (task.evaluation_digest, task.labels_digest, task.calibration_digest, task.training_digest)
+        for digest in (*named, task.training_labels_digest):
             if digest and not self._blobs.has(digest):
                 raise UsageError("blob_missing", f"blob {digest[:12]} of task {task.name!r} was not uploaded")
         if not task.evaluation_digest or task.evaluation_sample_count == 0:

@@ -53,6 +53,9 @@ def prepared_task(path: Path, artifact: control_pb2.Artifact) -> tuple[control_p
     if made.validation is not None:
         task.validation_digest, task.validation_labels_digest = _named(made.validation, blobs)
         task.validation_sample_count = made.validation.sample_count
+    if made.training is not None:
+        task.training_digest, task.training_labels_digest = _named(made.training, blobs)
+        task.training_sample_count = made.training.sample_count
     return task, blobs
 
 

@@ -86,6 +86,8 @@ def _steps(lineage: control_pb2.Lineage) -> Iterable[str]:
         yield f"calibrated on {lineage.calibration_sample_count} samples: `{lineage.calibration_digest}`"
     else:
         yield "no calibration data"
+    if lineage.training_digest:
+        yield f"trained on {lineage.training_sample_count} samples: `{lineage.training_digest}`"
     yield f"seed {lineage.seed}, {lineage.duration_s:.3g} s, made {utc(lineage.created_at) or 'at a time not recorded'}"
 
 

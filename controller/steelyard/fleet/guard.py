@@ -29,6 +29,7 @@ _FOR_PEOPLE = frozenset(
         "UpkeepService",
         "FleetService",
         "NightlyService",
+        "ExperimentService",
         "BlobService",
         "RenewalService",
     }

@@ -18,6 +18,7 @@ _MAY: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "BlobService": ("Download", "QueryUpload", "Upload"),
         "FleetService": _READ,
         "NightlyService": _READ,
+        "ExperimentService": _READ,
     }
 )
 # What a night needs of a token that names its suite; alerts and silences of people are nobody's but theirs.

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from steelyard.train.loop.trainable import TrainableModel
+    from steelyard.train.prune.statistics import Statistics
+
 
 class PreprocessingOperation(Protocol):
     """Changes stored samples before they are checked and packed, where the task is materialised."""
@@ -50,6 +53,21 @@ class Exporter(Protocol):
 
     def files(self, model_path: Path, signature: Mapping[str, Any]) -> Mapping[str, bytes]:
         """Return the contents of more files by name; ``signature`` is the document of signature.json."""
+        ...
+
+
+class Importance(Protocol):
+    """Says how much each channel of a group counts, for the step ``prune``."""
+
+    kind: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def score(self, group: Any, model: TrainableModel, statistics: Statistics) -> Any:
+        """Return a tensor with one score a channel, higher ones stay longer; None to leave the group as it is.
+
+        ``group`` is torch-pruning's: the channels of one layer with all that hangs on them. ``statistics`` has
+        gradients and activations on training samples.
+        """
         ...
 
 

@@ -13,7 +13,7 @@ from steelyard.plugins.errors import PluginError
 from steelyard.plugins.files import files_in_use
 from steelyard.plugins.guarding import guarded
 from steelyard.plugins.origin import Origin, package_sha256
-from steelyard.plugins.roles import METRICS, ROLES, STEPS, group_of
+from steelyard.plugins.roles import IMPORTANCES, METRICS, ROLES, STEPS, group_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +80,10 @@ def own_kinds(role: str) -> tuple[str, ...]:
         from steelyard.tasks.metrics.registry import metric_kinds
 
         return metric_kinds()
+    if role == IMPORTANCES:
+        from steelyard.train.prune.importances import KINDS
+
+        return KINDS
     return ()
 
 

@@ -16,6 +16,7 @@ PREPROCESSING = "preprocessing"
 REDUCERS = "reducers"
 EXPORTERS = "exporters"
 FORMATS = "formats"
+IMPORTANCES = "importances"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,7 @@ ROLES: Mapping[str, Role] = {
     PREPROCESSING: Role(noun="preprocessing operation", methods=("apply",), error=TaskError),
     REDUCERS: Role(noun="reducer", methods=("reduce",), error=TaskError),
     EXPORTERS: Role(noun="exporter", methods=("files",), error=PluginError),
+    IMPORTANCES: Role(noun="importance", methods=("score",), error=CompressionError),
     FORMATS: Role(
         noun="format", methods=("convert",), error=PluginError, variables={"suffixes": frozenset, "produces": str}
     ),

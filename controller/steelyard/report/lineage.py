@@ -9,6 +9,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from steelyard.report.listings import hanging, plain_table
+from steelyard.report.step_latency import latency_text, parent_times, speed_text, times_of
 from steelyard.stats.estimate import Estimate
 from steelyard.stats.formatting import format_estimate, format_value
 from steelyard_protocol.v1 import control_pb2
@@ -18,14 +19,26 @@ _CONFIDENCE = 0.95
 
 
 def render_steps(parent: control_pb2.Artifact, variant: control_pb2.Artifact) -> RenderableType:
-    """Return what each step made: size, size under DEFLATE, score and its change, seconds, and the notes."""
+    """Return what each step made: size, size under DEFLATE, score and its change, latency, seconds, and the notes.
+
+    Where latencies were measured, the size under DEFLATE gives them its room.
+    """
     lineage = variant.lineage
     table = plain_table(title=f"{variant.name}")
     is_scored = any(step.HasField("evaluation") for step in lineage.steps)
-    for name in ("step", "size", "deflated", *((_score_name(lineage), "change") if is_scored else ()), "seconds"):
+    is_timed = any(step.HasField("latency") for step in lineage.steps)
+    by_score = (_score_name(lineage), "change") if is_scored else ()
+    by_time = ("p50", "speed") if is_timed else ()
+    for name in ("step", "size", *(() if is_timed else ("deflated",)), *by_score, *by_time, "seconds"):
         table.add_column(name, overflow="fold", justify="left" if name == "step" else "right")
-    parents = (Text(score_text(lineage)), "") if is_scored else ()
-    table.add_row(Text("the model"), Text(format_value(parent.size_bytes, "B")), "", *parents, "")
+    table.add_row(
+        Text("the model"),
+        Text(format_value(parent.size_bytes, "B")),
+        *(() if is_timed else ("",)),
+        *((Text(score_text(lineage)), "") if is_scored else ()),
+        *(parent_times(lineage) if is_timed else ()),
+        "",
+    )
     notes: list[RenderableType] = []
     before = lineage.parent_evaluation
     for step in lineage.steps:
@@ -36,14 +49,17 @@ def render_steps(parent: control_pb2.Artifact, variant: control_pb2.Artifact) ->
         table.add_row(
             Text(step.kind),
             Text(format_value(step.output_size_bytes, "B") if step.output_size_bytes else ""),
-            Text(format_value(step.output_deflated_bytes, "B") if step.output_deflated_bytes else ""),
+            *(() if is_timed else (_deflated(step),)),
             *(scores if is_scored else ()),
+            *(times_of(step.latency) if is_timed else ()),
             Text("run before" if step.reused else f"{step.duration_s:.1f}"),
         )
         before = step.evaluation
         if step.plugin:
             notes.append(hanging("- ", f"{step.kind}: of the plugin {_plugin_text(step.plugin)}"))
         notes += [hanging("- ", f"{step.kind}: {note}") for note in step.notes]
+        if step.HasField("latency"):
+            notes.append(hanging("- ", f"{step.kind}: {latency_text(step.latency)}"))
         if step.evaluation.reason:
             notes.append(hanging("- ", f"{step.kind} was not scored: {step.evaluation.reason}"))
     return Group(table, *notes)
@@ -96,8 +112,9 @@ def last_step(artifact: control_pb2.Artifact) -> str:
     steps = artifact.lineage.steps
     step = next((one for one in steps if one.output_digest == artifact.digest), steps[-1])
     told = f"{step.kind}, {step.duration_s:.1f} s"
-    score = step.evaluation
-    return f"{told}, {score.metric} {evaluation_text(score)}" if score.HasField("value") else told
+    score, speed = step.evaluation, speed_text(step.latency)
+    told += f", {score.metric} {evaluation_text(score)}" if score.HasField("value") else ""
+    return f"{told}, {speed} on {step.latency.device}" if speed else told
 
 
 def _grow(
@@ -119,6 +136,10 @@ def _node(digest: str, artifacts: Mapping[str, control_pb2.Artifact], marked: st
     head.append(f"  {digest[:_SHORT_DIGEST]}  {format_value(artifact.size_bytes, 'B')}", style="dim")
     made = last_step(artifact)
     return Group(head, Text(made, style="dim", overflow="fold")) if made else head
+
+
+def _deflated(step: control_pb2.LineageStep) -> Text:
+    return Text(format_value(step.output_deflated_bytes, "B") if step.output_deflated_bytes else "")
 
 
 def _plugin_text(plugin: str) -> str:

@@ -177,6 +177,8 @@ def render_artifact(artifact: control_pb2.Artifact) -> tuple[RenderableType, ...
         if lineage.calibration_digest:
             calibration = f"{lineage.calibration_sample_count} samples, {lineage.calibration_digest}"
             facts.append(("calibrated on", calibration))
+        if lineage.training_digest:
+            facts.append(("trained on", f"{lineage.training_sample_count} samples, {lineage.training_digest}"))
         facts.append(("seed", str(lineage.seed)))
     return (_facts(facts),)
 

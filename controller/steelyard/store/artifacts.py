@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from steelyard.errors import NotFoundError, UsageError
 from steelyard.store import schema
-from steelyard.store.names import MIN_PREFIX_LENGTH, is_digest, near_names, require_digest, require_name
+from steelyard.store.names import CANDIDATE_OF, MIN_PREFIX_LENGTH, is_digest, near_names, require_digest, require_name
 from steelyard.store.paging import fetch_page
 from steelyard_protocol.v1 import common_pb2, control_pb2
 
@@ -36,6 +36,7 @@ def put(connection: Connection, artifact: control_pb2.Artifact, clock_ns: Callab
         _replace(connection, known)
     if artifact.HasField("lineage") and (not known.HasField("lineage") or _goes_on(known.lineage, artifact.lineage)):
         known.lineage.CopyFrom(_newer_account(known.lineage, artifact.lineage))
+        known.name = artifact.name if known.name.startswith(CANDIDATE_OF) else known.name
         _replace(connection, known)
     return known
 
@@ -62,7 +63,7 @@ def page(connection: Connection, page_size: int, page_token: str) -> tuple[list[
 
 def _replace(connection: Connection, artifact: control_pb2.Artifact) -> None:
     change = update(_TABLE).where(_TABLE.c.digest == artifact.digest)
-    connection.execute(change.values(message=artifact.SerializeToString()))
+    connection.execute(change.values(name=artifact.name, message=artifact.SerializeToString()))
 
 
 def _goes_on(old: control_pb2.Lineage, new: control_pb2.Lineage) -> bool:
@@ -76,7 +77,7 @@ def _goes_on(old: control_pb2.Lineage, new: control_pb2.Lineage) -> bool:
 
 
 def _newer_account(old: control_pb2.Lineage, new: control_pb2.Lineage) -> control_pb2.Lineage:
-    """Return the lineage of a recipe run again, with the scores of the old one where the new run made none."""
+    """Return the lineage of a recipe run again, with the scores and latencies of the old one where it made none."""
     kept = control_pb2.Lineage()
     kept.CopyFrom(new)
     if old.HasField("parent_evaluation") and not new.HasField("parent_evaluation"):
@@ -84,6 +85,9 @@ def _newer_account(old: control_pb2.Lineage, new: control_pb2.Lineage) -> contro
         for step, before in zip(kept.steps, old.steps, strict=False):
             if before.HasField("evaluation"):
                 step.evaluation.CopyFrom(before.evaluation)
+    for step, before in zip(kept.steps, old.steps, strict=False):
+        if before.HasField("latency") and not step.HasField("latency"):
+            step.latency.CopyFrom(before.latency)
     return kept
 
 

@@ -13,6 +13,8 @@ DIGEST_LENGTH = 64
 LARGEST_INTEGER = 2**63 - 1
 MIN_PREFIX_LENGTH = 4
 MAX_NAME_LENGTH = 200
+# Begins the name of a model that was made to be measured; a variant with the same bytes gets the name of its recipe.
+CANDIDATE_OF = "candidate of "
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")

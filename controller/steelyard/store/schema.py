@@ -328,3 +328,18 @@ lease_epochs = Table(
     Column("device_id", String, primary_key=True),
     Column("epoch", BigInteger, nullable=False),
 )
+
+# Experiments: which trainings and measurements belong together; the version counts changes.
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("model_digest", String(64), nullable=False),
+    Column("task_id", String, nullable=False),
+    Column("json", String, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("created_at_ns", BigInteger, nullable=False),
+    Column("changed_at_ns", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)

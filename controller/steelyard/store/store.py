@@ -27,6 +27,7 @@ from steelyard.store import (
 )
 from steelyard.store.access import AccessRecords
 from steelyard.store.database import Database
+from steelyard.store.experiments import Experiments
 from steelyard.store.fleet_records import FleetRecords
 from steelyard.store.migrate import is_current, migrate
 from steelyard.store.names import require_identifier
@@ -56,6 +57,7 @@ class Store:
         self.access = AccessRecords(self._database, clock_ns)
         self.fleet = FleetRecords(self._database, clock_ns)
         self.nightly = NightlyRecords(self._database, clock_ns)
+        self.experiments = Experiments(self._database, clock_ns)
         try:
             self._open(path)
         except BaseException:
@@ -138,11 +140,8 @@ class Store:
     ) -> None:
         """Keep what a device says of itself, the latest description of each id.
 
-        ``seen_at_ns`` is in nanoseconds since the epoch, None for now. Whether the device is online lives in memory,
-        not here.
-
-        Raises:
-            UsageError: ``invalid_identifier`` or ``invalid_name``.
+        ``seen_at_ns`` is in nanoseconds since the epoch, None for now; whether it is online lives in memory. Raises
+        UsageError: ``invalid_identifier`` or ``invalid_name``.
         """
         with self._database.write() as connection:
             seen_at_ns = self._clock_ns() if seen_at_ns is None else seen_at_ns

@@ -182,8 +182,9 @@ def check_fits(task: LoadedTask, signature: common_pb2.Signature, *, input_name:
 
 
 def _refuse_other_dtypes(task: LoadedTask, stored: str, spec: common_pb2.TensorSpec) -> None:
-    """Refuse calibration or validation samples of another dtype, where no preprocessing converts them."""
-    for what, split in (("calibration", task.calibration), ("validation", task.validation)):
+    """Refuse calibration, validation or training samples of another dtype, where no preprocessing converts them."""
+    splits = (("calibration", task.calibration), ("validation", task.validation), ("training", task.training))
+    for what, split in splits:
         dtype = spec.dtype if split is None or task.preprocess is not None else split.inputs[stored].dtype.name
         if dtype != spec.dtype:
             raise TaskError(

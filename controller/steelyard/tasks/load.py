@@ -30,8 +30,8 @@ def load_task(path: Path, *, layout: str | None = None) -> LoadedTask:
 
     Args:
         path: a task TOML, or an .npz with ``x`` and ``y`` (or ``x_eval``, ``y_eval``), perhaps ``x_calib``, ``x_valid``
-            with ``y_valid``, and ``class_names``; its inputs are then taken as they are, in the form that the model
-            takes.
+            with ``y_valid``, ``x_train`` with ``y_train``, and ``class_names``; its inputs are then taken as they are,
+            in the form that the model takes.
         layout: "NCHW" or "NHWC", instead of the layout that the file names.
 
     Raises:
@@ -74,6 +74,7 @@ def _read_npz(spec: TaskFile, data: Path) -> SourceData:
         evaluation=splits["evaluation"],
         calibration=splits.get("calibration"),
         validation=splits.get("validation"),
+        training=splits.get("training"),
         class_names=tuple(str(text) for text in class_names),
         drawn={"kind": "npz", "file": data.name},
     )
@@ -100,6 +101,7 @@ def _bare_task(path: Path) -> LoadedTask:
         validation=Split(inputs={ONLY_INPUT: arrays["x_valid"]}, truth={LABELS: _array(arrays, "y_valid", path)})
         if "x_valid" in arrays
         else None,
+        training=_bare_training(arrays, path),
         class_names=tuple(str(text) for text in arrays[_CLASS_NAMES].ravel()) if _CLASS_NAMES in arrays else (),
         drawn={"kind": "npz", "file": path.name},
     )
@@ -110,7 +112,8 @@ def _checked_task(data: SourceData, metric: Metric, *, name: str, source: Path, 
     evaluation = checked_split("evaluation", data.evaluation, source, metric)
     calibration = data.calibration and checked_split("calibration", data.calibration, source, None)
     validation = data.validation and checked_split("validation", data.validation, source, metric)
-    for what, split in (("calibration", calibration), ("validation", validation)):
+    training = data.training and _checked_training(data.training, source, metric)
+    for what, split in (("calibration", calibration), ("validation", validation), ("training", training)):
         if split is not None:
             refuse_other_shapes(evaluation, split, what, source)
             refuse_shared_samples(evaluation, split, what, source)
@@ -121,11 +124,23 @@ def _checked_task(data: SourceData, metric: Metric, *, name: str, source: Path, 
         evaluation=evaluation,
         calibration=calibration,
         validation=validation,
+        training=training,
         metric=metric,
         class_names=data.class_names,
         drawn=data.drawn,
         **rest,
     )
+
+
+def _checked_training(training: Split, source: Path, metric: Metric) -> Split:
+    """Return the samples to train on; without truth they are for a teacher to label."""
+    return checked_split("training", training, source, metric if training.truth else None)
+
+
+def _bare_training(arrays: Mapping[str, NDArray[Any]], path: Path) -> Split | None:
+    if "x_train" not in arrays:
+        return None
+    return Split(inputs={ONLY_INPUT: arrays["x_train"]}, truth={LABELS: _array(arrays, "y_train", path)})
 
 
 def _first_of(arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...], path: Path) -> NDArray[Any]:

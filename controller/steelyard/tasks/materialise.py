@@ -30,6 +30,7 @@ class MaterialisedTask:
     evaluation: MaterialisedSplit
     calibration: MaterialisedSplit | None
     validation: MaterialisedSplit | None
+    training: MaterialisedSplit | None = None
 
 
 def materialise(
@@ -60,4 +61,9 @@ def materialise(
 
     evaluation = made(task.evaluation)
     assert evaluation is not None
-    return MaterialisedTask(evaluation=evaluation, calibration=made(task.calibration), validation=made(task.validation))
+    return MaterialisedTask(
+        evaluation=evaluation,
+        calibration=made(task.calibration),
+        validation=made(task.validation),
+        training=made(task.training),
+    )

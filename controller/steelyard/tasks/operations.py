@@ -65,6 +65,7 @@ def operate(data: SourceData, operations: Sequence[PlacedOperation], *, where: s
             evaluation=_changed(data.evaluation, placed, where),
             calibration=data.calibration and _changed(data.calibration, placed, where),
             validation=data.validation and _changed(data.validation, placed, where),
+            training=data.training and _changed(data.training, placed, where),
         )
     return dataclasses.replace(data, drawn={**data.drawn, "operations": [_told(placed) for placed in operations]})
 

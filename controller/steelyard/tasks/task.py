@@ -38,7 +38,8 @@ class LoadedTask:
 
     ``preprocess`` None means that the stored arrays are already what the model takes. ``drawn`` tells where the data
     was read from and how samples were drawn, as JSON has it. ``fixed`` are values of further inputs, as in TOML, the
-    same for each sample. ``is_whole``: a sample is all that one inference takes, batch axis and all.
+    same for each sample. ``is_whole``: a sample is all that one inference takes, batch axis and all. ``training`` may
+    lack truth: a teacher can label it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class LoadedTask:
     evaluation: Split
     calibration: Split | None = None
     validation: Split | None = None
+    training: Split | None = None
     preprocess: Preprocess | None = None
     metric: Metric = field(default_factory=Top1)
     class_names: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ from steelyard.tasks.preprocess import Preprocess
 from steelyard.tasks.task import ONLY_INPUT
 from steelyard.toml_text import parse_toml
 
-SPLITS = ("evaluation", "calibration", "validation")
+SPLITS = ("evaluation", "calibration", "validation", "training")
 _TOP_KEYS = (
     *("name", "data", "source", "licence", "description", "whole", "fixed"),
     *(*SPLITS, "operations", "preprocess", "metric"),

@@ -290,6 +290,7 @@ class LineageStep(google.protobuf.message.Message):
     EVALUATION_FIELD_NUMBER: builtins.int
     PLUGIN_FIELD_NUMBER: builtins.int
     REUSED_FIELD_NUMBER: builtins.int
+    LATENCY_FIELD_NUMBER: builtins.int
     kind: builtins.str
     settings_json: builtins.str
     """The step's settings as JSON, defaults spelled out."""
@@ -313,6 +314,10 @@ class LineageStep(google.protobuf.message.Message):
     def evaluation(self) -> Global___StepEvaluation:
         """What the model after this step scored on the controller; unset when nothing was evaluated."""
 
+    @property
+    def latency(self) -> Global___StepLatency:
+        """What the model after this step took on a device; unset when nothing was measured."""
+
     def __init__(
         self,
         *,
@@ -327,11 +332,52 @@ class LineageStep(google.protobuf.message.Message):
         evaluation: Global___StepEvaluation | None = ...,
         plugin: builtins.str = ...,
         reused: builtins.bool = ...,
+        latency: Global___StepLatency | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["evaluation", b"evaluation"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["duration_s", b"duration_s", "evaluation", b"evaluation", "kind", b"kind", "notes", b"notes", "output_deflated_bytes", b"output_deflated_bytes", "output_digest", b"output_digest", "output_size_bytes", b"output_size_bytes", "plugin", b"plugin", "reused", b"reused", "settings_json", b"settings_json", "tool_versions", b"tool_versions"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["evaluation", b"evaluation", "latency", b"latency"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["duration_s", b"duration_s", "evaluation", b"evaluation", "kind", b"kind", "latency", b"latency", "notes", b"notes", "output_deflated_bytes", b"output_deflated_bytes", "output_digest", b"output_digest", "output_size_bytes", b"output_size_bytes", "plugin", b"plugin", "reused", b"reused", "settings_json", b"settings_json", "tool_versions", b"tool_versions"]) -> None: ...
 
 Global___LineageStep: typing_extensions.TypeAlias = LineageStep
+
+@typing.final
+class StepLatency(google.protobuf.message.Message):
+    """What a model took on a device, measured in the same rounds as the first model of its recipe."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DEVICE_FIELD_NUMBER: builtins.int
+    JOB_ID_FIELD_NUMBER: builtins.int
+    P50_FIELD_NUMBER: builtins.int
+    PARENT_P50_FIELD_NUMBER: builtins.int
+    SPEEDUP_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    device: builtins.str
+    job_id: builtins.str
+    """The measurement that it was."""
+    reason: builtins.str
+    """Why there is no value."""
+    @property
+    def p50(self) -> steelyard_protocol.v1.measurement_pb2.Estimate: ...
+    @property
+    def parent_p50(self) -> steelyard_protocol.v1.measurement_pb2.Estimate: ...
+    @property
+    def speedup(self) -> steelyard_protocol.v1.measurement_pb2.Estimate:
+        """The first model's time over this one's: above 1 is faster."""
+
+    def __init__(
+        self,
+        *,
+        device: builtins.str = ...,
+        job_id: builtins.str = ...,
+        p50: steelyard_protocol.v1.measurement_pb2.Estimate | None = ...,
+        parent_p50: steelyard_protocol.v1.measurement_pb2.Estimate | None = ...,
+        speedup: steelyard_protocol.v1.measurement_pb2.Estimate | None = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["p50", b"p50", "parent_p50", b"parent_p50", "speedup", b"speedup"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["device", b"device", "job_id", b"job_id", "p50", b"p50", "parent_p50", b"parent_p50", "reason", b"reason", "speedup", b"speedup"]) -> None: ...
+
+Global___StepLatency: typing_extensions.TypeAlias = StepLatency
 
 @typing.final
 class StepEvaluation(google.protobuf.message.Message):
@@ -396,6 +442,8 @@ class Lineage(google.protobuf.message.Message):
     DURATION_S_FIELD_NUMBER: builtins.int
     PARENT_EVALUATION_FIELD_NUMBER: builtins.int
     TASK_ID_FIELD_NUMBER: builtins.int
+    TRAINING_DIGEST_FIELD_NUMBER: builtins.int
+    TRAINING_SAMPLE_COUNT_FIELD_NUMBER: builtins.int
     parent_digest: builtins.str
     recipe_name: builtins.str
     recipe_toml: builtins.str
@@ -405,6 +453,9 @@ class Lineage(google.protobuf.message.Message):
     duration_s: builtins.float
     task_id: builtins.str
     """The task that steps were evaluated by; "" for none."""
+    training_digest: builtins.str
+    """The samples that steps learnt from; "" for none."""
+    training_sample_count: builtins.int
     @property
     def steps(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___LineageStep]: ...
     @property
@@ -427,9 +478,11 @@ class Lineage(google.protobuf.message.Message):
         duration_s: builtins.float = ...,
         parent_evaluation: Global___StepEvaluation | None = ...,
         task_id: builtins.str = ...,
+        training_digest: builtins.str = ...,
+        training_sample_count: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["created_at", b"created_at", "parent_evaluation", b"parent_evaluation"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["calibration_digest", b"calibration_digest", "calibration_sample_count", b"calibration_sample_count", "created_at", b"created_at", "duration_s", b"duration_s", "parent_digest", b"parent_digest", "parent_evaluation", b"parent_evaluation", "recipe_name", b"recipe_name", "recipe_toml", b"recipe_toml", "seed", b"seed", "steps", b"steps", "task_id", b"task_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calibration_digest", b"calibration_digest", "calibration_sample_count", b"calibration_sample_count", "created_at", b"created_at", "duration_s", b"duration_s", "parent_digest", b"parent_digest", "parent_evaluation", b"parent_evaluation", "recipe_name", b"recipe_name", "recipe_toml", b"recipe_toml", "seed", b"seed", "steps", b"steps", "task_id", b"task_id", "training_digest", b"training_digest", "training_sample_count", b"training_sample_count"]) -> None: ...
 
 Global___Lineage: typing_extensions.TypeAlias = Lineage
 
@@ -613,6 +666,9 @@ class Task(google.protobuf.message.Message):
     VALIDATION_LABELS_DIGEST_FIELD_NUMBER: builtins.int
     VALIDATION_SAMPLE_COUNT_FIELD_NUMBER: builtins.int
     SOURCE_JSON_FIELD_NUMBER: builtins.int
+    TRAINING_DIGEST_FIELD_NUMBER: builtins.int
+    TRAINING_LABELS_DIGEST_FIELD_NUMBER: builtins.int
+    TRAINING_SAMPLE_COUNT_FIELD_NUMBER: builtins.int
     task_id: builtins.str
     name: builtins.str
     licence: builtins.str
@@ -641,6 +697,10 @@ class Task(google.protobuf.message.Message):
     validation_sample_count: builtins.int
     source_json: builtins.str
     """Where the data was read from and how, as JSON ("kind", file names, settings)."""
+    training_digest: builtins.str
+    """Samples that steps learn from, and their truth, "" for samples that only a teacher labels; "" for none."""
+    training_labels_digest: builtins.str
+    training_sample_count: builtins.int
     @property
     def class_names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
     @property
@@ -668,9 +728,12 @@ class Task(google.protobuf.message.Message):
         validation_labels_digest: builtins.str = ...,
         validation_sample_count: builtins.int = ...,
         source_json: builtins.str = ...,
+        training_digest: builtins.str = ...,
+        training_labels_digest: builtins.str = ...,
+        training_sample_count: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["stored_shape", b"stored_shape"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["calibration_digest", b"calibration_digest", "calibration_sample_count", b"calibration_sample_count", "class_names", b"class_names", "evaluation_digest", b"evaluation_digest", "evaluation_sample_count", b"evaluation_sample_count", "evaluation_size_bytes", b"evaluation_size_bytes", "input_name", b"input_name", "labels_digest", b"labels_digest", "licence", b"licence", "metric", b"metric", "metric_settings_json", b"metric_settings_json", "name", b"name", "preprocessing_json", b"preprocessing_json", "source_json", b"source_json", "stored_dtype", b"stored_dtype", "stored_shape", b"stored_shape", "task_id", b"task_id", "validation_digest", b"validation_digest", "validation_labels_digest", b"validation_labels_digest", "validation_sample_count", b"validation_sample_count"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calibration_digest", b"calibration_digest", "calibration_sample_count", b"calibration_sample_count", "class_names", b"class_names", "evaluation_digest", b"evaluation_digest", "evaluation_sample_count", b"evaluation_sample_count", "evaluation_size_bytes", b"evaluation_size_bytes", "input_name", b"input_name", "labels_digest", b"labels_digest", "licence", b"licence", "metric", b"metric", "metric_settings_json", b"metric_settings_json", "name", b"name", "preprocessing_json", b"preprocessing_json", "source_json", b"source_json", "stored_dtype", b"stored_dtype", "stored_shape", b"stored_shape", "task_id", b"task_id", "training_digest", b"training_digest", "training_labels_digest", b"training_labels_digest", "training_sample_count", b"training_sample_count", "validation_digest", b"validation_digest", "validation_labels_digest", b"validation_labels_digest", "validation_sample_count", b"validation_sample_count"]) -> None: ...
 
 Global___Task: typing_extensions.TypeAlias = Task
 
@@ -756,6 +819,8 @@ class SubmitCompressionRequest(google.protobuf.message.Message):
     EVALUATE_STEPS_FIELD_NUMBER: builtins.int
     PLUGIN_PATHS_FIELD_NUMBER: builtins.int
     WITHOUT_CACHE_FIELD_NUMBER: builtins.int
+    MEASUREMENT_FIELD_NUMBER: builtins.int
+    MEASURE_STEPS_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     artifact_digest: builtins.str
     recipe_toml: builtins.str
@@ -769,9 +834,15 @@ class SubmitCompressionRequest(google.protobuf.message.Message):
     """Evaluate the task after each step, on the controller."""
     without_cache: builtins.bool
     """Run every step, also those whose output is known."""
+    measure_steps: builtins.bool
+    """Measure the model after each step so, beside the artifact."""
     @property
     def plugin_paths(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Files on the controller's machine that bring steps, metrics and the like of their own."""
+
+    @property
+    def measurement(self) -> Global___SubmitMeasurementRequest:
+        """How and where models are measured: a measurement of the artifact alone, which other models take the place of."""
 
     def __init__(
         self,
@@ -785,8 +856,11 @@ class SubmitCompressionRequest(google.protobuf.message.Message):
         evaluate_steps: builtins.bool = ...,
         plugin_paths: collections.abc.Iterable[builtins.str] | None = ...,
         without_cache: builtins.bool = ...,
+        measurement: Global___SubmitMeasurementRequest | None = ...,
+        measure_steps: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["artifact_digest", b"artifact_digest", "device", b"device", "evaluate_steps", b"evaluate_steps", "plugin_paths", b"plugin_paths", "recipe_toml", b"recipe_toml", "request_id", b"request_id", "seed", b"seed", "task_id", b"task_id", "without_cache", b"without_cache"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["measurement", b"measurement"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["artifact_digest", b"artifact_digest", "device", b"device", "evaluate_steps", b"evaluate_steps", "measure_steps", b"measure_steps", "measurement", b"measurement", "plugin_paths", b"plugin_paths", "recipe_toml", b"recipe_toml", "request_id", b"request_id", "seed", b"seed", "task_id", b"task_id", "without_cache", b"without_cache"]) -> None: ...
 
 Global___SubmitCompressionRequest: typing_extensions.TypeAlias = SubmitCompressionRequest
 

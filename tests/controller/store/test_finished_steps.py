@@ -91,3 +91,18 @@ def test_steps_behind_that_changed_nothing_are_told_under_the_name_that_there_is
     kept = store.put_artifact(longer)
     assert kept.name == "int8"
     assert [step.kind for step in kept.lineage.steps] == ["static-int8", "fallback"]
+
+
+def test_a_candidate_that_becomes_a_variant_gets_the_name_of_its_recipe_and_others_keep_theirs(store: Store) -> None:
+    store.put_artifact(messages.artifact("candidate of m: a copy with 40.0% left", digest=digest_of("int8")))
+    store.put_artifact(messages.artifact("mine", digest=digest_of("float")))
+    store.put_artifact(variant("a", 0.8))
+    assert store.find_artifact("int8").name == "int8"
+    assert store.put_artifact(messages.artifact("pruned", digest=digest_of("float"), parent="resnet")).name == "mine"
+
+
+def test_what_a_device_said_of_a_step_is_not_lost_where_nobody_measured_again(store: Store) -> None:
+    measured = variant("a", 0.8)
+    measured.lineage.steps[0].latency.job_id = "job-0001"
+    store.put_artifact(measured)
+    assert store.put_artifact(variant("a", 0.8, reused=True)).lineage.steps[0].latency.job_id == "job-0001"

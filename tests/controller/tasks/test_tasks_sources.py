@@ -87,6 +87,7 @@ def test_idx_calibrates_on_the_training_files(tmp_path: Path) -> None:
         train_labels="train-labels",
         calibration_count=8,
         validation_count=5,
+        training_count=17,
     )
     assert data.evaluation.sample_count == 10
     assert data.calibration is not None
@@ -94,6 +95,10 @@ def test_idx_calibrates_on_the_training_files(tmp_path: Path) -> None:
     assert (data.calibration.sample_count, data.validation.sample_count) == (8, 5)
     known = {row.tobytes() for row in train}
     assert all(row.tobytes() in known for row in data.calibration.inputs[""])
+    assert data.training is not None
+    assert data.training.truth["labels"].shape == (17,)
+    drawn = [row.tobytes() for split in (data.calibration, data.validation, data.training) for row in split.inputs[""]]
+    assert len(set(drawn)) == 30
 
 
 # -- rows and text --------------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ class CocoFiles:
     evaluation_count: int = 0
     calibration_count: int = 0
     validation_count: int = 0
+    training_count: int = 0
     geometry: Geometry = field(default_factory=Geometry)
 
     def read(self, folder: Path) -> SourceData:
@@ -66,6 +67,7 @@ class CocoFiles:
             evaluation=splits["evaluation"],
             calibration=splits.get("calibration"),
             validation=splits.get("validation"),
+            training=splits.get("training"),
             class_names=tuple(str(one.get("name", one["id"])) for one in categories),
             drawn={
                 "kind": self.kind,

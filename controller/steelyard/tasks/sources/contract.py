@@ -21,6 +21,7 @@ class SourceData:
     evaluation: Split
     calibration: Split | None = None
     validation: Split | None = None
+    training: Split | None = None
     class_names: tuple[str, ...] = ()
     drawn: Mapping[str, object] = field(default_factory=dict)
 

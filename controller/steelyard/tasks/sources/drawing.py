@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
@@ -34,6 +35,11 @@ class DrawSettings(Protocol):
         """Samples to validate on."""
         ...
 
+    @property
+    def training_count(self) -> int:
+        """Samples to train on."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
@@ -43,10 +49,11 @@ class Draw:
     evaluation: int = 0
     calibration: int = 0
     validation: int = 0
+    training: int = 0
 
     def __post_init__(self) -> None:
         """Refuse counts below nothing."""
-        for name in ("evaluation", "calibration", "validation"):
+        for name in ("evaluation", "calibration", "validation", "training"):
             count = getattr(self, name)
             if isinstance(count, bool) or not isinstance(count, int) or count < 0:
                 raise TaskError("invalid_setting", f"{name}_count is {count!r}; write a whole number, 0 for none")
@@ -63,26 +70,34 @@ class Draw:
             evaluation=settings.evaluation_count,
             calibration=settings.calibration_count,
             validation=settings.validation_count,
+            training=settings.training_count,
         )
 
-    def indexes(self, count: int, source: object) -> dict[str, NDArray[np.int64]]:
+    def indexes(self, count: int, source: object, *, is_evaluated: bool = True) -> dict[str, NDArray[np.int64]]:
         """Return for each split that is not empty which of ``count`` samples it gets, in their stored order.
+
+        Samples that are not evaluated on may all be taken.
 
         Raises:
             TaskError: too_few_samples.
         """
-        wanted = self.evaluation + self.calibration + self.validation
-        if wanted > count or (self.evaluation == 0 and wanted == count):
+        wanted = self.evaluation + self._taken_first[-1]
+        if wanted > count or (is_evaluated and self.evaluation == 0 and wanted == count):
             raise TaskError(
                 "too_few_samples",
                 f"{source} has {count} samples and {wanted} are asked for in all, with one more at least for the "
                 "evaluation where that is left open; ask for fewer",
             )
         order = np.random.default_rng(self.seed).permutation(count)
-        calibration, validation, rest = np.split(order, [self.calibration, self.calibration + self.validation])
+        calibration, validation, training, rest = np.split(order, self._taken_first)
         evaluation = rest[: self.evaluation] if self.evaluation else rest
-        drawn = {"evaluation": evaluation, "calibration": calibration, "validation": validation}
+        drawn = {"evaluation": evaluation, "calibration": calibration, "validation": validation, "training": training}
         return {name: np.sort(indexes).astype(np.int64) for name, indexes in drawn.items() if indexes.size}
+
+    @property
+    def _taken_first(self) -> list[int]:
+        """Where calibration, validation and training samples end, in this order."""
+        return list(accumulate((self.calibration, self.validation, self.training)))
 
     def told(self) -> dict[str, object]:
         """Return what was drawn as lineage keeps it."""
@@ -91,4 +106,5 @@ class Draw:
             "evaluation_count": self.evaluation,
             "calibration_count": self.calibration,
             "validation_count": self.validation,
+            **({"training_count": self.training} if self.training else {}),
         }

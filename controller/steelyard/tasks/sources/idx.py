@@ -30,7 +30,7 @@ _GZIP = b"\x1f\x8b"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdxFiles:
-    """``images`` and ``labels`` to evaluate on; calibration and validation are drawn from ``train_images``.
+    """``images`` and ``labels`` to evaluate on; all other splits are drawn from ``train_images``.
 
     Without ``train_images`` all splits are drawn, disjoint, from the one pair of files.
     """
@@ -45,9 +45,10 @@ class IdxFiles:
     evaluation_count: int = 0
     calibration_count: int = 0
     validation_count: int = 0
+    training_count: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse training images without labels when validation samples are drawn from them."""
+        """Refuse images to train on without labels when validation samples are drawn from them."""
         if self.train_images and self.validation_count and not self.train_labels:
             raise TaskError("missing_key", "idx: validation_count needs train_labels; name the file")
 
@@ -65,6 +66,7 @@ class IdxFiles:
             evaluation=self.evaluation_count,
             calibration=0 if self.train_images else self.calibration_count,
             validation=0 if self.train_images else self.validation_count,
+            training=0 if self.train_images else self.training_count,
         )
         data = drawn_data(images, {LABELS: labels.astype(np.int64)}, own, source=folder / self.images, told=told)
         if not self.train_images:
@@ -74,20 +76,27 @@ class IdxFiles:
             evaluation=data.evaluation,
             calibration=training.get("calibration"),
             validation=training.get("validation"),
+            training=training.get("training"),
             drawn={
                 **data.drawn,
                 "calibration_count": self.calibration_count,
                 "validation_count": self.validation_count,
+                **({"training_count": self.training_count} if self.training_count else {}),
             },
         )
 
     def _from_training(self, folder: Path) -> dict[str, Split]:
         images = read_idx(folder / self.train_images)
         labels = read_idx(folder / self.train_labels).astype(np.int64) if self.train_labels else None
-        draw = Draw(seed=self.seed, calibration=self.calibration_count, validation=self.validation_count)
-        taken = draw.indexes(len(images), folder / self.train_images)
+        draw = Draw(
+            seed=self.seed,
+            calibration=self.calibration_count,
+            validation=self.validation_count,
+            training=self.training_count,
+        )
+        taken = draw.indexes(len(images), folder / self.train_images, is_evaluated=False)
         splits: dict[str, Split] = {}
-        for name in ("calibration", "validation"):
+        for name in ("calibration", "validation", "training"):
             if name in taken:
                 truth = {} if labels is None or name == "calibration" else {LABELS: labels[taken[name]]}
                 splits[name] = Split(inputs={ONLY_INPUT: images[taken[name]]}, truth=truth)

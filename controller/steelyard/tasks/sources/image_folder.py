@@ -18,8 +18,9 @@ from steelyard.tasks.sources.pictures import pictures_below, read_pictures
 class ImageFolder:
     """``folder`` with a folder a class; or ``list``, a CSV with ``file`` and ``label``.
 
-    ``evaluation``, ``calibration`` and ``validation`` name folders below ``folder``, one a split; without them samples
-    are drawn by ``seed`` and the counts. Pictures become uint8 [height, width, channels]: [preprocess] does the rest.
+    ``evaluation``, ``calibration``, ``validation`` and ``training`` name folders below ``folder``, one a split; without
+    them samples are drawn by ``seed`` and the counts. Pictures become uint8 [height, width, channels]: [preprocess]
+    does the rest.
     """
 
     kind: ClassVar[str] = "images"
@@ -29,10 +30,12 @@ class ImageFolder:
     evaluation: str = ""
     calibration: str = ""
     validation: str = ""
+    training: str = ""
     seed: int = 0
     evaluation_count: int = 0
     calibration_count: int = 0
     validation_count: int = 0
+    training_count: int = 0
     geometry: Geometry = field(default_factory=Geometry)
 
     def read(self, folder: Path) -> SourceData:
@@ -41,7 +44,7 @@ class ImageFolder:
         if self.list:
             groups = {"": listed_files(folder / self.list)}
         elif self.evaluation:
-            named = {name: getattr(self, name) for name in ("evaluation", "calibration", "validation")}
+            named = {name: getattr(self, name) for name in ("evaluation", "calibration", "validation", "training")}
             groups = {name: files_by_folder(below / part, pictures_below) for name, part in named.items() if part}
         else:
             groups = {"": files_by_folder(below, pictures_below)}

@@ -81,6 +81,7 @@ def split_files(
         evaluation=splits["evaluation"],
         calibration=splits.get("calibration"),
         validation=splits.get("validation"),
+        training=splits.get("training"),
         class_names=class_names,
         drawn={**told, **draw.told()},
     )

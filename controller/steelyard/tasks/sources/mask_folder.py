@@ -33,6 +33,7 @@ class MaskFolder:
     evaluation_count: int = 0
     calibration_count: int = 0
     validation_count: int = 0
+    training_count: int = 0
     geometry: Geometry = field(default_factory=Geometry)
 
     def read(self, folder: Path) -> SourceData:

@@ -17,7 +17,7 @@ from steelyard.tasks.metrics.contract import LABELS
 from steelyard.tasks.sources.contract import SourceData
 from steelyard.tasks.task import ONLY_INPUT, Split
 
-_SPLITS = ("evaluation", "calibration", "validation")
+_SPLITS = ("evaluation", "calibration", "validation", "training")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,7 @@ class PythonFile:
             evaluation=splits["evaluation"],
             calibration=splits.get("calibration"),
             validation=splits.get("validation"),
+            training=splits.get("training"),
             drawn={
                 "kind": self.kind,
                 "file": self.file,

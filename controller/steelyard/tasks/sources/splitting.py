@@ -42,6 +42,7 @@ def drawn_data(
         evaluation=splits["evaluation"],
         calibration=splits.get("calibration"),
         validation=splits.get("validation"),
+        training=splits.get("training"),
         class_names=class_names,
         drawn={**told, **draw.told()},
     )

@@ -31,6 +31,7 @@ class TableFile:
     evaluation_count: int = 0
     calibration_count: int = 0
     validation_count: int = 0
+    training_count: int = 0
 
     def __post_init__(self) -> None:
         """Refuse no features, and two kinds of truth."""

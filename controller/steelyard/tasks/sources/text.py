@@ -47,6 +47,7 @@ class TextFile:
     evaluation_count: int = 0
     calibration_count: int = 0
     validation_count: int = 0
+    training_count: int = 0
 
     def __post_init__(self) -> None:
         """Refuse lengths of nothing, and dtypes that no model takes ids in."""

@@ -46,6 +46,7 @@ class WavFolder:
     evaluation_count: int = 0
     calibration_count: int = 0
     validation_count: int = 0
+    training_count: int = 0
 
     def __post_init__(self) -> None:
         """Refuse rates and lengths of nothing, and windows that do not fit."""

@@ -1,0 +1,136 @@
+"""A line of `make bench-train`: variants of a model by seeds, trained and scored, then timed in a phase of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.compression.bench_models import cache_folder
+from benchmarks.latency_block import BlockError
+from benchmarks.progress import say
+from benchmarks.results_file import ResultsFile, Run, this_key
+from benchmarks.training.recipe_runs import ORIGINAL, RecipeRuns, Variant, file_of
+from benchmarks.training.training_tasks import TrainedModel, is_full
+from steelyard.errors import SteelyardError
+
+PHASES = ("train", "time")
+SPEED_ROUND_COUNT, WINDOW_MS = 8, 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """``name`` of the results, the model, and what is made of it; ``timed`` are measured side by side by ``shapes``.
+
+    ``shapes`` are those of inputs with open sizes.
+    """
+
+    name: str
+    model: TrainedModel
+    variants: Sequence[Variant]
+    timed: Sequence[str] = ()
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What rounds must share to be counted together."""
+        return {
+            "model": self.model.name,
+            "training_count": self.model.training_count,
+            "full": is_full(),
+            "speed_rounds": SPEED_ROUND_COUNT,
+            "window_ms": WINDOW_MS,
+        }
+
+    @property
+    def runs(self) -> RecipeRuns:
+        """Who makes the variants."""
+        return RecipeRuns(self.model, self.folder)
+
+    def file(self, variant: str, seed: int) -> Path:
+        """Return where a variant's file is kept."""
+        return file_of(self.model, self.folder, variant, seed)
+
+    @property
+    def folder(self) -> Path:
+        """Where files are kept."""
+        return cache_folder() / f"train-{self.name}{'-full' if is_full() else ''}"
+
+
+def train(line: Line, seed_count: int) -> None:
+    """Train and score what is not recorded, seed after seed. A recipe that changed is run anew.
+
+    Raises:
+        BlockError: a recipe cannot be run.
+    """
+    results, key = ResultsFile(line.name), this_key(line.settings)
+    done = {(one["variant"], one["recipe"], one["seed"]) for one in results.rounds(key) if one["kind"] == "trained"}
+    as_it_came = Variant(name=ORIGINAL, recipe="")
+    wanted = [(as_it_came, 0), *((one, seed) for seed in range(seed_count) for one in line.variants)]
+    left = [(one, seed) for one, seed in wanted if (one.name, one.recipe, seed) not in done]
+    runs = line.runs if left else None
+    for variant, seed in left:
+        assert runs is not None, "there is something to run"
+        try:
+            made = runs.make(variant, seed)
+        except SteelyardError as error:
+            raise BlockError(f"{line.name}: {variant.name}, seed {seed}: {error}") from error
+        named = {"variant": variant.name, "recipe": variant.recipe, "seed": seed}
+        results.append(key, {"kind": "trained", **named, **made})
+    say("")
+
+
+def time_files(line: Line, *, runtime: str = "onnxruntime", path_of: Callable[[str], Path] | None = None) -> None:
+    """Measure the files of the first seed beside the original where that is not recorded.
+
+    Raises:
+        BlockError: a file is not there.
+    """
+    from benchmarks.compression.file_speeds import median_latencies_ns
+
+    results, key = ResultsFile(line.name), this_key(line.settings)
+    find = path_of or (lambda name: line.file(name, 0))
+    files = {name: find(name) for name in (ORIGINAL, *trained_to_time(line))}
+    for path in files.values():
+        if not path.is_file():
+            raise BlockError(f"there is no {path}; run the benchmark with --phase train, or with --fresh")
+    digests = {name: file_digest(path) for name, path in files.items()}
+    timed = [one for one in results.rounds(key) if one["kind"] == "timed" and one["runtime"] == runtime]
+    if any(one["sha256"] == digests for one in timed):
+        return
+    say(f"{line.name}: timed in {runtime}")
+    found = median_latencies_ns(files, input_shapes=line.shapes, round_count=SPEED_ROUND_COUNT, window_ms=WINDOW_MS)
+    results.append(key, {"kind": "timed", "runtime": runtime, "sha256": digests, "median_ns": found})
+    say("")
+
+
+def trained_to_time(line: Line) -> list[str]:
+    """Return which of the variants to time have a file of the first seed, as recorded.
+
+    Raises:
+        BlockError: none.
+    """
+    rounds = ResultsFile(line.name).rounds(this_key(line.settings))
+    made = {one["variant"] for one in rounds if one["kind"] == "trained" and one["seed"] == 0}
+    if not made.intersection(line.timed):
+        raise BlockError(f"{line.name}: nothing was trained yet; run the benchmark with --phase train first")
+    return [name for name in line.timed if name in made]
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def runs_together(runs: Sequence[Run]) -> Run:
+    """Return one run of the rounds of several models, with the machine and the versions of the last."""
+    return dataclasses.replace(
+        runs[-1],
+        settings={},
+        rounds=tuple(one for run in runs for one in run.rounds),
+        first_day=min(run.first_day for run in runs),
+        last_day=max(run.last_day for run in runs),
+    )

@@ -1,0 +1,145 @@
+"""Structured pruning of the Fashion-MNIST ResNet: at 2 and 4 times fewer multiply-accumulates, beside others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+from benchmarks.figures import Standing, verdict_text
+from benchmarks.results_file import ResultsFile, Run
+from benchmarks.table import Table
+from benchmarks.training.lines import PHASES as _PHASES
+from benchmarks.training.lines import Line, file_digest, time_files, train, trained_to_time
+from benchmarks.training.plain_pruning import prune_plainly
+from benchmarks.training.recipe_runs import ORIGINAL, Variant
+from benchmarks.training.tflite_files import write_tflite
+from benchmarks.training.trained_rounds import (
+    HEAD,
+    POINTS,
+    Rounds,
+    above,
+    loss_points,
+    no_worse_verdict,
+    row,
+    speedup,
+    variants,
+    verdict,
+)
+from benchmarks.training.training_tasks import fashion_model
+
+NAME = "structured_pruning"
+PHASES = _PHASES
+LITERT = "litert"
+# Other samples are worth more than the same ones again: few passes over all there are, also in the quick configuration.
+_QUICK_COUNT = 60_000
+# Seeds.
+ROUND_COUNT = 1
+MOST_LOSS_AT_4X = 1.0
+# As many passes over the samples at the same rate for all.
+_OURS = (
+    "prune,amount={share},least=0.4,teachers=parent,label_weight=0.3,hints=auto,learning_rate=0.002,"
+    "rounds=3,round_epochs=1,epochs=2,keep_epoch=last"
+)
+_PEER = "fine-tune,learning_rate=0.002,epochs=4,keep_epoch=last"
+_SHARES = {"2x": 0.5, "4x": 0.25}
+_CONTROL = "4x random"
+
+
+def line() -> Line:
+    """Return what is trained and timed."""
+    made = []
+    for times, share in _SHARES.items():
+        ours = _OURS.format(share=share)
+        made += [
+            Variant(name=f"{times} steelyard", recipe=ours),
+            Variant(name=f"{times} torch-pruning", recipe=_PEER, start=partial(prune_plainly, share=share)),
+        ]
+    # The control where most is taken out: that it is worse shows there.
+    made.append(Variant(name=_CONTROL, recipe=f"{_OURS.format(share=_SHARES['4x'])},importance=random"))
+    return Line(
+        name=NAME,
+        model=fashion_model("fashion_resnet", quick_count=_QUICK_COUNT),
+        variants=made,
+        timed=[one.name for one in made if one.name != _CONTROL],
+    )
+
+
+async def measure(round_count: int, *, phases: Sequence[str] = PHASES) -> None:
+    """Train ``round_count`` seeds of each variant, then time the files of the first."""
+    one = line()
+    if "train" in phases:
+        await asyncio.to_thread(train, one, round_count)
+    if "time" in phases:
+        await asyncio.to_thread(time_files, one)
+        await asyncio.to_thread(_time_in_litert, one)
+
+
+def _time_in_litert(one: Line) -> None:
+    """Write the TFLite file of what is timed, by its content, and time those."""
+    sources = {name: one.file(name, 0) for name in (ORIGINAL, *trained_to_time(one))}
+    files = {name: one.folder / f"{file_digest(path)}.tflite" for name, path in sources.items()}
+    write_tflite({sources[name]: file for name, file in files.items()})
+    time_files(one, runtime=LITERT, path_of=files.__getitem__)
+
+
+def table() -> Table | None:
+    """Return the figures of the latest rounds."""
+    run = ResultsFile(NAME).latest()
+    if run is None:
+        return None
+    rounds = run.rounds
+    return Table(
+        title="Structured pruning of the Fashion-MNIST ResNet",
+        command=f"python -m benchmarks.run {NAME}",
+        method=(
+            f"Learnt from {run.settings['training_count']:,} training images, the last epoch kept, "
+            f"scored on 9,000 test images. steelyard: `{_OURS.format(share=0.25)}` (0.5 at 2x). random: the same with "
+            "`importance=random`. torch-pruning: its MagnitudePruner in one shot, one ratio for all layers, then "
+            f"`{_PEER}`: as many epochs by the same loop, without a teacher. Losses are paired by sample, each with "
+            "its mean over the seeds. Speeds: `steelyard measure` on the device `local`, one session, interleaved, one "
+            "thread, files of the first seed. LiteRT is not in this table."
+        ),
+        run=run,
+        head=[*HEAD, "ONNX Runtime", "LiteRT"],
+        rows=[row(rounds, one, ("onnxruntime", LITERT)) for one in variants(rounds)],
+        verdicts=verdicts(run),
+    )
+
+
+def verdicts(run: Run) -> list[str]:
+    """Return one sentence a target."""
+    rounds: Rounds = run.rounds
+    at_4x = loss_points(rounds, ORIGINAL, "4x steelyard")
+    found = [
+        no_worse_verdict("2x fewer MACs", "no loss beyond the interval", loss_points(rounds, ORIGINAL, "2x steelyard")),
+        verdict(
+            "4x fewer MACs",
+            "a loss below 1 point",
+            at_4x,
+            least=float("-inf"),
+            most=MOST_LOSS_AT_4X,
+            unit=POINTS,
+        ),
+    ]
+    found += [_speeds(rounds, times) for times in _SHARES]
+    return [*found, *(_beside(rounds, name) for name in (_CONTROL, "2x torch-pruning", "4x torch-pruning"))]
+
+
+def _beside(rounds: Rounds, other: str) -> str:
+    """Return how much worse another way is than ours, at the same share of multiply-accumulates."""
+    figure = loss_points(rounds, f"{other.partition(' ')[0]} steelyard", other)
+    target = "worse than ours" if other == _CONTROL else "no better than ours"
+    if figure is None:
+        return verdict_text(other, target, Standing.UNDECIDED, "nothing yet")
+    stands = above(figure, 0.0)
+    if other != _CONTROL and stands is not Standing.MISSED:
+        stands = Standing.MET
+    return verdict_text(other, target, stands, f"{figure.text(2, POINTS)} worse")
+
+
+def _speeds(rounds: Rounds, times: str) -> str:
+    """Return what the smaller product is worth in both runtimes."""
+    found = {one: speedup(rounds, ORIGINAL, f"{times} steelyard", one) for one in ("onnxruntime", LITERT)}
+    told = [f"{one} {'not timed' if each is None else each.text(2) + 'x'}" for one, each in found.items()]
+    return f"Measured speed-up at {times} fewer MACs: {', '.join(told)}."

@@ -1,0 +1,1 @@
+"""Experiments for people: tables, a picture, CSV."""

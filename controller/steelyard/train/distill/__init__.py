@@ -1,0 +1,1 @@
+"""Distillation: teachers that a model learns from while it is trained."""

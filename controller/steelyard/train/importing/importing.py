@@ -1,0 +1,133 @@
+"""Import a program: trace it, write it as ONNX, and hold the file against the program."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from steelyard.errors import first_line
+from steelyard.train.errors import ImportModelError
+from steelyard.train.export.example import Interface, as_arguments, example_feed
+from steelyard.train.export.onnx_program import OPSET, check_file, convert
+from steelyard.train.export.program import source_line, trace
+from steelyard.train.extras import need
+from steelyard.train.importing.inputs import ExampleInput, named
+from steelyard.train.importing.programs import LoadedProgram, load_program
+from steelyard.train.lift.lifted import TensorForm
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRequest:
+    """What to import and where to; ``open_batch`` leaves the first axis of every input open."""
+
+    source: str
+    inputs: tuple[ExampleInput, ...]
+    out_path: Path
+    weights: Path | None = None
+    allow_pickle: bool = False
+    open_batch: bool = True
+    opset: int = OPSET
+
+    def __post_init__(self) -> None:
+        """Refuse an import without inputs."""
+        if not self.inputs:
+            raise ImportModelError("invalid_input", "the program needs inputs to be traced with; give --input SIZES")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedModel:
+    """A written model: ``difference`` is the largest relative one to the program, over several batches."""
+
+    path: Path
+    kind: str
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+    parameter_count: int
+    difference: float
+    opset: int
+
+
+def import_model(request: ImportRequest, *, progress: Progress) -> ImportedModel:
+    """Write the program as ONNX.
+
+    Raises:
+        ImportModelError: the program cannot be loaded, or does not run with these inputs.
+        ExportError: it cannot be traced or written, naming the operator and the line; or the file differs.
+        ExtraMissingError: PyTorch or its exporter is not installed.
+    """
+    need("torch", what="importing a PyTorch program")
+    need("onnxscript", what="writing ONNX")
+    progress("loading the program")
+    loaded = load_program(request.source, weights=request.weights, allow_pickle=request.allow_pickle)
+    interface = _interface(request, loaded)
+    progress("tracing it")
+    module = loaded.traceable(as_arguments(interface, example_feed(interface)))
+    program = trace(module, interface)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "made.onnx"
+        progress("writing ONNX")
+        convert(program, interface, made, opset=request.opset)
+        progress("comparing outputs")
+        difference = check_file(made, loaded.module, interface)
+        request.out_path.write_bytes(made.read_bytes())
+    return ImportedModel(
+        path=request.out_path,
+        kind=loaded.kind,
+        input_names=interface.input_names,
+        output_names=interface.output_names,
+        parameter_count=sum(one.numel() for one in loaded.module.parameters()),
+        difference=difference,
+        opset=request.opset,
+    )
+
+
+def _interface(request: ImportRequest, loaded: LoadedProgram) -> Interface:
+    """Return the interface, after one run of the program that shows its outputs."""
+    names = named(request.inputs, loaded.input_names)
+    inputs = tuple(
+        _form(one, name, open_batch=request.open_batch) for one, name in zip(request.inputs, names, strict=True)
+    )
+    alone = Interface(inputs=inputs, output_names=("output",), open_batch=request.open_batch)
+    outputs = _outputs(loaded.module, alone)
+    many = len(outputs) > 1
+    output_names = tuple(f"output_{at}" for at in range(len(outputs))) if many else ("output",)
+    return Interface(inputs=inputs, output_names=output_names, open_batch=request.open_batch)
+
+
+def _form(one: ExampleInput, name: str, *, open_batch: bool) -> TensorForm:
+    # torch takes a size of 1 for one that stays so.
+    sample = (max(2, one.shape[0]), *one.shape[1:]) if open_batch else one.shape
+    shape: tuple[int | str | None, ...] = (None, *one.shape[1:]) if open_batch else one.shape
+    return TensorForm(name=name, dtype=one.dtype, shape=shape, sample_shape=sample)
+
+
+def _outputs(module: Any, interface: Interface) -> Sequence[Any]:
+    """Return what the program gives.
+
+    Raises:
+        ImportModelError: does_not_run, naming the line; unsupported_outputs: something else than tensors.
+    """
+    import torch
+
+    try:
+        with torch.no_grad():
+            made = module(*as_arguments(interface, example_feed(interface)))
+    except Exception as error:
+        shapes = ", ".join("x".join(map(str, one.sample_shape)) for one in interface.inputs)
+        raise ImportModelError(
+            "does_not_run",
+            f"the program does not run with inputs of {shapes}: {source_line(error)} "
+            f"({type(error).__name__}: {first_line(error)}); give the sizes that it takes, or --fixed-batch",
+        ) from error
+    outputs = list(made) if isinstance(made, tuple | list) else [made]
+    if not outputs or not all(isinstance(one, torch.Tensor) for one in outputs):
+        raise ImportModelError(
+            "unsupported_outputs",
+            f"the program returns a {type(made).__name__}; return a tensor, or a tuple of tensors",
+        )
+    return outputs

@@ -1,0 +1,191 @@
+"""Take channels out of a module until it costs no more than a target."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from steelyard.errors import first_line
+from steelyard.train.errors import TrainingInputError
+from steelyard.train.lift.lifted import LiftedModel
+from steelyard.train.loop.trainable import TrainableModel
+from steelyard.train.prune.costs import Cost
+from steelyard.train.prune.groups import ChannelGroup, channel_groups, dependency_graph
+from steelyard.train.prune.importances import Importance
+from steelyard.train.prune.ranking import RankedGroup, removed_counts
+from steelyard.train.prune.statistics import Statistics
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# Halvings of the share of channels that go: a thousandth of them.
+_HALVINGS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneRules:
+    """How channels are chosen: ``scope`` of the ranking, widths in multiples of ``round_to``, layers to ``keep``.
+
+    Each layer keeps the share ``least`` of its channels. ``heads``: attention loses whole heads, else dimensions of
+    each.
+    """
+
+    scope: str = "global"
+    round_to: int = 1
+    least: float = 0.0
+    keep: tuple[str, ...] = ()
+    heads: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PrunedModel:
+    """A module after pruning; ``widths`` are channels before and after, by the layer that each group begins with."""
+
+    lifted: LiftedModel
+    ratio: float
+    cost: float
+    widths: Mapping[str, tuple[int, int]]
+
+
+class Pruner:
+    """Prunes copies of one model; the scores are made once."""
+
+    def __init__(
+        self,
+        lifted: LiftedModel,
+        importance: Importance,
+        statistics: Statistics,
+        rules: PruneRules,
+        *,
+        whole: Mapping[str, int] | None = None,
+    ) -> None:
+        """Find the groups and score their channels; ``whole`` are the ``unit_counts`` before the first round.
+
+        Raises:
+            TrainingInputError: not_prunable: the module cannot be traced; nothing_to_prune: no group is left.
+        """
+        self._lifted = lifted
+        self._rules = rules
+        try:
+            graph = dependency_graph(lifted)
+        except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
+            raise TrainingInputError(
+                "not_prunable",
+                f"torch-pruning cannot follow the channels of this model ({type(error).__name__}: "
+                f"{first_line(error)}); use the steps without pruning",
+            ) from error
+        groups, self.left = channel_groups(lifted, graph, keep=rules.keep, heads=rules.heads)
+        model = TrainableModel.of(lifted)
+        self._groups: list[ChannelGroup] = []
+        self._ranked: list[RankedGroup] = []
+        for group in groups:
+            scores = importance(group.full, model, statistics)
+            if scores is None:
+                self.left[group.root] = "the importance does not judge it"
+                continue
+            self._groups.append(group)
+            self._ranked.append(_ranked(group, scores, (whole or {}).get(group.root, 0)))
+        lifted.module.zero_grad(set_to_none=True)
+        if not self._groups:
+            reasons = "; ".join(f"{name}: {why}" for name, why in list(self.left.items())[:3]) or "it has no such layer"
+            raise TrainingInputError(
+                "nothing_to_prune", f"no layer of the model can lose channels ({reasons}); choose another importance"
+            )
+
+    @property
+    def unit_counts(self) -> dict[str, int]:
+        """How many units each group has, by the layer that it begins with."""
+        return {group.root: len(group.units) for group in self._groups}
+
+    def pruned(self, ratio: float, cost: Cost) -> PrunedModel:
+        """Return a copy without ``ratio`` of the units, those of the lowest scores.
+
+        Raises:
+            TrainingInputError: not_prunable: the copy does not run.
+        """
+        rules = self._rules
+        counts = removed_counts(self._ranked, ratio, scope=rules.scope, round_to=rules.round_to, least=rules.least)
+        made = dataclasses.replace(self._lifted, module=copy.deepcopy(self._lifted.module))
+        widths = {}
+        if any(counts):
+            graph = dependency_graph(made)
+            for group, ranked, count in zip(self._groups, self._ranked, counts, strict=True):
+                order = np.argsort(ranked.scores, kind="stable")[:count]
+                _take_out(made.module, graph, group, sorted(int(unit) for unit in order))
+                width = len(group.units) * ranked.unit_channels
+                widths[group.root] = (width, width - count * ranked.unit_channels)
+        try:
+            spent = cost(made)
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise TrainingInputError(
+                "not_prunable",
+                f"the model does not run after channels were taken out ({first_line(error)}); name layers that stay "
+                f"whole in keep, beginning with {', '.join(list(widths)[:3])}",
+            ) from error
+        return PrunedModel(lifted=made, ratio=ratio, cost=spent, widths=widths)
+
+    def to_target(self, cost: Cost, target: float) -> PrunedModel:
+        """Return the copy that loses least and costs ``target`` at most.
+
+        Raises:
+            TrainingInputError: target_leaves_nothing: with as few channels as may stay it still costs more.
+        """
+        whole = self.pruned(0.0, cost)
+        if whole.cost <= target:
+            return whole
+        low, high = 0.0, 1.0
+        best = self.pruned(high, cost)
+        if best.cost > target:
+            narrow = sorted(best.widths, key=lambda name: best.widths[name][1])[:3]
+            raise TrainingInputError(
+                "target_leaves_nothing",
+                f"the target of {target:,.0f} would leave a layer without channels: with the fewest that may stay in "
+                f"each ({', '.join(f'{name} {best.widths[name][1]}' for name in narrow)}) it is {best.cost:,.0f}; ask "
+                "for more than that, lower least or round_to, or take out whole blocks",
+            )
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            tried = self.pruned(middle, cost)
+            if tried.cost <= target:
+                best, high = tried, middle
+            else:
+                low = middle
+        return best
+
+
+def _ranked(group: ChannelGroup, scores: Any, whole_count: int) -> RankedGroup:
+    """Return a group with a score a unit, the mean over its channels.
+
+    Raises:
+        TrainingInputError: importance_misfit.
+    """
+    count = len(group.full[0].idxs)
+    values = np.asarray(scores.detach().cpu().double().numpy())
+    if values.shape != (count,) or not np.isfinite(values).all():
+        raise TrainingInputError(
+            "importance_misfit",
+            f"the importance gave scores of {list(values.shape)} for the {count} channels of {group.root}, or some "
+            "that are no numbers; give one number a channel",
+        )
+    return RankedGroup(
+        scores=np.array([values[list(unit)].mean() for unit in group.units]),
+        unit_channels=len(group.units[0]),
+        pattern=group.pattern,
+        whole_count=whole_count,
+    )
+
+
+def _take_out(module: nn.Module, graph: Any, group: ChannelGroup, units: Sequence[int]) -> None:
+    if not units:
+        return
+    layer = module.get_submodule(group.root)
+    pruner = graph.get_pruner_of_module(layer)
+    channels = [channel for unit in units for channel in group.units[unit]]
+    graph.get_pruning_group(layer, pruner.prune_out_channels, sorted(channels)).prune()
+    if group.attention:
+        module.get_submodule(group.attention).head_count -= len(units)

@@ -1,0 +1,1 @@
+"""Sparsity that grows while a model is trained, and zeros that stay zeros."""

@@ -1,0 +1,37 @@
+"""From the model file that a step is given to a module, and from the module to the file that it leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steelyard.compress.tools import tool_versions
+from steelyard.train.lift import lift_checked
+
+if TYPE_CHECKING:
+    from steelyard.train.lift.lifted import LiftedModel
+
+
+def lifted_model(path: Path) -> LiftedModel:
+    """Return the model of a file as a module that gives the same numbers.
+
+    Raises:
+        LiftError, ExtraMissingError: it cannot become one.
+    """
+    return lift_checked(path)
+
+
+def write_model(lifted: LiftedModel, out_path: Path) -> None:
+    """Write a module as ONNX; the exporter folds BatchNorm into the convolutions before it.
+
+    Raises:
+        ExportError: it cannot be written, or gives other numbers.
+    """
+    from steelyard.train.export.onnx_program import export_lifted
+
+    export_lifted(lifted, out_path, folded=False)
+
+
+def training_tools(*more: str) -> tuple[str, ...]:
+    """Return "name version" of what steps that train work with."""
+    return tool_versions("torch", "onnxscript", "onnx", "numpy", *more)

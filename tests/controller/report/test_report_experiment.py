@@ -1,0 +1,107 @@
+"""What is shown of an experiment: a table a metric, differences with their limits, a picture, a page, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from xml.etree import ElementTree as ET
+
+from rich.console import Console
+
+from steelyard.experiments.findings import ExperimentMetric, SeedFigure, find
+from steelyard.experiments.record import DeviceMeasurement, ExperimentRecipe, ExperimentRecord, SeedTraining
+from steelyard.report.experiment.page import render_experiment_page
+from steelyard.report.experiment.picture import draw_experiment
+from steelyard.report.experiment.table_csv import figures_csv
+from steelyard.report.experiment.terminal import render_experiment
+
+SCORE = ExperimentMetric(name="accuracy", device="pi5", unit="fraction", is_claimed=True)
+TIME = ExperimentMetric(name="p50", device="pi5", unit="ns", is_claimed=False)
+RECIPES = (
+    ExperimentRecipe(name="prune", toml="a"),
+    ExperimentRecipe(name="prune,importance=random", toml="b", baseline_of="prune"),
+)
+SCORES = {"prune": (0.90, 0.91, 0.905, 0.902, 0.908), "prune,importance=random": (0.85, 0.862, 0.853, 0.851, 0.86)}
+
+
+def figure(recipe: str, seed: int, metric: ExperimentMetric, value: float, half: float) -> SeedFigure:
+    return SeedFigure(
+        recipe=recipe,
+        seed=seed,
+        digest=f"{recipe}{seed}",
+        metric=metric,
+        value=value,
+        low=value - half,
+        high=value + half,
+        variance=0.0 if metric == SCORE else (half / 2) ** 2,
+    )
+
+
+FIGURES = [
+    one
+    for recipe, scores in SCORES.items()
+    for seed, score in enumerate(scores)
+    for one in (figure(recipe, seed, SCORE, score, 0.01), figure(recipe, seed, TIME, 2e6 + 1e4 * seed, 2e4))
+]
+RECORD = ExperimentRecord(
+    recipes=RECIPES,
+    trainings=tuple(SeedTraining(recipe=one.name, seed=seed, digest="d") for one in RECIPES for seed in range(5)),
+    measurements=(DeviceMeasurement(device="pi5", job_id="j", digests=("d",)),),
+)
+
+
+def shown(figures: list[SeedFigure]) -> str:
+    target = io.StringIO()
+    console = Console(file=target, width=80)
+    console.print(render_experiment("pruning", RECORD, find(RECIPES, figures), model_name="resnet"))
+    return target.getvalue()
+
+
+def test_an_experiment_fits_80_columns_and_says_what_it_rests_on() -> None:
+    text = shown(FIGURES)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "pruning: resnet, 2 recipes, seeds 0, 1, 2, 3, 4, on pi5" in text
+    words = " ".join(text.split())
+    # The mean of five scores, and the difference of the baseline from its recipe.
+    assert "90.5 %" in words
+    assert "+5.0 pp" in words or "5.0 pp" in words
+    assert "cannot go below 0.0625 with so few seeds" in words
+
+
+def test_what_luck_may_have_made_is_said_to_be_so() -> None:
+    same = [
+        figure(name, seed, SCORE, 0.9 + 0.01 * ((seed + step) % 3), 0.01)
+        for step, name in enumerate(SCORES)
+        for seed in range(5)
+    ]
+    assert "1 of 1 differences cannot be told from luck" in " ".join(shown(same).split())
+
+
+def test_the_picture_has_a_point_for_each_seed_and_an_interval_both_ways() -> None:
+    drawn = draw_experiment("pruning", list(SCORES), FIGURES)
+    assert drawn is not None
+    root = ET.fromstring(drawn)
+    lines = [one for one in root.iter("{http://www.w3.org/2000/svg}line") if one.get("class") == "error"]
+    assert len(lines) == 2 * len(SCORES) * 5
+    tips = [one.text or "" for one in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert sum("seed 3" in one for one in tips) == len(SCORES)
+
+
+def test_no_picture_is_drawn_where_no_model_has_both_a_score_and_a_time() -> None:
+    scores = [one for one in FIGURES if one.metric == SCORE]
+    assert draw_experiment("pruning", list(SCORES), scores) is None
+
+
+def test_the_page_stands_alone_and_escapes_names() -> None:
+    findings = find(RECIPES, FIGURES)
+    page = render_experiment_page("a<b", RECORD, findings, FIGURES, model_name="resnet")
+    assert "<svg " in page
+    assert "a&lt;b" in page
+    assert "a<b" not in page
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_csv_has_a_row_for_each_figure() -> None:
+    rows = list(csv.DictReader(io.StringIO(figures_csv(FIGURES))))
+    assert len(rows) == len(FIGURES)
+    assert (rows[0]["recipe"], rows[0]["metric"], float(rows[0]["value"])) == ("prune", "accuracy", 0.9)

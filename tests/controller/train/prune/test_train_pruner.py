@@ -1,0 +1,131 @@
+"""Pruning follows what hangs together: heads, residual sums, groups; and what is left runs and can be written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from steelyard.train.distill.students import kept_places, repeated_blocks, shortened
+from steelyard.train.errors import TrainingInputError
+from steelyard.train.export.onnx_program import export_lifted
+from steelyard.train.lift import lift_checked
+from steelyard.train.lift.lifted import LiftedModel
+from steelyard.train.loop.trainable import TrainableModel
+from steelyard.train.prune.costs import multiply_accumulates, parameter_count
+from steelyard.train.prune.importances import as_importance, importance_of
+from steelyard.train.prune.pruner import Pruner, PruneRules
+from steelyard.train.prune.statistics import Statistics
+from steelyard.train.prune.width import narrowed
+from tests.controller.train.small_networks import HEADS, residual, transformer
+
+torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("networks")
+    transformer(folder / "transformer.onnx")
+    residual(folder / "residual.onnx")
+    return folder
+
+
+def pruner(lifted: LiftedModel, **rules: object) -> Pruner:
+    statistics = Statistics(TrainableModel.of(lifted), objective=None, batches=None)
+    return Pruner(lifted, importance_of("l2"), statistics, PruneRules(**rules))
+
+
+def counts_of_heads(lifted: LiftedModel) -> list[int]:
+    return [layer.head_count for layer in lifted.module.children() if hasattr(layer, "head_count")]
+
+
+def test_the_multiply_accumulates_of_a_network_are_those_of_its_layers(written: Path) -> None:
+    lifted = lift_checked(written / "residual.onnx")
+    convolutions = 64 * (9 * 8 + 9 * 8 * 12 + 9 * 12 * 8 + 9 * 4 * 8 + 9 * 8 + 8 * 6)
+    assert multiply_accumulates(lifted) == convolutions + 6 * 16 * 2
+
+
+def test_attention_loses_whole_heads_and_the_rest_follows(written: Path, tmp_path: Path) -> None:
+    lifted = lift_checked(written / "transformer.onnx")
+    made = pruner(lifted, scope="layer").pruned(0.5, parameter_count).lifted
+    assert counts_of_heads(made) == [HEADS // 2] * 3
+    assert counts_of_heads(lifted) == [HEADS] * 3
+    assert 0.2 < parameter_count(made) / parameter_count(lifted) < 0.5
+    # The file is held against the module over several batches.
+    assert export_lifted(made, tmp_path / "pruned.onnx").difference < 1e-4
+
+
+def test_every_head_loses_the_same_dimensions(written: Path) -> None:
+    lifted = lift_checked(written / "transformer.onnx")
+    one = pruner(lifted, scope="layer", heads=False, keep=("*layers_1*", "*layers_2*"))
+    made = one.pruned(0.5, parameter_count).lifted
+    assert counts_of_heads(made) == [HEADS] * 3
+    assert made.module(torch.zeros(2, 6, dtype=torch.int64)).shape == (2, 3)
+
+
+def test_groups_stay_even_and_sums_stay_sums(written: Path, tmp_path: Path) -> None:
+    lifted = lift_checked(written / "residual.onnx")
+    made = pruner(lifted, scope="layer").pruned(0.5, parameter_count).lifted
+    layers = {type(one).__name__ + str(getattr(one, "groups", "")): one for one in made.module.children()}
+    assert layers["Conv2d2"].out_channels == 4
+    assert layers["Conv2d4"].out_channels == 4
+    assert layers["BatchNorm2d"].num_features == 4
+    assert layers["Linear"].in_features == 3 * 16
+    assert export_lifted(made, tmp_path / "pruned.onnx").difference < 1e-4
+
+
+def test_a_target_is_met_with_little_to_spare(written: Path) -> None:
+    lifted = lift_checked(written / "residual.onnx")
+    target = 0.6 * multiply_accumulates(lifted)
+    made = pruner(lifted).to_target(multiply_accumulates, target)
+    # Channels of grouped layers go in pairs.
+    assert 0.7 * target < made.cost <= target
+    assert made.cost == multiply_accumulates(made.lifted)
+
+
+def test_an_importance_of_torch_pruning_works_unchanged(written: Path) -> None:
+    import torch_pruning
+
+    lifted = lift_checked(written / "residual.onnx")
+    statistics = Statistics(TrainableModel.of(lifted), objective=None, batches=None)
+    scorer = as_importance(torch_pruning.importance.BNScaleImportance(), needs_gradients=False)
+    made = Pruner(lifted, scorer, statistics, PruneRules(scope="layer"))
+    # One BatchNorm is left in the file: its group alone can be judged.
+    assert list(made.pruned(0.5, parameter_count).widths.values()) == [(8, 4)]
+    assert "the importance does not judge it" in made.left.values()
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [lambda group: torch.ones(3), lambda group: torch.full((len(group[0].idxs),), torch.nan)],
+    ids=["too few", "no numbers"],
+)
+def test_scores_that_are_none_of_the_channels_are_refused(written: Path, scores) -> None:
+    lifted = lift_checked(written / "residual.onnx")
+    statistics = Statistics(TrainableModel.of(lifted), objective=None, batches=None)
+    with pytest.raises(TrainingInputError, match="give one number a channel") as caught:
+        Pruner(lifted, lambda group, model, statistics: scores(group), statistics, PruneRules())
+    assert caught.value.reason == "importance_misfit"
+
+
+def test_a_narrower_copy_leaves_the_model_alone(written: Path) -> None:
+    lifted = lift_checked(written / "residual.onnx")
+    before = parameter_count(lifted)
+    made, told = narrowed(lifted, 0.5)
+    assert parameter_count(lifted) == before > 2 * parameter_count(made)
+    assert told.startswith("a width of 0.5 left ")
+
+
+def test_layers_of_a_transformer_are_blocks_that_can_go(written: Path, tmp_path: Path) -> None:
+    lifted = lift_checked(written / "transformer.onnx")
+    assert [len(run) for run in repeated_blocks(lifted)] == [3]
+    made, told = shortened(lifted, 0.34)
+    assert told == "1 of 3 blocks were kept"
+    assert len(counts_of_heads(made)) == 1
+    assert export_lifted(made, tmp_path / "short.onnx").difference < 1e-4
+
+
+def test_blocks_that_stay_are_spread_evenly() -> None:
+    assert kept_places(6, 0.5) == (0, 2, 4)
+    assert kept_places(12, 0.25) == (0, 4, 8)
+    assert kept_places(3, 0.1) == (0,)
