@@ -104,9 +104,8 @@ def _with_paths(table: dict[str, Any], folder: Path) -> dict[str, Any]:
             if isinstance(item, dict):
                 _resolve(item, keys, folder)
     suite = table.get("suite")
-    sentinel = suite.get("sentinel") if isinstance(suite, dict) else None
     # What is no text is refused where the suite is read.
-    if isinstance(sentinel, str) and sentinel not in {BUILT_IN_SENTINEL, NO_SENTINEL}:
+    if isinstance(suite, dict) and suite.get("sentinel") not in (None, BUILT_IN_SENTINEL, NO_SENTINEL):
         _resolve(suite, ("sentinel",), folder)
     return table
 
