@@ -58,6 +58,7 @@ def experiment() -> None:
 @click.pass_context
 def run(
     ctx: click.Context,
+    /,
     name: str,
     model: str,
     recipes: tuple[str, ...],
@@ -143,7 +144,14 @@ def show(ctx: click.Context, name: str, svg: Path | None, html: Path | None, as_
 
 @experiment.command()
 @click.argument("name", metavar="NAME")
-@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where the table goes.",
+)
 @click.pass_context
 def export(ctx: click.Context, name: str, output: Path) -> None:
     """Write every figure of every seed as CSV.
