@@ -178,7 +178,7 @@ def _gathered(client: Client, kept: experiment_pb2.Experiment) -> tuple[Experime
     digests = dict.fromkeys(one.digest for one in record.trainings if one.digest)
     artifacts = {digest: client.artifact(digest) for digest in digests}
     measurements = {one.job_id: client.measurement(one.job_id).measurement for one in record.measurements}
-    figures = figures_of(record, artifacts, measurements)
+    figures = figures_of(record, artifacts, measurements, task_id=kept.task_id)
     return record, figures, find(record.recipes, figures)
 
 
