@@ -58,6 +58,7 @@ def experiment() -> None:
 @click.pass_context
 def run(
     ctx: click.Context,
+    /,
     name: str,
     model: str,
     recipes: tuple[str, ...],
@@ -143,7 +144,14 @@ def show(ctx: click.Context, name: str, svg: Path | None, html: Path | None, as_
 
 @experiment.command()
 @click.argument("name", metavar="NAME")
-@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where the table goes.",
+)
 @click.pass_context
 def export(ctx: click.Context, name: str, output: Path) -> None:
     """Write every figure of every seed as CSV.
@@ -170,7 +178,7 @@ def _gathered(client: Client, kept: experiment_pb2.Experiment) -> tuple[Experime
     digests = dict.fromkeys(one.digest for one in record.trainings if one.digest)
     artifacts = {digest: client.artifact(digest) for digest in digests}
     measurements = {one.job_id: client.measurement(one.job_id).measurement for one in record.measurements}
-    figures = figures_of(record, artifacts, measurements)
+    figures = figures_of(record, artifacts, measurements, task_id=kept.task_id)
     return record, figures, find(record.recipes, figures)
 
 

@@ -19,6 +19,8 @@ def figures_of(
     record: ExperimentRecord,
     artifacts: Mapping[str, control_pb2.Artifact],
     measurements: Mapping[str, measurement_pb2.Measurement],
+    *,
+    task_id: str | None = None,
 ) -> list[SeedFigure]:
     """Return every figure of every training, by seed.
 
@@ -26,10 +28,13 @@ def figures_of(
         record: the experiment.
         artifacts: its models by their digests.
         measurements: by the ids of their jobs.
+        task_id: leave out what a model scored on the controller by another task: the same recipe may have been run
+            with one since. None: whatever it scored there.
     """
     on_devices = [one for device in record.devices for one in _on_device(record, device, measurements)]
     claims_scores = not any(one.metric.is_claimed and one.metric.name != SPEEDUP for one in on_devices)
-    return [*_on_controller(record, artifacts, is_claimed=claims_scores), *on_devices]
+    by_task = {digest: one for digest, one in artifacts.items() if task_id is None or one.lineage.task_id == task_id}
+    return [*_on_controller(record, by_task, is_claimed=claims_scores), *on_devices]
 
 
 def _made(record: ExperimentRecord) -> list[SeedTraining]:
@@ -40,7 +45,7 @@ def _on_controller(
     record: ExperimentRecord, artifacts: Mapping[str, control_pb2.Artifact], *, is_claimed: bool
 ) -> Iterator[SeedFigure]:
     for training in _made(record):
-        steps = artifacts[training.digest].lineage.steps
+        steps = artifacts[training.digest].lineage.steps if training.digest in artifacts else ()
         if not steps or not steps[-1].HasField("evaluation"):
             continue
         score = steps[-1].evaluation

@@ -117,6 +117,11 @@ def _is_one_file(figures: Sequence[SeedFigure]) -> bool:
     return len(figures) > 1 and len({one.digest for one in figures}) == 1
 
 
+def _is_one_figure(figures: Sequence[SeedFigure]) -> bool:
+    """Whether one measurement stands for every seed: its error would be shared by all differences, and not be seen."""
+    return _is_one_file(figures) and any(one.variance != 0.0 for one in figures)
+
+
 def _finding(recipe: str, metric: ExperimentMetric, figures: Sequence[SeedFigure]) -> RecipeFinding:
     values = _known(figures)
     halves = [(one.high - one.low) / 2 for one in figures if one.low is not None and one.high is not None]
@@ -142,6 +147,8 @@ def _claim(
         reason = "no seed has the figure of both"
     elif _is_one_file(before) and _is_one_file(after):
         reason = "every seed gave the same two files: more seeds are no more evidence"
+    elif any(_is_one_figure(one) for one in (before, after)):
+        reason = "one of them is one file, timed once: `steelyard compare` tells the two apart"
     elif paired.count == 1:
         reason = "one seed tells no difference from luck; train with more"
     return RecipeClaim(

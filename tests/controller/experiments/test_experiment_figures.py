@@ -69,3 +69,9 @@ def test_what_the_device_cannot_run_says_so() -> None:
     told = [one for one in figures_of(RECORD, ARTIFACTS, {"1": measurement()}) if one.seed == 1 and one.metric.device]
     assert {one.value for one in told} == {None}
     assert {one.reason for one in told} == {"unsupported: no kernel"}
+
+
+def test_a_score_by_another_task_is_none_of_the_experiment() -> None:
+    told = figures_of(RECORD, ARTIFACTS, {"1": measurement()}, task_id="another")
+    assert told
+    assert all(one.metric.device for one in told)

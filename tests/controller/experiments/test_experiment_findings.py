@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,3 +101,15 @@ def test_figures_that_are_only_shown_are_not_claimed_of_and_unknown_ones_say_why
     found = find((A, B), [gone, *figures("b", [1.0, 2.0], SHOWN)])
     assert found.claims == ()
     assert (found.recipes[0].summary, found.recipes[0].reason) == (None, "unsupported: no kernel")
+
+
+def test_one_timing_that_stands_for_every_seed_is_no_evidence_and_one_score_is() -> None:
+    varied = (2.0, 2.01, 2.02, 2.0, 2.01)
+    timed = [replace(one, variance=1e-4) for one in figures("a", [1.9] * 5, SPEED, digest="x")]
+    scored = figures("a", [1.9] * 5, digest="x")
+    found = find((A, B), [*timed, *figures("b", varied, SPEED), *scored, *figures("b", varied)])
+    by_metric = {one.metric: one for one in found.claims}
+    assert by_metric[SPEED].adjusted_p is None
+    assert "timed once" in by_metric[SPEED].reason
+    # The same samples give one file the same answers: nothing of that figure is luck.
+    assert by_metric[SCORE].holds

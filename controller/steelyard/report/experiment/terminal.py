@@ -44,17 +44,19 @@ def metric_title(metric: ExperimentMetric) -> str:
 def _means(metric: ExperimentMetric, rows: Sequence[RecipeFinding], shown: Mapping[str, str]) -> Table:
     table = Table(title=metric_title(metric), title_justify="left", box=None, padding=(0, 1, 0, 0))
     table.add_column("recipe", no_wrap=True)
-    for column in ("seeds", "mean", "interval", "training", "measured"):
+    for column in ("seeds", "mean", "training", "measured"):
         table.add_column(column, justify="right")
     for one in rows:
         summary = one.summary
         if summary is None:
-            table.add_row(shown[one.recipe], "0", "not known", "", "", "")
+            table.add_row(shown[one.recipe], "0", "not known", "", "")
             continue
+        mean = f"{_value(summary.mean, metric.unit)}\n{_interval(summary.low, summary.high, metric.unit)}"
+        unit = _difference_unit(metric.unit)
         training = _optional(summary.training_sd, metric.unit)
-        cells = (str(summary.count), _value(summary.mean, metric.unit))
-        interval = _interval(summary.low, summary.high, metric.unit)
-        table.add_row(shown[one.recipe], *cells, interval, training, _optional(summary.measurement_sd, metric.unit))
+        training += f"\n{_interval(summary.training_low, summary.training_high, unit)}"
+        cells = (str(summary.count), mean.rstrip(), training.rstrip(), _optional(summary.measurement_sd, metric.unit))
+        table.add_row(shown[one.recipe], *cells)
     return table
 
 
