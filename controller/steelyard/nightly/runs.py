@@ -30,8 +30,8 @@ class NightOptions:
     """What a run of a suite is asked for beside the suite.
 
     ``only`` are devices, tags or pools; empty: all of the suite. ``budget_s`` and ``window_s`` stand for the suite's
-    where they are not None. ``hold_s``: for so long the night is this runner's after each sign of it. ``look_s``: between
-    looks for a device or a turn. ``gone_s``: a controller that does not answer is waited for so long.
+    where they are not None. ``hold_s``: for so long the night is this runner's after each sign of it. ``look_s``:
+    between looks for a device or a turn. ``gone_s``: a controller that does not answer is waited for so long.
     """
 
     only: tuple[str, ...] = ()
