@@ -7,7 +7,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,9 +90,7 @@ def run(
     from steelyard.suites.reading import load_suite
 
     suite = load_suite(suite_file, os.environ)
-    if window is not None:
-        suite = replace(suite, night=replace(suite.night, window_s=window))
-    options = NightOptions(only=devices, budget_s=budget)
+    options = NightOptions(only=devices, budget_s=budget, window_s=window)
     notifier = Notifier(suite, World())
     if dry_run:
         _show_plan(ctx, suite, options, as_json=as_json)

@@ -46,8 +46,9 @@ class JudgedCandidate:
 
     @property
     def is_standing(self) -> bool:
-        """Whether an earlier night confirmed it already."""
-        return self.alert is not None and self.alert.state in STANDING
+        """Whether an earlier night confirmed already that it is worse; what is better than before is so no more."""
+        is_known = self.alert is not None and self.alert.state in STANDING
+        return is_known and self.candidate.side is not Side.BETTER
 
     @property
     def is_old_news(self) -> bool:
@@ -128,7 +129,10 @@ def _with_nights(
     candidate: Candidate, facts: SeriesFacts, history: History, rule: MetricRule, alert: Alert | None
 ) -> JudgedCandidate:
     nights = history.recent().nights
-    first_bad = alert.first_night if alert is not None else first_bad_night(history, rule, candidate)
+    if alert is not None and candidate.side is not Side.BETTER:
+        first_bad = alert.first_night
+    else:
+        first_bad = first_bad_night(history, rule, candidate)
     good = nights[(nights < first_bad) & (nights < candidate.night)]
     return JudgedCandidate(
         candidate=candidate,

@@ -34,7 +34,7 @@ def wait_until_there(client: Client, running: RunningNight, device: NightDevice)
         if refusal:
             return ("quarantined" if found.quarantined_because else "draining"), refusal
         if not running.window_is_open:
-            window = f"the night's window of {human_duration(running.suite.night.window_s)}"
+            window = f"the night's window of {human_duration(running.window_s)}"
             if found.online or device.name == LOCAL_NAME:
                 return "window", f"{window} was over before its turn came"
             return "offline", f"it was not connected while {window} was open"

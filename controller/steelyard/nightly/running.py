@@ -98,7 +98,7 @@ def run_night(
             connect=connect,
             stop=stop,
             began_s=began_s,
-            ends_at_s=began_s + suite.night.window_s,
+            ends_at_s=began_s + (suite.night.window_s if options.window_s is None else options.window_s),
             clock=clock,
             say=say,
             judge_pair=judge_pair,

@@ -29,13 +29,14 @@ def _silent(_text: str) -> None:
 class NightOptions:
     """What a run of a suite is asked for beside the suite.
 
-    ``only`` are devices, tags or pools; empty: all of the suite. ``hold_s``: for so long the night is this runner's
-    after each sign of it. ``look_s``: between looks for a device or a turn. ``gone_s``: a controller that does not
-    answer is waited for so long.
+    ``only`` are devices, tags or pools; empty: all of the suite. ``budget_s`` and ``window_s`` stand for the suite's
+    where they are not None. ``hold_s``: for so long the night is this runner's after each sign of it. ``look_s``:
+    between looks for a device or a turn. ``gone_s``: a controller that does not answer is waited for so long.
     """
 
     only: tuple[str, ...] = ()
     budget_s: float | None = None
+    window_s: float | None = None
     runner: str = ""
     hold_s: float = 120.0
     look_s: float = 15.0
@@ -68,6 +69,11 @@ class RunningNight:
     agents: Mapping[str, str] = field(default_factory=dict)
     # Says what a finished job of two variants shows of each metric: ``side_by_side.judge_job``.
     judge_pair: JudgePair | None = None
+
+    @property
+    def window_s(self) -> float:
+        """How long after its begin the night's last measurement may begin."""
+        return self.ends_at_s - self.began_s
 
     @property
     def window_is_open(self) -> bool:

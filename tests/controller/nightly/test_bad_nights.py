@@ -56,6 +56,14 @@ def test_a_device_that_stays_away_is_waited_for_until_the_window_closes_and_is_a
     assert shelf.fleet.jobs == []
 
 
+def test_a_window_of_one_run_is_no_edit_of_the_suite(shelf: Shelf) -> None:
+    shelf.night()
+    first(shelf).online = False
+    report = shelf.night(options=NightOptions(hold_s=60.0, look_s=60.0, window_s=120.0))
+    assert "the night's window of 2 min was open" in report.coverage.gaps[0].reason
+    assert not any("edited" in note for note in report.notes)
+
+
 def test_half_the_fleet_offline_leaves_the_other_half_measured_and_the_night_incomplete(shelf: Shelf) -> None:
     away = SimulatedDevice(device_id=f"away-{shelf.suite.name}", name="away", tags=("rack",), online=False)
     shelf.fleet.devices[away.device_id] = away

@@ -81,6 +81,23 @@ def test_a_confirmed_regression_stays_one_without_another_confirmation_until_it_
     assert fixed.verdict is NightVerdict.PASS
 
 
+def test_a_repair_that_makes_it_faster_than_it_ever_was_ends_the_regression(shelf: Shelf) -> None:
+    shelf.nights(QUIET_NIGHTS)
+    only_device(shelf).runtimes = {"": "1.21.0", "old": "1.20.0"}
+    only_device(shelf).runtime_factors = {"1.21.0": 1.1}
+    shelf.change(sentinel_runtime="onnxruntime@old")
+    assert shelf.night().verdict is NightVerdict.REGRESSED
+    only_device(shelf).runtime_factors = {"1.21.0": 0.8}
+    repaired = shelf.night()
+    assert repaired.verdict is NightVerdict.PASS
+    (better,) = [one for one in repaired.improved if one.series.metric == "p50"]
+    assert better.first_bad_night == QUIET_NIGHTS + 2
+    fixed = shelf.night()
+    assert fixed.verdict is NightVerdict.PASS
+    assert [one.outcome for one in fixed.fixed] == [Outcome.FIXED]
+    assert shelf.night().verdict is NightVerdict.PASS
+
+
 class KilledError(Exception):
     """What stands for the end of the process."""
 
