@@ -1,4 +1,4 @@
-"""Following a job: a progress bar on a terminal, silence when piped; Ctrl-C cancels the job."""
+"""Following a job: a progress bar on a terminal, a line a minute in a log; Ctrl-C cancels the job."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from steelyard.cli.session import console, is_terminal, say
 from steelyard.durations import human_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from steelyard.control.job_handle import JobHandle
     from steelyard_protocol.v1 import control_pb2
 
 
 _LONGEST_MESSAGE = 120
+# Where nobody looks on, as in CI: what ends soon says nothing, what lasts shows that it lives.
+_FIRST_LINE_S = 30.0
+_LINE_EVERY_S = 60.0
 
 
 def follow(handle: JobHandle, title: str) -> control_pb2.Job:
@@ -22,12 +27,27 @@ def follow(handle: JobHandle, title: str) -> control_pb2.Job:
         estimate = f"about {human_duration(handle.estimated_ms / 1000)}" if handle.estimated_ms else "measuring"
         say(f"{title}: {estimate}")
     try:
-        return _with_bar(handle, title) if is_terminal() else handle.wait()
+        return _with_bar(handle, title) if is_terminal() else handle.wait(_lines(title))
     except KeyboardInterrupt:
         handle.cancel()
         if is_terminal():
             say(f"cancelled; what it finished is kept: steelyard job show {handle.job_id[:12]}")
         raise
+
+
+def _lines(title: str) -> Callable[[control_pb2.JobEvent], None]:
+    next_at = time.monotonic() + _FIRST_LINE_S
+
+    def show(event: control_pb2.JobEvent) -> None:
+        nonlocal next_at
+        if time.monotonic() < next_at:
+            return
+        next_at = time.monotonic() + _LINE_EVERY_S
+        share = f" {event.done / event.total:.0%}" if event.total else ""
+        message = f": {event.message[:_LONGEST_MESSAGE]}" if event.message else ""
+        say(f"{title}{share}{message}")
+
+    return show
 
 
 def _with_bar(handle: JobHandle, title: str) -> control_pb2.Job:
