@@ -23,7 +23,7 @@ from steelyard.export.folder import _previous_export
 from steelyard.gate.forks import fork_of
 from steelyard.nightly.report_json import from_json, to_json
 from steelyard.suites.reading import load_suite
-from steelyard.suites.starter import STARTER
+from steelyard.suites.starter import starter_suite
 from steelyard.tasks.load import load_task
 from steelyard.tasks.sources.geometry import Geometry
 from steelyard.tasks.sources.pictures import read_pictures
@@ -104,7 +104,7 @@ _COMPARISON = {"version": 1, "comparisons": [{"index": 1, "answer": "slower", "r
 
 
 def _starter() -> dict[str, Any]:
-    text = STARTER.format(file="night.toml", name="night", model="digits", source='file = "digits.onnx"')
+    text = starter_suite(file="night.toml", name="night", model='"digits"', source='file = "digits.onnx"')
     return {**tomllib.loads(text), "notify": {"team": {"kind": "webhook", "url": "https://chat.example.org/x"}}}
 
 

@@ -73,7 +73,8 @@ class EnrolledAgent:
             self.running = None
 
     async def until(self, condition: Callable[[], object]) -> None:
-        deadline = asyncio.get_running_loop().time() + 20
+        # An agent whose hello was not answered asks again after 20 s.
+        deadline = asyncio.get_running_loop().time() + 60
         while not condition():
             assert asyncio.get_running_loop().time() < deadline
             if self.running is not None and self.running.done():
