@@ -76,8 +76,8 @@ def test_rounds_beside_a_neighbour_on_the_same_core_are_contended_and_the_job_is
     for block in blocks:
         assert block.status == result_pb2.BLOCK_STATUS_NOT_VALID
         assert block.validity.verdict == result_pb2.VALIDITY_VERDICT_CONTENDED
-        # One neighbour takes half; others of this machine may take more.
-        assert block.validity.run_delay_ns > 0.25 * block.window_ns
+        # One neighbour takes half in the long run; in a window of 200 ms the scheduler gave it a fifth now and then.
+        assert block.validity.run_delay_ns > 2 * MOST_CONTENTION * block.window_ns
         assert len(block.latency_ns) > 0, "the samples are kept"
     variant = handle.measurement().variants[0]
     assert not variant.p50_latency.HasField("value")
