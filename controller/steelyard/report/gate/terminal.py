@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from steelyard.gate.gate_report import GateLine, GateReport, GateVerdict, LineKind
@@ -32,11 +33,16 @@ def _parts(report: GateReport) -> Iterator[RenderableType]:
         yield Padding(Text(line.reason, style="dim"), (0, 0, 0, 2))
 
 
-def _head(line: GateLine) -> Text:
+def _head(line: GateLine) -> RenderableType:
     before, after = values_words(line)
     values = f": {before} to {after}" if before and after else ""
     change = change_words(line)
-    return Text.assemble(
-        (KIND_WORDS[line.kind], _LINE_STYLES.get(line.kind, "yellow")),
-        f"  {line.model} on {line.device}, {line.condition}{values}{', ' + change if change else ''}",
+    # In columns, so that what does not fit goes on under its beginning.
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    grid.add_row(
+        Text(KIND_WORDS[line.kind], _LINE_STYLES.get(line.kind, "yellow")),
+        Text(f"{line.model} on {line.device}, {line.condition}{values}{', ' + change if change else ''}"),
     )
+    return grid

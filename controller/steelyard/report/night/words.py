@@ -138,7 +138,7 @@ def ratio_text(finding: Finding) -> str:
 def ratio_words(ratio: Ratio) -> str:
     """Return a ratio as a change, with its interval where it has one: "+7.5 % (99 %: +6.1 % to +8.9 %)"."""
     interval = _interval(ratio)
-    inside = f" ({ratio.confidence * 100:.0f}{_NO_BREAK}%: {interval})" if interval else ""
+    inside = f" ({ratio.confidence * 100:.4g}{_NO_BREAK}%: {interval})" if interval else ""
     return _signed(ratio.value, ratio) + inside
 
 
