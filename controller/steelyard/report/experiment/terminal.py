@@ -72,8 +72,8 @@ def _differences(claims: Sequence[RecipeClaim], shown: Mapping[str, str]) -> Tab
         unit = _difference_unit(one.metric.unit)
         interval = _interval(one.paired.low, one.paired.high, unit)
         difference = f"{_value(one.paired.difference, unit)}\n{interval}".rstrip()
-        verdict = "" if one.adjusted_p is None else f"{one.adjusted_p:.3f}{' *' if one.holds else ''}"
-        table.add_row(what, difference, verdict, f"{one.paired.p_value:.3f}")
+        verdict = "" if one.adjusted_p is None else f"{_p_value(one.adjusted_p)}{' *' if one.holds else ''}"
+        table.add_row(what, difference, verdict, _p_value(one.paired.p_value))
     return table
 
 
@@ -81,9 +81,10 @@ def _lines(record: ExperimentRecord, findings: Findings, shown: Mapping[str, str
     lines = [_COLUMNS]
     tested = [one for one in findings.claims if one.adjusted_p is not None]
     if tested:
+        counted = f"all {len(tested)} claims together" if len(tested) > 1 else "of the one claim"
         least = max(one.paired.least_p_value for one in tested if one.paired is not None)
         lines.append(
-            f"*: below 0.05 by Student's test, all {len(tested)} claims together (Holm); the exact test, which "
+            f"*: below 0.05 by Student's test, {counted} (Holm); the exact test, which "
             f"takes no distribution for granted, cannot go below {least:.3g} with so few seeds"
         )
     undecided = [one for one in tested if not one.holds]
@@ -99,6 +100,10 @@ def _lines(record: ExperimentRecord, findings: Findings, shown: Mapping[str, str
         if half is not None
     ]
     return lines
+
+
+def _p_value(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _claim_words(claim: RecipeClaim, shown: Mapping[str, str]) -> str:
