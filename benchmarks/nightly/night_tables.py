@@ -145,7 +145,7 @@ def sick_verdict(rounds: Sequence[dict[str, Any]]) -> str:
         "Sick devices",
         "each has a device line, and none a regression of a model",
         Standing.MET if is_met else Standing.MISSED,
-        f"{len(lines)} of {len(sick)} have a line{when}, and {regressions} regressions of models were confirmed on "
+        f"{len(lines)} of {len(sick)} have a line{when}; regressions of models that were confirmed: {regressions}, on "
         f"{sick_nights} of their nights, where chance would give {chance:.1f} at the rate of all nights",
     )
 

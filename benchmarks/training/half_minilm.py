@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +11,7 @@ from benchmarks.figures import Figure, mean, standing, verdict_text
 from benchmarks.results_file import ResultsFile
 from benchmarks.table import Table
 from benchmarks.training.lines import PHASES as _PHASES
-from benchmarks.training.lines import Line, time_files, train
+from benchmarks.training.lines import Line, train_and_time
 from benchmarks.training.recipe_runs import ORIGINAL, Variant, unpacked
 from benchmarks.training.trained_rounds import HEAD, Rounds, row, speedup, trained, variants, verdict
 from benchmarks.training.training_tasks import tweets_model
@@ -39,11 +38,7 @@ def line() -> Line:
 
 async def measure(round_count: int, *, phases: Sequence[str] = PHASES) -> None:
     """Train ``round_count`` seeds of each variant, then time the files of the first."""
-    one = line()
-    if "train" in phases:
-        await asyncio.to_thread(train, one, round_count)
-    if "time" in phases:
-        await asyncio.to_thread(time_files, one)
+    await train_and_time(line(), round_count, phases)
 
 
 def table() -> Table | None:

@@ -12,7 +12,7 @@ from benchmarks.latency_block import BlockError
 from benchmarks.progress import say
 from benchmarks.results_file import ResultsFile, this_key
 from benchmarks.table import Table
-from benchmarks.training.lines import Line, time_files, train
+from benchmarks.training.lines import Line, train_and_time
 from benchmarks.training.recipe_runs import ORIGINAL, Variant
 from benchmarks.training.trained_rounds import HEAD, POINTS, Rounds, above, loss_points, row, speedup, variants
 from benchmarks.training.training_tasks import TrainedModel, fashion_model
@@ -42,10 +42,8 @@ async def measure(round_count: int, *, phases: Sequence[str] = PHASES) -> None:
     """Find the amounts on the device, train ``round_count`` seeds with them, then time the files of the first."""
     if "find" in phases:
         await asyncio.to_thread(find_amounts)
-    if "train" in phases:
-        await asyncio.to_thread(train, line(found_amounts()), round_count)
-    if "time" in phases:
-        await asyncio.to_thread(time_files, line(found_amounts()))
+    if {"train", "time"} & set(phases):
+        await train_and_time(line(found_amounts()), round_count, phases)
 
 
 def table() -> Table | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -58,6 +59,14 @@ class Line:
     def folder(self) -> Path:
         """Where files are kept."""
         return cache_folder() / f"train-{self.name}{'-full' if is_full() else ''}"
+
+
+async def train_and_time(line: Line, seed_count: int, phases: Sequence[str]) -> None:
+    """Train ``seed_count`` seeds of each variant, then time the files of the first, as far as ``phases`` ask for it."""
+    if "train" in phases:
+        await asyncio.to_thread(train, line, seed_count)
+    if "time" in phases:
+        await asyncio.to_thread(time_files, line)
 
 
 def train(line: Line, seed_count: int) -> None:

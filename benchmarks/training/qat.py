@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -11,7 +10,7 @@ from benchmarks.figures import Standing, verdict_text
 from benchmarks.results_file import ResultsFile
 from benchmarks.table import Table
 from benchmarks.training.lines import PHASES as _PHASES
-from benchmarks.training.lines import Line, runs_together, time_files, train
+from benchmarks.training.lines import Line, runs_together, train_and_time
 from benchmarks.training.recipe_runs import Variant
 from benchmarks.training.torchao_peer import train_with_torchao
 from benchmarks.training.trained_rounds import (
@@ -50,11 +49,7 @@ def line(model: str) -> Line:
 async def measure(round_count: int, *, phases: Sequence[str] = PHASES) -> None:
     """Train ``round_count`` seeds of each variant, then time the files of the first."""
     for model in MODELS:
-        one = line(model)
-        if "train" in phases:
-            await asyncio.to_thread(train, one, round_count)
-        if "time" in phases:
-            await asyncio.to_thread(time_files, one)
+        await train_and_time(line(model), round_count, phases)
 
 
 def table() -> Table | None:

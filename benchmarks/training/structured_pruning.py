@@ -10,7 +10,7 @@ from benchmarks.figures import Standing, verdict_text
 from benchmarks.results_file import ResultsFile, Run
 from benchmarks.table import Table
 from benchmarks.training.lines import PHASES as _PHASES
-from benchmarks.training.lines import Line, file_digest, time_files, train, trained_to_time
+from benchmarks.training.lines import Line, file_digest, time_files, train_and_time, trained_to_time
 from benchmarks.training.plain_pruning import prune_plainly
 from benchmarks.training.recipe_runs import ORIGINAL, Variant
 from benchmarks.training.tflite_files import write_tflite
@@ -68,10 +68,8 @@ def line() -> Line:
 async def measure(round_count: int, *, phases: Sequence[str] = PHASES) -> None:
     """Train ``round_count`` seeds of each variant, then time the files of the first."""
     one = line()
-    if "train" in phases:
-        await asyncio.to_thread(train, one, round_count)
+    await train_and_time(one, round_count, phases)
     if "time" in phases:
-        await asyncio.to_thread(time_files, one)
         await asyncio.to_thread(_time_in_litert, one)
 
 
