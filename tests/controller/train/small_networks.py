@@ -41,21 +41,22 @@ class _Layer(nn.Module):
 
 
 class _Transformer(nn.Module):
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, sum_count: int) -> None:
         super().__init__()
         self.words = nn.Embedding(20, WIDTH)
+        self.sums = nn.ParameterList(torch.randn(6, WIDTH) for _ in range(sum_count))
         self.layers = nn.Sequential(*(_Layer() for _ in range(depth)))
         self.head = nn.Linear(WIDTH, 3)
 
     def forward(self, ids: Any) -> Any:
-        return self.head(self.layers(self.words(ids)).mean(dim=1))
+        return self.head(self.layers(sum(self.sums, start=self.words(ids))).mean(dim=1))
 
 
-def transformer(path: Path, *, depth: int = 3) -> Path:
-    """Write ids [N, 6] -> logits [N, 3]."""
+def transformer(path: Path, *, depth: int = 3, sum_count: int = 0) -> Path:
+    """Write ids [N, 6] -> logits [N, 3]; ``sum_count`` sums with numbers follow the words, as of positions."""
     torch.manual_seed(0)
     ids = TensorForm(name="ids", dtype="int64", shape=("N", 6), sample_shape=(2, 6))
-    export_onnx(_Transformer(depth), Interface(inputs=(ids,), output_names=("logits",)), path, folded=False)
+    export_onnx(_Transformer(depth, sum_count), Interface(inputs=(ids,), output_names=("logits",)), path, folded=False)
     return path
 
 

@@ -67,7 +67,8 @@ def kept_places(count: int, share: float) -> tuple[int, ...]:
 def repeated_blocks(lifted: LiftedModel) -> list[list[Block]]:
     """Return the runs of blocks that are alike: the same operations in order, from a value to one of its shape.
 
-    A block ends at a value through which all goes that comes from the first input.
+    A block ends at a value through which all goes that comes from the first input, and holds a layer: two sums of
+    embeddings one behind the other are no blocks.
     """
     nodes, shapes = _shapes(lifted)
     cuts = _cuts(nodes)
@@ -76,7 +77,7 @@ def repeated_blocks(lifted: LiftedModel) -> list[list[Block]]:
     place = 0
     while place < len(spans):
         period, count = _best_period(spans, cuts, place, shapes)
-        if count > 1:
+        if count > 1 and any(op == "call_module" for span in spans[place : place + period] for op, *_ in span):
             ends = [place + period * number for number in range(count + 1)]
             runs.append([Block(begin=cuts[one], end=cuts[other]) for one, other in pairwise(ends)])
         place += period * count

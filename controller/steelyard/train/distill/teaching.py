@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from steelyard.train.distill.features import Pair, pairs_of, recorded
@@ -13,6 +14,7 @@ from steelyard.train.distill.terms import attention_distance, relative_error, so
 from steelyard.train.errors import TrainingInputError
 from steelyard.train.loop.losses import BINARY, CROSS_ENTROPY, LabelLoss
 from steelyard.train.loop.memory import is_lack_of_memory
+from steelyard.train.loop.memory_order import lay_channels_last
 from steelyard.train.loop.objective import Batch
 from steelyard.train.loop.output_form import LOGITS, form_of_output
 from steelyard.train.loop.trainable import TrainableModel
@@ -75,6 +77,8 @@ class Teaching:
         with torch.no_grad():
             own = student.run(sample.inputs)
             theirs = [_fitting(teacher, student, own, sample) for teacher in teachers]
+        for teacher in teachers:
+            lay_channels_last(teacher.model.module, partial(teacher.run, sample.inputs, student))
         self._outputs = (label.output,) if label is not None else tuple(own)
         self._axis = _class_axis(label, own[self._outputs[0]], has_classes=has_classes)
         self._forms = [_form(label, one[self._outputs[0]], self._axis) for one in (own, *theirs)]

@@ -14,6 +14,7 @@ from steelyard.train.loop.checkpoints import Checkpoints
 from steelyard.train.loop.data import TrainingData
 from steelyard.train.loop.feeding import Feeding
 from steelyard.train.loop.memory import smaller_batch_proposed
+from steelyard.train.loop.memory_order import lay_as_usual, lay_channels_last
 from steelyard.train.loop.objective import Batch, Objective, TrainingHook
 from steelyard.train.loop.optimizers import learning_rate_of, make_optimizer, set_rate
 from steelyard.train.loop.place import Place
@@ -110,13 +111,14 @@ class Trainer:
         if self._objective.extra is not None:
             self._objective.extra.to(self._place.device)
         with smaller_batch_proposed(self._feeding.batch_size):
+            self._lay_out()
             optimizer = make_optimizer(self._settings, self._model.module, self._objective.extra)
             scaler = self._place.scaler()
             resumed = self._resume(optimizer, scaler)
             stopped = self._epochs(resumed, optimizer, scaler)
             kept_epoch, kept = self._take_kept()
             self._renew_statistics()
-        self._model.module.to("cpu").eval()
+        lay_as_usual(self._model.module.to("cpu").eval())
         return TrainingOutcome(
             records=tuple(self._records),
             before=self._before,
@@ -299,6 +301,10 @@ class Trainer:
         count = self._settings.batchnorm_batches
         if count:
             reestimate(self._model, (batch.inputs for batch in self._feeding.plain(count)))
+
+    def _lay_out(self) -> None:
+        module = self._model.module.eval()
+        lay_channels_last(module, lambda: [self._model.run(batch.inputs) for batch in self._feeding.plain(1)])
 
     def _elapsed_s(self) -> float:
         return self._spent_s + self._clock() - self._started_s

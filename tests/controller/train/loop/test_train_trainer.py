@@ -53,9 +53,9 @@ def spoilt(good: int) -> LabelLoss:
 
 def test_a_network_learns_two_classes(tmp_path: Path) -> None:
     told: list[str] = []
-    outcome = trainer(
-        network(), Checkpoints(tmp_path), progress=lambda message, done, total: told.append(message)
-    ).run()
+    model = network()
+    outcome = trainer(model, Checkpoints(tmp_path), progress=lambda message, done, total: told.append(message)).run()
+    assert all(one.is_contiguous() for one in model.module.parameters()), "they lie as exporters know them"
     assert outcome.before.value < 0.8
     assert outcome.kept.value > 0.95
     assert [record.number for record in outcome.records] == [1, 2, 3]

@@ -125,6 +125,14 @@ def test_layers_of_a_transformer_are_blocks_that_can_go(written: Path, tmp_path:
     assert export_lifted(made, tmp_path / "short.onnx").difference < 1e-4
 
 
+def test_sums_of_embeddings_are_no_blocks(tmp_path: Path) -> None:
+    lifted = lift_checked(transformer(tmp_path / "places.onnx", sum_count=2))
+    assert [len(run) for run in repeated_blocks(lifted)] == [3]
+    made, told = shortened(lifted, 0.34)
+    assert told == "1 of 3 blocks were kept"
+    assert sum(node.target is torch.add for node in made.module.graph.nodes) == 4, "two sums, two in the block"
+
+
 def test_blocks_that_stay_are_spread_evenly() -> None:
     assert kept_places(6, 0.5) == (0, 2, 4)
     assert kept_places(12, 0.25) == (0, 4, 8)
