@@ -11,7 +11,7 @@ from steelyard.compress.contract import Progress
 from steelyard.compress.latency import LatencyOracle
 from steelyard.train.errors import TrainingInputError
 from steelyard.train.prune.costs import Cost
-from steelyard.train.prune.latency_search import Found, SearchRules, Tried, search_amount
+from steelyard.train.prune.latency_search import Found, Neighbour, SearchRules, Tried, refine, search_amount
 from steelyard.train.prune.latency_target import LatencyTarget
 from steelyard.train.prune.pruner import PrunedModel, Pruner
 
@@ -65,13 +65,27 @@ class LatencyPruning:
             lambda amount: self._measured(candidate(amount), whole_cost, is_reference=is_reference),
             rules,
         )
+        made: dict[tuple[int, ...], PrunedModel] = {}
+
+        def near(best: Tried) -> list[Neighbour]:
+            beside = pruner.near(pruner.without(best.removed, cost), cost, back=best.share.value < 1)
+            made.update({one.removed: one for one in beside})
+            return [Neighbour(left=one.cost / whole_cost, lost=one.lost, removed=one.removed) for one in beside]
+
+        if not found.is_beyond:
+            found = refine(
+                found,
+                near,
+                lambda one: self._measured(made[one.removed], whole_cost, is_reference=is_reference),
+                rules,
+            )
         if found.is_beyond:
             raise TrainingInputError(
                 "latency_beyond_reach",
                 f"a latency of {self.target.text} is out of reach: with as few channels as may stay, {least:.1%} left, "
                 f"it is {self.target.written(found.best.share)}; ask for more than that, or lower least or round_to",
             )
-        return candidate(found.best.left), found
+        return pruner.without(found.best.removed, cost), found
 
     def notes(self, found: Found, what: str) -> tuple[str, ...]:
         """Return what was found, and by how many candidates."""
@@ -106,4 +120,4 @@ class LatencyPruning:
                 f"a latency of {self.target.text} asks for nothing: the model takes {self.target.time_of(whole)} on "
                 f"{measured.device} as it is; ask for less than that",
             )
-        return Tried(left=left, share=share, whole=whole if is_reference else None)
+        return Tried(left=left, share=share, whole=whole if is_reference else None, removed=pruned.removed)

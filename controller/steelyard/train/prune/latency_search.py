@@ -21,12 +21,23 @@ _SAME = 1e-9
 class Tried:
     """A candidate that was measured: ``left`` is the share of the cost that it has, ``share`` its time of the target's.
 
-    ``whole`` is what the unpruned model takes as a share of the target, None where that is not known.
+    ``whole`` is what the unpruned model takes as a share of the target, None where that is not known. ``removed`` are
+    the units that each group lost.
     """
 
     left: float
     share: MeasuredShare
     whole: float | None = None
+    removed: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """A candidate one step of one group beside another: ``left`` as in ``Tried``, ``lost`` the scores it gives up."""
+
+    left: float
+    lost: float
+    removed: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +84,57 @@ def search_amount(left_at: Callable[[float], float], measure: Callable[[float], 
         tried.append(measure(amount))
         if _is_near(tried[-1], rules):
             break
-    best = min(tried, key=lambda one: (abs(one.share.value - 1), one.left))
+    return _found(tried, rules)
+
+
+def refine(
+    found: Found,
+    near: Callable[[Tried], Sequence[Neighbour]],
+    measure: Callable[[Neighbour], Tried],
+    rules: SearchRules,
+) -> Found:
+    """Go on from the nearest candidate by single steps of single groups, where no amount gives another one.
+
+    Widths in multiples make one ranking jump over the target. Of the neighbours that should come near enough, the one
+    that loses least is measured first.
+
+    Args:
+        found: what ``search_amount`` returned.
+        near: the neighbours of a candidate, on the side of the target.
+        measure: measures one.
+        rules: as in the search.
+    """
+    tried, best = list(found.tried), found.best
+    while len(tried) < rules.most and not _is_near(best, rules):
+        known = {one.removed for one in tried}
+        left = [one for one in near(best) if one.removed not in known]
+        if not left:
+            break
+        tried.append(measure(min(left, key=lambda one: _unlikeliness(one, best, tried, rules))))
+        best = _nearest(tried)
+    return _found(tried, rules)
+
+
+def _unlikeliness(one: Neighbour, best: Tried, tried: Sequence[Tried], rules: SearchRules) -> tuple[float, float]:
+    """Return how far a neighbour is expected outside the middle of the tolerance, and what it loses.
+
+    Of the lines through the nearest candidate, the one counts that is most like time in proportion to the cost: between
+    two that are close together there is little but noise.
+    """
+    slopes = [
+        (other.share.value - best.share.value) / (other.left - best.left)
+        for other in tried
+        if abs(other.left - best.left) > _SAME
+    ]
+    rising = [slope for slope in slopes if slope > 0]
+    slope = min(rising, key=lambda slope: abs(slope - best.share.value / best.left), default=None)
+    slope = best.share.value / best.left if slope is None else slope
+    expected = best.share.value + slope * (one.left - best.left)
+    return max(abs(expected - 1) - rules.tolerance / 2, 0.0), one.lost
+
+
+def _found(tried: Sequence[Tried], rules: SearchRules) -> Found:
+    best = _nearest(tried)
     return Found(
         best=best,
         tried=tuple(tried),
@@ -81,6 +142,10 @@ def search_amount(left_at: Callable[[float], float], measure: Callable[[float], 
         is_beyond=best.share.value > 1 + rules.tolerance and best.left <= rules.least + _SAME,
         notes=_unsteady(tried, tolerance=rules.tolerance),
     )
+
+
+def _nearest(tried: Sequence[Tried]) -> Tried:
+    return min(tried, key=lambda one: (abs(one.share.value - 1), one.left))
 
 
 def _is_near(one: Tried, rules: SearchRules) -> bool:

@@ -17,14 +17,17 @@ from steelyard.train.loop.trainable import TrainableModel
 from steelyard.train.prune.costs import Cost
 from steelyard.train.prune.groups import ChannelGroup, channel_groups, dependency_graph
 from steelyard.train.prune.importances import Importance
-from steelyard.train.prune.ranking import RankedGroup, removed_counts
+from steelyard.train.prune.ranking import RankedGroup, one_step, removed_counts
 from steelyard.train.prune.statistics import Statistics
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import nn
 
 # Halvings of the share of channels that go: a thousandth of them.
 _HALVINGS = 10
+# Neighbours of a model that are made at once: each is a copy that runs.
+_MOST_NEAR = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +47,16 @@ class PruneRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PrunedModel:
-    """A module after pruning; ``widths`` are channels before and after, by the layer that each group begins with."""
+    """A module after pruning; ``widths`` are channels before and after, by the layer that each group begins with.
+
+    ``removed`` are the units that each group lost, ``lost`` the sum of their scores.
+    """
 
     lifted: LiftedModel
-    ratio: float
     cost: float
     widths: Mapping[str, tuple[int, int]]
+    removed: tuple[int, ...]
+    lost: float
 
 
 class Pruner:
@@ -109,14 +116,37 @@ class Pruner:
             TrainingInputError: not_prunable: the copy does not run.
         """
         rules = self._rules
-        counts = removed_counts(self._ranked, ratio, scope=rules.scope, round_to=rules.round_to, least=rules.least)
+        return self.without(
+            removed_counts(self._ranked, ratio, scope=rules.scope, round_to=rules.round_to, least=rules.least), cost
+        )
+
+    def near(self, pruned: PrunedModel, cost: Cost, *, back: bool) -> list[PrunedModel]:
+        """Return copies of which one group is one multiple narrower than in ``pruned``, or wider with ``back``.
+
+        They are those that lose least, ``_MOST_NEAR`` at most. No ratio of a ranking may give them.
+
+        Raises:
+            TrainingInputError: not_prunable: a copy does not run.
+        """
+        rules, found = self._rules, []
+        for place, (ranked, count) in enumerate(zip(self._ranked, pruned.removed, strict=True)):
+            other = one_step(ranked, count, back=back, round_to=rules.round_to, least=rules.least)
+            if other is not None:
+                found.append([*pruned.removed[:place], other, *pruned.removed[place + 1 :]])
+        return [self.without(counts, cost) for counts in sorted(found, key=self._lost)[:_MOST_NEAR]]
+
+    def without(self, counts: Sequence[int], cost: Cost) -> PrunedModel:
+        """Return a copy without so many units of each group, those of the lowest scores.
+
+        Raises:
+            TrainingInputError: not_prunable: the copy does not run.
+        """
         made = dataclasses.replace(self._lifted, module=copy.deepcopy(self._lifted.module))
         widths = {}
         if any(counts):
             graph = dependency_graph(made)
             for group, ranked, count in zip(self._groups, self._ranked, counts, strict=True):
-                order = np.argsort(ranked.scores, kind="stable")[:count]
-                _take_out(made.module, graph, group, sorted(int(unit) for unit in order))
+                _take_out(made.module, graph, group, sorted(int(unit) for unit in _lowest(ranked, count)))
                 width = len(group.units) * ranked.unit_channels
                 widths[group.root] = (width, width - count * ranked.unit_channels)
         try:
@@ -127,7 +157,7 @@ class Pruner:
                 f"the model does not run after channels were taken out ({first_line(error)}); name layers that stay "
                 f"whole in keep, beginning with {', '.join(list(widths)[:3])}",
             ) from error
-        return PrunedModel(lifted=made, ratio=ratio, cost=spent, widths=widths)
+        return PrunedModel(lifted=made, cost=spent, widths=widths, removed=tuple(counts), lost=self._lost(counts))
 
     def to_target(self, cost: Cost, target: float) -> PrunedModel:
         """Return the copy that loses least and costs ``target`` at most.
@@ -156,6 +186,15 @@ class Pruner:
             else:
                 low = middle
         return best
+
+    def _lost(self, counts: Sequence[int]) -> float:
+        pairs = zip(self._ranked, counts, strict=True)
+        return float(sum(ranked.scores[_lowest(ranked, count)].sum() for ranked, count in pairs))
+
+
+def _lowest(ranked: RankedGroup, count: int) -> NDArray[np.int64]:
+    """Return the ``count`` units of the lowest scores."""
+    return np.argsort(ranked.scores, kind="stable")[:count]
 
 
 def _ranked(group: ChannelGroup, scores: Any, whole_count: int) -> RankedGroup:

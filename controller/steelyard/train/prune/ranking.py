@@ -56,6 +56,19 @@ def removed_counts(
     return [_rounded(one, count, round_to, least) for one, count in zip(groups, wanted, strict=True)]
 
 
+def one_step(group: RankedGroup, removed: int, *, back: bool, round_to: int, least: float = 0.0) -> int | None:
+    """Return how many units go where a group is one multiple of ``round_to`` narrower, or wider with ``back``.
+
+    None where it is as narrow or as wide as it may be.
+    """
+    step, kept = _step(group, round_to), group.unit_count - removed
+    wanted = (kept // step + 1) * step if back else (math.ceil(kept / step) - 1) * step
+    found = min(wanted, group.unit_count)
+    if found == kept or found < min(math.ceil(_floor(group, least) / step) * step, group.unit_count):
+        return None
+    return group.unit_count - found
+
+
 def _scopes(groups: Sequence[RankedGroup], scope: str) -> list[list[int]]:
     if scope == "global":
         return [list(range(len(groups)))]
@@ -74,9 +87,17 @@ def _lowest(groups: Sequence[RankedGroup], ratio: float) -> list[int]:
 
 
 def _rounded(group: RankedGroup, removed: int, round_to: int, least: float) -> int:
-    step = round_to // math.gcd(round_to, group.unit_channels)
-    floor = max(1, math.ceil(least * max(group.unit_count, group.whole_count)))
+    step, floor = _step(group, round_to), _floor(group, least)
     kept = max(floor, group.unit_count - removed)
     if step > 1:
         kept = max(step, math.ceil(floor / step) * step, round(kept / step) * step)
     return group.unit_count - min(kept, group.unit_count)
+
+
+def _step(group: RankedGroup, round_to: int) -> int:
+    """Return how many units are the least multiple of ``round_to`` channels."""
+    return round_to // math.gcd(round_to, group.unit_channels)
+
+
+def _floor(group: RankedGroup, least: float) -> int:
+    return max(1, math.ceil(least * max(group.unit_count, group.whole_count)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from steelyard.compress.errors import CompressionInputError, RecipeError
-from steelyard.train.prune.latency_search import Found, SearchRules, Tried, search_amount
+from steelyard.train.prune.latency_search import Found, Neighbour, SearchRules, Tried, refine, search_amount
 from steelyard.train.prune.latency_target import LatencyTarget, MeasuredShare
 from steelyard_protocol.v1 import control_pb2, measurement_pb2
 
@@ -84,6 +85,57 @@ def test_less_that_is_slower_is_told_and_steady_times_are_not_talked_about() -> 
     (note,) = found.notes
     assert "less was not faster everywhere: with 25.0% left the model took 1.12 times as long as with 50.0%" in note
     assert search(lambda left: left).notes == ()
+
+
+def neighbours_of(best: Tried) -> list[Neighbour]:
+    """Return what two groups of four units give, one unit of 0.1 of the cost and one of 0.03 of it."""
+    back = best.share.value < 1
+    first, second = best.removed
+    found = [(first - 1, second), (first, second - 1)] if back else [(first + 1, second), (first, second + 1)]
+    return [
+        Neighbour(left=1 - 0.1 * one - 0.03 * other, lost=one + 2.0 * other, removed=(one, other))
+        for one, other in found
+        if 0 <= one <= 4 and 0 <= other <= 4
+    ]
+
+
+def tried(removed: tuple[int, int], *, target: float) -> Tried:
+    left = 1 - 0.1 * removed[0] - 0.03 * removed[1]
+    value = left / target
+    return Tried(left=left, share=MeasuredShare(value=value, low=0.98 * value, high=1.02 * value), removed=removed)
+
+
+@pytest.mark.parametrize("begin", [(4, 0), (3, 0)])
+def test_a_target_that_no_amount_gives_is_hit_by_steps_of_single_groups(begin: tuple[int, int]) -> None:
+    rules = SearchRules(tolerance=0.02, most=8, least=0.48, whole=1.0, start=0.65)
+    first = tried(begin, target=0.65)
+    before = Found(best=first, tried=(first,), is_hit=False, is_beyond=False)
+    found = refine(before, neighbours_of, lambda one: tried(one.removed, target=0.65), rules)
+    assert found.is_hit
+    assert found.best.left == pytest.approx(0.65, abs=0.013)
+    assert len({one.removed for one in found.tried}) == len(found.tried) <= 5
+
+
+def test_of_neighbours_that_should_come_near_enough_the_one_that_loses_least_is_measured() -> None:
+    rules = SearchRules(tolerance=0.1, most=2, least=0.1, whole=1.0, start=0.5)
+    first = Tried(left=0.6, share=MeasuredShare(value=1.2, low=None, high=None), removed=(0,))
+    lost = {1: 3.0, 2: 1.0, 3: 2.0}
+    beside = [Neighbour(left=0.5 if one != 2 else 0.3, lost=lost[one], removed=(one,)) for one in lost]
+    measured = []
+
+    def measure(one: Neighbour) -> Tried:
+        measured.append(one.removed)
+        return dataclasses.replace(first, removed=one.removed)
+
+    refine(Found(best=first, tried=(first,), is_hit=False, is_beyond=False), lambda best: beside, measure, rules)
+    assert measured == [(3,)]
+
+
+def test_where_no_neighbour_is_left_the_nearest_candidate_stays() -> None:
+    rules = SearchRules(tolerance=0.01, most=8, least=0.1, whole=1.0, start=0.5)
+    first = tried((0, 0), target=0.5)
+    before = Found(best=first, tried=(first,), is_hit=False, is_beyond=False)
+    assert refine(before, lambda best: [], lambda one: first, rules) == before
 
 
 def test_a_search_that_begins_where_it_ended_before_measures_one_candidate() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.train.prune.ranking import RankedGroup, removed_counts
+from steelyard.train.prune.ranking import RankedGroup, one_step, removed_counts
 
 
 def group(*scores: float, unit_channels: int = 1, pattern: str = "a") -> RankedGroup:
@@ -27,6 +27,23 @@ def test_structures_are_ranked_apart() -> None:
 
 def test_each_group_keeps_one_unit() -> None:
     assert removed_counts([group(1, 2, 3), group(7, 8, 9)], 0.9, scope="global", round_to=1) == [2, 2]
+
+
+def test_a_step_is_a_multiple_narrower_or_wider() -> None:
+    wide = group(*range(10))
+    assert one_step(wide, 2, back=False, round_to=4) == 6
+    assert one_step(wide, 6, back=True, round_to=4) == 2
+    assert one_step(wide, 2, back=True, round_to=4) == 0, "the whole is no multiple"
+    assert one_step(wide, 0, back=False, round_to=4) == 2
+    assert one_step(group(*range(10), unit_channels=2), 2, back=False, round_to=4) == 4
+
+
+def test_a_group_as_narrow_or_as_wide_as_it_may_be_makes_no_step() -> None:
+    wide = group(*range(10))
+    assert one_step(wide, 0, back=True, round_to=4) is None
+    assert one_step(wide, 6, back=False, round_to=4) is None
+    assert one_step(wide, 2, back=False, round_to=4, least=0.5) is None
+    assert one_step(wide, 2, back=False, round_to=1, least=0.8) is None
 
 
 def test_a_share_of_each_group_stays() -> None:
