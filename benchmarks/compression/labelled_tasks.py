@@ -55,10 +55,7 @@ def speech(arrays: Arrays) -> TaskData:
     clips = arrays["x_0db"]
     labels = np.repeat(arrays["y_0db"], clips.shape[1])
     windows = clips.reshape(-1, *clips.shape[2:])
-    # Speech and no speech alternate: neighbours stay together, so that each split is balanced.
-    pair = 2 * clips.shape[1]
-    calibration = every_kth(len(labels), 6, offset=1, block=pair)
-    validation = every_kth(len(labels), 6, offset=4, block=pair)
+    calibration, validation = speech_calibration(clips), speech_validation(clips)
     evaluation = ~(calibration | validation)
     return TaskData(
         description="Windows of telephone prompts in music at 0 dB, and of music alone; four speakers",
@@ -72,6 +69,22 @@ def speech(arrays: Arrays) -> TaskData:
         class_names=tuple(str(name) for name in arrays["class_names"]),
         licence="CC BY-SA 3.0",
     )
+
+
+def speech_calibration(clips: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Return which windows of the clips [N, windows, ...] calibrate, bool [N * windows]."""
+    return _every_sixth_pair(clips, offset=1)
+
+
+def speech_validation(clips: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Return which windows of the clips [N, windows, ...] validate, bool [N * windows]."""
+    return _every_sixth_pair(clips, offset=4)
+
+
+def _every_sixth_pair(clips: NDArray[np.int8], *, offset: int) -> NDArray[np.bool_]:
+    # Speech and no speech alternate: neighbours stay together, so that each split is balanced.
+    count, window_count = clips.shape[:2]
+    return every_kth(count * window_count, 6, offset=offset, block=2 * window_count)
 
 
 def text_lines(arrays: Arrays) -> TaskData:

@@ -29,16 +29,16 @@ PHASES = _PHASES
 ROUND_COUNT = 2
 HYBRID = "hybrid"
 _HYBRID = (
-    "prune,amount=0.4,least=0.4,teachers=parent,label_weight=0.3,hints=auto,learning_rate=0.002,epochs=4"
-    "+qat,teachers=parent,epochs=2"
+    "prune,amount=0.4,least=0.4,teachers=parent,label_weight=0.3,hints=auto,learning_rate=0.002,epochs=6,"
+    "precision=bfloat16+qat,teachers=parent,label_weight=0.3,epochs=2"
 )
 # As many epochs for all; each alone at the widths where it is about as fast as the hybrid, and before.
 _SINGLE = {
-    "prune alone to 0.4": "prune,amount=0.4,least=0.4,learning_rate=0.002,epochs=6",
-    "prune alone to 0.2": "prune,amount=0.2,least=0.25,learning_rate=0.002,epochs=6",
-    "prune alone to 0.1": "prune,amount=0.1,least=0.2,learning_rate=0.002,epochs=6",
-    "distil alone, width 0.375": "distill,width=0.375,hints=auto,learning_rate=0.002,epochs=6",
-    "qat alone": "qat,epochs=6",
+    "prune alone to 0.4": "prune,amount=0.4,least=0.4,learning_rate=0.002,epochs=8,precision=bfloat16",
+    "prune alone to 0.2": "prune,amount=0.2,least=0.25,learning_rate=0.002,epochs=8,precision=bfloat16",
+    "prune alone to 0.1": "prune,amount=0.1,least=0.2,learning_rate=0.002,epochs=8,precision=bfloat16",
+    "distil alone, width 0.375": "distill,width=0.375,hints=auto,learning_rate=0.002,epochs=8,precision=bfloat16",
+    "qat alone": "qat,epochs=8",
 }
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from benchmarks.compression.kernels import Kernels
 from benchmarks.figures import Standing, verdict_text
-from benchmarks.results_file import ResultsFile
+from benchmarks.results_file import ResultsFile, Run
 from benchmarks.table import Table
 from benchmarks.training.lines import PHASES as _PHASES
 from benchmarks.training.lines import Line, runs_together, train_and_time
-from benchmarks.training.recipe_runs import Variant
+from benchmarks.training.recipe_runs import ORIGINAL, Variant
 from benchmarks.training.torchao_peer import train_with_torchao
 from benchmarks.training.trained_rounds import (
     HEAD,
@@ -24,14 +24,14 @@ from benchmarks.training.trained_rounds import (
     variants,
     verdict,
 )
-from benchmarks.training.training_tasks import fashion_model
+from benchmarks.training.training_tasks import SHARED, fashion_model, shared_model
 
 NAME = "qat"
 PHASES = _PHASES
 # Seeds.
 ROUND_COUNT = 2
 SPEED_TOLERANCE = 0.03
-MODELS = ("fashion_resnet", "fashion_mobilenet")
+MODELS = ("fashion_resnet", "fashion_mobilenet", *SHARED)
 STATIC, QAT, TORCHAO = "static int8", "qat", "torchao"
 _EPOCHS, _BATCH_SIZE, _RATE = 3, 64, 5e-5
 _RECIPES = {STATIC: "static-int8", QAT: f"qat,teachers=parent,epochs={_EPOCHS}"}
@@ -43,7 +43,8 @@ def line(model: str) -> Line:
     peer = partial(train_with_torchao, epochs=_EPOCHS, learning_rate=_RATE, batch_size=_BATCH_SIZE)
     made = [Variant(name=name, recipe=recipe) for name, recipe in _RECIPES.items()]
     made.append(Variant(name=TORCHAO, recipe=f"X86InductorQuantizer, {_EPOCHS} epochs at {_RATE:g}", peer=peer))
-    return Line(name=f"{NAME}_{model}", model=fashion_model(model), variants=made, timed=[one.name for one in made])
+    found = shared_model(model) if model in SHARED else fashion_model(model)
+    return Line(name=f"{NAME}_{model}", model=found, variants=made, timed=[one.name for one in made])
 
 
 async def measure(round_count: int, *, phases: Sequence[str] = PHASES) -> None:
@@ -58,14 +59,14 @@ def table() -> Table | None:
     if not runs:
         return None
     together = runs_together(list(runs.values()))
-    count = next(iter(runs.values())).settings["training_count"]
     return Table(
         title="Quantization-aware training",
         command=f"python -m benchmarks.run {NAME}",
         method=(
-            f"Learnt from {count:,} training images of Fashion-MNIST, scored on 9,000 test images. qat: "
-            f"`{_RECIPES[QAT]}`; static int8: `{_RECIPES[STATIC]}`, calibrated on 500 training images. torchao: "
-            f"prepare_qat_pt2e and convert_pt2e with its X86InductorQuantizer, {_EPOCHS} epochs of the same images on "
+            f"Samples: {_counts(runs)}. Those of fashion are training and test images of Fashion-MNIST; windows of "
+            "speech are told by their class, and learnt from at 0 and at -5 dB. qat: "
+            f"`{_RECIPES[QAT]}`; static int8: `{_RECIPES[STATIC]}`, calibrated on samples of their own. torchao: "
+            f"prepare_qat_pt2e and convert_pt2e with its X86InductorQuantizer, {_EPOCHS} epochs of the same samples on "
             "labels, written by torch.onnx.export. Layers in 8 bits: operators that multiply, once onnxruntime has "
             "optimized the file, of all that multiply, and conversions that are left. Speeds: `steelyard measure` on "
             "the device `local`, one session a model, interleaved, one thread, files of the first seed."
@@ -99,6 +100,15 @@ def verdicts(model: str, rounds: Rounds) -> list[str]:
             f"{model}, accuracy", "no worse than static int8 by the paired interval", loss_points(rounds, STATIC, QAT)
         ),
     ]
+
+
+def _counts(runs: Mapping[str, Run]) -> str:
+    """Say what each model learns from, and what it is scored on."""
+    return "; ".join(
+        f"{model} learns from {run.settings['training_count']:,}, "
+        f"scored on {trained(run.rounds, ORIGINAL)[0]['count']:,}"
+        for model, run in runs.items()
+    )
 
 
 def _kernels(rounds: Rounds, variant: str) -> Kernels:

@@ -1,4 +1,4 @@
-"""Tasks with a training split: Fashion-MNIST from Debian's package, and the tweets for MiniLM.
+"""Tasks with a training split: Fashion-MNIST from Debian's package, digits, windows of speech, and tweets for MiniLM.
 
   python -m benchmarks.training.training_tasks     makes the tweets' task (downloads vaderSentiment's source archive)
 
@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.compression import fashion, minilm, task_files
-from benchmarks.compression.bench_models import cache_folder
+from benchmarks.compression import fashion, labelled_tasks, minilm, shared_models, task_files
+from benchmarks.compression.bench_models import MODELS_VARIABLE, cache_folder
+from benchmarks.compression.labelled_tasks import Arrays
 from benchmarks.compression.task_files import TASK_FILE, Rows, TaskData, labelled, prepared, write_task
 from benchmarks.latency_block import BlockError
 from steelyard.demo.run import assets
@@ -85,6 +86,57 @@ def fashion_training(count: int) -> TaskData:
     order = np.random.default_rng(_SEED).permutation(len(images))
     chosen = np.array([at for at in order if images[at].tobytes() not in known][:count])
     training = labelled(images[chosen], labels[chosen])
+    return _with_training(task, training)
+
+
+def shared_model(name: str) -> TrainedModel:
+    """Return a model of others, one of ``SHARED``, with samples of its task to train it by.
+
+    Raises:
+        BlockError: it is not here.
+    """
+    definition = next(one for one in shared_models.DEFINITIONS if one.name == name)
+    named = os.environ.get(MODELS_VARIABLE)
+    if not named:
+        raise BlockError(f"{MODELS_VARIABLE} is not set; name the folder that holds models/ and data/")
+    model, data = Path(named) / "models" / definition.model, Path(named) / "data" / definition.data
+    for path in (model, data):
+        if not path.is_file():
+            raise BlockError(f"there is no file {path}; add it")
+
+    def write(folder: Path) -> None:
+        with np.load(data, allow_pickle=False) as archive:
+            write_task(folder, name_of_task, SHARED[name]({one: archive[one] for one in archive.files}))
+
+    name_of_task = f"{name}-training"
+    sources = (data, Path(labelled_tasks.__file__), Path(task_files.__file__), Path(__file__))
+    folder = prepared(cache_folder(), name_of_task, sources, write)
+    learnt = task_files.split_counts(folder / task_files.DATA_FILE)["training"]
+    return TrainedModel(name=name, model=model, task=folder / TASK_FILE, training_count=learnt)
+
+
+def digits_training(arrays: Arrays) -> TaskData:
+    """Return the digits' task; what neither calibrates nor validates is learnt from: 3,000."""
+    task = labelled_tasks.digits(arrays)
+    left = slice(2000, None)
+    return _with_training(task, labelled(arrays["x_calib"][left], arrays["y_calib"][left]))
+
+
+def speech_training(arrays: Arrays) -> TaskData:
+    """Return the windows of speech, by their class; those that calibrate are learnt from, at 0 and at -5 dB."""
+    task = labelled_tasks.speech(arrays)
+    chosen = labelled_tasks.speech_calibration(arrays["x_0db"])
+    windows = [arrays[name].reshape(-1, *arrays[name].shape[2:])[chosen] for name in ("x_0db", "x_minus5db")]
+    labels = np.repeat(arrays["y_0db"], arrays["x_0db"].shape[1])[chosen]
+    return dataclasses.replace(
+        _with_training(task, labelled(np.concatenate(windows), np.tile(labels, len(windows)))), metric={"kind": "top1"}
+    )
+
+
+SHARED = {"digits": digits_training, "vad_teacher": speech_training, "vad_small": speech_training}
+
+
+def _with_training(task: TaskData, training: Rows) -> TaskData:
     return dataclasses.replace(task, splits={**task.splits, "training": training})
 
 
