@@ -123,12 +123,15 @@ class Pruner:
     def near(self, pruned: PrunedModel, cost: Cost, *, back: bool) -> list[PrunedModel]:
         """Return copies of which one group is one multiple narrower than in ``pruned``, or wider with ``back``.
 
-        They are those that lose least, ``_MOST_NEAR`` at most. No ratio of a ranking may give them.
+        They are those that lose least, ``_MOST_NEAR`` at most; none where every layer gives the same share. No ratio of
+        a ranking may give them.
 
         Raises:
             TrainingInputError: not_prunable: a copy does not run.
         """
         rules, found = self._rules, []
+        if rules.scope == "layer":
+            return []
         for place, (ranked, count) in enumerate(zip(self._ranked, pruned.removed, strict=True)):
             other = one_step(ranked, count, back=back, round_to=rules.round_to, least=rules.least)
             if other is not None:

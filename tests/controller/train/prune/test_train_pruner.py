@@ -84,7 +84,7 @@ def test_a_target_is_met_with_little_to_spare(written: Path) -> None:
 
 
 def test_neighbours_of_a_pruned_model_differ_in_one_group_by_one_multiple(written: Path) -> None:
-    one = pruner(lift_checked(written / "residual.onnx"), scope="layer", round_to=2)
+    one = pruner(lift_checked(written / "residual.onnx"), scope="global", round_to=2)
     middle = one.pruned(0.5, multiply_accumulates)
     narrower, wider = (one.near(middle, multiply_accumulates, back=back) for back in (False, True))
     assert all(made.cost < middle.cost and made.lost > middle.lost for made in narrower)
@@ -93,6 +93,11 @@ def test_neighbours_of_a_pruned_model_differ_in_one_group_by_one_multiple(writte
         moved = [abs(now - then) for now, then in zip(made.removed, middle.removed, strict=True) if now != then]
         assert len(moved) == 1
     assert one.without(narrower[0].removed, multiply_accumulates).widths == narrower[0].widths
+
+
+def test_one_share_for_all_layers_has_no_neighbours(written: Path) -> None:
+    one = pruner(lift_checked(written / "residual.onnx"), scope="layer")
+    assert one.near(one.pruned(0.5, multiply_accumulates), multiply_accumulates, back=False) == []
 
 
 def test_an_importance_of_torch_pruning_works_unchanged(written: Path) -> None:
