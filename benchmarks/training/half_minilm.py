@@ -22,7 +22,7 @@ PHASES = _PHASES
 # Seeds.
 ROUND_COUNT = 1
 LEAST_KEPT, LEAST_SPEEDUP = 0.97, 1.6
-_HALF = "distill,layers=0.5,epochs=3,learning_rate=0.0001,batch_size=32,precision=bfloat16"
+_HALF = "distill,layers=0.5,hints=auto,epochs=4,learning_rate=0.0001,batch_size=32,precision=bfloat16"
 HALF, INT8 = "half of the layers", "and int8"
 
 
