@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from steelyard.compress.contract import Progress
+from steelyard.plural import counted
 from steelyard.train.errors import TrainingError
 from steelyard.train.loop.batchnorm import reestimate
 from steelyard.train.loop.checkpoints import Checkpoints
@@ -206,12 +207,12 @@ class Trainer:
         limit_s, elapsed_s = 60 * self._settings.max_minutes, self._elapsed_s()
         if limit_s and number and elapsed_s * (number + 1) / number > limit_s:
             return (
-                f"stopped after {number} epochs: one more would not end within max_minutes = "
+                f"stopped after {counted(number, 'epoch')}: one more would not end within max_minutes = "
                 f"{self._settings.max_minutes:g}"
             )
         patience, (epoch, best) = self._settings.patience, self._best()
         if patience and best is not None and number - epoch >= patience:
-            return f"stopped after {number} epochs: {patience} of them without a better {best.name}"
+            return f"stopped after {counted(number, 'epoch')}: {patience} of them without a better {best.name}"
         return ""
 
     def _finish_early(self, stopped: str) -> str:

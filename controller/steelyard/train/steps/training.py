@@ -222,15 +222,9 @@ def looked_at(data: TrainingData, count: int) -> Batch:
 
 def _teacher(name: str, model_path: Path, context: StepContext) -> Teacher:
     from steelyard.train.distill.teaching import Teacher
-    from steelyard.train.lift import lift_checked
+    from steelyard.train.steps.model_files import lifted_model, named_model
 
     path = {PARENT: context.ancestors[0].path if context.ancestors else model_path, INPUT: model_path}.get(name)
-    path = path or context.artifacts.get(name)
-    if path is None:
-        raise TrainingInputError(
-            "unknown_teacher",
-            f'there is no model {name!r} to teach; write "parent", "input", or the name of a model that the controller '
-            "has",
-        )
+    path = path or named_model(name, context, what="teach")
     context.progress(f"looking at the teacher {name}", 0, 1)
-    return Teacher(name=name, model=TrainableModel.of(lift_checked(path)))
+    return Teacher(name=name, model=TrainableModel.of(lifted_model(path)))
