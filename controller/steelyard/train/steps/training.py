@@ -95,7 +95,7 @@ class StepTraining:
 
     def _objective(self, model: TrainableModel, device: str) -> Objective:
         from steelyard.train.distill.teaching import Teaching
-        from steelyard.train.loop.losses import is_of_classes
+        from steelyard.train.loop.losses import scored_output
 
         model.module.to("cpu")
         count = min(_LOOKED_AT, _LOOKED_AT_TIMES * self._settings.batch_size)
@@ -107,13 +107,15 @@ class StepTraining:
                     "no_labels", f"{self._settings.kind}: there are no labels to learn from; add some"
                 )
             return label
+        output, class_axis = scored_output(self._samples.training.metric)
         teaching = Teaching(
             self._settings,
             student=model,
             teachers=self._teachers,
             label=label,
             sample=sample,
-            has_classes=is_of_classes(self._samples.training.metric),
+            output=output,
+            class_axis=class_axis,
             seed=self._context.seed,
         )
         teaching.to(device)
