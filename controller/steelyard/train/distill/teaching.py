@@ -208,7 +208,7 @@ def _class_axis(label: LabelLoss | None, output: Tensor, axis: int | None) -> in
         return label.class_axis if label.name == CROSS_ENTROPY else None
     if axis is None or output.dim() < 2 or output.shape[axis] == 1:
         return None
-    return axis % output.dim()
+    return int(axis % output.dim())
 
 
 def _form(label: LabelLoss | None, output: Tensor, axis: int | None) -> str:
