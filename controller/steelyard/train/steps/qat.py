@@ -48,6 +48,8 @@ class QuantizationAwareTraining(TaughtSettings):
 
     kind: ClassVar[str] = "qat"
     needs_training: ClassVar[bool] = True
+    # For reduce_range.
+    reads_processor: ClassVar[bool] = True
 
     activation_type: str = "uint8"
     weight_bits: int = 8
