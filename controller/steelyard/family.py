@@ -18,6 +18,12 @@ def parent_of(artifact: control_pb2.Artifact) -> str:
     return before[-1] if before else lineage.parent_digest
 
 
+def models_read(lineage: control_pb2.Lineage) -> tuple[control_pb2.ReadModel, ...]:
+    """Return the models that steps read by name (teachers, a student), each once."""
+    found = {(one.name, one.digest): one for step in lineage.steps for one in step.read_models}
+    return tuple(found.values())
+
+
 def children_of(artifacts: Iterable[control_pb2.Artifact]) -> dict[str, list[str]]:
     """Return by digest the digests of what was made from it directly, in the order of the list."""
     children: dict[str, list[str]] = {}

@@ -33,6 +33,7 @@ _KINDS = {
     "parent": Kind.MODEL,
     "recipe": Kind.RECIPE,
     "tools": Kind.RECIPE,
+    "models": Kind.RECIPE,
     "runtime": Kind.RUNTIME,
     "providers": Kind.RUNTIME,
     "threads": Kind.RUNTIME,

@@ -59,7 +59,7 @@ def make_variants(
     use_cache: bool = True,
     measuring: StepMeasuring | None = None,
 ) -> list[control_pb2.Artifact]:
-    """Compress ``artifact`` by each recipe and return the variants, in order.
+    """Compress ``artifact`` by each recipe and return the variants, in order, with what each step did this time.
 
     ``evaluate``: score each step here. ``measuring``: where and how recipes measure on their way.
     """
@@ -75,6 +75,17 @@ def make_variants(
             use_cache=use_cache,
             measuring=measuring,
         )
-        follow(handle, f"{artifact.name} {recipe if isinstance(recipe, str) else recipe.name}")
-        variants.append(handle.variant())
+        job = follow(handle, f"{artifact.name} {recipe if isinstance(recipe, str) else recipe.name}")
+        variants.append(_as_made(handle.variant(), job, task))
     return variants
+
+
+def _as_made(made: control_pb2.Artifact, job: control_pb2.Job, task: control_pb2.Task | None) -> control_pb2.Artifact:
+    """Return a variant with the steps of its job: another recipe, or another task, may have led to the same file."""
+    if not job.steps:
+        return made
+    del made.lineage.steps[:]
+    made.lineage.steps.extend(job.steps)
+    if made.lineage.task_id != (task.task_id if task is not None else ""):
+        made.lineage.ClearField("parent_evaluation")
+    return made

@@ -1,4 +1,4 @@
-"""Where a step that learns keeps how far it came: a folder named by all that its result depends on."""
+"""Where a step that learns keeps how far it came, a folder named by all that its result depends on; what it read."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from steelyard.compress.contract import Ancestor, Step, StepContext
-from steelyard.compress.learning import Learning, Learns
+from steelyard.compress.learning import Learning, Learns, named_artifacts
 from steelyard.compress.registry import step_plugin
 from steelyard.compress.step_key import StepInputs, step_key
+from steelyard_protocol.v1 import control_pb2
 
 
 def checkpoint_folder(
@@ -28,10 +29,18 @@ def checkpoint_folder(
         choice_digest=learning.choice_digest,
         training_digest=learning.training_digest,
         latency_key=learning.latency_key,
-        artifact_digests={name: _file_digest(path) for name, path in learning.artifacts.items()},
+        artifact_digests={one.name: one.digest for one in read_models(step, learning)},
     )
     digests = [_file_digest(one.path) for one in ancestors]
     return learning.checkpoints / step_key(step, digests, inputs, plugin=step_plugin(step.kind)).key
+
+
+def read_models(step: Step, learning: Learning) -> tuple[control_pb2.ReadModel, ...]:
+    """Return the models that a step reads by name, with the digests that the names stand for now."""
+    paths = {name: learning.artifacts.get(name) for name in named_artifacts([step])}
+    return tuple(
+        control_pb2.ReadModel(name=name, digest=_file_digest(path)) for name, path in paths.items() if path is not None
+    )
 
 
 def _file_digest(path: Path) -> str:

@@ -20,7 +20,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from steelyard.artifacts import read_artifact
 from steelyard.compress.applying import apply_step
 from steelyard.compress.calibration import CalibrationData, open_calibration, read_calibration
-from steelyard.compress.checkpoint_folder import checkpoint_folder
+from steelyard.compress.checkpoint_folder import checkpoint_folder, read_models
 from steelyard.compress.contract import Ancestor, Progress, Step, StepContext, StepReport
 from steelyard.compress.errors import CompressionInputError
 from steelyard.compress.evaluation import EvaluationSet, HostEvaluator, step_evaluation
@@ -235,6 +235,7 @@ class _Job:
             notes=(*report.notes, *self._flattered(choice_count), *unchecked),
             duration_s=time.monotonic() - start_s,
             evaluation=self._score(path, digest, "the variant"),
+            read_models=read_models(step, self._learning),
         )
         return FinishedStep(path=path, message=message, parent_evaluation=parent_evaluation)
 

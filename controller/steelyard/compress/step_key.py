@@ -76,7 +76,8 @@ def step_key(step: Step, ancestors: Sequence[str], inputs: StepInputs, *, plugin
         "training": inputs.training_digest if learns(step) else "",
         "artifacts": [inputs.artifact_digests.get(one, "") for one in named_artifacts([step])],
         "seed": inputs.seed,
-        "features": sorted(inputs.processor_features),
+        # A training is the same for every device; steps of others may read whatever they like.
+        "features": sorted(inputs.processor_features) if getattr(step, "reads_processor", True) else [],
         **({"latency": inputs.latency_key} if needs_latency(step) else {}),
     }
     # What a step is made of beside its own class: an importance of another plugin.

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from steelyard.export.signature import model_file_name, preprocessing_note
+from steelyard.family import models_read
 from steelyard.report.facts import device_facts, utc
 from steelyard.report.figures import failed, failure_text, one_line, runtime_text
 from steelyard.report.gaps import find_gaps, gap_texts
@@ -82,6 +83,8 @@ def _steps(lineage: control_pb2.Lineage) -> Iterable[str]:
     for step in lineage.steps:
         versions = ", ".join(map(_plain, step.tool_versions)) or "tool versions not recorded"
         yield f"{_plain(step.kind)} ({versions}): {_code(step.settings_json or '{}')}"
+    for read in models_read(lineage):
+        yield f"read the model {_plain(read.name)}: `{read.digest}`"
     if lineage.calibration_digest:
         yield f"calibrated on {lineage.calibration_sample_count} samples: `{lineage.calibration_digest}`"
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from steelyard.family import models_read
 from steelyard_protocol.v1 import common_pb2, control_pb2, measurement_pb2, plan_pb2
 
 # Read in every round and different in each; figures, not settings.
@@ -78,8 +79,10 @@ def _of_artifact(artifact: control_pb2.Artifact) -> dict[str, str]:
         return told
     steps = "\n".join(f"{step.kind} {step.settings_json}" for step in lineage.steps)
     tools = sorted({tool for step in lineage.steps for tool in step.tool_versions})
+    read = ", ".join(f"{one.name} ({one.digest[:8]})" for one in models_read(lineage))
     return {
         **told,
+        **({"models": read} if read else {}),
         "recipe": f"{lineage.recipe_name} ({hashlib.sha256(steps.encode()).hexdigest()[:8]})",
         "parent": lineage.parent_digest,
         "tools": ", ".join(tools),

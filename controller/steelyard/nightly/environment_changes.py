@@ -9,7 +9,7 @@ from steelyard.nightly.night_findings import EnvironmentDifference
 from steelyard.nightly.night_report import EnvironmentChange
 
 # A model's own, told once for all devices.
-_OF_MODEL = frozenset({"artifact", "recipe", "parent", "tools", "task"})
+_OF_MODEL = frozenset({"artifact", "recipe", "parent", "tools", "models", "task"})
 
 
 def environment_changes(facts: NightFacts) -> tuple[EnvironmentChange, ...]:

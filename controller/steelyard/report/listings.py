@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from steelyard.family import models_read
 from steelyard.report.device_health import concerns, health_facts, rule_facts
 from steelyard.report.long_names import LongName
 from steelyard.report.shapes import shape_text
@@ -174,6 +175,7 @@ def render_artifact(artifact: control_pb2.Artifact) -> tuple[RenderableType, ...
         lineage = artifact.lineage
         facts += [("made from", lineage.parent_digest), ("recipe", lineage.recipe_name)]
         facts += [("step", f"{one.kind} {one.settings_json} ({', '.join(one.tool_versions)})") for one in lineage.steps]
+        facts += [("read", f"{one.name}, {one.digest}") for one in models_read(lineage)]
         if lineage.calibration_digest:
             calibration = f"{lineage.calibration_sample_count} samples, {lineage.calibration_digest}"
             facts.append(("calibrated on", calibration))

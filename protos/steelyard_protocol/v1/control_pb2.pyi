@@ -291,6 +291,7 @@ class LineageStep(google.protobuf.message.Message):
     PLUGIN_FIELD_NUMBER: builtins.int
     REUSED_FIELD_NUMBER: builtins.int
     LATENCY_FIELD_NUMBER: builtins.int
+    READ_MODELS_FIELD_NUMBER: builtins.int
     kind: builtins.str
     settings_json: builtins.str
     """The step's settings as JSON, defaults spelled out."""
@@ -318,6 +319,10 @@ class LineageStep(google.protobuf.message.Message):
     def latency(self) -> Global___StepLatency:
         """What the model after this step took on a device; unset when nothing was measured."""
 
+    @property
+    def read_models(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ReadModel]:
+        """Other models that the step read (teachers, a student), by the names that its settings have for them."""
+
     def __init__(
         self,
         *,
@@ -333,11 +338,32 @@ class LineageStep(google.protobuf.message.Message):
         plugin: builtins.str = ...,
         reused: builtins.bool = ...,
         latency: Global___StepLatency | None = ...,
+        read_models: collections.abc.Iterable[Global___ReadModel] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["evaluation", b"evaluation", "latency", b"latency"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["duration_s", b"duration_s", "evaluation", b"evaluation", "kind", b"kind", "latency", b"latency", "notes", b"notes", "output_deflated_bytes", b"output_deflated_bytes", "output_digest", b"output_digest", "output_size_bytes", b"output_size_bytes", "plugin", b"plugin", "reused", b"reused", "settings_json", b"settings_json", "tool_versions", b"tool_versions"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["duration_s", b"duration_s", "evaluation", b"evaluation", "kind", b"kind", "latency", b"latency", "notes", b"notes", "output_deflated_bytes", b"output_deflated_bytes", "output_digest", b"output_digest", "output_size_bytes", b"output_size_bytes", "plugin", b"plugin", "read_models", b"read_models", "reused", b"reused", "settings_json", b"settings_json", "tool_versions", b"tool_versions"]) -> None: ...
 
 Global___LineageStep: typing_extensions.TypeAlias = LineageStep
+
+@typing.final
+class ReadModel(google.protobuf.message.Message):
+    """A model that a step read beside those of its recipe: what a name stood for then."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    DIGEST_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    digest: builtins.str
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        digest: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["digest", b"digest", "name", b"name"]) -> None: ...
+
+Global___ReadModel: typing_extensions.TypeAlias = ReadModel
 
 @typing.final
 class StepLatency(google.protobuf.message.Message):

@@ -12,6 +12,7 @@ from steelyard.compress.steps.float16 import Float16
 from steelyard.train.steps.distill import Distill
 from steelyard.train.steps.fine_tune import FineTune
 from steelyard.train.steps.prune import Prune
+from steelyard.train.steps.qat import QuantizationAwareTraining
 
 INPUTS = StepInputs(seed=1, training_digest="t", choice_digest="c", artifact_digests={"big": "a", "small": "b"})
 ANCESTORS = ["p" * 64, "q" * 64]
@@ -36,6 +37,13 @@ def test_a_key_changes_with_all_that_is_learnt_from() -> None:
 def test_the_key_of_a_step_that_learns_nothing_does_not_change_with_it() -> None:
     other = dataclasses.replace(INPUTS, training_digest="u", choice_digest="d")
     assert step_key(Float16(), ANCESTORS, INPUTS) == step_key(Float16(), ANCESTORS, other)
+
+
+def test_a_training_is_the_same_for_every_processor_but_where_it_rounds_for_one() -> None:
+    other = dataclasses.replace(INPUTS, processor_features=("avx512_vnni",))
+    assert step_key(FineTune(), ANCESTORS, INPUTS) == step_key(FineTune(), ANCESTORS, other)
+    rounding = QuantizationAwareTraining()
+    assert step_key(rounding, ANCESTORS, INPUTS).key != step_key(rounding, ANCESTORS, other).key
 
 
 def test_models_are_named_once_and_those_of_the_recipe_not_at_all() -> None:

@@ -135,6 +135,7 @@ def test_a_card_passes_warnings_on_and_escapes_markup(tmp_path: Path) -> None:
     artifact = variant()
     artifact.name = "a|b <i>*x*"
     artifact.lineage.ClearField("calibration_digest")
+    artifact.lineage.steps[0].read_models.add(name="big*", digest="ef" * 32)
     measurement = measured(artifact)
     measurement.warnings.append("the governor is `powersave`")
 
@@ -144,6 +145,7 @@ def test_a_card_passes_warnings_on_and_escapes_markup(tmp_path: Path) -> None:
     assert card.startswith("# a\\|b \\<i\\>\\*x\\*\n")
     assert "the governor is \\`powersave\\`" in card
     assert "no calibration data" in card
+    assert f"read the model big\\*: `{'ef' * 32}`" in card
     assert "a model that is not recorded here" in card
 
 

@@ -46,6 +46,14 @@ def test_placement_and_outputs_are_texts() -> None:
     assert values["output_hash"].text == "abcd"
 
 
+def test_an_environment_names_the_models_that_a_training_read() -> None:
+    measurement, made = normal(), artifact("distill", parent=artifact())
+    before = environment_of(measurement, measurement.variants[0], made, agent_version="0.1")
+    made.lineage.steps[0].read_models.add(name="big", digest="ef" * 32)
+    now = environment_of(measurement, measurement.variants[0], made, agent_version="0.1")
+    assert now == {**before, "models": "big (efefefef)"}
+
+
 def test_an_environment_names_what_may_change_and_leaves_out_what_is_not_known() -> None:
     measurement = normal()
     measurement.circumstances.add(name="governor", value="performance")

@@ -211,6 +211,14 @@ def test_an_artifact_in_full_says_its_signature_and_every_step() -> None:
     assert f"500 samples, {'cd' * 32}" in text
 
 
+def test_an_artifact_in_full_says_what_the_names_of_teachers_stood_for() -> None:
+    made = measurements.artifact("distill", parent=measurements.artifact())
+    for _ in range(2):
+        made.lineage.steps.add(kind="distill").read_models.add(name="big", digest="ef" * 32)
+    (part,) = render_artifact(made)
+    assert shown(part, 160).count(f"big, {'ef' * 32}") == 1
+
+
 def test_an_original_in_full_has_no_steps() -> None:
     (part,) = render_artifact(measurements.artifact())
 

@@ -33,6 +33,7 @@ class TaughtSettings(TrainingSettings):
 
     needs_calibration: ClassVar[bool] = False
     needs_float_ancestor: ClassVar[bool] = False
+    reads_processor: ClassVar[bool] = False
     accepts: ClassVar[frozenset[str]] = frozenset({FLOAT32})
     formats: ClassVar[frozenset[str]] = frozenset({ONNX})
 

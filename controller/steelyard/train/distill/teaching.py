@@ -54,13 +54,14 @@ class Teaching:
         teachers: Sequence[Teacher],
         label: LabelLoss | None,
         sample: Batch,
-        has_classes: bool = True,
+        output: str = "",
+        class_axis: int | None = -1,
         seed: int = 0,
     ) -> None:
         """Look at what the models give for a few samples, on the processor, and pair their layers.
 
-        ``has_classes`` says whether rows of numbers are scores of classes where no ``label`` tells; ``seed`` draws the
-        first weights of projectors.
+        Where no ``label`` tells, ``class_axis`` is that of scores of classes in ``output`` ("": the first), None where
+        the outputs are no such scores; ``seed`` draws the first weights of projectors.
 
         Raises:
             TrainingInputError: teacher_misfit, unknown_layer, no_pairs, other_rank.
@@ -79,8 +80,9 @@ class Teaching:
             theirs = [_fitting(teacher, student, own, sample) for teacher in teachers]
         for teacher in teachers:
             lay_channels_last(teacher.model.module, partial(teacher.run, sample.inputs, student))
-        self._outputs = (label.output,) if label is not None else tuple(own)
-        self._axis = _class_axis(label, own[self._outputs[0]], has_classes=has_classes)
+        scored = label.output if label is not None else output if output in own else next(iter(own))
+        self._axis = _class_axis(label, own[scored], class_axis)
+        self._outputs = (scored,) if label is not None or self._axis is not None else tuple(own)
         self._forms = [_form(label, one[self._outputs[0]], self._axis) for one in (own, *theirs)]
         first = teachers[0].model
         self._hints = pairs_of(settings.hints, student, first, sample.inputs)
@@ -200,11 +202,13 @@ def _by_place(names: Sequence[str], inputs: Mapping[str, Tensor]) -> dict[str, T
     return dict(zip(names, inputs.values(), strict=True))
 
 
-def _class_axis(label: LabelLoss | None, output: Tensor, *, has_classes: bool) -> int | None:
+def _class_axis(label: LabelLoss | None, output: Tensor, axis: int | None) -> int | None:
     """Return the axis of the classes of an output, None for one without."""
     if label is not None:
         return label.class_axis if label.name == CROSS_ENTROPY else None
-    return output.dim() - 1 if has_classes and output.dim() == 2 and output.shape[-1] > 1 else None
+    if axis is None or output.dim() < 2 or output.shape[axis] == 1:
+        return None
+    return int(axis % output.dim())
 
 
 def _form(label: LabelLoss | None, output: Tensor, axis: int | None) -> str:

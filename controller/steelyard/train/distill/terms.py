@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _LEAST = 1e-8
+# Below this share of the mean square a variance is what float32 makes of equal numbers.
+_NO_VARIANCE = 1e-12
 
 
 def soft_labels(
@@ -43,9 +45,16 @@ def soft_values(student: Tensor, teachers: Sequence[Tensor]) -> Tensor:
 
 
 def relative_error(given: Tensor, wanted: Tensor) -> Tensor:
-    """Return the mean square error as a share of the variance of ``wanted``, in float32."""
+    """Return the mean square error as a share of the variance of ``wanted``, in float32.
+
+    Where all of it is one number (a batch of one sample with one output), it is a share of that number's square.
+    """
+    import torch
+
     wanted = wanted.detach().float()
-    return (given.float() - wanted).square().mean() / wanted.var(unbiased=False).clamp_min(_LEAST)
+    variance, size = wanted.var(unbiased=False), wanted.square().mean()
+    scale = torch.where(variance > _NO_VARIANCE * size, variance, size)
+    return (given.float() - wanted).square().mean() / scale.clamp_min(_LEAST)
 
 
 def attention_distance(student: Tensor, teacher: Tensor) -> Tensor:

@@ -105,7 +105,7 @@ class Augmentation:
 
     def _refuse_misfits(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         listed = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
-        for kind, _ in self._steps:
+        for kind, number in self._steps:
             if not self._name:
                 raise TrainingInputError(
                     "no_augmentation", f"augment has {kind}, and no input holds floats ({listed}); leave it out"
@@ -120,6 +120,15 @@ class Augmentation:
                     "no_augmentation",
                     f"augment has {kind}, which would move pictures and leave their masks where they are; leave it out",
                 )
+            if kind == "crop" and number is not None and number >= (side := self._shorter_side(shapes)):
+                raise TrainingInputError(
+                    "no_augmentation",
+                    f"augment has crop{number:g}, which would move pictures of {side} pixels out of sight; write fewer",
+                )
+
+    def _shorter_side(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
+        assert self._axes is not None
+        return min(shapes[self._name][axis] for axis in self._axes)
 
 
 def _picture_axes(shape: tuple[int, ...]) -> tuple[int, int] | None:

@@ -84,9 +84,10 @@ def _mean_square(given: Tensor, truth: Tensor) -> Tensor:
     return functional.mse_loss(given, truth.to(given.dtype).reshape(given.shape))
 
 
-def is_of_classes(metric: Metric) -> bool:
-    """Return whether a metric reads scores of classes."""
-    return _BY_METRIC.get(metric.kind) == CROSS_ENTROPY
+def scored_output(metric: Metric) -> tuple[str, int | None]:
+    """Return the output that a metric reads ("": the first) and its axis of classes, None where it has none."""
+    is_of_classes = _BY_METRIC.get(metric.kind) == CROSS_ENTROPY
+    return str(getattr(metric, "output", "")), _class_axis(metric) if is_of_classes else None
 
 
 def label_loss(
@@ -111,7 +112,7 @@ def label_loss(
     Raises:
         TrainingInputError: no_loss: the metric has no loss here; output_misfit: the output has no place for classes.
     """
-    output = str(getattr(metric, "output", "")) or next(iter(outputs))
+    output = scored_output(metric)[0] or next(iter(outputs))
     if output not in outputs:
         raise TrainingInputError(
             "output_misfit", f"the metric reads the output {output!r}, and the model gives {', '.join(outputs)}"
@@ -126,7 +127,7 @@ def label_loss(
         )
     if name == CROSS_ENTROPY and LABELS in metric.truth_arrays and (given.dim() < 2 or given.shape[-1] == 1):
         name = BINARY
-    axis = int(getattr(metric, "class_axis", -1)) % max(given.dim(), 1)
+    axis = _class_axis(metric) % max(given.dim(), 1)
     # Several scores that each say yes or no do not add up.
     by_class = given.flatten() if name == BINARY else given
     return LabelLoss(
@@ -137,3 +138,7 @@ def label_loss(
         label_smoothing=label_smoothing if name == CROSS_ENTROPY else 0.0,
         ignored_label=int(getattr(metric, "ignore_label", -100)),
     )
+
+
+def _class_axis(metric: Metric) -> int:
+    return int(getattr(metric, "class_axis", -1))

@@ -69,6 +69,11 @@ class TrainingHook:
     def after_update(self, model: TrainableModel, update: int, update_count: int) -> None:
         """Follow an update of the parameters, counted from 0; ``update_count`` are those of all epochs."""
 
+    def finish(self, model: TrainableModel) -> str:
+        """Do at once what is left, where a training ended before ``first_kept_epoch``, and return what was done."""
+        del model
+        return ""
+
     def state(self) -> dict[str, Any]:
         """Return numbers, texts and tensors that ``load_state`` takes back."""
         return {}

@@ -42,22 +42,26 @@ def make_optimizer(settings: TrainingSettings, module: nn.Module, extra: nn.Modu
     import torch
 
     rate = learning_rate_of(settings, module)
-    learning = [one for one in module.parameters() if one.requires_grad]
-    if not learning:
+    groups = _groups(settings, module, rate)
+    if not groups:
         raise TrainingInputError(
             "nothing_to_train", f"{settings.kind}: the model has no weights that could learn; leave the step out"
         )
-    groups: list[dict[str, Any]] = [
-        {"params": [one for one in learning if one.dim() > 1], "weight_decay": settings.weight_decay, "peak": rate},
-        {"params": [one for one in learning if one.dim() <= 1], "weight_decay": 0.0, "peak": rate},
-    ]
     if extra is not None:
-        peak = max(rate, _LEAST_EXTRA_RATE)
-        groups.append({"params": list(extra.parameters()), "weight_decay": settings.weight_decay, "peak": peak})
-    groups = [group for group in groups if group["params"]]
+        groups += _groups(settings, extra, max(rate, _LEAST_EXTRA_RATE))
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum, nesterov=settings.momentum > 0)
     return torch.optim.AdamW(groups, lr=rate)
+
+
+def _groups(settings: TrainingSettings, module: nn.Module, peak: float) -> list[dict[str, Any]]:
+    learning = [one for one in module.parameters() if one.requires_grad]
+    decays = {True: settings.weight_decay, False: 0.0}
+    found = (
+        {"params": [one for one in learning if (one.dim() > 1) is decaying], "weight_decay": decay, "peak": peak}
+        for decaying, decay in decays.items()
+    )
+    return [group for group in found if group["params"]]
 
 
 def set_rate(optimizer: Any, settings: TrainingSettings, update: int, update_count: int) -> None:

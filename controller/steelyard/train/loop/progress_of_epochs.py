@@ -35,7 +35,7 @@ class TrainingOutcome:
     """What a training came to; its module is the model that stays.
 
     ``kept_epoch`` 0 is the model as it was before. ``stopped`` says why it ended before its last epoch, "" when it did
-    not. ``resumed_from`` epochs were run before.
+    not. ``resumed_from`` epochs were run before; ``began_anew``: some were, of a model of other sizes.
     """
 
     records: tuple[EpochRecord, ...]
@@ -45,6 +45,7 @@ class TrainingOutcome:
     epoch_count: int
     stopped: str = ""
     resumed_from: int = 0
+    began_anew: bool = False
     terms: Mapping[str, float] = field(default_factory=dict)
 
     def notes(self) -> tuple[str, ...]:
@@ -55,5 +56,7 @@ class TrainingOutcome:
             first = f"no epoch was better than the model as it came ({self.before}): its weights are unchanged"
         terms = ", ".join(f"{name} {value:.4f}" for name, value in self.terms.items())
         resumed = f"went on behind epoch {self.resumed_from}" if self.resumed_from else ""
+        if self.began_anew:
+            resumed = "began anew: what an earlier run kept is of a model of other sizes"
         last = f"loss at the end: {terms}" if terms else ""
         return tuple(one for one in (first, self.stopped, resumed, last) if one)

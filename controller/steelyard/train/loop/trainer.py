@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from steelyard.compress.contract import Progress
+from steelyard.plural import counted
 from steelyard.train.errors import TrainingError
 from steelyard.train.loop.batchnorm import reestimate
 from steelyard.train.loop.checkpoints import Checkpoints
 from steelyard.train.loop.data import TrainingData
 from steelyard.train.loop.feeding import Feeding
-from steelyard.train.loop.memory import smaller_batch_proposed
+from steelyard.train.loop.memory import is_lack_of_memory, smaller_batch_proposed
 from steelyard.train.loop.memory_order import lay_as_usual, lay_channels_last
 from steelyard.train.loop.objective import Batch, Objective, TrainingHook
 from steelyard.train.loop.optimizers import learning_rate_of, make_optimizer, set_rate
@@ -87,6 +88,7 @@ class Trainer:
         self._terms: dict[str, float] = {}
         self._kept: tuple[int, Score] | None = None
         self._before = Score(name="", value=math.nan, higher_is_better=True)
+        self._began_anew = False
         self._spent_s = 0.0
         self._started_s = 0.0
 
@@ -104,7 +106,8 @@ class Trainer:
         """Train.
 
         Raises:
-            TrainingError: not_a_number or diverged in the first epoch, out_of_memory, or checkpoint_unreadable.
+            TrainingError: not_a_number or diverged in the first epoch, out_of_memory, checkpoint_unreadable or
+                checkpoint_unwritable.
         """
         self._started_s = self._clock()
         self._model.module.to(self._place.device)
@@ -116,6 +119,8 @@ class Trainer:
             scaler = self._place.scaler()
             resumed = self._resume(optimizer, scaler)
             stopped = self._epochs(resumed, optimizer, scaler)
+            if self._kept is None:
+                stopped = self._finish_early(stopped)
             kept_epoch, kept = self._take_kept()
             self._renew_statistics()
         lay_as_usual(self._model.module.to("cpu").eval())
@@ -127,6 +132,7 @@ class Trainer:
             epoch_count=len(self._records),
             stopped=stopped,
             resumed_from=resumed,
+            began_anew=self._began_anew,
             terms=self._terms,
         )
 
@@ -201,13 +207,21 @@ class Trainer:
         limit_s, elapsed_s = 60 * self._settings.max_minutes, self._elapsed_s()
         if limit_s and number and elapsed_s * (number + 1) / number > limit_s:
             return (
-                f"stopped after {number} epochs: one more would not end within max_minutes = "
+                f"stopped after {counted(number, 'epoch')}: one more would not end within max_minutes = "
                 f"{self._settings.max_minutes:g}"
             )
         patience, (epoch, best) = self._settings.patience, self._best()
         if patience and best is not None and number - epoch >= patience:
-            return f"stopped after {number} epochs: {patience} of them without a better {best.name}"
+            return f"stopped after {counted(number, 'epoch')}: {patience} of them without a better {best.name}"
         return ""
+
+    def _finish_early(self, stopped: str) -> str:
+        """Have hooks do at once what is left of theirs, where the time was over before; return why it ended."""
+        told = [one for one in (hook.finish(self._model) for hook in self._hooks) if one]
+        number = len(self._records)
+        self._kept = (number, self._validator.score(self._model))
+        self._checkpoints.keep_best(self._best_state(number))
+        return "; ".join((stopped, *told))
 
     def _best(self) -> tuple[int, Score | None]:
         """Return the epoch of the best score of those that may be kept, and the score; None before the first."""
@@ -243,10 +257,27 @@ class Trainer:
     def _resume(self, optimizer: Any, scaler: Any) -> int:
         """Go on from what was kept, and return how many epochs were run before."""
         state = self._checkpoints.last()
-        if state is None:
-            self._before = self._validator.score(self._model)
-            self._keep(0, self._before, optimizer, scaler)
-            return 0
+        if state is not None:
+            try:
+                if self._is_of_these_sizes(state):
+                    self._restore(state, optimizer, scaler)
+                    return len(self._records)
+            except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+                if is_lack_of_memory(error):
+                    raise
+                raise self._checkpoints.unreadable(error) from error
+            self._began_anew = True
+        self._before = self._validator.score(self._model)
+        self._keep(0, self._before, optimizer, scaler)
+        return 0
+
+    def _is_of_these_sizes(self, state: Mapping[str, Any]) -> bool:
+        """Return whether a checkpoint is of this model: pruning to a latency may have found another amount before."""
+        sizes = {name: one.shape for name, one in self._model.module.named_parameters()}
+        kept = {name: one.shape for name, one in state["module"].items() if name in sizes}
+        return kept == sizes
+
+    def _restore(self, state: Mapping[str, Any], optimizer: Any, scaler: Any) -> None:
         self._model.module.load_state_dict(state["module"])
         if self._objective.extra is not None:
             self._objective.extra.load_state_dict(state["extra"])
@@ -259,7 +290,6 @@ class Trainer:
         self._terms = dict(state["terms"])
         self._spent_s = float(state["spent_s"])
         self._before = Score.of(state["before"])
-        return len(self._records)
 
     def _keep(self, number: int, score: Score, optimizer: Any, scaler: Any) -> None:
         """Keep where the training is after ``number`` epochs, and the model where it is the best so far."""
@@ -267,7 +297,7 @@ class Trainer:
             known = None if self._kept is None else self._kept[1]
             if self._settings.keep_epoch == "last" or known is None or score.beats(known):
                 self._kept = (number, score)
-                self._checkpoints.keep_best({"module": self._model.module.state_dict()})
+                self._checkpoints.keep_best(self._best_state(number))
         extra = self._objective.extra
         self._checkpoints.keep_last(
             {
@@ -284,11 +314,13 @@ class Trainer:
             }
         )
 
+    def _best_state(self, number: int) -> dict[str, Any]:
+        return {"module": self._model.module.state_dict(), "number": number}
+
     def _take_kept(self) -> tuple[int, Score]:
-        if self._kept is None:
-            return len(self._records), self._records[-1].score
+        assert self._kept is not None
         state = self._checkpoints.best()
-        if state is None:
+        if state is None or state.get("number") != self._kept[0]:
             raise TrainingError(
                 "checkpoint_unreadable",
                 f"the model of epoch {self._kept[0]}, which is to stay, is gone from where this training keeps it; run "

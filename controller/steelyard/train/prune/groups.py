@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from steelyard.train.export.example import as_arguments, example_feed, interface_of
+from steelyard.train.layer_patterns import layer_names, layers_matching
 from steelyard.train.lift.lifted import LiftedModel
 
 if TYPE_CHECKING:
@@ -55,7 +55,11 @@ def channel_groups(
         graph: its dependency graph.
         keep: patterns of names of layers that stay as they are (its own, or those of the ONNX nodes).
         heads: whether attention loses whole heads, else the same dimensions of every head.
+
+    Raises:
+        TrainingInputError: unknown_layer: a pattern matches none.
     """
+    kept = layers_matching(layer_names(lifted), keep, setting="prune: keep")
     names = {id(one): name for name, one in lifted.module.named_modules()}
     outputs = output_layers(lifted.module)
     attentions = dict(_attention_inputs(lifted.module))
@@ -65,7 +69,7 @@ def channel_groups(
         giving = {names.get(id(item.dep.target.module), "") for item in group if _gives(graph, item)} - {""}
         if giving & outputs:
             left[root] = "it gives an output of the model"
-        elif any(_matches(lifted, name, keep) for name in giving):
+        elif giving & kept:
             left[root] = "by the setting keep"
         else:
             attention = next((name for name, sources in attentions.items() if giving & sources), "")
@@ -109,11 +113,6 @@ def _root_types() -> list[type]:
 
 def _gives(graph: Any, item: Any) -> bool:
     return bool(graph.is_out_channel_pruning_fn(item.dep.handler))
-
-
-def _matches(lifted: LiftedModel, name: str, patterns: Sequence[str]) -> bool:
-    called = (name, lifted.layers.get(name, name))
-    return any(fnmatchcase(one, pattern) for one in called for pattern in patterns)
 
 
 def _pattern(graph: Any, group: Any) -> str:

@@ -74,7 +74,8 @@ class Pruner:
         """Find the groups and score their channels; ``whole`` are the ``unit_counts`` before the first round.
 
         Raises:
-            TrainingInputError: not_prunable: the module cannot be traced; nothing_to_prune: no group is left.
+            TrainingInputError: not_prunable: the module cannot be traced; nothing_to_prune: no group is left;
+                unknown_layer.
         """
         self._lifted = lifted
         self._rules = rules
@@ -175,11 +176,12 @@ class Pruner:
         best = self.pruned(high, cost)
         if best.cost > target:
             narrow = sorted(best.widths, key=lambda name: best.widths[name][1])[:3]
+            told = ", ".join(f"{name} {best.widths[name][1]}" for name in narrow) or "all of them"
             raise TrainingInputError(
                 "target_leaves_nothing",
                 f"the target of {target:,.0f} would leave a layer without channels: with the fewest that may stay in "
-                f"each ({', '.join(f'{name} {best.widths[name][1]}' for name in narrow)}) it is {best.cost:,.0f}; ask "
-                "for more than that, lower least or round_to, or take out whole blocks",
+                f"each ({told}) it is {best.cost:,.0f}; ask for more than that, lower least or round_to, or take out "
+                "whole blocks",
             )
         for _ in range(_HALVINGS):
             middle = (low + high) / 2

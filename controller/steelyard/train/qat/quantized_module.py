@@ -108,5 +108,5 @@ class FreezeRanges(TrainingHook):
     def before_epoch(self, model: TrainableModel, epoch: int, epoch_count: int) -> None:
         """Freeze where it is time."""
         del model
-        if epoch and epoch >= math.ceil(self._after * epoch_count):
+        if epoch >= math.ceil(self._after * epoch_count):
             self._module.freeze()

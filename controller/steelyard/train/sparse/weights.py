@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.train.layer_patterns import layer_names, layers_matching
 from steelyard.train.lift.lifted import LiftedModel
 
 if TYPE_CHECKING:
@@ -41,11 +41,14 @@ def sparse_weights(lifted: LiftedModel, *, keep: Sequence[str], group_size: int 
 
     Left out are layers that match ``keep`` (their names, or those of the ONNX nodes), depthwise convolutions, and
     layers with fewer inputs than ``group_size``.
+
+    Raises:
+        TrainingInputError: unknown_layer: a pattern matches none.
     """
     found = []
+    kept = layers_matching(layer_names(lifted), keep, setting="sparse-train: keep")
     for name, layer in lifted.module.named_modules():
-        called = (name, lifted.layers.get(name, name))
-        if any(fnmatchcase(one, pattern) for one in called for pattern in keep):
+        if name in kept:
             continue
         for parameter, values in _weights_of(layer):
             weight = SparseWeight(name=f"{name}.{parameter}", values=values)

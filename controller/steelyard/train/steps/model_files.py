@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from steelyard.compress.contract import StepContext
 from steelyard.compress.tools import tool_versions
+from steelyard.train.errors import TrainingInputError
 from steelyard.train.lift import lift_checked
 
 if TYPE_CHECKING:
@@ -19,6 +21,20 @@ def lifted_model(path: Path) -> LiftedModel:
         LiftError, ExtraMissingError: it cannot become one.
     """
     return lift_checked(path)
+
+
+def named_model(name: str, context: StepContext, *, what: str) -> Path:
+    """Return the file of a model that the controller has; ``what`` says in the sentence what it is to do.
+
+    Raises:
+        TrainingInputError: unknown_model.
+    """
+    path = context.artifacts.get(name)
+    if path is None:
+        raise TrainingInputError(
+            "unknown_model", f"there is no model {name!r} to {what}; write the name of one that the controller has"
+        )
+    return path
 
 
 def write_model(lifted: LiftedModel, out_path: Path) -> None:

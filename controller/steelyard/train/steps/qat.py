@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -22,6 +21,7 @@ from steelyard.compress.settings import (
 )
 from steelyard.train.distill.settings import TaughtSettings
 from steelyard.train.errors import TrainingInputError
+from steelyard.train.layer_patterns import layers_matching
 
 if TYPE_CHECKING:
     from steelyard.train.export.example import Interface
@@ -48,6 +48,8 @@ class QuantizationAwareTraining(TaughtSettings):
 
     kind: ClassVar[str] = "qat"
     needs_training: ClassVar[bool] = True
+    # For reduce_range.
+    reads_processor: ClassVar[bool] = True
 
     activation_type: str = "uint8"
     weight_bits: int = 8
@@ -155,7 +157,10 @@ class QuantizationAwareTraining(TaughtSettings):
         with quiet_exporters():
             graph = program.module(check_guards=False)
         named = {name: lifted.layers.get(name, name) for name in layers_of_graph(graph.graph)}
-        kept, narrow, wide = (_matching(named, getattr(self, key), key=key) for key in ("keep_float", "narrow", "wide"))
+        kept, narrow, wide = (
+            layers_matching(named, getattr(self, key), setting=f"{self.kind}: {key}")
+            for key in ("keep_float", "narrow", "wide")
+        )
         if not set(named) - kept:
             raise TrainingInputError(
                 "nothing_to_quantize",
@@ -193,24 +198,6 @@ def _calibrate(module: QuantizedModule, training: StepTraining, count: int, inpu
     feeding = training.plain_feeding()
     with smaller_batch_proposed(feeding.batch_size):
         module.calibrate((batch.inputs for batch in feeding.plain(count)), input_names)
-
-
-def _matching(named: Mapping[str, str], patterns: tuple[str, ...], *, key: str) -> frozenset[str]:
-    """Return the layers whose ONNX node, or own name, matches a pattern.
-
-    Raises:
-        TrainingInputError: a pattern matches nothing.
-    """
-    found: set[str] = set()
-    for pattern in patterns:
-        matched = {name for name, node in named.items() if fnmatchcase(node, pattern) or fnmatchcase(name, pattern)}
-        if not matched:
-            raise TrainingInputError(
-                "unknown_layer",
-                f"qat: {key} has {pattern!r}, which matches no layer; there are {', '.join(named.values())}",
-            )
-        found |= matched
-    return frozenset(found)
 
 
 def _bits_note(bits: Mapping[str, int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steelyard.compress.contract import StepContext
+from steelyard.plural import counted
 from steelyard.train.errors import TrainingInputError
 from steelyard.train.loop.data import TrainingData
 from steelyard.train.loop.settings import TrainingSettings
@@ -32,7 +33,7 @@ def learning_samples(settings: TrainingSettings, context: StepContext) -> Learni
     drawn = TrainingData.of(context.training).drawn(settings.sample_count, context.seed)
     if context.validation is not None:
         validation = TrainingData.of(context.validation)
-        told = f"epochs are compared by {validation.sample_count} validation samples"
+        told = f"epochs are compared by {counted(validation.sample_count, 'validation sample')}"
         return _apart(settings, drawn, validation, told)
     training, held = drawn.held_out(settings.holdout, context.seed)
     if held is None:
@@ -41,7 +42,7 @@ def learning_samples(settings: TrainingSettings, context: StepContext) -> Learni
             f"{settings.kind}: the task has no validation split, and holdout = {settings.holdout:g} of "
             f"{drawn.sample_count} training samples is none to compare epochs by; add samples, or a validation split",
         )
-    told = f"epochs are compared by {held.sample_count} training samples that were held out"
+    told = f"epochs are compared by {counted(held.sample_count, 'training sample')} held out"
     return _apart(settings, training, held, told)
 
 
@@ -54,9 +55,9 @@ def _apart(settings: TrainingSettings, training: TrainingData, validation: Train
             f"{settings.kind}: all {training.sample_count} training samples are validation samples, too; add others",
         )
     shared = training.sample_count - apart.sample_count
-    left_out = (f"{shared} training samples are also among those to compare by, and were left out",) if shared else ()
+    left_out = (f"left out: {counted(shared, 'training sample')} also among those to compare by",) if shared else ()
     return LearningSamples(
         training=apart,
         validation=validation,
-        notes=(f"learnt from {apart.sample_count} samples", told, *left_out),
+        notes=(f"learnt from {counted(apart.sample_count, 'sample')}", told, *left_out),
     )

@@ -95,7 +95,7 @@ class StepTraining:
 
     def _objective(self, model: TrainableModel, device: str) -> Objective:
         from steelyard.train.distill.teaching import Teaching
-        from steelyard.train.loop.losses import is_of_classes
+        from steelyard.train.loop.losses import scored_output
 
         model.module.to("cpu")
         count = min(_LOOKED_AT, _LOOKED_AT_TIMES * self._settings.batch_size)
@@ -107,13 +107,15 @@ class StepTraining:
                     "no_labels", f"{self._settings.kind}: there are no labels to learn from; add some"
                 )
             return label
+        output, class_axis = scored_output(self._samples.training.metric)
         teaching = Teaching(
             self._settings,
             student=model,
             teachers=self._teachers,
             label=label,
             sample=sample,
-            has_classes=is_of_classes(self._samples.training.metric),
+            output=output,
+            class_axis=class_axis,
             seed=self._context.seed,
         )
         teaching.to(device)
@@ -222,15 +224,9 @@ def looked_at(data: TrainingData, count: int) -> Batch:
 
 def _teacher(name: str, model_path: Path, context: StepContext) -> Teacher:
     from steelyard.train.distill.teaching import Teacher
-    from steelyard.train.lift import lift_checked
+    from steelyard.train.steps.model_files import lifted_model, named_model
 
     path = {PARENT: context.ancestors[0].path if context.ancestors else model_path, INPUT: model_path}.get(name)
-    path = path or context.artifacts.get(name)
-    if path is None:
-        raise TrainingInputError(
-            "unknown_teacher",
-            f'there is no model {name!r} to teach; write "parent", "input", or the name of a model that the controller '
-            "has",
-        )
+    path = path or named_model(name, context, what="teach")
     context.progress(f"looking at the teacher {name}", 0, 1)
-    return Teacher(name=name, model=TrainableModel.of(lift_checked(path)))
+    return Teacher(name=name, model=TrainableModel.of(lifted_model(path)))

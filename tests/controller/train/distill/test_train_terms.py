@@ -59,6 +59,15 @@ def test_errors_of_values_are_shares_of_their_variance() -> None:
     assert halves.dtype == torch.float32
 
 
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_error_of_values_that_are_all_the_same_is_a_share_of_their_square(size: int) -> None:
+    wanted = torch.full((size, 1), 300.0)
+    assert float(relative_error(wanted + 30, wanted)) == pytest.approx(0.01)
+    # A small scatter beside a large mean is a variance all the same.
+    near = 300 + torch.tensor([[0.0], [0.02]])
+    assert float(relative_error(near + 0.01, near)) == pytest.approx(1, rel=0.05)
+
+
 def test_layers_are_paired_by_the_size_of_their_maps_the_last_ones_first() -> None:
     def model(*widths: int) -> TrainableModel:
         layers, given = [], 1

@@ -109,3 +109,5 @@ def test_what_does_not_fit_the_samples_is_refused() -> None:
         augmentation("flip", shape=(64, 21))
     with pytest.raises(TrainingInputError, match="augment has noise, and no input holds floats"):
         Augmentation(("noise",), shapes={"ids": (12,)}, dtypes={"ids": "int64"})
+    with pytest.raises(TrainingInputError, match="crop12, which would move pictures of 12 pixels out of sight"):
+        augmentation("crop12", shape=(1, 12, 16))

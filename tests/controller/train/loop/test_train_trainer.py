@@ -186,13 +186,6 @@ def test_what_a_hook_does_in_the_end_is_in_the_model_that_stays(tmp_path: Path) 
     assert outcome.kept_epoch == 5
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
-    (tmp_path / "last.pt").write_bytes(b"half of a file")
-    with pytest.raises(TrainingError, match=r"last\.pt cannot be read.*remove the folder") as caught:
-        trainer(network(), Checkpoints(tmp_path)).run()
-    assert caught.value.reason == "checkpoint_unreadable"
-
-
 def test_a_model_that_is_to_stay_and_is_gone_is_no_success(tmp_path: Path) -> None:
     def lost(message: str, done: int, total: int) -> None:
         if message == "epoch 3 of 3" and done == total:

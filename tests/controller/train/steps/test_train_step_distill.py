@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,8 @@ def test_a_student_that_is_given_learns_without_labels(tmp_path: Path, teacher: 
     assert result.size_bytes < parent.stat().st_size / 3
     assert score(result) > 0.85
     assert "the student is small" in result.notes
+    (read,) = result.lineage.steps[0].read_models
+    assert (read.name, read.digest) == ("small", hashlib.sha256(student.read_bytes()).hexdigest())
 
 
 def test_a_student_keeps_every_second_block_of_its_teacher(tmp_path: Path, teacher: Path) -> None:

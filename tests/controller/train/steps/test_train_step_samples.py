@@ -41,7 +41,7 @@ def test_a_sample_that_is_also_a_validation_sample_is_not_learnt_from() -> None:
     found = chosen(rows(1, 2, 3, 2, 4), rows(2, 9, split="validation"))
     assert numbers(found, "training") == [1, 3, 4]
     assert numbers(found, "validation") == [2, 9]
-    assert "2 training samples are also among those to compare by, and were left out" in found.notes
+    assert "left out: 2 training samples also among those to compare by" in found.notes
 
 
 def test_what_is_held_out_is_learnt_from_by_no_copy_of_it_either() -> None:

@@ -43,6 +43,18 @@ def test_two_of_four_along_the_inputs_stay(tmp_path: Path) -> None:
         assert (np.count_nonzero(groups, axis=1) == 2).all()
 
 
+@pytest.mark.parametrize(("pattern", "share"), [("sparsity=0.7", 0.7), ("pattern=2:4", 0.5)])
+def test_a_training_that_runs_out_of_time_has_the_zeros_that_were_asked_for(
+    tmp_path: Path, pattern: str, share: float
+) -> None:
+    result = run(model(tmp_path), f"sparse-train,{pattern},epochs=50,max_minutes=0.00001,augment=flip")
+    assert share_of_zeros(result.path) == pytest.approx(share, abs=0.01)
+    (stopped,) = [note for note in result.notes if "max_minutes" in note]
+    assert stopped.endswith(
+        "the zeros that were missing then were made at once, without training behind them: give it more time"
+    )
+
+
 def test_zeros_come_in_blocks(tmp_path: Path) -> None:
     result = run(model(tmp_path), f"sparse-train,sparsity=0.5,pattern=block,block=4|1,scope=layer,{SHORT}")
     (kernel,) = [one for one in kernels(result.path) if one.ndim == 4]
