@@ -89,6 +89,7 @@ def import_model(request: ImportRequest, *, progress: Progress) -> ImportedModel
 def _interface(request: ImportRequest, loaded: LoadedProgram) -> Interface:
     """Return the interface, after one run of the program that shows its outputs."""
     names = named(request.inputs, loaded.input_names)
+    _refuse_other_sizes(request, loaded, names)
     inputs = tuple(
         _form(one, name, open_batch=request.open_batch) for one, name in zip(request.inputs, names, strict=True)
     )
@@ -97,6 +98,30 @@ def _interface(request: ImportRequest, loaded: LoadedProgram) -> Interface:
     many = len(outputs) > 1
     output_names = tuple(f"output_{at}" for at in range(len(outputs))) if many else ("output",)
     return Interface(inputs=inputs, output_names=output_names, open_batch=request.open_batch)
+
+
+def _refuse_other_sizes(request: ImportRequest, loaded: LoadedProgram, names: Sequence[str]) -> None:
+    """Hold the sizes that were given against those that a program was exported for.
+
+    Raises:
+        ImportModelError: batch_fixed: it takes one batch only; invalid_input: it takes other sizes.
+    """
+    for one, name, sizes in zip(request.inputs, names, loaded.input_sizes, strict=False):
+        told = "x".join("any" if size is None else str(size) for size in sizes)
+        begin = 1 if request.open_batch else 0
+        given = zip(one.shape[begin:], sizes[begin:], strict=False)
+        if len(one.shape) != len(sizes) or any(own is not None and size != own for size, own in given):
+            raise ImportModelError(
+                "invalid_input",
+                f"the program was exported with {told} for {name}, and {'x'.join(map(str, one.shape))} was given; give "
+                f"--input {'x'.join(str(size or 1) for size in sizes)}",
+            )
+        if request.open_batch and sizes and sizes[0] is not None:
+            raise ImportModelError(
+                "batch_fixed",
+                f"the program was exported for a batch of {sizes[0]} alone; add --fixed-batch to keep it "
+                f"(--input {told}), or export it with its first size open (dynamic_shapes of torch.export.export)",
+            )
 
 
 def _form(one: ExampleInput, name: str, *, open_batch: bool) -> TensorForm:
