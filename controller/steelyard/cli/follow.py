@@ -24,8 +24,7 @@ _LINE_EVERY_S = 60.0
 def follow(handle: JobHandle, title: str) -> control_pb2.Job:
     """Wait for a job's end and return it; raises SteelyardError when it did not end well."""
     if is_terminal():
-        estimate = f"about {human_duration(handle.estimated_ms / 1000)}" if handle.estimated_ms else "measuring"
-        say(f"{title}: {estimate}")
+        say(f"{title}: about {human_duration(handle.estimated_ms / 1000)}" if handle.estimated_ms else title)
     try:
         return _with_bar(handle, title) if is_terminal() else handle.wait(_lines(title))
     except KeyboardInterrupt:

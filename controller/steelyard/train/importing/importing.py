@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from steelyard.errors import first_line
-from steelyard.train.errors import ImportModelError
+from steelyard.train.errors import ExportError, ImportModelError
 from steelyard.train.export.example import Interface, as_arguments, example_feed
 from steelyard.train.export.onnx_program import OPSET, check_file, convert
 from steelyard.train.export.program import source_line, trace
@@ -56,8 +57,9 @@ def import_model(request: ImportRequest, *, progress: Progress) -> ImportedModel
     """Write the program as ONNX.
 
     Raises:
-        ImportModelError: the program cannot be loaded, or does not run with these inputs.
-        ExportError: it cannot be traced or written, naming the operator and the line; or the file differs.
+        ImportModelError: the program cannot be loaded, or does not run with these inputs; or it cannot be traced or
+            written, naming the operator and the line.
+        ExportError: the file differs.
         ExtraMissingError: PyTorch or its exporter is not installed.
     """
     need("torch", what="importing a PyTorch program")
@@ -67,11 +69,13 @@ def import_model(request: ImportRequest, *, progress: Progress) -> ImportedModel
     interface = _interface(request, loaded)
     progress("tracing it")
     module = loaded.traceable(as_arguments(interface, example_feed(interface)))
-    program = trace(module, interface)
+    with _told_to_its_author():
+        program = trace(module, interface)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "made.onnx"
         progress("writing ONNX")
-        convert(program, interface, made, opset=request.opset)
+        with _told_to_its_author():
+            convert(program, interface, made, opset=request.opset)
         progress("comparing outputs")
         difference = check_file(made, loaded.module, interface)
         request.out_path.write_bytes(made.read_bytes())
@@ -84,6 +88,18 @@ def import_model(request: ImportRequest, *, progress: Progress) -> ImportedModel
         difference=difference,
         opset=request.opset,
     )
+
+
+@contextmanager
+def _told_to_its_author() -> Iterator[None]:
+    """Make of what cannot be exported an error of the program that was given, not one of this machine."""
+    try:
+        yield
+    except ExportError as error:
+        if error.reason != "axis_fixed":
+            raise ImportModelError(error.reason, str(error)) from error
+        told = str(error).partition("; ")[0]
+        raise ImportModelError("batch_fixed", f"{told}; write it for any size, or add --fixed-batch") from error
 
 
 def _interface(request: ImportRequest, loaded: LoadedProgram) -> Interface:

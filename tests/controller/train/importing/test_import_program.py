@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from steelyard.cli.import_model import import_model as command
-from steelyard.errors import SteelyardError
+from steelyard.errors import EXIT_USAGE, SteelyardError
 from steelyard.train.importing.importing import ImportedModel, ImportRequest, import_model
 from steelyard.train.importing.inputs import parse_input
 
@@ -175,8 +175,15 @@ def test_torchscript_is_imported(net: Path, tmp_path: Path) -> None:
 
 def test_a_branch_on_values_is_named_with_its_line(net: Path, tmp_path: Path) -> None:
     error = refused(f"{net}:Branching", tmp_path)
-    assert error.reason == "not_traceable"
+    assert (error.reason, error.exit_code) == ("not_traceable", EXIT_USAGE)
     assert "net.py:18: if image.sum() > 0:" in str(error)
+
+
+def test_a_module_of_one_batch_is_told_of_the_flag(net: Path, tmp_path: Path) -> None:
+    net.write_text(NET.replace("return self.last(seen)", "return self.last(seen.reshape(2, 4))"))
+    error = refused(f"{net}:build", tmp_path)
+    assert error.reason == "batch_fixed"
+    assert "batch is always 2; write it for any size, or add --fixed-batch" in str(error)
 
 
 def test_an_operator_that_onnx_lacks_is_named_with_its_line(net: Path, tmp_path: Path) -> None:
