@@ -77,8 +77,6 @@ def _dynamic(interface: Interface) -> tuple[dict[int, Any], ...]:
 def _fixed_axes(error: BaseException) -> str:
     """Return what torch says of the sizes that turned out to be fixed."""
     told = re.findall(r"marked (\w+) as dynamic but your code specialized it to be a constant \((\d+)\)", str(error))
-        r"You marked (\w+) as dynamic but your code specialized it to be a constant \((\d+)\)", str(error)
-    )
     return ", ".join(f"{name} is always {size}" for name, size in told) or first_line(error)
 
 
