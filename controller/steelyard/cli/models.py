@@ -58,10 +58,12 @@ def make_variants(
     evaluate: bool = False,
     use_cache: bool = True,
     measuring: StepMeasuring | None = None,
+    is_announced: bool = False,
 ) -> list[control_pb2.Artifact]:
     """Compress ``artifact`` by each recipe and return the variants, in order.
 
-    ``evaluate``: score each step here. ``measuring``: where and how recipes measure on their way.
+    ``evaluate``: score each step here. ``measuring``: where and how recipes measure on their way. ``is_announced``: a
+    line has said what begins.
     """
     variants = []
     for recipe in recipes:
@@ -75,6 +77,7 @@ def make_variants(
             use_cache=use_cache,
             measuring=measuring,
         )
-        follow(handle, f"{artifact.name} {recipe if isinstance(recipe, str) else recipe.name}")
+        title = f"{artifact.name} {recipe if isinstance(recipe, str) else recipe.name}"
+        follow(handle, title, is_announced=is_announced)
         variants.append(handle.variant())
     return variants

@@ -68,6 +68,30 @@ def test_an_experiment_fits_80_columns_and_says_what_it_rests_on() -> None:
     assert "cannot go below 0.0625 with so few seeds" in words
 
 
+def test_long_recipes_are_told_apart_by_what_differs_and_stand_whole() -> None:
+    more = ",epochs=1,sample_count=1000,round_to=1"
+    kinds = ("", ",importance=random", ",importance=l1")
+    recipes = tuple(ExperimentRecipe(name=f"prune{kind}{more}", toml="") for kind in kinds)
+    figures = [
+        figure(one.name, seed, SCORE, 0.9 + 0.01 * at + 0.001 * seed * at, 0.01)
+        for at, one in enumerate(recipes)
+        for seed in range(3)
+    ]
+    record = ExperimentRecord(recipes=recipes)
+    target = io.StringIO()
+    Console(file=target, width=80).print(
+        render_experiment("pruning", record, find(recipes, figures), model_name="resnet")
+    )
+    lines = [line.rstrip() for line in target.getvalue().splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert "every step of them with epochs=1,sample_count=1000,round_to=1" in lines
+    assert [line.split()[0] for line in lines if line.split()[1:2] == ["3"]] == [
+        "prune",
+        *(f"prune{k}" for k in kinds[1:]),
+    ]
+    assert "prune,importance=l1 less prune" in target.getvalue()
+
+
 def test_what_luck_may_have_made_is_said_to_be_so() -> None:
     same = [
         figure(name, seed, SCORE, 0.9 + 0.01 * ((seed + step) % 3), 0.01)

@@ -10,10 +10,11 @@ from rich.text import Text
 
 from steelyard.experiments.findings import ExperimentMetric, Findings, RecipeClaim, RecipeFinding
 from steelyard.experiments.record import ExperimentRecord
-from steelyard.report.labels import short_labels
+from steelyard.report.experiment.recipe_labels import recipe_labels
+from steelyard.report.long_names import name_lines
 from steelyard.stats.formatting import format_value
 
-_NAME_CHARACTERS = 24
+_NAME_COLUMNS, _CLAIM_COLUMNS = 24, 40
 _COLUMNS = (
     "training: how far trainings with other seeds scatter, the measurement's part taken off; measured: how far "
     "measuring one model again scatters, which is nothing for scores, given by the same samples each time"
@@ -23,10 +24,13 @@ _COLUMNS = (
 def render_experiment(name: str, record: ExperimentRecord, findings: Findings, *, model_name: str) -> RenderableType:
     """Return tables by metric, the differences, and what the figures rest on."""
     names = [one.name for one in record.recipes]
-    shown = dict(zip(names, short_labels(names, _NAME_CHARACTERS), strict=True))
+    labels, shared = recipe_labels(names)
+    shown = dict(zip(names, labels, strict=True))
     seeds = ", ".join(map(str, record.seeds)) or "none"
     where = ", ".join(record.devices) or "no device"
     parts: list[RenderableType] = [Text(f"{name}: {model_name}, {len(names)} recipes, seeds {seeds}, on {where}")]
+    if shared:
+        parts.append(Text(f"every step of them with {','.join(shared)}"))
     for metric in dict.fromkeys(one.metric for one in findings.recipes):
         rows = [one for one in findings.recipes if one.metric == metric]
         parts += [Text(), _means(metric, rows, shown)]
@@ -43,20 +47,21 @@ def metric_title(metric: ExperimentMetric) -> str:
 
 def _means(metric: ExperimentMetric, rows: Sequence[RecipeFinding], shown: Mapping[str, str]) -> Table:
     table = Table(title=metric_title(metric), title_justify="left", box=None, padding=(0, 1, 0, 0))
-    table.add_column("recipe", no_wrap=True)
+    table.add_column("recipe", max_width=_NAME_COLUMNS, overflow="fold")
     for column in ("seeds", "mean", "training", "measured"):
         table.add_column(column, justify="right")
     for one in rows:
+        label = "\n".join(name_lines(shown[one.recipe], _NAME_COLUMNS))
         summary = one.summary
         if summary is None:
-            table.add_row(shown[one.recipe], "0", "not known", "", "")
+            table.add_row(label, "0", "not known", "", "")
             continue
         mean = f"{_value(summary.mean, metric.unit)}\n{_interval(summary.low, summary.high, metric.unit)}"
         unit = _difference_unit(metric.unit)
         training = _optional(summary.training_sd, metric.unit)
         training += f"\n{_interval(summary.training_low, summary.training_high, unit)}"
         cells = (str(summary.count), mean.rstrip(), training.rstrip(), _optional(summary.measurement_sd, metric.unit))
-        table.add_row(shown[one.recipe], *cells)
+        table.add_row(label, *cells)
     return table
 
 
@@ -65,7 +70,8 @@ def _differences(claims: Sequence[RecipeClaim], shown: Mapping[str, str]) -> Tab
     for column in ("of", "difference", "p, Holm", "exact p"):
         table.add_column(column, justify="left" if column == "of" else "right")
     for one in claims:
-        what = f"{metric_title(one.metric)}:\n{shown[one.second]} less {shown[one.first]}"
+        pair = name_lines(f"{shown[one.second]} less {shown[one.first]}", _CLAIM_COLUMNS)
+        what = "\n".join([f"{metric_title(one.metric)}:", *pair])
         if one.paired is None:
             table.add_row(what, "not known", "", "")
             continue
