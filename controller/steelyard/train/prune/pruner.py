@@ -23,6 +23,8 @@ from steelyard.train.prune.statistics import Statistics
 if TYPE_CHECKING:
     from torch import nn
 
+# What comes nearer to its target is left so: every model of ordinary widths does.
+_NEAR = 0.9
 # Halvings of the share of channels that go: a thousandth of them.
 _HALVINGS = 10
 
@@ -108,8 +110,14 @@ class Pruner:
         Raises:
             TrainingInputError: not_prunable: the copy does not run.
         """
+        return self._without(self._counts(ratio), ratio, cost)
+
+    def _counts(self, ratio: float) -> list[int]:
         rules = self._rules
-        counts = removed_counts(self._ranked, ratio, scope=rules.scope, round_to=rules.round_to, least=rules.least)
+        return removed_counts(self._ranked, ratio, scope=rules.scope, round_to=rules.round_to, least=rules.least)
+
+    def _without(self, counts: Sequence[int], ratio: float, cost: Cost) -> PrunedModel:
+        """Return a copy without so many units of each group."""
         made = dataclasses.replace(self._lifted, module=copy.deepcopy(self._lifted.module))
         widths = {}
         if any(counts):
@@ -155,6 +163,24 @@ class Pruner:
                 best, high = tried, middle
             else:
                 low = middle
+        return best if best.cost >= _NEAR * target else self._given_back(best, self._counts(low), cost, target)
+
+    def _given_back(self, best: PrunedModel, fewer: Sequence[int], cost: Cost, target: float) -> PrunedModel:
+        """Return ``best`` with what may stay of what goes at its ratio and not a little below it.
+
+        Narrow layers in wide steps lose theirs at one ratio, all at once.
+        """
+        counts = self._counts(best.ratio)
+        gone = [
+            (place, float(np.sort(one.scores)[few:many].mean() / (one.scores.mean() or 1.0)))
+            for place, (one, few, many) in enumerate(zip(self._ranked, fewer, counts, strict=True))
+            if few < many
+        ]
+        for place, _ in sorted(gone, key=lambda one: -one[1]):
+            trial = [*counts[:place], fewer[place], *counts[place + 1 :]]
+            tried = self._without(trial, best.ratio, cost)
+            if tried.cost <= target:
+                best, counts = tried, trial
         return best
 
 
