@@ -163,4 +163,6 @@ def _show(
         if load_recipe(recipe).name != variant.lineage.recipe_name:
             out.print(f"- {recipe} made the same file as {variant.lineage.recipe_name}", markup=False)
         out.print()
-    out.print(f"measure them: steelyard measure {parent.name} {' '.join(v.name for v in variants)}", markup=False)
+    # Not broken by us: a command that is copied stays one.
+    them = f"steelyard measure {parent.name} {' '.join(v.name for v in variants)}"
+    out.print(f"measure {'them' if len(variants) > 1 else 'it'}: {them}", markup=False, soft_wrap=True)

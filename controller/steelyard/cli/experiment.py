@@ -186,6 +186,7 @@ def _show(client: Client, kept: experiment_pb2.Experiment, *, as_json: bool) -> 
     """Print the experiment, and return whether nothing of it is missing."""
     from steelyard.nightly.report_json import plain
     from steelyard.report.experiment.terminal import render_experiment
+    from steelyard.report.experiment.view import experiment_view
     from steelyard.report.plain import to_plain
 
     record, figures, findings = _gathered(client, kept)
@@ -194,7 +195,7 @@ def _show(client: Client, kept: experiment_pb2.Experiment, *, as_json: bool) -> 
         emit_json("experiment", {**_without_record(to_plain(kept)), **known})
     else:
         model_name = client.artifact(kept.model_digest).name
-        console().print(render_experiment(kept.name, record, findings, model_name=model_name))
+        console().print(render_experiment(experiment_view(kept.name, record, findings, model_name=model_name)))
     return all(one.digest for one in record.trainings) and all(one.value is not None for one in figures)
 
 
@@ -220,9 +221,12 @@ def _write_picture(client: Client, kept: experiment_pb2.Experiment, path: Path) 
 def _write_page(client: Client, kept: experiment_pb2.Experiment, path: Path) -> None:
     from steelyard.cli.writing import write_text
     from steelyard.report.experiment.page import render_experiment_page
+    from steelyard.report.experiment.picture import draw_experiment
+    from steelyard.report.experiment.view import experiment_view
 
     record, figures, findings = _gathered(client, kept)
     model_name = client.artifact(kept.model_digest).name
-    page = render_experiment_page(kept.name, record, findings, figures, model_name=model_name)
+    view = experiment_view(kept.name, record, findings, model_name=model_name)
+    page = render_experiment_page(view, draw_experiment(kept.name, [one.name for one in record.recipes], figures))
     write_text(path, page, next_step="name another place with --html")
     click.echo(str(path))

@@ -103,6 +103,7 @@ class ExperimentRun:
             device=target,
             evaluate=self._task is not None,
             measuring=measuring,
+            is_announced=True,
         )
         return variant.digest
 

@@ -21,11 +21,13 @@ _FIRST_LINE_S = 30.0
 _LINE_EVERY_S = 60.0
 
 
-def follow(handle: JobHandle, title: str) -> control_pb2.Job:
-    """Wait for a job's end and return it; raises SteelyardError when it did not end well."""
-    if is_terminal():
-        estimate = f"about {human_duration(handle.estimated_ms / 1000)}" if handle.estimated_ms else "measuring"
-        say(f"{title}: {estimate}")
+def follow(handle: JobHandle, title: str, *, is_announced: bool = False) -> control_pb2.Job:
+    """Wait for a job's end and return it; raises SteelyardError when it did not end well.
+
+    ``is_announced``: a line has said what begins, and no other one is needed.
+    """
+    if is_terminal() and not is_announced:
+        say(f"{title}: about {human_duration(handle.estimated_ms / 1000)}" if handle.estimated_ms else title)
     try:
         return _with_bar(handle, title) if is_terminal() else handle.wait(_lines(title))
     except KeyboardInterrupt:

@@ -58,10 +58,12 @@ def make_variants(
     evaluate: bool = False,
     use_cache: bool = True,
     measuring: StepMeasuring | None = None,
+    is_announced: bool = False,
 ) -> list[control_pb2.Artifact]:
     """Compress ``artifact`` by each recipe and return the variants, in order, with what each step did this time.
 
-    ``evaluate``: score each step here. ``measuring``: where and how recipes measure on their way.
+    ``evaluate``: score each step here. ``measuring``: where and how recipes measure on their way. ``is_announced``: a
+    line has said what begins.
     """
     variants = []
     for recipe in recipes:
@@ -75,7 +77,8 @@ def make_variants(
             use_cache=use_cache,
             measuring=measuring,
         )
-        job = follow(handle, f"{artifact.name} {recipe if isinstance(recipe, str) else recipe.name}")
+        title = f"{artifact.name} {recipe if isinstance(recipe, str) else recipe.name}"
+        job = follow(handle, title, is_announced=is_announced)
         variants.append(_as_made(handle.variant(), job, task))
     return variants
 

@@ -9,7 +9,7 @@ from typing import Any
 from steelyard.compress.built_in_recipes import builtin_recipes
 from steelyard.compress.contract import Step
 from steelyard.compress.errors import RecipeError
-from steelyard.compress.inline_text import parse_inline
+from steelyard.compress.inline_text import inline_text, parse_inline
 from steelyard.compress.recipe import Recipe
 from steelyard.compress.registry import all_step_kinds, step_class, step_kinds
 from steelyard.spelling import first_unknown, meant
@@ -28,6 +28,13 @@ def load_recipe(name_or_path: str) -> Recipe:
     path = Path(name_or_path)
     if path.suffix != ".toml" and _is_inline(name_or_path):
         return Recipe(parse_inline(name_or_path))
+    built_in = known.get(name_or_path.partition(",")[0])
+    if path.suffix != ".toml" and built_in is not None:
+        raise RecipeError(
+            "recipe_with_settings",
+            f"{built_in.name} is a recipe that has its settings, and {name_or_path!r} gives it more; write its steps "
+            f"out with yours among them: {inline_text(built_in.step_list)}",
+        )
     if path.suffix != ".toml":
         raise RecipeError(
             "recipe_not_found",

@@ -9,13 +9,12 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from steelyard.control.model_labels import MOST_LABEL_CHARACTERS
 from steelyard.control.written_values import parse_cores, parse_count, parse_shape, parse_switch
 from steelyard.errors import UsageError
 
 # As many as a plan has artifacts.
 MOST_COMBINATIONS = 64
-# What agents take for a label.
-_MOST_LABEL_CHARACTERS = 100
 # How the agent's own Python is written among the runtime environments of a device.
 OWN_ENVIRONMENT = "own"
 Value = str | int | bool
@@ -56,10 +55,10 @@ class Combination:
             UsageError: it is longer than a label may be.
         """
         label = f"{base} {self.words}".rstrip()
-        if len(label) > _MOST_LABEL_CHARACTERS:
+        if len(label) > MOST_LABEL_CHARACTERS:
             raise _bad(
-                f"the label {label!r} has {len(label)} characters, more than {_MOST_LABEL_CHARACTERS}: vary fewer axes "
-                "at once or give the model a shorter name"
+                f"the label {label!r} has {len(label)} characters, more than {MOST_LABEL_CHARACTERS}: vary fewer axes "
+                "at once or give the model a shorter label"
             )
         return label
 

@@ -10,6 +10,7 @@ from steelyard.control.axes import MOST_COMBINATIONS, Combination, Value, combin
 from steelyard.control.energy_plan import EnergyOptions
 from steelyard.control.gate_plan import GateOptions, add_gate
 from steelyard.control.mode_plan import MOST_BATCH, ModeOptions, check_mode
+from steelyard.control.model_labels import MOST_LABEL_CHARACTERS, model_labels
 from steelyard.control.verdict_options import VerdictOptions
 from steelyard.control.written_values import CORE_KINDS
 from steelyard.errors import UsageError
@@ -19,6 +20,8 @@ from steelyard_protocol.v1 import control_pb2, plan_pb2
 # 10,000 hours: far beyond any measurement, and safe in int64 milliseconds.
 _MAX_WAIT_S = 36_000_000
 _PROFILE_WINDOW_MS = 1000
+# What is left of a name, at least, where settings are varied and stand behind it.
+_LEAST_NAME = 20
 _CORE_SELECTIONS = {"big": plan_pb2.CORE_SELECTION_BIG, "little": plan_pb2.CORE_SELECTION_LITTLE}
 # An external delegate: its path may hold colons, its options begin behind the first one that a name and "=" follow.
 _DELEGATE = re.compile(r"(?P<name>delegate:.*?)(?::(?P<options>[\w.-]+=.*))?")
@@ -180,7 +183,8 @@ def _all_planned(
             f"{len(artifacts)} models in {len(varied)} combinations are {count} to measure, more than "
             f"{MOST_COMBINATIONS}: vary less at once or name fewer models",
         )
-    labels = _labels(artifacts, options.labels)
+    widest = max(len(f" {one.words}") if one.words else 0 for one in varied)
+    labels = model_labels(artifacts, options.labels, room=max(_LEAST_NAME, MOST_LABEL_CHARACTERS - widest))
     return [
         _planned(artifact, one.label(label), options.under(one), own_cores="cores" in one.changes)
         for artifact, label in zip(artifacts, labels, strict=True)
@@ -193,25 +197,6 @@ def _pin(target: plan_pb2.Plan | plan_pb2.PlannedArtifact, cores: str | tuple[in
         target.core_selection = _CORE_SELECTIONS[cores]
     else:
         target.core_ids.extend(cores)
-
-
-def _labels(artifacts: Sequence[control_pb2.Artifact], given: tuple[str, ...]) -> list[str]:
-    """Return short unique names: those given, else the recipe of a variant or "original", numbered when they repeat."""
-    if given:
-        if len(given) != len(artifacts) or len(set(given)) != len(given):
-            raise UsageError("bad_labels", f"{len(given)} labels for {len(artifacts)} models: name each one once")
-        return list(given)
-    labels: list[str] = []
-    many_families = len({artifact.lineage.parent_digest or artifact.digest for artifact in artifacts}) > 1
-    for artifact in artifacts:
-        base = artifact.name if many_families or not artifact.lineage.recipe_name else artifact.lineage.recipe_name
-        if not many_families and not artifact.HasField("lineage"):
-            base = "original"
-        label, count = base, 2
-        while label in labels:
-            label, count = f"{base}-{count}", count + 1
-        labels.append(label)
-    return labels
 
 
 def _planned(

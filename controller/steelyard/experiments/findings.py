@@ -73,6 +73,11 @@ class RecipeClaim:
     holds: bool
     reason: str
 
+    @property
+    def test(self) -> tuple[str, str, str, PairedSeeds | None]:
+        """What is tested: where models give the same answers on two devices, both claims rest on one test."""
+        return self.metric.name, self.first, self.second, self.paired
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
@@ -164,9 +169,9 @@ def _p_value(paired: PairedSeeds) -> float:
 
 
 def _adjusted(claims: Sequence[RecipeClaim]) -> list[RecipeClaim]:
-    tested = [one for one in claims if not one.reason]
-    adjusted = dict(zip(map(id, tested), holm([_p_value(one.paired) for one in tested if one.paired]), strict=True))
-    return [_judged(one, adjusted[id(one)]) if id(one) in adjusted else one for one in claims]
+    tests = list(dict.fromkeys(one.test for one in claims if not one.reason))
+    adjusted = dict(zip(tests, holm([_p_value(paired) for *_, paired in tests if paired]), strict=True))
+    return [one if one.reason else _judged(one, adjusted[one.test]) for one in claims]
 
 
 def _judged(claim: RecipeClaim, adjusted_p: float) -> RecipeClaim:

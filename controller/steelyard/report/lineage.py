@@ -9,12 +9,14 @@ from rich.text import Text
 from rich.tree import Tree
 
 from steelyard.report.listings import hanging, plain_table
+from steelyard.report.long_names import name_lines
 from steelyard.report.step_latency import latency_text, parent_times, speed_text, times_of
 from steelyard.stats.estimate import Estimate
 from steelyard.stats.formatting import format_estimate, format_value
 from steelyard_protocol.v1 import control_pb2
 
 _SHORT_DIGEST = 12
+_TITLE_COLUMNS = 80
 _CONFIDENCE = 0.95
 
 
@@ -24,7 +26,7 @@ def render_steps(parent: control_pb2.Artifact, variant: control_pb2.Artifact) ->
     Where latencies were measured, the size under DEFLATE gives them its room.
     """
     lineage = variant.lineage
-    table = plain_table(title=f"{variant.name}")
+    table = plain_table()
     is_scored = any(step.HasField("evaluation") for step in lineage.steps)
     is_timed = any(step.HasField("latency") for step in lineage.steps)
     by_score = (_score_name(lineage), "change") if is_scored else ()
@@ -62,7 +64,8 @@ def render_steps(parent: control_pb2.Artifact, variant: control_pb2.Artifact) ->
             notes.append(hanging("- ", f"{step.kind}: {latency_text(step.latency)}"))
         if step.evaluation.reason:
             notes.append(hanging("- ", f"{step.kind} was not scored: {step.evaluation.reason}"))
-    return Group(table, *notes)
+    title = [Text(line, style="bold") for line in name_lines(variant.name, _TITLE_COLUMNS)]
+    return Group(*title, table, *notes)
 
 
 def evaluation_text(evaluation: control_pb2.StepEvaluation) -> str:

@@ -107,7 +107,12 @@ def render_jobs(jobs: Sequence[control_pb2.Job], *, now: dt.datetime) -> Rendera
         style = "red" if job.state in _FAILED_STATES else ""
         age = age_text(job.created_at, now) if job.HasField("created_at") else ""
         table.add_row(
-            *map(Text, (job.job_id[:_SHORT_DIGEST], kind, job.title, job.device)), Text(name, style=style), Text(age)
+            Text(job.job_id[:_SHORT_DIGEST]),
+            Text(kind),
+            LongName(job.title),
+            Text(job.device),
+            Text(name, style=style),
+            Text(age),
         )
         if job.error.message:
             errors.append(Text(f"{job.job_id[:_SHORT_DIGEST]}: {job.error.message}", style="red"))

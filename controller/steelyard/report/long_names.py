@@ -10,7 +10,8 @@ from rich.console import Console, ConsoleOptions
 from rich.measure import Measurement
 from rich.text import Text
 
-_PIECE = re.compile(r"[^-_. ]*[-_. ]*")
+# Behind joints; a point within a number (0.5) is none.
+_JOINT = re.compile(r"(?<=[-_ ,+|])(?![-_. ,+|])|(?<=[^\d]\.)(?![-_. ,+|])|(?<=\d\.)(?![-_. ,+|\d])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +27,20 @@ class LongName:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """Yield as many pieces to a line as fit; a piece wider than the column is folded."""
-        line = ""
-        for piece in _pieces(self.name):
-            if line and Text((line + piece).rstrip()).cell_len > options.max_width:
-                yield Text(line.rstrip(), overflow="fold")
-                line = ""
-            line += piece
-        yield Text(line.rstrip(), overflow="fold")
+        for line in name_lines(self.name, options.max_width):
+            yield Text(line, overflow="fold")
+
+
+def name_lines(name: str, width: int) -> list[str]:
+    """Return a name in lines of ``width`` cells, as many pieces to a line as fit; one piece alone may be wider."""
+    lines, line = [], ""
+    for piece in _pieces(name):
+        if line and Text((line + piece).rstrip()).cell_len > width:
+            lines.append(line.rstrip())
+            line = ""
+        line += piece
+    return [*lines, line.rstrip()]
 
 
 def _pieces(name: str) -> list[str]:
-    return [piece for piece in _PIECE.findall(name) if piece]
+    return [piece for piece in _JOINT.split(name) if piece]

@@ -59,6 +59,7 @@ def test_settings_that_no_file_name_can_hold_are_hashed_and_told_apart() -> None
     [
         ("static-int8+bias-corection", "unknown_step", "did you mean 'bias-correction'"),
         ("static-int8,perchannel=false", "unknown_key", "did you mean 'per_channel'"),
+        ("hybrid,epochs=1", "recipe_with_settings", r"steps out.*: prune,teachers=parent\+qat,teachers=parent"),
         ("static-int8,per_channel", "invalid_setting", "per_channel=VALUE"),
         ("static-int8,per_channel=no", "invalid_setting", "true or false"),
         ("equalize+", "unknown_step", "no step of kind ''"),

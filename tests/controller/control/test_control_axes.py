@@ -131,7 +131,7 @@ def test_what_only_the_models_show_is_refused_when_the_plan_is_made() -> None:
     with pytest.raises(UsageError, match="5 models in 16 combinations are 80 to measure, more than 64"):
         planned({"batch": range(1, 17)}, *(artifact(name) for name in "abcde"))
     with pytest.raises(UsageError, match=r"has 12\d characters, more than 100: vary fewer axes"):
-        planned({"threads": (1, 2)}, artifact("n" * 110), artifact("b"))
+        planned({"threads": (1, 2)}, artifact("n"), labels=("n" * 110,))
     with pytest.raises(UsageError, match="model net has no input 'tokens'; it has ids, mask"):
         planned({"shape": ("tokens=1x2", "tokens=1x4")})
     with pytest.raises(UsageError, match="is not AXIS=VALUE,VALUE"):

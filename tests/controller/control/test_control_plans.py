@@ -36,6 +36,21 @@ def test_models_of_several_families_are_called_by_their_names() -> None:
     assert labels(artifact("a"), artifact("b"), artifact("c", recipe="float16", parent="a")) == ["a", "b", "c"]
 
 
+def test_variants_of_a_variant_are_called_by_their_recipes_beside_it() -> None:
+    tuned = artifact("net-tuned", recipe="fine-tune", parent="net")
+    assert labels(tuned, artifact("net-tuned-prune", recipe="prune", parent="net-tuned")) == ["original", "prune"]
+
+
+def test_long_names_are_cut_in_their_middle_to_what_a_device_takes_and_stay_apart() -> None:
+    recipes = [f"prune,{'a' * 100},seed={count}" for count in (1, 2)]
+    variants = [artifact(f"net-{at}", recipe=one, parent="net") for at, one in enumerate((*recipes, recipes[0]))]
+    plan = build_plan([artifact("net"), *variants], MeasurementOptions(vary={"threads": (1, 2)}))
+    found = [one.label for one in plan.artifacts]
+    assert len(set(found)) == 8
+    assert max(map(len, found)) == 100
+    assert [one.endswith("seed=2 threads=1") for one in found].count(True) == 1
+
+
 def test_labels_that_would_repeat_are_numbered() -> None:
     twice = [artifact("net"), artifact("net"), artifact("net")]
     assert labels(*twice) == ["original", "original-2", "original-3"]

@@ -56,6 +56,14 @@ def test_all_claims_are_adjusted_together() -> None:
     assert adjusted[0] == pytest.approx(min(1.0, 2 * raw[0]))
 
 
+def test_the_same_answers_on_two_devices_are_one_test() -> None:
+    rng = np.random.default_rng(1)
+    told = [one for name in "ab" for one in figures(name, rng.normal(1.0, 0.1, 5))]
+    both = [*told, *(replace(one, metric=replace(SCORE, device="pi4")) for one in told)]
+    (alone,), twice = find((A, B), told).claims, find((A, B), both).claims
+    assert [one.adjusted_p for one in twice] == [alone.adjusted_p] * 2
+
+
 def test_recipes_that_differ_by_nothing_give_few_false_claims() -> None:
     rng = np.random.default_rng(7)
     wrong = 0

@@ -24,11 +24,16 @@ def test_a_name_breaks_after_a_joint() -> None:
     assert printed(LongName("fashion_mobilenet-static-int8"), 29) == ["fashion_mobilenet-static-int8"]
 
 
+def test_a_recipe_breaks_between_its_settings_and_no_number_breaks() -> None:
+    lines = ["net-prune,epochs=2,", "learning_rate=0.004-", "distill,epochs=1,", "width=0.5"]
+    assert printed(LongName("".join(lines)), 20) == lines
+
+
 def test_words_break_at_spaces() -> None:
     assert printed(LongName("digits by static-int8"), 10) == ["digits by", "static-", "int8"]
 
 
-@given(st.text(alphabet="abcdefgh-_.", min_size=1, max_size=60), st.integers(4, 40))
+@given(st.text(alphabet="abcde05-_.,+=", min_size=1, max_size=60), st.integers(4, 40))
 def test_nothing_of_a_name_is_lost(name: str, width: int) -> None:
     lines = printed(LongName(name), width)
     assert "".join(lines) == name

@@ -10,7 +10,7 @@ from steelyard.experiments.findings import ExperimentMetric, SeedFigure
 from steelyard.report.charts.axes import x_axis, y_axis
 from steelyard.report.charts.canvas import Canvas, marker
 from steelyard.report.charts.scales import Scale, fitted
-from steelyard.report.experiment.terminal import metric_title
+from steelyard.report.experiment.view import metric_title
 from steelyard.report.labels import short_labels
 from steelyard.stats.formatting import format_value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ def trace(module: Any, interface: Interface) -> Any:
         if _is_about_shapes(error):
             raise ExportError(
                 "axis_fixed",
-                f"the module works with one size only where the model leaves it open ({first_line(error)}); see "
-                f"{source_line(error)}",
+                f"the module works with one size only where the model leaves it open: {_fixed_axes(error)}; write it "
+                "for any size, or keep the size that it works with",
             ) from error
         raise ExportError(
             "not_traceable",
@@ -71,6 +72,12 @@ def _dynamic(interface: Interface) -> tuple[dict[int, Any], ...]:
             kept[axis] = kinds.setdefault(name, Dim("batch", min=1)) if is_batch else Dim.AUTO
         each.append(kept)
     return tuple(each)
+
+
+def _fixed_axes(error: BaseException) -> str:
+    """Return what torch says of the sizes that turned out to be fixed."""
+    told = re.findall(r"marked (\w+) as dynamic but your code specialized it to be a constant \((\d+)\)", str(error))
+    return ", ".join(f"{name} is always {size}" for name, size in told) or first_line(error)
 
 
 def _is_about_shapes(error: BaseException) -> bool:

@@ -12,6 +12,8 @@ _LOGGERS = (
     "torch.onnx",
     "torch.onnx._internal.exporter._registration",
     "torch.export",
+    "torch._export",
+    "torch._export.non_strict_utils",
     "torch.fx",
     "onnxscript",
     "root",

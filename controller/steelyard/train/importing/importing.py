@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from steelyard.errors import first_line
-from steelyard.train.errors import ImportModelError
+from steelyard.train.errors import ExportError, ImportModelError
 from steelyard.train.export.example import Interface, as_arguments, example_feed
 from steelyard.train.export.onnx_program import OPSET, check_file, convert
 from steelyard.train.export.program import source_line, trace
@@ -56,8 +57,9 @@ def import_model(request: ImportRequest, *, progress: Progress) -> ImportedModel
     """Write the program as ONNX.
 
     Raises:
-        ImportModelError: the program cannot be loaded, or does not run with these inputs.
-        ExportError: it cannot be traced or written, naming the operator and the line; or the file differs.
+        ImportModelError: the program cannot be loaded, or does not run with these inputs; or it cannot be traced or
+            written, naming the operator and the line.
+        ExportError: the file differs.
         ExtraMissingError: PyTorch or its exporter is not installed.
     """
     need("torch", what="importing a PyTorch program")
@@ -67,11 +69,13 @@ def import_model(request: ImportRequest, *, progress: Progress) -> ImportedModel
     interface = _interface(request, loaded)
     progress("tracing it")
     module = loaded.traceable(as_arguments(interface, example_feed(interface)))
-    program = trace(module, interface)
+    with _told_to_its_author():
+        program = trace(module, interface)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "made.onnx"
         progress("writing ONNX")
-        convert(program, interface, made, opset=request.opset)
+        with _told_to_its_author():
+            convert(program, interface, made, opset=request.opset)
         progress("comparing outputs")
         difference = check_file(made, loaded.module, interface)
         request.out_path.write_bytes(made.read_bytes())
@@ -86,9 +90,22 @@ def import_model(request: ImportRequest, *, progress: Progress) -> ImportedModel
     )
 
 
+@contextmanager
+def _told_to_its_author() -> Iterator[None]:
+    """Make of what cannot be exported an error of the program that was given, not one of this machine."""
+    try:
+        yield
+    except ExportError as error:
+        if error.reason != "axis_fixed":
+            raise ImportModelError(error.reason, str(error)) from error
+        told = str(error).partition("; ")[0]
+        raise ImportModelError("batch_fixed", f"{told}; write it for any size, or add --fixed-batch") from error
+
+
 def _interface(request: ImportRequest, loaded: LoadedProgram) -> Interface:
     """Return the interface, after one run of the program that shows its outputs."""
     names = named(request.inputs, loaded.input_names)
+    _refuse_other_sizes(request, loaded, names)
     inputs = tuple(
         _form(one, name, open_batch=request.open_batch) for one, name in zip(request.inputs, names, strict=True)
     )
@@ -97,6 +114,30 @@ def _interface(request: ImportRequest, loaded: LoadedProgram) -> Interface:
     many = len(outputs) > 1
     output_names = tuple(f"output_{at}" for at in range(len(outputs))) if many else ("output",)
     return Interface(inputs=inputs, output_names=output_names, open_batch=request.open_batch)
+
+
+def _refuse_other_sizes(request: ImportRequest, loaded: LoadedProgram, names: Sequence[str]) -> None:
+    """Hold the sizes that were given against those that a program was exported for.
+
+    Raises:
+        ImportModelError: batch_fixed: it takes one batch only; invalid_input: it takes other sizes.
+    """
+    for one, name, sizes in zip(request.inputs, names, loaded.input_sizes, strict=False):
+        told = "x".join("any" if size is None else str(size) for size in sizes)
+        begin = 1 if request.open_batch else 0
+        given = zip(one.shape[begin:], sizes[begin:], strict=False)
+        if len(one.shape) != len(sizes) or any(own is not None and size != own for size, own in given):
+            raise ImportModelError(
+                "invalid_input",
+                f"the program was exported with {told} for {name}, and {'x'.join(map(str, one.shape))} was given; give "
+                f"--input {'x'.join(str(size or 1) for size in sizes)}",
+            )
+        if request.open_batch and sizes and sizes[0] is not None:
+            raise ImportModelError(
+                "batch_fixed",
+                f"the program was exported for a batch of {sizes[0]} alone; add --fixed-batch to keep it "
+                f"(--input {told}), or export it with its first size open (dynamic_shapes of torch.export.export)",
+            )
 
 
 def _form(one: ExampleInput, name: str, *, open_batch: bool) -> TensorForm:

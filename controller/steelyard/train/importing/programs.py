@@ -23,11 +23,15 @@ _FACTORY_NAME = "_steelyard_imported"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedProgram:
-    """A module to export. ``input_names`` are its own, () where it does not tell; ``kind`` is a word for people."""
+    """A module to export. ``input_names`` are its own, () where it does not tell; ``kind`` is a word for people.
+
+    ``input_sizes``: for each input its sizes, None where one is open; () where it does not tell.
+    """
 
     module: Any
     kind: str
     input_names: tuple[str, ...] = ()
+    input_sizes: tuple[tuple[int | None, ...], ...] = ()
 
     def traceable(self, arguments: tuple[Any, ...]) -> Any:
         """Return what torch.export traces: the module, or what its own converter makes of TorchScript.
@@ -100,9 +104,18 @@ def _archive_names(path: Path) -> list[str]:
 
 def _exported_program(path: Path, *, allow_pickle: bool) -> LoadedProgram:
     program = load_exported(path, allow_pickle=allow_pickle)
+    names = tuple(program.graph_signature.user_inputs)
     return LoadedProgram(
-        module=program.module(), kind="ExportedProgram", input_names=tuple(program.graph_signature.user_inputs)
+        module=program.module(), kind="ExportedProgram", input_names=names, input_sizes=_sizes(program, names)
     )
+
+
+def _sizes(program: Any, names: tuple[str, ...]) -> tuple[tuple[int | None, ...], ...]:
+    """Return the sizes of the inputs of an ExportedProgram; () where one of them is no tensor."""
+    seen = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
+    if not all(hasattr(seen.get(name), "shape") for name in names):
+        return ()
+    return tuple(tuple(size if type(size) is int else None for size in seen[name].shape) for name in names)
 
 
 def _torchscript(path: Path) -> LoadedProgram:
@@ -193,18 +206,49 @@ def _python_file(path: Path) -> Any:
 
 
 def _load_weights(module: Any, path: Path, *, allow_pickle: bool) -> None:
-    state = _state(path, allow_pickle=allow_pickle)
-    nested = state.get("state_dict") if isinstance(state, Mapping) else None
-    state = nested if isinstance(nested, Mapping) else state
-    if not isinstance(state, Mapping):
-        raise ImportModelError("no_state", f"{path} holds a {type(state).__name__} and no state dict; save that one")
+    held = _state(path, allow_pickle=allow_pickle)
+    if not isinstance(held, Mapping):
+        raise ImportModelError("no_state", f"{path} holds a {type(held).__name__} and no state dict; save that one")
+    state = _state_dict_of(held, path)
     try:
         module.load_state_dict(state)
-    except RuntimeError as error:
-        told = " ".join(str(error).split())[:300]
+    except (RuntimeError, AttributeError, TypeError) as error:
         raise ImportModelError(
-            "weights_do_not_fit", f"the weights in {path} are not those of the module ({told}); give its own"
+            "weights_do_not_fit",
+            f"the weights in {path} are not those of the module: {_misfit(module, state, error)}; give its own",
         ) from error
+
+
+def _state_dict_of(held: Mapping[Any, Any], path: Path) -> Mapping[str, Any]:
+    """Return the state dict: what the file holds, or the one entry of a checkpoint that is a dict of tensors."""
+    import torch
+
+    inner = {
+        str(key): value
+        for key, value in held.items()
+        if isinstance(value, Mapping) and value and all(isinstance(one, torch.Tensor) for one in value.values())
+    }
+    if "state_dict" in inner or len(inner) == 1:
+        return inner.get("state_dict") or next(iter(inner.values()))
+    if len(inner) > 1:
+        raise ImportModelError(
+            "no_state",
+            f"{path} holds several state dicts ({', '.join(sorted(inner))}); save the one that belongs to the module",
+        )
+    return held
+
+
+def _misfit(module: Any, state: Mapping[str, Any], error: Exception) -> str:
+    """Return in a few words what of a state dict does not fit."""
+    own = module.state_dict()
+    missing, unknown = ([key for key in a if key not in b] for a, b in ((own, state), (state, own)))
+    told = [f"{word} {_few(keys)}" for word, keys in (("it lacks", missing), ("the module has no", unknown)) if keys]
+    return ", and ".join(told) or " ".join(str(error).split())[:300]
+
+
+def _few(keys: list[str]) -> str:
+    shown = ", ".join(map(str, keys[:3]))
+    return shown if len(keys) <= 3 else f"{shown} and {len(keys) - 3} more"
 
 
 def _state(path: Path, *, allow_pickle: bool) -> Any:

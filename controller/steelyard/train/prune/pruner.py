@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+# What comes nearer to its target is left so: every model of ordinary widths does.
+_NEAR = 0.9
 # Halvings of the share of channels that go: a thousandth of them.
 _HALVINGS = 10
 # Neighbours of a model that are made at once: each is a copy that runs.
@@ -116,10 +118,11 @@ class Pruner:
         Raises:
             TrainingInputError: not_prunable: the copy does not run.
         """
+        return self.without(self._counts(ratio), cost)
+
+    def _counts(self, ratio: float) -> list[int]:
         rules = self._rules
-        return self.without(
-            removed_counts(self._ranked, ratio, scope=rules.scope, round_to=rules.round_to, least=rules.least), cost
-        )
+        return removed_counts(self._ranked, ratio, scope=rules.scope, round_to=rules.round_to, least=rules.least)
 
     def near(self, pruned: PrunedModel, cost: Cost, *, back: bool) -> list[PrunedModel]:
         """Return copies of which one group is one multiple narrower than in ``pruned``, or wider with ``back``.
@@ -190,6 +193,24 @@ class Pruner:
                 best, high = tried, middle
             else:
                 low = middle
+        return best if best.cost >= _NEAR * target else self._given_back(best, self._counts(low), cost, target)
+
+    def _given_back(self, best: PrunedModel, fewer: Sequence[int], cost: Cost, target: float) -> PrunedModel:
+        """Return ``best`` with what may stay of what goes at its ratio and not a little below it.
+
+        Narrow layers in wide steps lose theirs at one ratio, all at once.
+        """
+        counts = list(best.removed)
+        gone = [
+            (place, float(np.sort(one.scores)[few:many].mean() / (one.scores.mean() or 1.0)))
+            for place, (one, few, many) in enumerate(zip(self._ranked, fewer, counts, strict=True))
+            if few < many
+        ]
+        for place, _ in sorted(gone, key=lambda one: -one[1]):
+            trial = [*counts[:place], fewer[place], *counts[place + 1 :]]
+            tried = self.without(trial, cost)
+            if tried.cost <= target:
+                best, counts = tried, trial
         return best
 
     def _lost(self, counts: Sequence[int]) -> float:

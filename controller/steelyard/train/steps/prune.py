@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from steelyard.train.steps.training import StepTraining, Trained
 
 TARGETS = ("macs", "parameters")
+# Below this share of the amount that was asked for, a note says why.
+_COARSE = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,10 +222,21 @@ class _Pruning:
             *self._told,
             self._shortened,
             f"left: {shares}",
+            self._coarse(),
             f"widths in the last round: {widths}",
             f"whole: {whole}" if whole else "",
         )
         return (*(one for one in notes if one), *(() if self._trained is None else self._trained.notes))
+
+    def _coarse(self) -> str:
+        """Return why much less was left than was asked for, "" where it was not."""
+        left = self._cost(self.lifted) / self._start[self._step.target]
+        if self._latency is not None or self._step.round_to == 1 or left > _COARSE * self._step.amount:
+            return ""
+        return (
+            f"less is left than the {self._step.amount:.1%} that were asked for: widths are multiples of "
+            f"{self._step.round_to}; round_to=1 comes nearer"
+        )
 
     def _statistics(self) -> Any:
         from steelyard.train.loop.trainable import TrainableModel

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from steelyard.cli.import_model import import_model as command
-from steelyard.errors import SteelyardError
+from steelyard.errors import EXIT_USAGE, SteelyardError
 from steelyard.train.importing.importing import ImportedModel, ImportRequest, import_model
 from steelyard.train.importing.inputs import parse_input
 
@@ -113,8 +113,22 @@ def test_an_exported_program_keeps_its_names(net: Path, tmp_path: Path) -> None:
 def test_an_exported_program_of_one_batch_is_told_to_keep_it(net: Path, tmp_path: Path) -> None:
     program = torch.export.export(made_of(net), (torch.zeros(1, 3, 8, 8),))
     torch.export.save(program, tmp_path / "net.pt2")
-    assert "--fixed-batch" in str(refused(tmp_path / "net.pt2", tmp_path))
+    assert "--fixed-batch to keep it (--input 1x3x8x8)" in str(refused(tmp_path / "net.pt2", tmp_path))
     assert imported(tmp_path / "net.pt2", tmp_path, open_batch=False).difference < 1e-5
+
+
+@pytest.mark.parametrize(("sizes", "reason"), [("1x3x8x8", "batch_fixed"), ("2x3x9x9", "invalid_input")])
+def test_an_exported_program_tells_the_sizes_that_it_was_exported_for(
+    net: Path, tmp_path: Path, sizes: str, reason: str
+) -> None:
+    program = torch.export.export(made_of(net), (torch.zeros(2, 3, 8, 8),))
+    torch.export.save(program, tmp_path / "net.pt2")
+    request = ImportRequest(
+        source=str(tmp_path / "net.pt2"), inputs=(parse_input(sizes),), out_path=tmp_path / "out.onnx"
+    )
+    with pytest.raises(SteelyardError, match="--input 2x3x8x8") as caught:
+        import_model(request, progress=lambda _: None)
+    assert caught.value.reason == reason
 
 
 class Planted:
@@ -161,8 +175,15 @@ def test_torchscript_is_imported(net: Path, tmp_path: Path) -> None:
 
 def test_a_branch_on_values_is_named_with_its_line(net: Path, tmp_path: Path) -> None:
     error = refused(f"{net}:Branching", tmp_path)
-    assert error.reason == "not_traceable"
+    assert (error.reason, error.exit_code) == ("not_traceable", EXIT_USAGE)
     assert "net.py:18: if image.sum() > 0:" in str(error)
+
+
+def test_a_module_of_one_batch_is_told_of_the_flag(net: Path, tmp_path: Path) -> None:
+    net.write_text(NET.replace("return self.last(seen)", "return self.last(seen.reshape(2, 4))"))
+    error = refused(f"{net}:build", tmp_path)
+    assert error.reason == "batch_fixed"
+    assert "batch is always 2; write it for any size, or add --fixed-batch" in str(error)
 
 
 def test_an_operator_that_onnx_lacks_is_named_with_its_line(net: Path, tmp_path: Path) -> None:
@@ -199,6 +220,24 @@ def test_weights_of_another_network_and_weights_that_are_a_pickle_are_refused(ne
     assert refused(f"{net}:build", tmp_path, weights=tmp_path / "other.pt").reason == "weights_do_not_fit"
     assert refused(f"{net}:build", tmp_path, weights=tmp_path / "whole.pt").reason == "bare_pickle"
     assert refused(f"{net}:build", tmp_path, weights=tmp_path / "absent.pt").reason == "model_not_found"
+
+
+@pytest.mark.parametrize("entry", ["state_dict", "model", "net_ema"])
+def test_the_state_dict_of_a_checkpoint_is_found_in_it(net: Path, tmp_path: Path, entry: str) -> None:
+    held = {"epoch": 3, "optimizer": {"state": {}, "param_groups": []}, entry: made_of(net).state_dict()}
+    torch.save(held, tmp_path / "checkpoint.pt")
+    assert imported(f"{net}:build", tmp_path, weights=tmp_path / "checkpoint.pt").parameter_count == 4 * 27 + 4 + 10
+
+
+def test_weights_that_do_not_fit_are_told_by_name_and_several_state_dicts_are_not_guessed_at(
+    net: Path, tmp_path: Path
+) -> None:
+    weights = made_of(net).state_dict()
+    torch.save({"model": weights, "ema": weights}, tmp_path / "two.pt")
+    assert "several state dicts (ema, model)" in str(refused(f"{net}:build", tmp_path, weights=tmp_path / "two.pt"))
+    torch.save({f"module.{key}": value for key, value in weights.items()}, tmp_path / "other.pt")
+    told = str(refused(f"{net}:build", tmp_path, weights=tmp_path / "other.pt"))
+    assert "it lacks first.weight, first.bias, last.weight and 1 more, and the module has no module.first.w" in told
 
 
 def test_inputs_that_the_program_does_not_take_are_told_with_the_line(net: Path, tmp_path: Path) -> None:

@@ -102,6 +102,19 @@ def test_one_share_for_all_layers_has_no_neighbours(written: Path) -> None:
     assert one.near(one.pruned(0.5, multiply_accumulates), multiply_accumulates, back=False) == []
 
 
+@pytest.mark.parametrize("scope", ["global", "isomorphic", "layer"])
+def test_wide_steps_of_narrow_layers_come_near_to_the_target(written: Path, scope: str) -> None:
+    lifted = lift_checked(written / "residual.onnx")
+    target = 0.75 * multiply_accumulates(lifted)
+    one = pruner(lifted, scope=scope, round_to=4)
+    made = one.to_target(multiply_accumulates, target)
+    assert made.cost <= target
+    assert made.cost == multiply_accumulates(made.lifted)
+    # Layer by layer, nothing more could have stayed.
+    by_ratio = [one.pruned(step / 16, multiply_accumulates).cost for step in range(17)]
+    assert made.cost >= max(cost for cost in by_ratio if cost <= target)
+
+
 def test_an_importance_of_torch_pruning_works_unchanged(written: Path) -> None:
     import torch_pruning
 
