@@ -34,7 +34,7 @@ SPEED_TOLERANCE = 0.03
 MODELS = ("fashion_resnet", "fashion_mobilenet", *SHARED)
 STATIC, QAT, TORCHAO = "static int8", "qat", "torchao"
 _EPOCHS, _BATCH_SIZE, _RATE = 3, 64, 5e-5
-_RECIPES = {STATIC: "static-int8", QAT: f"qat,teachers=parent,epochs={_EPOCHS}"}
+_RECIPES = {STATIC: "static-int8", QAT: f"qat,teachers=parent,label_weight=0,epochs={_EPOCHS}"}
 FILES = tuple(f"{NAME}_{model}" for model in MODELS)
 
 
