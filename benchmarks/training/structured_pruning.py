@@ -103,10 +103,10 @@ def table() -> Table | None:
         method=(
             f"Learnt from {run.settings['training_count']:,} training images, the last epoch kept, "
             f"scored on 9,000 test images. steelyard: `{_OURS.format(share=0.25)}` (0.5 at 2x). random: the same with "
-            f"`importance=random`; one epoch: `{_SHORT}`. torch-pruning: its MagnitudePruner in one shot, one ratio for "
-            f"all layers, then `{_PEER}`: as many epochs by the same loop, without a teacher. Losses are paired by sample, each with "
-            "its mean over the seeds. Speeds: `steelyard measure` on the device `local`, one session, interleaved, one "
-            "thread, files of the first seed."
+            f"`importance=random`; one epoch: `{_SHORT}`. torch-pruning: its MagnitudePruner in one shot, one ratio "
+            f"for all layers, then `{_PEER}`: as many epochs by the same loop, without a teacher. Losses are paired by "
+            "sample, each with its mean over the seeds. Speeds: `steelyard measure` on the device `local`, one "
+            "session, interleaved, one thread, files of the first seed."
         ),
         run=run,
         head=[*HEAD, "ONNX Runtime", "LiteRT"],
