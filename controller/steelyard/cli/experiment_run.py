@@ -14,6 +14,7 @@ from steelyard.cli.step_measuring_flags import timing_options
 from steelyard.control.intake import recipe_with_data
 from steelyard.control.measurement_request import StepMeasuring
 from steelyard.errors import NotFoundError, UsageError
+from steelyard.fleet.local_agent import LOCAL_NAME
 from steelyard_protocol.v1 import experiment_pb2
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class ExperimentRun:
 
         Raises:
             UsageError: no recipe, or one that cannot be run here.
+            NotFoundError: a device that nobody knows.
         """
         from steelyard.experiments.record import ExperimentRecord, from_json
         from steelyard.experiments.running import ExperimentWork, run_experiment
@@ -58,6 +60,10 @@ class ExperimentRun:
             raise UsageError("no_recipe", "an experiment needs a recipe: name one with --recipe, or several")
         for one in record.recipes:
             recipe_with_data(one.toml, self._task)
+        for device in devices:
+            # A misspelt one is told of before hours of training, not behind them.
+            if device != LOCAL_NAME:
+                self._client.device(device)
         if not record.trainings:
             record = replace(record, target=_target(record, devices))
         self._keep(record)

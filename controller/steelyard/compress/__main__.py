@@ -10,6 +10,7 @@ from typing import Any
 
 from steelyard.child import bound_memory, end_with_parent, own_stdout
 from steelyard.compress.finished_step import FinishedStep
+from steelyard.compress.lack_of_memory import is_lack_of_memory
 from steelyard.compress.messages import (
     failure_event,
     measure_event,
@@ -19,8 +20,13 @@ from steelyard.compress.messages import (
     result_event,
     step_event,
 )
-from steelyard.errors import EXIT_BUG, EXIT_FINE, EXIT_INTERRUPTED, SteelyardError
+from steelyard.errors import EXIT_BUG, EXIT_FINE, EXIT_INFRASTRUCTURE, EXIT_INTERRUPTED, SteelyardError
 from steelyard_protocol.v1 import control_pb2
+
+_NO_MEMORY = (
+    "this machine has less free memory than the recipe needs; free some, or give a smaller task or model, and run it "
+    "again, which goes on behind what is done"
+)
 
 
 def main() -> int:
@@ -42,6 +48,9 @@ def main() -> int:
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001  the last handler of the process: reported as a bug, not carried on
         traceback.print_exc()
+        if is_lack_of_memory(error):
+            emit(failure_event("out_of_memory", _NO_MEMORY, EXIT_INFRASTRUCTURE))
+            return EXIT_INFRASTRUCTURE
         emit(failure_event("internal", f"{type(error).__name__}: {error}; this is a bug, please report it", EXIT_BUG))
         return EXIT_BUG
     return EXIT_FINE

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from steelyard.errors import SteelyardError, UsageError
 from steelyard.experiments.record import DeviceMeasurement, ExperimentRecipe, ExperimentRecord, SeedTraining
+from steelyard.plural import counted
 
 # A measurement takes 64 models, and the first one is the original.
 _VARIANTS_AT_ONCE = 63
@@ -32,14 +33,12 @@ def run_experiment(
     """Return the record with all that was missing of ``seeds`` and ``devices``; each part is kept as it ends.
 
     A training that fails, by a loss that is no number, say, is noted, and the others go on; next time it is tried anew.
+    A device that is lost is left, and the others are measured before that is raised.
 
     Raises:
         SteelyardError: a measurement failed, or a training for a reason that all would fail for.
     """
-    record = _train(record, seeds, work)
-    for device in devices:
-        record = _measure(record, device, work)
-    return record
+    return _measure(_train(record, seeds, work), devices, work)
 
 
 def _train(record: ExperimentRecord, seeds: Sequence[int], work: ExperimentWork) -> ExperimentRecord:
@@ -65,12 +64,22 @@ def _trained(recipe: ExperimentRecipe, seed: int, work: ExperimentWork) -> SeedT
         return SeedTraining(recipe=recipe.name, seed=seed, reason=str(error) or error.reason)
 
 
-def _measure(record: ExperimentRecord, device: str, work: ExperimentWork) -> ExperimentRecord:
-    missing = record.unmeasured(device)
-    for start in range(0, len(missing), _VARIANTS_AT_ONCE):
-        digests = missing[start : start + _VARIANTS_AT_ONCE]
-        work.say(f"measuring {len(digests)} of {len(missing)} models on {device}")
-        job_id = work.measure(digests, device)
-        record = record.with_measurement(DeviceMeasurement(device=device, job_id=job_id, digests=digests))
-        work.keep(record)
+def _measure(record: ExperimentRecord, devices: Sequence[str], work: ExperimentWork) -> ExperimentRecord:
+    failures: list[SteelyardError] = []
+    for device in devices:
+        missing = record.unmeasured(device)
+        for start in range(0, len(missing), _VARIANTS_AT_ONCE):
+            digests = missing[start : start + _VARIANTS_AT_ONCE]
+            work.say(f"measuring {counted(len(digests), 'model')} of {len(missing)} on {device}")
+            try:
+                job_id = work.measure(digests, device)
+            except SteelyardError as error:
+                failures.append(error)
+                if len(devices) > 1:
+                    work.say(f"{device} could not be measured: {error}")
+                break
+            record = record.with_measurement(DeviceMeasurement(device=device, job_id=job_id, digests=digests))
+            work.keep(record)
+    if failures:
+        raise failures[0]
     return record

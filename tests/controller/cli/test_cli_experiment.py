@@ -99,3 +99,15 @@ def test_a_name_is_of_one_model(steelyard, own_model: Path, inputs: Path) -> Non
 
 def test_an_experiment_that_nobody_knows_is_told_with_the_nearest(steelyard, client: Client) -> None:
     assert "no experiment is called 'nobodys'" in steelyard("experiment", "show", "nobodys").is_refused()
+
+
+def test_a_device_that_nobody_knows_is_told_of_before_anything_is_trained(
+    steelyard, own_model: Path, client: Client
+) -> None:
+    jobs = len(client.jobs())
+    refused = steelyard(
+        *("experiment", "run", "far-away", own_model, "--recipe", "float16"),
+        *("--device", "pi5-typo", "--device", "pi4-typo"),
+    )
+    assert "pi5-typo" in refused.is_refused()
+    assert len(client.jobs()) == jobs

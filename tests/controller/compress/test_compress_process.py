@@ -186,6 +186,19 @@ def test_a_bug_is_reported_as_one(tmp_path: Path) -> None:
     assert "Traceback" in done.stderr
 
 
+@pytest.mark.parametrize("error", ["MemoryError()", 'RuntimeError("DefaultCPUAllocator: can\'t allocate memory")'])
+def test_a_lack_of_memory_is_no_bug(error: str) -> None:
+    program = (
+        "import sys\nfrom steelyard.compress import __main__ as child\n"
+        f"def serve(line, emit):\n    raise {error}\n"
+        "child._serve = serve\nsys.exit(child.main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], input="{}\n", capture_output=True, text=True, timeout=120)
+    event = json.loads(done.stdout)
+    assert (event["reason"], event["exit_code"], done.returncode) == ("out_of_memory", 4, 4)
+    assert "goes on behind what is done" in event["message"]
+
+
 def test_requests_survive_their_line_and_unknown_keys_do_not() -> None:
     request = CompressionRequest(
         model_path="m",

@@ -20,6 +20,7 @@ class Workshop:
     """Does the work at once, notes it, and fails or is interrupted where it is told to."""
 
     fails: dict[tuple[str, int], BaseException] = field(default_factory=dict)
+    lost: tuple[str, ...] = ()
     trained: list[tuple[str, int]] = field(default_factory=list)
     measured: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     kept: ExperimentRecord = EMPTY
@@ -32,6 +33,8 @@ class Workshop:
         return f"{recipe.name}{seed}"
 
     def measure(self, digests: Sequence[str], device: str) -> str:
+        if device in self.lost:
+            raise DeviceError("device_lost", f"{device} went away")
         self.measured.append((device, tuple(digests)))
         return f"job {len(self.measured)}"
 
@@ -95,3 +98,15 @@ def test_more_models_than_a_measurement_takes_are_measured_in_several() -> None:
     workshop = Workshop()
     workshop.run(EMPTY, seeds=40)
     assert [len(digests) for _, digests in workshop.measured] == [63, 17]
+
+
+def test_a_device_that_is_lost_keeps_no_other_from_being_measured() -> None:
+    workshop = Workshop(lost=("pi4", "jetson"))
+    with pytest.raises(DeviceError, match="pi4 went away"):
+        workshop.run(EMPTY, devices=("pi4", "pi5", "jetson"))
+    assert [one.device for one in workshop.kept.measurements] == ["pi5"]
+    assert "jetson could not be measured: jetson went away" in workshop.said
+    again = Workshop()
+    again.run(workshop.kept, devices=("pi4", "pi5", "jetson"))
+    assert [device for device, _ in again.measured] == ["pi4", "jetson"]
+    assert again.trained == []

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from steelyard.compress.lack_of_memory import is_lack_of_memory
 from steelyard.train.distill.features import Pair, pairs_of, recorded
 from steelyard.train.distill.projection import make_projector, of_one_size, refuse_other_kind
 from steelyard.train.distill.settings import TaughtSettings
 from steelyard.train.distill.terms import attention_distance, relative_error, soft_labels, soft_values
 from steelyard.train.errors import TrainingInputError
 from steelyard.train.loop.losses import BINARY, CROSS_ENTROPY, LabelLoss
-from steelyard.train.loop.memory import is_lack_of_memory
 from steelyard.train.loop.memory_order import lay_channels_last
 from steelyard.train.loop.objective import Batch
 from steelyard.train.loop.output_form import LOGITS, form_of_output

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from steelyard.compress.lack_of_memory import is_lack_of_memory
 from steelyard.errors import first_line
 from steelyard.train.errors import TrainingError
-from steelyard.train.loop.memory import is_lack_of_memory
 
 _LAST = "last.pt"
 _BEST = "best.pt"

@@ -1,19 +1,12 @@
-"""What a lack of memory looks like, and what to do about it."""
+"""What to do about a lack of memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from steelyard.compress.lack_of_memory import is_lack_of_memory
 from steelyard.train.errors import TrainingError
-
-# Of PyTorch's allocators for processors and GPUs.
-_SIGNS = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "Cannot allocate memory")
-
-
-def is_lack_of_memory(error: BaseException) -> bool:
-    """Return whether an error of torch or Python says that there is not enough memory."""
-    return isinstance(error, MemoryError) or any(sign in str(error) for sign in _SIGNS)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from steelyard.train.loop.memory import is_lack_of_memory
+from steelyard.compress.lack_of_memory import is_lack_of_memory
 
 if TYPE_CHECKING:
     from torch import nn

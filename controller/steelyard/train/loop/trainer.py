@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from steelyard.compress.contract import Progress
+from steelyard.compress.lack_of_memory import is_lack_of_memory
 from steelyard.plural import counted
 from steelyard.train.errors import TrainingError
 from steelyard.train.loop.batchnorm import reestimate
 from steelyard.train.loop.checkpoints import Checkpoints
 from steelyard.train.loop.data import TrainingData
 from steelyard.train.loop.feeding import Feeding
-from steelyard.train.loop.memory import is_lack_of_memory, smaller_batch_proposed
+from steelyard.train.loop.memory import smaller_batch_proposed
 from steelyard.train.loop.memory_order import lay_as_usual, lay_channels_last
 from steelyard.train.loop.objective import Batch, Objective, TrainingHook
 from steelyard.train.loop.optimizers import learning_rate_of, make_optimizer, set_rate
