@@ -39,6 +39,7 @@ def convert(model: Path, form: str, output: Path | None, force: bool, as_json: b
       steelyard convert model.onnx --to coreml -o Model.mlpackage
     """
     from steelyard.errors import UsageError
+    from steelyard.train.export.quiet import quiet_native_code
     from steelyard.train.lift import lift_checked
 
     out_path = output or Path(f"{model.stem}{_SUFFIXES[form]}")
@@ -47,7 +48,7 @@ def convert(model: Path, form: str, output: Path | None, force: bool, as_json: b
     say("reading the model")
     lifted = lift_checked(model)
     say(f"writing {out_path}")
-    with writing(out_path):
+    with writing(out_path), quiet_native_code():
         difference, reason, turned = _to_tflite(lifted, out_path) if form == "tflite" else _to_coreml(lifted, out_path)
     if as_json:
         emit_json(

@@ -117,7 +117,11 @@ class ExperimentRun:
         artifacts = [self._model, *(self._client.artifact(digest) for digest in digests)]
         options = replace(timing_options(self._flags), title=f"experiment {self._kept.name}")
         handle = self._client.measure(artifacts, device=device, task=self._task, options=options)
-        return follow(handle, f"{self._kept.name} on {device}").job_id
+        try:
+            return follow(handle, f"{self._kept.name} on {device}").job_id
+        except KeyboardInterrupt:
+            say(f"{self._kept.name}: every training is kept; the same command measures on {device} anew")
+            raise
 
     def _keep(self, record: ExperimentRecord) -> None:
         from steelyard.experiments.record import to_json

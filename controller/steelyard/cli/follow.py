@@ -31,10 +31,18 @@ def follow(handle: JobHandle, title: str, *, is_announced: bool = False) -> cont
     try:
         return _with_bar(handle, title) if is_terminal() else handle.wait(_lines(title))
     except KeyboardInterrupt:
-        handle.cancel()
+        job = handle.cancel()
         if is_terminal():
-            say(f"cancelled; what it finished is kept: steelyard job show {handle.job_id[:12]}")
+            say(f"cancelled; what it finished is kept: {_next_step(job)}")
         raise
+
+
+def _next_step(job: control_pb2.Job) -> str:
+    from steelyard_protocol.v1 import control_pb2
+
+    if job.kind == control_pb2.JOB_KIND_COMPRESSION:
+        return "the same command goes on where it was"
+    return f"steelyard job show {job.job_id[:12]}"
 
 
 def _lines(title: str) -> Callable[[control_pb2.JobEvent], None]:

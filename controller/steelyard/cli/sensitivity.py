@@ -77,7 +77,7 @@ def sensitivity(ctx: click.Context, /, model: str, **flags: Any) -> None:
 
 
 def _show(report: SensitivityReport, model: str, name: str, flags: dict[str, Any]) -> None:
-    from steelyard.compress.kept_recipe import keep_float_line, word_keeping
+    from steelyard.compress.kept_recipe import keep_float_line, quantizing_kind, word_keeping
     from steelyard.compress.recipe_text import load_recipe
     from steelyard.report.sensitivity import is_worth_keeping, render_sensitivity
 
@@ -86,7 +86,7 @@ def _show(report: SensitivityReport, model: str, name: str, flags: dict[str, Any
     if not is_worth_keeping(report):
         return
     recipe = load_recipe(flags["recipe"])
-    out.print("\nto keep them in float, in the recipe's static-int8 table:")
+    out.print(f"\nto keep them in float, in the recipe's {quantizing_kind(recipe)} table:")
     # Lines to be copied are broken by the terminal alone.
     out.print(keep_float_line(recipe, report.keep_float), markup=False, soft_wrap=True)
     word = word_keeping(recipe, report.keep_float)

@@ -6,7 +6,7 @@ import pytest
 import tomllib
 
 from steelyard.compress.inline_text import parse_inline
-from steelyard.compress.kept_recipe import keep_float_line, word_keeping
+from steelyard.compress.kept_recipe import keep_float_line, quantizing_kind, word_keeping
 from steelyard.compress.recipe import Recipe
 from steelyard.compress.recipe_text import load_recipe
 from steelyard.compress.steps.equalize import Equalize
@@ -28,6 +28,13 @@ def test_the_word_is_the_recipe_with_the_operators_in_float(recipe: str, word: s
     assert made == word
     static = next(step for step in parse_inline(made) if isinstance(step, StaticInt8))
     assert static.keep_float == ("conv1", "/head/Conv")
+
+
+def test_what_trains_for_integers_keeps_layers_in_float_alike() -> None:
+    recipe = load_recipe("prune,amount=0.25+qat,epochs=2,keep_float=conv1")
+    assert quantizing_kind(recipe) == "qat"
+    assert word_keeping(recipe, ["conv2"]) == "prune,amount=0.25+qat,epochs=2,keep_float=conv1|conv2"
+    assert keep_float_line(recipe, ["conv2"]) == 'keep_float = ["conv1", "conv2"]'
 
 
 def test_what_was_kept_before_is_kept_on() -> None:

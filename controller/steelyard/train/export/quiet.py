@@ -1,12 +1,15 @@
-"""Keep torch's exporters from writing into the output of a command: their logs and their own deprecations."""
+"""Keep exporters from writing into the output of a command: their logs and their own deprecations."""
 
 from __future__ import annotations
 
 import io
 import logging
+import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 
 _LOGGERS = (
     "torch.onnx",
@@ -16,6 +19,7 @@ _LOGGERS = (
     "torch._export.non_strict_utils",
     "torch.fx",
     "onnxscript",
+    "torch.utils._pytree",
     "root",
 )
 
@@ -34,3 +38,18 @@ def quiet_exporters() -> Iterator[None]:
         finally:
             for one, level in zip(loggers, levels, strict=True):
                 one.setLevel(level)
+
+
+@contextmanager
+def quiet_native_code() -> Iterator[None]:
+    """Hold back what compiled libraries write to this process's standard error; for commands, not for libraries."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
