@@ -29,7 +29,7 @@ PHASES = ("find", "train", "time")
 ROUND_COUNT = 2
 SHARE, TOLERANCE = 0.5, 0.05
 OURS, UNIFORM = "steelyard", "one ratio"
-_RULES = {OURS: "prune,round_to=16", UNIFORM: "prune,scope=layer"}
+_RULES = {OURS: "prune,round_to=16,latency_trades=20", UNIFORM: "prune,scope=layer"}
 _TRAINING = "fine-tune,teachers=original,label_weight=0.3,hints=auto,learning_rate=0.002,epochs=8,precision=bfloat16"
 _FIND_ROUND_COUNT, _BUDGET_S = 10, 60.0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from steelyard.train.errors import TrainingInputError
 from steelyard.train.prune.costs import Cost
 from steelyard.train.prune.latency_search import Found, Neighbour, SearchRules, Tried, refine, search_amount
 from steelyard.train.prune.latency_target import LatencyTarget
+from steelyard.train.prune.latency_trade import trade
 from steelyard.train.prune.pruner import PrunedModel, Pruner
 
 # Where a search for a time begins, before the model's own time is known.
@@ -25,12 +25,14 @@ _ROUNDING = 1e-9
 class LatencyPruning:
     """What a latency is reached by: its target, how near, by how many candidates, and who measures them.
 
-    Candidates are written to ``work_dir`` and measured beside ``reference``, the model that the step starts from.
+    ``trades`` further candidates are measured to keep more in the same time. Candidates are written to ``work_dir`` and
+    measured beside ``reference``, the model that the step starts from.
     """
 
     target: LatencyTarget
     tolerance: float
     most: int
+    trades: int
     oracle: LatencyOracle
     reference: Path
     work_dir: Path
@@ -57,28 +59,15 @@ class LatencyPruning:
             TrainingInputError: latency_beyond_reach: the least that may stay takes longer; latency_reached_already.
             CompressionInputError: the device gives no figure.
         """
-        candidate = self._candidates(pruner, cost, whole_cost)
+        candidates = _Candidates(self, pruner, cost, whole_cost, is_reference=is_reference)
         least, whole = (pruner.pruned(ratio, cost).cost / whole_cost for ratio in (1.0, 0.0))
         rules = SearchRules(tolerance=self.tolerance, most=self.most, least=least, whole=whole, start=start)
-        found = search_amount(
-            lambda amount: candidate(amount).cost / whole_cost,
-            lambda amount: self._measured(candidate(amount), whole_cost, is_reference=is_reference),
-            rules,
-        )
-        made: dict[tuple[int, ...], PrunedModel] = {}
-
-        def near(best: Tried) -> list[Neighbour]:
-            beside = pruner.near(pruner.without(best.removed, cost), cost, back=best.share.value < 1)
-            made.update({one.removed: one for one in beside})
-            return [Neighbour(left=one.cost / whole_cost, lost=one.lost, removed=one.removed) for one in beside]
-
+        found = search_amount(candidates.left_at, candidates.measured_at, rules)
         if not found.is_beyond:
             found = refine(
-                found,
-                near,
-                lambda one: self._measured(made[one.removed], whole_cost, is_reference=is_reference),
-                rules,
+                found, lambda best: candidates.beside(best, best.share.value < 1), candidates.measured, rules
             )
+            found = trade(found, candidates.beside, candidates.without, candidates.measured, rules, most=self.trades)
         if found.is_beyond:
             raise TrainingInputError(
                 "latency_beyond_reach",
@@ -96,14 +85,13 @@ class LatencyPruning:
         missed = f"none came within {self.tolerance:.1%} of {self.target.text}: this is the nearest"
         return (told, *(() if found.is_hit else (missed,)), *found.notes)
 
-    def _candidates(self, pruner: Pruner, cost: Cost, whole_cost: float) -> Callable[[float], PrunedModel]:
-        @functools.cache
-        def candidate(amount: float) -> PrunedModel:
-            return pruner.to_target(cost, amount * whole_cost * (1 + _ROUNDING))
+    def measured(self, pruned: PrunedModel, whole_cost: float, *, is_reference: bool) -> Tried:
+        """Measure a candidate beside the reference.
 
-        return candidate
-
-    def _measured(self, pruned: PrunedModel, whole_cost: float, *, is_reference: bool) -> Tried:
+        Raises:
+            TrainingInputError: latency_reached_already.
+            CompressionInputError: the device gives no figure.
+        """
         from steelyard.train.steps.model_files import write_model
 
         left = pruned.cost / whole_cost
@@ -121,3 +109,47 @@ class LatencyPruning:
                 f"{measured.device} as it is; ask for less than that",
             )
         return Tried(left=left, share=share, whole=whole if is_reference else None, removed=pruned.removed)
+
+
+class _Candidates:
+    """The candidates of one search. Models are made when they are measured, and few are held: they may be large."""
+
+    def __init__(
+        self, pruning: LatencyPruning, pruner: Pruner, cost: Cost, whole_cost: float, *, is_reference: bool
+    ) -> None:
+        self._pruning = pruning
+        self._pruner = pruner
+        self._cost = cost
+        self._whole_cost = whole_cost
+        self._is_reference = is_reference
+        self._at = functools.cache(self._made_at)
+
+    def left_at(self, amount: float) -> float:
+        """Return the share of the cost that the candidate of an amount has."""
+        return self._at(amount).cost / self._whole_cost
+
+    def measured_at(self, amount: float) -> Tried:
+        """Measure the candidate of an amount."""
+        return self._measured(self._at(amount))
+
+    def beside(self, best: Tried, is_wider: bool) -> list[Neighbour]:
+        """Return the neighbours of a candidate, one layer wider or narrower each."""
+        base = self._pruner.without(best.removed, self._cost)
+        return [self._neighbour(one) for one in self._pruner.near(base, self._cost, back=is_wider)]
+
+    def without(self, removed: tuple[int, ...]) -> Neighbour:
+        """Return the candidate without so many units of each group."""
+        return self._neighbour(self._pruner.without(removed, self._cost))
+
+    def measured(self, neighbour: Neighbour) -> Tried:
+        """Measure a candidate that ``beside`` or ``without`` returned."""
+        return self._measured(self._pruner.without(neighbour.removed, self._cost))
+
+    def _made_at(self, amount: float) -> PrunedModel:
+        return self._pruner.to_target(self._cost, amount * self._whole_cost * (1 + _ROUNDING))
+
+    def _neighbour(self, made: PrunedModel) -> Neighbour:
+        return Neighbour(left=made.cost / self._whole_cost, lost=made.lost, removed=made.removed)
+
+    def _measured(self, pruned: PrunedModel) -> Tried:
+        return self._pruning.measured(pruned, self._whole_cost, is_reference=self._is_reference)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -124,8 +124,8 @@ class Pruner:
         rules = self._rules
         return removed_counts(self._ranked, ratio, scope=rules.scope, round_to=rules.round_to, least=rules.least)
 
-    def near(self, pruned: PrunedModel, cost: Cost, *, back: bool) -> list[PrunedModel]:
-        """Return copies of which one group is one multiple narrower than in ``pruned``, or wider with ``back``.
+    def near(self, pruned: PrunedModel, cost: Cost, *, back: bool) -> Iterator[PrunedModel]:
+        """Yield copies of which one group is one multiple narrower than in ``pruned``, or wider with ``back``.
 
         They are those that lose least, ``_MOST_NEAR`` at most; none where every layer gives the same share. No ratio of
         a ranking may give them.
@@ -135,12 +135,13 @@ class Pruner:
         """
         rules, found = self._rules, []
         if rules.scope == "layer":
-            return []
+            return
         for place, (ranked, count) in enumerate(zip(self._ranked, pruned.removed, strict=True)):
             other = one_step(ranked, count, back=back, round_to=rules.round_to, least=rules.least)
             if other is not None:
                 found.append([*pruned.removed[:place], other, *pruned.removed[place + 1 :]])
-        return [self.without(counts, cost) for counts in sorted(found, key=self._lost)[:_MOST_NEAR]]
+        for counts in sorted(found, key=self._lost)[:_MOST_NEAR]:
+            yield self.without(counts, cost)
 
     def without(self, counts: Sequence[int], cost: Cost) -> PrunedModel:
         """Return a copy without so many units of each group, those of the lowest scores.

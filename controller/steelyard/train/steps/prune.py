@@ -52,7 +52,8 @@ class Prune(TaughtSettings):
 
     With ``latency``, a share of the time of the model that the step starts from ("0.5x") or a time ("2ms"), the amount
     is found: candidates of the same ranking are measured on the device until one is within the share
-    ``latency_tolerance`` of it, ``latency_candidates`` at most (as in NetAdapt, Yang et al. 2018).
+    ``latency_tolerance`` of it, ``latency_candidates`` at most (as in NetAdapt, Yang et al. 2018). ``latency_trades``
+    further ones are measured to keep more in the same time, by single layers wider and others narrower.
     """
 
     kind: ClassVar[str] = "prune"
@@ -74,6 +75,7 @@ class Prune(TaughtSettings):
     latency: str = ""
     latency_tolerance: float = 0.05
     latency_candidates: int = 8
+    latency_trades: int = 0
 
     def __post_init__(self) -> None:
         """Refuse settings of another type, targets of nothing, and rounds without training."""
@@ -88,6 +90,7 @@ class Prune(TaughtSettings):
         require_number(self.kind, "latency_tolerance", self.latency_tolerance, least=0.001, most=0.5)
         for key in ("round_to", "rounds", "round_epochs", "sample_batches", "latency_candidates"):
             require_count(self.kind, key, getattr(self, key))
+        require_count(self.kind, "latency_trades", self.latency_trades, least=0)
         if not isinstance(self.importance, str) or not self.importance:
             raise RecipeError("invalid_setting", f"prune: importance is {self.importance!r}; write a kind in quotes")
         if self.rounds > 1 and self.epochs == 0:
@@ -280,6 +283,7 @@ def _latency_pruning(step: Prune, context: StepContext, model_path: Path) -> Lat
         target=LatencyTarget.parse(step.latency),
         tolerance=step.latency_tolerance,
         most=step.latency_candidates,
+        trades=step.latency_trades,
         oracle=context.latency,
         reference=model_path,
         work_dir=context.work_dir,

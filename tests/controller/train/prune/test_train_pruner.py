@@ -88,7 +88,7 @@ def test_a_target_is_met_with_little_to_spare(written: Path) -> None:
 def test_neighbours_of_a_pruned_model_differ_in_one_group_by_one_multiple(written: Path) -> None:
     one = pruner(lift_checked(written / "residual.onnx"), scope="global", round_to=2)
     middle = one.pruned(0.5, multiply_accumulates)
-    narrower, wider = (one.near(middle, multiply_accumulates, back=back) for back in (False, True))
+    narrower, wider = (list(one.near(middle, multiply_accumulates, back=back)) for back in (False, True))
     assert all(made.cost < middle.cost and made.lost > middle.lost for made in narrower)
     assert all(made.cost > middle.cost and made.lost < middle.lost for made in wider)
     for made in (*narrower, *wider):
@@ -99,7 +99,7 @@ def test_neighbours_of_a_pruned_model_differ_in_one_group_by_one_multiple(writte
 
 def test_one_share_for_all_layers_has_no_neighbours(written: Path) -> None:
     one = pruner(lift_checked(written / "residual.onnx"), scope="layer")
-    assert one.near(one.pruned(0.5, multiply_accumulates), multiply_accumulates, back=False) == []
+    assert not list(one.near(one.pruned(0.5, multiply_accumulates), multiply_accumulates, back=False))
 
 
 @pytest.mark.parametrize("scope", ["global", "isomorphic", "layer"])
