@@ -6,6 +6,7 @@ from steelyard.compress.errors import RecipeError
 from steelyard.spelling import meant
 
 AUTO = "auto"
+_MOST = 1_000_000_000
 
 
 def require_choice(kind: str, key: str, value: object, choices: tuple[str, ...]) -> None:
@@ -41,13 +42,15 @@ def require_boolean_or_auto(kind: str, key: str, value: object) -> None:
 
 
 def require_count(kind: str, key: str, value: object, *, least: int = 1) -> None:
-    """Refuse anything but a whole number of at least ``least``.
+    """Refuse anything but a whole number from ``least`` to a thousand million, which progress can still count.
 
     Raises:
         RecipeError: invalid_setting.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise RecipeError("invalid_setting", f"{kind}: {key} is {value!r}; write a whole number of {least} or more")
+    if value > _MOST:
+        raise RecipeError("invalid_setting", f"{kind}: {key} is beyond {_MOST:,}; write a whole number below it")
 
 
 def require_number(kind: str, key: str, value: object, *, least: float, most: float) -> None:

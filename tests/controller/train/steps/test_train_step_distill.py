@@ -155,6 +155,13 @@ def test_a_student_with_other_outputs_is_refused(tmp_path: Path) -> None:
     assert caught.value.reason == "student_misfit"
 
 
+@pytest.mark.parametrize(("setting", "what"), [("student=big", "be the student"), ("teachers=big", "teach")])
+def test_a_model_that_nobody_has_is_named(tmp_path: Path, setting: str, what: str) -> None:
+    with pytest.raises(TrainingInputError, match=f"there is no model 'big' to {what}") as caught:
+        run(model(tmp_path), f"distill,{setting},{SHORT}")
+    assert caught.value.reason == "unknown_model"
+
+
 def test_a_layer_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingInputError, match="has no layer 'conv99'; its layers are"):
         run(model(tmp_path), f"distill,hints=conv99,{SHORT}")
