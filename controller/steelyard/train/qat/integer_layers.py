@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
 _BIASED = frozenset({"Conv", "Gemm"})
 _BIAS_INPUT = 2
+# Samples, channels and a place at least.
+_LEAST_POOLED = 3
 _LIMITS = np.iinfo(np.int32)
 
 
-def tidy(model: ModelProto) -> None:
+def tidy(model: ModelProto, *, has_pools: bool) -> None:
     """Turn stored weights behind a Transpose, and store biases as int32 in the scale of input times weights.
+
+    With ``has_pools``, means over all places of pictures are written as the global pools that they were.
 
     Both are the same numbers to within half a step of the sums; without them onnxruntime (1.32) leaves the last Gemm
     and every MatMul with a stored weight in float.
@@ -26,6 +30,8 @@ def tidy(model: ModelProto) -> None:
     graph = _Graph.of(model)
     _turn_weights(model, graph)
     _store_biases(model, graph)
+    if has_pools:
+        _name_pools(model, graph)
     _drop_unread(model)
 
 
@@ -107,6 +113,24 @@ def _float_biases(model: ModelProto, graph: _Graph) -> Iterator[tuple[NodeProto,
 def _is_plain(node: NodeProto) -> bool:
     """Return whether a layer adds its bias as it is."""
     return not any(one.name in {"alpha", "beta"} and one.f != 1.0 for one in node.attribute)
+
+
+def _name_pools(model: ModelProto, graph: _Graph) -> None:
+    """ReduceMean(x, axes=[2, ...]) -> GlobalAveragePool(x), which has an integer kernel; PyTorch writes the first."""
+    from onnx import shape_inference
+
+    inferred = shape_inference.infer_shapes(model).graph
+    ranks = {one.name: len(one.type.tensor_type.shape.dim) for one in (*inferred.value_info, *inferred.input)}
+    for node in model.graph.node:
+        if node.op_type != "ReduceMean" or len(node.input) < 2:
+            continue
+        axes, rank = graph.array(node.input[1]), ranks.get(node.input[0], 0)
+        keeps = all(one.i for one in node.attribute if one.name == "keepdims")
+        if axes is None or not keeps or rank < _LEAST_POOLED or sorted(axes % rank) != list(range(2, rank)):
+            continue
+        node.op_type = "GlobalAveragePool"
+        del node.input[1:]
+        del node.attribute[:]
 
 
 def _put_first(model: ModelProto, nodes: Any) -> None:

@@ -33,8 +33,10 @@ class WrittenQdq:
     difference: float
 
 
-def write_qdq(module: Any, interface: Interface, path: Path) -> WrittenQdq:
+def write_qdq(module: Any, interface: Interface, path: Path, *, has_pools: bool = False) -> WrittenQdq:
     """Write a ``QuantizedModule`` with integer weights; the module stays as it is.
+
+    ``has_pools``: means over pictures were global pools in the file that the module was read from.
 
     Raises:
         ExportError: it cannot be written, or the file gives other numbers.
@@ -47,7 +49,7 @@ def write_qdq(module: Any, interface: Interface, path: Path) -> WrittenQdq:
         integers = convert_pt2e(copy.deepcopy(module.graph))
     convert(trace(integers, interface), interface, path, opset=OPSET)
     model = onnx.load_model(path)
-    tidy(model)
+    tidy(model, has_pools=has_pools)
     onnx.save_model(model, path)
     difference = _difference(path, module, interface)
     if difference > TOLERANCE:

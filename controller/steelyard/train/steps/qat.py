@@ -121,7 +121,8 @@ class QuantizationAwareTraining(TaughtSettings):
 
         need_torchao()
         context.progress("reading the model", 0, 1)
-        lifted, interface = _folded(model_path, context.work_dir / "qat-folded.onnx")
+        folded_path = context.work_dir / "qat-folded.onnx"
+        lifted, interface = _folded(model_path, folded_path)
         rate = self.learning_rate or _RATE_SHARE * learning_rate_of(self, lifted.module)
         settings = dataclasses.replace(self, learning_rate=rate, precision="float32")
         training = StepTraining(settings, model_path, context)
@@ -135,7 +136,7 @@ class QuantizationAwareTraining(TaughtSettings):
             write_model(lifted, out_path)
             notes: tuple[str, ...] = (_bits_note(bits),)
         else:
-            difference = write_qdq(module, interface, out_path).difference
+            difference = write_qdq(module, interface, out_path, has_pools=_has_pools(folded_path)).difference
             notes = (_bits_note(bits), f"the file differs from the trained module by {difference:.2%}")
         return StepReport(
             settings={**trained.settings, "reduce_range": self._reduces(context)},
@@ -190,6 +191,14 @@ def _folded(model_path: Path, folded_path: Path) -> tuple[LiftedModel, Interface
     fold(model_path, folded_path)
     lifted = lifted_model(folded_path)
     return lifted, interface_of(lifted)
+
+
+def _has_pools(path: Path) -> bool:
+    """Return whether a file has pools over whole pictures."""
+    import onnx
+
+    graph = onnx.load_model(path, load_external_data=False).graph
+    return any(node.op_type == "GlobalAveragePool" for node in graph.node)
 
 
 def _calibrate(module: QuantizedModule, training: StepTraining, count: int, input_names: tuple[str, ...]) -> None:

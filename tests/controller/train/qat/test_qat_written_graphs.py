@@ -11,13 +11,17 @@ import onnxruntime
 import pytest
 
 from steelyard.compress.folding import fold
+from steelyard.train.export.example import Interface
+from steelyard.train.export.onnx_program import export_onnx
+from steelyard.train.lift.lifted import TensorForm
 from tests.controller.train.small_networks import residual, transformer
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
+nn = torch.nn
 _FLOAT_LAYERS = {"Conv", "FusedConv", "NhwcFusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"}
 
 
-def as_run(made: Path, folder: Path) -> Counter[str]:
+def as_run(made: Path, folder: Path, *, has_pools: bool = False) -> Counter[str]:
     """Write a model with roundings whose ranges are of drawn inputs; count the operators that are run."""
     from steelyard.train.export.example import example_feed, interface_of
     from steelyard.train.export.program import trace
@@ -39,7 +43,7 @@ def as_run(made: Path, folder: Path) -> Counter[str]:
     module = QuantizedModule.of(graph, Grids.of(signed=False, weight_bits=(8,)), bits=bits, kept=(), wide=())
     feed = {name: torch.from_numpy(values) for name, values in example_feed(interface, batch=16).items()}
     module.calibrate([feed], lifted.input_names)
-    write_qdq(module, interface, folder / "written.onnx")
+    write_qdq(module, interface, folder / "written.onnx", has_pools=has_pools)
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(folder / "run.onnx")
     options.log_severity_level = 3
@@ -59,3 +63,21 @@ def test_no_layer_is_left_in_float(tmp_path: Path, network: Callable[[Path], Pat
     counts = as_run(network(tmp_path / "network.onnx"), tmp_path)
     assert not _FLOAT_LAYERS & set(counts)
     assert {name: counts[name] for name in wanted} == wanted
+
+
+def pooled(path: Path) -> Path:
+    """Write image [N, 1, 8, 8] -> logits [N, 3] with a mean over the whole picture."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)]
+    image = TensorForm(name="image", dtype="float32", shape=("N", 1, 8, 8), sample_shape=(2, 1, 8, 8))
+    network = nn.Sequential(*layers).eval()
+    export_onnx(network, Interface(inputs=(image,), output_names=("logits",)), path, folded=False)
+    return path
+
+
+def test_a_global_pool_is_written_as_one_and_runs_in_integers(tmp_path: Path) -> None:
+    written = pooled(tmp_path / "pooled.onnx")
+    plain, named = (as_run(written, tmp_path, has_pools=has_pools) for has_pools in (False, True))
+    assert (plain["QLinearGlobalAveragePool"], named["QLinearGlobalAveragePool"]) == (0, 1)
+    assert plain["ReduceMean"] == 1
+    assert named["ReduceMean"] == 0
