@@ -12,6 +12,7 @@ from steelyard.bundle import verify_bundle, write_bundle
 from steelyard.control import jobs
 from steelyard.control.client import Client
 from steelyard.control.energy_plan import EnergyOptions
+from steelyard.control.job_handle import JobHandle
 from steelyard.control.plans import MeasurementOptions
 from steelyard.meters import registry
 from steelyard.meters.trace import trace_of
@@ -20,6 +21,18 @@ from tests.loopback import cpu_meter
 from tests.support.anywhere import ANYWHERE
 
 Write = Callable[..., Path]
+_MOST_TRIES = 3
+
+
+def measured_seen(client: Client, artifact: control_pb2.Artifact, options: MeasurementOptions) -> JobHandle:
+    """Measure until the load marker stands out in the trace: other tests on the same cores may hide it."""
+    for _ in range(_MOST_TRIES):
+        handle = client.measure([artifact], options=options)
+        assert handle.wait().state == control_pb2.JOB_STATE_RECORDED
+        first = handle.measurement().variants[0].external_energy_readings[0]
+        if first.status != common_pb2.READING_STATUS_UNAVAILABLE:
+            break
+    return handle
 
 
 def test_the_energy_of_a_block_is_that_of_its_window_within_one_percent(
@@ -31,8 +44,7 @@ def test_the_energy_of_a_block_is_that_of_its_window_within_one_percent(
     options = MeasurementOptions(
         min_round_count=3, max_round_count=3, sample_window_ms=20, meters=meters, energy=energy, gate=ANYWHERE
     )
-    handle = client.measure([client.add_model(model())], options=options)
-    assert handle.wait().state == control_pb2.JOB_STATE_RECORDED
+    handle = measured_seen(client, client.add_model(model()), options)
     (energy_round,) = [one for one in client.rounds(handle.job_id) if one.pass_kind == result_pb2.PASS_ENERGY]
     before, block, after = energy_round.blocks
     assert (before.role, after.role) == (result_pb2.BLOCK_ROLE_IDLE_BEFORE, result_pb2.BLOCK_ROLE_IDLE_AFTER)
@@ -44,7 +56,7 @@ def test_the_energy_of_a_block_is_that_of_its_window_within_one_percent(
 
     # The agent runs on this machine, so that its clock is ours; only the meter's lag is to be found.
     truth_j = cpu_meter.true_energy_j(window.start_ns, window.end_ns) / window.inference_count
-    assert measured.value == pytest.approx(truth_j, rel=0.01)
+    assert measured.value == pytest.approx(truth_j, rel=0.01), measured.reason
     assert 0 < uncertainty.value < measured.value
     assert measured.scope == common_pb2.READING_SCOPE_BOARD_INPUT
     assert "low_confidence: the window lasted 3.0 s" in measured.reason
