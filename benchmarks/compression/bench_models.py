@@ -101,7 +101,8 @@ def _found(only: str) -> Iterator[BenchModel | SkippedModel]:
             yield SkippedModel(name=name, reason=reason)
 
 
-def _shared(definition: shared_models.Definition) -> BenchModel | SkippedModel:
+def shared_files(definition: shared_models.Definition) -> tuple[Path, Path] | SkippedModel:
+    """Return the model and the data of a definition, or why they are not here."""
     named = os.environ.get(MODELS_VARIABLE)
     if not named:
         return SkippedModel(
@@ -111,6 +112,14 @@ def _shared(definition: shared_models.Definition) -> BenchModel | SkippedModel:
     missing = next((path for path in (model, data) if not path.is_file()), None)
     if missing is not None:
         return SkippedModel(name=definition.name, reason=f"there is no file {missing}; add it")
+    return model, data
+
+
+def _shared(definition: shared_models.Definition) -> BenchModel | SkippedModel:
+    files = shared_files(definition)
+    if isinstance(files, SkippedModel):
+        return files
+    model, data = files
 
     def task() -> TaskData:
         with np.load(data, allow_pickle=False) as archive:

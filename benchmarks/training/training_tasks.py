@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.compression import fashion, labelled_tasks, minilm, shared_models, task_files
-from benchmarks.compression.bench_models import MODELS_VARIABLE, cache_folder
+from benchmarks.compression.bench_models import SkippedModel, cache_folder, shared_files
 from benchmarks.compression.labelled_tasks import Arrays
 from benchmarks.compression.task_files import TASK_FILE, Rows, TaskData, labelled, prepared, write_task
 from benchmarks.latency_block import BlockError
@@ -96,13 +96,10 @@ def shared_model(name: str) -> TrainedModel:
         BlockError: it is not here.
     """
     definition = next(one for one in shared_models.DEFINITIONS if one.name == name)
-    named = os.environ.get(MODELS_VARIABLE)
-    if not named:
-        raise BlockError(f"{MODELS_VARIABLE} is not set; name the folder that holds models/ and data/")
-    model, data = Path(named) / "models" / definition.model, Path(named) / "data" / definition.data
-    for path in (model, data):
-        if not path.is_file():
-            raise BlockError(f"there is no file {path}; add it")
+    files = shared_files(definition)
+    if isinstance(files, SkippedModel):
+        raise BlockError(files.reason)
+    model, data = files
 
     def write(folder: Path) -> None:
         with np.load(data, allow_pickle=False) as archive:

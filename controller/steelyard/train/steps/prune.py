@@ -100,6 +100,12 @@ class Prune(TaughtSettings):
             )
         if self.latency != "":
             LatencyTarget.parse(self.latency)
+        if self.latency_trades and (self.latency == "" or self.scope == "layer"):
+            raise RecipeError(
+                "impossible_setting",
+                f"prune: latency_trades is {self.latency_trades}, and single layers are traded to keep more in a "
+                "latency; write a latency, and another scope than one share for each layer, or leave it out",
+            )
 
     @property
     def needs_latency(self) -> bool:

@@ -102,6 +102,9 @@ def test_an_importance_that_judges_nothing_is_refused(trained: Path) -> None:
         ("amount=1", "write a number from 0.001 to 0.999"),
         ("scope=everywhere", "'everywhere'"),
         ("rounds=3,epochs=0", "rounds are for training between them"),
+        ("latency_trades=9", "latency_trades is 9, and single layers are traded"),
+        ("latency=0.5x,scope=layer,latency_trades=9", "another scope than one share for each layer"),
+        ("latency=0.5x,latency_trades=-1", "a whole number of 0 or more"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings: str, words: str) -> None:
