@@ -19,7 +19,7 @@ from steelyard_protocol.v1 import control_pb2, measurement_pb2, result_pb2
 from tests.arm.conftest import Zoo
 from tests.arm.emulated_agent import EMULATOR, NAME, EmulatedAgent, emulators
 from tests.support import models
-from tests.support.processes import wait_until
+from tests.support.processes import wait_for_a_new_one, wait_until
 
 ROUNDS = MeasurementOptions(min_round_count=3, max_round_count=40, sample_window_ms=20)
 TIMES = ("p50_latency", "p90_latency", "model_load", "first_inference")
@@ -178,9 +178,7 @@ def test_a_worker_that_is_killed_from_outside_ends_its_block_only(
     artifact = client.add_model(models.linear_model(tmp_path / "linear.onnx"))
     handle = client.measure([artifact], device=NAME, options=replace(ROUNDS, min_round_count=4, max_round_count=4))
     wait_until(lambda: len(list(client.rounds(handle.job_id))) >= 1, timeout_s=60)
-    wait_until(lambda: emulators(agent.process.pid))
-    for worker in emulators(agent.process.pid):
-        worker.kill()
+    wait_for_a_new_one(lambda: emulators(agent.process.pid)).kill()
     assert handle.wait().state == control_pb2.JOB_STATE_RECORDED
     statuses = [block.status for one in client.rounds(handle.job_id) for block in one.blocks]
     assert statuses.count(result_pb2.BLOCK_STATUS_KILLED_UNKNOWN) == 1

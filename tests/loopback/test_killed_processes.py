@@ -14,7 +14,7 @@ from steelyard.control.plans import MeasurementOptions
 from steelyard.settings import Settings
 from steelyard_protocol.v1 import control_pb2, result_pb2
 from tests.support.anywhere import ANYWHERE
-from tests.support.processes import children_running, wait_until
+from tests.support.processes import children_running, wait_for_a_new_one, wait_until
 
 Write = Callable[..., Path]
 WORKER = "steelyard_agent.worker"
@@ -35,11 +35,7 @@ def wait_for_rounds(client: Client, job_id: str, count: int) -> None:
 def test_a_worker_killed_from_outside_ends_its_block_only(client: Client, model: Write) -> None:
     handle = start(client, model())
     wait_for_rounds(client, handle.job_id, 1)
-    killed = False
-    while not killed:
-        for worker in children_running(WORKER):
-            worker.send_signal(signal.SIGKILL)
-            killed = True
+    wait_for_a_new_one(lambda: children_running(WORKER)).kill()
     handle.wait()
     blocks = [block for one in client.rounds(handle.job_id) for block in one.blocks]
     statuses = [block.status for block in blocks]

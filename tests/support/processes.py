@@ -26,3 +26,19 @@ def wait_until(condition: Callable[[], object], *, timeout_s: float = 30.0, step
     while not condition():
         assert time.monotonic() < deadline, f"never came true within {timeout_s} s"
         time.sleep(step_s)
+
+
+def wait_for_a_new_one(find: Callable[[], list[psutil.Process]], *, timeout_s: float = 30.0) -> psutil.Process:
+    """Return a process that ``find`` lists and did not list at first: its work is ahead of it.
+
+    One that was there before may have sent its result already, and to kill it then harms nothing.
+    """
+    before = set(find())
+    found: list[psutil.Process] = []
+
+    def look() -> bool:
+        found[:] = [one for one in find() if one not in before]
+        return bool(found)
+
+    wait_until(look, timeout_s=timeout_s)
+    return found[0]
