@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import os
 import platform
+import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -72,6 +73,11 @@ class ResultsFile:
 def this_key(settings: dict[str, Any]) -> dict[str, Any]:
     """Return what rounds must share to be counted together: machine, versions, settings."""
     return {"machine": this_machine(), "versions": these_versions(), "settings": settings}
+
+
+def span_since(begun_s: float) -> dict[str, float]:
+    """Return when a round began, which is given, and that it ends now, in seconds since 1970."""
+    return {"began_s": round(begun_s, 1), "ended_s": round(time.time(), 1)}
 
 
 def this_machine() -> str:

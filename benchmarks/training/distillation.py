@@ -15,6 +15,7 @@ from benchmarks.training.trained_rounds import (
     Rounds,
     row,
     seed_gain_points,
+    time_verdict,
     trained,
     variants,
     verdict,
@@ -22,7 +23,7 @@ from benchmarks.training.trained_rounds import (
 from benchmarks.training.training_tasks import fashion_model
 from benchmarks.training.tuned_minilm import NAME as MINILM
 from benchmarks.training.tuned_minilm import RECIPE as TUNING
-from benchmarks.training.tuned_minilm import tuned_tweets_model
+from benchmarks.training.tuned_minilm import tuned_tweets_model, tuning_rounds
 
 NAME = "distillation"
 PHASES = ("train",)
@@ -62,6 +63,7 @@ def table() -> Table | None:
     runs = {model: run for model in _STUDENTS if (run := ResultsFile(f"{NAME}_{model}").latest()) is not None}
     if not runs:
         return None
+    together = runs_together(list(runs.values()))
     return Table(
         title="Distillation: students of a fifth of the parameters",
         command=f"python -m benchmarks.run {NAME}",
@@ -74,10 +76,13 @@ def table() -> Table | None:
             f"epochs of the same samples in the same order. {_recipes(runs)} "
             "The interval of a gain is over seeds."
         ),
-        run=runs_together(list(runs.values())),
+        run=together,
         head=["model", *HEAD],
         rows=[[model, *row(run.rounds, one)] for model, run in runs.items() for one in variants(run.rounds)],
-        verdicts=[text for model, run in runs.items() for text in verdicts(model, run.rounds)],
+        verdicts=[
+            *(text for model, run in runs.items() for text in verdicts(model, run.rounds)),
+            time_verdict([tuning_rounds(), *(run.rounds for run in runs.values())], together.machine),
+        ],
     )
 
 

@@ -13,9 +13,9 @@ from benchmarks.table import Table
 from benchmarks.training.lines import PHASES as _PHASES
 from benchmarks.training.lines import Line, train_and_time
 from benchmarks.training.recipe_runs import ORIGINAL, Variant, unpacked
-from benchmarks.training.trained_rounds import HEAD, Rounds, row, speedup, trained, variants, verdict
+from benchmarks.training.trained_rounds import HEAD, Rounds, row, speedup, time_verdict, trained, variants, verdict
 from benchmarks.training.tuned_minilm import RECIPE as TUNING
-from benchmarks.training.tuned_minilm import tuned_tweets_model
+from benchmarks.training.tuned_minilm import tuned_tweets_model, tuning_rounds
 
 NAME = "half_minilm"
 PHASES = _PHASES
@@ -30,8 +30,7 @@ def line() -> Line:
     """Return what is trained and timed."""
     made = [
         Variant(name=HALF, recipe=_HALF),
-        # Goes on from what the first one kept: the step is not trained twice.
-        Variant(name=INT8, recipe=f"{_HALF}+dynamic-int8"),
+        Variant(name=INT8, recipe=f"{_HALF}+dynamic-int8", after=HALF),
     ]
     shapes = {"input_ids": (1, TOKENS), "attention_mask": (1, TOKENS)}
     return Line(name=NAME, model=tuned_tweets_model(), variants=made, timed=[HALF, INT8], shapes=shapes)
@@ -61,7 +60,10 @@ def table() -> Table | None:
         run=run,
         head=[*HEAD, "speed-up"],
         rows=[row(rounds, one) for one in variants(rounds)],
-        verdicts=[text for name in (HALF, INT8) for text in verdicts(rounds, name)],
+        verdicts=[
+            *(text for name in (HALF, INT8) for text in verdicts(rounds, name)),
+            time_verdict([tuning_rounds(), rounds], run.machine),
+        ],
     )
 
 

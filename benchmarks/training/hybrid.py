@@ -19,6 +19,7 @@ from benchmarks.training.trained_rounds import (
     row,
     seeds_of,
     speedup,
+    time_verdict,
     variants,
 )
 from benchmarks.training.training_tasks import fashion_model
@@ -75,7 +76,10 @@ def table() -> Table | None:
         run=run,
         head=[*HEAD, "speed-up"],
         rows=[row(rounds, one) for one in variants(rounds)],
-        verdicts=[verdict_of_seed(rounds, seed) for seed in seeds_of(rounds, HYBRID)],
+        verdicts=[
+            *(verdict_of_seed(rounds, seed) for seed in seeds_of(rounds, HYBRID)),
+            time_verdict([rounds], run.machine),
+        ],
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -12,11 +13,21 @@ from typing import Any
 from benchmarks.figures import Standing, standing, verdict_text
 from benchmarks.latency_block import BlockError
 from benchmarks.progress import say
-from benchmarks.results_file import ResultsFile, this_key
+from benchmarks.results_file import ResultsFile, span_since, this_key
 from benchmarks.table import Table
 from benchmarks.training.lines import Line, train_and_time
 from benchmarks.training.recipe_runs import ORIGINAL, Variant
-from benchmarks.training.trained_rounds import HEAD, POINTS, Rounds, above, loss_points, row, speedup, variants
+from benchmarks.training.trained_rounds import (
+    HEAD,
+    POINTS,
+    Rounds,
+    above,
+    loss_points,
+    row,
+    speedup,
+    time_verdict,
+    variants,
+)
 from benchmarks.training.training_tasks import TrainedModel, fashion_model
 from benchmarks.whole_path import own_controller
 from steelyard.control.energy_plan import EnergyOptions
@@ -67,7 +78,7 @@ def table() -> Table | None:
         run=run,
         head=[*HEAD, "speed-up"],
         rows=[row(rounds, one) for one in variants(rounds)],
-        verdicts=verdicts(rounds),
+        verdicts=[*verdicts(rounds), time_verdict([rounds], run.machine)],
     )
 
 
@@ -98,7 +109,8 @@ def find_widths() -> None:
     for name, rule in _RULES.items():
         if (name, rule) not in done or not _found_file(name).is_file():
             say(f"{NAME}: {name}, candidates")
-            results.append(key, {"kind": "found", "variant": name, "recipe": rule, "notes": _found(name, rule)})
+            begun_s, what = time.time(), {"kind": "found", "variant": name, "recipe": rule}
+            results.append(key, {**what, "notes": _found(name, rule), **span_since(begun_s)})
     say("")
 
 

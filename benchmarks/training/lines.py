@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,10 @@ from typing import Any
 from benchmarks.compression.bench_models import cache_folder
 from benchmarks.latency_block import BlockError
 from benchmarks.progress import say
-from benchmarks.results_file import ResultsFile, Run, this_key
-from benchmarks.training.recipe_runs import ORIGINAL, RecipeRuns, Variant, file_of
+from benchmarks.results_file import ResultsFile, Run, span_since, this_key
+from benchmarks.training.lanes import made_side_by_side
+from benchmarks.training.recipe_runs import ORIGINAL, Variant, file_of
 from benchmarks.training.training_tasks import TrainedModel, is_full
-from steelyard.errors import SteelyardError
 
 PHASES = ("train", "time")
 SPEED_ROUND_COUNT, WINDOW_MS = 8, 200
@@ -46,11 +47,6 @@ class Line:
             "window_ms": WINDOW_MS,
         }
 
-    @property
-    def runs(self) -> RecipeRuns:
-        """Who makes the variants."""
-        return RecipeRuns(self.model, self.folder)
-
     def file(self, variant: str, seed: int) -> Path:
         """Return where a variant's file is kept."""
         return file_of(self.model, self.folder, variant, seed)
@@ -70,7 +66,7 @@ async def train_and_time(line: Line, seed_count: int, phases: Sequence[str]) -> 
 
 
 def train(line: Line, seed_count: int) -> None:
-    """Train and score what is not recorded, seed after seed. A recipe that changed is run anew.
+    """Train and score what is not recorded, side by side. A recipe that changed is run anew.
 
     Raises:
         BlockError: a recipe cannot be run.
@@ -80,20 +76,19 @@ def train(line: Line, seed_count: int) -> None:
     as_it_came = Variant(name=ORIGINAL, recipe="")
     wanted = [(as_it_came, 0), *((one, seed) for seed in range(seed_count) for one in line.variants)]
     left = [(one, seed) for one, seed in wanted if (one.name, one.recipe, seed) not in done]
-    runs = line.runs if left else None
-    for variant, seed in left:
-        assert runs is not None, "there is something to run"
-        try:
-            made = runs.make(variant, seed)
-        except SteelyardError as error:
-            raise BlockError(f"{line.name}: {variant.name}, seed {seed}: {error}") from error
+    for (variant, seed), made in made_side_by_side(line.model, line.folder, left):
         named = {"variant": variant.name, "recipe": variant.recipe, "seed": seed}
         results.append(key, {"kind": "trained", **named, **made})
     say("")
 
 
-def time_files(line: Line, *, runtime: str = "onnxruntime", path_of: Callable[[str], Path] | None = None) -> None:
-    """Measure the files of the first seed beside the original where that is not recorded.
+Files = dict[str, Path]
+
+
+def time_files(
+    line: Line, *, runtime: str = "onnxruntime", written: Callable[[Files], Files] = lambda sources: sources
+) -> None:
+    """Measure the files of the first seed beside the original where that is not recorded, as ``written`` writes them.
 
     Raises:
         BlockError: a file is not there.
@@ -101,18 +96,20 @@ def time_files(line: Line, *, runtime: str = "onnxruntime", path_of: Callable[[s
     from benchmarks.compression.file_speeds import median_latencies_ns
 
     results, key = ResultsFile(line.name), this_key(line.settings)
-    find = path_of or (lambda name: line.file(name, 0))
-    files = {name: find(name) for name in (ORIGINAL, *trained_to_time(line))}
-    for path in files.values():
+    begun_s = time.time()
+    sources = {name: line.file(name, 0) for name in (ORIGINAL, *trained_to_time(line))}
+    for path in sources.values():
         if not path.is_file():
             raise BlockError(f"there is no {path}; run the benchmark with --phase train, or with --fresh")
+    files = written(sources)
     digests = {name: file_digest(path) for name, path in files.items()}
     timed = [one for one in results.rounds(key) if one["kind"] == "timed" and one["runtime"] == runtime]
     if any(one["sha256"] == digests for one in timed):
         return
     say(f"{line.name}: timed in {runtime}")
     found = median_latencies_ns(files, input_shapes=line.shapes, round_count=SPEED_ROUND_COUNT, window_ms=WINDOW_MS)
-    results.append(key, {"kind": "timed", "runtime": runtime, "sha256": digests, "median_ns": found})
+    what = {"kind": "timed", "runtime": runtime, "sha256": digests}
+    results.append(key, {**what, "median_ns": found, **span_since(begun_s)})
     say("")
 
 

@@ -20,6 +20,7 @@ from benchmarks.training.trained_rounds import (
     no_worse_verdict,
     row,
     speedup,
+    time_verdict,
     trained,
     variants,
     verdict,
@@ -78,7 +79,10 @@ def table() -> Table | None:
             for model, run in runs.items()
             for one in variants(run.rounds)
         ],
-        verdicts=[text for model, run in runs.items() for text in verdicts(model, run.rounds)],
+        verdicts=[
+            *(text for model, run in runs.items() for text in verdicts(model, run.rounds)),
+            time_verdict([run.rounds for run in runs.values()], together.machine),
+        ],
     )
 
 

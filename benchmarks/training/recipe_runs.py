@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.compression.kernels import kernels_of
 from benchmarks.progress import say
+from benchmarks.results_file import span_since
 from benchmarks.training.training_tasks import TrainedModel
 from steelyard.compress.evaluation import EvaluationSet, HostEvaluator
 
@@ -30,13 +31,15 @@ class Variant:
 
     ``start`` writes the model that the recipe starts from, given the original one; it is part of what is compared.
     ``peer`` writes the file itself, given the original, the samples to learn from, a seed and the file; ``recipe`` then
-    says in words with which settings. Recipes may name the original as a teacher ("original").
+    says in words with which settings. Recipes may name the original as a teacher ("original"). One that begins with the
+    steps of another goes on from what that kept, ``after`` it.
     """
 
     name: str
     recipe: str
     start: Callable[[Path, Path], None] | None = None
     peer: Callable[[Path, EvaluationSet, int, Path], None] | None = None
+    after: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a recipe of the model as it came, and a variant without one."""
@@ -86,20 +89,21 @@ class RecipeRuns:
         Raises:
             SteelyardError: the recipe cannot be run.
         """
-        if variant.name == ORIGINAL:
-            return self.described(ORIGINAL, 0)
+        begun_s = time.time()
+        notes = [] if variant.name == ORIGINAL else self._write(variant, seed)
+        found = self.described(variant.name, seed)
+        return {**span_since(begun_s), "notes": notes, **found}
+
+    def _write(self, variant: Variant, seed: int) -> list[str]:
+        """Write a variant's file and return what the steps of its recipe told."""
         import torch
 
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
-        begun_s = time.monotonic()
         file = self.file(variant.name, seed)
         if variant.peer is not None:
             variant.peer(self.model.model, self._training, seed, file)
-            notes: list[str] = []
-        else:
-            notes = self._compressed(variant, seed, file)
-        seconds = round(time.monotonic() - begun_s, 1)
-        return {"seconds": seconds, "notes": notes, **self.described(variant.name, seed)}
+            return []
+        return self._compressed(variant, seed, file)
 
     def _compressed(self, variant: Variant, seed: int, file: Path) -> list[str]:
         """Run the recipe of a variant and return what its steps told."""
@@ -147,7 +151,10 @@ class RecipeRuns:
             return self.model.model
         start = self._folder / f"{variant.name.replace(' ', '_')}-start.onnx"
         if not start.is_file():
-            variant.start(self.model.model, start)
+            # Another seed may begin beside this one.
+            fresh = start.with_suffix(f".{os.getpid()}.onnx")
+            variant.start(self.model.model, fresh)
+            fresh.replace(start)
         return start
 
 

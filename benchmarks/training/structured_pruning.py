@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from benchmarks.figures import Standing, verdict_text
 from benchmarks.results_file import ResultsFile, Run
 from benchmarks.table import Table
 from benchmarks.training.lines import PHASES as _PHASES
-from benchmarks.training.lines import Line, file_digest, time_files, train_and_time, trained_to_time
+from benchmarks.training.lines import Line, file_digest, time_files, train_and_time
 from benchmarks.training.plain_pruning import prune_plainly
 from benchmarks.training.recipe_runs import ORIGINAL, Variant
 from benchmarks.training.tflite_files import write_tflite
@@ -23,6 +24,7 @@ from benchmarks.training.trained_rounds import (
     no_worse_verdict,
     row,
     speedup,
+    time_verdict,
     variants,
     verdict,
 )
@@ -80,15 +82,14 @@ async def measure(round_count: int, *, phases: Sequence[str] = PHASES) -> None:
     one = line()
     await train_and_time(one, round_count, phases)
     if "time" in phases:
-        await asyncio.to_thread(_time_in_litert, one)
+        await asyncio.to_thread(time_files, one, runtime=LITERT, written=partial(_as_tflite, one.folder))
 
 
-def _time_in_litert(one: Line) -> None:
-    """Write the TFLite file of what is timed, by its content, and time those."""
-    sources = {name: one.file(name, 0) for name in (ORIGINAL, *trained_to_time(one))}
-    files = {name: one.folder / f"{file_digest(path)}.tflite" for name, path in sources.items()}
+def _as_tflite(folder: Path, sources: dict[str, Path]) -> dict[str, Path]:
+    """Write the TFLite files of ONNX models, named by the content of those."""
+    files = {name: folder / f"{file_digest(path)}.tflite" for name, path in sources.items()}
     write_tflite({sources[name]: file for name, file in files.items()})
-    time_files(one, runtime=LITERT, path_of=files.__getitem__)
+    return files
 
 
 def table() -> Table | None:
@@ -131,7 +132,8 @@ def verdicts(run: Run) -> list[str]:
         ),
     ]
     found += [_speeds(rounds, times) for times in _SHARES]
-    return [*found, *(_beside(rounds, name) for name in (*_CONTROLS, "2x torch-pruning", "4x torch-pruning"))]
+    found += [_beside(rounds, name) for name in (*_CONTROLS, "2x torch-pruning", "4x torch-pruning")]
+    return [*found, time_verdict([rounds], run.machine)]
 
 
 def _beside(rounds: Rounds, other: str) -> str:

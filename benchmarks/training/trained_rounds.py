@@ -12,6 +12,7 @@ from benchmarks.training.recipe_runs import ORIGINAL, unpacked
 
 Rounds = Sequence[Mapping[str, Any]]
 POINTS = "pp"
+MOST_MINUTES = 25
 
 
 def trained(rounds: Rounds, variant: str) -> dict[int, Mapping[str, Any]]:
@@ -64,6 +65,35 @@ def speedup(rounds: Rounds, reference: str, candidate: str, runtime: str = "onnx
         return None
     found = timed[-1]["median_ns"]
     return geometric_mean([one / other for one, other in zip(found[reference], found[candidate], strict=True)])
+
+
+def time_verdict(parts: Sequence[Rounds], machine: str) -> str:
+    """Return one sentence: whether what the figures are of was trained and timed within the limit.
+
+    ``parts`` are the rounds of each model. Time that two trainings share counts once, and a break does not.
+    """
+    name, target = "time", f"all of it within {MOST_MINUTES} minutes on two cores"
+    counted = [one for rounds in parts for one in _that_count(rounds)]
+    if not counted or any("began_s" not in one for one in counted):
+        return verdict_text(name, target, Standing.UNDECIDED, "nothing yet")
+    minutes = _covered_s([(one["began_s"], one["ended_s"]) for one in counted]) / 60
+    stands = Standing.MET if minutes <= MOST_MINUTES else Standing.MISSED
+    return verdict_text(name, target, stands, f"{minutes:.1f} minutes on {machine.partition(', Linux')[0]}")
+
+
+def _that_count(rounds: Rounds) -> list[Mapping[str, Any]]:
+    """Return the last training of each variant and seed, and the last timing of each runtime."""
+    last = {(one["kind"], one.get("variant"), one.get("seed"), one.get("runtime")): one for one in rounds}
+    return list(last.values())
+
+
+def _covered_s(spans: Sequence[tuple[float, float]]) -> float:
+    """Return how long at least one of the spans went on, in seconds."""
+    covered, until = 0.0, float("-inf")
+    for begin, end in sorted(spans):
+        covered += max(0.0, end - max(begin, until))
+        until = max(until, end)
+    return covered
 
 
 def above(figure: Figure, least: float) -> Standing:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from benchmarks.compression.bench_models import cache_folder
-from benchmarks.training.recipe_runs import RecipeRuns, Variant
+from benchmarks.results_file import ResultsFile, this_key
+from benchmarks.training.recipe_runs import RecipeRuns, Variant, file_of
+from benchmarks.training.trained_rounds import Rounds
 from benchmarks.training.training_tasks import TrainedModel, tweets_model
 
 NAME = "minilm_tuned"
@@ -20,9 +22,15 @@ def tuned_tweets_model() -> TrainedModel:
         BlockError: MiniLM or the tweets were not made yet.
         SteelyardError: it cannot be trained.
     """
-    base = tweets_model()
-    runs = RecipeRuns(base, cache_folder() / f"train-{NAME}")
-    file = runs.file(NAME, _SEED)
+    base, folder = tweets_model(), cache_folder() / f"train-{NAME}"
+    file = file_of(base, folder, NAME, _SEED)
     if not file.is_file():
-        runs.make(Variant(name=NAME, recipe=RECIPE), _SEED)
+        made = RecipeRuns(base, folder).make(Variant(name=NAME, recipe=RECIPE), _SEED)
+        ResultsFile(NAME).append(this_key({}), {"kind": "trained", "variant": NAME, "seed": _SEED, **made})
     return dataclasses.replace(base, name=NAME, model=file)
+
+
+def tuning_rounds() -> Rounds:
+    """Return the training that comes before what others make of it, none where it was not recorded."""
+    run = ResultsFile(NAME).latest()
+    return run.rounds[-1:] if run is not None else ()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from benchmarks.training import distillation, half_minilm, hybrid, latency_target, qat, structured_pruning
+from benchmarks.training.lanes import ready
 from benchmarks.training.recipe_runs import ORIGINAL, Variant, packed, unpacked
 from benchmarks.training.trained_rounds import (
     loss_points,
@@ -14,6 +15,7 @@ from benchmarks.training.trained_rounds import (
     row,
     seed_gain_points,
     speedup,
+    time_verdict,
 )
 
 from steelyard.compress.recipe_text import load_recipe
@@ -165,3 +167,39 @@ def test_every_recipe_of_the_lines_is_one() -> None:
     texts += [f"{student},{distillation._TAUGHT}" for student in distillation._STUDENTS.values()]
     texts += [latency_target._TRAINING, *(f"{rule},latency=0.5x" for rule in latency_target._RULES.values())]
     assert all(load_recipe(text).needs_training or text == "static-int8" for text in texts)
+
+
+def spanned(began_s: float, ended_s: float, *, seed: int = 0, variant: str = "a") -> dict[str, Any]:
+    return trained(variant, 100, seed=seed, began_s=began_s, ended_s=ended_s)
+
+
+def test_time_that_two_trainings_share_counts_once_and_a_break_does_not() -> None:
+    side_by_side = [
+        spanned(0.0, 600.0),
+        spanned(60.0, 900.0, seed=1),
+        {**timed(a=1.0), "began_s": 5000.0, "ended_s": 5060.0},
+    ]
+    assert "met. Target: all of it within 25 minutes on two cores; measured 16.0 minutes on m" in time_verdict(
+        [side_by_side], "m, Linux 6"
+    )
+    again = [*side_by_side, spanned(8000.0, 8900.0, seed=1)]
+    assert "measured 26.0 minutes" in time_verdict([again], "m")
+    assert "missed" in time_verdict([again], "m")
+
+
+def test_the_time_of_a_line_with_a_training_of_unknown_time_is_unknown() -> None:
+    assert "undecided" in time_verdict([[spanned(0.0, 60.0), trained("b", 100)]], "m")
+    assert "undecided" in time_verdict([], "m")
+
+
+def test_the_rounds_of_several_models_add_up_though_their_variants_share_names() -> None:
+    assert "measured 3.0 minutes" in time_verdict([[spanned(0.0, 60.0)], [spanned(100.0, 220.0)]], "m")
+
+
+def test_a_recipe_that_goes_on_from_another_waits_for_that_of_its_seed() -> None:
+    first = Variant(name="first", recipe="qat")
+    second = Variant(name="second", recipe="qat+static-int8", after="first")
+    jobs = [(first, 0), (second, 0), (first, 1), (second, 1)]
+    assert ready(jobs, []) == [(first, 0), (first, 1)]
+    assert ready([(second, 0), (second, 1)], [(first, 1)]) == [(second, 0)]
+    assert ready([(second, 0)], []) == [(second, 0)]
