@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
 
 from steelyard.experiments.findings import ExperimentMetric, SeedFigure
 from steelyard.experiments.record import DeviceMeasurement, ExperimentRecord, SeedTraining
 from steelyard.report.figures import failed, failure_text, has_interval, is_known
 from steelyard.report.score_words import score_of
+from steelyard.stats.seeds import variance_between
 from steelyard.stats.student import t_quantile
 from steelyard_protocol.v1 import control_pb2, measurement_pb2
 
@@ -69,37 +72,64 @@ def _on_device(
     jobs = [one for one in record.measurements if one.device == device]
     speedup = ExperimentMetric(name=SPEEDUP, device=device, unit="ratio", is_claimed=True)
     latency = ExperimentMetric(name=LATENCY, device=device, unit="ns", is_claimed=False)
-    for training in _made(record):
-        measurement = _measurement_of(jobs, training.digest, measurements)
-        if measurement is None:
-            continue
-        variant = next((one for one in measurement.variants if one.artifact_digest == training.digest), None)
+    found = [(one, *_measured(jobs, one.digest, measurements)) for one in _made(record)]
+    apart = {
+        recipe: _variance_between([(job_id, variant) for one, job_id, variant in found if one.recipe == recipe])
+        for recipe in {one.recipe for one, *_ in found}
+    }
+    for training, job_id, variant in found:
         if variant is None:
             continue
-        yield _figure(training, speedup, variant, lambda one: one.speedup)
-        yield _figure(training, latency, variant, lambda one: one.p50_latency)
+        measurement, between = measurements[job_id], apart[training.recipe]
+        yield _time_figure(training, speedup, variant, variant.speedup, between)
+        yield _time_figure(training, latency, variant, variant.p50_latency, between)
         if measurement.task_name:
             score = score_of(measurement)
             accuracy = ExperimentMetric(name=score.name, device=device, unit=score.unit, is_claimed=True)
-            yield _figure(training, accuracy, variant, lambda one: one.accuracy, is_score=True)
+            yield _figure(training, accuracy, variant, variant.accuracy, 0.0)
 
 
-def _measurement_of(
+def _measured(
     jobs: Sequence[DeviceMeasurement], digest: str, measurements: Mapping[str, measurement_pb2.Measurement]
-) -> measurement_pb2.Measurement | None:
-    found = next((one for one in reversed(jobs) if digest in one.digests), None)
-    return measurements.get(found.job_id) if found is not None else None
+) -> tuple[str, _Variant | None]:
+    """Return the last job that a model was measured in, and what it says of that; None where it says nothing."""
+    job_id = next((one.job_id for one in reversed(jobs) if digest in one.digests), "")
+    variants = measurements[job_id].variants if job_id in measurements else ()
+    return job_id, next((one for one in variants if one.artifact_digest == digest), None)
+
+
+def _variance_between(measured: Sequence[tuple[str, _Variant | None]]) -> float | None:
+    """Return the variance of the logarithms of a recipe's models, None where they were not all in the same rounds."""
+    models = {variant.artifact_digest: variant for _, variant in measured if variant is not None}
+    if len({job_id for job_id, variant in measured if variant is not None}) != 1:
+        return None
+    times = [{one.round_index: one.p50_ns for one in each.rounds if one.p50_ns > 0} for each in models.values()]
+    common = sorted(set(times[0]).intersection(*times[1:]))
+    return variance_between(np.array([[each[index] for index in common] for each in times]))
+
+
+def _time_figure(
+    training: SeedTraining,
+    metric: ExperimentMetric,
+    variant: _Variant,
+    estimate: measurement_pb2.Estimate,
+    between: float | None,
+) -> SeedFigure:
+    """Return a figure with its variance beside the recipe's others; ``between`` None: the one of its own interval."""
+    if not has_interval(estimate):
+        variance = None
+    else:
+        variance = _own_variance(estimate) if between is None else estimate.value**2 * between
+    return _figure(training, metric, variant, estimate, variance)
 
 
 def _figure(
     training: SeedTraining,
     metric: ExperimentMetric,
     variant: _Variant,
-    field: Callable[[_Variant], measurement_pb2.Estimate],
-    *,
-    is_score: bool = False,
+    estimate: measurement_pb2.Estimate,
+    variance: float | None,
 ) -> SeedFigure:
-    estimate = field(variant)
     known, sure = is_known(estimate), has_interval(estimate)
     return SeedFigure(
         recipe=training.recipe,
@@ -109,12 +139,12 @@ def _figure(
         value=estimate.value if known else None,
         low=estimate.low if sure else None,
         high=estimate.high if sure else None,
-        variance=0.0 if is_score else _variance(estimate) if sure else None,
+        variance=variance,
         reason="" if known else failure_text(variant) if failed(variant) else estimate.reason,
     )
 
 
-def _variance(estimate: measurement_pb2.Estimate) -> float:
+def _own_variance(estimate: measurement_pb2.Estimate) -> float:
     """Return the square of the standard error that a t interval over rounds was made of."""
     degrees = max(1, estimate.observation_count - 1)
     quantile = t_quantile(0.5 + estimate.confidence / 2, degrees)

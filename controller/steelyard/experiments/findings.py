@@ -29,7 +29,8 @@ class SeedFigure:
     """One figure of one training; what is not known is None, and ``reason`` says why.
 
     ``low`` and ``high`` are its own interval: over rounds for times, over the evaluation samples for scores.
-    ``variance`` is that of measuring it again: 0 for scores, since the same samples give the same answers.
+    ``variance`` is that of measuring it again, without what moves all models of a recipe alike where they were measured
+    in the same rounds: 0 for scores, since the same samples give the same answers.
     """
 
     recipe: str

@@ -142,6 +142,32 @@ def pair_seeds(
     )
 
 
+def variance_between(times: NDArray[np.float64]) -> float | None:
+    """Return how far one model's mean over rounds scatters beside those of models measured in the same rounds.
+
+    What slows all models of a round down moves their means alike, and so does what they are divided by: neither is part
+    of how far they lie apart. It is the interaction's mean square of a two-way layout without replication (models and
+    rounds, logarithms; Fisher, Statistical Methods for Research Workers, 1925), over the rounds.
+
+    Args:
+        times: float64 [models, rounds], above 0, in any unit.
+
+    Returns:
+        A variance of logarithms, as a share squared; None below two models or two rounds.
+
+    Raises:
+        ValueError: a time is not a number above 0.
+    """
+    model_count, round_count = times.shape
+    if model_count < 2 or round_count < 2:
+        return None
+    if not np.all(np.isfinite(times) & (times > 0.0)):
+        raise ValueError("times are finite numbers above 0")
+    logs = np.log(times)
+    rest = logs - logs.mean(axis=1, keepdims=True) - logs.mean(axis=0, keepdims=True) + logs.mean()
+    return float((rest**2).sum() / ((model_count - 1) * (round_count - 1)) / round_count)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return p-values adjusted for all being looked at together, in their order.
 

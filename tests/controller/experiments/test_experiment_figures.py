@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 
 from steelyard.experiments.figures import figures_of
@@ -63,6 +66,40 @@ def test_times_have_the_variance_that_their_interval_was_made_of_and_scores_have
     # t(0.975) with 10 degrees of freedom is 2.228.
     assert told["speedup"].variance == pytest.approx((0.1 / 2.228) ** 2, rel=1e-3)
     assert told["accuracy"].variance == 0.0
+
+
+def measured_together(noise: list[float], shared: list[float]) -> measurement_pb2.Measurement:
+    """Two models whose times differ by ``noise`` in turn, in rounds that are slower by ``shared``."""
+    found = []
+    for digest, sign in (("early", 1), ("late", -1)):
+        one = measurement_pb2.VariantMeasurement(
+            artifact_digest=digest, speedup=estimate(2.0, 0.1, "ratio"), p50_latency=estimate(1e6, 1e5, "ns")
+        )
+        for index, (own, all_of_it) in enumerate(zip(noise, shared, strict=True)):
+            one.rounds.add(round_index=index, p50_ns=1e6 * math.exp(all_of_it + sign * own))
+        found.append(one)
+    return measurement_pb2.Measurement(job_id="1", variants=found)
+
+
+def test_what_slows_every_model_of_a_round_is_no_part_of_how_far_seeds_lie_apart() -> None:
+    noise = [0.01, -0.01, 0.01, -0.01]
+    quiet, loud = (
+        {one.metric.name: one for one in figures_of(RECORD, ARTIFACTS, {"1": measured_together(noise, shared)})}
+        for shared in ([0.0] * 4, [0.5, 0.2, 0.0, -0.3])
+    )
+    # Each model has the variance 0.01 ** 2 * 4 / 3 a round, twice that of the sign that both share, over 4 rounds.
+    share = 2 * 0.01**2 * 4 / 3 / 4
+    for told in (quiet, loud):
+        assert told["speedup"].variance == pytest.approx(2.0**2 * share)
+        assert told["p50"].variance == pytest.approx(1e6**2 * share)
+
+
+def test_models_of_two_measurements_have_the_variance_of_their_own_intervals() -> None:
+    both = measured_together([0.01, -0.01, 0.01, -0.01], [0.5, 0.2, 0.0, -0.3])
+    apart = tuple(DeviceMeasurement(device="pi5", job_id=one, digests=(one,)) for one in ("early", "late"))
+    told = figures_of(replace(RECORD, measurements=apart), ARTIFACTS, {"early": both, "late": both})
+    speedups = [one.variance for one in told if one.metric.name == "speedup"]
+    assert speedups == pytest.approx([(0.1 / 2.228) ** 2] * 2, rel=1e-3)
 
 
 def test_what_the_device_cannot_run_says_so() -> None:

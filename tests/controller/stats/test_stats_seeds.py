@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from steelyard.stats.seeds import SeedValue, holm, pair_seeds, summarize_seeds
+from steelyard.stats.seeds import SeedValue, holm, pair_seeds, summarize_seeds, variance_between
 
 
 def values(numbers: list[float], variance: float | None = 0.0) -> list[SeedValue]:
@@ -126,3 +126,24 @@ def test_bad_input_is_named(broken: object, words: str) -> None:
     assert callable(broken)
     with pytest.raises(ValueError, match=words):
         broken()
+
+
+def test_the_variance_between_models_is_that_of_their_own_noise_alone() -> None:
+    generator = np.random.default_rng(0)
+    own, round_count, found = 0.02, 12, []
+    for _ in range(400):
+        shared = generator.normal(0.0, 0.3, size=round_count)
+        widths = generator.normal(0.0, 0.5, size=(5, 1))
+        found.append(variance_between(np.exp(widths + shared + generator.normal(0.0, own, size=(5, round_count)))))
+    assert np.mean(found) == pytest.approx(own**2 / round_count, rel=0.03)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (3, 1), (2, 0)])
+def test_too_little_tells_no_variance_between_models(shape: tuple[int, int]) -> None:
+    assert variance_between(np.ones(shape)) is None
+
+
+@pytest.mark.parametrize("time", [0.0, -1.0, float("nan")])
+def test_a_time_that_is_none_has_no_variance(time: float) -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        variance_between(np.array([[1.0, 2.0], [1.0, time]]))
