@@ -81,7 +81,9 @@ def table() -> Table | None:
         rows=[[model, *row(run.rounds, one)] for model, run in runs.items() for one in variants(run.rounds)],
         verdicts=[
             *(text for model, run in runs.items() for text in verdicts(model, run.rounds)),
-            time_verdict([tuning_rounds(), *(run.rounds for run in runs.values())], together.machine),
+            time_verdict(
+                [tuning_rounds(), *(run.rounds for run in runs.values())], together.machine, seed_count=ROUND_COUNT
+            ),
         ],
     )
 

@@ -62,7 +62,7 @@ def table() -> Table | None:
         rows=[row(rounds, one) for one in variants(rounds)],
         verdicts=[
             *(text for name in (HALF, INT8) for text in verdicts(rounds, name)),
-            time_verdict([tuning_rounds(), rounds], run.machine),
+            time_verdict([tuning_rounds(), rounds], run.machine, seed_count=ROUND_COUNT),
         ],
     )
 

@@ -78,7 +78,7 @@ def table() -> Table | None:
         rows=[row(rounds, one) for one in variants(rounds)],
         verdicts=[
             *(verdict_of_seed(rounds, seed) for seed in seeds_of(rounds, HYBRID)),
-            time_verdict([rounds], run.machine),
+            time_verdict([rounds], run.machine, seed_count=ROUND_COUNT),
         ],
     )
 

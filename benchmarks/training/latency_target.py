@@ -78,7 +78,7 @@ def table() -> Table | None:
         run=run,
         head=[*HEAD, "speed-up"],
         rows=[row(rounds, one) for one in variants(rounds)],
-        verdicts=[*verdicts(rounds), time_verdict([rounds], run.machine)],
+        verdicts=[*verdicts(rounds), time_verdict([rounds], run.machine, seed_count=ROUND_COUNT)],
     )
 
 

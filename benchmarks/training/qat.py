@@ -81,7 +81,7 @@ def table() -> Table | None:
         ],
         verdicts=[
             *(text for model, run in runs.items() for text in verdicts(model, run.rounds)),
-            time_verdict([run.rounds for run in runs.values()], together.machine),
+            time_verdict([run.rounds for run in runs.values()], together.machine, seed_count=ROUND_COUNT),
         ],
     )
 

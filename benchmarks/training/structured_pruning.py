@@ -133,7 +133,7 @@ def verdicts(run: Run) -> list[str]:
     ]
     found += [_speeds(rounds, times) for times in _SHARES]
     found += [_beside(rounds, name) for name in (*_CONTROLS, "2x torch-pruning", "4x torch-pruning")]
-    return [*found, time_verdict([rounds], run.machine)]
+    return [*found, time_verdict([rounds], run.machine, seed_count=ROUND_COUNT)]
 
 
 def _beside(rounds: Rounds, other: str) -> str:

@@ -179,21 +179,26 @@ def test_time_that_two_trainings_share_counts_once_and_a_break_does_not() -> Non
         spanned(60.0, 900.0, seed=1),
         {**timed(a=1.0), "began_s": 5000.0, "ended_s": 5060.0},
     ]
-    assert "met. Target: all of it within 25 minutes on two cores; measured 16.0 minutes on m" in time_verdict(
-        [side_by_side], "m, Linux 6"
+    assert "met. Target: 2 seeds within 25 minutes on two cores; measured 16.0 minutes on m" in time_verdict(
+        [side_by_side], "m, Linux 6", seed_count=2
     )
     again = [*side_by_side, spanned(8000.0, 8900.0, seed=1)]
-    assert "measured 26.0 minutes" in time_verdict([again], "m")
-    assert "missed" in time_verdict([again], "m")
+    assert "measured 26.0 minutes" in time_verdict([again], "m", seed_count=2)
+    assert "missed" in time_verdict([again], "m", seed_count=2)
 
 
 def test_the_time_of_a_line_with_a_training_of_unknown_time_is_unknown() -> None:
-    assert "undecided" in time_verdict([[spanned(0.0, 60.0), trained("b", 100)]], "m")
-    assert "undecided" in time_verdict([], "m")
+    assert "undecided" in time_verdict([[spanned(0.0, 60.0), trained("b", 100)]], "m", seed_count=2)
+    assert "undecided" in time_verdict([], "m", seed_count=2)
+
+
+def test_seeds_that_were_appended_are_no_part_of_the_time() -> None:
+    rounds = [spanned(0.0, 60.0), spanned(60.0, 6000.0, seed=1)]
+    assert "1 seed within 25 minutes on two cores; measured 1.0 minutes" in time_verdict([rounds], "m", seed_count=1)
 
 
 def test_the_rounds_of_several_models_add_up_though_their_variants_share_names() -> None:
-    assert "measured 3.0 minutes" in time_verdict([[spanned(0.0, 60.0)], [spanned(100.0, 220.0)]], "m")
+    assert "measured 3.0 minutes" in time_verdict([[spanned(0.0, 60.0)], [spanned(100.0, 220.0)]], "m", seed_count=2)
 
 
 def test_a_recipe_that_goes_on_from_another_waits_for_that_of_its_seed() -> None:
