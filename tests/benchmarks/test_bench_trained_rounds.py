@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from benchmarks.training import distillation, half_minilm, hybrid, latency_target, qat, structured_pruning
-from benchmarks.training.lanes import ready
 from benchmarks.training.recipe_runs import ORIGINAL, Variant, packed, unpacked
 from benchmarks.training.trained_rounds import (
     loss_points,
@@ -199,12 +198,3 @@ def test_seeds_that_were_appended_are_no_part_of_the_time() -> None:
 
 def test_the_rounds_of_several_models_add_up_though_their_variants_share_names() -> None:
     assert "measured 3.0 minutes" in time_verdict([[spanned(0.0, 60.0)], [spanned(100.0, 220.0)]], "m", seed_count=2)
-
-
-def test_a_recipe_that_goes_on_from_another_waits_for_that_of_its_seed() -> None:
-    first = Variant(name="first", recipe="qat")
-    second = Variant(name="second", recipe="qat+static-int8", after="first")
-    jobs = [(first, 0), (second, 0), (first, 1), (second, 1)]
-    assert ready(jobs, []) == [(first, 0), (first, 1)]
-    assert ready([(second, 0), (second, 1)], [(first, 1)]) == [(second, 0)]
-    assert ready([(second, 0)], []) == [(second, 0)]
