@@ -41,9 +41,9 @@ MOST_LOSS_AT_4X = 1.0
 # As many passes over the samples at the same rate for all.
 _OURS = (
     "prune,amount={share},least=0.4,teachers=parent,label_weight=0.3,hints=auto,learning_rate=0.002,"
-    "rounds=3,round_epochs=1,epochs=6,keep_epoch=last,precision=bfloat16"
+    "rounds=3,round_epochs=1,epochs=4,keep_epoch=last,precision=bfloat16"
 )
-_PEER = "fine-tune,learning_rate=0.002,epochs=8,keep_epoch=last,precision=bfloat16"
+_PEER = "fine-tune,learning_rate=0.002,epochs=6,keep_epoch=last,precision=bfloat16"
 _SHARES = {"2x": 0.5, "4x": 0.25}
 # Long training makes up for a bad choice of channels; behind one epoch the choice shows.
 _SHORT = (
