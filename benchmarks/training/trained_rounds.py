@@ -71,7 +71,8 @@ def speedup(rounds: Rounds, reference: str, candidate: str, runtime: str = "onnx
 def time_verdict(parts: Sequence[Rounds], machine: str, *, seed_count: int) -> str:
     """Return one sentence: whether ``seed_count`` seeds were trained, and the first timed, within the limit.
 
-    ``parts`` are the rounds of each model. Time that two trainings share counts once, and a break does not.
+    ``parts`` are the rounds of each model. Time that two trainings share counts once; a break does not, nor what an
+    interrupted training had done before it.
     """
     name, target = "time", f"{counted(seed_count, 'seed')} within {MOST_MINUTES} minutes on two cores"
     those = [one for rounds in parts for one in _that_count(rounds) if one.get("seed", 0) < seed_count]

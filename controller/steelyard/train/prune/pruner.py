@@ -230,8 +230,17 @@ def _ranked(group: ChannelGroup, scores: Any, whole_count: int) -> RankedGroup:
     Raises:
         TrainingInputError: importance_misfit.
     """
+    import torch
+
     count = len(group.full[0].idxs)
-    values = np.asarray(scores.detach().cpu().double().numpy())
+    try:
+        values = torch.as_tensor(scores).detach().cpu().double().numpy()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TrainingInputError(
+            "importance_misfit",
+            f"the importance gave {type(scores).__name__} for the {count} channels of {group.root}, which holds no "
+            "numbers; give a tensor of one number a channel",
+        ) from error
     if values.shape != (count,) or not np.isfinite(values).all():
         raise TrainingInputError(
             "importance_misfit",

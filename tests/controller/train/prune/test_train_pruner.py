@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,6 +138,32 @@ def test_scores_that_are_none_of_the_channels_are_refused(written: Path, scores)
     statistics = Statistics(TrainableModel.of(lifted), objective=None, batches=None)
     with pytest.raises(TrainingInputError, match="give one number a channel") as caught:
         Pruner(lifted, lambda group, model, statistics: scores(group), statistics, PruneRules())
+    assert caught.value.reason == "importance_misfit"
+
+
+@pytest.mark.parametrize("form", [lambda scores: scores.numpy(), lambda scores: scores.tolist()], ids=["array", "list"])
+def test_scores_may_be_an_array_or_a_list(written: Path, form) -> None:
+    lifted = lift_checked(written / "residual.onnx")
+    statistics = Statistics(TrainableModel.of(lifted), objective=None, batches=None)
+
+    def scored(group: Any, as_form: Any) -> Any:
+        return as_form(torch.arange(len(group[0].idxs), dtype=torch.float64))
+
+    made, plain = (
+        Pruner(lifted, lambda group, model, told, one=one: scored(group, one), statistics, PruneRules()).pruned(
+            0.5, parameter_count
+        )
+        for one in (form, lambda scores: scores)
+    )
+    assert made.widths == plain.widths
+
+
+@pytest.mark.parametrize("scores", ["high", {"conv": 1.0}, [1.0, "b"]], ids=["text", "table", "mixed"])
+def test_scores_that_are_no_numbers_at_all_are_refused_by_what_they_are(written: Path, scores) -> None:
+    lifted = lift_checked(written / "residual.onnx")
+    statistics = Statistics(TrainableModel.of(lifted), objective=None, batches=None)
+    with pytest.raises(TrainingInputError, match=f"gave {type(scores).__name__} for the") as caught:
+        Pruner(lifted, lambda group, model, told: scores, statistics, PruneRules())
     assert caught.value.reason == "importance_misfit"
 
 
