@@ -161,7 +161,8 @@ def test_a_latency_is_hit_within_the_tolerance() -> None:
 
 
 def test_every_recipe_of_the_lines_is_one() -> None:
-    texts = [structured_pruning._OURS.format(share=0.25), structured_pruning._PEER, *qat._RECIPES.values()]
+    texts = [recipe(times) for recipe in (structured_pruning._ours, structured_pruning._peer) for times in ("2x", "4x")]
+    texts += [structured_pruning._SHORT, *qat._RECIPES.values()]
     texts += [hybrid._HYBRID, *hybrid._SINGLE.values(), half_minilm._HALF]
     texts += [f"{student},{distillation._TAUGHT}" for student in distillation._STUDENTS.values()]
     texts += [latency_target._TRAINING, *(f"{rule},latency=0.5x" for rule in latency_target._RULES.values())]
