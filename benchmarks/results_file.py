@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import os
 import platform
+import subprocess
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).with_name("results")
+# What benchmarks write themselves is no change of the code.
+_WRITTEN_HERE = (":(top,exclude)benchmarks/results", ":(top,exclude)docs/benchmarks.md")
 _PACKAGES = ("steelyard", "onnxruntime", "grpcio", "protobuf", "psutil", "numpy")
 
 
@@ -39,9 +42,9 @@ class ResultsFile:
         return [entry["round"] for entry in self._entries() if entry["key"] == key]
 
     def append(self, key: dict[str, Any], one: dict[str, Any]) -> None:
-        """Add a finished round."""
+        """Add a finished round, with the day and the commit of the code that made it."""
         day = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
-        self._write([*self._entries(), {"key": key, "day": day, "round": one}])
+        self._write([*self._entries(), {"key": key, "day": day, "commit": this_commit(), "round": one}])
 
     def forget(self, machine_name: str) -> None:
         """Drop the rounds of a machine, whatever their versions and settings."""
@@ -78,6 +81,21 @@ def this_key(settings: dict[str, Any]) -> dict[str, Any]:
 def span_since(begun_s: float) -> dict[str, float]:
     """Return when a round began, which is given, and that it ends now, in seconds since 1970."""
     return {"began_s": round(begun_s, 1), "ended_s": round(time.time(), 1)}
+
+
+def this_commit() -> str | None:
+    """Return the commit of this checkout, None where it is none; "-changed" behind it where code differs from it."""
+    try:
+        commit = _git("rev-parse", "--short=12", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", *_WRITTEN_HERE)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{commit}-changed" if changed else commit
+
+
+def _git(*words: str) -> str:
+    told = subprocess.run(["git", "-C", str(FOLDER.parent), *words], capture_output=True, text=True, check=True)
+    return told.stdout.strip()
 
 
 def this_machine() -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
+import pytest
+from benchmarks import results_file
 from benchmarks.results_file import ResultsFile, this_key
 
 _HERE = {"machine": "a board", "versions": {"onnxruntime": "1"}, "settings": {"window_ms": 200}}
@@ -58,3 +61,28 @@ def test_the_key_of_this_machine_survives_json() -> None:
     key = this_key({"window_ms": 200})
     assert json.loads(json.dumps(key)) == key
     assert {"python", "onnxruntime", "grpcio"} <= key["versions"].keys()
+
+
+def test_a_round_has_the_commit_of_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def git(*words: str) -> str:
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+        done = subprocess.run(["git", *who, *words], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    folder = tmp_path / "benchmarks" / "results"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(results_file, "FOLDER", folder)
+    results = ResultsFile("one", folder)
+    results.append(_HERE, {"worker": 1})
+    git("init", "-q")
+    (tmp_path / "code.py").write_text("1")
+    git("add", "-A")
+    git("commit", "-q", "-m", "first")
+    # What is written to the results themselves is no change.
+    results.append(_HERE, {"worker": 2})
+    results.append(_HERE, {"worker": 3})
+    (tmp_path / "code.py").write_text("2")
+    results.append(_HERE, {"worker": 4})
+    commits = [json.loads(line)["commit"] for line in results.path.read_text().splitlines()]
+    head = git("rev-parse", "--short=12", "HEAD")
+    assert commits == [None, head, head, f"{head}-changed"]
