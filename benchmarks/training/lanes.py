@@ -61,7 +61,7 @@ def ready(waiting: Sequence[Job], running: Sequence[Job]) -> list[Job]:
 
 def _begin(model: TrainedModel, folder: Path, thread_count: int) -> None:
     global _runs  # noqa: PLW0603 - what a process of the pool has is its own
-    # Before torch and numpy's libraries are loaded, which read it once.
+    # Before torch is loaded; `RecipeRuns` gives it this many.
     os.environ["OMP_NUM_THREADS"] = str(thread_count)
     _runs = RecipeRuns(model, folder)
 
