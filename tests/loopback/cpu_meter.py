@@ -12,11 +12,10 @@ import time
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 import psutil
 
 from steelyard.meters.contract import MeterFacts, MeterKind, MeterSample, MeterUrl, Scope
-from steelyard_protocol.v1 import result_pb2
+from tests.loopback.power_truth import PowerTruth
 from tests.support.processes import children_running
 
 IDLE_W, BUSY_W = 2.0, 6.0
@@ -50,8 +49,8 @@ class WorkerClock:
 class CpuMeter:
     """Looks at the workers below this process every 10 ms, in a thread of its own."""
 
-    # What really was: (time, joules until then), without the lag.
-    truth: ClassVar[list[tuple[int, float]]] = []
+    # What really was, without the lag.
+    truth: ClassVar[PowerTruth] = PowerTruth()
 
     def __init__(self, _url: MeterUrl) -> None:
         self._waiting: list[MeterSample] = []
@@ -60,7 +59,7 @@ class CpuMeter:
         self._clock = WorkerClock()
 
     def open(self) -> MeterFacts:
-        type(self).truth = []
+        type(self).truth = PowerTruth()
         self._thread.start()
         return MeterFacts(description="CPU clock of the worker", scope=Scope.BOARD_INPUT, period_s=_PERIOD_S)
 
@@ -80,7 +79,7 @@ class CpuMeter:
             spent_ns = max(0, used - busy) if used >= busy else used
             joules = (IDLE_W * (now - then) + BUSY_W * spent_ns) / 1e9
             energy_j += joules
-            self.truth.append((now, energy_j))
+            self.truth.add(now, energy_j)
             middle_ns = (then + now) // 2 + LAG_NS
             self._waiting.append(MeterSample(time_ns=middle_ns, power_w=joules / (now - then) * 1e9))
             then, busy = now, used
@@ -92,18 +91,6 @@ def _cpu_ns(process: psutil.Process) -> int:
         return time.clock_gettime_ns((~process.pid << 3) | 2)
     times = process.cpu_times()
     return round((times.user + times.system) * 1e9)
-
-
-def true_energy_j(start_ns: int, end_ns: int) -> float:
-    """The energy of a window of this machine's monotonic clock."""
-    times, joules = np.array([at for at, _ in CpuMeter.truth]), np.array([one for _, one in CpuMeter.truth])
-    return float(np.diff(np.interp([start_ns, end_ns], times, joules))[0])
-
-
-def true_power_w(windows: Sequence[result_pb2.EnergyWindow]) -> float:
-    """The mean power of these windows of this machine's monotonic clock, each of the same weight."""
-    powers = [true_energy_j(one.start_ns, one.end_ns) / (one.end_ns - one.start_ns) * 1e9 for one in windows]
-    return float(np.mean(powers))
 
 
 KIND = MeterKind(scheme="cpu", summary="x", example="cpu:", period_s=_PERIOD_S, make=CpuMeter)
