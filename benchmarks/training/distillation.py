@@ -34,7 +34,7 @@ _IMAGE = "fashion_resnet"
 # The student of both is the same: the channels of the largest weights of every layer.
 _STUDENTS = {
     _IMAGE: "width,width=0.375,epochs=10,learning_rate=0.003,precision=bfloat16",
-    MINILM: "width,width=0.25,epochs=8,learning_rate=0.001,batch_size=32,keep_epoch=last,precision=bfloat16",
+    MINILM: "width,width=0.25,epochs=6,learning_rate=0.001,batch_size=32,keep_epoch=last,precision=bfloat16",
 }
 _TAUGHT = "teachers=parent,label_weight=0.3,hints=auto"
 ALONE, TAUGHT = "labels alone", "taught"
