@@ -108,7 +108,7 @@ def _pairs_by_size(
             pairs.append((mine[-1], theirs[-1]))
             continue
         for place, name in enumerate(mine):
-            pairs.append((name, theirs[round((place + 1) * len(theirs) / len(mine)) - 1]))
+            pairs.append((name, theirs[max(0, round((place + 1) * len(theirs) / len(mine)) - 1)]))
     if not pairs:
         raise TrainingInputError(
             "no_pairs",

@@ -64,6 +64,9 @@ class LabelLoss:
         from torch.nn import functional
 
         scores = log_shares(given, self.form).movedim(self.class_axis, 1)
+        if not bool((labels != self.ignored_label).any()):
+            # A mean over no pixel is no number.
+            return 0.0 * scores.sum()
         return functional.cross_entropy(
             scores, labels, label_smoothing=self.label_smoothing, ignore_index=self.ignored_label
         )

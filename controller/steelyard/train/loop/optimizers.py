@@ -58,10 +58,15 @@ def _groups(settings: TrainingSettings, module: nn.Module, peak: float) -> list[
     learning = [one for one in module.parameters() if one.requires_grad]
     decays = {True: settings.weight_decay, False: 0.0}
     found = (
-        {"params": [one for one in learning if (one.dim() > 1) is decaying], "weight_decay": decay, "peak": peak}
+        {"params": [one for one in learning if _is_vector(one) is not decaying], "weight_decay": decay, "peak": peak}
         for decaying, decay in decays.items()
     )
     return [group for group in found if group["params"]]
+
+
+def _is_vector(parameter: nn.Parameter) -> bool:
+    """Return whether a parameter is a bias or a scale: files add and multiply with them as [1, C, 1, 1], too."""
+    return bool(parameter.dim() < 2 or (parameter.dim() > 2 and parameter.numel() == max(parameter.shape)))
 
 
 def set_rate(optimizer: Any, settings: TrainingSettings, update: int, update_count: int) -> None:

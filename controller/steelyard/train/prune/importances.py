@@ -51,6 +51,10 @@ def importance_of(kind: str) -> Importance:
         return random_scores
     if kind == "activation":
         return activation_scores
+    if kind == "fpgm":
+        from steelyard.train.prune.geometric_median import geometric_median_scores
+
+        return geometric_median_scores
     import torch_pruning
 
     found = torch_pruning.importance
@@ -59,7 +63,6 @@ def importance_of(kind: str) -> Importance:
         "l2": lambda: found.GroupMagnitudeImportance(p=2),
         "taylor": found.GroupTaylorImportance,
         "bn-scale": found.BNScaleImportance,
-        "fpgm": found.FPGMImportance,
         "lamp": found.LAMPImportance,
         "hessian": found.GroupHessianImportance,
     }
@@ -69,20 +72,21 @@ def importance_of(kind: str) -> Importance:
 def as_importance(scorer: Any, *, needs_gradients: bool = True) -> Importance:
     """Return a torch-pruning ``Importance`` as one of ours, unchanged.
 
-    With ``needs_gradients`` it finds gradients in the parameters, and where it has ``accumulate_grad``, it is given
-    those of each sample first.
+    With ``needs_gradients`` it finds gradients in the parameters. torch-pruning's Hessian finds what it makes of those
+    of each sample: its own sum over samples (1.6.1) looks for names among parameters, and has the last sample alone.
+    A group of which all scores are no numbers is not judged.
     """
-    is_prepared: list[Statistics] = []
+    from torch_pruning.pruner.importance import GroupHessianImportance
 
     def scores(group: Any, model: TrainableModel, statistics: Statistics) -> Tensor | None:
-        if needs_gradients and statistics not in is_prepared:
-            is_prepared.append(statistics)
-            if hasattr(scorer, "accumulate_grad"):
-                for _ in statistics.each_gradient():
-                    scorer.accumulate_grad(model.module)
-        if needs_gradients:
+        del model
+        if isinstance(scorer, GroupHessianImportance):
+            statistics.put_squared_gradients()
+        elif needs_gradients:
             statistics.put_gradients()
-        return scorer(group)
+        found = scorer(group)
+        # A share of a mean of nothing: of weights that are all zero, or that the loss does not hang on.
+        return None if found is None or bool(found.isnan().all()) else found
 
     return scores
 

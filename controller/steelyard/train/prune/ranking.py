@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+# A share of 0.2 is a little less where it is 1 - 0.8.
+_ROUNDING = 1e-9
 # All groups are ranked together; those of one structure are (Fang et al. 2024); each group gives the same share.
 SCOPES = ("global", "isomorphic", "layer")
 
@@ -47,7 +49,7 @@ def removed_counts(
     rounded to multiples of ``round_to`` channels.
     """
     if scope == "layer":
-        wanted = [math.floor(ratio * one.unit_count) for one in groups]
+        wanted = [math.floor(ratio * one.unit_count + _ROUNDING) for one in groups]
     else:
         wanted = [0] * len(groups)
         for places in _scopes(groups, scope):
@@ -82,7 +84,7 @@ def _lowest(groups: Sequence[RankedGroup], ratio: float) -> list[int]:
     """Return how many of the lowest scores of all groups together are in each; equal ones go in order."""
     scores = np.concatenate([one.scores for one in groups])
     owners = np.concatenate([np.full(one.unit_count, place) for place, one in enumerate(groups)])
-    order = np.argsort(scores, kind="stable")[: math.floor(ratio * scores.size)]
+    order = np.argsort(scores, kind="stable")[: math.floor(ratio * scores.size + _ROUNDING)]
     return [int(np.count_nonzero(owners[order] == place)) for place in range(len(groups))]
 
 

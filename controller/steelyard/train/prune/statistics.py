@@ -30,6 +30,7 @@ class Statistics:
         self._objective = objective
         self._batches = batches
         self._gradients: dict[str, Tensor] | None = None
+        self._squared: dict[str, Tensor] | None = None
         self._activations: dict[str, Tensor] | None = None
         self._names: dict[int, str] = {id(one): name for name, one in model.module.named_modules()}
 
@@ -43,6 +44,16 @@ class Statistics:
             self._gradients = self._gathered_gradients()
         for name, one in self.model.module.named_parameters():
             one.grad = self._gradients[name].clone()
+
+    def put_squared_gradients(self) -> None:
+        """Set ``grad`` of every parameter to the mean over samples of the square of their gradients.
+
+        That is the diagonal of the empirical Fisher matrix, which stands for the Hessian's.
+        """
+        if self._squared is None:
+            self._squared = self._gathered_squares()
+        for name, one in self.model.module.named_parameters():
+            one.grad = self._squared[name].clone()
 
     def each_gradient(self) -> Iterator[None]:
         """Yield after ``grad`` of every parameter was set to the gradient of one sample, for sample after sample."""
@@ -78,6 +89,15 @@ class Statistics:
             count += 1
         self._fill_missing(torch)
         return {name: one.grad / count for name, one in self.model.module.named_parameters()}
+
+    def _gathered_squares(self) -> dict[str, Tensor]:
+        sums: dict[str, Tensor] = {}
+        count = 0
+        for _ in self.each_gradient():
+            for name, one in self.model.module.named_parameters():
+                sums[name] = sums.get(name, 0) + one.grad.square()
+            count += 1
+        return {name: total / count for name, total in sums.items()}
 
     def _gathered_activations(self) -> dict[str, Tensor]:
         import torch

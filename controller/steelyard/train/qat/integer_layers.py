@@ -17,6 +17,8 @@ _BIAS_INPUT = 2
 # Samples, channels and a place at least.
 _LEAST_POOLED = 3
 _LIMITS = np.iinfo(np.int32)
+# Of a bias in steps: half of what 32 bits hold, since products are added to it.
+_MOST_STEPS = 2**30
 
 
 def tidy(model: ModelProto, *, has_pools: bool) -> None:
@@ -24,11 +26,14 @@ def tidy(model: ModelProto, *, has_pools: bool) -> None:
 
     With ``has_pools``, means over all places of pictures are written as the global pools that they were.
 
-    Both are the same numbers to within half a step of the sums; without them onnxruntime (1.32) leaves the last Gemm
+    Weights whose scale is too small for the bias beside them get a larger one.
+
+    All are the same numbers to within half a step of the sums; without them onnxruntime (1.32) leaves the last Gemm
     and every MatMul with a stored weight in float.
     """
     graph = _Graph.of(model)
     _turn_weights(model, graph)
+    _fit_scales(model, graph)
     _store_biases(model, graph)
     if has_pools:
         _name_pools(model, graph)
@@ -77,6 +82,27 @@ def _turn_weights(model: ModelProto, graph: _Graph) -> None:
             )
         node.input[1] = f"{name}.float"
     _put_first(model, made.values())
+
+
+def _fit_scales(model: ModelProto, graph: _Graph) -> None:
+    """Make scales of weights larger where the bias would not fit into 32 bits.
+
+    They are of filters that are all but zero, which a training or a sparsity left. What their weights lose in it is
+    nothing beside such a bias.
+    """
+    from onnx import numpy_helper
+
+    for node, bias, scale in list(_float_biases(model, graph)):
+        times = np.maximum(np.abs(bias) / scale / _MOST_STEPS, 1.0)
+        read = graph.makers[node.input[1]]
+        steps, own = graph.array(read.input[0]), graph.array(read.input[1])
+        if (times == 1.0).all() or steps is None or own is None or own.size != bias.size:
+            continue
+        axis = next((one.i for one in read.attribute if one.name == "axis"), 1)
+        along = times.reshape([-1 if place == axis % steps.ndim else 1 for place in range(steps.ndim)])
+        fitted = (np.rint(steps / along).astype(steps.dtype), (own * times.reshape(own.shape)).astype(own.dtype))
+        for name, array in zip(read.input[:2], fitted, strict=True):
+            graph.stored[name].CopyFrom(numpy_helper.from_array(array, name))
 
 
 def _store_biases(model: ModelProto, graph: _Graph) -> None:

@@ -14,7 +14,7 @@ from steelyard.train.sparse.weights import SparseWeight
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-# Zeros of fewer weights were not put there on purpose.
+# Where no tensor has as many zeros, none were put there on purpose.
 _LEAST_SHARE = 0.05
 
 
@@ -36,9 +36,9 @@ class GradualMasks(TrainingHook):
     def after_update(self, model: TrainableModel, update: int, update_count: int) -> None:
         """Choose masks where it is their turn, and apply them."""
         del model
-        last = max(1, math.floor(self._grown * update_count) - 1)
+        last = max(0, math.floor(self._grown * update_count) - 1)
         if update <= last and (update % self._every == 0 or update == last):
-            self._choose(update / last)
+            self._choose(update / last if last else 1.0)
         self._apply()
 
     def finish(self, model: TrainableModel) -> str:
@@ -74,10 +74,11 @@ class HeldZeros(TrainingHook):
     """Keeps the zeros that a sparse model came with: training goes on with the other weights alone."""
 
     def __init__(self, module: nn.Module) -> None:
-        """Find the weights of which a share is zero."""
-        found = {name: one for name, one in module.named_parameters() if one.dim() > 1}
+        """Find the weights that have zeros; a ranking of all weights together gives some tensors a few of them."""
+        found = {name: one.detach() for name, one in module.named_parameters() if one.dim() > 1}
         shares = {name: float((one == 0).float().mean()) for name, one in found.items()}
-        self._masks = {name: found[name].detach() != 0 for name, share in shares.items() if share >= _LEAST_SHARE}
+        is_sparse = max(shares.values(), default=0.0) >= _LEAST_SHARE
+        self._masks = {name: found[name] != 0 for name, share in shares.items() if is_sparse and share > 0}
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -147,3 +147,14 @@ def test_pixels_without_a_class_are_no_class_too_many() -> None:
     refuse_misfit(loss("miou", given), given, of_truth("miou", "masks", masks))
     with pytest.raises(TrainingInputError, match="has the class 9"):
         refuse_misfit(loss("miou", given), given, of_truth("miou", "masks", np.where(masks == 255, 9, 0)))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_pictures_of_no_class_at_all_teach_nothing(smoothing: float) -> None:
+    scores = torch.randn(3, 4, 4, 5, requires_grad=True)
+    masks = {"masks": torch.full((3, 4, 4), 255)}
+    one = label_loss("auto", metric("miou", {}), {"y": scores}, form_of=form_of_output, label_smoothing=smoothing)
+    found = one.of({"y": scores}, batch(**masks))
+    found.backward()
+    assert float(found.detach()) == 0
+    assert not scores.grad.any()

@@ -55,3 +55,16 @@ def test_biases_and_scales_do_not_decay_and_projectors_have_a_rate_of_their_own(
     assert [group["weight_decay"] for group in made.param_groups] == [0.1, 0.0, 0.1, 0.0]
     set_rate(made, settings(warmup=0, schedule="constant"), 0, 10)
     assert [group["lr"] for group in made.param_groups] == [1e-4, 1e-4, 1e-3, 1e-3]
+
+
+def test_a_bias_that_a_file_adds_by_itself_does_not_decay() -> None:
+    class Added(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(6, 1, bias=False)
+            self.bias, self.place = (torch.nn.Parameter(torch.zeros(size)) for size in ((1, 6, 1, 1), (1, 4, 6)))
+
+    module = Added()
+    decaying, others = make_optimizer(settings(weight_decay=0.1), module, None).param_groups
+    assert {tuple(one.shape) for one in decaying["params"]} == {(1, 6), (1, 4, 6)}
+    assert [one is module.bias for one in others["params"]] == [True]

@@ -18,6 +18,7 @@ from steelyard.train.prune.importances import as_importance, importance_of
 from steelyard.train.prune.pruner import Pruner, PruneRules
 from steelyard.train.prune.statistics import Statistics
 from steelyard.train.prune.width import narrowed
+from tests.controller.train.lift.graphs import drawn, node, write
 from tests.controller.train.small_networks import HEADS, residual, transformer
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
@@ -44,6 +45,19 @@ def test_the_multiply_accumulates_of_a_network_are_those_of_its_layers(written: 
     lifted = lift_checked(written / "residual.onnx")
     convolutions = 64 * (9 * 8 + 9 * 8 * 12 + 9 * 12 * 8 + 9 * 4 * 8 + 9 * 8 + 8 * 6)
     assert multiply_accumulates(lifted) == convolutions + 6 * 16 * 2
+
+
+@pytest.mark.parametrize(("kind", "gates"), [("LSTM", 4), ("GRU", 3), ("RNN", 1)])
+def test_the_multiply_accumulates_of_recurrent_layers_count_once(tmp_path: Path, kind: str, gates: int) -> None:
+    stored = {"w": drawn(1, gates * 5, 4), "r": drawn(1, gates * 5, 5), "b": drawn(1, gates * 10)}
+    attributes = {"hidden_size": 5} | ({"linear_before_reset": 1} if kind == "GRU" else {})
+    nodes = [
+        node("Transpose", "x", "steps", perm=[1, 0, 2]),
+        node(kind, "steps w r b", "- last", **attributes),
+        node("Transpose", "last", "y", perm=[1, 0, 2]),
+    ]
+    lifted = lift_checked(write(tmp_path / "m.onnx", nodes, {"x": ["N", 7, 4]}, {"y": ["N", 1, 5]}, stored))
+    assert multiply_accumulates(lifted) == 7 * gates * 5 * (4 + 5)
 
 
 def test_attention_loses_whole_heads_and_the_rest_follows(written: Path, tmp_path: Path) -> None:

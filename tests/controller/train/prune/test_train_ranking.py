@@ -14,6 +14,10 @@ def group(*scores: float, unit_channels: int = 1, pattern: str = "a") -> RankedG
     return RankedGroup(scores=np.array(scores, dtype=np.float64), unit_channels=unit_channels, pattern=pattern)
 
 
+def test_a_share_that_floating_point_makes_a_little_less_is_that_share() -> None:
+    assert removed_counts([group(*range(10)), group(*range(20))], 1 - 0.8, scope="layer", round_to=1) == [2, 4]
+
+
 def test_a_global_rank_takes_from_where_the_scores_are_lowest() -> None:
     groups = [group(1, 2, 3, 4), group(10, 20, 30, 40)]
     assert removed_counts(groups, 0.25, scope="global", round_to=1) == [2, 0]

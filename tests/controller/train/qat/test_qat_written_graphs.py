@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
@@ -65,10 +66,13 @@ def test_no_layer_is_left_in_float(tmp_path: Path, network: Callable[[Path], Pat
     assert {name: counts[name] for name in wanted} == wanted
 
 
-def pooled(path: Path) -> Path:
-    """Write image [N, 1, 8, 8] -> logits [N, 3] with a mean over the whole picture."""
+def pooled(path: Path, *, constant: float = 0.0) -> Path:
+    """Write image [N, 1, 8, 8] -> logits [N, 3] with a mean over the whole picture; a filter may give a constant."""
     torch.manual_seed(0)
     layers = [nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)]
+    if constant:
+        with torch.no_grad():
+            layers[0].weight[2], layers[0].bias[2] = 0.0, constant
     image = TensorForm(name="image", dtype="float32", shape=("N", 1, 8, 8), sample_shape=(2, 1, 8, 8))
     network = nn.Sequential(*layers).eval()
     export_onnx(network, Interface(inputs=(image,), output_names=("logits",)), path, folded=False)
@@ -81,3 +85,14 @@ def test_a_global_pool_is_written_as_one_and_runs_in_integers(tmp_path: Path) ->
     assert (plain["QLinearGlobalAveragePool"], named["QLinearGlobalAveragePool"]) == (0, 1)
     assert plain["ReduceMean"] == 1
     assert named["ReduceMean"] == 0
+
+
+def test_the_bias_of_a_filter_without_weights_is_kept(tmp_path: Path) -> None:
+    written = pooled(tmp_path / "pooled.onnx", constant=20.0)
+    as_run(written, tmp_path, has_pools=True)
+    pictures = {"image": np.random.default_rng(0).standard_normal((4, 1, 8, 8)).astype(np.float32)}
+    given, wanted = (
+        onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, pictures)[0]
+        for path in (tmp_path / "written.onnx", written)
+    )
+    assert np.abs(given - wanted).max() < 0.02 * np.abs(wanted).max()

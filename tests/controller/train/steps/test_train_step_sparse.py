@@ -12,7 +12,11 @@ from onnx import numpy_helper
 from steelyard.compress.errors import RecipeError
 from steelyard.compress.recipe_text import load_recipe
 from steelyard.train.errors import TrainingInputError
+from steelyard.train.loop.trainable import TrainableModel
+from steelyard.train.sparse.masks import HeldZeros
 from tests.controller.train.steps.recipes import SHORT, model, run, score
+
+torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
 
 
 def kernels(path: Path) -> list[np.ndarray]:
@@ -31,6 +35,12 @@ def test_a_model_learns_while_most_of_its_weights_become_zero(tmp_path: Path) ->
     assert share_of_zeros(result.path) == pytest.approx(0.7, abs=0.01)
     assert score(result) > 0.9
     assert any("weights in 2 tensors are zero (" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("length", ["epochs=1", "epochs=4,grown=0.1"])
+def test_so_few_updates_that_the_share_cannot_grow_make_all_zeros_at_once(tmp_path: Path, length: str) -> None:
+    result = run(model(tmp_path), f"sparse-train,sparsity=0.7,{length},batch_size=1000,augment=flip")
+    assert share_of_zeros(result.path) == pytest.approx(0.7, abs=0.01)
 
 
 def test_two_of_four_along_the_inputs_stay(tmp_path: Path) -> None:
@@ -68,6 +78,22 @@ def test_zeros_stay_zeros_in_what_trains_behind(tmp_path: Path) -> None:
     assert share_of_zeros(result.path) == pytest.approx(0.6, abs=0.01)
     assert score(result) > score(result, 0)
     assert any("sparse tensors were held" in note for note in result.notes)
+
+
+def test_the_few_zeros_that_one_ranking_gives_a_tensor_are_held_too() -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(20, 20), torch.nn.Linear(20, 20), torch.nn.Linear(20, 20))
+    with torch.no_grad():
+        module[0].weight[:10] = 0
+        module[1].weight[0, 0] = 0
+    held = HeldZeros(module)
+    assert held.names == ("0.weight", "1.weight")
+    with torch.no_grad():
+        for one in module.parameters():
+            one.add_(1.0)
+    held.after_update(TrainableModel(module=module, input_names=("x",), output_names=("y",)), 0, 1)
+    assert [int((one.weight == 0).sum()) for one in module] == [200, 1, 0]
+    del module[0]
+    assert HeldZeros(module).names == (), "one zero of a dense model is there by chance"
 
 
 def test_an_interrupted_training_ends_with_the_same_zeros(tmp_path: Path) -> None:
