@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import click
@@ -77,7 +79,8 @@ def import_model(
         open_batch=not fixed_batch,
         opset=opset,
     )
-    with writing(out_path):
+    # What the program prints is none of the outcome.
+    with writing(out_path), redirect_stdout(sys.stderr):
         made = run_import(request, progress=say)
     if as_json:
         emit_json(

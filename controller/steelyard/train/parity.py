@@ -55,6 +55,7 @@ def module_outputs(
     import torch
 
     with torch.no_grad():
-        made = module(*(torch.from_numpy(np.asarray(feed[name])) for name in inputs))
+        # A program that changes its inputs in place changes copies.
+        made = module(*(torch.from_numpy(np.array(feed[name])) for name in inputs))
     given = made if isinstance(made, tuple | list) else (made,)
     return {name: output.cpu().numpy() for name, output in zip(outputs, given, strict=True)}

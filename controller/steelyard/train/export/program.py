@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+import sysconfig
 import traceback
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ def trace(module: Any, interface: Interface) -> Any:
     arguments = as_arguments(interface, example_feed(interface))
     try:
         with quiet_exporters(), torch.no_grad():
-            return torch.export.export(module, arguments, dynamic_shapes=_dynamic(interface), strict=False)
+            return torch.export.export(module, arguments, dynamic_shapes=_dynamic(interface, module), strict=False)
     except (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, AssertionError) as error:
         if _is_about_shapes(error):
             raise ExportError(
@@ -34,32 +36,38 @@ def trace(module: Any, interface: Interface) -> Any:
                 f"the module works with one size only where the model leaves it open: {_fixed_axes(error)}; write it "
                 "for any size, or keep the size that it works with",
             ) from error
-        raise ExportError(
-            "not_traceable",
-            f"the module cannot be traced at {source_line(error)} ({type(error).__name__}: {first_line(error)}); "
-            "write that line without control flow on values",
-        ) from error
+        raise ExportError("not_traceable", f"the module cannot be traced{at_line(error)} {_why(error)}") from error
 
 
-def source_line(error: BaseException) -> str:
-    """Return "file.py:12: the code" of the innermost frame outside of torch, as far as there is one."""
+def at_line(error: BaseException) -> str:
+    """Return " at file.py:12: the code" of the innermost line that is the program's own, "" where there is none."""
     import torch
 
-    own = str(Path(torch.__file__).parent)
-    frames = [
+    if isinstance(error, SyntaxError) and error.filename and error.text:
+        return f" at {error.filename}:{error.lineno}: {error.text.strip()}"
+    others = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]), "<")
+    standard = sysconfig.get_paths()["stdlib"]
+    theirs = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(own) and "<eval_with_key>" not in frame.filename
+        if not frame.filename.startswith(others)
+        and ("site-packages" in frame.filename or not frame.filename.startswith(standard))
     ]
-    ours = str(Path(__file__).parent)
-    theirs = [frame for frame in frames if not frame.filename.startswith(ours)] or frames
-    if not theirs:
-        return "a place that torch does not tell"
-    last = theirs[-1]
-    return f"{last.filename}:{last.lineno}: {last.line}"
+    return f" at {theirs[-1].filename}:{theirs[-1].lineno}: {theirs[-1].line}" if theirs else ""
 
 
-def _dynamic(interface: Interface) -> tuple[dict[int, Any], ...]:
+def _why(error: BaseException) -> str:
+    if "DataDependent" in type(error).__name__ or "data-dependent" in str(error):
+        return (
+            "(it goes by the values in a tensor, and a model is one graph for all values); choose with torch.where, or "
+            "take if, assert, range, int() and .item() on values out of forward"
+        )
+    if any(frame.filename.endswith("utils/rnn.py") for frame in traceback.extract_tb(error.__traceback__)):
+        return "(packed sequences have no form in a model); give the layer the padded tensor"
+    return f"({type(error).__name__}: {first_line(error)}); write that line with operators on tensors alone"
+
+
+def _dynamic(interface: Interface, module: Any) -> tuple[Any, ...]:
     """Return for torch which axes are open. The batch must stay so; another one may turn out to be fixed."""
     from torch.export import Dim
 
@@ -71,7 +79,11 @@ def _dynamic(interface: Interface) -> tuple[dict[int, Any], ...]:
             is_batch = axis == 0 and interface.open_batch
             kept[axis] = kinds.setdefault(name, Dim("batch", min=1)) if is_batch else Dim.AUTO
         each.append(kept)
-    return tuple(each)
+    kinds_of_arguments = [one.kind for one in inspect.signature(module.forward).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL not in kinds_of_arguments:
+        return tuple(each)
+    named = kinds_of_arguments.index(inspect.Parameter.VAR_POSITIONAL)
+    return (*each[:named], tuple(each[named:]))
 
 
 def _fixed_axes(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from steelyard.errors import first_line
 from steelyard.train.errors import ImportModelError
 from steelyard.train.export.quiet import quiet_exporters
+from steelyard.train.importing.weights import refused_class
 
 # torch (2.13) gives formulas of sizes to sympy, which evaluates them as Python. Sizes need sympy's own names (they
 # begin with a capital), their settings, symbols (s40), numbers and operators; no function of Python is among these.
@@ -41,7 +42,7 @@ def load_exported(path: Path, *, allow_pickle: bool) -> Any:
         with quiet_exporters(), _only_tensors(wanted=not allow_pickle):
             return torch.export.load(path)
     except pickle.UnpicklingError as error:
-        raise _holds_more(path, first_line(error)) from error
+        raise _holds_more(path, refused_class(error) or "an object that torch does not know") from error
     except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
         raise ImportModelError(
             "invalid_program",

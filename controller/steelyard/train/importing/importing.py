@@ -7,17 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from steelyard.errors import first_line
 from steelyard.train.errors import ExportError, ImportModelError
-from steelyard.train.export.example import Interface, as_arguments, example_feed
+from steelyard.train.export.example import as_arguments, example_feed
 from steelyard.train.export.onnx_program import OPSET, check_file, convert
-from steelyard.train.export.program import source_line, trace
+from steelyard.train.export.program import trace
 from steelyard.train.extras import need
-from steelyard.train.importing.inputs import ExampleInput, named
+from steelyard.train.importing.arguments import Given, matched
+from steelyard.train.importing.inputs import ExampleInput
 from steelyard.train.importing.programs import LoadedProgram, load_program
-from steelyard.train.lift.lifted import TensorForm
 
 Progress = Callable[[str], None]
 
@@ -64,20 +62,25 @@ def import_model(request: ImportRequest, *, progress: Progress) -> ImportedModel
     """
     need("torch", what="importing a PyTorch program")
     need("onnxscript", what="writing ONNX")
+    from steelyard.train.importing.trial import tried
+
     progress("loading the program")
     loaded = load_program(request.source, weights=request.weights, allow_pickle=request.allow_pickle)
-    interface = _interface(request, loaded)
+    given = matched(request.inputs, loaded.arguments)
+    _refuse_other_sizes(request, loaded, given)
+    trial = tried(loaded.module, given, open_batch=request.open_batch)
+    interface = trial.interface
     progress("tracing it")
-    module = loaded.traceable(as_arguments(interface, example_feed(interface)))
+    traceable = loaded.traceable(as_arguments(interface, example_feed(interface)), trial.keywords)
     with _told_to_its_author():
-        program = trace(module, interface)
+        program = trace(trial.called(traceable), interface)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "made.onnx"
         progress("writing ONNX")
         with _told_to_its_author():
             convert(program, interface, made, opset=request.opset)
         progress("comparing outputs")
-        difference = check_file(made, loaded.module, interface)
+        difference = check_file(made, trial.called(loaded.module), interface)
         request.out_path.write_bytes(made.read_bytes())
     return ImportedModel(
         path=request.out_path,
@@ -99,34 +102,23 @@ def _told_to_its_author() -> Iterator[None]:
         if error.reason != "axis_fixed":
             raise ImportModelError(error.reason, str(error)) from error
         told = str(error).partition("; ")[0]
-        raise ImportModelError("batch_fixed", f"{told}; write it for any size, or add --fixed-batch") from error
+        raise ImportModelError(
+            "batch_fixed", f"{told}; write it for any size (x.shape[0], not len(x)), or add --fixed-batch"
+        ) from error
 
 
-def _interface(request: ImportRequest, loaded: LoadedProgram) -> Interface:
-    """Return the interface, after one run of the program that shows its outputs."""
-    names = named(request.inputs, loaded.input_names)
-    _refuse_other_sizes(request, loaded, names)
-    inputs = tuple(
-        _form(one, name, open_batch=request.open_batch) for one, name in zip(request.inputs, names, strict=True)
-    )
-    alone = Interface(inputs=inputs, output_names=("output",), open_batch=request.open_batch)
-    outputs = _outputs(loaded.module, alone)
-    many = len(outputs) > 1
-    output_names = tuple(f"output_{at}" for at in range(len(outputs))) if many else ("output",)
-    return Interface(inputs=inputs, output_names=output_names, open_batch=request.open_batch)
-
-
-def _refuse_other_sizes(request: ImportRequest, loaded: LoadedProgram, names: Sequence[str]) -> None:
+def _refuse_other_sizes(request: ImportRequest, loaded: LoadedProgram, given: Sequence[Given]) -> None:
     """Hold the sizes that were given against those that a program was exported for.
 
     Raises:
         ImportModelError: batch_fixed: it takes one batch only; invalid_input: it takes other sizes.
     """
-    for one, name, sizes in zip(request.inputs, names, loaded.input_sizes, strict=False):
+    for each, sizes in zip(given, loaded.input_sizes, strict=False):
+        one, name = each.example, each.name
         told = "x".join("any" if size is None else str(size) for size in sizes)
         begin = 1 if request.open_batch else 0
-        given = zip(one.shape[begin:], sizes[begin:], strict=False)
-        if len(one.shape) != len(sizes) or any(own is not None and size != own for size, own in given):
+        pairs = zip(one.shape[begin:], sizes[begin:], strict=False)
+        if len(one.shape) != len(sizes) or any(own is not None and size != own for size, own in pairs):
             raise ImportModelError(
                 "invalid_input",
                 f"the program was exported with {told} for {name}, and {'x'.join(map(str, one.shape))} was given; give "
@@ -138,37 +130,3 @@ def _refuse_other_sizes(request: ImportRequest, loaded: LoadedProgram, names: Se
                 f"the program was exported for a batch of {sizes[0]} alone; add --fixed-batch to keep it "
                 f"(--input {told}), or export it with its first size open (dynamic_shapes of torch.export.export)",
             )
-
-
-def _form(one: ExampleInput, name: str, *, open_batch: bool) -> TensorForm:
-    # torch takes a size of 1 for one that stays so.
-    sample = (max(2, one.shape[0]), *one.shape[1:]) if open_batch else one.shape
-    shape: tuple[int | str | None, ...] = (None, *one.shape[1:]) if open_batch else one.shape
-    return TensorForm(name=name, dtype=one.dtype, shape=shape, sample_shape=sample)
-
-
-def _outputs(module: Any, interface: Interface) -> Sequence[Any]:
-    """Return what the program gives.
-
-    Raises:
-        ImportModelError: does_not_run, naming the line; unsupported_outputs: something else than tensors.
-    """
-    import torch
-
-    try:
-        with torch.no_grad():
-            made = module(*as_arguments(interface, example_feed(interface)))
-    except Exception as error:
-        shapes = ", ".join("x".join(map(str, one.sample_shape)) for one in interface.inputs)
-        raise ImportModelError(
-            "does_not_run",
-            f"the program does not run with inputs of {shapes}: {source_line(error)} "
-            f"({type(error).__name__}: {first_line(error)}); give the sizes that it takes, or --fixed-batch",
-        ) from error
-    outputs = list(made) if isinstance(made, tuple | list) else [made]
-    if not outputs or not all(isinstance(one, torch.Tensor) for one in outputs):
-        raise ImportModelError(
-            "unsupported_outputs",
-            f"the program returns a {type(made).__name__}; return a tensor, or a tuple of tensors",
-        )
-    return outputs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steelyard.train.errors import ImportModelError
@@ -46,22 +45,3 @@ def parse_input(text: str) -> ExampleInput:
         dtype=found["dtype"] or "float32",
         name=found["name"] or "",
     )
-
-
-def named(inputs: Sequence[ExampleInput], program_names: Sequence[str]) -> tuple[str, ...]:
-    """Return a name for each input: as given, else the program's own, else x, x_2, x_3.
-
-    Raises:
-        ImportModelError: invalid_input: the program takes another count of inputs, or two have one name.
-    """
-    if program_names and len(program_names) != len(inputs):
-        raise ImportModelError(
-            "invalid_input",
-            f"the program takes {len(program_names)} inputs ({', '.join(program_names)}) and {len(inputs)} were given; "
-            "give --input once for each",
-        )
-    own = list(program_names) or ["x" if at == 0 else f"x_{at + 1}" for at in range(len(inputs))]
-    names = tuple(one.name or name for one, name in zip(inputs, own, strict=True))
-    if len(set(names)) < len(names):
-        raise ImportModelError("invalid_input", f"two inputs have one name ({', '.join(names)}); name each its own")
-    return names

@@ -14,6 +14,8 @@ from steelyard.train.lift.ops import size_functions
 from steelyard.train.lift.values import Made, Sizes, Stored, Value, is_weight
 
 _NO_NAME = re.compile(r"[^0-9a-zA-Z_]+")
+# torch's exporter (2.13) calls values val_0, val_1 and fails where a weight is called so, as in a file that it wrote.
+_EXPORTERS_OWN = re.compile(r"^(?=val_\d+$)")
 
 
 class Builder:
@@ -126,7 +128,7 @@ class Builder:
 
     def _kept(self, stored: Stored) -> fx.Node:
         """Register a stored tensor: a parameter where it is a weight, a buffer elsewhere."""
-        name = self._free_name(stored.key or "constant")
+        name = self._free_name(_EXPORTERS_OWN.sub("stored_", stored.key) or "constant")
         if is_weight(stored.tensor):
             self.root.register_parameter(name, self.weight(stored.key, stored.tensor))
         else:

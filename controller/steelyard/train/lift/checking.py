@@ -32,6 +32,12 @@ def check_lifted(path: Path, lifted: LiftedModel, *, tolerance: float) -> float:
     worst = largest_difference(given, file_outputs(path, samples.feed))
     if worst <= tolerance:
         return worst
+    if any(array.dtype == np.float16 for array in source.stored.values()):
+        raise LiftError(
+            "half_precision",
+            f"{path.name} has weights in float16, which training here does not compute with as onnxruntime does; give "
+            f"the float32 model that it came from, or {TORCH_FREE}",
+        )
     where = _first_difference(path, lifted, samples.feed, tolerance)
     raise LiftError(
         "outputs_differ",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,14 +119,22 @@ def _parts(model: ModelProto) -> tuple[list[Operation], dict[str, NDArray[Any]]]
     from onnx import numpy_helper
 
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    operations = []
+    given = {value.name for value in model.graph.output}
+    operations, called = [], dict[str, str]()
     for node in model.graph.node:
         operation = _operation(node)
         if operation.op_type == "Constant":
             stored[operation.outputs[0]] = _constant(operation)
+        elif operation.op_type == "Identity" and operation.inputs[0] in stored and operation.outputs[0] not in given:
+            # torch's older exporter writes equal weights once, and such a name for each other.
+            called[operation.outputs[0]] = operation.inputs[0]
         else:
             operations.append(operation)
-    return operations, stored
+    return [_renamed(one, called) for one in operations], stored
+
+
+def _renamed(operation: Operation, called: Mapping[str, str]) -> Operation:
+    return replace(operation, inputs=tuple(called.get(name, name) for name in operation.inputs))
 
 
 def _operation(node: NodeProto) -> Operation:

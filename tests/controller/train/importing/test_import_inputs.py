@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steelyard.train.errors import ImportModelError
-from steelyard.train.importing.inputs import ExampleInput, named, parse_input
+from steelyard.train.importing.inputs import ExampleInput, parse_input
 
 
 def test_sizes_a_name_and_a_type_are_read() -> None:
@@ -18,13 +18,3 @@ def test_anything_else_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ImportModelError) as caught:
         parse_input(text)
     assert caught.value.reason == "invalid_input"
-
-
-def test_names_are_those_given_then_the_programs_own_then_numbered() -> None:
-    two = [ExampleInput(shape=(1,)), ExampleInput(shape=(1,), name="mask")]
-    assert named(two, ("ids", "other")) == ("ids", "mask")
-    assert named(two, ()) == ("x", "mask")
-    with pytest.raises(ImportModelError, match="takes 1 inputs \\(ids\\) and 2 were given"):
-        named(two, ("ids",))
-    with pytest.raises(ImportModelError, match="two inputs have one name"):
-        named(two, ("mask", "other"))

@@ -9,7 +9,10 @@ import numpy as np
 import onnx
 import pytest
 
+from steelyard.train.export.example import Interface
+from steelyard.train.export.onnx_program import export_onnx
 from steelyard.train.lift import lift_checked
+from steelyard.train.lift.lifted import TensorForm
 from tests.controller.train.lift.graphs import drawn, node, write
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
@@ -67,6 +70,25 @@ def test_a_spelled_out_attention_is_one_layer(tmp_path: Path, masked: bool, two_
     assert set(layers) == {"Linear", "HeadAttention"}
     assert layers["HeadAttention"].head_count == HEADS
     assert layers["HeadAttention"].scale == pytest.approx(0.5)
+
+
+def test_the_attention_that_steelyard_import_writes_is_one_layer(tmp_path: Path) -> None:
+    class Attention(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = torch.nn.ModuleList(torch.nn.Linear(WIDTH, WIDTH) for _ in range(4))
+
+        def forward(self, x: Any) -> Any:
+            split = [part(x).view(x.shape[0], 5, HEADS, -1).transpose(1, 2) for part in self.parts[:3]]
+            made = torch.nn.functional.scaled_dot_product_attention(*split)
+            return self.parts[3](made.transpose(1, 2).reshape(x.shape[0], 5, WIDTH))
+
+    form = TensorForm(name="x", dtype="float32", shape=(None, 5, WIDTH), sample_shape=(2, 5, WIDTH))
+    export_onnx(Attention(), Interface(inputs=(form,), output_names=("y",)), tmp_path / "m.onnx", folded=False)
+    lifted = lift_checked(tmp_path / "m.onnx")
+    layers = {type(child).__name__: child for child in lifted.module.children()}
+    assert layers["HeadAttention"].head_count == HEADS
+    assert layers["HeadAttention"].scale == pytest.approx((WIDTH / HEADS) ** -0.5)
 
 
 def test_heads_can_be_taken_out_by_cutting_the_projections_and_the_count(tmp_path: Path) -> None:

@@ -222,3 +222,24 @@ def test_scales_masks_and_sizes_are_no_parameters_and_added_weights_are(tmp_path
     lifted = lift_checked(path)
     assert [name for name, _ in lifted.module.named_parameters()] == ["position"]
     assert {name for name, _ in lifted.module.named_buffers()} == {"scale", "mask", "kept"}
+
+
+def test_a_weight_that_stands_under_a_second_name_is_found_in_its_layer(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "m.onnx",
+        [node("Identity", "b", "again"), node("MatMul", "x w", "a"), node("Add", "a again", "y")],
+        {"x": ["N", 6]},
+        {"y": ["N", 4]},
+        {"w": drawn(6, 4), "b": drawn(4)},
+    )
+    lifted = lift_checked(path)
+    (layer,) = lifted.module.children()
+    assert layer.bias.shape == (4,)
+
+
+def test_weights_are_never_called_as_the_exporter_calls_its_values(tmp_path: Path) -> None:
+    """It writes val_5 for a value of its own, and fails where that is there."""
+    path = write(
+        tmp_path / "m.onnx", [node("Add", "x val_5", "y")], {"x": ["N", 6]}, {"y": ["N", 6]}, {"val_5": drawn(6)}
+    )
+    assert [name for name, _ in lift_checked(path).module.named_parameters()] == ["stored_val_5"]

@@ -95,6 +95,11 @@ CASES = [
         for mode in ("nearest", "linear")
         for form in ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel")
     ),
+    *(
+        case("Resize", 13, {"roi": np.zeros(0, np.float32), "scales": np.array([1, 1, 2, 1.5], np.float32)},
+             mode="cubic", coordinate_transformation_mode=form)
+        for form in ("half_pixel", "align_corners")
+    ),
     case("Einsum", 17, {"other": drawn(4, 5)}, equation="nchw,cd->ndhw"),
 ]  # fmt: skip
 

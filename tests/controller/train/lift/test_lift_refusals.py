@@ -61,6 +61,19 @@ def test_a_quantized_model_is_sent_back_for_its_float_parent(tmp_path: Path) -> 
     assert caught.value.reason == "already_quantized"
 
 
+def test_a_model_in_float16_is_sent_back_for_its_float32_parent(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "m.onnx",
+        [node("Cast", "x", "h", to=10), node("MatMul", "h w", "a"), node("Cast", "a", "y", to=1)],
+        {"x": ["N", 400]},
+        {"y": ["N", 7]},
+        {"w": drawn(400, 7).astype(np.float16)},
+    )
+    with pytest.raises(LiftError, match=r"weights in float16.*float32 model") as caught:
+        lift_checked(path)
+    assert caught.value.reason == "half_precision"
+
+
 def test_a_form_that_torch_lacks_is_named(tmp_path: Path) -> None:
     path = write(
         tmp_path / "m.onnx",

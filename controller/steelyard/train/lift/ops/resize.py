@@ -28,6 +28,8 @@ def _resize(call: Call) -> Value:
     if call.opset < _FORMS_OPSET:
         return _by_axis(call, mode, "asymmetric", "floor")
     form = call.attribute("coordinate_transformation_mode", "half_pixel")
+    if mode == "cubic" and not call.attribute("antialias", 0):
+        return _cubic(call, form)
     if mode not in ("nearest", "linear") or call.attribute("antialias", 0) or form == "tf_crop_and_resize":
         call.refuse(f"resizes in the mode {mode}, {form}")
     return _by_axis(call, mode, form, call.attribute("nearest_mode", "round_prefer_floor"))
@@ -36,6 +38,18 @@ def _resize(call: Call) -> Value:
 def _upsample(call: Call) -> Value:
     mode = call.attribute("mode", "nearest")
     return _by_axis(call, "linear" if mode in ("linear", "bilinear") else mode, "asymmetric", "floor")
+
+
+def _cubic(call: Call, form: str) -> Value:
+    """Pictures as torch resizes them: both sides to whole sizes, coefficient -0.75."""
+    given = list(call.sample().shape)
+    wanted, scales = _target(call, given)
+    aligned = form == "align_corners"
+    as_torch = call.attribute("cubic_coeff_a", -0.75) == -0.75 and not call.attribute("exclude_outside", 0)
+    known = form in ("half_pixel", "pytorch_half_pixel") and _is_of_pictures(given, wanted, scales)
+    if not as_torch or not (known or (aligned and len(given) == 4 and scales[:2] == [1.0, 1.0])):
+        call.refuse(f"resizes in the mode cubic, {form}, otherwise than PyTorch does")
+    return call.call(functional.interpolate, call.tensor(0), size=wanted[2:], mode="bicubic", align_corners=aligned)
 
 
 def _by_axis(call: Call, mode: str, form: str, rounding: str) -> Value:

@@ -10,6 +10,7 @@ from steelyard.train.lift.patterns.links import Links, replaced
 from steelyard.train.lift.source import Operation, Source
 
 _HEADS_FIRST, _KEYS_TURNED, _LAST_TURNED = [0, 2, 1, 3], [0, 2, 3, 1], [0, 1, 3, 2]
+_OF_THREE_TURNED = [0, 2, 1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +112,24 @@ def _keys(links: Links, name: str) -> _Heads | None:
     if found is not None:
         return found
     name, scale = _unscaled(links, name)
-    turning = links.maker(name, "Transpose")
-    if turning is None or turning.attributes.get("perm") != _LAST_TURNED:
-        return None
-    inner = _heads(links, turning.inputs[0])
+    turned = _last_turned(links, name)
+    inner = _heads(links, turned) if turned is not None else None
     return None if inner is None else _Heads(values=inner.values, count=inner.count, scale=inner.scale * scale)
+
+
+def _last_turned(links: Links, name: str) -> str | None:
+    """Return what a value is with its last two axes swapped: by itself, or as torch's exporter has it in three axes."""
+    turning = links.maker(name, "Transpose")
+    if turning is not None:
+        return turning.inputs[0] if turning.attributes.get("perm") == _LAST_TURNED else None
+    parting = links.maker(name, "Reshape")
+    turning = links.maker(parting.inputs[0], "Transpose") if parting is not None else None
+    joining = links.maker(turning.inputs[0], "Reshape") if turning is not None else None
+    if parting is None or turning is None or joining is None or turning.attributes.get("perm") != _OF_THREE_TURNED:
+        return None
+    # Batch and heads side by side.
+    joined = _shape(links, joining)
+    return joining.inputs[0] if len(joined) == 3 and joined[0] == -1 else None
 
 
 def _joined(links: Links, name: str) -> Operation | None:
