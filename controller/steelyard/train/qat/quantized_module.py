@@ -20,20 +20,32 @@ if TYPE_CHECKING:
 
 
 class QuantizedModule(nn.Module):  # type: ignore[misc]
-    """An exported graph with rounding in it; ranges are observed in training mode alone, and until ``freeze``."""
+    """An exported graph with rounding in it; ranges are observed in training mode alone, and until ``freeze``.
 
-    def __init__(self, graph: Any) -> None:
+    With ``weights_follow`` those of weights are observed to the end: the largest weight of a channel is then the last
+    step of its grid, and a quantizer that sees the rounded weights alone finds the same grid.
+    """
+
+    def __init__(self, graph: Any, *, weights_follow: bool = False) -> None:
         """Hold a graph that torchao prepared."""
         super().__init__()
         self.graph = graph
+        self._weights_follow = weights_follow
         self._frozen = False
         self.train(False)
 
     @classmethod
     def of(
-        cls, graph: Any, grids: Grids, *, bits: Mapping[str, int], kept: Collection[str], wide: Collection[str]
+        cls,
+        graph: Any,
+        grids: Grids,
+        *,
+        bits: Mapping[str, int],
+        kept: Collection[str],
+        wide: Collection[str],
+        weights_follow: bool = False,
     ) -> QuantizedModule:
-        """Return an exported graph module with roundings; the arguments are those of ``Placement``."""
+        """Return an exported graph module with roundings; the other arguments are those of ``Placement``."""
         from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
         from torchao.quantization.pt2e.quantizer import Quantizer
 
@@ -46,7 +58,7 @@ class QuantizedModule(nn.Module):  # type: ignore[misc]
                 """Nothing: every annotation is one that kernels have."""
 
         with quiet_exporters():
-            return cls(prepare_qat_pt2e(graph, _Placed()))
+            return cls(prepare_qat_pt2e(graph, _Placed()), weights_follow=weights_follow)
 
     def forward(self, *values: Tensor) -> Any:
         """Run the graph."""
@@ -55,8 +67,9 @@ class QuantizedModule(nn.Module):  # type: ignore[misc]
     def train(self, mode: bool = True) -> QuantizedModule:
         """Observe ranges, or leave them; an exported graph itself knows no modes."""
         self.training = mode
+        following = set(self._weight_roundings().values()) if self._weights_follow else set()
         for one in self.roundings():
-            one.enable_observer(mode and not self._frozen)
+            one.enable_observer(mode and (not self._frozen or one in following))
         return self
 
     def freeze(self) -> None:
@@ -84,17 +97,25 @@ class QuantizedModule(nn.Module):  # type: ignore[misc]
         self.eval()
 
     def put_rounded_weights(self, module: nn.Module) -> None:
-        """Give the module that the graph was exported from the trained parameters, weights as they were rounded to."""
+        """Give the module that the graph was exported from the trained parameters, weights rounded."""
         self.eval()
-        rounded = {
-            str(node.args[0].target): self.graph.get_submodule(str(node.target))
-            for node in self.graph.graph.nodes
-            if node.op == "call_module" and node.args and node.args[0].op == "get_attr"
-        }
+        rounded = self._weight_roundings()
+        for one in rounded.values():
+            # The last update moved the weights behind what was observed before it.
+            one.enable_observer(self._weights_follow)
         with torch.no_grad():
             for name, parameter in module.named_parameters():
                 trained = self.graph.get_parameter(name)
                 parameter.copy_(rounded[name](trained) if name in rounded else trained)
+        self.eval()
+
+    def _weight_roundings(self) -> dict[str, Any]:
+        """Return the modules that round weights, by the name of the parameter."""
+        return {
+            str(node.args[0].target): self.graph.get_submodule(str(node.target))
+            for node in self.graph.graph.nodes
+            if node.op == "call_module" and node.args and node.args[0].op == "get_attr"
+        }
 
 
 class FreezeRanges(TrainingHook):

@@ -41,9 +41,9 @@ class QuantizationAwareTraining(TaughtSettings):
     ``activation_type`` is "uint8" or "int8"; weights are signed, one scale an output channel, of ``weight_bits``.
     ``narrow`` are patterns of layers whose weights get ``narrow_bits``, ``wide`` of layers whose inputs get 16 bits,
     ``keep_float`` of layers that stay in float. ``reduce_range`` "auto" gives weights 7 bits where sums of u8 and s8
-    saturate. ``form`` "float32" writes the trained weights, rounded, as float, for quantizers of other formats: ranges
-    of activations are then theirs to find. Ranges begin with ``calibration_batches`` and follow the values until the
-    share ``moving`` of the epochs.
+    saturate. ``form`` "float32" writes the trained weights, rounded, as float, for quantizers of other formats: they
+    find the grids of the weights again, and ranges of activations are theirs to choose. Ranges begin with
+    ``calibration_batches`` and follow the values until the share ``moving`` of the epochs.
     """
 
     kind: ClassVar[str] = "qat"
@@ -175,10 +175,13 @@ class QuantizationAwareTraining(TaughtSettings):
             if name not in kept
         }
         grids = Grids.of(signed=self.activation_type == "int8", weight_bits=tuple(sorted(set(bits.values()))))
-        module = QuantizedModule.of(graph, grids, bits=bits, kept=kept, wide=wide)
+        follow = self.form == FLOAT32
+        module = QuantizedModule.of(graph, grids, bits=bits, kept=kept, wide=wide, weights_follow=follow)
         return module, {named[name]: count for name, count in bits.items()}
 
     def _reduces(self, context: StepContext) -> bool:
+        if self.form == FLOAT32 and self.reduce_range == AUTO:
+            return False  # TFLite's kernels add in 32 bits, and 7 bits are not on the grid that 8 find
         return resolve_reduce_range(self.reduce_range, context.processor_features, weight_type="int8")
 
 

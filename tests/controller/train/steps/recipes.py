@@ -40,6 +40,7 @@ def run(
     checkpoints: Path | None = None,
     progress=None,
     latency: LatencyOracle | None = None,
+    processor_features: tuple[str, ...] = (),
 ) -> CompressionResult:
     """Run a recipe with training samples, scored on others."""
     return compress(
@@ -47,7 +48,7 @@ def run(
         load_recipe(recipe),
         calibration=None,
         seed=seed,
-        processor_features=(),
+        processor_features=processor_features,
         out_dir=path.parent / "out",
         progress=progress,
         scoring=Scoring(reported=evaluation_samples()),
