@@ -36,9 +36,9 @@ class GradualMasks(TrainingHook):
     def after_update(self, model: TrainableModel, update: int, update_count: int) -> None:
         """Choose masks where it is their turn, and apply them."""
         del model
-        last = max(1, math.floor(self._grown * update_count) - 1)
+        last = max(0, math.floor(self._grown * update_count) - 1)
         if update <= last and (update % self._every == 0 or update == last):
-            self._choose(update / last)
+            self._choose(update / last if last else 1.0)
         self._apply()
 
     def finish(self, model: TrainableModel) -> str:

@@ -89,6 +89,12 @@ def test_a_model_whose_layers_are_all_kept_dense_is_refused(tmp_path: Path) -> N
         run(model(tmp_path), f"sparse-train,keep=*,{SHORT}")
 
 
+@pytest.mark.parametrize("settings", ["epochs=1,batch_size=500", "epochs=20,grown=0.05,batch_size=500"])
+def test_one_update_is_enough_for_all_zeros(tmp_path: Path, settings: str) -> None:
+    result = run(model(tmp_path), f"sparse-train,sparsity=0.7,learning_rate=0.02,augment=,{settings}")
+    assert share_of_zeros(result.path) == pytest.approx(0.7, abs=0.01)
+
+
 def test_contradictions_are_those_of_sparsify() -> None:
-    with pytest.raises(RecipeError, match="leave sparsity out"):
+    with pytest.raises(RecipeError, match=r"^sparse-train: .*leave sparsity out"):
         load_recipe("sparse-train,pattern=2:4,sparsity=0.7")
