@@ -64,6 +64,9 @@ class LabelLoss:
         from torch.nn import functional
 
         scores = log_shares(given, self.form).movedim(self.class_axis, 1)
+        if labels.dim() > 1 and not bool((labels != self.ignored_label).any()):
+            # The mean over no pixel is no number, and says nothing of the run.
+            return scores.sum() * 0
         return functional.cross_entropy(
             scores, labels, label_smoothing=self.label_smoothing, ignore_index=self.ignored_label
         )
