@@ -15,7 +15,8 @@ from steelyard.compress.registry import step_class
 from steelyard.spelling import first_unknown, meant
 
 _READABLE = re.compile(r"[a-z0-9._-]+")
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e-?[0-9]+)?")
+# Python reads no whole number of thousands of digits; what is longer is a text, which no setting of numbers takes.
+_NUMBER = re.compile(r"-?[0-9]{1,4000}(\.[0-9]+)?(e-?[0-9]+)?")
 _MOST_CHARACTERS = 120
 _HASH_DIGITS = 8
 

@@ -19,13 +19,20 @@ def with_smaller_input(lifted: LiftedModel, share: float) -> tuple[LiftedModel, 
     """Return a copy that resizes its pictures [N, C, H, W] to ``share`` of their sides first, and what was done.
 
     Raises:
-        TrainingInputError: no_picture: the model takes none of a fixed size; size_fixed: its layers count on the size.
+        TrainingInputError: no_picture: the model takes none of a fixed size; size_same: they are too small to be
+            resized; size_fixed: its layers count on the size.
     """
     import torch
     from torch.nn import functional
 
     picture = _picture(lifted)
-    sides = [max(1, round(share * side)) for side in picture.sample_shape[2:]]
+    whole_sides = list(picture.sample_shape[2:])
+    sides = [max(1, round(share * side)) for side in whole_sides]
+    if sides == whole_sides:
+        raise TrainingInputError(
+            "size_same",
+            f"scale = {share:g} leaves pictures of {'x'.join(map(str, sides))} as they are; write a smaller one",
+        )
     module = copy.deepcopy(lifted.module)
     place = list(lifted.input_names).index(picture.name)
     given = [node for node in module.graph.nodes if node.op == "placeholder"][place]

@@ -91,6 +91,11 @@ def test_blocks_at_the_edges_are_smaller_and_judged_by_their_mean() -> None:
     np.testing.assert_array_equal(made == 0, [[False] * 3] * 4 + [[False, False, True]])
 
 
+def test_a_block_larger_than_all_weights_is_all_of_them() -> None:
+    (made,) = without_smallest_blocks([np.ones((5, 3), np.float32)], 0.6, (10**9, 10**9))
+    assert not made.any()
+
+
 @pytest.mark.parametrize("scope", ["global", "layer"])
 def test_the_share_holds_over_all_layers_or_in_each(tmp_path: Path, scope: str) -> None:
     made, report = _sparsified(perceptron(tmp_path / "m.tflite"), _Settings(sparsity=0.75, scope=scope))

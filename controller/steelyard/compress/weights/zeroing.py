@@ -65,5 +65,6 @@ def _block_energies(weights: Weights, block: tuple[int, int]) -> NDArray[np.floa
 
 
 def _spread(mask: NDArray[np.bool_], shape: tuple[int, ...], block: tuple[int, int]) -> NDArray[np.bool_]:
-    wide = np.repeat(np.repeat(mask, block[0], axis=0), block[1], axis=2)
+    # A block may be larger than all there is.
+    wide = np.repeat(np.repeat(mask, min(block[0], shape[0]), axis=0), min(block[1], shape[-1]), axis=2)
     return wide[: shape[0], :, : shape[-1]].reshape(shape)

@@ -26,6 +26,20 @@ def refuse_other_kind(own: Tensor | None, wanted: Tensor | None, *, pair: tuple[
     )
 
 
+def refuse_vector(own: Tensor, *, pair: tuple[str, str]) -> None:
+    """Refuse a layer without places that attention could be paid to.
+
+    Raises:
+        TrainingInputError: no_places.
+    """
+    if own.dim() < 3:
+        raise TrainingInputError(
+            "no_places",
+            f"attention has the layer {pair[0]!r}, which gives {list(own.shape)}, no map or sequence; name layers that "
+            "give one, or take it as a hint",
+        )
+
+
 def make_projector(own: Tensor, wanted: Tensor) -> nn.Module:
     """Return a linear map from the width of one output to another's, the identity where they are the same.
 

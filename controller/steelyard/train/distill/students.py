@@ -39,8 +39,8 @@ def shortened(lifted: LiftedModel, share: float) -> tuple[LiftedModel, str]:
     if not runs:
         raise TrainingInputError(
             "no_blocks",
-            f"layers = {share:g} keeps a share of alike blocks, and the model has none that follow each other; write "
-            "width, or give a student",
+            f"layers = {share:g} keeps a share of alike blocks, and the model has none that follow each other; leave "
+            "it out: width and prune make such a model smaller",
         )
     before = sum(len(run) for run in runs)
     kept_count = 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from steelyard.compress.lack_of_memory import is_lack_of_memory
 from steelyard.train.distill.features import Pair, pairs_of, recorded
-from steelyard.train.distill.projection import make_projector, of_one_size, refuse_other_kind
+from steelyard.train.distill.projection import make_projector, of_one_size, refuse_other_kind, refuse_vector
 from steelyard.train.distill.settings import TaughtSettings
 from steelyard.train.distill.terms import attention_distance, relative_error, soft_labels, soft_values
 from steelyard.train.errors import TrainingInputError
@@ -166,6 +166,8 @@ class Teaching:
             self._teachers[0].run(sample.inputs, student)
         for pair in self.pairs:
             refuse_other_kind(own.get(pair[0]), wanted.get(pair[1]), pair=pair)
+        for pair in self._attention:
+            refuse_vector(own[pair[0]], pair=pair)
         return {_key(pair): make_projector(own[pair[0]], wanted[pair[1]]) for pair in self._hints}
 
 
@@ -177,7 +179,7 @@ def _fitting(teacher: Teacher, student: TrainableModel, own: Mapping[str, Tensor
     """
     try:
         given = teacher.run(sample.inputs, student)
-    except (RuntimeError, KeyError, ValueError, IndexError) as error:
+    except (RuntimeError, KeyError, ValueError, IndexError, TrainingInputError) as error:
         if is_lack_of_memory(error):
             raise
         shapes = ", ".join(f"{name} {list(one.shape)}" for name, one in sample.inputs.items())

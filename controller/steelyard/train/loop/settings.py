@@ -18,6 +18,8 @@ KEPT = ("best", "last")
 
 # What augmentations are called, with the number that may follow ("crop4").
 AUGMENTATIONS = ("crop", "flip", "cutout", "mixup", "noise")
+# Beyond it no picture has pixels, and float32 loses what noise is added to.
+_MOST_AUGMENTED = 10_000
 _AUGMENTATION = re.compile(rf"({'|'.join(AUGMENTATIONS)})([0-9]+(?:\.[0-9]+)?)?")
 
 
@@ -84,18 +86,22 @@ class TrainingSettings:
         known = f"{', '.join(AUGMENTATIONS)}, or auto"
         if not isinstance(self.augment, tuple) or not all(isinstance(one, str) for one in self.augment):
             raise RecipeError("invalid_setting", f"{self.kind}: augment is {self.augment!r}; write a list of {known}")
+        if AUTO in self.augment and len(self.augment) > 1:
+            raise RecipeError(
+                "impossible_setting",
+                f"{self.kind}: augment has auto among {', '.join(self.augment)}; auto stands alone",
+            )
         for one in self.augment:
             if one != AUTO and not _AUGMENTATION.fullmatch(one):
                 raise RecipeError(
                     "invalid_setting",
                     f"{self.kind}: augment has {one!r}; write some of {known}, with a number behind it (crop4)",
                 )
-        if AUTO in self.augment and len(self.augment) > 1:
-            raise RecipeError(
-                "impossible_setting",
-                f"{self.kind}: augment has auto beside {', '.join(one for one in self.augment if one != AUTO)}; auto "
-                "stands alone",
-            )
+            if one != AUTO and (augmentation_parts(one)[1] or 0) > _MOST_AUGMENTED:
+                raise RecipeError(
+                    "invalid_setting",
+                    f"{self.kind}: augment has {one!r}; write a number up to {_MOST_AUGMENTED:,} behind it",
+                )
 
 
 def augmentation_parts(text: str) -> tuple[str, float | None]:

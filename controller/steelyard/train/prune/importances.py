@@ -38,6 +38,20 @@ def looks_at_samples(kind: str) -> bool:
     return kind in _DATA_DRIVEN or kind not in KINDS
 
 
+def require_importance(kind: str) -> None:
+    """Refuse a kind that neither we nor a plugin has, without importing the plugin.
+
+    Raises:
+        RecipeError: unknown_importance, with the nearest known kind.
+    """
+    if kind not in importance_kinds():
+        raise RecipeError(
+            "unknown_importance",
+            f"there is no importance {kind!r}; {meant(kind, importance_kinds())}; a plugin's file is named with "
+            "--plugin",
+        )
+
+
 def importance_of(kind: str) -> Importance:
     """Return an importance by its kind.
 
@@ -137,12 +151,8 @@ def _of_plugin(kind: str) -> Importance:
     from steelyard.plugins.lookup import find
     from steelyard.plugins.roles import IMPORTANCES
 
+    require_importance(kind)
     plugin = find(IMPORTANCES, kind)
-    if plugin is None:
-        raise RecipeError(
-            "unknown_importance",
-            f"there is no importance {kind!r}; {meant(kind, importance_kinds())}; a plugin's file is named with "
-            "--plugin",
-        )
+    assert plugin is not None
     found: Importance = plugin.made().score
     return found

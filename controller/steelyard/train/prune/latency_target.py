@@ -11,6 +11,7 @@ from steelyard_protocol.v1 import control_pb2
 
 _WRITTEN = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<unit>x|us|ms|s)")
 _NS = {"us": 1e3, "ms": 1e6, "s": 1e9}
+_MOST_NS = 3600e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +39,8 @@ class LatencyTarget:
             raise RecipeError(
                 "invalid_setting", f'prune: latency is {self.text!r}; a share lies between 0x and 1x, such as "0.5x"'
             )
-        if self.time_ns is not None and self.time_ns <= 0:
-            raise RecipeError("invalid_setting", f"prune: latency is {self.text!r}; a time is above 0")
+        if self.time_ns is not None and not 0 < self.time_ns <= _MOST_NS:
+            raise RecipeError("invalid_setting", f"prune: latency is {self.text!r}; a time is above 0, 3600s at most")
 
     @classmethod
     def parse(cls, text: object) -> LatencyTarget:

@@ -104,7 +104,9 @@ class Pruner:
         if not self._groups:
             reasons = "; ".join(f"{name}: {why}" for name, why in list(self.left.items())[:3]) or "it has no such layer"
             raise TrainingInputError(
-                "nothing_to_prune", f"no layer of the model can lose channels ({reasons}); choose another importance"
+                "nothing_to_prune",
+                f"no layer of the model can lose channels ({reasons}); choose another importance, "
+                "or name fewer layers in keep",
             )
 
     @property

@@ -73,12 +73,12 @@ class Distill(TaughtSettings):
     def _student(self, model_path: Path, context: StepContext) -> tuple[LiftedModel, tuple[str, ...]]:
         """Return the student before it is trained, and what was done to make it."""
         from steelyard.train.distill.students import shortened
-        from steelyard.train.steps.model_files import lifted_model, named_model
+        from steelyard.train.steps.model_files import lifted_model, named_lifted
 
         origin = lifted_model(model_path)
         student, notes = origin, tuple[str, ...]()
         if self.student:
-            student = lifted_model(named_model(self.student, context, what="be the student"))
+            student = named_lifted(self.student, context, what="be the student")
             refuse_other_signature(student, origin, name=self.student)
             notes = (f"the student is {self.student}",)
         if self.layers < 1:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from steelyard.compress.contract import StepContext
 from steelyard.compress.tools import tool_versions
+from steelyard.errors import SteelyardError
 from steelyard.train.errors import TrainingInputError
 from steelyard.train.lift import lift_checked
 
@@ -35,6 +36,21 @@ def named_model(name: str, context: StepContext, *, what: str) -> Path:
             "unknown_model", f"there is no model {name!r} to {what}; write the name of one that the controller has"
         )
     return path
+
+
+def named_lifted(name: str, context: StepContext, *, what: str) -> LiftedModel:
+    """Return a model that the controller has as a module; errors call it by its name, for its file has none.
+
+    Raises:
+        TrainingInputError: unknown_model.
+        LiftError, InvalidModelError, ExtraMissingError: it cannot become one.
+    """
+    path = named_model(name, context, what=what)
+    try:
+        return lifted_model(path)
+    except SteelyardError as error:
+        told = str(error).replace(str(path), name).replace(path.name, name)
+        raise type(error)(error.reason, told) from error
 
 
 def write_model(lifted: LiftedModel, out_path: Path) -> None:

@@ -91,8 +91,7 @@ class Prune(TaughtSettings):
         for key in ("round_to", "rounds", "round_epochs", "sample_batches", "latency_candidates"):
             require_count(self.kind, key, getattr(self, key))
         require_count(self.kind, "latency_trades", self.latency_trades, least=0)
-        if not isinstance(self.importance, str) or not self.importance:
-            raise RecipeError("invalid_setting", f"prune: importance is {self.importance!r}; write a kind in quotes")
+        self._check_importance()
         if self.rounds > 1 and self.epochs == 0:
             raise RecipeError(
                 "impossible_setting",
@@ -106,6 +105,14 @@ class Prune(TaughtSettings):
                 f"prune: latency_trades is {self.latency_trades}, and single layers are traded to keep more in a "
                 "latency; write a latency, and another scope than one share for each layer, or leave it out",
             )
+
+    def _check_importance(self) -> None:
+        from steelyard.train.prune.importances import require_importance
+
+        if not isinstance(self.importance, str) or not self.importance:
+            raise RecipeError("invalid_setting", f"prune: importance is {self.importance!r}; write a kind in quotes")
+        # A misspelt one is told of before hours of training in the steps before this one, not behind them.
+        require_importance(self.importance)
 
     @property
     def needs_latency(self) -> bool:

@@ -43,7 +43,7 @@ class SparseTrain(TaughtSettings):
     def __post_init__(self) -> None:
         """Refuse settings of another type, and patterns that contradict each other as sparsify does."""
         TaughtSettings.__post_init__(self)
-        Sparsify(sparsity=self.sparsity, pattern=self.pattern, scope=self.scope, block=self.block, keep=self.keep)
+        _Pattern(sparsity=self.sparsity, pattern=self.pattern, scope=self.scope, block=self.block, keep=self.keep)
         require_number(self.kind, "grown", self.grown, least=0.01, most=1)
         require_count(self.kind, "every", self.every)
 
@@ -69,7 +69,7 @@ class SparseTrain(TaughtSettings):
             raise TrainingInputError(
                 "nothing_to_sparsify",
                 f"{model_path.name} has no convolution, linear or recurrent layer that keep and the pattern leave; "
-                "name fewer layers in keep",
+                "name fewer layers in keep, or a pattern of smaller groups",
             )
         masks = GradualMasks(weights, pattern, grown=self.grown, every=self.every)
         trained = StepTraining(self, model_path, context).run(TrainableModel.of(lifted), hooks=(masks,))
@@ -83,6 +83,12 @@ class SparseTrain(TaughtSettings):
 
         block = (int(self.block[0]), int(self.block[1]))
         return SparsityPattern(sparsity=self.sparsity, pattern=self.pattern, scope=self.scope, block=block)
+
+
+class _Pattern(Sparsify):
+    """The settings that both steps have, refused by the name of this one."""
+
+    kind: ClassVar[str] = "sparse-train"
 
 
 def _share_note(weights: Sequence[SparseWeight]) -> str:

@@ -225,9 +225,9 @@ def looked_at(data: TrainingData, count: int) -> Batch:
 
 def _teacher(name: str, model_path: Path, context: StepContext) -> Teacher:
     from steelyard.train.distill.teaching import Teacher
-    from steelyard.train.steps.model_files import lifted_model, named_model
+    from steelyard.train.steps.model_files import lifted_model, named_lifted
 
     path = {PARENT: context.ancestors[0].path if context.ancestors else model_path, INPUT: model_path}.get(name)
-    path = path or named_model(name, context, what="teach")
     context.progress(f"looking at the teacher {name}", 0, 1)
-    return Teacher(name=name, model=TrainableModel.of(lifted_model(path)))
+    lifted = named_lifted(name, context, what="teach") if path is None else lifted_model(path)
+    return Teacher(name=name, model=TrainableModel.of(lifted))

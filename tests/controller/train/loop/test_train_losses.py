@@ -80,6 +80,15 @@ def test_pixels_without_a_class_do_not_count() -> None:
     assert float(found) == pytest.approx(float(wanted), abs=1e-5)
 
 
+def test_a_batch_without_a_pixel_that_counts_teaches_nothing() -> None:
+    scores = torch.randn(3, 4, 4, 5, requires_grad=True)
+    masks = torch.full((3, 4, 4), 255)
+    found = loss("miou", scores).of({"y": scores}, batch(masks=masks))
+    found.backward()
+    assert float(found.detach()) == 0
+    assert not scores.grad.any()
+
+
 def test_a_metric_without_a_loss_is_named() -> None:
     outputs = torch.randn(3, 10, 5)
     with pytest.raises(TrainingInputError, match=r'no loss for the metric edit-distance; name one \(loss = "mse"\)'):

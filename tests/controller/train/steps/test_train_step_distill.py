@@ -11,7 +11,7 @@ import pytest
 
 from steelyard.compress.errors import RecipeError
 from steelyard.compress.recipe_text import load_recipe
-from steelyard.train.errors import TrainingInputError
+from steelyard.train.errors import LiftError, TrainingInputError
 from tests.controller.train.loop.small_trainings import stripes
 from tests.controller.train.steps.recipes import SHORT, model, outputs, run, score
 
@@ -146,6 +146,20 @@ def test_a_teacher_for_other_inputs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingInputError, match="the teacher 'rows' does not take the student's inputs") as caught:
         run(model(tmp_path), f"fine-tune,teachers=rows,{SHORT}", artifacts={"rows": other})
     assert caught.value.reason == "teacher_misfit"
+
+
+def test_a_model_that_cannot_be_lifted_is_called_by_its_name(tmp_path: Path) -> None:
+    path = model(tmp_path)
+    quantized = run(path, "qat,epochs=1,augment=flip").path
+    for setting in ("teachers=small", "student=small"):
+        with pytest.raises(LiftError, match=r"^small is quantized already"):
+            run(path, f"distill,{setting},{SHORT}", artifacts={"small": quantized})
+
+
+def test_a_layer_that_gives_a_vector_has_no_map_of_attention(tmp_path: Path) -> None:
+    with pytest.raises(TrainingInputError, match=r"'Gemm_logits', which gives \[32, 2\], no map") as caught:
+        run(model(tmp_path), f"distill,attention=Gemm_logits,{SHORT}")
+    assert caught.value.reason == "no_places"
 
 
 def test_a_student_with_other_outputs_is_refused(tmp_path: Path) -> None:

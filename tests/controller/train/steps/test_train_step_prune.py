@@ -101,6 +101,8 @@ def test_an_importance_that_judges_nothing_is_refused(trained: Path) -> None:
     [
         ("amount=1", "write a number from 0.001 to 0.999"),
         ("scope=everywhere", "'everywhere'"),
+        ("importance=tailor", "there is no importance 'tailor'; did you mean 'taylor'"),
+        ("latency=3601s", "a time is above 0, 3600s at most"),
         ("rounds=3,epochs=0", "rounds are for training between them"),
         ("latency_trades=9", "latency_trades is 9, and single layers are traded"),
         ("latency=0.5x,scope=layer,latency_trades=9", "another scope than one share for each layer"),
@@ -110,11 +112,6 @@ def test_an_importance_that_judges_nothing_is_refused(trained: Path) -> None:
 def test_settings_that_make_no_sense_are_refused(settings: str, words: str) -> None:
     with pytest.raises(RecipeError, match=words):
         load_recipe(f"prune,{settings}")
-
-
-def test_an_importance_that_nobody_knows_is_named(trained: Path) -> None:
-    with pytest.raises(RecipeError, match="there is no importance 'tailor'; did you mean 'taylor'"):
-        run(trained, "prune,importance=tailor,epochs=0")
 
 
 def test_an_importance_from_outside_prunes_trains_and_is_scored(tmp_path: Path, trained: Path) -> None:

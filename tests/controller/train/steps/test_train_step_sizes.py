@@ -57,6 +57,20 @@ def test_a_model_without_a_picture_is_refused(tmp_path: Path) -> None:
         with_smaller_input(lift(transformer(tmp_path / "words.onnx", depth=1)), 0.5)
 
 
+@pytest.mark.parametrize(
+    ("recipe", "reason", "words"),
+    [
+        ("resize-input,scale=0.99", "size_same", "scale = 0.99 leaves pictures of 8x8 as they are"),
+        ("width,round_to=1000", "nothing_narrower", "a width of 0.5 in multiples of 1000 leaves every layer"),
+        ("distill,width=0.99", "nothing_narrower", "a width of 0.99 in multiples of 1 leaves every layer"),
+    ],
+)
+def test_a_share_that_rounding_makes_the_whole_is_refused(tmp_path: Path, recipe: str, reason: str, words: str) -> None:
+    with pytest.raises(TrainingInputError, match=words) as caught:
+        run(model(tmp_path), f"{recipe},{QUICK}")
+    assert caught.value.reason == reason
+
+
 @pytest.mark.parametrize("recipe", ["width,width=0", "resize-input,scale=1.5", "resize-input,scale=1"])
 def test_shares_that_leave_nothing_to_do_are_refused(recipe: str) -> None:
     with pytest.raises(RecipeError, match="write a number from"):

@@ -116,5 +116,5 @@ def test_a_model_whose_layers_are_all_kept_dense_is_refused(tmp_path: Path) -> N
 
 
 def test_contradictions_are_those_of_sparsify() -> None:
-    with pytest.raises(RecipeError, match="leave sparsity out"):
+    with pytest.raises(RecipeError, match=r"^sparse-train: .*leave sparsity out"):
         load_recipe("sparse-train,pattern=2:4,sparsity=0.7")
