@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from steelyard.train.lift.lifted import LiftedModel
 
 BATCH = "batch"
+# Whole numbers are drawn from 0 to 9; where that is beyond a table (weekdays, yes and no), these are in every one.
+FEW = 2
 _SEED = 21
 
 
@@ -73,7 +75,13 @@ def example_feed(interface: Interface, *, batch: int | None = None) -> dict[str,
         for one in interface.inputs
     }
     specs = [common_pb2.TensorSpec(name=one.name, dtype=one.dtype) for one in interface.inputs]
-    return draw_feeds(specs, shapes, seed=_SEED, count=1)[0]
+    feed = draw_feeds(specs, shapes, seed=_SEED, count=1)[0]
+    return {one.name: bounded(feed[one.name], one.below) for one in interface.inputs}
+
+
+def bounded(values: NDArray[Any], below: int) -> NDArray[Any]:
+    """Return drawn whole numbers below a bound (0: none), anything else as it is."""
+    return (values % below).astype(values.dtype) if below and values.dtype.kind in "iu" else values
 
 
 def as_arguments(interface: Interface, feed: Arrays) -> tuple[Any, ...]:

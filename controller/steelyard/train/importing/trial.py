@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from steelyard.errors import first_line
 from steelyard.train.errors import ImportModelError
-from steelyard.train.export.example import Interface, as_arguments, example_feed
+from steelyard.train.export.example import FEW, Interface, as_arguments, example_feed
 from steelyard.train.export.onnx_program import TOLERANCE
 from steelyard.train.export.program import at_line
 from steelyard.train.importing.arguments import Given
@@ -40,7 +40,13 @@ def tried(module: Any, given: Sequence[Given], *, open_batch: bool) -> Trial:
     _refuse_other_batches(inputs, open_batch=open_batch)
     keywords = tuple(one.keyword for one in given)
     alone = Interface(inputs=inputs, output_names=("output",), open_batch=open_batch)
-    made = _made(module, keywords, alone)
+    try:
+        made = _made(module, keywords, alone)
+    except ImportModelError as error:
+        if not isinstance(error.__cause__, IndexError):
+            raise
+        inputs = tuple(replace(one, below=FEW) for one in inputs)
+        made = _made(module, keywords, replace(alone, inputs=inputs))
     names = output_names(made, alone.input_names)
     trial = Trial(
         interface=Interface(inputs=inputs, output_names=names, open_batch=open_batch),

@@ -27,7 +27,8 @@ def check_lifted(path: Path, lifted: LiftedModel, *, tolerance: float) -> float:
     """
     source = read_source(path)
     shapes = {one.name: one.sample_shape for one in lifted.inputs}
-    samples = with_batch_of_file(draw_samples(source, shapes, keep_batch=not lifted.takes_any_batch))
+    below = max((one.below for one in lifted.inputs), default=0)
+    samples = with_batch_of_file(draw_samples(source, shapes, keep_batch=not lifted.takes_any_batch, below=below))
     given = module_outputs(lifted.module, samples.feed, inputs=lifted.input_names, outputs=lifted.output_names)
     worst = largest_difference(given, file_outputs(path, samples.feed))
     if worst <= tolerance:

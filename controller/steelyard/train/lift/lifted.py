@@ -11,13 +11,15 @@ from typing import Any
 class TensorForm:
     """An input or output: ``dtype`` as numpy names it, ``shape`` with None or a name for an open dimension.
 
-    ``sample_shape`` is a shape that the model was run with.
+    ``sample_shape`` is a shape that the model was run with. ``below`` bounds what is drawn for whole numbers that pick
+    rows of a small table; 0: none.
     """
 
     name: str
     dtype: str
     shape: tuple[int | str | None, ...]
     sample_shape: tuple[int, ...]
+    below: int = 0
 
     def __post_init__(self) -> None:
         """Refuse a form whose shapes have different ranks."""

@@ -12,6 +12,7 @@ from torch import fx
 
 from steelyard.errors import first_line
 from steelyard.train.errors import LiftError
+from steelyard.train.export.example import FEW
 from steelyard.train.lift.build import Builder
 from steelyard.train.lift.call import Call
 from steelyard.train.lift.lifted import LiftedModel, TensorForm
@@ -39,13 +40,23 @@ def lift_model(path: Path, shapes: _Shapes) -> LiftedModel:
         LiftError: as there.
     """
     source = read_source(path)
-    samples = draw_samples(source, shapes)
+    try:
+        return _with_any_batch(source, shapes, below=0)
+    except LiftError as error:
+        if error.reason != OP_FAILED or not isinstance(error.__cause__, IndexError):
+            raise
+    return _with_any_batch(source, shapes, below=FEW)
+
+
+def _with_any_batch(source: Source, shapes: _Shapes, *, below: int) -> LiftedModel:
+    """Return the model for any batch, or where it counts on the file's, for that one."""
+    samples = draw_samples(source, shapes, below=below)
     try:
         return _lifted(source, samples)
     except LiftError as error:
         if error.reason != OP_FAILED or samples.fixed_batch is None:
             raise
-    kept = _lifted(source, draw_samples(source, shapes, keep_batch=True))
+    kept = _lifted(source, draw_samples(source, shapes, keep_batch=True, below=below))
     return replace(kept, fixed_batch=samples.fixed_batch, takes_any_batch=False)
 
 
@@ -85,7 +96,8 @@ class _Lifting:
         return LiftedModel(
             module=module.eval(),
             inputs=tuple(
-                _form(spec, torch.from_numpy(self._samples.feed[spec.name])) for spec in source.signature.inputs
+                _form(spec, torch.from_numpy(self._samples.feed[spec.name]), below=self._samples.below)
+                for spec in source.signature.inputs
             ),
             outputs=tuple(
                 _form(spec, self._build.as_tensor(value).sample)
@@ -164,7 +176,7 @@ def _as_torch(array: Any, name: str) -> torch.Tensor:
         ) from error
 
 
-def _form(spec: common_pb2.TensorSpec, sample: torch.Tensor) -> TensorForm:
+def _form(spec: common_pb2.TensorSpec, sample: torch.Tensor, *, below: int = 0) -> TensorForm:
     open_or_size = tuple(int(one.size) if one.HasField("size") else (one.symbol or None) for one in spec.dimensions)
     shape = open_or_size if len(open_or_size) == sample.dim() else (None,) * sample.dim()
-    return TensorForm(name=spec.name, dtype=spec.dtype, shape=shape, sample_shape=tuple(sample.shape))
+    return TensorForm(name=spec.name, dtype=spec.dtype, shape=shape, sample_shape=tuple(sample.shape), below=below)

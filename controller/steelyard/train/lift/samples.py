@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from steelyard.errors import SteelyardError
 from steelyard.numeric.drawing import draw_feeds, resolved_shapes
 from steelyard.train.errors import LiftError
+from steelyard.train.export.example import bounded
 from steelyard.train.lift.source import Source
 from steelyard_protocol.v1 import common_pb2
 
@@ -22,16 +23,25 @@ _SEED = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
-    """Drawn inputs. ``batch`` is theirs; ``fixed_batch`` is the file's, None where that is open."""
+    """Drawn inputs. ``batch`` is theirs; ``fixed_batch`` is the file's, None where that is open.
+
+    ``below`` bounds their whole numbers; 0: as drawing has it.
+    """
 
     feed: Mapping[str, NDArray[Any]]
     batch: int
     fixed_batch: int | None
     has_open_sizes: bool
+    below: int = 0
 
 
 def draw_samples(
-    source: Source, shapes: Mapping[str, tuple[int, ...]], *, batch: int = _BATCH, keep_batch: bool = False
+    source: Source,
+    shapes: Mapping[str, tuple[int, ...]],
+    *,
+    batch: int = _BATCH,
+    keep_batch: bool = False,
+    below: int = 0,
 ) -> Samples:
     """Return inputs of the shapes given; a batch that the file fixes is drawn as another, which the module takes too.
 
@@ -56,7 +66,8 @@ def draw_samples(
         feed = draw_feeds(inputs, resolved, seed=_SEED, count=1)[0]
     except SteelyardError as error:
         raise LiftError("not_drawable", f"the model cannot be run to look at it: {error}") from error
-    return Samples(feed=feed, batch=batch, fixed_batch=fixed, has_open_sizes=bool(open_axes))
+    feed = {name: bounded(values, below) for name, values in feed.items()}
+    return Samples(feed=feed, batch=batch, fixed_batch=fixed, has_open_sizes=bool(open_axes), below=below)
 
 
 def with_batch_of_file(samples: Samples) -> Samples:

@@ -19,10 +19,10 @@ from steelyard.train.prune.groups import ChannelGroup, channel_groups, dependenc
 from steelyard.train.prune.importances import Importance
 from steelyard.train.prune.ranking import RankedGroup, one_step, removed_counts
 from steelyard.train.prune.statistics import Statistics
+from steelyard.train.prune.trial import running_groups
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import nn
 
 # What comes nearer to its target is left so: every model of ordinary widths does.
 _NEAR = 0.9
@@ -30,6 +30,8 @@ _NEAR = 0.9
 _HALVINGS = 10
 # Neighbours of a model that are made at once: each is a copy that runs.
 _MOST_NEAR = 24
+_NOT_JUDGED = "the importance does not judge it"
+_COUNTED_ON = "a size that the model stores counts on its width"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,23 +92,27 @@ class Pruner:
                 f"{first_line(error)}); use the steps without pruning",
             ) from error
         groups, self.left = channel_groups(lifted, graph, keep=rules.keep, heads=rules.heads)
+        running = running_groups(lifted, groups, _take_out, round_to=rules.round_to)
+        self.left |= {one.root: _COUNTED_ON for one in groups if one not in running}
         model = TrainableModel.of(lifted)
         self._groups: list[ChannelGroup] = []
         self._ranked: list[RankedGroup] = []
-        for group in groups:
+        for group in running:
             scores = importance(group.full, model, statistics)
             if scores is None:
-                self.left[group.root] = "the importance does not judge it"
+                self.left[group.root] = _NOT_JUDGED
                 continue
             self._groups.append(group)
             self._ranked.append(_ranked(group, scores, (whole or {}).get(group.root, 0)))
         lifted.module.zero_grad(set_to_none=True)
         if not self._groups:
             reasons = "; ".join(f"{name}: {why}" for name, why in list(self.left.items())[:3]) or "it has no such layer"
+            judged = _NOT_JUDGED not in self.left.values()
+            instead = "name fewer layers in keep, or take a step that keeps all widths, sparse-train or qat"
+            if not judged:
+                instead = "choose another importance, or name fewer layers in keep"
             raise TrainingInputError(
-                "nothing_to_prune",
-                f"no layer of the model can lose channels ({reasons}); choose another importance, "
-                "or name fewer layers in keep",
+                "nothing_to_prune", f"no layer of the model can lose channels ({reasons}); {instead}"
             )
 
     @property
@@ -156,7 +162,7 @@ class Pruner:
         if any(counts):
             graph = dependency_graph(made)
             for group, ranked, count in zip(self._groups, self._ranked, counts, strict=True):
-                _take_out(made.module, graph, group, sorted(int(unit) for unit in _lowest(ranked, count)))
+                _take_out(made, graph, group, sorted(int(unit) for unit in _lowest(ranked, count)))
                 width = len(group.units) * ranked.unit_channels
                 widths[group.root] = (width, width - count * ranked.unit_channels)
         try:
@@ -257,9 +263,10 @@ def _ranked(group: ChannelGroup, scores: Any, whole_count: int) -> RankedGroup:
     )
 
 
-def _take_out(module: nn.Module, graph: Any, group: ChannelGroup, units: Sequence[int]) -> None:
+def _take_out(lifted: LiftedModel, graph: Any, group: ChannelGroup, units: Sequence[int]) -> None:
     if not units:
         return
+    module = lifted.module
     layer = module.get_submodule(group.root)
     pruner = graph.get_pruner_of_module(layer)
     channels = [channel for unit in units for channel in group.units[unit]]

@@ -13,8 +13,10 @@ from click.testing import CliRunner
 
 from steelyard.cli.import_model import import_model as command
 from steelyard.errors import SteelyardError
+from steelyard.train.export.onnx_program import export_lifted
 from steelyard.train.importing.importing import ImportedModel, ImportRequest, import_model
 from steelyard.train.importing.inputs import parse_input
+from steelyard.train.lift import lift_checked
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
 
@@ -83,6 +85,15 @@ class Talking(Net):
     def forward(self, image):
         print("seen", image.shape)
         return self.layer(image)
+
+
+class Weekdays(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = torch.nn.Embedding(3, 2)
+
+    def forward(self, days):
+        return self.table(days).mean(1)
 
 
 def half():
@@ -171,6 +182,13 @@ def test_weights_of_another_type_than_the_inputs_are_told_with_the_way_on(nets: 
     assert "module.float(), or give --input image=1x4:float16" in str(refused(f"{nets}:half", tmp_path))
     assert str(refused(f"{nets}:double", tmp_path)).endswith("float64: have the factory return module.float()")
     assert imported(f"{nets}:half", tmp_path, ("1x4:float16",)).difference < 1e-2
+
+
+def test_a_table_of_a_few_rows_is_given_rows_that_it_has(nets: Path, tmp_path: Path) -> None:
+    made = imported(f"{nets}:Weekdays", tmp_path, ("1x7:int64",))
+    assert made.difference < 1e-5
+    lifted = lift_checked(made.path)
+    assert export_lifted(lifted, tmp_path / "again.onnx").difference < 1e-5
 
 
 def test_inputs_of_several_batches_are_told_of_the_flag(nets: Path, tmp_path: Path) -> None:

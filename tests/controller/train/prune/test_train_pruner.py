@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from steelyard.train.distill.students import kept_places, repeated_blocks, shortened
@@ -89,6 +90,42 @@ def test_groups_stay_even_and_sums_stay_sums(written: Path, tmp_path: Path) -> N
     assert layers["BatchNorm2d"].num_features == 4
     assert layers["Linear"].in_features == 3 * 16
     assert export_lifted(made, tmp_path / "pruned.onnx").difference < 1e-4
+
+
+def test_a_width_is_followed_through_shapes_that_the_file_stores(tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", "x w0", "c", pads=[1, 1, 1, 1]),
+        node("Reshape", "c tokens", "t"),
+        node("Transpose", "t", "p", perm=[0, 2, 1]),
+        node("Reshape", "p rows", "r"),
+        node("MatMul", "r w1", "m"),
+        node("Reshape", "m split", "s"),
+        node("MatMul", "s w2", "y"),
+    ]
+    stored = {"w0": drawn(8, 3, 3, 3), "w1": drawn(8, 12), "w2": drawn(12, 2)}
+    stored |= {"tokens": np.array([-1, 8, 16]), "rows": np.array([-1, 8]), "split": np.array([-1, 16, 12])}
+    path = write(tmp_path / "m.onnx", nodes, {"x": ["N", 3, 4, 4]}, {"y": ["N", 16, 2]}, stored)
+    one = pruner(lift_checked(path), scope="layer")
+    made = one.pruned(0.5, parameter_count)
+    assert [after for _, after in made.widths.values()] == [6, 4]
+    assert export_lifted(made.lifted, tmp_path / "pruned.onnx").difference < 1e-4
+
+
+def test_layers_whose_width_a_stored_size_counts_on_stay_whole_and_others_do_not(tmp_path: Path) -> None:
+    """As queries, keys and values out of one product do."""
+    nodes = [
+        node("MatMul", "x w0", "h"),
+        node("Relu", "h", "a"),
+        node("MatMul", "a w1", "f"),
+        node("Reshape", "f parts", "p"),
+        node("ReduceMax", "p", "m", axes=[1], keepdims=0),
+        node("MatMul", "m w2", "y"),
+    ]
+    stored = {"w0": drawn(8, 16), "w1": drawn(16, 12), "w2": drawn(4, 2), "parts": np.array([-1, 3, 4])}
+    path = write(tmp_path / "m.onnx", nodes, {"x": ["N", 8]}, {"y": ["N", 2]}, stored)
+    one = pruner(lift_checked(path), scope="layer")
+    assert one.left["f_MatMul"] == "a size that the model stores counts on its width"
+    assert list(one.pruned(0.5, parameter_count).widths) == ["h_MatMul"]
 
 
 def test_a_target_is_met_with_little_to_spare(written: Path) -> None:

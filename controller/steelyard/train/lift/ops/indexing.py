@@ -155,7 +155,7 @@ def _counted(start: Any, end: Any, step: Any, like: torch.Tensor, dtype: torch.d
 
 def _filled(call: Call) -> Value:
     value = call.attribute("value")
-    number, dtype = (0.0, torch.float32) if value is None else (value.item(), torch.as_tensor(value).dtype)
+    number, dtype = (0.0, torch.float32) if value is None else (value.item(), torch.as_tensor(value.copy()).dtype)
     sizes = call.sizes(0)
     if isinstance(sizes, list):
         return call.call(torch.full, sizes, number, dtype=dtype)

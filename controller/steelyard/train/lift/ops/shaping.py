@@ -26,7 +26,29 @@ def _reshape(call: Call) -> Value:
         given = call.sample().shape
         if len(shape) == 2 and len(given) > 2 and _flattens(shape, list(given)):
             return call.call(torch.flatten, call.tensor(0), 1)
+        if (kept := _kept_axes(shape, list(given), zero_is_zero)) != (0, 0):
+            return call.call(_reshaped_inside, call.tensor(0), shape, *kept)
     return call.call(_reshaped, call.tensor(0), shape, zero_is_zero)
+
+
+def _kept_axes(shape: list[int], given: list[int], zero_is_zero: bool) -> tuple[int, int]:
+    """Return how many axes behind the batch, and how many at the end, stay as they are: a pruner may change them."""
+    if 0 in given or 0 in shape[1:] or (zero_is_zero and 0 in shape) or len(shape) < 2:
+        return 0, 0
+    most = min(len(shape), len(given)) - 1
+    rest = math.prod(shape[1:])
+    is_batch = rest > 0 and math.prod(given) == given[0] * rest
+    first = next((at for at in range(most) if shape[1 + at] != given[1 + at]), most) if is_batch else 0
+    last = next((at for at in range(most - first) if shape[-1 - at] != given[-1 - at]), most - first)
+    return first, last
+
+
+def _reshaped_inside(values: torch.Tensor, shape: Sequence[Any], first: int, last: int) -> torch.Tensor:
+    """Reshape, with the sizes that there are in ``first`` axes behind the batch and in the ``last``."""
+    given = values.shape
+    middle = list(shape[1 + first : len(shape) - last])
+    begin = (shape[0] or given[0]) if -1 in middle else -1
+    return values.reshape([begin, *given[1 : 1 + first], *middle, *given[len(given) - last :]])
 
 
 def _with_open_batch(call: Call, shape: list[int]) -> list[int]:
