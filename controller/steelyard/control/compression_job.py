@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import tempfile
 import time
@@ -31,6 +32,7 @@ from steelyard.store.store import Store
 from steelyard.tasks.metrics.registry import metric_plugins
 from steelyard_protocol.v1 import control_pb2
 
+_LOGGER = logging.getLogger(__name__)
 _SHOWN_DIGITS = 12
 # Each line of a job's log is a transaction of the store; calibration and scoring tell every sample.
 _TELL_EVERY_S = 0.25
@@ -330,7 +332,14 @@ class _CompressionJob:
         work = self._world.store.call(Store.transition, self._job_id, running, message=message, done=done, total=total)
         note = asyncio.ensure_future(work)
         self._notes.add(note)
-        note.add_done_callback(self._notes.discard)
+        note.add_done_callback(self._noted)
+
+    def _noted(self, note: asyncio.Task[object]) -> None:
+        """Forget a note; one that could not be kept (the disk is full, say) changes nothing that is made."""
+        self._notes.discard(note)
+        error = None if note.cancelled() else note.exception()
+        if error is not None:
+            _LOGGER.info("progress of job %s is not in its log: %s", self._job_id, error)
 
 
 @contextmanager

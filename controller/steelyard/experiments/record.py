@@ -90,6 +90,17 @@ class ExperimentRecord:
                 )
         return replace(self, recipes=tuple(known.values()))
 
+    def without_untrained(self, name: str) -> ExperimentRecord:
+        """Return this without a recipe and its baselines, where no seed made anything of them."""
+        gone = {one.name for one in self.recipes if name in (one.name, one.baseline_of)}
+        if any(one.digest and one.recipe in gone for one in self.trainings):
+            return self
+        return replace(
+            self,
+            recipes=tuple(one for one in self.recipes if one.name not in gone),
+            trainings=tuple(one for one in self.trainings if one.recipe not in gone),
+        )
+
     def with_training(self, training: SeedTraining) -> ExperimentRecord:
         """Return this with a training, which takes the place of one that failed."""
         key = (training.recipe, training.seed)

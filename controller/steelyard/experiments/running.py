@@ -33,7 +33,8 @@ def run_experiment(
     """Return the record with all that was missing of ``seeds`` and ``devices``; each part is kept as it ends.
 
     A training that fails, by a loss that is no number, say, is noted, and the others go on; next time it is tried anew.
-    A device that is lost is left, and the others are measured before that is raised.
+    A device that is lost is left, and the others are measured before that is raised. A recipe that cannot be made is
+    taken out, if no seed made anything of it.
 
     Raises:
         SteelyardError: a measurement failed, or a training for a reason that all would fail for.
@@ -48,7 +49,15 @@ def _train(record: ExperimentRecord, seeds: Sequence[int], work: ExperimentWork)
         work.say(f"{len(pairs) - len(missing)} of {len(pairs)} trainings are there")
     for number, (recipe, seed) in enumerate(missing, start=1):
         work.say(f"training {number} of {len(missing)}: {recipe.name}, seed {seed}")
-        record = record.with_training(_trained(recipe, seed, work))
+        try:
+            record = record.with_training(_trained(recipe, seed, work))
+        except UsageError:
+            # It would end every later call, too, whatever that is to add.
+            left = record.without_untrained(recipe.name)
+            if left != record:
+                work.keep(left)
+                work.say(f"{recipe.name} cannot be made here and is left out of the experiment; the others stay")
+            raise
         work.keep(record)
     return record
 

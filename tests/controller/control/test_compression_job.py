@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from steelyard.compress import step_key
 from steelyard.control.controller import Controller
 from steelyard.errors import NotFoundError
+from steelyard.store.errors import StoreError
 from steelyard.store.store import Store
 from steelyard_protocol.v1 import control_pb2
 from tests.controller.control.planned import add_model, ended
@@ -45,6 +47,25 @@ async def test_a_disk_that_is_full_after_the_first_step_keeps_it_and_nothing_hal
     lineage = await lineage_of(controller, await compress(controller, model))
     assert [step.reused for step in lineage.steps] == [True, False]
     assert controller.blobs.read_bytes(model.digest) == before
+
+
+async def test_progress_that_cannot_be_noted_is_no_end_and_no_traceback(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    noting, refused = Store.transition, []
+
+    def full(store: Store, job_id: str, state: control_pb2.JobState, **told: object) -> control_pb2.Job:
+        if "step 1 of 2" in str(told.get("message", "")):
+            refused.append(told)
+            raise StoreError("database_full", "the database is full")
+        return noting(store, job_id, state, **told)
+
+    monkeypatch.setattr(Store, "transition", full)
+    job = await compress(controller, await add_model(controller))
+    gc.collect()
+    assert refused
+    assert job.state == control_pb2.JOB_STATE_RECORDED
+    assert "never retrieved" not in caplog.text
 
 
 async def test_another_tool_runs_the_steps_again_and_the_same_bytes_need_no_reason(

@@ -94,6 +94,19 @@ def test_what_no_seed_can_mend_ends_the_experiment_at_once() -> None:
     assert workshop.trained == []
 
 
+def test_a_recipe_that_cannot_be_made_does_not_stay_in_the_way_of_the_others() -> None:
+    begun = Workshop().run(ExperimentRecord(recipes=RECIPES[:1]))
+    baseline = ExperimentRecipe(name="c", toml="c", baseline_of="b")
+    workshop = Workshop(fails={("b", 0): UsageError("target_leaves_nothing", "too little is left")})
+    with pytest.raises(UsageError, match="too little is left"):
+        workshop.run(begun.with_recipes((*RECIPES, baseline)), seeds=3)
+    assert workshop.kept == begun
+    assert workshop.said[-1] == "b cannot be made here and is left out of the experiment; the others stay"
+    again = Workshop()
+    again.run(workshop.kept, seeds=3)
+    assert again.trained == [("a", 2)]
+
+
 def test_more_models_than_a_measurement_takes_are_measured_in_several() -> None:
     workshop = Workshop()
     workshop.run(EMPTY, seeds=40)
