@@ -106,15 +106,17 @@ def list_experiments(ctx: click.Context, as_json: bool) -> None:
       steelyard experiment list
     """
     from steelyard.experiments.record import from_json
+    from steelyard.nightly.report_json import plain
     from steelyard.report.experiment.listing import render_experiments
     from steelyard.report.plain import to_plain
 
     with connected(ctx) as client:
-        found = client.experiments.all()
+        found = [(one, from_json(one.json)) for one in client.experiments.all()]
     if as_json:
-        emit_json("experiments", {"experiments": [_without_record(to_plain(one)) for one in found]})
+        listed = [{**_without_record(to_plain(one)), "record": plain(record)} for one, record in found]
+        emit_json("experiments", {"experiments": listed})
         return
-    console().print(render_experiments([(one.name, from_json(one.json)) for one in found]))
+    console().print(render_experiments([(one.name, record) for one, record in found]))
 
 
 @experiment.command()

@@ -57,6 +57,8 @@ def test_an_experiment_is_run_kept_gone_on_with_and_shown(
     assert max(map(len, shown.out.splitlines())) <= 80
     assert "every seed gave the same file" in " ".join(shown.out.split())
     assert NAME in steelyard("experiment", "list").out
+    listed = {one["name"]: one for one in steelyard("experiment", "list", "--json").document["experiments"]}
+    assert listed[NAME]["record"] == more.document["record"]
 
     svg = tmp_path / "picture.svg"
     assert steelyard("experiment", "show", NAME, "--svg", svg).code == 0
