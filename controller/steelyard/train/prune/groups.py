@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from steelyard.train.export.example import as_arguments, example_feed, interface_of
 from steelyard.train.layer_patterns import layer_names, layers_matching
 from steelyard.train.lift.lifted import LiftedModel
+from steelyard.train.lift.ops.recurrent import Recurrent
+from steelyard.train.prune.recurrent import is_followed, lstm_pruner, why_whole
 
 if TYPE_CHECKING:
     from torch import fx, nn
@@ -36,12 +38,17 @@ def dependency_graph(lifted: LiftedModel) -> Any:
         RuntimeError and others of torch: the module cannot be traced.
     """
     import torch_pruning
+    from torch import nn
 
     interface = interface_of(lifted)
     arguments = as_arguments(interface, example_feed(interface))
     lifted.module.eval().requires_grad_(True)
     return torch_pruning.DependencyGraph().build_dependency(
-        lifted.module, arguments, forward_fn=lambda module, inputs: module(*inputs), verbose=False
+        lifted.module,
+        arguments,
+        forward_fn=lambda module, inputs: module(*inputs),
+        customized_pruners={nn.LSTM: lstm_pruner()},
+        verbose=False,
     )
 
 
@@ -63,14 +70,20 @@ def channel_groups(
     names = {id(one): name for name, one in lifted.module.named_modules()}
     outputs = output_layers(lifted.module)
     attentions = dict(_attention_inputs(lifted.module))
-    found, left = [], {}
-    for group in graph.get_all_groups(ignored_layers=[], root_module_types=_root_types()):
+    whole = why_whole(lifted.module)
+    found, left = [], _read_unseen(lifted.module)
+    unseen = [lifted.module.get_submodule(name) for name in left]
+    for group in graph.get_all_groups(ignored_layers=unseen, root_module_types=_root_types()):
         root = names[id(group[0].dep.target.module)]
         giving = {names.get(id(item.dep.target.module), "") for item in group if _gives(graph, item)} - {""}
         if giving & outputs:
             left[root] = "it gives an output of the model"
         elif giving & kept:
             left[root] = "by the setting keep"
+        elif giving & set(whole):
+            left[root] = next(why for name, why in whole.items() if name in giving)
+        elif any(_is_transposed_in_groups(item.dep.target.module) for item in group):
+            left[root] = "a transposed convolution divides it into groups"
         else:
             attention = next((name for name, sources in attentions.items() if giving & sources), "")
             units = _units(lifted.module, group, attention, heads=heads)
@@ -97,11 +110,31 @@ def output_layers(module: fx.GraphModule) -> set[str]:
         if node in seen:
             continue
         seen.add(node)
-        if node.op == "call_module" and isinstance(module.get_submodule(node.target), tuple(_root_types())):
-            found.add(node.target)
+        name = _layer_name(module, node)
+        if name:
+            found.add(name)
             continue
         pending += node.all_input_nodes
     return found
+
+
+def _layer_name(module: fx.GraphModule, node: Any) -> str:
+    """Return the name of the layer with weights that a node calls, "" for another node."""
+    layer = module.get_submodule(node.target) if node.op == "call_module" else None
+    if isinstance(layer, Recurrent):
+        return f"{node.target}.layer"
+    return str(node.target) if isinstance(layer, tuple(_root_types())) else ""
+
+
+def _read_unseen(module: fx.GraphModule) -> dict[str, str]:
+    """Return the layers that recurrent ones read through which no channels are followed, with the reason."""
+    layers = {node: module.get_submodule(node.target) for node in module.graph.nodes if node.op == "call_module"}
+    return {
+        name: f"{node.target} reads it, of which channels are not known"
+        for node, layer in layers.items()
+        if isinstance(layer, Recurrent) and not is_followed(layer)
+        for name in _nearest_layers(module, node.args[0])
+    }
 
 
 def _root_types() -> list[type]:
@@ -142,6 +175,11 @@ def _group_count(layer: Any) -> int:
     return max(groups, int(getattr(layer, "num_groups", 1) or 1))
 
 
+def _is_transposed_in_groups(layer: Any) -> bool:
+    """Return whether torch-pruning (1.6.1) mistakes the channels of a layer: it divides them along the wrong axis."""
+    return bool(getattr(layer, "transposed", False)) and _group_count(layer) > 1
+
+
 def _attention_inputs(module: fx.GraphModule) -> Iterator[tuple[str, set[str]]]:
     """Yield each attention layer with the linear layers that make its queries, keys and values."""
     for node in module.graph.nodes:
@@ -155,8 +193,9 @@ def _nearest_layers(module: fx.GraphModule, node: Any) -> set[str]:
     pending = [node]
     while pending:
         one = pending.pop()
-        if one.op == "call_module" and isinstance(module.get_submodule(one.target), tuple(_root_types())):
-            found.add(one.target)
+        name = _layer_name(module, one)
+        if name:
+            found.add(name)
         else:
             pending += one.all_input_nodes
     return found

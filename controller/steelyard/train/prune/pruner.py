@@ -85,13 +85,13 @@ class Pruner:
         self._rules = rules
         try:
             graph = dependency_graph(lifted)
+            groups, self.left = channel_groups(lifted, graph, keep=rules.keep, heads=rules.heads)
         except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
             raise TrainingInputError(
                 "not_prunable",
                 f"torch-pruning cannot follow the channels of this model ({type(error).__name__}: "
                 f"{first_line(error)}); use the steps without pruning",
             ) from error
-        groups, self.left = channel_groups(lifted, graph, keep=rules.keep, heads=rules.heads)
         running = running_groups(lifted, groups, _take_out, round_to=rules.round_to)
         self.left |= {one.root: _COUNTED_ON for one in groups if one not in running}
         model = TrainableModel.of(lifted)
@@ -159,13 +159,13 @@ class Pruner:
         """
         made = dataclasses.replace(self._lifted, module=copy.deepcopy(self._lifted.module))
         widths = {}
-        if any(counts):
-            graph = dependency_graph(made)
-            for group, ranked, count in zip(self._groups, self._ranked, counts, strict=True):
-                _take_out(made, graph, group, sorted(int(unit) for unit in _lowest(ranked, count)))
-                width = len(group.units) * ranked.unit_channels
-                widths[group.root] = (width, width - count * ranked.unit_channels)
         try:
+            if any(counts):
+                graph = dependency_graph(made)
+                for group, ranked, count in zip(self._groups, self._ranked, counts, strict=True):
+                    width = len(group.units) * ranked.unit_channels
+                    widths[group.root] = (width, width - count * ranked.unit_channels)
+                    _take_out(made, graph, group, sorted(int(unit) for unit in _lowest(ranked, count)))
             spent = cost(made)
         except (RuntimeError, ValueError, IndexError) as error:
             raise TrainingInputError(

@@ -77,7 +77,8 @@ class HeldZeros(TrainingHook):
         """Find the weights that have zeros; a ranking of all weights together gives some tensors a few of them."""
         found = {name: one.detach() for name, one in module.named_parameters() if one.dim() > 1}
         shares = {name: float((one == 0).float().mean()) for name, one in found.items()}
-        is_sparse = max(shares.values(), default=0.0) >= _LEAST_SHARE
+        # A tensor of zeros alone, a head that begins so, tells nothing by itself.
+        is_sparse = any(_LEAST_SHARE <= share < 1 for share in shares.values())
         self._masks = {name: found[name] != 0 for name, share in shares.items() if is_sparse and share > 0}
 
     @property

@@ -94,6 +94,9 @@ def test_the_few_zeros_that_one_ranking_gives_a_tensor_are_held_too() -> None:
     assert [int((one.weight == 0).sum()) for one in module] == [200, 1, 0]
     del module[0]
     assert HeldZeros(module).names == (), "one zero of a dense model is there by chance"
+    with torch.no_grad():
+        module[1].weight[:] = 0
+    assert HeldZeros(module).names == (), "a head that begins with zeros alone is to learn"
 
 
 def test_an_interrupted_training_ends_with_the_same_zeros(tmp_path: Path) -> None:
