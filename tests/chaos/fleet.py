@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from tests.chaos.job_book import JobBook
 from tests.chaos.moved_world import World
 from tests.chaos.network import Networks
 from tests.chaos.node import Node
+from tests.support.addresses import free_ports
 
 DEVICE_COUNT = 3
 _START_S = 60.0
@@ -132,12 +132,3 @@ class Fleet:
 def _enrolling(agent: Node, code: str) -> list[str]:
     words = ["enroll", code, "--name", agent.name, "--state-directory", str(agent.state)]
     return [sys.executable, "-m", "steelyard_agent", *words]
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports of loopback that nobody listens on, each another one."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]

@@ -21,8 +21,9 @@ from steelyard.deploy.errors import DeployError
 from steelyard.deploy.remote import Remote
 from steelyard.deploy.target import SshTarget, parse_target
 from steelyard.deploy.tunnel import end_tunnel, keep_tunnel, open_tunnel, tunnel_command, tunnel_unit_name
+from tests.support.addresses import free_port
 from tests.support.processes import wait_until
-from tests.support.sshd import SshServer, accepts, free_port, running_sshd, sshd_program
+from tests.support.sshd import SshServer, accepts, running_sshd, sshd_program
 
 LOGIN = pwd.getpwuid(os.getuid()).pw_name
 ANSWER = b"this is the controller"

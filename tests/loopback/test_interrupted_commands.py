@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,16 +13,11 @@ from steelyard.control.connect import connect
 from steelyard.errors import SteelyardError
 from steelyard.settings import Settings
 from steelyard_protocol.v1 import control_pb2
+from tests.support.addresses import free_address
 from tests.support.processes import wait_until
 
 Write = Callable[..., Path]
 BUSY = (control_pb2.JOB_STATE_GATING, control_pb2.JOB_STATE_RUNNING)
-
-
-def free_address() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{free.getsockname()[1]}"
 
 
 def state_of(settings: Settings) -> control_pb2.JobState.ValueType:

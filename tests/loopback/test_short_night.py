@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 from steelyard.control.connect import connect
 from steelyard.nightly.report_json import from_json
 from steelyard.settings import Settings
+from tests.support.addresses import free_address
 
 Write = Callable[..., Path]
 _SUITE = """
@@ -50,12 +50,6 @@ def command(settings: Settings, *words: str) -> list[str]:
         settings.agent_listen,
         *words,
     ]
-
-
-def free_address() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{free.getsockname()[1]}"
 
 
 def test_a_killed_night_is_gone_on_with_and_its_report_is_kept(model: Write, tmp_path: Path) -> None:

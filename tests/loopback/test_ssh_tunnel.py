@@ -15,9 +15,10 @@ from steelyard.control.client import Client
 from steelyard.control.plans import MeasurementOptions
 from steelyard.errors import NotFoundError
 from steelyard_protocol.v1 import control_pb2
+from tests.support.addresses import free_port
 from tests.support.anywhere import ANYWHERE
 from tests.support.processes import wait_until
-from tests.support.sshd import SshServer, free_port, running_sshd, sshd_program
+from tests.support.sshd import SshServer, running_sshd, sshd_program
 
 DOCUMENTED = "ssh -N -R 7433:127.0.0.1:7433 USER@DEVICE"
 NAME = "far-board"

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.addresses import free_port
 from tests.support.processes import wait_until
 
 _PLACES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/sbin"])
@@ -28,13 +29,6 @@ _PRIVILEGE_SEPARATION_FOLDER = Path("/run/sshd")
 def sshd_program() -> str | None:
     """Return the path of sshd, which is rarely on the PATH of a normal user, and None when it is not installed."""
     return shutil.which("sshd", path=_PLACES) if shutil.which("ssh") and shutil.which("ssh-keygen") else None
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def accepts(port: int) -> bool:

@@ -15,6 +15,7 @@ from steelyard.control.client import Client
 from steelyard_protocol.v1 import control_pb2
 from tests.controller.cli.conftest import QUICK
 from tests.controller.cli.running import Ran, run_process
+from tests.support.addresses import free_address
 
 ESCAPE = "\x1b"
 
@@ -239,11 +240,3 @@ def test_colour_is_for_terminals_and_not_with_no_color(client: Client, state: Pa
     assert "\x1b[3" in coloured.out
     assert "\x1b[3" not in plain.out
     assert "conv" in plain.out
-
-
-def free_address() -> str:
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{free.getsockname()[1]}"

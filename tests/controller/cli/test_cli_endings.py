@@ -18,6 +18,7 @@ from steelyard.errors import DeviceError, IncompleteError, SteelyardError, Usage
 from steelyard.store.lock import lock_holder
 from steelyard_protocol.v1 import control_pb2, measurement_pb2
 from tests.controller.cli.running import Ran, command_line, run_command
+from tests.support.addresses import free_address
 from tests.support.anywhere import ANYWHERE_FLAGS
 from tests.support.processes import wait_until
 
@@ -135,8 +136,6 @@ def test_a_verdict_that_nobody_reads_is_no_pass(client: Client, state: Path, tmp
 
 
 def test_a_served_controller_is_found_until_it_is_told_to_end(tmp_path: Path) -> None:
-    from tests.controller.cli.test_cli_commands import free_address
-
     address = free_address()
     words = command_line("--state-directory", tmp_path / "served", "--listen", address, "serve")
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -14,6 +14,7 @@ from steelyard.control.plans import MeasurementOptions
 from steelyard.demo import run as demo
 from steelyard_protocol.v1 import control_pb2, measurement_pb2
 from tests.support import measurements
+from tests.support.addresses import free_address
 
 
 @dataclass
@@ -76,7 +77,7 @@ def test_the_shipped_models_and_data_are_small_and_two_kinds() -> None:
 
 def test_the_command_prints_the_tables_and_writes_the_report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(demo, "run_model", lambda _client, _name, _rounds: measurements.normal())
-    before = ["--state-directory", str(tmp_path / "state"), "--listen", _free_address()]
+    before = ["--state-directory", str(tmp_path / "state"), "--listen", free_address()]
     report = tmp_path / "demo.html"
     shown = CliRunner().invoke(cli, [*before, "demo", "-o", str(report)])
     assert shown.exit_code == 0
@@ -93,16 +94,8 @@ def test_a_terminal_hears_what_is_going_on(monkeypatch: pytest.MonkeyPatch, tmp_
 
     monkeypatch.setattr(command, "is_terminal", lambda: True)
     monkeypatch.setattr(demo, "run_model", lambda _client, _name, _rounds: measurements.normal())
-    before = ["--state-directory", str(tmp_path / "state"), "--listen", _free_address()]
+    before = ["--state-directory", str(tmp_path / "state"), "--listen", free_address()]
     shown = CliRunner().invoke(cli, [*before, "demo", "-o", str(tmp_path / "demo.html")])
     assert "weighing 2 models" in shown.stderr
     assert "done in" in shown.stderr
     assert "weighing" not in shown.stdout
-
-
-def _free_address() -> str:
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{free.getsockname()[1]}"

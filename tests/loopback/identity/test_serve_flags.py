@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
 from tests.controller.cli.running import command_line, run_command, run_process
-
-
-def free_ports() -> tuple[int, int]:
-    with socket.socket() as first, socket.socket() as second:
-        for one in (first, second):
-            one.bind(("127.0.0.1", 0))
-        return first.getsockname()[1], second.getsockname()[1]
+from tests.support.addresses import free_port, free_ports
 
 
 def test_serve_says_where_devices_come_in_and_a_second_one_which_port_is_taken(tmp_path: Path) -> None:
-    (plain, secure), (enroll, other) = free_ports(), free_ports()
+    plain, secure, enroll, other = free_ports(4)
     ports = ("--secure-listen", f"127.0.0.1:{secure}", "--enroll-listen", f"127.0.0.1:{enroll}")
     words = ("--state-directory", tmp_path / "state", "--listen", f"127.0.0.1:{plain}", "serve", *ports)
     process = subprocess.Popen(command_line(*words), stderr=subprocess.PIPE, text=True)
@@ -37,6 +30,6 @@ def test_serve_says_where_devices_come_in_and_a_second_one_which_port_is_taken(t
 
 
 def test_there_is_nothing_to_announce_without_a_port(tmp_path: Path) -> None:
-    port, _ = free_ports()
+    port = free_port()
     words = ("--state-directory", tmp_path / "state", "--listen", f"127.0.0.1:{port}", "serve", "--announce")
     assert "add --secure-listen" in run_process(*words).is_refused()
