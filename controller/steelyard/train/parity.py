@@ -58,4 +58,4 @@ def module_outputs(
         # A program that changes its inputs in place changes copies.
         made = module(*(torch.from_numpy(np.array(feed[name])) for name in inputs))
     given = made if isinstance(made, tuple | list) else (made,)
-    return {name: output.cpu().numpy() for name, output in zip(outputs, given, strict=True)}
+    return {name: output.detach().cpu().numpy() for name, output in zip(outputs, given, strict=True)}

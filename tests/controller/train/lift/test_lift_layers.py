@@ -243,3 +243,14 @@ def test_weights_are_never_called_as_the_exporter_calls_its_values(tmp_path: Pat
         tmp_path / "m.onnx", [node("Add", "x val_5", "y")], {"x": ["N", 6]}, {"y": ["N", 6]}, {"val_5": drawn(6)}
     )
     assert [name for name, _ in lift_checked(path).module.named_parameters()] == ["stored_val_5"]
+
+
+def test_a_stored_weight_may_be_an_output(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "m.onnx",
+        [node("MatMul", "x w", "y")],
+        {"x": ["N", 6]},
+        {"y": ["N", 4], "w": [6, 4]},
+        {"w": drawn(6, 4)},
+    )
+    assert lift_checked(path).output_names == ("y", "w")
