@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from steelyard.compress.contract import Progress
@@ -132,7 +133,7 @@ class Trainer:
             before=self._before,
             kept_epoch=kept_epoch,
             kept=kept,
-            epoch_count=len(self._records),
+            epoch_count=max(len(self._records), kept_epoch),
             stopped=stopped,
             resumed_from=resumed,
             began_anew=self._began_anew,
@@ -223,7 +224,7 @@ class Trainer:
         told = [one for one in (hook.finish(self._model) for hook in self._hooks) if one]
         number = len(self._records)
         self._kept = (number, self._validator.score(self._model))
-        self._checkpoints.keep_best(self._best_state(number))
+        self._checkpoints.keep_best(self._best_state(*self._kept))
         return "; ".join((stopped, *told))
 
     def _best(self) -> tuple[int, Score | None]:
@@ -293,6 +294,18 @@ class Trainer:
         self._terms = dict(state["terms"])
         self._spent_s = float(state["spent_s"])
         self._before = Score.of(state["before"])
+        self._take_newer_best()
+
+    def _take_newer_best(self) -> None:
+        """Take the model of an epoch that was kept as the best, where the run ended before the rest of it was kept.
+
+        A budget of time may leave that epoch out now, and on a GPU it may come out worse this time.
+        """
+        # One that cannot be read is mended by the next epoch that is better.
+        with suppress(TrainingError):
+            state = self._checkpoints.best()
+            if state is not None and "score" in state and state.get("number") == len(self._records) + 1:
+                self._kept = (state["number"], Score.of(state["score"]))
 
     def _keep(self, number: int, score: Score, optimizer: Any, scaler: Any) -> None:
         """Keep where the training is after ``number`` epochs, and the model where it is the best so far."""
@@ -300,7 +313,7 @@ class Trainer:
             known = None if self._kept is None else self._kept[1]
             if self._settings.keep_epoch == "last" or known is None or score.beats(known):
                 self._kept = (number, score)
-                self._checkpoints.keep_best(self._best_state(number))
+                self._checkpoints.keep_best(self._best_state(number, score))
         extra = self._objective.extra
         self._checkpoints.keep_last(
             {
@@ -317,8 +330,8 @@ class Trainer:
             }
         )
 
-    def _best_state(self, number: int) -> dict[str, Any]:
-        return {"module": self._model.module.state_dict(), "number": number}
+    def _best_state(self, number: int, score: Score) -> dict[str, Any]:
+        return {"module": self._model.module.state_dict(), "number": number, "score": score.plain()}
 
     def _take_kept(self) -> tuple[int, Score]:
         assert self._kept is not None

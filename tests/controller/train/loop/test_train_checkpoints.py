@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -111,3 +111,18 @@ def test_the_best_model_of_another_run_is_not_taken_for_ones_own(tmp_path: Path)
     # A rate at which no epoch is better than the model as it came.
     with pytest.raises(TrainingError, match="run it again, and one of the same recipe at a time"):
         trainer(network(), kept, settings=settings(learning_rate=1e-12), progress=another).run()
+
+
+def test_a_run_that_ended_between_the_best_model_and_the_rest_of_an_epoch_keeps_that_model(tmp_path: Path) -> None:
+    class EndsThere(Checkpoints):
+        def keep_last(self, state: Mapping[str, Any]) -> None:
+            if len(state["records"]) == 2:
+                raise KeyboardInterrupt
+            super().keep_last(state)
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer(network(), EndsThere(tmp_path), settings=settings(keep_epoch="last")).run()
+    late = settings(keep_epoch="last", max_minutes=1e-9)
+    outcome = trainer(network(), Checkpoints(tmp_path), settings=late).run()
+    assert "stopped after 1 epoch" in outcome.stopped
+    assert outcome.kept_epoch == 2

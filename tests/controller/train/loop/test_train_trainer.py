@@ -153,10 +153,17 @@ def test_the_model_as_it_came_stays_where_no_epoch_is_better(tmp_path: Path) -> 
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_lack_of_memory_proposes_half_the_batch(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        "[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory",
+        "could not create a primitive",
+    ],
+)
+def test_a_lack_of_memory_proposes_half_the_batch(tmp_path: Path, words: str) -> None:
     class Greedy(LabelLoss):
         def terms(self, model: TrainableModel, batch: Batch) -> Mapping[str, Any]:
-            raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
+            raise RuntimeError(words)
 
     with pytest.raises(TrainingError, match=r"batch of 40 samples.*batch_size = 20") as caught:
         trainer(network(), Checkpoints(tmp_path), objective=Greedy(name="cross-entropy", output="logits")).run()
