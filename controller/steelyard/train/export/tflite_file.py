@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,10 +101,15 @@ def _difference(path: Path, arguments: list[NDArray[Any]], wanted: list[NDArray[
 
     session = open_session(path)
     # litert-torch names its inputs serving_default_args_0:0 and so on, and the interpreter lists them in any order.
-    places = sorted(session.inputs, key=lambda place: place.name)
+    places = sorted(session.inputs, key=lambda place: _numbers(place.name))
     made = session.run({place.name: np.ascontiguousarray(one) for place, one in zip(places, arguments, strict=True)})
-    by_name = sorted(zip(session.outputs, made, strict=True), key=lambda pair: pair[0].name)
+    by_name = sorted(zip(session.outputs, made, strict=True), key=lambda pair: _numbers(pair[0].name))
     return max(relative_difference(given, one) for (_, given), one in zip(by_name, wanted, strict=True))
+
+
+def _numbers(name: str) -> list[int]:
+    """Return the numbers in a name: as text, the tenth would stand before the second."""
+    return [int(one) for one in re.findall(r"[0-9]+", name)]
 
 
 def _last(values: NDArray[Any]) -> NDArray[Any]:

@@ -39,6 +39,21 @@ def test_a_module_becomes_tflite_with_channels_last_and_the_same_outputs(tmp_pat
     assert [one.size for one in spec.dimensions] == [1, 8, 6, 3]
 
 
+def test_more_than_ten_inputs_and_outputs_are_compared_in_their_order(tmp_path: Path) -> None:
+    pytest.importorskip("litert_torch", reason="litert-torch is not installed (pip install 'steelyard[train-tflite]')")
+
+    class Scaled(torch.nn.Module):
+        def forward(self, *values: object) -> tuple[object, ...]:
+            return tuple(one * (place + 2) for place, one in enumerate(values))
+
+    count = 12
+    forms = tuple(
+        TensorForm(name=f"in{place}", dtype="float32", shape=(None, 3), sample_shape=(3, 3)) for place in range(count)
+    )
+    interface = Interface(inputs=forms, output_names=tuple(f"out{place}" for place in range(count)))
+    assert export_tflite(Scaled(), interface, tmp_path / "m.tflite").difference < 1e-5
+
+
 def test_a_module_becomes_core_ml_and_says_where_it_could_not_be_run(tmp_path: Path) -> None:
     pytest.importorskip("coremltools", reason="coremltools is not installed (pip install 'steelyard[train-coreml]')")
     made = export_coreml(network(), Interface(inputs=(FORM,), output_names=("scores",)), tmp_path / "m.mlpackage")
