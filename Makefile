@@ -56,7 +56,7 @@ demo: $(STAMP)
 	$(BIN)/steelyard demo
 
 # A file's tests stay together: many share a controller that is started once.
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 test: $(STAMP) $(TFLITE_STAMP) $(OLDER_STAMP)
 	$(BIN)/coverage erase
 	@set -- -n $(TEST_PROCESSES) --dist loadfile; \

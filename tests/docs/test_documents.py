@@ -99,6 +99,9 @@ def _parse_controller(words: list[str]) -> None:
     parsed = command.make_context(name, words, parent=context)
     for requirement in parsed.params.get("requirements", ()):
         parse_requirement(requirement)
+    if parsed.params.get("plugin_paths"):
+        # A kind of a reader's own file, which is not here, may stand in the recipe.
+        return
     in_parts = str(parsed.params.get("model", "")).endswith(".toml")
     for text in parsed.params.get("recipes", ()):
         recipe = text.partition("=")[2] if in_parts else text
