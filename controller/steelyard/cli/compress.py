@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,7 +132,7 @@ def compress(
             use_cache=use_cache,
             measuring=measuring,
         )
-        _show(parent, variants, recipes, as_json=as_json)
+        _show(parent, variants, recipes, task=task, as_json=as_json)
     unmeasured = any(step.latency.reason for variant in variants for step in variant.lineage.steps)
     ctx.exit(EXIT_INCOMPLETE if unmeasured else EXIT_FINE)
 
@@ -146,7 +147,12 @@ def _refuse_flags_of_parts(*, measure_steps: bool | None, is_plain: bool) -> Non
 
 
 def _show(
-    parent: control_pb2.Artifact, variants: Sequence[control_pb2.Artifact], recipes: Sequence[str], *, as_json: bool
+    parent: control_pb2.Artifact,
+    variants: Sequence[control_pb2.Artifact],
+    recipes: Sequence[str],
+    *,
+    task: Path | None,
+    as_json: bool,
 ) -> None:
     if as_json:
         from steelyard.report.plain import to_plain
@@ -165,4 +171,6 @@ def _show(
         out.print()
     # Not broken by us: a command that is copied stays one.
     them = f"steelyard measure {parent.name} {' '.join(v.name for v in variants)}"
+    if task is not None:
+        them += f" --task {shlex.quote(str(task))}"
     out.print(f"measure {'them' if len(variants) > 1 else 'it'}: {them}", markup=False, soft_wrap=True)

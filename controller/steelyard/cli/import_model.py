@@ -96,8 +96,9 @@ def import_model(
             },
         )
         return
+    source = made.kind if ":" in made.kind else f"the {made.kind}"
     click.echo(
         f"wrote {made.path}: {made.parameter_count:,} parameters, inputs {', '.join(made.input_names)}, outputs "
-        f"{', '.join(made.output_names)}\nonnxruntime computes what the {made.kind} does "
+        f"{', '.join(made.output_names)}\nonnxruntime computes what {source} does "
         f"(largest difference {made.difference:.1e} of the largest output)\nnext: steelyard measure {made.path}"
     )

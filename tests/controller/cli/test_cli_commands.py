@@ -97,8 +97,11 @@ def test_compressing_names_the_variant_and_the_next_command(steelyard, inputs: P
     ran = steelyard("compress", inputs / "conv.onnx", "--recipe", "float16")
     assert ran.code == 0, ran.err
     assert "conv-float16" in ran.out
-    assert "steelyard measure conv conv-float16" in ran.out
+    assert ran.out.endswith("measure it: steelyard measure conv conv-float16\n")
     assert ran.err == ""
+    data = inputs / "data.npz"
+    ran = steelyard("compress", inputs / "conv.onnx", "--recipe", "float16", "--task", data)
+    assert ran.out.endswith(f"measure it: steelyard measure conv conv-float16 --task {data}\n")
 
 
 def test_compressing_as_json_carries_the_lineage(steelyard, inputs: Path) -> None:
