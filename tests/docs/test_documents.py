@@ -105,9 +105,7 @@ def _parse_controller(words: list[str]) -> None:
     in_parts = str(parsed.params.get("model", "")).endswith(".toml")
     for text in parsed.params.get("recipes", ()):
         recipe = text.partition("=")[2] if in_parts else text
-        # What a plugin's file brings is known with the file alone.
-        is_own = "importance=" in recipe and parsed.params.get("plugin_paths")
-        assert recipe.endswith(".toml") or is_own or load_recipe(recipe)
+        assert recipe.endswith(".toml") or load_recipe(recipe)
 
 
 def _group_rest(

@@ -17,13 +17,14 @@ _DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
 
 
 def final_bytes(model_path: Path) -> bytes:
-    """Return the bytes of a model with sorted nodes, without tool traces and domains that nothing in it uses."""
+    """Return the bytes of a model with sorted nodes, without tool traces, and tensors and domains that nothing uses."""
     import onnx
 
     model = onnx.load_model(model_path)
     sort_nodes(model.graph)
     _name_ir_version(model)
     _drop_traces(model)
+    _drop_unused_tensors(model)
     _drop_unused_domains(model)
     content: bytes = model.SerializeToString(deterministic=True)
     return content
@@ -42,6 +43,16 @@ def _drop_traces(model: ModelProto) -> None:
     for key, value in kept:
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
+
+
+def _drop_unused_tensors(model: ModelProto) -> None:
+    # onnxruntime's quantizer leaves the grid of an output that stays float, and onnxruntime warns of it at each load.
+    used = {name for node in iter_nodes(model) for name in node.input}
+    used |= {value.name for value in (*model.graph.input, *model.graph.output)}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
+    if len(kept) < len(model.graph.initializer):
+        del model.graph.initializer[:]
+        model.graph.initializer.extend(kept)
 
 
 def _drop_unused_domains(model: ModelProto) -> None:
