@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from steelyard.plural import counted
-from steelyard.train.errors import TrainingInputError
 from steelyard.train.loop.trainable import TrainableModel
 
 if TYPE_CHECKING:
@@ -44,23 +41,3 @@ def reestimate(model: TrainableModel, batches: Iterable[Mapping[str, Tensor]]) -
         one.momentum = momentum
     model.module.eval()
     return len(layers)
-
-
-@contextmanager
-def larger_batch_proposed(batch_size: int) -> Iterator[None]:
-    """Turn a BatchNorm that finds one value a channel inside into a sentence.
-
-    Raises:
-        TrainingInputError: batch_too_small.
-    """
-    try:
-        yield
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        samples = counted(batch_size, "sample")
-        raise TrainingInputError(
-            "batch_too_small",
-            f"a batch of {samples} gives BatchNorm one value a channel, which has no variance; write batch_size = 2 or "
-            "more, and give as many training samples",
-        ) from error

@@ -12,7 +12,7 @@ from steelyard.compress.contract import Progress
 from steelyard.compress.lack_of_memory import is_lack_of_memory
 from steelyard.plural import counted
 from steelyard.train.errors import TrainingError
-from steelyard.train.loop.batchnorm import larger_batch_proposed, reestimate
+from steelyard.train.loop.batchnorm import reestimate
 from steelyard.train.loop.checkpoints import Checkpoints
 from steelyard.train.loop.data import TrainingData
 from steelyard.train.loop.feeding import Feeding
@@ -110,14 +110,13 @@ class Trainer:
         Raises:
             TrainingError: not_a_number or diverged in the first epoch, out_of_memory, checkpoint_unreadable or
                 checkpoint_unwritable.
-            TrainingInputError: batch_too_small.
+            TrainingInputError: samples that the model cannot take.
         """
         self._started_s = self._clock()
         self._model.module.to(self._place.device)
         if self._objective.extra is not None:
             self._objective.extra.to(self._place.device)
-        size = self._feeding.batch_size
-        with smaller_batch_proposed(size), larger_batch_proposed(size):
+        with smaller_batch_proposed(self._feeding.batch_size):
             self._lay_out()
             optimizer = make_optimizer(self._settings, self._model.module, self._objective.extra)
             scaler = self._place.scaler()

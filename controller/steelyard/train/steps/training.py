@@ -181,11 +181,11 @@ class StepTraining:
 
     def renew_statistics(self, model: TrainableModel) -> int:
         """Take the statistics of BatchNorm anew, of a model that changed; return how many layers there are."""
-        from steelyard.train.loop.batchnorm import larger_batch_proposed, reestimate
+        from steelyard.train.loop.batchnorm import reestimate
         from steelyard.train.loop.memory import smaller_batch_proposed
 
         feeding = self.plain_feeding()
-        with smaller_batch_proposed(feeding.batch_size), larger_batch_proposed(feeding.batch_size):
+        with smaller_batch_proposed(feeding.batch_size):
             return reestimate(model, (batch.inputs for batch in feeding.plain(_RENEWED_BY)))
 
     def _label_loss(self, model: TrainableModel, sample: Batch) -> LabelLoss | None:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from steelyard.train.errors import TrainingInputError
 from steelyard.train.loop.batchnorm import reestimate
-from steelyard.train.loop.checkpoints import Checkpoints
-from steelyard.train.loop.trainable import TrainableModel
-from tests.controller.train.loop.small_trainings import network, settings, trainer
+from tests.controller.train.loop.small_trainings import network
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
 
@@ -32,11 +27,3 @@ def test_the_statistics_are_the_means_of_those_of_the_batches() -> None:
 
 def test_a_model_without_batchnorm_is_not_run() -> None:
     assert reestimate(network(), iter([{"nothing": torch.zeros(1)}])) == 0
-
-
-def test_a_batch_that_gives_one_value_a_channel_is_refused(tmp_path: Path) -> None:
-    layers = [torch.nn.Flatten(), torch.nn.Linear(64, 2), torch.nn.BatchNorm1d(2)]
-    model = TrainableModel(module=torch.nn.Sequential(*layers), input_names=("image",), output_names=("logits",))
-    with pytest.raises(TrainingInputError, match=r"a batch of 1 sample .* write batch_size = 2") as caught:
-        trainer(model, Checkpoints(tmp_path), settings=settings(batch_size=1)).run()
-    assert caught.value.reason == "batch_too_small"
