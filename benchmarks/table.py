@@ -19,6 +19,12 @@ class Table:
     rows: list[list[str]]
     verdicts: list[str]
 
+    def __post_init__(self) -> None:
+        """Refuse rows that are longer or shorter than the head."""
+        for row in self.rows:
+            if len(row) != len(self.head):
+                raise ValueError(f"{self.title}: a row has {len(row)} cells, and the head {len(self.head)}: {row}")
+
     def markdown(self) -> str:
         """Return the section of docs/benchmarks.md."""
         lines = [f"## {self.title}", "", self.method, "", f"Command: `{self.command}`. {self._where()}", ""]

@@ -78,7 +78,7 @@ def table() -> Table | None:
         ),
         run=together,
         head=["model", *HEAD],
-        rows=[[model, *row(run.rounds, one)] for model, run in runs.items() for one in variants(run.rounds)],
+        rows=[[model, *row(run.rounds, one, ())] for model, run in runs.items() for one in variants(run.rounds)],
         verdicts=[
             *(text for model, run in runs.items() for text in verdicts(model, run.rounds)),
             time_verdict(

@@ -54,6 +54,11 @@ def test_too_few_rounds_decide_nothing_however_good() -> None:
     assert verdict("net", _pairs(2e6, 2e6, 39)).startswith("net: undecided, 39 of at least 40 rounds.")
 
 
+def test_a_row_that_does_not_fit_the_head_is_refused() -> None:
+    with pytest.raises(ValueError, match="a row has 3 cells, and the head 2"):
+        Table(title="T", command="c", method="m", run=_RUN, head=["a", "b"], rows=[["1", "2", "3"]], verdicts=[])
+
+
 def test_a_table_says_where_when_and_how_often_it_was_measured() -> None:
     table = Table(
         title="T", command="c", method="m", run=_RUN, head=["a", "b"], rows=[["1", "2"]], verdicts=["x: met."]
