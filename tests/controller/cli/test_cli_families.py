@@ -24,7 +24,9 @@ def test_a_compression_shows_each_step_with_size_score_and_seconds(family: Ran) 
     assert family.code == 0, family.err
     for word in ("the model", "equalize", "static-int8", "deflated", "top1 (evaluation)", "change", "seconds"):
         assert word in family.out
-    assert max(map(len, family.out.splitlines())) <= 80
+    *table, command = family.out.splitlines()
+    assert max(map(len, table)) <= 80
+    assert command.startswith("measure it: steelyard measure "), "a command that is copied stays one line"
 
 
 def test_the_lineage_is_a_tree_from_the_first_model_on(steelyard, family: Ran) -> None:
