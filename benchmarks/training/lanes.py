@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +63,18 @@ def ready(waiting: Sequence[Job], running: Sequence[Job]) -> list[Job]:
 
 def _begin(model: TrainedModel, folder: Path, thread_count: int) -> None:
     global _runs  # noqa: PLW0603 - what a process of the pool has is its own
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     # Before torch is loaded; `RecipeRuns` gives it this many.
     os.environ["OMP_NUM_THREADS"] = str(thread_count)
     _runs = RecipeRuns(model, folder)
+
+
+def _end_with_the_parent() -> None:
+    """End this process when the one that began it is gone: nobody takes what it makes, and it keeps a core busy."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a process of the pool has one"
+    connection.wait([parent.sentinel])
+    os._exit(1)
 
 
 def _make(variant: Variant, seed: int) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from benchmarks.latency_block import BlockError
 from benchmarks.training.lanes import made_side_by_side, ready
@@ -14,12 +18,23 @@ from benchmarks.training.recipe_runs import Variant, file_of
 from benchmarks.training.training_tasks import TrainedModel
 
 from tests.support import models
+from tests.support.processes import wait_until
 
 COUNT = 40
 
 
 def copied(original: Path, training: Any, seed: int, target: Path) -> None:
     shutil.copyfile(original, target)
+
+
+def stuck(original: Path, training: Any, seed: int, target: Path) -> None:
+    (target.parent / "process.new").write_text(str(os.getpid()))
+    (target.parent / "process.new").rename(target.parent / "process")
+    time.sleep(600)
+
+
+def make_all(model: TrainedModel, folder: Path, variant: Variant) -> None:
+    list(made_side_by_side(model, folder, [(variant, 0)]))
 
 
 @pytest.fixture
@@ -65,3 +80,15 @@ def test_a_recipe_that_cannot_be_run_is_named_with_its_seed(model: TrainedModel,
 def test_nothing_to_make_starts_nothing(model: TrainedModel, tmp_path: Path) -> None:
     assert list(made_side_by_side(model, tmp_path / "made", [])) == []
     assert not (tmp_path / "made").exists()
+
+
+def test_a_training_ends_with_a_benchmark_that_is_killed(model: TrainedModel, tmp_path: Path) -> None:
+    variant = Variant(name="stuck", recipe="stuck", peer=stuck)
+    benchmark = multiprocessing.get_context("spawn").Process(target=make_all, args=(model, tmp_path, variant))
+    benchmark.start()
+    told = tmp_path / "process"
+    wait_until(told.is_file)
+    training = psutil.Process(int(told.read_text()))
+    benchmark.kill()
+    benchmark.join()
+    wait_until(lambda: not training.is_running() or training.status() == psutil.STATUS_ZOMBIE)

@@ -8,6 +8,9 @@ from contextlib import suppress
 
 import psutil
 
+# Of what takes seconds: a machine that others keep busy may be twenty times slower.
+_PATIENCE_S = 120.0
+
 
 def children_running(module: str, parent: int | None = None) -> list[psutil.Process]:
     """Return the descendants of a process (this one by default) that run ``python -m module``."""
@@ -20,7 +23,7 @@ def _command_line(process: psutil.Process) -> list[str]:
     return []
 
 
-def wait_until(condition: Callable[[], object], *, timeout_s: float = 30.0, step_s: float = 0.02) -> None:
+def wait_until(condition: Callable[[], object], *, timeout_s: float = _PATIENCE_S, step_s: float = 0.02) -> None:
     """Poll until ``condition`` is true; fail the test when it never is."""
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -28,7 +31,7 @@ def wait_until(condition: Callable[[], object], *, timeout_s: float = 30.0, step
         time.sleep(step_s)
 
 
-def wait_for_a_new_one(find: Callable[[], list[psutil.Process]], *, timeout_s: float = 30.0) -> psutil.Process:
+def wait_for_a_new_one(find: Callable[[], list[psutil.Process]], *, timeout_s: float = _PATIENCE_S) -> psutil.Process:
     """Return a process that ``find`` lists and did not list at first: its work is ahead of it.
 
     One that was there before may have sent its result already, and to kill it then harms nothing.
