@@ -41,7 +41,10 @@ def load_of(core: int) -> float:
 
 @contextmanager
 def neighbour(core: int) -> Iterator[None]:
-    process = subprocess.Popen([sys.executable, "-c", _NEIGHBOUR, str(core)], stdout=subprocess.PIPE)
+    # In a session of its own: Linux shares a core between sessions, and other tests would take from its part.
+    process = subprocess.Popen(
+        [sys.executable, "-c", _NEIGHBOUR, str(core)], stdout=subprocess.PIPE, start_new_session=True
+    )
     assert process.stdout is not None
     try:
         assert process.stdout.readline() == b"busy\n"
