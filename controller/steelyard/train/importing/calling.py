@@ -38,11 +38,13 @@ class Called(torch.nn.Module):  # type: ignore[misc]
             whole = [next(left) if isinstance(one, str) else one for one in self._inputs]
             positional, named = _pytree.tree_unflatten(whole, self._form)
             return self.program(*positional, **named)
-        pairs = list(zip(self._keywords, values, strict=True))
-        made = self.program(
-            *(value for name, value in pairs if not name), **{name: value for name, value in pairs if name}
-        )
-        return tuple(tensor for _, tensor in _parts(made))
+        return tuple(tensor for _, tensor in _parts(called_by(self.program, self._keywords, values)))
+
+
+def called_by(program: Any, keywords: Sequence[str], values: Sequence[Any]) -> Any:
+    """Return what a program returns for values, each given by its keyword, "" by position."""
+    pairs = list(zip(keywords, values, strict=True))
+    return program(*(value for name, value in pairs if not name), **{name: value for name, value in pairs if name})
 
 
 def is_plain(form: Any, inputs: Sequence[Any]) -> bool:

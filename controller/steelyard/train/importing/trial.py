@@ -12,7 +12,7 @@ from steelyard.train.export.example import FEW, Interface, as_arguments, example
 from steelyard.train.export.onnx_program import TOLERANCE
 from steelyard.train.export.program import at_line
 from steelyard.train.importing.arguments import Given
-from steelyard.train.importing.calling import Called, is_flat, output_names
+from steelyard.train.importing.calling import Called, called_by, is_flat, output_names
 from steelyard.train.lift.lifted import TensorForm
 from steelyard.train.parity import largest_difference, module_outputs
 
@@ -79,10 +79,9 @@ def _made(module: Any, keywords: Sequence[str], interface: Interface) -> Any:
     import torch
 
     values = as_arguments(interface, example_feed(interface))
-    pairs = list(zip(keywords, values, strict=True))
     try:
         with torch.no_grad():
-            return module(*(value for name, value in pairs if not name), **{name: one for name, one in pairs if name})
+            return called_by(module, keywords, values)
     except Exception as error:
         shapes = ", ".join("x".join(map(str, one.sample_shape)) for one in interface.inputs)
         raise ImportModelError(

@@ -92,7 +92,8 @@ def _fit_scales(model: ModelProto, graph: _Graph) -> None:
     """
     from onnx import numpy_helper
 
-    for node, bias, scale in list(_float_biases(model, graph)):
+    # One after the other: layers may share weights, and the second sees what the first made of the scale.
+    for node, bias, scale in _float_biases(model, graph):
         times = np.maximum(np.abs(bias) / scale / _MOST_STEPS, 1.0)
         read = graph.makers[node.input[1]]
         steps, own = graph.array(read.input[0]), graph.array(read.input[1])
