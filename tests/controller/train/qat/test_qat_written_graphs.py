@@ -10,11 +10,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from steelyard.compress.folding import fold
 from steelyard.train.export.example import Interface
 from steelyard.train.export.onnx_program import export_onnx
 from steelyard.train.lift.lifted import TensorForm
+from steelyard.train.qat.integer_layers import tidy
 from tests.controller.train.small_networks import residual, transformer
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
@@ -96,3 +98,29 @@ def test_the_bias_of_a_filter_without_weights_is_kept(tmp_path: Path) -> None:
         for path in (tmp_path / "written.onnx", written)
     )
     assert np.abs(given - wanted).max() < 0.02 * np.abs(wanted).max()
+
+
+def test_layers_that_share_weights_have_their_scale_fitted_once() -> None:
+    steps = numpy_helper.from_array(np.full((1, 1, 1, 1), 100, np.int8), "steps")
+    tensors = {
+        "x_scale": np.float32(1e-3),
+        "x_zero": np.int8(0),
+        "scale": np.array([1e-8], np.float32),
+        "zero": np.array([0], np.int8),
+        "bias_0": np.array([0.04], np.float32),
+        "bias_1": np.array([0.04], np.float32),
+    }
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "x_scale", "x_zero"], ["x_steps"]),
+        helper.make_node("DequantizeLinear", ["x_steps", "x_scale", "x_zero"], ["x_read"]),
+        helper.make_node("DequantizeLinear", ["steps", "scale", "zero"], ["weight"], axis=0),
+        *(helper.make_node("Conv", ["x_read", "weight", f"bias_{at}"], [f"y_{at}"]) for at in range(2)),
+    ]
+    form = [1, 1, 2, 2]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, form) for name in ("x", "y_0", "y_1")]
+    stored = [steps, *(numpy_helper.from_array(np.asarray(one), name) for name, one in tensors.items())]
+    model = helper.make_model(helper.make_graph(nodes, "g", values[:1], values[1:], stored))
+    tidy(model, has_pools=False)
+    (fitted,) = (numpy_helper.to_array(one) for one in model.graph.initializer if one.name == "scale")
+    # The scale at which the bias is half of what 32 bits hold.
+    assert fitted[0] == pytest.approx(0.04 / 1e-3 / 2**30, rel=0.01)
