@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 from pathlib import Path
 
 from tests.fuzzing.batches import run_batch, targets
 from tests.fuzzing.long_run import LongRun
+
+_MOST_MEMORY_BYTES = 6 * 1024**3
 
 
 def main() -> int:
@@ -19,6 +22,8 @@ def main() -> int:
     parser.add_argument("--batch", nargs=4, metavar=("TARGET", "NUMBER", "COUNT", "FOLDER"), help="one batch, here")
     options = parser.parse_args()
     if options.batch is not None:
+        # A reader that allocates without end fails here, before the machine suffers.
+        resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY_BYTES, _MOST_MEMORY_BYTES))
         target, number, count, folder = options.batch
         run_batch(target, int(number), int(count), Path(folder))
         return 0
