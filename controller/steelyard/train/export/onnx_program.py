@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from steelyard.errors import first_line
 from steelyard.train.errors import ExportError
 from steelyard.train.export.example import Interface, example_feed, interface_of
+from steelyard.train.export.graph_names import put_in, stand_ins
 from steelyard.train.export.program import trace
 from steelyard.train.export.quiet import quiet_exporters
 from steelyard.train.extras import need
@@ -78,19 +79,23 @@ def convert(program: Any, interface: Interface, path: Path, *, opset: int = OPSE
     import onnx
     import torch
 
+    inputs = stand_ins(interface.input_names, "input")
+    outputs = stand_ins(interface.output_names, "output")
     with _conversion_errors(program), quiet_exporters():
         made = torch.onnx.export(
             program,
             (),
             dynamo=True,
             opset_version=opset,
-            input_names=list(interface.input_names),
-            output_names=list(interface.output_names),
+            input_names=inputs,
+            output_names=outputs,
             external_data=False,
             verbose=False,
         )
         made.save(str(path))
     model = onnx.load_model(path)
+    named = (*interface.input_names, *interface.output_names)
+    put_in(model.graph, dict(zip((*inputs, *outputs), named, strict=True)))
     _name_axes(model, interface)
     _strip(model)
     onnx.save_model(model, path)

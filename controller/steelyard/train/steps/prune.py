@@ -163,15 +163,17 @@ class _Pruning:
         self, step: Prune, context: StepContext, training: StepTraining | None, lifted: LiftedModel, model_path: Path
     ) -> None:
         from steelyard.train.prune.costs import COSTS
+        from steelyard.train.prune.fused_heads import with_heads_apart
         from steelyard.train.prune.importances import importance_of
 
         self._start = {name: cost(lifted) for name, cost in COSTS.items()}
-        self._shortened = ""
+        shortened_to = ""
         if step.layers < 1:
             from steelyard.train.distill.students import shortened
 
-            lifted, self._shortened = shortened(lifted, step.layers)
-        self.lifted = lifted
+            lifted, shortened_to = shortened(lifted, step.layers)
+        self.lifted, apart = with_heads_apart(lifted)
+        self._prepared = (shortened_to, apart)
         self._step = step
         self._context = context
         self._training = training
@@ -236,7 +238,7 @@ class _Pruning:
         whole = "; ".join(f"{name}: {why}" for name, why in self._left.items())
         notes = (
             *self._told,
-            self._shortened,
+            *self._prepared,
             f"left: {shares}",
             self._coarse(),
             f"widths in the last round: {widths}",

@@ -88,3 +88,26 @@ def test_open_axes_keep_their_names_and_marks_without_one_get_none(tmp_path: Pat
     assert interface.open_axes() == ({0: "N", 1: "tokens"},)
     unnamed = TensorForm(name="x", dtype="float32", shape=(None, "?", 4), sample_shape=(3, 5, 4))
     assert Interface(inputs=(unnamed,), output_names=("y",)).open_axes() == ({0: "batch", 1: ""},)
+
+
+@pytest.mark.parametrize(
+    ("given", "made", "weight"),
+    [("x", "linear", "w"), ("relu", "y", "w"), ("linear", "linear_1", "w"), ("x", "y", "linear"), ("x", "y", "relu")],
+)
+def test_names_that_the_exporter_has_for_its_own_values_are_kept(
+    tmp_path: Path, given: str, made: str, weight: str
+) -> None:
+    """Outputs of files that it wrote are called so, and those of a model that lost layers are not where they were."""
+    stored = {weight: drawn(1, 4), "w1": drawn(4, 4), "w2": drawn(4, 4, seed=1), "b": drawn(4)}
+    nodes = [
+        node("Gemm", f"{given} w1 b", "h0"),
+        node("Mul", f"h0 {weight}", "h"),
+        node("Relu", "h", "a"),
+        node("Gemm", "a w2 b", made),
+    ]
+    nodes[0].name, nodes[3].name = "first", "second"
+    path = write(tmp_path / "m.onnx", nodes, {given: ["N", 4]}, {made: ["N", 4]}, stored)
+    back = export_lifted(lift_checked(path), tmp_path / "back.onnx")
+    graph = onnx.load_model(back.path).graph
+    assert [one.name for one in (*graph.input, *graph.output)] == [given, made]
+    assert back.difference < 1e-5

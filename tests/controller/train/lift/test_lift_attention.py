@@ -109,3 +109,34 @@ def test_what_only_looks_like_attention_over_samples_is_lifted_as_it_is(tmp_path
     lifted = lift_checked(path)
     assert not lifted.takes_any_batch
     assert {type(child).__name__ for child in lifted.module.children()} == {"Linear"}
+
+
+OPERATORS = {
+    "three-axes": ({"q_num_heads": 4, "kv_num_heads": 4}, [12, 12], None),
+    "scaled": ({"q_num_heads": 4, "kv_num_heads": 4, "scale": 0.3}, [12, 12], np.float32),
+    "grouped": ({"q_num_heads": 4, "kv_num_heads": 2}, [12, 6], np.float32),
+    "causal": ({"q_num_heads": 4, "kv_num_heads": 4, "is_causal": 1}, [12, 12], None),
+    "four-axes": ({}, [4, 4], np.bool_),
+    "four-axes-grouped": ({"scale": 0.3, "is_causal": 1}, [4, 2], None),
+}
+
+
+@pytest.mark.parametrize(("attributes", "widths", "mask"), OPERATORS.values(), ids=OPERATORS)
+def test_the_standard_operator_is_lifted_in_each_of_its_forms(
+    tmp_path: Path, attributes: dict[str, Any], widths: list[int], mask: Any
+) -> None:
+    has_heads = "q_num_heads" not in attributes
+    shapes = [
+        ["N", width, steps, 3] if has_heads else ["N", steps, width]
+        for steps, width in ((5, widths[0]), (7, widths[1]))
+    ]
+    stored = {} if mask is None else {"mask": (drawn(5, 7) > -1).astype(mask)}
+    nodes = [
+        node("Mul", "keys two", "values"),
+        node("Attention", "queries keys values" + (" mask" if stored else ""), "y", **attributes),
+    ]
+    inputs = {"queries": shapes[0], "keys": shapes[1]}
+    path = write(tmp_path / "m.onnx", nodes, inputs, {"y": shapes[0]}, {**stored, "two": np.float32(2)}, opset=23)
+    layers = [type(child).__name__ for child in lift_checked(path).module.children()]
+    is_layer = widths == [12, 12] and "is_causal" not in attributes
+    assert layers == ["HeadAttention"] * is_layer

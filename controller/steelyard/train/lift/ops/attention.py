@@ -60,17 +60,56 @@ def _heads(call: Call) -> Value:
 
 
 def _attention(call: Call) -> Value:
-    """The standard operator (opset 23) of rank 3 with as many key heads as query heads; other forms are refused."""
+    """The standard operator (opset 23): as a layer where it can be one, else operation by operation."""
+    if call.has(_PAST) or call.wants(1) or call.attribute("softcap", 0.0):
+        call.refuse("is attention with a cache or a soft cap")
     heads, key_heads = call.attribute("q_num_heads"), call.attribute("kv_num_heads")
-    plain = heads is not None and heads == key_heads and not call.attribute("softcap", 0.0)
-    if not plain or call.has(_PAST) or call.attribute("is_causal", 0) or call.wants(1):
-        call.refuse("is attention with a cache, grouped heads, a soft cap or a causal mask of its own")
-    width = call.sample(0).shape[2] // int(heads)
-    module = HeadAttention(int(heads), scale=float(call.attribute("scale", width**-0.5)))
+    is_causal = bool(call.attribute("is_causal", 0))
+    query, key, value = (call.tensor(at) for at in range(3))
+    if heads is not None and heads == key_heads and not is_causal:
+        width = query.sample.shape[2] // int(heads)
+        module = HeadAttention(int(heads), scale=float(call.attribute("scale") or width**-0.5))
+        return call.module(module, query, key, value, _mask(call))
+    if heads is None:
+        return _by_head(call, query, key, value, is_causal=is_causal)
+    counts = (int(heads), int(key_heads), int(key_heads))
+    parted = [call.call(_parted, one, count) for one, count in zip((query, key, value), counts, strict=True)]
+    return call.call(_put_together, _by_head(call, *parted, is_causal=is_causal))
+
+
+def _mask(call: Call) -> Value | None:
+    """Return what is added to the scores, None for nothing."""
     mask: Value | None = call.tensor(_MASK) if call.has(_MASK) else None
-    if mask is not None and mask.sample.dtype == torch.bool:
-        mask = call.call(_added, mask)
-    return call.module(module, call.tensor(0), call.tensor(1), call.tensor(2), mask)
+    return call.call(_added, mask) if mask is not None and mask.sample.dtype == torch.bool else mask
+
+
+def _by_head(call: Call, query: Value, key: Value, value: Value, *, is_causal: bool) -> Value:
+    """Return [B,H,T,D] of queries [B,H,T,D] and keys and values [B,G,S,D]; each of the G is for H/G heads."""
+    each, over = divmod(query.sample.shape[1], key.sample.shape[1])
+    if over:
+        call.refuse(f"has {query.sample.shape[1]} heads of queries for {key.sample.shape[1]} of keys")
+    if each > 1:
+        key, value = (call.call(torch.repeat_interleave, one, each, 1) for one in (key, value))
+    scores = call.call(torch.matmul, query, call.call(torch.transpose, key, -1, -2))
+    scores = call.call(torch.mul, scores, float(call.attribute("scale") or query.sample.shape[3] ** -0.5))
+    mask = _mask(call)
+    scores = scores if mask is None else call.call(torch.add, scores, mask)
+    scores = call.call(_looking_back, scores) if is_causal else scores
+    return call.call(torch.matmul, call.call(torch.softmax, scores, dim=3), value)
+
+
+def _parted(values: torch.Tensor, head_count: int) -> torch.Tensor:
+    return values.unflatten(2, (head_count, -1)).transpose(1, 2)
+
+
+def _put_together(values: torch.Tensor) -> torch.Tensor:
+    return values.transpose(1, 2).flatten(2)
+
+
+def _looking_back(scores: torch.Tensor) -> torch.Tensor:
+    """Let each step see itself and those before it."""
+    hidden = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+    return scores.masked_fill(hidden, float("-inf"))
 
 
 def _added(mask: torch.Tensor) -> torch.Tensor:
