@@ -157,7 +157,8 @@ class Trainer:
                 return self._end_of_bad(f"the run diverges (loss {loss:.3g}, {score})", "diverged", number)
             self._records.append(EpochRecord(number=number + 1, loss=loss, score=score))
             self._keep(number + 1, score, optimizer, scaler)
-            self._progress(f"epoch {number + 1} of {epochs}: {self._records[-1]}", number + 1, epochs)
+            done = (number + 1) * self._feeding.batch_count
+            self._progress(f"epoch {number + 1} of {epochs}: {self._records[-1]}", done, self._update_count)
         return ""
 
     def _epoch(self, number: int, optimizer: Any, scaler: Any) -> float:
@@ -174,6 +175,8 @@ class Trainer:
         self._model.module.train()
         count, total = self._feeding.batch_count, 0.0
         sums: dict[str, float] = {}
+        # What the last epoch came to stays in sight.
+        told = f"epoch {number + 1} of {self._settings.epochs}" + (f" ({self._records[-1]})" if self._records else "")
         for place, batch in enumerate(self._feeding.epoch(number)):
             update = number * count + place
             set_rate(optimizer, self._settings, update, self._update_count)
@@ -182,7 +185,7 @@ class Trainer:
                 hook.after_update(self._model, update, self._update_count)
             total += sum(terms.values())
             sums = {name: sums.get(name, 0.0) + value for name, value in terms.items()}
-            self._progress(f"epoch {number + 1} of {self._settings.epochs}", place + 1, count)
+            self._progress(told, update + 1, self._update_count)
         self._terms = {name: value / count for name, value in sums.items()}
         return total / count
 

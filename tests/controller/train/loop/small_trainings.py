@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -76,3 +78,10 @@ def trainer(model: TrainableModel, checkpoints: Checkpoints, **changes: object) 
 def weights(model: TrainableModel) -> list[np.ndarray]:
     """Return copies of all parameters and buffers."""
     return [one.detach().numpy().copy() for one in model.module.state_dict().values()]
+
+
+def is_update(message: str, done: int, total: int, *, epoch: int, of: int, update: int) -> bool:
+    """Return whether a progress is that of one update of an epoch, both counted from 1."""
+    each = total // of
+    is_training = re.search(rf"epoch {epoch} of {of}(?!:)", message) is not None
+    return is_training and done == (epoch - 1) * each + min(update, each)

@@ -14,7 +14,7 @@ import pytest
 
 from steelyard.train.errors import TrainingError
 from steelyard.train.loop.checkpoints import Checkpoints
-from tests.controller.train.loop.small_trainings import network, settings, trainer, weights
+from tests.controller.train.loop.small_trainings import is_update, network, settings, trainer, weights
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
 
@@ -36,7 +36,7 @@ def kept_until(epoch: int, folder: Path) -> Checkpoints:
     """Return what a training of three epochs keeps that is ended in the middle of one of them."""
 
     def progress(message: str, done: int, total: int) -> None:
-        if message == f"epoch {epoch} of 3" and done == 3:
+        if is_update(message, done, total, epoch=epoch, of=3, update=3):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -105,7 +105,7 @@ def test_the_best_model_of_another_run_is_not_taken_for_ones_own(tmp_path: Path)
     kept = Checkpoints(tmp_path)
 
     def another(message: str, done: int, total: int) -> None:
-        if message == "epoch 3 of 3" and done == total:
+        if is_update(message, done, total, epoch=3, of=3, update=total):
             kept.keep_best({**(kept.best() or {}), "number": 1})
 
     # A rate at which no epoch is better than the model as it came.

@@ -19,7 +19,7 @@ from steelyard.train.loop.data import TrainingData
 from steelyard.train.loop.losses import LabelLoss
 from steelyard.train.loop.objective import Batch, TrainingHook
 from steelyard.train.loop.trainable import TrainableModel
-from tests.controller.train.loop.small_trainings import network, samples, settings, trainer, weights
+from tests.controller.train.loop.small_trainings import is_update, network, samples, settings, trainer, weights
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
 
@@ -32,7 +32,7 @@ def interrupt_at(epoch: int):
     """Return a progress that raises in the middle of an epoch, counted from 1."""
 
     def progress(message: str, done: int, total: int) -> None:
-        if message == f"epoch {epoch} of 3" and done == 3:
+        if is_update(message, done, total, epoch=epoch, of=3, update=3):
             raise Interrupted
 
     return progress
@@ -195,7 +195,7 @@ def test_what_a_hook_does_in_the_end_is_in_the_model_that_stays(tmp_path: Path) 
 
 def test_a_model_that_is_to_stay_and_is_gone_is_no_success(tmp_path: Path) -> None:
     def lost(message: str, done: int, total: int) -> None:
-        if message == "epoch 3 of 3" and done == total:
+        if is_update(message, done, total, epoch=3, of=3, update=total):
             (tmp_path / "best.pt").unlink(missing_ok=True)
 
     # A rate at which the last epoch changes nothing.

@@ -12,6 +12,7 @@ from steelyard.compress.learning import Learning
 from steelyard.compress.recipe_text import load_recipe
 from steelyard.compress.run import compress
 from steelyard.train.errors import TrainingInputError
+from tests.controller.train.loop.small_trainings import is_update
 from tests.controller.train.steps.recipes import SHORT, model, outputs, run, score
 
 
@@ -41,7 +42,7 @@ def test_an_interrupted_recipe_goes_on_in_the_epoch_where_it_was(tmp_path: Path)
         pass
 
     def interrupt(message: str, done: int, total: int) -> None:
-        if "epoch 2 of 4" in message and done == 2:
+        if is_update(message, done, total, epoch=2, of=4, update=2):
             raise Interrupted
 
     path, kept = model(tmp_path), tmp_path / "kept"

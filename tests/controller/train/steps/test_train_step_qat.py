@@ -14,6 +14,7 @@ from onnx import numpy_helper
 from steelyard.compress.errors import RecipeError
 from steelyard.compress.recipe_text import load_recipe
 from steelyard.train.errors import TrainingInputError
+from tests.controller.train.loop.small_trainings import is_update
 from tests.controller.train.steps.recipes import model, run, score
 
 QUICK = "epochs=2,batch_size=24,learning_rate=0.02,augment=flip,calibration_batches=2"
@@ -64,7 +65,7 @@ def test_an_interrupted_training_ends_with_the_same_file(tmp_path: Path) -> None
         pass
 
     def interrupt(message: str, done: int, total: int) -> None:
-        if "epoch 2 of 2" in message and done == 2:
+        if is_update(message, done, total, epoch=2, of=2, update=2):
             raise Interrupted
 
     path, kept = model(tmp_path), tmp_path / "kept"

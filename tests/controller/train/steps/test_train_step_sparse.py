@@ -14,6 +14,7 @@ from steelyard.compress.recipe_text import load_recipe
 from steelyard.train.errors import TrainingInputError
 from steelyard.train.loop.trainable import TrainableModel
 from steelyard.train.sparse.masks import HeldZeros
+from tests.controller.train.loop.small_trainings import is_update
 from tests.controller.train.steps.recipes import SHORT, model, run, score
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
@@ -104,7 +105,7 @@ def test_an_interrupted_training_ends_with_the_same_zeros(tmp_path: Path) -> Non
         pass
 
     def interrupt(message: str, done: int, total: int) -> None:
-        if "epoch 3 of 4" in message and done == 2:
+        if is_update(message, done, total, epoch=3, of=4, update=2):
             raise Interrupted
 
     path, kept, recipe = model(tmp_path), tmp_path / "kept", f"sparse-train,sparsity=0.7,every=4,{SHORT}"
