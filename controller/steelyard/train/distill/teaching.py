@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from steelyard.compress.lack_of_memory import is_lack_of_memory
+from steelyard.train.distill.answers import KeptAnswers, RepeatedSamples
 from steelyard.train.distill.features import Pair, pairs_of, recorded
 from steelyard.train.distill.projection import make_projector, of_one_size, refuse_other_kind, refuse_vector
 from steelyard.train.distill.settings import TaughtSettings
@@ -57,11 +58,13 @@ class Teaching:
         output: str = "",
         class_axis: int | None = -1,
         seed: int = 0,
+        repeated: RepeatedSamples | None = None,
     ) -> None:
         """Look at what the models give for a few samples, on the processor, and pair their layers.
 
         Where no ``label`` tells, ``class_axis`` is that of scores of classes in ``output`` ("": the first), None where
-        the outputs are no such scores; ``seed`` draws the first weights of projectors.
+        the outputs are no such scores; ``seed`` draws the first weights of projectors. Teachers are asked once for
+        samples that are ``repeated``, None: in each epoch anew.
 
         Raises:
             TrainingInputError: teacher_misfit, unknown_layer, no_pairs, other_rank.
@@ -78,6 +81,9 @@ class Teaching:
         with torch.no_grad():
             own = student.run(sample.inputs)
             theirs = [_fitting(teacher, student, own, sample) for teacher in teachers]
+        self._kept = [
+            KeptAnswers.where_they_fit(teacher, repeated, made) for teacher, made in zip(teachers, theirs, strict=True)
+        ]
         for teacher in teachers:
             lay_channels_last(teacher.model.module, partial(teacher.run, sample.inputs, student))
         scored = label.output if label is not None else output if output in own else next(iter(own))
@@ -107,15 +113,21 @@ class Teaching:
         pairs = self.pairs
         with recorded(model.module, [own for own, _ in pairs]) as features:
             outputs = model.run(batch.inputs)
-        first, *others = self._teachers
-        with recorded(first.model.module, [other for _, other in pairs]) as wanted:
-            taught = [first.run(batch.inputs, model)]
-        taught += [teacher.run(batch.inputs, model) for teacher in others]
+        # Layers of the first are looked at while it runs.
+        first = self._teachers[0].model.module
+        with recorded(first, [other for _, other in pairs]) as wanted:
+            taught = [self._answers(at, model, batch) for at in range(len(self._teachers))]
         return {
             **self._label_terms(outputs, batch),
             **self._soft_terms(outputs, taught),
             **self._feature_terms(features, wanted),
         }
+
+    def _answers(self, at: int, model: TrainableModel, batch: Batch) -> dict[str, Tensor]:
+        kept = self._kept[at]
+        if kept is None or batch.places is None or (at == 0 and self.pairs):
+            return self._teachers[at].run(batch.inputs, model)
+        return kept.of(batch.places, model)
 
     def _label_terms(self, outputs: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         weight = self._settings.label_weight

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.train.loop.augmentation import Arrays, Augmentation, Mixture
 from steelyard.train.loop.data import TrainingData
@@ -51,8 +52,10 @@ class Feeding:
         rng = np.random.default_rng([self.seed, number])
         order = rng.permutation(self.data.sample_count)
         for start in range(0, self.batch_count * self.batch_size, self.batch_size):
-            inputs, truth = self.data.take(order[start : start + self.batch_size])
-            yield self._batch(*self.augmentation.apply(inputs, rng), truth)
+            places = order[start : start + self.batch_size]
+            inputs, truth = self.data.take(places)
+            changed, mixture = self.augmentation.apply(inputs, rng)
+            yield self._batch(changed, mixture, truth, places=None if self.augmentation.kinds else places)
 
     def plain(self, count: int) -> Iterator[Batch]:
         """Yield up to ``count`` batches of unchanged samples, always the same."""
@@ -60,9 +63,16 @@ class Feeding:
         for number in range(min(count, self.batch_count)):
             places = order[number * self.batch_size : (number + 1) * self.batch_size]
             inputs, truth = self.data.take(places)
-            yield self._batch(inputs, None, truth)
+            yield self._batch(inputs, None, truth, places=places)
 
-    def _batch(self, inputs: Arrays, mixture: Mixture | None, truth: Mapping[str, np.ndarray]) -> Batch:
+    def _batch(
+        self,
+        inputs: Arrays,
+        mixture: Mixture | None,
+        truth: Mapping[str, np.ndarray],
+        *,
+        places: NDArray[np.int64] | None,
+    ) -> Batch:
         put = self.place.put
         mix = None
         if mixture is not None:
@@ -72,4 +82,5 @@ class Feeding:
             inputs={name: put(np.ascontiguousarray(array)) for name, array in inputs.items()},
             truth={name: put(array) for name, array in truth.items()},
             mix=mix,
+            places=places,
         )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from steelyard.train.loop.trainable import TrainableModel
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 
@@ -24,12 +26,14 @@ class Mix:
 class Batch:
     """Samples [B, ...] by input name and their truth by array name, on the device of the training.
 
-    ``truth`` is empty where samples have none. ``mix`` is None where samples are whole.
+    ``truth`` is empty where samples have none. ``mix`` is None where samples are whole. ``places`` [B] are those of the
+    samples in the training data where they are as they are there, None where they were changed.
     """
 
     inputs: Mapping[str, Tensor]
     truth: Mapping[str, Tensor]
     mix: Mix | None = None
+    places: NDArray[np.int64] | None = None
 
     @property
     def size(self) -> int:

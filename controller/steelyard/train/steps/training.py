@@ -22,6 +22,7 @@ from steelyard.train.loop.trainable import TrainableModel
 from steelyard.train.steps.samples import LearningSamples, learning_samples
 
 if TYPE_CHECKING:
+    from steelyard.train.distill.answers import RepeatedSamples
     from steelyard.train.distill.teaching import Teacher
     from steelyard.train.loop.feeding import Feeding
     from steelyard.train.loop.losses import LabelLoss
@@ -81,8 +82,12 @@ class StepTraining:
         kept = Checkpoints(self._context.checkpoints or own)
         return kept.inside(part) if part else kept
 
-    def objective(self, model: TrainableModel, *, device: str = "") -> Objective:
+    def objective(
+        self, model: TrainableModel, *, device: str = "", repeated: RepeatedSamples | None = None
+    ) -> Objective:
         """Return what is minimised for a model as it is now; ``device`` "" is where it is trained.
+
+        ``repeated`` are the samples where every epoch shows the same, None where they change.
 
         Raises:
             TrainingInputError: the model's outputs do not fit the truth or the teachers'.
@@ -91,9 +96,9 @@ class StepTraining:
         from steelyard.train.loop.memory import smaller_batch_proposed
 
         with smaller_batch_proposed(self._settings.batch_size):
-            return self._objective(model, device or self._place.device)
+            return self._objective(model, device or self._place.device, repeated)
 
-    def _objective(self, model: TrainableModel, device: str) -> Objective:
+    def _objective(self, model: TrainableModel, device: str, repeated: RepeatedSamples | None) -> Objective:
         from steelyard.train.distill.teaching import Teaching
         from steelyard.train.loop.losses import scored_output
 
@@ -117,6 +122,7 @@ class StepTraining:
             output=output,
             class_axis=class_axis,
             seed=self._context.seed,
+            repeated=repeated,
         )
         teaching.to(device)
         return teaching
@@ -146,7 +152,7 @@ class StepTraining:
             model,
             training=self._samples.training,
             validation=self._samples.validation,
-            objective=self.objective(model),
+            objective=self.objective(model, repeated=self._repeated(used)),
             settings=used,
             checkpoints=self.checkpoints(part),
             progress=self._context.progress,
@@ -169,14 +175,28 @@ class StepTraining:
 
     def plain_feeding(self) -> Feeding:
         """Return batches of unchanged samples on the processor, to look at a model."""
+        return self._feeding((), Place(device="cpu", precision="float32"))
+
+    def _feeding(self, augment: tuple[str, ...], place: Place) -> Feeding:
         from steelyard.train.loop.feeding import Feeding
 
         return Feeding.of(
             self._samples.training,
             batch_size=self._settings.batch_size,
-            augment=(),
+            augment=augment,
             seed=self._context.seed,
-            place=Place(device="cpu", precision="float32"),
+            place=place,
+        )
+
+    def _repeated(self, settings: TaughtSettings) -> RepeatedSamples | None:
+        """Return the samples of a training that shows them more than once, and unchanged."""
+        from steelyard.train.distill.answers import RepeatedSamples
+
+        feeding = self._feeding(settings.augment, self._place)
+        if not self._teachers or settings.epochs == 1 or feeding.augmentation.kinds:
+            return None
+        return RepeatedSamples(
+            data=feeding.data, batch_size=feeding.batch_size, place=self._place, progress=self._context.progress
         )
 
     def renew_statistics(self, model: TrainableModel) -> int:
