@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -168,7 +169,10 @@ def test_gross_net_and_idle_are_what_the_counter_was_advanced_by(
         common_pb2.READING_SCOPE_SOC
     }
     assert any(note.startswith("loaded and asleep") for note in variant.notes)
-    assert all("low_confidence: the window lasted 3.0 s, less than 10 s" in one.reason for one in readings)
+    # Three seconds were asked for; a processor that is busy with something else makes more of them.
+    assert all(
+        re.search(r"low_confidence: the window lasted [3-9]\.\d s, less than 10 s", one.reason) for one in readings
+    )
 
 
 def test_a_paced_model_has_the_energy_of_its_waiting_as_well(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -63,7 +64,8 @@ def test_the_energy_of_a_block_is_that_of_its_window_within_its_doubt(
     assert measured.value == pytest.approx(truth_j, abs=doubt_j), measured.reason
     assert 0 < uncertainty.value < measured.value
     assert measured.scope == common_pb2.READING_SCOPE_BOARD_INPUT
-    assert "low_confidence: the window lasted 3.0 s" in measured.reason
+    # Three seconds were asked for; a processor that is busy with something else makes more of them.
+    assert re.search(r"low_confidence: the window lasted [3-9]\.\d s, less than 10 s", measured.reason)
     assert "aligned by the load marker" in measured.reason
 
     # Nothing runs in the idle blocks, so that no marker does: the model's alignment places them.
