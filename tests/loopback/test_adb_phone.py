@@ -47,7 +47,7 @@ def plugged(client: Client, phone: FakePhone, tmp_path: Path) -> Iterator[FakePh
         yield phone
     finally:
         agent.terminate()
-        assert agent.wait(30) == 0, (tmp_path / "agent.log").read_text()
+        assert agent.wait(60) == 0, (tmp_path / "agent.log").read_text()
 
 
 def _wait_for(client: Client, name: str, log: Path, agent: subprocess.Popen[bytes]) -> None:

@@ -82,5 +82,5 @@ def test_an_agent_without_a_controller_says_so_and_keeps_trying(tmp_path: Path) 
             assert agent.poll() is None
         finally:
             agent.terminate()
-        assert agent.wait(30) == 0
+        assert agent.wait(60) == 0
     assert "Traceback" not in log.read_text()

@@ -107,7 +107,7 @@ def bench(client: Client, tree: RaplTree, tmp_path: Path) -> Iterator[str]:
         yield "bench"
     finally:
         agent.terminate()
-        assert agent.wait(30) == 0, log_path.read_text()
+        assert agent.wait(60) == 0, log_path.read_text()
 
 
 class TrueRound:

@@ -84,10 +84,10 @@ async def test_both_sides_of_a_half_open_session_notice() -> None:
     async with _serving(fleet) as port, shaping_proxy(port, Shape()) as proxy:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{proxy.port}", options=_faster(CHANNEL_OPTIONS)) as channel:
             talking = asyncio.ensure_future(_session(channel, welcomed).run(hello, asyncio.Event()))
-            await asyncio.wait_for(welcomed.wait(), 10)
+            await asyncio.wait_for(welcomed.wait(), 60)
             proxy.go_silent()
             with pytest.raises(LinkDownError, match=r"(?i)unavailable"):
-                await asyncio.wait_for(talking, 10)
+                await asyncio.wait_for(talking, 60)
         async with asyncio.timeout(10):
             while fleet.present():
                 await asyncio.sleep(0.01)

@@ -66,7 +66,7 @@ def add_task(client: Client, kind: str, truth: Mapping[str, np.ndarray], **setti
         labels_digest=client.upload_bytes(pack_truth(truth)) if truth else "",
     )
     request = control_pb2.CreateTaskRequest(request_id=uuid.uuid4().hex, task=task)
-    return client._control.CreateTask(request, timeout=20).task
+    return client._control.CreateTask(request, timeout=60).task
 
 
 def measure(client: Client, paths: list[Path], task: control_pb2.Task, *requirements: str) -> control_pb2.Job:

@@ -51,7 +51,7 @@ def far_agent(port: int, folder: Path) -> Iterator[None]:
             assert agent.poll() is None, log.read_text()
         finally:
             agent.terminate()
-        assert agent.wait(30) == 0
+        assert agent.wait(60) == 0
     assert "Traceback" not in log.read_text()
 
 

@@ -75,7 +75,7 @@ async def enrollment_channel(code_text: str) -> grpc.aio.Channel:
         code.addresses[0], grpc.ssl_channel_credentials(shown.encode()), options=[*OPTIONS, name]
     )
     stub = enrollment_pb2_grpc.EnrollmentServiceStub(channel)
-    authority = await stub.GetAuthority(enrollment_pb2.GetAuthorityRequest(), timeout=10)
+    authority = await stub.GetAuthority(enrollment_pb2.GetAuthorityRequest(), timeout=60)
     both = ssl.PEM_cert_to_DER_cert(shown) + ssl.PEM_cert_to_DER_cert(authority.authority_pem)
     assert hashlib.sha256(both).digest()[:16] == code.fingerprint
     return channel
@@ -95,7 +95,7 @@ async def enroll(
         secret=decode_join_code(code_text).secret_text, request_pem=request_pem(key), device_id=device_id, name=name
     )
     async with await enrollment_channel(code_text) as channel:
-        response = await enrollment_pb2_grpc.EnrollmentServiceStub(channel).Enroll(request, timeout=10)
+        response = await enrollment_pb2_grpc.EnrollmentServiceStub(channel).Enroll(request, timeout=60)
     return Holder(
         device_id=device_id,
         name=response.name,
@@ -125,7 +125,7 @@ class Session:
                 return message.welcome
 
     async def read(self) -> session_pb2.ConnectResponse:
-        message = await asyncio.wait_for(self.call.read(), 10)
+        message = await asyncio.wait_for(self.call.read(), 60)
         if message is grpc.aio.EOF:
             raise_status(await self.call.code(), await self.call.details(), await self.call.trailing_metadata())
         assert isinstance(message, session_pb2.ConnectResponse)

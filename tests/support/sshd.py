@@ -70,7 +70,7 @@ class SshServer:
                 yield
             finally:
                 client.terminate()
-                client.wait(30)
+                client.wait(60)
         # The server's side of a session outlives its client for a moment, and would be an orphan without its parent.
         wait_until(lambda: not psutil.Process(self.pid).children())
 
@@ -100,7 +100,7 @@ def running_sshd(folder: Path, *, environment: Mapping[str, str] | None = None) 
             yield SshServer(port=port, user=user, key=key, known_hosts=known_hosts, log=log, pid=server.pid)
         finally:
             server.terminate()
-            server.wait(30)
+            server.wait(60)
 
 
 def _make_key(path: Path) -> Path:

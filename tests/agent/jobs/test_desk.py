@@ -362,7 +362,7 @@ async def test_a_round_that_is_being_written_when_its_job_is_cancelled_is_kept(
 
     def slow(*arguments: Any, **options: Any) -> Any:
         writing.set()
-        may_write.wait(20)
+        may_write.wait(60)
         return put(*arguments, **options)
 
     monkeypatch.setattr(device.outbox, "put", slow)

@@ -44,7 +44,7 @@ class Fleet:
         self.thermometer_answers.set()
 
     def read_temperature(self) -> list[Reading]:
-        assert self.thermometer_answers.wait(30)
+        assert self.thermometer_answers.wait(60)
         return [DEGREES]
 
     async def start_controller(self, **options: Any) -> None:

@@ -124,7 +124,7 @@ async def test_a_contended_round_is_repeated_and_the_job_ends_well() -> None:
     await asyncio.sleep(0.05)
     assert not task.done()
     tell(fleet, rounds[3])
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 60)
     assert link is not None
 
 
@@ -139,7 +139,7 @@ async def test_without_one_valid_round_the_job_ends_invalid_with_the_evidence() 
     task, fleet, _ = await running(reload)
     fleet.tell_job("job-0001", finished(), device_id="device-1")
     with pytest.raises(JobEnd, match=r"no round was valid: 6 of 6 rounds .* original: others had it") as caught:
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
     assert (caught.value.state, caught.value.reason) == (control_pb2.JOB_STATE_INVALID, "not_valid")
 
 

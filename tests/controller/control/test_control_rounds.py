@@ -155,4 +155,4 @@ async def test_a_temporary_controller_leaves_other_peoples_jobs_alone(settings: 
 async def test_waiting_for_a_controller_ends_when_it_does(controller: Controller) -> None:
     waiting = asyncio.create_task(controller.wait())
     await controller.stop()
-    await asyncio.wait_for(waiting, 20)
+    await asyncio.wait_for(waiting, 60)

@@ -222,7 +222,7 @@ def test_a_controller_of_a_command_stays_for_the_commands_that_use_it(tmp_path: 
     leaving = threading.Thread(target=own.close)
     leaving.start()
     try:
-        assert told.wait(20)
+        assert told.wait(60)
         assert guest.controller().temporary
         assert leaving.is_alive()
     finally:

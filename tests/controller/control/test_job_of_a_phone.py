@@ -22,7 +22,7 @@ async def end_of(rounds: Rounds) -> JobEnd:
     task, fleet, _ = await running(reload)
     fleet.tell_job("job-0001", finished(), device_id="device-1")
     with pytest.raises(JobEnd) as caught:
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
     return caught.value
 
 

@@ -62,7 +62,7 @@ async def test_a_round_that_was_stored_without_being_told_is_read_from_the_store
     tell(fleet, rounds[0])
     tell(fleet, rounds[2])
     fleet.tell_job("job-0001", finished(), device_id="device-1")
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 60)
 
 
 async def test_rounds_that_cannot_be_recorded_end_the_job_instead_of_hanging_it(
@@ -76,7 +76,7 @@ async def test_rounds_that_cannot_be_recorded_end_the_job_instead_of_hanging_it(
     task, fleet, _ = await running(reload)
     fleet.tell_job("job-0001", finished(), device_id="device-1")
     with pytest.raises(JobEnd, match="3 rounds could not be recorded") as caught:
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
     assert caught.value.state == control_pb2.JOB_STATE_AGENT_ERROR
 
 
@@ -92,10 +92,10 @@ async def test_one_killed_worker_is_no_reason_to_end_but_three_vain_rounds_are()
         task, fleet, _ = await running(reload)
         fleet.tell_job("job-0001", finished(), device_id="device-1")
         if ends_well:
-            await asyncio.wait_for(task, 10)
+            await asyncio.wait_for(task, 60)
         else:
             with pytest.raises(JobEnd, match="killed from outside"):
-                await asyncio.wait_for(task, 10)
+                await asyncio.wait_for(task, 60)
 
 
 @pytest.mark.parametrize(("reason", "ends_well"), [("invalid_plan", True), ("disk_full", False)])
@@ -113,7 +113,7 @@ async def test_what_was_timed_stands_when_an_older_agent_does_not_know_a_pass_af
     error = common_pb2.ErrorInfo(reason=reason, message="the grant names no known pass")
     fleet.tell_job("job-0001", session_pb2.JobFailed(job_id="job-0001", attempt=1, error=error), device_id="device-1")
     if ends_well:
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
     else:
         with pytest.raises(JobEnd, match="names no known pass"):
-            await asyncio.wait_for(task, 10)
+            await asyncio.wait_for(task, 60)

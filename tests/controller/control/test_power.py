@@ -43,7 +43,7 @@ class Sleeper:
         """Let the oldest sleep end, once somebody sleeps; return how long it was to be."""
         while not any(not one.done() for one in self._waiting):
             self._changed.clear()
-            await asyncio.wait_for(self._changed.wait(), 10)
+            await asyncio.wait_for(self._changed.wait(), 60)
         index = next(number for number, one in enumerate(self._waiting) if not one.done())
         self._waiting[index].set_result(None)
         return self.asked[index]

@@ -28,7 +28,7 @@ async def test_what_is_announced_is_found_with_addresses_ports_and_the_controlle
         looking = AsyncZeroconf(interfaces=["127.0.0.1"])
         browser = AsyncServiceBrowser(looking.zeroconf, SERVICE_TYPE, handlers=[changed])
         try:
-            name = await asyncio.wait_for(found.get(), 20)
+            name = await asyncio.wait_for(found.get(), 60)
             info = AsyncServiceInfo(SERVICE_TYPE, name)
             assert await info.async_request(looking.zeroconf, 10_000)
         finally:

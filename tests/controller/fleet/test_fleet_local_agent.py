@@ -31,7 +31,7 @@ async def until(condition) -> None:
         while not condition():
             await asyncio.sleep(0.01)
 
-    await asyncio.wait_for(watch(), 20)
+    await asyncio.wait_for(watch(), 60)
 
 
 async def test_an_agent_that_dies_again_and_again_is_given_up(

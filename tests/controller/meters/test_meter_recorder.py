@@ -63,7 +63,7 @@ def recorded(meter: Meter) -> tuple[Recorder, control_pb2.MeterTrace]:
     recorder.start()
     recorder.wait_ready(10)
     if isinstance(meter, Scripted) and meter.opens is None:
-        assert meter.read_enough.wait(10)
+        assert meter.read_enough.wait(60)
     return recorder, recorder.stop([control_pb2.HeardBlock(label="a")])
 
 
@@ -103,12 +103,12 @@ def test_a_meter_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> N
     class Hanging(Scripted):
         def read(self) -> Sequence[MeterSample]:
             hanging.set()
-            release.wait(20)
+            release.wait(60)
             return ()
 
     recorder = Recorder("m", Hanging)
     recorder.start()
-    assert hanging.wait(10)
+    assert hanging.wait(60)
     assert recorder.stop().reason == "the meter did not come back within 0.05 s"
     release.set()
 

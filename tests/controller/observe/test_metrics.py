@@ -168,7 +168,7 @@ async def test_a_scrape_tells_of_jobs_rounds_and_devices_of_a_real_controller(co
             while not (await take_figures(controller, "1")).devices[0].free_disk_bytes:
                 await asyncio.sleep(0.01)
 
-        await asyncio.wait_for(heard(), 10)
+        await asyncio.wait_for(heard(), 60)
         async with metrics_server(controller, "127.0.0.1", 0) as address:
             text = await asyncio.to_thread(_scrape, address)
     lines = text.splitlines()
@@ -182,5 +182,5 @@ async def test_a_scrape_tells_of_jobs_rounds_and_devices_of_a_real_controller(co
 
 
 def _scrape(address: str) -> str:
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=60) as answer:
         return str(answer.read().decode())

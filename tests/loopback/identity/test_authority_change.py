@@ -33,7 +33,7 @@ async def opened(holder: Holder) -> None:
 async def renew(holder: Holder) -> Holder:
     async with holder.channel() as channel:
         request = enrollment_pb2.RenewRequest(request_pem=request_pem(holder.key))
-        response = await enrollment_pb2_grpc.RenewalServiceStub(channel).Renew(request, timeout=10)
+        response = await enrollment_pb2_grpc.RenewalServiceStub(channel).Renew(request, timeout=60)
         return holder.renewed(response.credentials)
 
 

@@ -61,7 +61,7 @@ async def hello(holder: Holder, device_id: str = "") -> Refusal:
 async def renewed(holder: Holder) -> enrollment_pb2.Credentials:
     async with holder.channel() as channel:
         request = enrollment_pb2.RenewRequest(request_pem=request_pem(holder.key))
-        response = await enrollment_pb2_grpc.RenewalServiceStub(channel).Renew(request, timeout=10)
+        response = await enrollment_pb2_grpc.RenewalServiceStub(channel).Renew(request, timeout=60)
         return response.credentials
 
 
@@ -227,9 +227,9 @@ async def test_a_device_cannot_speak_for_another_one(ports: Ports) -> None:
         blobs = blob_pb2_grpc.BlobServiceStub(channel)
         grant = blob_pb2.BlobGrant(device_id=theirs.device_id, job_id="job-1")
         query = blob_pb2.QueryUploadRequest(grant=grant, digest="0" * 64, size_bytes=1)
-        refusal = await refused(blobs.QueryUpload(query, timeout=10))
+        refusal = await refused(blobs.QueryUpload(query, timeout=60))
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.PERMISSION_DENIED, "another_device")
-        download = blobs.Download(blob_pb2.DownloadRequest(grant=grant, digest="0" * 64), timeout=10)
+        download = blobs.Download(blob_pb2.DownloadRequest(grant=grant, digest="0" * 64), timeout=60)
         assert (await refused(download.read())).reason == "another_device"
 
 
@@ -237,10 +237,10 @@ async def test_a_device_may_call_nothing_that_is_for_people(ports: Ports) -> Non
     holder = await ports.device()
     async with holder.channel() as channel:
         control = control_pb2_grpc.ControlServiceStub(channel)
-        refusal = await refused(control.ListDevices(control_pb2.ListDevicesRequest(), timeout=10))
+        refusal = await refused(control.ListDevices(control_pb2.ListDevicesRequest(), timeout=60))
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.PERMISSION_DENIED, "not_for_this_caller")
         identity = identity_pb2_grpc.IdentityServiceStub(channel)
-        refusal = await refused(identity.InviteDevice(identity_pb2.InviteDeviceRequest(), timeout=10))
+        refusal = await refused(identity.InviteDevice(identity_pb2.InviteDeviceRequest(), timeout=60))
         assert refusal.reason == "not_for_this_caller"
 
 
@@ -273,19 +273,19 @@ async def reasons_of_calls(channel: grpc.aio.Channel) -> dict[str, str]:
     identity = identity_pb2_grpc.IdentityServiceStub(channel)
     blobs = blob_pb2_grpc.BlobServiceStub(channel)
     calls = {
-        "list": control.ListJobs(control_pb2.ListJobsRequest(), timeout=10),
-        "cancel": control.CancelJob(control_pb2.CancelJobRequest(job_id="none"), timeout=10),
-        "compress": control.SubmitCompression(control_pb2.SubmitCompressionRequest(), timeout=10),
+        "list": control.ListJobs(control_pb2.ListJobsRequest(), timeout=60),
+        "cancel": control.CancelJob(control_pb2.CancelJobRequest(job_id="none"), timeout=60),
+        "compress": control.SubmitCompression(control_pb2.SubmitCompressionRequest(), timeout=60),
         "plugin": control.SubmitCompression(
             control_pb2.SubmitCompressionRequest(plugin_paths=["/tmp/mine.py"]), timeout=10
         ),
-        "download": blobs.Download(blob_pb2.DownloadRequest(digest="0" * 64), timeout=10).read(),
-        "upload": blobs.QueryUpload(blob_pb2.QueryUploadRequest(digest="0" * 64, size_bytes=1), timeout=10),
-        "invite": identity.InviteDevice(identity_pb2.InviteDeviceRequest(), timeout=10),
-        "users": identity.ListUsers(identity_pb2.ListUsersRequest(), timeout=10),
-        "authorities": identity.ListAuthorities(identity_pb2.ListAuthoritiesRequest(), timeout=10),
-        "export": identity.ExportAuthority(identity_pb2.ExportAuthorityRequest(passphrase="short"), timeout=10),
-        "rotate": identity.RotateAuthority(identity_pb2.RotateAuthorityRequest(finish=True), timeout=10),
+        "download": blobs.Download(blob_pb2.DownloadRequest(digest="0" * 64), timeout=60).read(),
+        "upload": blobs.QueryUpload(blob_pb2.QueryUploadRequest(digest="0" * 64, size_bytes=1), timeout=60),
+        "invite": identity.InviteDevice(identity_pb2.InviteDeviceRequest(), timeout=60),
+        "users": identity.ListUsers(identity_pb2.ListUsersRequest(), timeout=60),
+        "authorities": identity.ListAuthorities(identity_pb2.ListAuthoritiesRequest(), timeout=60),
+        "export": identity.ExportAuthority(identity_pb2.ExportAuthorityRequest(passphrase="short"), timeout=60),
+        "rotate": identity.RotateAuthority(identity_pb2.RotateAuthorityRequest(finish=True), timeout=60),
     }
     answers = await asyncio.gather(*calls.values(), return_exceptions=True)
     return {name: reason_of(answer) for name, answer in zip(calls, answers, strict=True)}
@@ -328,7 +328,7 @@ async def test_a_certificate_is_renewed_on_a_live_connection_with_the_same_key_o
     new_key = make_key()
     async with holder.channel() as channel:
         stub = enrollment_pb2_grpc.RenewalServiceStub(channel)
-        changed = await stub.Renew(enrollment_pb2.RenewRequest(request_pem=request_pem(new_key)), timeout=10)
+        changed = await stub.Renew(enrollment_pb2.RenewRequest(request_pem=request_pem(new_key)), timeout=60)
     other = Holder(device_id=holder.device_id, name=holder.name, tags=(), key=new_key, credentials=changed.credentials)
     for one in (holder.renewed(kept), other):
         async with one.channel() as channel:

@@ -40,7 +40,7 @@ async def asked(code: str, **fields: str) -> Refusal:
     }
     async with await enrollment_channel(code) as channel:
         stub = enrollment_pb2_grpc.EnrollmentServiceStub(channel)
-        return await refused(stub.Enroll(enrollment_pb2.EnrollRequest(**values), timeout=10))
+        return await refused(stub.Enroll(enrollment_pb2.EnrollRequest(**values), timeout=60))
 
 
 async def renewed_late(ports: Ports, holder: Holder, key: ec.EllipticCurvePrivateKey) -> enrollment_pb2.Credentials:
@@ -50,7 +50,7 @@ async def renewed_late(ports: Ports, holder: Holder, key: ec.EllipticCurvePrivat
             certificate_pem=holder.credentials.certificate_pem, request_pem=request_pem(key)
         )
         stub = enrollment_pb2_grpc.EnrollmentServiceStub(channel)
-        return (await stub.RenewExpired(request, timeout=10)).credentials
+        return (await stub.RenewExpired(request, timeout=60)).credentials
 
 
 def ed25519_request() -> str:

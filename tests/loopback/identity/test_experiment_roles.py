@@ -17,13 +17,13 @@ async def submit(channel: grpc.aio.Channel) -> experiment_pb2.Experiment:
     stub = experiment_pb2_grpc.ExperimentServiceStub(channel)
     given = experiment_pb2.Experiment(name="pruning", model_digest=MODEL, json="{}")
     return (
-        await stub.SubmitExperiment(experiment_pb2.SubmitExperimentRequest(experiment=given), timeout=10)
+        await stub.SubmitExperiment(experiment_pb2.SubmitExperimentRequest(experiment=given), timeout=60)
     ).experiment
 
 
 async def names(channel: grpc.aio.Channel) -> list[str]:
     stub = experiment_pb2_grpc.ExperimentServiceStub(channel)
-    listed = await stub.ListExperiments(experiment_pb2.ListExperimentsRequest(), timeout=10)
+    listed = await stub.ListExperiments(experiment_pb2.ListExperimentsRequest(), timeout=60)
     return [one.name for one in listed.experiments]
 
 

@@ -32,7 +32,7 @@ async def reasons_of_calls(channel: grpc.aio.Channel) -> dict[str, str]:
     service = fleet_pb2.DESCRIPTOR.services_by_name["FleetService"]
     assert {method.name for method in service.methods} == set(requests)
     return {
-        name: (await refused(getattr(stub, name)(request, timeout=10))).reason for name, request in requests.items()
+        name: (await refused(getattr(stub, name)(request, timeout=60))).reason for name, request in requests.items()
     }
 
 

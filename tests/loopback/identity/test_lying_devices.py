@@ -166,15 +166,15 @@ async def test_a_path_is_no_name_of_a_blob(ports: Ports, tmp_path: Path) -> None
     async with person.channel() as channel:
         blobs = blob_pb2_grpc.BlobServiceStub(channel)
         for name in names:
-            download = blobs.Download(blob_pb2.DownloadRequest(digest=name), timeout=10)
+            download = blobs.Download(blob_pb2.DownloadRequest(digest=name), timeout=60)
             assert (await refused(download.read())).reason == "invalid_digest", name
             query = blob_pb2.QueryUploadRequest(digest=name, size_bytes=1)
-            assert (await refused(blobs.QueryUpload(query, timeout=10))).reason == "invalid_digest", name
+            assert (await refused(blobs.QueryUpload(query, timeout=60))).reason == "invalid_digest", name
             header = blob_pb2.UploadHeader(digest=name, size_bytes=1)
-            upload = blobs.Upload(iter([blob_pb2.UploadRequest(header=header)]), timeout=10)
+            upload = blobs.Upload(iter([blob_pb2.UploadRequest(header=header)]), timeout=60)
             assert (await refused(upload)).reason == "invalid_digest", name
             control = control_pb2_grpc.ControlServiceStub(channel)
-            register = control.CreateArtifact(control_pb2.CreateArtifactRequest(digest=name, name="m"), timeout=10)
+            register = control.CreateArtifact(control_pb2.CreateArtifactRequest(digest=name, name="m"), timeout=60)
             assert (await refused(register)).code in {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}, name
     assert not outside.exists()
 

@@ -19,7 +19,7 @@ async def let_in(channel: grpc.aio.Channel) -> set[str]:
     found = set()
     for method in SERVICE.methods:
         try:
-            await getattr(stub, method.name)(GetMessageClass(method.input_type)(), timeout=10)
+            await getattr(stub, method.name)(GetMessageClass(method.input_type)(), timeout=60)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.PERMISSION_DENIED:
                 continue
@@ -47,9 +47,9 @@ async def test_a_change_bears_the_name_of_the_certificate_whatever_the_request_s
     async with person.channel() as channel:
         stub = nightly_pb2_grpc.NightlyServiceStub(channel)
         given = nightly_pb2.Alert(alert_id="a1", suite_name="s", state="confirmed", json="{}", changed_by="somebody")
-        changed = await stub.ChangeAlert(nightly_pb2.ChangeAlertRequest(alert=given), timeout=10)
+        changed = await stub.ChangeAlert(nightly_pb2.ChangeAlertRequest(alert=given), timeout=60)
         silence = nightly_pb2.Silence(silence_id="s1", json="{}", created_by="somebody")
-        made = await stub.CreateSilence(nightly_pb2.CreateSilenceRequest(silence=silence), timeout=10)
+        made = await stub.CreateSilence(nightly_pb2.CreateSilenceRequest(silence=silence), timeout=60)
         end = nightly_pb2.EndSilenceRequest(silence_id="s1", who="somebody")
-        ended = await stub.EndSilence(end, timeout=10)
+        ended = await stub.EndSilence(end, timeout=60)
     assert [changed.alert.changed_by, made.silence.created_by, ended.silence.ended_by] == ["ada"] * 3

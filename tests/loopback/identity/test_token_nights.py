@@ -30,19 +30,19 @@ def begin(suite: str) -> nightly_pb2.BeginNightRequest:
 
 
 async def test_a_token_keeps_a_night_of_its_suite(nights: nightly_pb2_grpc.NightlyServiceStub) -> None:
-    night = (await nights.BeginNight(begin("shelf"), timeout=10)).night
+    night = (await nights.BeginNight(begin("shelf"), timeout=60)).night
     key = nightly_pb2.SeriesKey(model="m", device_id="d", runtime="r", metric="p50", unit="ms")
     points = nightly_pb2.RecordPointsRequest(night_id=night.night_id, points=[nightly_pb2.Point(key=key, value=1.0)])
-    assert (await nights.RecordPoints(points, timeout=10)).recorded_count == 1
+    assert (await nights.RecordPoints(points, timeout=60)).recorded_count == 1
     alert = nightly_pb2.Alert(alert_id="a1", suite_name="shelf", state="suspected", json="{}", changed_by="somebody")
     put = nightly_pb2.PutAlertsRequest(night_id=night.night_id, alerts=[alert])
-    assert [one.changed_by for one in (await nights.PutAlerts(put, timeout=10)).alerts] == ["ci"]
+    assert [one.changed_by for one in (await nights.PutAlerts(put, timeout=60)).alerts] == ["ci"]
 
 
 async def test_nights_of_another_suite_are_not_for_it(
     nights: nightly_pb2_grpc.NightlyServiceStub, ports: Ports
 ) -> None:
-    refusal = await refused(nights.BeginNight(begin("other"), timeout=10))
+    refusal = await refused(nights.BeginNight(begin("other"), timeout=60))
     assert refusal.reason == "outside_scope"
     assert "nights of shelf and not of 'other'" in refusal.sentence
     begun = await ports.controller.store.call(lambda store: store.nightly.nights.begin(begin("other")))
@@ -54,7 +54,7 @@ async def test_nights_of_another_suite_are_not_for_it(
         (nights.RecordPoints, nightly_pb2.RecordPointsRequest(**of_other)),
         (nights.PutAlerts, nightly_pb2.PutAlertsRequest(**of_other)),
     ):
-        assert (await refused(call(request, timeout=10))).reason == "outside_scope"  # type: ignore[operator]
+        assert (await refused(call(request, timeout=60))).reason == "outside_scope"  # type: ignore[operator]
 
 
 async def test_a_token_with_a_suite_still_decides_about_no_alert(ports: Ports) -> None:
@@ -69,7 +69,7 @@ async def test_a_token_with_a_suite_still_decides_about_no_alert(ports: Ports) -
 async def test_a_token_without_a_suite_hears_how_to_make_one(ports: Ports) -> None:
     await enroll(await ports.device_code(), name="pi5")
     async with (await token(ports, "pi5")).channel() as channel:
-        refusal = await refused(nightly_pb2_grpc.NightlyServiceStub(channel).BeginNight(begin("shelf"), timeout=10))
+        refusal = await refused(nightly_pb2_grpc.NightlyServiceStub(channel).BeginNight(begin("shelf"), timeout=60))
     assert refusal.reason == "not_for_a_token"
     assert "steelyard user token NAME --suite SUITE" in refusal.sentence
 
