@@ -190,6 +190,19 @@ class Watched(Fused):
         return self.out(attended) + made[:, :, :WIDTH]
 
 
+class AlikeAsked(Fused):
+    """Queries are the keys, out of weights that would be there twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.product = nn.Linear(WIDTH, 2 * WIDTH)
+
+    def forward(self, x: Any) -> Any:
+        parts = self.product(x).reshape(x.shape[0], STEPS, 2, HEADS, SIZE)
+        key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
+        return self.out(self.attend(key, key, value).transpose(1, 2).reshape(x.shape[0], STEPS, WIDTH))
+
+
 class Shared(Network):
     """Two attentions of one product's weights (as ALBERT's layers)."""
 
@@ -200,8 +213,14 @@ class Shared(Network):
 
 @pytest.mark.parametrize(
     "network",
-    [lambda: Network(Normalized()), lambda: Network(Rectified()), lambda: Network(Watched()), Shared],
-    ids=["normalized", "rectified", "watched", "shared"],
+    [
+        lambda: Network(Normalized()),
+        lambda: Network(Rectified()),
+        lambda: Network(Watched()),
+        lambda: Network(AlikeAsked()),
+        Shared,
+    ],
+    ids=["normalized", "rectified", "watched", "alike-asked", "shared"],
 )
 def test_what_is_more_than_moved_stays_as_it_is(tmp_path: Path, network: Callable[[], nn.Module]) -> None:
     whole = lifted(tmp_path, network())
