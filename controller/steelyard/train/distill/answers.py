@@ -10,6 +10,7 @@ import numpy as np
 
 from steelyard.compress.contract import Progress
 from steelyard.train.loop.data import TrainingData
+from steelyard.train.loop.objective import Batch
 from steelyard.train.loop.place import Place
 from steelyard.train.loop.trainable import TrainableModel
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 # Of one teacher. Scores of a thousand classes for 60,000 samples are less; maps of every pixel are more.
 _MOST_BYTES = 2**28
+# Products of one row are added up in another order.
+_SAME = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,13 +49,19 @@ class KeptAnswers:
 
     @classmethod
     def where_they_fit(
-        cls, teacher: Teacher, samples: RepeatedSamples | None, looked_at: Mapping[str, Tensor]
+        cls,
+        teacher: Teacher,
+        samples: RepeatedSamples | None,
+        looked_at: Mapping[str, Tensor],
+        *,
+        batch: Batch,
+        student: TrainableModel,
     ) -> KeptAnswers | None:
-        """Return what keeps a teacher's answers, None where samples change or all the answers are too large.
+        """Return what keeps a teacher's answers; None: samples change, all are too large, or not each has its own.
 
-        ``looked_at`` are its outputs for a few samples.
+        ``looked_at`` are its outputs for ``batch``.
         """
-        if samples is None:
+        if samples is None or not _each_has_its_own(teacher, looked_at, batch, student):
             return None
         each = sum(one[0].nbytes for one in looked_at.values())
         return cls(teacher, samples) if each * samples.data.sample_count <= _MOST_BYTES else None
@@ -80,3 +89,20 @@ class KeptAnswers:
             found.append({name: one.cpu() for name, one in made.items()})
             samples.progress(f"asking the teacher {self._teacher.name}", int(places[-1]) + 1, count)
         return {name: torch.cat([one[name] for one in found]) for name in found[0]}
+
+
+def _each_has_its_own(teacher: Teacher, looked_at: Mapping[str, Tensor], batch: Batch, student: TrainableModel) -> bool:
+    """Return whether the rows of all outputs are the samples', each the same with and without the others."""
+    import torch
+
+    if any(one.dim() == 0 or len(one) != batch.size for one in looked_at.values()):
+        return False
+    try:
+        alone = teacher.run({name: one[:1] for name, one in batch.inputs.items()}, student)
+    except RuntimeError:
+        # It counts on the batch of its file.
+        return False
+    return all(
+        alone[name].shape == one[:1].shape and torch.allclose(alone[name], one[:1], _SAME, _SAME, equal_nan=True)
+        for name, one in looked_at.items()
+    )

@@ -82,7 +82,8 @@ class Teaching:
             own = student.run(sample.inputs)
             theirs = [_fitting(teacher, student, own, sample) for teacher in teachers]
         self._kept = [
-            KeptAnswers.where_they_fit(teacher, repeated, made) for teacher, made in zip(teachers, theirs, strict=True)
+            KeptAnswers.where_they_fit(teacher, repeated, made, batch=sample, student=student)
+            for teacher, made in zip(teachers, theirs, strict=True)
         ]
         for teacher in teachers:
             lay_channels_last(teacher.model.module, partial(teacher.run, sample.inputs, student))

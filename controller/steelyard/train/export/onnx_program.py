@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from steelyard.errors import first_line
 from steelyard.train.errors import ExportError
-from steelyard.train.export.example import Interface, example_feed, interface_of
+from steelyard.train.export.example import BATCHES, Interface, example_feed, interface_of
 from steelyard.train.export.graph_names import put_in, stand_ins
 from steelyard.train.export.program import trace
 from steelyard.train.export.quiet import quiet_exporters
@@ -30,7 +30,6 @@ OPSET = 20
 TOLERANCE = 1e-4
 # float16 has 11 bits, and torch and onnxruntime round to them in other places.
 HALF_TOLERANCE = 1e-2
-_BATCHES = (1, 2, 5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +107,7 @@ def check_file(path: Path, module: Any, interface: Interface) -> float:
         ExportError: outputs_differ.
     """
     worst, allowed = 0.0, TOLERANCE
-    for batch in _BATCHES if interface.open_batch else (None,):
+    for batch in BATCHES if interface.open_batch else (None,):
         feed = example_feed(interface, batch=batch)
         expected = module_outputs(module, feed, inputs=interface.input_names, outputs=interface.output_names)
         worst = max(worst, largest_difference(file_outputs(path, feed), expected))

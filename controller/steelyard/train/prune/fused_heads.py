@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from steelyard.train.export.example import as_arguments, example_feed, interface_of
+from steelyard.train.export.example import BATCHES, Interface, as_arguments, example_feed, interface_of
 from steelyard.train.lift.lifted import LiftedModel
 from steelyard.train.lift.lifting import ONNX_NAME
 from steelyard.train.lift.ops.attention import HeadAttention
@@ -40,8 +40,6 @@ def with_heads_apart(lifted: LiftedModel) -> tuple[LiftedModel, str]:
     Each attention is a layer that knows its count of heads. Those that are so already, or do something else on the way,
     stay as they are; a model that has no other is returned itself, with "".
     """
-    import torch
-
     if not has_attention(lifted.module):
         return lifted, ""
     interface = interface_of(lifted)
@@ -61,15 +59,41 @@ def with_heads_apart(lifted: LiftedModel) -> tuple[LiftedModel, str]:
         with module.graph.inserting_before(attention):
             attention.args = (*_projected(module, parts, layers), *attention.args[3:])
     _clean(module)
-    with torch.no_grad():
-        pairs = zip(*(_tensors(one(*arguments)) for one in (lifted.module.eval(), module)), strict=True)
-        if any(bool((before - after).abs().max() > _TOLERANCE * before.abs().max()) for before, after in pairs):
-            return lifted, ""
+    if not _gives_the_same(module, lifted.module.eval(), interface):
+        return lifted, ""
     layers = {child: name for child, name in layers.items() if hasattr(module, child)}
     count = len(spelled) + len(cut)
     products = f"{count} product{'' if count == 1 else 's'}"
     told = f"{products} of queries, keys and values taken apart, so that heads can go"
     return dataclasses.replace(lifted, module=module, layers=layers), told
+
+
+def _gives_the_same(module: fx.GraphModule, whole: fx.GraphModule, interface: Interface) -> bool:
+    """Return whether two modules give the same, in batches of other sizes too where the batch is open.
+
+    Where the first axis is that of steps, a count of steps was read off the example; of no other size is it right.
+    """
+    import torch
+
+    with torch.no_grad():
+        for batch in (None, *BATCHES) if interface.open_batch else (None,):
+            arguments = as_arguments(interface, example_feed(interface, batch=batch))
+            try:
+                pairs = zip(*(_tensors(one(*arguments)) for one in (whole, module)), strict=True)
+            except RuntimeError:
+                return False
+            if not all(_agree(before, after) for before, after in pairs):
+                return False
+    return True
+
+
+def _agree(before: Any, after: Any) -> bool:
+    import torch
+
+    if before.shape != after.shape or not before.is_floating_point() or not before.numel():
+        return bool(torch.equal(before, after))
+    most = _TOLERANCE * float(before.abs().nan_to_num(0, 0, 0).max())
+    return bool(torch.allclose(after, before, rtol=0, atol=most, equal_nan=True))
 
 
 def _is_flat(parts: Sequence[Projection]) -> bool:

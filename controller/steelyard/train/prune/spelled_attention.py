@@ -278,7 +278,7 @@ def _joining(module: fx.GraphModule, weighing: fx.Node, values: Values, *, head_
 
 
 def _owns_its_layers(parts: Sequence[Projection], ends: Sequence[fx.Node], values: Values) -> bool:
-    """Return whether the nodes ``ends``, and nothing else, read what the layers of ``parts`` give, and all of it.
+    """Return whether the nodes ``ends``, and nothing else, read what the layers of ``parts`` give, and all of it once.
 
     Sizes may be read off it, where they are for nothing else.
     """
@@ -293,7 +293,7 @@ def _owns_its_layers(parts: Sequence[Projection], ends: Sequence[fx.Node], value
         if node.op == "output" or (node not in inside and is_data(values[node])):
             return False
         pending += node.users
-    read: dict[fx.Node, set[int]] = {}
+    read: dict[fx.Node, list[int]] = {}
     for one in parts:
-        read.setdefault(one.path[0], set()).update(one.channels.flatten().tolist())
-    return all(len(found) == values[layer].shape[-1] for layer, found in read.items())
+        read.setdefault(one.path[0], []).extend(one.channels.flatten().tolist())
+    return all(sorted(found) == list(range(values[layer].shape[-1])) for layer, found in read.items())

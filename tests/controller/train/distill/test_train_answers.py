@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from steelyard.train.distill import answers
@@ -35,7 +37,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def in_training(asked: list[int]) -> list[int]:
     """Leave out what the models are looked at with before."""
-    return [count for count in asked if count != 32]
+    return [count for count in asked if count not in {32, 1}]
 
 
 def test_what_does_not_change_is_asked_once(tmp_path: Path, asked: list[int]) -> None:
@@ -74,6 +76,28 @@ def test_answers_that_are_too_large_are_not_kept(
     monkeypatch.setattr(answers, "_MOST_BYTES", 216 * 2 * 4 - 1)
     run(model(tmp_path), f"fine-tune,teachers=parent,{UNCHANGED}")
     assert len(in_training(asked)) == 4 * WHOLE
+
+
+@pytest.mark.parametrize(
+    ("operator", "settings", "shape"),
+    [
+        ("ReduceMean", {"keepdims": 0}, []),
+        ("ReduceMean", {"keepdims": 1}, [1, 1]),
+        ("Transpose", {"perm": [1, 0]}, [2, "batch"]),
+        ("Softmax", {"axis": 0}, ["batch", 2]),
+    ],
+    ids=["one-number", "one-row", "samples-second", "among-others"],
+)
+def test_answers_that_are_not_of_each_sample_are_not_kept(
+    tmp_path: Path, asked: list[int], operator: str, settings: Mapping[str, Any], shape: list[Any]
+) -> None:
+    path = model(tmp_path)
+    made = onnx.load(path)
+    made.graph.node.append(onnx.helper.make_node(operator, ["logits"], ["more"], **settings))
+    made.graph.output.append(onnx.helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, shape))
+    onnx.save(made, path)
+    run(path, f"fine-tune,teachers=parent,{UNCHANGED}")
+    assert [count for count in asked if count == 25] == [25] * WHOLE * 4
 
 
 def test_a_training_that_goes_on_hears_the_same(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
+from steelyard.train.errors import LiftError
 from steelyard.train.export.example import Interface
 from steelyard.train.export.onnx_program import export_onnx
 from steelyard.train.lift import lift_checked
@@ -140,3 +141,13 @@ def test_the_standard_operator_is_lifted_in_each_of_its_forms(
     layers = [type(child).__name__ for child in lift_checked(path).module.children()]
     is_layer = widths == [12, 12] and "is_causal" not in attributes
     assert layers == ["HeadAttention"] * is_layer
+
+
+def test_scores_that_are_an_output_are_refused(tmp_path: Path) -> None:
+    attending = onnx.helper.make_node("Attention", ["queries", "keys", "keys"], ["y", "", "", "scores"])
+    queries, keys = ["N", 4, 5, 3], ["N", 4, 7, 3]
+    outputs = {"y": queries, "scores": ["N", 4, 5, 7]}
+    path = write(tmp_path / "m.onnx", [attending], {"queries": queries, "keys": keys}, outputs, opset=23)
+    with pytest.raises(LiftError, match="scores that are an output") as caught:
+        lift_checked(path)
+    assert caught.value.reason == "unsupported_form"

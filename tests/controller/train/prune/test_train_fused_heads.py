@@ -190,6 +190,19 @@ class Watched(Fused):
         return self.out(attended) + made[:, :, :WIDTH]
 
 
+class AlikeAsked(Fused):
+    """Queries are the keys, out of weights that would be there twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.product = nn.Linear(WIDTH, 2 * WIDTH)
+
+    def forward(self, x: Any) -> Any:
+        parts = self.product(x).reshape(x.shape[0], STEPS, 2, HEADS, SIZE)
+        key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
+        return self.out(self.attend(key, key, value).transpose(1, 2).reshape(x.shape[0], STEPS, WIDTH))
+
+
 class Shared(Network):
     """Two attentions of one product's weights (as ALBERT's layers)."""
 
@@ -200,8 +213,14 @@ class Shared(Network):
 
 @pytest.mark.parametrize(
     "network",
-    [lambda: Network(Normalized()), lambda: Network(Rectified()), lambda: Network(Watched()), Shared],
-    ids=["normalized", "rectified", "watched", "shared"],
+    [
+        lambda: Network(Normalized()),
+        lambda: Network(Rectified()),
+        lambda: Network(Watched()),
+        lambda: Network(AlikeAsked()),
+        Shared,
+    ],
+    ids=["normalized", "rectified", "watched", "alike-asked", "shared"],
 )
 def test_what_is_more_than_moved_stays_as_it_is(tmp_path: Path, network: Callable[[], nn.Module]) -> None:
     whole = lifted(tmp_path, network())
@@ -211,3 +230,45 @@ def test_what_is_more_than_moved_stays_as_it_is(tmp_path: Path, network: Callabl
 def test_a_model_without_attention_is_returned_itself(tmp_path: Path) -> None:
     whole = lifted(tmp_path, Network(nn.Linear(WIDTH, WIDTH)))
     assert with_heads_apart(whole) == (whole, "")
+
+
+class OneSequence(Fused):
+    """Steps are the first axis, of any size: what is read off an example as their count is none."""
+
+    def forward(self, x: Any) -> Any:
+        query, key, value = self.product(x).reshape(-1, 3, HEADS, SIZE).permute(1, 2, 0, 3).unbind(0)
+        return self.out(self.attend(query, key, value).transpose(0, 1).reshape(-1, WIDTH))
+
+
+class AcrossSamples(Fused):
+    """Samples look at each other, step by step, behind a product over all of them below each other."""
+
+    def forward(self, x: Any) -> Any:
+        parts = self.product(x.reshape(-1, WIDTH)).reshape(-1, STEPS, 3, HEADS, SIZE)
+        made = self.attend(*parts.permute(2, 1, 3, 0, 4).unbind(0))
+        return self.out(made.permute(2, 0, 1, 3).reshape(-1, WIDTH)).reshape(-1, STEPS, WIDTH)
+
+
+@pytest.mark.parametrize(
+    ("attention", "shape"),
+    [(OneSequence, (WIDTH,)), (AcrossSamples, (STEPS, WIDTH))],
+    ids=["one-sequence", "across-samples"],
+)
+def test_steps_on_the_open_axis_have_no_count(
+    tmp_path: Path, attention: Callable[[], nn.Module], shape: tuple[int, ...]
+) -> None:
+    network = nn.Sequential(nn.Linear(WIDTH, WIDTH), attention(), nn.Tanh(), nn.Linear(WIDTH, 3))
+    form = TensorForm(name="x", dtype="float32", shape=(None, *shape), sample_shape=(2, *shape))
+    export_onnx(network.eval(), Interface(inputs=(form,), output_names=("y",)), tmp_path / "m.onnx")
+    whole = lift_checked(tmp_path / "m.onnx")
+    assert with_heads_apart(whole) == (whole, "")
+
+
+class Decided(Network):
+    def forward(self, x: Any) -> Any:
+        return super().forward(x) > 0
+
+
+def test_heads_go_where_a_model_gives_yes_and_no(tmp_path: Path) -> None:
+    apart, _ = with_heads_apart(lifted(tmp_path, Decided(Fused())))
+    assert counts_of_heads(apart) == [HEADS]

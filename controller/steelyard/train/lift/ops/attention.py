@@ -16,6 +16,8 @@ HEADS_OP = "steelyard.Attention"
 # The reason of the error that says: what looked like it is another computation.
 NOT_BY_HEADS = "not_by_heads"
 _MASK, _PAST = 3, 4
+# Keys and values with those before them, and the scores.
+_MORE_OUTPUTS = (1, 2, 3)
 
 
 class HeadAttention(nn.Module):  # type: ignore[misc]
@@ -61,8 +63,8 @@ def _heads(call: Call) -> Value:
 
 def _attention(call: Call) -> Value:
     """The standard operator (opset 23): as a layer where it can be one, else operation by operation."""
-    if call.has(_PAST) or call.wants(1) or call.attribute("softcap", 0.0):
-        call.refuse("is attention with a cache or a soft cap")
+    if call.has(_PAST) or any(call.wants(at) for at in _MORE_OUTPUTS) or call.attribute("softcap", 0.0):
+        call.refuse("is attention with a cache, a soft cap or scores that are an output")
     heads, key_heads = call.attribute("q_num_heads"), call.attribute("kv_num_heads")
     is_causal = bool(call.attribute("is_causal", 0))
     query, key, value = (call.tensor(at) for at in range(3))
