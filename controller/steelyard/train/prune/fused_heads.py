@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from steelyard.train.export.example import BATCHES, Interface, as_arguments, example_feed, interface_of
-from steelyard.train.lift.lifted import LiftedModel
+from steelyard.train.lift.lifted import LiftedModel, TensorForm
 from steelyard.train.lift.lifting import ONNX_NAME
 from steelyard.train.lift.ops.attention import HeadAttention
 from steelyard.train.prune.moves import values_of
@@ -59,7 +59,10 @@ def with_heads_apart(lifted: LiftedModel) -> tuple[LiftedModel, str]:
         with module.graph.inserting_before(attention):
             attention.args = (*_projected(module, parts, layers), *attention.args[3:])
     _clean(module)
-    if not _gives_the_same(module, lifted.module.eval(), interface):
+    parted = {part.path[0].target for one in spelled for part in one.projections}
+    parted |= {part.path[0].target for _, parts in cut for part in parts}
+    # What still reads a whole product would have it computed twice.
+    if any(hasattr(module, name) for name in parted) or not _gives_the_same(module, lifted.module.eval(), interface):
         return lifted, ""
     layers = {child: name for child, name in layers.items() if hasattr(module, child)}
     count = len(spelled) + len(cut)
@@ -69,22 +72,42 @@ def with_heads_apart(lifted: LiftedModel) -> tuple[LiftedModel, str]:
 
 
 def _gives_the_same(module: fx.GraphModule, whole: fx.GraphModule, interface: Interface) -> bool:
-    """Return whether two modules give the same, in batches of other sizes too where the batch is open.
+    """Return whether two modules give the same, also of other sizes of the axes that are open.
 
-    Where the first axis is that of steps, a count of steps was read off the example; of no other size is it right.
+    Counts of steps, and scales that are computed of sizes, were read off one example; of no other size may they differ.
     """
     import torch
 
     with torch.no_grad():
-        for batch in (None, *BATCHES) if interface.open_batch else (None,):
-            arguments = as_arguments(interface, example_feed(interface, batch=batch))
+        for arguments in _examples(interface):
             try:
-                pairs = zip(*(_tensors(one(*arguments)) for one in (whole, module)), strict=True)
+                wanted = whole(*arguments)
+            except (RuntimeError, IndexError):
+                # It takes no such size: a table of positions is as long as it is.
+                continue
+            try:
+                pairs = list(zip(_tensors(wanted), _tensors(module(*arguments)), strict=True))
             except RuntimeError:
                 return False
             if not all(_agree(before, after) for before, after in pairs):
                 return False
     return True
+
+
+def _examples(interface: Interface) -> Iterator[tuple[Any, ...]]:
+    """Yield arguments of the sizes that the model was lifted with, of other batches, and of other open sizes."""
+    for batch in (None, *BATCHES) if interface.open_batch else (None,):
+        yield as_arguments(interface, example_feed(interface, batch=batch))
+    if any(not isinstance(size, int) for one in interface.inputs for size in one.shape[1:]):
+        shorter = dataclasses.replace(interface, inputs=tuple(_shorter(one) for one in interface.inputs))
+        yield as_arguments(shorter, example_feed(shorter))
+
+
+def _shorter(form: TensorForm) -> TensorForm:
+    """Return an input whose open axes behind the first have half the size."""
+    pairs = zip(form.shape[1:], form.sample_shape[1:], strict=True)
+    sizes = [size if isinstance(axis, int) else max(1, size // 2) for axis, size in pairs]
+    return dataclasses.replace(form, sample_shape=(*form.sample_shape[:1], *sizes))
 
 
 def _agree(before: Any, after: Any) -> bool:

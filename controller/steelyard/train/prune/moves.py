@@ -46,11 +46,11 @@ def values_of(module: fx.GraphModule, arguments: Sequence[Any]) -> dict[fx.Node,
 
 
 def is_data(value: Any) -> bool:
-    """Return whether a value is a floating-point tensor, or several: no size, index or mask."""
+    """Return whether a value is a floating-point tensor, or several: no size, index or single number."""
     import torch
 
     parts = value if isinstance(value, tuple | list) else (value,)
-    return any(isinstance(one, torch.Tensor) and one.is_floating_point() for one in parts)
+    return any(isinstance(one, torch.Tensor) and one.is_floating_point() and one.numel() > 1 for one in parts)
 
 
 def path_back(end: fx.Node, values: Values) -> list[fx.Node]:
@@ -64,11 +64,14 @@ def path_back(end: fx.Node, values: Values) -> list[fx.Node]:
     return path if path[0].op == "call_module" else []
 
 
-def path_on(begin: fx.Node) -> list[fx.Node]:
-    """Return the nodes from ``begin`` to a layer, each the only one that reads the last; [] for no such way."""
+def path_on(begin: fx.Node, values: Values) -> list[fx.Node]:
+    """Return the nodes from ``begin`` to a layer, each the only one that reads the last's data; [] for no such way."""
     path = [begin]
-    while path[-1].op == "call_function" and len(path[-1].users) == 1:
-        path.extend(path[-1].users)
+    while path[-1].op == "call_function":
+        readers = [one for one in path[-1].users if one.op == "output" or is_data(values[one])]
+        if len(readers) != 1:
+            return []
+        path += readers
     return path if path[-1].op == "call_module" else []
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steelyard.train.lift.ops.attention import HeadAttention
+from steelyard.train.lift.ops.elementwise import divided
 from steelyard.train.prune.moves import Values, is_data, moved, path_back, path_on
 
 if TYPE_CHECKING:
@@ -76,9 +77,9 @@ class SpelledAttention:
     joining: Joining
 
     @property
-    def ends(self) -> tuple[fx.Node, fx.Node]:
-        """The two products of heads."""
-        return self.scores.product, self.weighing
+    def ends(self) -> tuple[fx.Node, ...]:
+        """The two products of heads, and what is between them: its sizes and scales may be read off the heads."""
+        return (*self.scores.path, self.softmax, self.weighing)
 
     @property
     def projections(self) -> tuple[Projection, Projection, Projection]:
@@ -175,7 +176,7 @@ def _scaled_product(node: Any, values: Values) -> Scores | None:
 
     scale, path = 1.0, [node]
     while not _is_product(node):
-        if getattr(node, "op", "") != "call_function" or node.target not in (torch.mul, torch.div):
+        if getattr(node, "op", "") != "call_function" or node.target not in (torch.mul, torch.div, divided):
             return None
         left, right = (_number(one, values) for one in node.args)
         if right:
@@ -189,11 +190,11 @@ def _scaled_product(node: Any, values: Values) -> Scores | None:
 
 
 def _number(given: Any, values: Values) -> float | None:
-    """Return a stored single number, None for anything else."""
-    if isinstance(given, int | float):
-        return float(given)
-    stored = values[given] if getattr(given, "op", "") == "get_attr" else None
-    return float(stored) if stored is not None and stored.numel() == 1 else None
+    """Return a single number, stored or computed of sizes, None for anything else."""
+    value = values.get(given, given)
+    if isinstance(value, int | float):
+        return float(value)
+    return float(value) if hasattr(value, "numel") and value.numel() == 1 else None
 
 
 def _projection(module: fx.GraphModule, operand: fx.Node, values: Values, *, turned: bool = False) -> Projection | None:
@@ -256,7 +257,7 @@ def _rows(batch: int, steps: int, *, steps_first: bool) -> NDArray[np.int64]:
 
 
 def _joining(module: fx.GraphModule, weighing: fx.Node, values: Values, *, head_count: int) -> Joining | None:
-    path = path_on(weighing)
+    path = path_on(weighing, values)
     found = moved(path[:-1], values) if path and _is_linear(module, path[-1]) else None
     if found is None or found.scale != 1.0 or found.places.ndim not in (2, _SEQUENCE_RANK):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -272,3 +273,58 @@ class Decided(Network):
 def test_heads_go_where_a_model_gives_yes_and_no(tmp_path: Path) -> None:
     apart, _ = with_heads_apart(lifted(tmp_path, Decided(Fused())))
     assert counts_of_heads(apart) == [HEADS]
+
+
+class OfAnyLength(Fused):
+    """Steps of any number; the scale is computed of sizes as the file runs: of ``scaled_by``, counted from the end."""
+
+    def __init__(self, scaled_by: int = 1) -> None:
+        super().__init__()
+        self.scaled_by = scaled_by
+
+    def forward(self, x: Any) -> Any:
+        batch, steps, _ = x.shape
+        query, key, value = self.product(x).reshape(batch, steps, 3, HEADS, SIZE).permute(2, 0, 3, 1, 4).unbind(0)
+        scores = query @ key.transpose(-2, -1) / query.shape[-self.scaled_by] ** 0.5
+        made = torch.softmax(scores, dim=-1) @ value
+        return self.out(made.transpose(1, 2).reshape(made.shape[0], -1, WIDTH))
+
+
+def scripted(folder: Path, attention: nn.Module, *, open_axes: dict[int, str]) -> LiftedModel:
+    """Export as older PyTorch does, with sizes that are read off values on the way."""
+    path = folder / "m.onnx"
+    network, sample = Network(attention).eval(), torch.randn(2, STEPS, WIDTH)
+    names = {"input_names": ["x"], "output_names": ["y"], "dynamic_axes": {"x": open_axes, "y": {0: "n"}}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(network, (sample,), path, dynamo=False, opset_version=17, **names)
+    return lift_checked(path)
+
+
+@pytest.mark.parametrize(
+    ("attention", "open_axes"),
+    [
+        (lambda: Fused(unbound, _sdpa), {0: "n"}),
+        (lambda: Fused(split, plain), {0: "n"}),
+        (lambda: OfTorch(samples_first=False), {0: "n"}),
+        (OfAnyLength, {0: "n"}),
+        (OfAnyLength, {0: "n", 1: "steps"}),
+    ],
+    ids=["unbound-sdpa", "split", "torch-steps-first", "computed-scale", "any-length"],
+)
+def test_heads_go_where_sizes_are_read_on_the_way(
+    tmp_path: Path, attention: Callable[[], nn.Module], open_axes: dict[int, str]
+) -> None:
+    whole = scripted(tmp_path, attention(), open_axes=open_axes)
+    made, _ = narrowed(whole, 0.5)
+    assert counts_of_heads(made) == [HEADS // 2]
+    assert export_lifted(made, tmp_path / "pruned.onnx").difference < 1e-4
+    apart, _ = with_heads_apart(whole)
+    sizes = (STEPS, 3, 11) if 1 in open_axes else (STEPS,)
+    for given in (torch.randn(batch, steps, WIDTH) for batch in (1, 4) for steps in sizes):
+        torch.testing.assert_close(apart.module(given), whole.module(given), rtol=1e-4, atol=1e-5)
+
+
+def test_a_scale_of_an_open_size_is_no_number(tmp_path: Path) -> None:
+    whole = scripted(tmp_path, OfAnyLength(scaled_by=2), open_axes={0: "n", 1: "steps"})
+    assert with_heads_apart(whole) == (whole, "")

@@ -45,7 +45,7 @@ def _mean(call: Call) -> Value:
     return call.call(torch.div, _reduced(call, torch.add), float(len(call.tensors())))
 
 
-def _divided(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+def divided(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Return the quotient, of whole numbers cut towards zero."""
     return left / right if left.is_floating_point() else torch.div(left, right, rounding_mode="trunc")
 
@@ -107,7 +107,7 @@ RULES: dict[str, Rule] = {
         "BitwiseNot": torch.bitwise_not,
     }.items()},
     **{name: _binary(function) for name, function in {
-        "Add": torch.add, "Sub": torch.sub, "Mul": torch.mul, "Div": _divided, "Equal": torch.eq,
+        "Add": torch.add, "Sub": torch.sub, "Mul": torch.mul, "Div": divided, "Equal": torch.eq,
         "Greater": torch.gt, "GreaterOrEqual": torch.ge, "Less": torch.lt, "LessOrEqual": torch.le,
         "And": torch.logical_and, "Or": torch.logical_or, "Xor": torch.logical_xor, "BitwiseAnd": torch.bitwise_and,
         "BitwiseOr": torch.bitwise_or, "BitwiseXor": torch.bitwise_xor,
