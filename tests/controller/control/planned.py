@@ -18,7 +18,7 @@ from tests.controller.analysis.planted_rounds import block
 from tests.support.models import linear_model
 
 SAMPLE_COUNT = 40
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 async def add_model(controller: Controller, name: str = "linear", seed: int = 0) -> control_pb2.Artifact:

@@ -12,7 +12,7 @@ import grpc.aio
 
 from steelyard_protocol.v1 import blob_pb2, blob_pb2_grpc, common_pb2, result_pb2, session_pb2, session_pb2_grpc
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 def digest_of(content: bytes) -> str:

@@ -18,7 +18,7 @@ from tests.loopback.identity.conftest import MovedClock, Ports
 from tests.support.anywhere import ANYWHERE
 from tests.support.enrolled_agent import EnrolledAgent
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 def agent_command(*words: str) -> tuple[str, ...]:
