@@ -11,7 +11,7 @@ import pytest
 
 from steelyard.train.distill import answers
 from steelyard.train.distill.teaching import Teacher
-from tests.controller.train.loop.small_trainings import is_update
+from tests.controller.train.loop.small_trainings import Interrupted, interrupt_in
 from tests.controller.train.steps.recipes import model, run
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
@@ -101,16 +101,9 @@ def test_answers_that_are_not_of_each_sample_are_not_kept(
 
 
 def test_a_training_that_goes_on_hears_the_same(tmp_path: Path) -> None:
-    class Interrupted(Exception):
-        pass
-
-    def interrupt(message: str, done: int, total: int) -> None:
-        if is_update(message, done, total, epoch=3, of=4, update=2):
-            raise Interrupted
-
     path, kept, recipe = model(tmp_path), tmp_path / "kept", f"distill,width=0.5,{UNCHANGED}"
     with pytest.raises(Interrupted):
-        run(path, recipe, checkpoints=kept, progress=interrupt)
+        run(path, recipe, checkpoints=kept, progress=interrupt_in(3, of=4, update=2))
     assert run(path, recipe, checkpoints=kept).digest == run(path, recipe).digest
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from steelyard.compress.calibration import read_calibration
+from steelyard.compress.contract import Progress
 from steelyard.compress.evaluation import EvaluationSet
 from steelyard.tasks.metrics.accuracy import Top1
 from steelyard.tasks.metrics.contract import Metric
@@ -85,3 +86,17 @@ def is_update(message: str, done: int, total: int, *, epoch: int, of: int, updat
     each = total // of
     is_training = re.search(rf"epoch {epoch} of {of}(?!:)", message) is not None
     return is_training and done == (epoch - 1) * each + min(update, each)
+
+
+class Interrupted(Exception):
+    """Ends a training in the middle."""
+
+
+def interrupt_in(epoch: int, *, of: int, update: int) -> Progress:
+    """Return a progress that ends a training in one update of an epoch, both counted from 1."""
+
+    def progress(message: str, done: int, total: int) -> None:
+        if is_update(message, done, total, epoch=epoch, of=of, update=update):
+            raise Interrupted
+
+    return progress

@@ -14,7 +14,15 @@ import pytest
 
 from steelyard.train.errors import TrainingError
 from steelyard.train.loop.checkpoints import Checkpoints
-from tests.controller.train.loop.small_trainings import is_update, network, settings, trainer, weights
+from tests.controller.train.loop.small_trainings import (
+    Interrupted,
+    interrupt_in,
+    is_update,
+    network,
+    settings,
+    trainer,
+    weights,
+)
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
 
@@ -34,13 +42,8 @@ def no_file_above(size_bytes: int) -> Iterator[None]:
 
 def kept_until(epoch: int, folder: Path) -> Checkpoints:
     """Return what a training of three epochs keeps that is ended in the middle of one of them."""
-
-    def progress(message: str, done: int, total: int) -> None:
-        if is_update(message, done, total, epoch=epoch, of=3, update=3):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        trainer(network(), Checkpoints(folder), progress=progress).run()
+    with pytest.raises(Interrupted):
+        trainer(network(), Checkpoints(folder), progress=interrupt_in(epoch, of=3, update=3)).run()
     return Checkpoints(folder)
 
 

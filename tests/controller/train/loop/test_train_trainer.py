@@ -19,23 +19,18 @@ from steelyard.train.loop.data import TrainingData
 from steelyard.train.loop.losses import LabelLoss
 from steelyard.train.loop.objective import Batch, TrainingHook
 from steelyard.train.loop.trainable import TrainableModel
-from tests.controller.train.loop.small_trainings import is_update, network, samples, settings, trainer, weights
+from tests.controller.train.loop.small_trainings import (
+    Interrupted,
+    interrupt_in,
+    is_update,
+    network,
+    samples,
+    settings,
+    trainer,
+    weights,
+)
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
-
-
-class Interrupted(Exception):
-    pass
-
-
-def interrupt_at(epoch: int):
-    """Return a progress that raises in the middle of an epoch, counted from 1."""
-
-    def progress(message: str, done: int, total: int) -> None:
-        if is_update(message, done, total, epoch=epoch, of=3, update=3):
-            raise Interrupted
-
-    return progress
 
 
 class Spoilt(LabelLoss):
@@ -74,7 +69,10 @@ def test_a_training_that_was_interrupted_in_any_epoch_ends_with_the_same_bits(
     trainer(whole, Checkpoints(tmp_path / "whole"), settings=wanted).run()
     with pytest.raises(Interrupted):
         trainer(
-            network(normalized=True), Checkpoints(tmp_path / "parts"), settings=wanted, progress=interrupt_at(epoch)
+            network(normalized=True),
+            Checkpoints(tmp_path / "parts"),
+            settings=wanted,
+            progress=interrupt_in(epoch, of=3, update=3),
         ).run()
     resumed = network(seed=9, normalized=True)
     outcome = trainer(resumed, Checkpoints(tmp_path / "parts"), settings=wanted).run()

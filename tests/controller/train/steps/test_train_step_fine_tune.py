@@ -12,7 +12,7 @@ from steelyard.compress.learning import Learning
 from steelyard.compress.recipe_text import load_recipe
 from steelyard.compress.run import compress
 from steelyard.train.errors import TrainingInputError
-from tests.controller.train.loop.small_trainings import is_update
+from tests.controller.train.loop.small_trainings import Interrupted, interrupt_in
 from tests.controller.train.steps.recipes import SHORT, model, outputs, run, score
 
 
@@ -38,16 +38,9 @@ def test_the_same_recipe_gives_the_same_bytes_and_the_batch_stays_open(tmp_path:
 
 
 def test_an_interrupted_recipe_goes_on_in_the_epoch_where_it_was(tmp_path: Path) -> None:
-    class Interrupted(Exception):
-        pass
-
-    def interrupt(message: str, done: int, total: int) -> None:
-        if is_update(message, done, total, epoch=2, of=4, update=2):
-            raise Interrupted
-
     path, kept = model(tmp_path), tmp_path / "kept"
     with pytest.raises(Interrupted):
-        run(path, f"fine-tune,{SHORT}", checkpoints=kept, progress=interrupt)
+        run(path, f"fine-tune,{SHORT}", checkpoints=kept, progress=interrupt_in(2, of=4, update=2))
     (folder,) = kept.iterdir()
     assert (folder / "last.pt").is_file()
     resumed = run(path, f"fine-tune,{SHORT}", checkpoints=kept)

@@ -12,6 +12,7 @@ from steelyard.compress.errors import RecipeError
 from steelyard.compress.recipe_text import load_recipe
 from steelyard.plugins.files import plugin_files
 from steelyard.train.errors import TrainingInputError
+from tests.controller.train.loop.small_trainings import Interrupted
 from tests.controller.train.steps.recipes import SHORT, model, outputs, run, score
 from tests.support.outside_importance import PLUGIN
 
@@ -51,9 +52,6 @@ def test_a_pruned_model_is_as_good_after_it_was_trained(trained: Path) -> None:
 
 
 def test_rounds_reach_the_target_in_parts_and_go_on_where_they_were(tmp_path: Path, trained: Path) -> None:
-    class Interrupted(Exception):
-        pass
-
     def interrupt(message: str, done: int, total: int) -> None:
         if "round 3 of 3" in message:
             raise Interrupted

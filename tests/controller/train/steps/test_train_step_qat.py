@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from steelyard.compress.errors import RecipeError
 from steelyard.compress.recipe_text import load_recipe
 from steelyard.train.errors import TrainingInputError
-from tests.controller.train.loop.small_trainings import is_update
+from tests.controller.train.loop.small_trainings import Interrupted, interrupt_in
 from tests.controller.train.steps.recipes import model, run, score
 
 QUICK = "epochs=2,batch_size=24,learning_rate=0.02,augment=flip,calibration_batches=2"
@@ -61,16 +61,9 @@ def test_the_model_of_a_training_before_it_teaches_without_labels(tmp_path: Path
 
 
 def test_an_interrupted_training_ends_with_the_same_file(tmp_path: Path) -> None:
-    class Interrupted(Exception):
-        pass
-
-    def interrupt(message: str, done: int, total: int) -> None:
-        if is_update(message, done, total, epoch=2, of=2, update=2):
-            raise Interrupted
-
     path, kept = model(tmp_path), tmp_path / "kept"
     with pytest.raises(Interrupted):
-        run(path, f"qat,{QUICK}", checkpoints=kept, progress=interrupt)
+        run(path, f"qat,{QUICK}", checkpoints=kept, progress=interrupt_in(2, of=2, update=2))
     assert run(path, f"qat,{QUICK}", checkpoints=kept).digest == run(path, f"qat,{QUICK}").digest
 
 

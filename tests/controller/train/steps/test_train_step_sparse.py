@@ -14,7 +14,7 @@ from steelyard.compress.recipe_text import load_recipe
 from steelyard.train.errors import TrainingInputError
 from steelyard.train.loop.trainable import TrainableModel
 from steelyard.train.sparse.masks import HeldZeros
-from tests.controller.train.loop.small_trainings import is_update
+from tests.controller.train.loop.small_trainings import Interrupted, interrupt_in
 from tests.controller.train.steps.recipes import SHORT, model, run, score
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'steelyard[train]')")
@@ -101,16 +101,9 @@ def test_the_few_zeros_that_one_ranking_gives_a_tensor_are_held_too() -> None:
 
 
 def test_an_interrupted_training_ends_with_the_same_zeros(tmp_path: Path) -> None:
-    class Interrupted(Exception):
-        pass
-
-    def interrupt(message: str, done: int, total: int) -> None:
-        if is_update(message, done, total, epoch=3, of=4, update=2):
-            raise Interrupted
-
     path, kept, recipe = model(tmp_path), tmp_path / "kept", f"sparse-train,sparsity=0.7,every=4,{SHORT}"
     with pytest.raises(Interrupted):
-        run(path, recipe, checkpoints=kept, progress=interrupt)
+        run(path, recipe, checkpoints=kept, progress=interrupt_in(3, of=4, update=2))
     assert run(path, recipe, checkpoints=kept).digest == run(path, recipe).digest
 
 
