@@ -61,7 +61,7 @@ test: $(STAMP) $(TFLITE_STAMP) $(OLDER_STAMP)
 	$(BIN)/coverage erase
 	@set -- -n $(TEST_PROCESSES) --dist loadfile; \
 	  test -e $(TFLITE_STAMP) || set -- "$$@" -m "not tflite_environment"; \
-	  echo $(BIN)/coverage run -m pytest "$$@"; $(BIN)/coverage run -m pytest "$$@"
+	  echo $(BIN)/python -m tests.whole_run "$$@"; $(BIN)/python -m tests.whole_run "$$@"
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
