@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,21 @@ ROUND_COUNT = 1
 TOLERANCE = 1e-5
 # Outputs of two inputs that are nearer than ten times that prove nothing.
 LEAST_CHANGE = 10 * TOLERANCE
+# Drawn inputs are multiplied by the first of these at which the outputs vary: a classifier of other magnitudes is
+# certain of one class for all of them.
+INPUT_SCALES = (1.0, 10.0, 100.0, 0.1)
 _OUTSIDE = frozenset({"control_flow", "already_quantized"})
 
 
 def settings() -> dict[str, Any]:
     """Return what rounds must share."""
     packages = ("torch", "onnxscript", "onnx")
-    return {"tolerance": TOLERANCE, "seed": SEED, "packages": {name: _version(name) for name in packages}}
+    return {
+        "tolerance": TOLERANCE,
+        "input_scales": list(INPUT_SCALES),
+        "seed": SEED,
+        "packages": {name: _version(name) for name in packages},
+    }
 
 
 async def measure(round_count: int) -> None:
@@ -74,7 +82,7 @@ def round_trip(path: Path, folder: Path) -> dict[str, Any]:
     from steelyard.train.export.onnx_program import export_lifted
     from steelyard.train.lift import lift_checked
     from steelyard.train.lift.checking import check_lifted
-    from steelyard.train.parity import file_outputs, largest_difference
+    from steelyard.train.parity import file_outputs, largest_difference, module_outputs
 
     try:
         lifted = lift_checked(path, tolerance=TOLERANCE)
@@ -83,17 +91,37 @@ def round_trip(path: Path, folder: Path) -> dict[str, Any]:
     except SteelyardError as error:
         return {"refused": error.reason, "why": str(error).replace(f"{path}", path.name)}
     interface = interface_of(lifted)
-    feed = example_feed(interface, batch=lifted.fixed_batch)
-    other = {name: _turned(values) for name, values in feed.items()}
+    drawn = example_feed(interface, batch=lifted.fixed_batch)
+    scale, feed, change = _varied(path, drawn)
     expected = file_outputs(path, feed)
+    made = module_outputs(lifted.module, feed, inputs=lifted.input_names, outputs=lifted.output_names)
     return {
         "parameters": sum(one.numel() for one in lifted.module.parameters()),
         "layers": len(lifted.layers),
-        "module_difference": check_lifted(path, lifted, tolerance=TOLERANCE),
+        "input_scale": scale,
+        "module_difference": max(check_lifted(path, lifted, tolerance=TOLERANCE), largest_difference(made, expected)),
         "file_difference": largest_difference(file_outputs(back, feed), expected),
-        "change": largest_difference(file_outputs(path, other), expected),
+        "change": change,
         "open_batch": interface.open_batch,
     }
+
+
+def _varied(path: Path, drawn: Mapping[str, NDArray[Any]]) -> tuple[float, dict[str, NDArray[Any]], float]:
+    """Return a scale of the drawn inputs at which a file's outputs vary, the scaled inputs, and by how much they do."""
+    from steelyard.train.parity import file_outputs, largest_difference
+
+    found = []
+    for scale in INPUT_SCALES:
+        feed = {name: _scaled(values, scale) for name, values in drawn.items()}
+        other = {name: _turned(values) for name, values in feed.items()}
+        found.append((scale, feed, largest_difference(file_outputs(path, other), file_outputs(path, feed))))
+        if found[-1][2] >= LEAST_CHANGE:
+            return found[-1]
+    return max(found, key=lambda one: one[2])
+
+
+def _scaled(values: NDArray[Any], scale: float) -> NDArray[Any]:
+    return (values * scale).astype(values.dtype) if values.dtype.kind == "f" else values
 
 
 def _turned(values: NDArray[Any]) -> NDArray[Any]:
@@ -114,7 +142,8 @@ def table() -> Table | None:
             "Each model becomes a PyTorch module and is written back. `module` is the largest difference between the "
             "module and the file in onnxruntime on drawn inputs, as a share of the largest output; `file` is that "
             "between the two files; `change` is how much the outputs differ from those of another input, without which "
-            "parity would prove nothing. Topologies of the `onnx` package have seeded random weights scaled by fan-in "
+            "parity would prove nothing; where drawn inputs change too little they are multiplied, as the table says. "
+            "Topologies of the `onnx` package have seeded random weights scaled by fan-in "
             "in place of their constant ones. Nothing here is a speed."
         ),
         run=run,
@@ -128,7 +157,8 @@ def _row(one: dict[str, Any]) -> list[str]:
     if "refused" in one:
         return [one["model"], "", "", "", "", "", one["why"].partition(",")[0].partition(";")[0]]
     shares = [f"{one[name]:.1e}" for name in ("module_difference", "file_difference", "change")]
-    return [one["model"], f"{one['parameters']:,}", str(one["layers"]), *shares, ""]
+    scaled = "" if one["input_scale"] == 1 else f" (inputs times {one['input_scale']:g})"
+    return [f"{one['model']}{scaled}", f"{one['parameters']:,}", str(one["layers"]), *shares, ""]
 
 
 def verdict(run: Run) -> str:
