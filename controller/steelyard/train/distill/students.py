@@ -102,30 +102,25 @@ def _best_period(
 
 def _shapes(lifted: LiftedModel) -> tuple[list[fx.Node], dict[fx.Node, Any]]:
     """Return the nodes that hang on the first input, in order, and the shape of what each gives."""
-    import torch
-    from torch import fx
-
     from steelyard.train.export.example import as_arguments, example_feed, interface_of
+    from steelyard.train.lift.recording import values_of
 
     interface = interface_of(lifted)
-    shapes: dict[fx.Node, Any] = {}
-
-    class Recorder(fx.Interpreter):  # type: ignore[misc]
-        def run_node(self, node: fx.Node) -> Any:
-            made = super().run_node(node)
-            # Sizes are read off values, too, and bind nothing.
-            parts = made if isinstance(made, tuple | list) else (made,)
-            shapes[node] = [tuple(one.shape) for one in parts if isinstance(one, torch.Tensor)]
-            return made
-
-    with torch.no_grad():
-        Recorder(lifted.module).run(*as_arguments(interface, example_feed(interface)))
+    shapes = values_of(lifted.module, as_arguments(interface, example_feed(interface)), kept=_shapes_in)
     graph_nodes = list(lifted.module.graph.nodes)
     hanging = {next(node for node in graph_nodes if node.op == "placeholder")}
     for node in graph_nodes:
         if shapes[node] and any(one in hanging for one in node.all_input_nodes):
             hanging.add(node)
     return [node for node in graph_nodes if node in hanging], shapes
+
+
+def _shapes_in(value: Any) -> list[tuple[int, ...]]:
+    """Return the shapes of the tensors in a value: sizes are read off values, too, and bind nothing."""
+    import torch
+
+    parts = value if isinstance(value, tuple | list) else (value,)
+    return [tuple(one.shape) for one in parts if isinstance(one, torch.Tensor)]
 
 
 def _cuts(nodes: Sequence[fx.Node]) -> list[fx.Node]:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import fx
 
 from steelyard.train.errors import LiftError
 from steelyard.train.lift.lifted import LiftedModel
 from steelyard.train.lift.lifting import ONNX_NAME
+from steelyard.train.lift.recording import values_of
 from steelyard.train.lift.samples import draw_samples, with_batch_of_file
 from steelyard.train.lift.source import TORCH_FREE, read_source
 from steelyard.train.parity import Arrays, file_outputs, largest_difference, module_outputs, relative_difference
@@ -60,18 +60,12 @@ def _first_difference(path: Path, lifted: LiftedModel, feed: Arrays, tolerance: 
 
 def _values_by_name(lifted: LiftedModel, feed: Arrays) -> dict[str, NDArray[Any]]:
     """Return what the module computes, by its name in the ONNX graph, in order."""
-    kept: dict[str, NDArray[Any]] = {}
-
-    class Recorder(fx.Interpreter):  # type: ignore[misc]
-        def run_node(self, node: fx.Node) -> Any:
-            made = super().run_node(node)
-            if ONNX_NAME in node.meta and isinstance(made, torch.Tensor):
-                kept[node.meta[ONNX_NAME]] = made.detach().numpy()
-            return made
-
-    with torch.no_grad():
-        Recorder(lifted.module).run(*(torch.from_numpy(np.asarray(feed[one.name])) for one in lifted.inputs))
-    return kept
+    arguments = [torch.from_numpy(np.asarray(feed[one.name])) for one in lifted.inputs]
+    return {
+        node.meta[ONNX_NAME]: made.detach().numpy()
+        for node, made in values_of(lifted.module, arguments).items()
+        if ONNX_NAME in node.meta and isinstance(made, torch.Tensor)
+    }
 
 
 def _all_outputs(path: Path, out_path: Path, names: list[str]) -> Path:

@@ -16,7 +16,7 @@ from steelyard.train.export.example import BATCHES, Interface, as_arguments, exa
 from steelyard.train.lift.lifted import LiftedModel, TensorForm
 from steelyard.train.lift.lifting import ONNX_NAME
 from steelyard.train.lift.ops.attention import HeadAttention
-from steelyard.train.prune.moves import values_of
+from steelyard.train.lift.recording import values_of
 from steelyard.train.prune.spelled_attention import (
     Joining,
     Projection,

@@ -28,23 +28,6 @@ class Moved:
     scale: float
 
 
-def values_of(module: fx.GraphModule, arguments: Sequence[Any]) -> dict[fx.Node, Any]:
-    """Return what each node of a module gives on ``arguments``."""
-    import torch
-    from torch import fx
-
-    values: dict[fx.Node, Any] = {}
-
-    class Recorder(fx.Interpreter):  # type: ignore[misc]
-        def run_node(self, node: fx.Node) -> Any:
-            values[node] = super().run_node(node)
-            return values[node]
-
-    with torch.no_grad():
-        Recorder(module).run(*arguments)
-    return values
-
-
 def is_data(value: Any) -> bool:
     """Return whether a value is a floating-point tensor, or several: no size, index or single number."""
     import torch
